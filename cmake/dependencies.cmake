@@ -1,0 +1,20 @@
+# Libraries that Weir stands on, each for its own field. All are Debian packages (see ./test).
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(OpenSSL REQUIRED)
+pkg_check_modules(uv REQUIRED IMPORTED_TARGET libuv>=1.44)
+pkg_check_modules(cjson REQUIRED IMPORTED_TARGET libcjson)
+pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
+
+# Training only; without it `weir train` says that it was left out.
+pkg_check_modules(openblas IMPORTED_TARGET openblas)
+if(NOT openblas_FOUND)
+  message(STATUS "OpenBLAS not found: `weir train` is left out")
+endif()
+
+if(BUILD_TESTING)
+  pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
+endif()

@@ -1,0 +1,51 @@
+/* err.h: why something failed, in words a user can act on.
+ *
+ * Functions that can fail return 0 or -1 (or a pointer or NULL) and take a `struct err *` as
+ * their last parameter, never NULL. On failure the message names what and where and, if it
+ * helps, what to do: `models/foo.gguf: tensor "blk.3.ffn_up.weight": 5 dimensions, at most 4
+ * are allowed`. The kind lets one place (runtime/api/api_error.c) choose an HTTP status without
+ * reading the text.
+ *
+ * Threads: none; each err belongs to its caller.
+ */
+#pragma once
+
+enum err_kind {
+    ERR_NONE = 0,
+    ERR_INVALID,     /* the caller's input is wrong */
+    ERR_NOT_FOUND,   /* a named thing does not exist */
+    ERR_FORMAT,      /* a file or message is malformed */
+    ERR_UNSUPPORTED, /* well-formed, but nothing here can do it */
+    ERR_LIMIT,       /* a bound would be exceeded */
+    ERR_BUSY,        /* no capacity now; the same call may work later */
+    ERR_CANCELED,
+    ERR_IO,
+    ERR_NOMEM,
+};
+
+#define ERR_MESSAGE_MAX 512
+
+struct err {
+    enum err_kind kind;
+    char param[64]; /* the request field or option at fault, or "" */
+    char message[ERR_MESSAGE_MAX];
+};
+
+/* Fills *e and returns -1, so that `return err_set(...)` reads well. A longer message is cut at
+ * a UTF-8 boundary. */
+int err_set(struct err *e, enum err_kind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same, and names the field or option at fault. */
+int err_set_param(struct err *e, enum err_kind kind, const char *param, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Appends strerror(errno_value) to the message: "PATH: cannot open: No such file or directory".
+ * The kind is ERR_NOT_FOUND for ENOENT, ERR_NOMEM for ENOMEM and ERR_IO for the rest. */
+int err_set_errno(struct err *e, int errno_value, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Puts "PREFIX: " before the message that is there; returns -1. */
+int err_prefix(struct err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+int err_nomem(struct err *e);

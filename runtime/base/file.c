@@ -1,0 +1,107 @@
+#include "runtime/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/base/buf.h"
+#include "runtime/base/mem.h"
+
+static int read_all(int fd, const char *path, struct buf *out, struct err *e)
+{
+    char chunk[65536];
+    for (;;) {
+        ssize_t n = read(fd, chunk, sizeof(chunk));
+        if (n == 0) {
+            return 0;
+        }
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return err_set_errno(e, errno, "%s: cannot read", path);
+        }
+        if (out->len + (size_t)n > out->max) {
+            return err_set(e, ERR_LIMIT, "%s: larger than %zu bytes", path, out->max);
+        }
+        if (buf_append(out, chunk, (size_t)n) != 0) {
+            return err_nomem(e);
+        }
+    }
+}
+
+char *file_read(const char *path, size_t max, size_t *len, struct err *e)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        err_set_errno(e, errno, "%s: cannot open", path);
+        return NULL;
+    }
+    char *data = NULL;
+    struct buf content;
+    buf_init(&content, max);
+    struct stat info;
+    if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
+        err_set(e, ERR_INVALID, "%s: is a directory, a file is wanted", path);
+        goto cleanup;
+    }
+    if (read_all(fd, path, &content, e) != 0) {
+        goto cleanup;
+    }
+    data = buf_take(&content, len);
+    if (!data) {
+        err_nomem(e);
+    }
+cleanup:
+    buf_deinit(&content);
+    if (!is_stdin) {
+        close(fd);
+    }
+    return data;
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno != EINTR) {
+            return -1;
+        }
+        if (n > 0) {
+            data += n;
+            len -= (size_t)n;
+        }
+    }
+    return 0;
+}
+
+int file_write_atomic(const char *path, const void *data, size_t len, struct err *e)
+{
+    char temporary[PATH_MAX];
+    if (snprintf(temporary, sizeof(temporary), "%s.tmp", path) >= (int)sizeof(temporary)) {
+        return err_set(e, ERR_LIMIT, "%s: path is too long", path);
+    }
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        return err_set_errno(e, errno, "%s: cannot create", temporary);
+    }
+    int rc = 0;
+    if (write_all(fd, data, len) != 0 || fsync(fd) != 0) {
+        rc = err_set_errno(e, errno, "%s: cannot write", temporary);
+    }
+    if (close(fd) != 0 && rc == 0) {
+        rc = err_set_errno(e, errno, "%s: cannot write", temporary);
+    }
+    if (rc == 0 && rename(temporary, path) != 0) {
+        rc = err_set_errno(e, errno, "%s: cannot rename to %s", temporary, path);
+    }
+    if (rc != 0) {
+        unlink(temporary);
+    }
+    return rc;
+}

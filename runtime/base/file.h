@@ -1,0 +1,14 @@
+/* file.h: whole files, read and written safely. */
+#pragma once
+
+#include <stddef.h>
+
+#include "runtime/base/err.h"
+
+/* Reads a whole regular file of at most max bytes. Returned memory is the caller's (mem_free)
+ * and NUL-terminated; *len excludes the NUL. "-" reads standard input. */
+char *file_read(const char *path, size_t max, size_t *len, struct err *e);
+
+/* Writes to PATH.tmp in the same folder, fsyncs and renames, so that a reader sees the old file
+ * or the new one and never a part. */
+int file_write_atomic(const char *path, const void *data, size_t len, struct err *e);

@@ -1,0 +1,9 @@
+/* hash.h: SHA-256 (FIPS 180-4, by OpenSSL), for content hashes that users see. */
+#pragma once
+
+#include <stddef.h>
+
+#define HASH_HEX_LEN 64
+
+/* Writes 64 lower-case hex digits and a NUL. 0, or -1 when OpenSSL fails. */
+int hash_sha256_hex(const void *data, size_t len, char out[HASH_HEX_LEN + 1]);

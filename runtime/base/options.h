@@ -1,0 +1,35 @@
+/* options.h: command-line options from a table, from which --help is printed too.
+ *
+ * Accepts --name VALUE, --name=VALUE, -n VALUE, flags without a value, `--` and positional
+ * arguments.
+ * --help is always there. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "runtime/base/err.h"
+
+enum option_type { OPTION_FLAG, OPTION_STRING, OPTION_INT, OPTION_DOUBLE };
+
+struct option {
+    const char *name; /* "threads", without dashes */
+    char letter;      /* 't', or 0 */
+    enum option_type type;
+    void *value;          /* bool *, const char **, long * or double *, holding the default */
+    const char *argument; /* "N", shown in --help; NULL for a flag */
+    const char *help;     /* one line */
+    long min, max;        /* OPTION_INT only, when min < max */
+};
+
+struct options {
+    const char *usage;          /* "weir bench -m FILE [options]" */
+    const char *summary;        /* one line */
+    const struct option *table; /* ends with name == NULL */
+};
+
+/* Parses argv[1..argc). Non-option arguments are moved to argv[1..]; *positional counts them.
+ * Returns 0, 1 after printing --help on stdout, -1 on a usage error (message in *e). Strings
+ * are borrowed from argv. */
+int options_parse(const struct options *o, int argc, char **argv, int *positional,
+                  struct err *e);
