@@ -1,0 +1,378 @@
+#include "filters/chain.h"
+
+#include <string.h>
+
+#include "filters/chain_config.h"
+#include "filters/flow.h"
+#include "filters/stage.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/utf8.h"
+
+/* A long chunk goes through the whole chain in pieces, so that what lies between two filters
+ * stays small however much a caller feeds at once. */
+#define SLICE_BYTES ((size_t)4096)
+
+/* One channel's way through the chain. */
+struct lane {
+    bool is_open; /* a text has begun */
+    uint32_t ordinal;
+    struct stage *stages; /* stage_count */
+    struct flow *flows;   /* stage_count + 1: flows[i] leads into stages[i], the last one out */
+};
+
+enum stream_phase { STREAM_RUNNING, STREAM_STOPPED, STREAM_FINISHED, STREAM_BROKEN };
+
+struct chain_stream {
+    struct chain *chain;
+    enum filter_side side;
+    enum stream_phase phase;
+    struct err broken; /* STREAM_BROKEN: why */
+
+    size_t stage_count;             /* filters of the chain that stand on this side */
+    struct stage_account *accounts; /* chain->filter_count */
+    struct lane lanes[FILTER_CHANNELS];
+
+    struct chain_event *events;
+    size_t event_count;
+    size_t event_cap;
+    bool is_truncated;
+    struct chain_event stop;
+};
+
+static int break_stream(struct chain_stream *stream, struct err *e)
+{
+    stream->phase = STREAM_BROKEN;
+    stream->broken = *e;
+    return -1;
+}
+
+/* ---- lanes ---- */
+
+static void close_lane(struct chain_stream *stream, struct lane *lane)
+{
+    if (!lane->is_open) {
+        return;
+    }
+    for (size_t i = 0; i < stream->stage_count; i++) {
+        stage_deinit(&lane->stages[i]);
+    }
+    for (size_t i = 0; i <= stream->stage_count; i++) {
+        flow_deinit(&lane->flows[i]);
+    }
+    mem_free(lane->stages);
+    mem_free(lane->flows);
+    lane->stages = NULL;
+    lane->flows = NULL;
+    lane->is_open = false;
+}
+
+static int open_lane(struct chain_stream *stream, struct lane *lane, struct err *e)
+{
+    size_t n = stream->stage_count;
+    struct stage *stages = mem_array(n, sizeof(*stages));
+    struct flow *flows = mem_array(n + 1, sizeof(*flows));
+    if (!stages || !flows) {
+        mem_free(stages);
+        mem_free(flows);
+        return err_nomem(e);
+    }
+    struct filter_text text = {
+        .size = sizeof(text),
+        .side = stream->side,
+        .channel = (uint32_t)(lane - stream->lanes),
+        .ordinal = lane->ordinal,
+    };
+    for (size_t i = 0; i <= n; i++) {
+        flow_init(&flows[i]);
+    }
+    size_t stage = 0;
+    for (size_t i = 0; i < stream->chain->filter_count; i++) {
+        const struct chain_filter *filter = &stream->chain->filters[i];
+        if (filter->sides & stream->side) {
+            stage_init(&stages[stage], filter, i, &text, &flows[stage], &flows[stage + 1],
+                       &stream->accounts[i]);
+            stage++;
+        }
+    }
+    lane->stages = stages;
+    lane->flows = flows;
+    lane->is_open = true;
+    return 0;
+}
+
+static int space_error(const struct chain_stream *stream, const struct lane *lane,
+                       struct err *e)
+{
+    for (size_t i = 0; i <= stream->stage_count; i++) {
+        if (lane->flows[i].is_full) {
+            return err_set(e, ERR_LIMIT,
+                           "filter chain \"%s\": replacements made the text grow beyond %zu "
+                           "bytes at once",
+                           stream->chain->name, CHAIN_MAX_FLOW);
+        }
+    }
+    return err_nomem(e);
+}
+
+/* Runs what is new in the first flow through all stages; `ends` says that nothing follows. A
+ * stage that stops ends the text for those after it. If one of them then stops too it does
+ * so earlier in the text, and would have done so before had the text come in smaller chunks:
+ * the last stop in the chain counts. */
+static int advance_lane(const struct chain_stream *stream, struct lane *lane, bool ends,
+                        const struct chain_event **stop, struct err *e)
+{
+    *stop = NULL;
+    for (size_t i = 0; i < stream->stage_count; i++) {
+        struct stage *stage = &lane->stages[i];
+        if (stage_feed(stage) != 0 || (ends && stage_finish(stage) != 0)) {
+            return space_error(stream, lane, e);
+        }
+        if (stage->phase == STAGE_STOPPED) {
+            *stop = &stage->stop;
+            ends = true;
+        }
+        flow_compact(stage->in);
+    }
+    return 0;
+}
+
+static int add_event(struct chain_stream *stream, const struct chain_event *event,
+                     struct err *e)
+{
+    if (stage_is_overflow(event)) {
+        stream->is_truncated = true;
+        return 0;
+    }
+    if (stream->event_count == stream->event_cap) {
+        size_t cap = stream->event_cap ? stream->event_cap * 2 : 8;
+        struct chain_event *moved = mem_realloc_array(stream->events, cap, sizeof(*moved));
+        if (!moved) {
+            return err_nomem(e);
+        }
+        stream->events = moved;
+        stream->event_cap = cap;
+    }
+    stream->events[stream->event_count++] = *event;
+    return 0;
+}
+
+/* Hands out what has come through the last stage. */
+static int release_lane(struct chain_stream *stream, struct lane *lane,
+                        const struct chain_sink *sink, struct err *e)
+{
+    struct flow *flow = &lane->flows[stream->stage_count];
+    size_t len = flow_len(flow);
+    enum filter_channel channel = (enum filter_channel)(lane - stream->lanes);
+    if (len > 0 && sink->emit(sink->context, channel, flow_text(flow), len) != 0) {
+        return err_set(e, ERR_CANCELED, "the receiver of the filtered text gave up");
+    }
+    flow_consume(flow, len);
+    for (const struct chain_event *event; (event = flow_take_event(flow)) != NULL;) {
+        if (add_event(stream, event, e) != 0) {
+            return -1;
+        }
+    }
+    flow_compact(flow);
+    return 0;
+}
+
+/* advance and release; on a stop everything ends here. */
+static int run_lane(struct chain_stream *stream, struct lane *lane, bool ends,
+                    const struct chain_sink *sink, struct err *e)
+{
+    const struct chain_event *stop;
+    if (advance_lane(stream, lane, ends, &stop, e) != 0 ||
+        release_lane(stream, lane, sink, e) != 0) {
+        return break_stream(stream, e);
+    }
+    if (!stop) {
+        return CHAIN_GOES_ON;
+    }
+    stream->stop = *stop;
+    stream->stop.at = lane->flows[stream->stage_count].start;
+    stream->phase = STREAM_STOPPED;
+    if (add_event(stream, &stream->stop, e) != 0) {
+        return break_stream(stream, e);
+    }
+    for (size_t i = 0; i < FILTER_CHANNELS; i++) {
+        close_lane(stream, &stream->lanes[i]);
+    }
+    return CHAIN_STOPPED;
+}
+
+/* ---- the stream ---- */
+
+struct chain_stream *chain_stream_create(struct chain *chain, enum filter_side side,
+                                         struct err *e)
+{
+    struct chain_stream *stream = mem_zalloc(sizeof(*stream));
+    struct stage_account *accounts = mem_zarray(chain->filter_count, sizeof(*accounts));
+    if (!stream || !accounts) {
+        mem_free(stream);
+        mem_free(accounts);
+        err_nomem(e);
+        return NULL;
+    }
+    stream->chain = chain_ref(chain);
+    stream->side = side;
+    stream->accounts = accounts;
+    for (size_t i = 0; i < chain->filter_count; i++) {
+        stream->stage_count += (chain->filters[i].sides & side) != 0;
+    }
+    return stream;
+}
+
+void chain_stream_destroy(struct chain_stream *stream)
+{
+    if (!stream) {
+        return;
+    }
+    for (size_t i = 0; i < FILTER_CHANNELS; i++) {
+        close_lane(stream, &stream->lanes[i]);
+    }
+    mem_free(stream->events);
+    mem_free(stream->accounts);
+    chain_unref(stream->chain);
+    mem_free(stream);
+}
+
+/* What a call may do in this phase: CHAIN_GOES_ON, or what it returns at once. */
+static int check_phase(struct chain_stream *stream, enum filter_channel channel, struct err *e)
+{
+    if (stream->phase == STREAM_BROKEN) {
+        *e = stream->broken;
+        return -1;
+    }
+    if (stream->phase == STREAM_STOPPED) {
+        return CHAIN_STOPPED;
+    }
+    if (stream->phase == STREAM_FINISHED || (unsigned)channel >= FILTER_CHANNELS) {
+        err_set(e, ERR_INVALID, "filter chain \"%s\": %s", stream->chain->name,
+                stream->phase == STREAM_FINISHED ? "text after the end" : "no such channel");
+        return break_stream(stream, e);
+    }
+    return CHAIN_GOES_ON;
+}
+
+/* The length of the next piece of at most SLICE_BYTES; text is whole characters. */
+static size_t slice_len(const char *text, size_t len)
+{
+    if (len <= SLICE_BYTES) {
+        return len;
+    }
+    return SLICE_BYTES - utf8_incomplete_tail(text, SLICE_BYTES);
+}
+
+int chain_feed(struct chain_stream *stream, enum filter_channel channel, const char *text,
+               size_t len, const struct chain_sink *sink, struct err *e)
+{
+    int status = check_phase(stream, channel, e);
+    if (status != CHAIN_GOES_ON || len == 0) {
+        return status;
+    }
+    if (!utf8_is_valid(text, len)) {
+        err_set(e, ERR_INVALID, "filter chain \"%s\": text is not whole UTF-8 characters",
+                stream->chain->name);
+        return break_stream(stream, e);
+    }
+    struct lane *lane = &stream->lanes[channel];
+    if (!lane->is_open && open_lane(stream, lane, e) != 0) {
+        return break_stream(stream, e);
+    }
+    while (len > 0 && status == CHAIN_GOES_ON) {
+        size_t n = slice_len(text, len);
+        if (flow_append(&lane->flows[0], text, n) != 0) {
+            space_error(stream, lane, e);
+            return break_stream(stream, e);
+        }
+        status = run_lane(stream, lane, false, sink, e);
+        text += n;
+        len -= n;
+    }
+    return status;
+}
+
+int chain_end_text(struct chain_stream *stream, enum filter_channel channel,
+                   const struct chain_sink *sink, struct err *e)
+{
+    int status = check_phase(stream, channel, e);
+    if (status != CHAIN_GOES_ON) {
+        return status;
+    }
+    struct lane *lane = &stream->lanes[channel];
+    if (lane->is_open) {
+        status = run_lane(stream, lane, true, sink, e);
+        close_lane(stream, lane);
+    }
+    lane->ordinal++;
+    return status;
+}
+
+int chain_finish(struct chain_stream *stream, const struct chain_sink *sink, struct err *e)
+{
+    int status = check_phase(stream, FILTER_CONTENT, e);
+    for (int channel = 0; channel < FILTER_CHANNELS && status == CHAIN_GOES_ON; channel++) {
+        status = chain_end_text(stream, (enum filter_channel)channel, sink, e);
+    }
+    if (status == CHAIN_GOES_ON) {
+        stream->phase = STREAM_FINISHED;
+    }
+    return status;
+}
+
+/* ---- what happened ---- */
+
+const struct chain_event *chain_stream_stop(const struct chain_stream *stream)
+{
+    return stream->phase == STREAM_STOPPED ? &stream->stop : NULL;
+}
+
+const struct chain_event *chain_stream_events(const struct chain_stream *stream, size_t *count,
+                                              bool *truncated)
+{
+    *count = stream->event_count;
+    if (truncated) {
+        *truncated = stream->is_truncated;
+    }
+    return stream->events;
+}
+
+size_t chain_stream_held(const struct chain_stream *stream)
+{
+    size_t held = 0;
+    for (size_t i = 0; i < FILTER_CHANNELS; i++) {
+        const struct lane *lane = &stream->lanes[i];
+        for (size_t s = 0; lane->is_open && s < stream->stage_count; s++) {
+            held += flow_len(&lane->flows[s]);
+        }
+    }
+    return held;
+}
+
+const struct chain_cost *chain_stream_cost(const struct chain_stream *stream, size_t filter)
+{
+    return &stream->accounts[filter].cost;
+}
+
+static int emit_to_buf(void *context, enum filter_channel channel, const char *text, size_t len)
+{
+    (void)channel;
+    return buf_append(context, text, len);
+}
+
+struct chain_sink chain_sink_buf(struct buf *out)
+{
+    return (struct chain_sink){.emit = emit_to_buf, .context = out};
+}
+
+const char *chain_channel_name(enum filter_channel channel)
+{
+    static const char *const names[FILTER_CHANNELS] = {"content", "reasoning", "tool_args"};
+    return names[channel];
+}
+
+const char *chain_event_name(enum chain_event_kind kind)
+{
+    static const char *const names[] = {"note", "replace", "stop", "fail"};
+    return names[kind];
+}

@@ -1,0 +1,21 @@
+#include "filters/registry.h"
+
+#include <string.h>
+
+#include "filters/wordlist.h"
+
+const struct filter_type *const filter_registry_builtin[] = {
+    &filter_wordlist,
+    NULL,
+};
+
+const struct filter_type *filter_registry_find(const struct filter_type *const *types,
+                                               const char *name)
+{
+    for (; *types; types++) {
+        if (strcmp((*types)->name, name) == 0) {
+            return *types;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,34 @@
+/* settings.h: a filter's JSON object, read against the keys of its type.
+ *
+ * Unknown keys, wrong types, values outside a choice and missing required keys are errors that
+ * name the path: `filters[0].action: "stpo" is not one of "stop", "replace"`. What is not
+ * written takes the key's fallback.
+ *
+ * Ownership: settings_init takes nothing, settings_deinit releases. Threads: none.
+ */
+#pragma once
+
+#include <cjson/cJSON.h>
+
+#include "filters/filter.h"
+#include "runtime/base/buf.h"
+#include "runtime/base/err.h"
+
+struct settings {
+    const struct filter_type *type; /* borrowed */
+    struct filter_value *values;    /* key_count, in the order of type->keys */
+    size_t key_count;
+};
+
+void settings_init(struct settings *settings, const struct filter_type *type);
+void settings_deinit(struct settings *settings);
+
+/* `path` is the object's own, "filters[0]"; `folder` is where relative file paths start,
+ * NULL when files may not be named. */
+int settings_read(struct settings *settings, const cJSON *object, const char *path,
+                  const char *folder, struct err *e);
+
+/* Appends all values in one form that is the same for the same meaning: fallbacks filled in,
+ * keys in the type's order, strings with their length before them, files as the hash of
+ * their content. */
+int settings_append_canonical(const struct settings *settings, struct buf *out, struct err *e);

@@ -1,0 +1,58 @@
+#include "models/arch/kv_cache.h"
+
+#include <stdint.h>
+
+#include "runtime/base/mem.h"
+
+#define ELEMENT_BYTES sizeof(uint16_t)
+
+int kv_cache_init(struct kv_cache *kv, const struct llama_config *c, int n_slots, int context,
+                  struct err *e)
+{
+    *kv = (struct kv_cache){.n_slots = n_slots, .context = context};
+    kv->stride = ((size_t)context + OPS_KV_BLOCK - 1) / OPS_KV_BLOCK * OPS_KV_BLOCK;
+    kv->head_dim = (size_t)c->head_dim;
+    kv->n_kv_heads = (size_t)c->n_kv_heads;
+    size_t slot_bytes = 2 * ELEMENT_BYTES;
+    if (__builtin_mul_overflow(slot_bytes, kv->stride, &slot_bytes) ||
+        __builtin_mul_overflow(slot_bytes, kv->head_dim * kv->n_kv_heads, &slot_bytes) ||
+        __builtin_mul_overflow(slot_bytes, (size_t)c->n_layers, &slot_bytes)) {
+        return err_set(e, ERR_LIMIT, "a KV cache of %d positions is too large", context);
+    }
+    size_t bytes;
+    if (__builtin_mul_overflow(slot_bytes, (size_t)n_slots, &bytes) ||
+        !(kv->block = mem_zalloc_aligned(bytes)) ||
+        !(kv->slots = mem_zarray((size_t)n_slots, sizeof(*kv->slots)))) {
+        kv_cache_deinit(kv);
+        return err_set(e, ERR_NOMEM,
+                       "no memory for a KV cache of %d sequences of %d tokens, %zu MiB each; lower "
+                       "--parallel or --context",
+                       n_slots, context, slot_bytes >> 20);
+    }
+    for (int i = 0; i < n_slots; i++) {
+        kv->slots[i] = kv->block + (size_t)i * slot_bytes;
+    }
+    return 0;
+}
+
+void kv_cache_deinit(struct kv_cache *kv)
+{
+    mem_free_aligned(kv->block);
+    mem_free(kv->slots);
+    *kv = (struct kv_cache){0};
+}
+
+struct ops_kv kv_cache_view(const struct kv_cache *kv, int slot, int layer, int kv_head, void **page)
+{
+    size_t head = (size_t)layer * kv->n_kv_heads + (size_t)kv_head;
+    size_t elements = kv->stride * kv->head_dim;
+    *page = kv->slots[slot];
+    return (struct ops_kv){
+        .pages = page,
+        .page_positions = kv->stride,
+        .k_offset = 2 * head * elements,
+        .v_offset = (2 * head + 1) * elements,
+        .head_dim = kv->head_dim,
+        .type = OPS_F16,
+    };
+}

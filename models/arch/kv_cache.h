@@ -1,0 +1,27 @@
+/* kv_cache.h: keys and values of the sequences that run together, one slot each.
+ *
+ * A slot holds `context` positions of all layers and KV heads as f16 (layout: quant/ops.h, one page a
+ * slot). All memory is taken at creation, so a sequence that was given a slot cannot run out.
+ *
+ * Threads: slots are independent; a slot belongs to the sequence that runs on it. */
+#pragma once
+
+#include "models/arch/llama_config.h"
+#include "quant/ops.h"
+
+struct kv_cache {
+    int n_slots;
+    int context;   /* positions in a slot */
+    size_t stride; /* positions rounded up to whole blocks of quant/ops.h */
+    size_t head_dim;
+    size_t n_kv_heads;
+    unsigned char *block;
+    void **slots; /* (n_slots) */
+};
+
+int kv_cache_init(struct kv_cache *kv, const struct llama_config *c, int n_slots, int context,
+                  struct err *e);
+void kv_cache_deinit(struct kv_cache *kv);
+
+/* Where one layer and KV head of a slot lie. `page` is caller's storage that the view points to. */
+struct ops_kv kv_cache_view(const struct kv_cache *kv, int slot, int layer, int kv_head, void **page);

@@ -1,0 +1,313 @@
+#include "models/arch/llama_step.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "runtime/base/mem.h"
+
+struct llama_state {
+    struct llama_config c;
+    struct llama_state_settings set;
+    size_t d, ff, q_dim, kv_dim, qkv_dim; /* row widths */
+    size_t half_head;
+
+    float *x;        /* (max_rows, d)            residual stream */
+    float *normed;   /* (max_rows, d) */
+    float *qkv;      /* (max_rows, qkv_dim)      queries, keys, values */
+    float *mixed;    /* (max_rows, q_dim)        attention output */
+    float *gate_up;  /* (max_rows, 2 ff) */
+    float *update;   /* (max_rows, d)            what a block adds to the residual stream */
+    float *logits;   /* (max_logits, vocab) */
+    float *rope_cos; /* (context, half_head) */
+    float *rope_sin; /* (context, half_head) */
+    float *scores;   /* (workers, attention scratch) */
+    size_t scores_per_worker;
+    /* The quantised input of the next product. One block, seen with each of the row widths. */
+    struct q8_acts acts_d, acts_q, acts_ff;
+    void *acts_block;
+
+    /* The step that runs now. */
+    const struct llama_weights *w;
+    struct kv_cache *kv;
+    const struct llama_row *rows;
+    size_t n_rows;
+    struct run *runs; /* (max_rows) */
+    size_t n_runs;
+    size_t *wanted; /* (max_logits) rows that want logits */
+    size_t n_wanted;
+};
+
+/* Adjacent rows of one sequence. */
+struct run {
+    size_t first, n_rows;
+};
+
+static void fill_rope_tables(struct llama_state *s)
+{
+    for (int pos = 0; pos < s->set.context; pos++) {
+        for (size_t i = 0; i < s->half_head; i++) {
+            double exponent = -2.0 * (double)i / (double)s->c.head_dim;
+            double angle = (double)pos * pow((double)s->c.rope_base, exponent);
+            s->rope_cos[(size_t)pos * s->half_head + i] = (float)cos(angle);
+            s->rope_sin[(size_t)pos * s->half_head + i] = (float)sin(angle);
+        }
+    }
+}
+
+static float *floats(size_t rows, size_t width)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(rows, width, &bytes) ||
+        __builtin_mul_overflow(bytes, sizeof(float), &bytes)) {
+        return NULL;
+    }
+    return mem_zalloc_aligned(bytes);
+}
+
+static size_t max2(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static bool allocate(struct llama_state *s)
+{
+    size_t rows = (size_t)s->set.max_rows;
+    size_t context = (size_t)s->set.context;
+    size_t widest = max2(max2(s->d, s->q_dim), s->ff);
+    s->scores_per_worker = (ops_attention_scratch(context) + 15) / 16 * 16;
+    s->x = floats(rows, s->d);
+    s->normed = floats(rows, s->d);
+    s->qkv = floats(rows, s->qkv_dim);
+    s->mixed = floats(rows, s->q_dim);
+    s->gate_up = floats(rows, 2 * s->ff);
+    s->update = floats(rows, s->d);
+    s->logits = floats((size_t)s->set.max_logits, (size_t)s->c.vocab);
+    s->rope_cos = floats(context, s->half_head);
+    s->rope_sin = floats(context, s->half_head);
+    s->scores = floats((size_t)s->set.parallel.n_workers, s->scores_per_worker);
+    s->acts_block = mem_zalloc_aligned(q8_acts_bytes(rows, widest));
+    if (s->acts_block) {
+        q8_acts_init(&s->acts_d, s->acts_block, rows, s->d);
+        q8_acts_init(&s->acts_q, s->acts_block, rows, s->q_dim);
+        q8_acts_init(&s->acts_ff, s->acts_block, rows, s->ff);
+    }
+    s->runs = mem_zarray(rows, sizeof(*s->runs));
+    s->wanted = mem_zarray((size_t)s->set.max_logits, sizeof(*s->wanted));
+    return s->x && s->normed && s->qkv && s->mixed && s->gate_up && s->update && s->logits &&
+           s->rope_cos && s->rope_sin && s->scores && s->acts_block && s->runs && s->wanted;
+}
+
+struct llama_state *llama_state_create(const struct llama_config *c,
+                                       const struct llama_state_settings *set, struct err *e)
+{
+    struct llama_state *s = mem_zalloc(sizeof(*s));
+    if (!s) {
+        err_nomem(e);
+        return NULL;
+    }
+    s->c = *c;
+    s->set = *set;
+    s->d = (size_t)c->d_model;
+    s->ff = (size_t)c->d_ff;
+    s->q_dim = (size_t)c->n_heads * (size_t)c->head_dim;
+    s->kv_dim = (size_t)c->n_kv_heads * (size_t)c->head_dim;
+    s->qkv_dim = s->q_dim + 2 * s->kv_dim;
+    s->half_head = (size_t)c->head_dim / 2;
+    if (!allocate(s)) {
+        llama_state_destroy(s);
+        err_set(e, ERR_NOMEM, "no memory for the working space of a step of %d rows", set->max_rows);
+        return NULL;
+    }
+    fill_rope_tables(s);
+    return s;
+}
+
+void llama_state_destroy(struct llama_state *s)
+{
+    if (!s) {
+        return;
+    }
+    float *arrays[] = {s->x,      s->normed, s->qkv,      s->mixed,    s->gate_up,
+                       s->update, s->logits, s->rope_cos, s->rope_sin, s->scores};
+    for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {
+        mem_free_aligned(arrays[i]);
+    }
+    mem_free_aligned(s->acts_block);
+    mem_free(s->runs);
+    mem_free(s->wanted);
+    mem_free(s);
+}
+
+const float *llama_logits(const struct llama_state *s, int i)
+{
+    return s->logits + (size_t)i * (size_t)s->c.vocab;
+}
+
+/* --- the stages of a step; each is called by every worker on its share ---------------------------- */
+
+static void embed(struct llama_state *s, size_t r0, size_t r1)
+{
+    for (size_t r = r0; r < r1; r++) {
+        q8_packed_row(s->x + r * s->d, &s->w->embedding, (size_t)s->rows[r].token);
+    }
+}
+
+static void normalise(struct llama_state *s, const float *weight, size_t r0, size_t r1)
+{
+    for (size_t r = r0; r < r1; r++) {
+        s->set.ops->rmsnorm(s->normed + r * s->d, s->x + r * s->d, weight, s->c.rms_eps, s->d);
+    }
+    s->set.kernel->quantize(&s->acts_d, s->normed, s->d, r0, r1);
+}
+
+static void add_update(struct llama_state *s, size_t r0, size_t r1)
+{
+    s->set.ops->add(s->x + r0 * s->d, s->update + r0 * s->d, (r1 - r0) * s->d);
+}
+
+static void rotate_and_store(struct llama_state *s, int layer, size_t r0, size_t r1)
+{
+    const struct ops *ops = s->set.ops;
+    size_t hd = (size_t)s->c.head_dim;
+    for (size_t r = r0; r < r1; r++) {
+        size_t position = (size_t)s->rows[r].position;
+        const float *cos = s->rope_cos + position * s->half_head;
+        const float *sin = s->rope_sin + position * s->half_head;
+        float *q = s->qkv + r * s->qkv_dim;
+        float *k = q + s->q_dim;
+        float *v = k + s->kv_dim;
+        ops->rope(q, (size_t)s->c.n_heads, hd, cos, sin);
+        ops->rope(k, (size_t)s->c.n_kv_heads, hd, cos, sin);
+        for (int h = 0; h < s->c.n_kv_heads; h++) {
+            void *page;
+            struct ops_kv view = kv_cache_view(s->kv, s->rows[r].slot, layer, h, &page);
+            ops->kv_store(&view, position, k + (size_t)h * hd, v + (size_t)h * hd);
+        }
+    }
+}
+
+/* One item is the attention of a run's rows for the query heads of one KV head. */
+static void attend(struct llama_state *s, int layer, int worker, int n_workers)
+{
+    size_t hd = (size_t)s->c.head_dim;
+    size_t group = (size_t)(s->c.n_heads / s->c.n_kv_heads);
+    size_t n_kv_heads = (size_t)s->c.n_kv_heads;
+    for (size_t item = (size_t)worker; item < s->n_runs * n_kv_heads; item += (size_t)n_workers) {
+        const struct run *run = &s->runs[item / n_kv_heads];
+        size_t h = item % n_kv_heads;
+        const struct llama_row *first = &s->rows[run->first];
+        void *page;
+        struct ops_kv view = kv_cache_view(s->kv, first->slot, layer, (int)h, &page);
+        s->set.ops->attend(&(struct ops_attention){
+            .out = s->mixed + run->first * s->q_dim + h * group * hd,
+            .out_stride = s->q_dim,
+            .q = s->qkv + run->first * s->qkv_dim + h * group * hd,
+            .q_stride = s->qkv_dim,
+            .n_rows = run->n_rows,
+            .n_heads = group,
+            .n_past = (size_t)first->position,
+            .scale = 1.0f / sqrtf((float)hd),
+            .kv = &view,
+            .scratch = s->scores + (size_t)worker * s->scores_per_worker,
+        });
+    }
+}
+
+static void activate(struct llama_state *s, size_t r0, size_t r1)
+{
+    for (size_t r = r0; r < r1; r++) {
+        float *gate = s->gate_up + r * 2 * s->ff;
+        s->set.ops->silu_mul(gate, gate, gate + s->ff, s->ff);
+    }
+    s->set.kernel->quantize(&s->acts_ff, s->gate_up, 2 * s->ff, r0, r1);
+}
+
+static void multiply(const struct llama_state *s, float *y, const struct q8_acts *x,
+                     const struct q8_packed *w, size_t n_rows, int worker, int n_workers)
+{
+    size_t tile0;
+    size_t tile1;
+    parallel_share(q8_tiles(w), worker, n_workers, &tile0, &tile1);
+    s->set.kernel->matmul(y, w->n, x, n_rows, w, tile0, tile1);
+}
+
+static void gather_wanted(struct llama_state *s)
+{
+    for (size_t i = 0; i < s->n_wanted; i++) {
+        /* Wanted rows come in ascending order, so row i is never overwritten before it was read. */
+        memmove(s->x + i * s->d, s->x + s->wanted[i] * s->d, s->d * sizeof(float));
+    }
+}
+
+/* The step itself, run by every worker. Between two barriers each writes only its share. */
+static void work(void *ctx, int worker, int n_workers)
+{
+    struct llama_state *s = ctx;
+    const struct parallel *p = &s->set.parallel;
+    size_t m = s->n_rows;
+    size_t r0;
+    size_t r1;
+    parallel_share(m, worker, n_workers, &r0, &r1);
+#define BARRIER() p->barrier(p->team)
+
+    embed(s, r0, r1);
+    for (int i = 0; i < s->c.n_layers; i++) {
+        const struct llama_layer *layer = &s->w->layers[i];
+        normalise(s, layer->attn_norm, r0, r1);
+        BARRIER();
+        multiply(s, s->qkv, &s->acts_d, &layer->qkv, m, worker, n_workers);
+        BARRIER();
+        rotate_and_store(s, i, r0, r1);
+        BARRIER();
+        attend(s, i, worker, n_workers);
+        BARRIER();
+        s->set.kernel->quantize(&s->acts_q, s->mixed, s->q_dim, r0, r1);
+        BARRIER();
+        multiply(s, s->update, &s->acts_q, &layer->out, m, worker, n_workers);
+        BARRIER();
+        add_update(s, r0, r1);
+        normalise(s, layer->ffn_norm, r0, r1);
+        BARRIER();
+        multiply(s, s->gate_up, &s->acts_d, &layer->gate_up, m, worker, n_workers);
+        BARRIER();
+        activate(s, r0, r1);
+        BARRIER();
+        multiply(s, s->update, &s->acts_ff, &layer->down, m, worker, n_workers);
+        BARRIER();
+        add_update(s, r0, r1);
+    }
+    if (s->n_wanted == 0) {
+        return;
+    }
+    BARRIER();
+    if (worker == 0) {
+        gather_wanted(s);
+    }
+    BARRIER();
+    parallel_share(s->n_wanted, worker, n_workers, &r0, &r1);
+    normalise(s, s->w->output_norm, r0, r1);
+    BARRIER();
+    multiply(s, s->logits, &s->acts_d, &s->w->output, s->n_wanted, worker, n_workers);
+#undef BARRIER
+}
+
+void llama_step(struct llama_state *s, const struct llama_weights *w, struct kv_cache *kv,
+                const struct llama_row *rows, int n_rows)
+{
+    s->w = w;
+    s->kv = kv;
+    s->rows = rows;
+    s->n_rows = (size_t)n_rows;
+    s->n_runs = 0;
+    s->n_wanted = 0;
+    for (size_t r = 0; r < s->n_rows; r++) {
+        if (r == 0 || rows[r].slot != rows[r - 1].slot) {
+            s->runs[s->n_runs++] = (struct run){.first = r};
+        }
+        s->runs[s->n_runs - 1].n_rows++;
+        if (rows[r].want_logits) {
+            s->wanted[s->n_wanted++] = r;
+        }
+    }
+    s->set.parallel.run(s->set.parallel.team, work, s);
+}

@@ -1,0 +1,301 @@
+#include "models/arch/llama_weights.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "models/format/tensor_type.h"
+#include "runtime/base/mem.h"
+
+/* Loading walks the model twice in the same order: first adding up sizes, then filling. */
+struct loader {
+    const struct llama_config *c;
+    const struct gguf *g;
+    const struct parallel *p;
+    struct err *e;
+    unsigned char *block; /* NULL while sizes are added up */
+    size_t at;            /* bytes of the block handed out */
+    size_t tensors_used;
+};
+
+static void *take(struct loader *l, size_t bytes)
+{
+    void *p = l->block ? l->block + l->at : NULL;
+    l->at += (bytes + Q8_ALIGN - 1) / Q8_ALIGN * Q8_ALIGN;
+    return p;
+}
+
+static const struct gguf_tensor *find(struct loader *l, const char *name, size_t n, size_t k)
+{
+    const struct gguf_tensor *t = gguf_tensor_find(l->g, name);
+    if (!t) {
+        err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" is missing", gguf_path(l->g), name);
+        return NULL;
+    }
+    uint64_t rows = t->dims[1] * t->dims[2] * t->dims[3];
+    if (t->dims[0] != k || rows != n) {
+        err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" is %llu x %llu, %zu x %zu was expected",
+                gguf_path(l->g), name, (unsigned long long)rows, (unsigned long long)t->dims[0], n, k);
+        return NULL;
+    }
+    if (t->type != TENSOR_F32 && t->type != TENSOR_F16 && t->type != TENSOR_BF16 &&
+        t->type != TENSOR_Q8_0) {
+        const struct tensor_type_info *info = tensor_type_info(t->type);
+        err_set(l->e, ERR_UNSUPPORTED,
+                "%s: tensor \"%s\" has type %s; f32, f16, bf16 and q8_0 can be served",
+                gguf_path(l->g), name, info ? info->name : "unknown");
+        return NULL;
+    }
+    if (l->block) {
+        l->tensors_used++;
+    }
+    return t;
+}
+
+static int load_vector(struct loader *l, const char *name, size_t n, const float **out)
+{
+    const struct gguf_tensor *t = find(l, name, 1, n);
+    if (!t) {
+        return -1;
+    }
+    float *values = take(l, n * sizeof(float));
+    if (!values) {
+        return 0;
+    }
+    if (tensor_row_to_f32(t->type, t->data, values, n) != 0) {
+        return err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" has broken rows", gguf_path(l->g), name);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(values[i])) {
+            return err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" holds a number that is not finite",
+                           gguf_path(l->g), name);
+        }
+    }
+    *out = values;
+    return 0;
+}
+
+struct pack_job {
+    void *block;
+    struct q8_packed packed;
+    const struct gguf_tensor *tensor;
+    size_t row_bytes; /* of the tensor in the file */
+    float *rows;      /* (workers, Q8_TILE, k); NULL for Q8_0 */
+    bool *bad;        /* (workers): met a number that is not finite */
+};
+
+/* Floats are packed a tile at a time: a whole matrix in float would double the memory of loading. */
+static void pack_float_tile(const struct pack_job *job, float *rows, size_t tile, bool *bad)
+{
+    size_t k = job->packed.k;
+    size_t first = tile * Q8_TILE;
+    size_t n = job->packed.n - first < Q8_TILE ? job->packed.n - first : Q8_TILE;
+    for (size_t r = 0; r < n; r++) {
+        const char *from = (const char *)job->tensor->data + (first + r) * job->row_bytes;
+        if (tensor_row_to_f32(job->tensor->type, from, rows + r * k, k) != 0) {
+            *bad = true;
+        }
+    }
+    for (size_t i = 0; i < n * k; i++) {
+        if (!isfinite(rows[i])) {
+            *bad = true;
+            return;
+        }
+    }
+    struct q8_packed one;
+    unsigned char *at = (unsigned char *)job->block + tile * job->packed.tile_bytes;
+    q8_packed_init(&one, at, n, k);
+    q8_pack_floats(at, &one, rows, 0, 1);
+}
+
+static void check_scales(const struct pack_job *job, size_t tile0, size_t tile1, bool *bad)
+{
+    size_t blocks = job->packed.k / Q8_GROUP;
+    size_t end = tile1 * Q8_TILE < job->packed.n ? tile1 * Q8_TILE : job->packed.n;
+    const unsigned char *data = job->tensor->data;
+    for (size_t i = tile0 * Q8_TILE * blocks; i < end * blocks; i++) {
+        uint16_t scale;
+        memcpy(&scale, data + i * Q8_BLOCK_BYTES, sizeof(scale));
+        if ((scale & 0x7C00u) == 0x7C00u) {
+            *bad = true;
+            return;
+        }
+    }
+}
+
+static void pack_share(void *ctx, int worker, int n_workers)
+{
+    const struct pack_job *job = ctx;
+    size_t tile0;
+    size_t tile1;
+    parallel_share(q8_tiles(&job->packed), worker, n_workers, &tile0, &tile1);
+    if (job->tensor->type == TENSOR_Q8_0) {
+        check_scales(job, tile0, tile1, &job->bad[worker]);
+        q8_pack_blocks(job->block, &job->packed, job->tensor->data, tile0, tile1);
+        return;
+    }
+    float *rows = job->rows + (size_t)worker * Q8_TILE * job->packed.k;
+    for (size_t tile = tile0; tile < tile1 && !job->bad[worker]; tile++) {
+        pack_float_tile(job, rows, tile, &job->bad[worker]);
+    }
+}
+
+/* Packs one tensor into `block`, which has room for n whole tiles. */
+static int pack_tensor(struct loader *l, const char *name, void *block, size_t n, size_t k)
+{
+    const struct gguf_tensor *t = find(l, name, n, k);
+    if (!t || !block) {
+        return t ? 0 : -1;
+    }
+    struct pack_job job = {.block = block, .tensor = t};
+    job.row_bytes = (size_t)tensor_type_row_bytes(t->type, k);
+    q8_packed_init(&job.packed, block, n, k);
+    size_t workers = (size_t)l->p->n_workers;
+    job.bad = mem_zarray(workers, sizeof(*job.bad));
+    job.rows = t->type == TENSOR_Q8_0 ? NULL : mem_array(workers * Q8_TILE * k, sizeof(float));
+    int rc = 0;
+    if (!job.bad || (t->type != TENSOR_Q8_0 && !job.rows)) {
+        rc = err_nomem(l->e);
+        goto cleanup;
+    }
+    l->p->run(l->p->team, pack_share, &job);
+    for (size_t i = 0; i < workers; i++) {
+        if (job.bad[i]) {
+            rc = err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" holds a number that is not finite",
+                         gguf_path(l->g), name);
+        }
+    }
+cleanup:
+    mem_free(job.rows);
+    mem_free(job.bad);
+    return rc;
+}
+
+/* One matrix of the model, whose rows come from up to three tensors one after another. All but the last
+ * have a multiple of Q8_TILE rows, so that each begins with a tile of its own. */
+static int load_matrix(struct loader *l, struct q8_packed *out, size_t k, const char *const names[],
+                       const size_t rows[], size_t n_parts)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < n_parts; i++) {
+        n += rows[i];
+    }
+    size_t bytes = q8_packed_bytes(n, k);
+    if (bytes == 0) {
+        return err_set(l->e, ERR_LIMIT, "%s: tensor \"%s\" is too large", gguf_path(l->g), names[0]);
+    }
+    unsigned char *block = take(l, bytes);
+    q8_packed_init(out, block, n, k);
+    size_t first = 0;
+    for (size_t i = 0; i < n_parts; i++) {
+        unsigned char *at = block ? block + first / Q8_TILE * out->tile_bytes : NULL;
+        if (pack_tensor(l, names[i], at, rows[i], k) != 0) {
+            return -1;
+        }
+        first += rows[i];
+    }
+    return 0;
+}
+
+/* "blk.3.attn_q.weight" */
+#define NAME_MAX_BYTES 64
+
+static const char *layer_name(char out[NAME_MAX_BYTES], int layer, const char *part)
+{
+    snprintf(out, NAME_MAX_BYTES, "blk.%d.%s.weight", layer, part);
+    return out;
+}
+
+static int load_layer(struct loader *l, int i, struct llama_layer *layer)
+{
+    size_t d = (size_t)l->c->d_model;
+    size_t ff = (size_t)l->c->d_ff;
+    size_t q = (size_t)l->c->n_heads * (size_t)l->c->head_dim;
+    size_t kv = (size_t)l->c->n_kv_heads * (size_t)l->c->head_dim;
+    char a[NAME_MAX_BYTES];
+    char b[NAME_MAX_BYTES];
+    char c[NAME_MAX_BYTES];
+    if (load_vector(l, layer_name(a, i, "attn_norm"), d, &layer->attn_norm) != 0 ||
+        load_vector(l, layer_name(a, i, "ffn_norm"), d, &layer->ffn_norm) != 0) {
+        return -1;
+    }
+    const char *qkv[] = {layer_name(a, i, "attn_q"), layer_name(b, i, "attn_k"),
+                         layer_name(c, i, "attn_v")};
+    if (load_matrix(l, &layer->qkv, d, qkv, (size_t[]){q, kv, kv}, 3) != 0) {
+        return -1;
+    }
+    const char *out[] = {layer_name(a, i, "attn_output")};
+    const char *gate_up[] = {layer_name(b, i, "ffn_gate"), layer_name(c, i, "ffn_up")};
+    if (load_matrix(l, &layer->out, q, out, (size_t[]){d}, 1) != 0 ||
+        load_matrix(l, &layer->gate_up, d, gate_up, (size_t[]){ff, ff}, 2) != 0) {
+        return -1;
+    }
+    const char *down[] = {layer_name(a, i, "ffn_down")};
+    return load_matrix(l, &layer->down, ff, down, (size_t[]){d}, 1);
+}
+
+static int load_all(struct loader *l, struct llama_weights *w)
+{
+    size_t d = (size_t)l->c->d_model;
+    size_t vocab = (size_t)l->c->vocab;
+    const char *embedding[] = {"token_embd.weight"};
+    const char *output[] = {"output.weight"};
+    if (load_matrix(l, &w->embedding, d, embedding, &vocab, 1) != 0 ||
+        load_vector(l, "output_norm.weight", d, &w->output_norm) != 0) {
+        return -1;
+    }
+    w->output = w->embedding;
+    if (gguf_tensor_find(l->g, output[0]) &&
+        load_matrix(l, &w->output, d, output, &vocab, 1) != 0) {
+        return -1;
+    }
+    for (int i = 0; i < l->c->n_layers; i++) {
+        if (load_layer(l, i, &w->layers[i]) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int llama_weights_init(struct llama_weights *w, const struct llama_config *c, const struct gguf *g,
+                       const struct parallel *p, struct err *e)
+{
+    *w = (struct llama_weights){0};
+    struct loader l = {.c = c, .g = g, .p = p, .e = e};
+    w->layers = mem_zarray((size_t)c->n_layers, sizeof(*w->layers));
+    if (!w->layers) {
+        return err_nomem(e);
+    }
+    if (load_all(&l, w) != 0) {
+        goto fail;
+    }
+    w->block_bytes = l.at;
+    w->block = mem_zalloc_aligned(l.at);
+    if (!w->block) {
+        err_set(e, ERR_NOMEM, "%s: %zu bytes for the weights could not be had", gguf_path(g), l.at);
+        goto fail;
+    }
+    l.block = w->block;
+    l.at = 0;
+    if (load_all(&l, w) != 0) {
+        goto fail;
+    }
+    if (l.tensors_used != gguf_tensor_count(g)) {
+        err_set(e, ERR_UNSUPPORTED,
+                "%s: has %zu tensors, a plain llama model of this shape has %zu; it needs something "
+                "that is not supported",
+                gguf_path(g), gguf_tensor_count(g), l.tensors_used);
+        goto fail;
+    }
+    return 0;
+fail:
+    llama_weights_deinit(w);
+    return -1;
+}
+
+void llama_weights_deinit(struct llama_weights *w)
+{
+    mem_free_aligned(w->block);
+    mem_free(w->layers);
+    *w = (struct llama_weights){0};
+}

@@ -1,0 +1,47 @@
+/* tensor_type.h: the number formats that a GGUF tensor may have.
+ *
+ * A tensor is stored as rows along its first dimension; each row is cut into blocks of
+ * `block_size` numbers that take `block_bytes` bytes. The table names every type of the GGUF
+ * specification, so that any file can be described; only F32, F16, BF16 and Q8_0 can be turned
+ * into numbers here.
+ *
+ * Source: GGUF v3 specification, "enum ggml_type". Threads: all functions are pure.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum tensor_type {
+    TENSOR_F32 = 0,
+    TENSOR_F16 = 1,
+    TENSOR_Q8_0 = 8,
+    TENSOR_BF16 = 30,
+};
+
+struct tensor_type_info {
+    uint32_t type;        /* as in the file */
+    const char *name;     /* "q8_0" */
+    uint32_t block_size;  /* numbers in a block */
+    uint32_t block_bytes; /* bytes of a block */
+};
+
+/* NULL when no such type is known. */
+const struct tensor_type_info *tensor_type_info(uint32_t type);
+
+/* The type called `name` ("f32", "q8_0"), letter case ignored; NULL when there is none. */
+const struct tensor_type_info *tensor_type_find(const char *name);
+
+/* Bytes of a row of n numbers. 0 when the type is unknown, n is not a whole number of blocks,
+ * or the product overflows. */
+uint64_t tensor_type_row_bytes(uint32_t type, uint64_t n);
+
+/* Turns n numbers that begin at src into f32. src: tensor_type_row_bytes(type, n) bytes at any
+ * address; dst: (n). Returns 0, or -1 when the type is not one of the four above or n is not a
+ * whole number of blocks. */
+int tensor_row_to_f32(uint32_t type, const void *src, float *dst, size_t n);
+
+float f16_to_f32(uint16_t h); /* IEEE 754 binary16, subnormals, infinities and NaN included */
+uint16_t
+f16_from_f32(float f); /* rounds to nearest, ties to even; too large becomes infinity */
+float bf16_to_f32(uint16_t h);

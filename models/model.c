@@ -1,0 +1,111 @@
+#include "models/model.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/mem.h"
+
+/* Letters, digits, '.', '_' and '-' stay, all else becomes '-': the name is used in URLs and headers. */
+static void copy_name(char out[MODEL_NAME_MAX], const char *text, size_t len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len && n < MODEL_NAME_MAX - 1; i++) {
+        unsigned char c = (unsigned char)text[i];
+        bool keep = c < 128 && (isalnum(c) || c == '.' || c == '_' || c == '-');
+        out[n++] = keep ? (char)c : '-';
+    }
+    out[n] = '\0';
+}
+
+static void name_from_path(char out[MODEL_NAME_MAX], const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    const char *dot = strrchr(base, '.');
+    copy_name(out, base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
+}
+
+static int read_identity(struct model *m, const struct gguf *g, struct err *e)
+{
+    struct gguf_str text;
+    name_from_path(m->name, gguf_path(g));
+    if (gguf_has(g, "general.name")) {
+        if (gguf_get_str(g, "general.name", &text, e) != 0) {
+            return -1;
+        }
+        if (text.len > 0) {
+            copy_name(m->name, text.data, text.len);
+        }
+    }
+    if (gguf_has(g, "general.version")) {
+        if (gguf_get_str(g, "general.version", &text, e) != 0) {
+            return -1;
+        }
+        copy_name(m->version, text.data, text.len);
+    }
+    m->file_bytes = gguf_file_size(g);
+    return gguf_sha256(g, m->sha256, e);
+}
+
+static int read_template(struct model *m, const struct gguf *g, struct err *e)
+{
+    struct gguf_str source;
+    if (!gguf_has(g, "tokenizer.chat_template")) {
+        return 0;
+    }
+    if (gguf_get_str(g, "tokenizer.chat_template", &source, e) != 0) {
+        return -1;
+    }
+    m->chat_template = chat_template_compile(source.data, source.len, e);
+    return m->chat_template ? 0
+                            : err_prefix(e, "%s: tokenizer.chat_template", gguf_path(g));
+}
+
+static int load(struct model *m, const struct gguf *g, const struct parallel *p, struct err *e)
+{
+    if (llama_config_from_gguf(&m->config, g, e) != 0) {
+        return -1;
+    }
+    m->tokenizer = tokenizer_from_gguf(g, e);
+    if (!m->tokenizer) {
+        return -1;
+    }
+    if (tokenizer_vocab_size(m->tokenizer) != m->config.vocab) {
+        return err_set(e, ERR_FORMAT, "%s: the vocabulary has %d tokens, the embedding %d rows",
+                       gguf_path(g), tokenizer_vocab_size(m->tokenizer), m->config.vocab);
+    }
+    if (read_template(m, g, e) != 0 ||
+        llama_weights_init(&m->weights, &m->config, g, p, e) != 0) {
+        return -1;
+    }
+    return read_identity(m, g, e);
+}
+
+struct model *model_open(const char *path, const struct parallel *p, struct err *e)
+{
+    struct gguf *g = gguf_open(path, e);
+    if (!g) {
+        return NULL;
+    }
+    struct model *m = mem_zalloc(sizeof(*m));
+    if (!m) {
+        err_nomem(e);
+    } else if (load(m, g, p, e) != 0) {
+        model_close(m);
+        m = NULL;
+    }
+    gguf_close(g);
+    return m;
+}
+
+void model_close(struct model *m)
+{
+    if (!m) {
+        return;
+    }
+    llama_weights_deinit(&m->weights);
+    tokenizer_destroy(m->tokenizer);
+    chat_template_destroy(m->chat_template);
+    mem_free(m);
+}

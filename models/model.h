@@ -1,0 +1,31 @@
+/* model.h: one loaded model: configuration, weights, tokenizer, chat template, identity.
+ *
+ * Everything is checked while loading and copied out of the file; the file is closed afterwards.
+ *
+ * Ownership: model_open returns, model_close releases. Immutable in between; any number of threads may
+ * read. */
+#pragma once
+
+#include "models/arch/llama_config.h"
+#include "models/arch/llama_weights.h"
+#include "models/parallel.h"
+#include "models/template/chat_template.h"
+#include "models/tokenizer/tokenizer.h"
+#include "runtime/base/hash.h"
+
+#define MODEL_NAME_MAX 128
+
+struct model {
+    char name[MODEL_NAME_MAX];     /* general.name made fit for a URL, or the file's name */
+    char version[MODEL_NAME_MAX];  /* general.version, or "" */
+    char sha256[HASH_HEX_LEN + 1]; /* of the whole file */
+    uint64_t file_bytes;
+    struct llama_config config;
+    struct llama_weights weights;
+    struct tokenizer *tokenizer;
+    struct chat_template *chat_template; /* NULL when the file has none */
+};
+
+/* Loads a GGUF file. NULL on failure; the message begins with the path. */
+struct model *model_open(const char *path, const struct parallel *p, struct err *e);
+void model_close(struct model *m); /* accepts NULL */

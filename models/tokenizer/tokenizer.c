@@ -1,0 +1,481 @@
+#include "models/tokenizer/tokenizer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "models/tokenizer/bpe.h"
+#include "models/tokenizer/byte_alphabet.h"
+#include "models/tokenizer/split.h"
+#include "models/tokenizer/vocab.h"
+#include "runtime/base/mem.h"
+
+/* Control tokens that end a generation whatever the file names as eos. */
+static const char *const end_names[] = {
+    "<|endoftext|>",
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|end_of_text|>",
+};
+
+#define N_END_NAMES (sizeof(end_names) / sizeof(end_names[0]))
+
+struct tokenizer {
+    struct vocab vocab;
+    const struct split_rule *rule;
+    struct splitter *splitter;
+    struct bpe_table merges;
+    int32_t byte_ids[256];    /* -1 when the vocabulary lacks the byte */
+    bool begins_special[256]; /* some special token begins with this byte */
+    int32_t bos, eos, eot;
+    int32_t ends[N_END_NAMES]; /* TOKEN_NONE where the vocabulary lacks one */
+    bool add_bos;
+};
+
+/* What one encoding needs and releases at its end. */
+struct encoding {
+    const struct tokenizer *t;
+    struct token_list *out;
+    struct split_words words;
+    struct bpe_scratch scratch;
+    struct err *e;
+};
+
+/* --- token lists --- */
+
+static int token_list_reserve(struct token_list *list, size_t more)
+{
+    size_t need;
+    size_t cap = list->cap ? list->cap : 64;
+
+    if (__builtin_add_overflow(list->count, more, &need) || need > SIZE_MAX / 16) {
+        return -1;
+    }
+    if (need <= list->cap) {
+        return 0;
+    }
+    while (cap < need) {
+        cap *= 2;
+    }
+    int32_t *ids = mem_realloc_array(list->ids, cap, sizeof *ids);
+    if (!ids) {
+        return -1;
+    }
+    list->ids = ids;
+    list->cap = cap;
+    return 0;
+}
+
+int token_list_push(struct token_list *list, int32_t id)
+{
+    if (token_list_reserve(list, 1) != 0) {
+        return -1;
+    }
+    list->ids[list->count++] = id;
+    return 0;
+}
+
+void token_list_clear(struct token_list *list)
+{
+    list->count = 0;
+}
+
+void token_list_deinit(struct token_list *list)
+{
+    mem_free(list->ids);
+    *list = (struct token_list){0};
+}
+
+/* --- loading --- */
+
+static int check_model(const struct gguf *g, struct err *e)
+{
+    struct gguf_str model;
+
+    if (gguf_get_str(g, "tokenizer.ggml.model", &model, e) != 0) {
+        return -1;
+    }
+    if (model.len == 4 && memcmp(model.data, "gpt2", 4) == 0) {
+        return 0;
+    }
+    return err_set(e, ERR_UNSUPPORTED,
+                   "%s: metadata key \"tokenizer.ggml.model\": \"%.*s\" is not supported; only "
+                   "\"gpt2\" (byte-level BPE) is",
+                   gguf_path(g), (int)(model.len < 64 ? model.len : 64), model.data);
+}
+
+static int load_rule(struct tokenizer *t, const struct gguf *g, struct err *e)
+{
+    struct gguf_str name = {"default", 7};
+
+    if (gguf_has(g, "tokenizer.ggml.pre") &&
+        gguf_get_str(g, "tokenizer.ggml.pre", &name, e) != 0) {
+        return -1;
+    }
+    t->rule = split_rule_find(name.data, name.len);
+    if (!t->rule) {
+        return err_set(
+            e, ERR_UNSUPPORTED,
+            "%s: metadata key \"tokenizer.ggml.pre\": no split rule \"%.*s\" is known",
+            gguf_path(g), (int)(name.len < 64 ? name.len : 64), name.data);
+    }
+    t->splitter = splitter_create(t->rule, e);
+    if (!t->splitter) {
+        return err_prefix(e, "%s", gguf_path(g));
+    }
+    return 0;
+}
+
+/* The bytes of a piece of a merge, as the id of the token that stands for them. */
+static int32_t find_piece(const struct tokenizer *t, const char *text, size_t len, char *bytes,
+                          size_t *n_bytes)
+{
+    if (len == 0 || !byte_alphabet_decode(text, len, bytes, n_bytes)) {
+        return -1;
+    }
+    return vocab_find_bytes(&t->vocab, bytes, *n_bytes);
+}
+
+/* Adds the merge "left right"; `bytes` has room for its length. */
+static bool add_merge(struct tokenizer *t, const struct gguf_str *text, uint32_t rank,
+                      char *bytes)
+{
+    const char *space = text->len > 1 ? memchr(text->data + 1, ' ', text->len - 1) : NULL;
+    size_t n_left;
+    size_t n_right;
+
+    if (!space) {
+        return false;
+    }
+    const size_t left_len = (size_t)(space - text->data);
+    const int32_t left = find_piece(t, text->data, left_len, bytes, &n_left);
+    if (left < 0) {
+        return false;
+    }
+    const int32_t right =
+        find_piece(t, space + 1, text->len - left_len - 1, bytes + n_left, &n_right);
+    const int32_t merged =
+        right < 0 ? -1 : vocab_find_bytes(&t->vocab, bytes, n_left + n_right);
+    if (merged < 0) {
+        return false;
+    }
+    bpe_table_add(&t->merges, left, right, rank, merged);
+    return true;
+}
+
+static int load_merges(struct tokenizer *t, const struct gguf *g, struct err *e)
+{
+    const struct gguf_str *merges;
+    size_t longest = 1;
+    size_t n;
+
+    if (gguf_get_strs(g, "tokenizer.ggml.merges", &merges, &n, e) != 0) {
+        return -1;
+    }
+    if (n >= BPE_NO_RANK) {
+        return err_set(e, ERR_FORMAT,
+                       "%s: metadata key \"tokenizer.ggml.merges\": too many merges",
+                       gguf_path(g));
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (merges[i].len > longest) {
+            longest = merges[i].len;
+        }
+    }
+    char *bytes = mem_alloc(longest);
+    if (!bytes || bpe_table_init(&t->merges, n) != 0) {
+        mem_free(bytes);
+        return err_nomem(e);
+    }
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        if (!add_merge(t, &merges[i], (uint32_t)i, bytes)) {
+            rc = err_set(e, ERR_FORMAT,
+                         "%s: metadata key \"tokenizer.ggml.merges\": merge %zu is not "
+                         "two tokens of the vocabulary that make a third",
+                         gguf_path(g), i);
+        }
+    }
+    mem_free(bytes);
+    return rc;
+}
+
+/* An optional id; `fallback` stands when the key is absent. */
+static int load_id(const struct tokenizer *t, const struct gguf *g, const char *key,
+                   int32_t fallback, int32_t *out, struct err *e)
+{
+    uint32_t id;
+
+    *out = fallback;
+    if (!gguf_has(g, key)) {
+        return 0;
+    }
+    if (gguf_get_u32(g, key, &id, e) != 0) {
+        return -1;
+    }
+    if (id >= (uint32_t)t->vocab.n_tokens) {
+        return err_set(e, ERR_FORMAT,
+                       "%s: metadata key \"%s\": token %" PRIu32
+                       " is outside the vocabulary of %" PRId32,
+                       gguf_path(g), key, id, t->vocab.n_tokens);
+    }
+    *out = (int32_t)id;
+    return 0;
+}
+
+static int load_ids(struct tokenizer *t, const struct gguf *g, struct err *e)
+{
+    int32_t eot = tokenizer_find_special(t, "<|eot_id|>");
+
+    if (eot == TOKEN_NONE) {
+        eot = tokenizer_find_special(t, "<|im_end|>");
+    }
+    if (load_id(t, g, "tokenizer.ggml.bos_token_id", TOKEN_NONE, &t->bos, e) != 0 ||
+        load_id(t, g, "tokenizer.ggml.eos_token_id", TOKEN_NONE, &t->eos, e) != 0 ||
+        load_id(t, g, "tokenizer.ggml.eot_token_id", eot, &t->eot, e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < N_END_NAMES; i++) {
+        t->ends[i] = tokenizer_find_special(t, end_names[i]);
+    }
+    t->add_bos = t->rule->add_bos;
+    if (gguf_has(g, "tokenizer.ggml.add_bos_token") &&
+        gguf_get_bool(g, "tokenizer.ggml.add_bos_token", &t->add_bos, e) != 0) {
+        return -1;
+    }
+    t->add_bos = t->add_bos && t->bos != TOKEN_NONE;
+    return 0;
+}
+
+static void index_first_bytes(struct tokenizer *t)
+{
+    for (int i = 0; i < 256; i++) {
+        const char byte = (char)i;
+
+        t->byte_ids[i] = vocab_find_bytes(&t->vocab, &byte, 1);
+    }
+    for (size_t i = 0; i < t->vocab.n_specials; i++) {
+        t->begins_special[(unsigned char)t->vocab.tokens[t->vocab.specials[i]].name[0]] = true;
+    }
+}
+
+struct tokenizer *tokenizer_from_gguf(const struct gguf *g, struct err *e)
+{
+    struct tokenizer *t = mem_zalloc(sizeof *t);
+
+    if (!t) {
+        err_nomem(e);
+        return NULL;
+    }
+    if (check_model(g, e) != 0 || load_rule(t, g, e) != 0 || vocab_init(&t->vocab, g, e) != 0 ||
+        load_merges(t, g, e) != 0 || load_ids(t, g, e) != 0) {
+        tokenizer_destroy(t);
+        return NULL;
+    }
+    index_first_bytes(t);
+    return t;
+}
+
+void tokenizer_destroy(struct tokenizer *t)
+{
+    if (!t) {
+        return;
+    }
+    vocab_deinit(&t->vocab);
+    splitter_destroy(t->splitter);
+    bpe_table_deinit(&t->merges);
+    mem_free(t);
+}
+
+/* --- encoding --- */
+
+static int encode_word(struct encoding *c, const char *word, size_t len)
+{
+    const struct tokenizer *t = c->t;
+
+    if (t->rule->ignore_merges) {
+        const int32_t id = vocab_find_bytes(&t->vocab, word, len);
+
+        if (id >= 0) {
+            return token_list_push(c->out, id) == 0 ? 0 : err_nomem(c->e);
+        }
+    }
+    if (token_list_reserve(c->out, len) != 0) {
+        return err_nomem(c->e);
+    }
+    int32_t *ids = c->out->ids + c->out->count;
+    for (size_t i = 0; i < len; i++) {
+        ids[i] = t->byte_ids[(unsigned char)word[i]];
+        if (ids[i] < 0) {
+            return err_set(c->e, ERR_UNSUPPORTED,
+                           "the vocabulary has no token for the byte 0x%02x",
+                           (unsigned)(unsigned char)word[i]);
+        }
+    }
+    size_t n = len;
+    if (bpe_merge_word(&t->merges, ids, &n, &c->scratch) != 0) {
+        return err_nomem(c->e);
+    }
+    c->out->count += n;
+    return 0;
+}
+
+static int encode_plain(struct encoding *c, const char *text, size_t len)
+{
+    size_t start = 0;
+
+    if (splitter_split(c->t->splitter, text, len, &c->words, c->e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < c->words.count; i++) {
+        if (encode_word(c, text + start, c->words.ends[i] - start) != 0) {
+            return -1;
+        }
+        start = c->words.ends[i];
+    }
+    return 0;
+}
+
+/* The next special token at or after pos; its place in *at. -1 when there is none. */
+static int32_t next_special(const struct tokenizer *t, const char *text, size_t len, size_t pos,
+                            bool with_control, size_t *at)
+{
+    for (; pos < len; pos++) {
+        if (!t->begins_special[(unsigned char)text[pos]]) {
+            continue;
+        }
+        const int32_t id = vocab_match_special(&t->vocab, text + pos, len - pos, with_control);
+        if (id >= 0) {
+            *at = pos;
+            return id;
+        }
+    }
+    *at = len;
+    return -1;
+}
+
+static int encode_all(struct encoding *c, const char *text, size_t len, bool parse_special)
+{
+    size_t pos = 0;
+
+    while (pos < len) {
+        size_t at;
+        const int32_t id = next_special(c->t, text, len, pos, parse_special, &at);
+
+        if (at > pos && encode_plain(c, text + pos, at - pos) != 0) {
+            return -1;
+        }
+        if (id < 0) {
+            break;
+        }
+        if (token_list_push(c->out, id) != 0) {
+            return err_nomem(c->e);
+        }
+        pos = at + c->t->vocab.tokens[id].name_len;
+    }
+    return 0;
+}
+
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len,
+                     bool parse_special, struct token_list *out, struct err *e)
+{
+    struct encoding c = {.t = t, .out = out, .e = e};
+    const size_t count = out->count;
+    const int rc = encode_all(&c, text, len, parse_special);
+
+    if (rc != 0) {
+        out->count = count;
+    }
+    split_words_deinit(&c.words);
+    bpe_scratch_deinit(&c.scratch);
+    return rc;
+}
+
+/* --- tokens --- */
+
+static const struct vocab_token *token_at(const struct tokenizer *t, int32_t id)
+{
+    return id >= 0 && id < t->vocab.n_tokens ? &t->vocab.tokens[id] : NULL;
+}
+
+const char *tokenizer_token_bytes(const struct tokenizer *t, int32_t id, size_t *len)
+{
+    const struct vocab_token *token = token_at(t, id);
+
+    *len = token ? token->n_bytes : 0;
+    return token ? token->bytes : "";
+}
+
+const char *tokenizer_token_name(const struct tokenizer *t, int32_t id)
+{
+    const struct vocab_token *token = token_at(t, id);
+
+    return token ? token->name : NULL;
+}
+
+int32_t tokenizer_vocab_size(const struct tokenizer *t)
+{
+    return t->vocab.n_tokens;
+}
+
+int32_t tokenizer_bos(const struct tokenizer *t)
+{
+    return t->bos;
+}
+
+int32_t tokenizer_eos(const struct tokenizer *t)
+{
+    return t->eos;
+}
+
+int32_t tokenizer_eot(const struct tokenizer *t)
+{
+    return t->eot;
+}
+
+bool tokenizer_add_bos(const struct tokenizer *t)
+{
+    return t->add_bos;
+}
+
+int32_t tokenizer_match_special(const struct tokenizer *t, const char *text, size_t len,
+                                size_t *special_len)
+{
+    if (len == 0 || !t->begins_special[(unsigned char)text[0]]) {
+        return TOKEN_NONE;
+    }
+    const int32_t id = vocab_match_special(&t->vocab, text, len, true);
+    if (id >= 0) {
+        *special_len = t->vocab.tokens[id].name_len;
+    }
+    return id;
+}
+
+int32_t tokenizer_find_special(const struct tokenizer *t, const char *text)
+{
+    const int32_t id = vocab_find_special(&t->vocab, text, strlen(text));
+
+    return id >= 0 && t->vocab.tokens[id].kind == TOKEN_CONTROL ? id : TOKEN_NONE;
+}
+
+bool tokenizer_is_control(const struct tokenizer *t, int32_t id)
+{
+    const struct vocab_token *token = token_at(t, id);
+
+    return token && token->kind == TOKEN_CONTROL;
+}
+
+bool tokenizer_is_eog(const struct tokenizer *t, int32_t id)
+{
+    if (!token_at(t, id)) {
+        return false;
+    }
+    if (id == t->eos || id == t->eot) {
+        return true;
+    }
+    for (size_t i = 0; i < N_END_NAMES; i++) {
+        if (t->ends[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}

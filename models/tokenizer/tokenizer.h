@@ -1,0 +1,75 @@
+/* tokenizer.h: text to token ids and back, by the vocabulary that a GGUF file carries.
+ *
+ * Byte-level byte-pair encoding as GPT-2 introduced it (Radford et al. 2019, section 2.2;
+ * Sennrich et al. 2016): text is split into words by a regular expression, each word begins as
+ * its bytes, and the adjacent pair that the training merged first is merged until none is left.
+ * In the file `tokenizer.ggml.model` is "gpt2" and `tokenizer.ggml.pre` names the expression
+ * (split.h).
+ *
+ * Any bytes may be encoded. Bytes that are not UTF-8 are split off and become byte tokens, and
+ * decoding an encoding gives back exactly the bytes that went in. Time is O(n log n) in the
+ * length of the text whatever the text is.
+ *
+ * Ownership: a tokenizer copies what it needs from the file. Threads: immutable after loading;
+ * any number of threads may use one.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "models/format/gguf.h"
+#include "runtime/base/err.h"
+
+#define TOKEN_NONE (-1)
+
+/* A growable list of ids. All-zero is an empty list; token_list_deinit releases it. */
+struct token_list {
+    int32_t *ids; /* (count) */
+    size_t count;
+    size_t cap;
+};
+
+int token_list_push(struct token_list *list, int32_t id); /* 0, or -1 when out of memory */
+void token_list_clear(struct token_list *list);           /* keeps the memory */
+void token_list_deinit(struct token_list *list);
+
+struct tokenizer;
+
+/* NULL on failure: the message names the file and the key at fault. */
+struct tokenizer *tokenizer_from_gguf(const struct gguf *g, struct err *e);
+void tokenizer_destroy(struct tokenizer *t); /* accepts NULL */
+
+/* Appends the ids of `text` to *out; on failure *out is as it was. With parse_special the texts
+ * of control tokens ("<|im_end|>") become those tokens; without it they are text like any
+ * other, which is what everything that a user wrote must be. Adds no bos or eos. */
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len,
+                     bool parse_special, struct token_list *out, struct err *e);
+
+/* The bytes that a token stands for, borrowed and NUL-terminated; "" with *len 0 for control
+ * tokens and for ids outside the vocabulary. Not always whole UTF-8 characters: see decoder.h.
+ */
+const char *tokenizer_token_bytes(const struct tokenizer *t, int32_t id, size_t *len);
+
+/* The text of the token in the vocabulary, control tokens included, for display. NULL when id
+ * is outside the vocabulary. */
+const char *tokenizer_token_name(const struct tokenizer *t, int32_t id);
+
+int32_t tokenizer_vocab_size(const struct tokenizer *t);
+int32_t
+tokenizer_bos(const struct tokenizer *t); /* TOKEN_NONE when the file names none; also below */
+int32_t tokenizer_eos(const struct tokenizer *t);
+int32_t tokenizer_eot(const struct tokenizer *t);
+bool tokenizer_add_bos(
+    const struct tokenizer *t); /* a text begins with bos; the caller adds it */
+
+/* The control token with this text, or TOKEN_NONE. */
+int32_t tokenizer_find_special(const struct tokenizer *t, const char *text);
+/* The longest control or user-defined token whose text stands at the beginning of `text`, and its
+ * length in *special_len; TOKEN_NONE when there is none. */
+int32_t tokenizer_match_special(const struct tokenizer *t, const char *text, size_t len,
+                                size_t *special_len);
+bool tokenizer_is_control(const struct tokenizer *t, int32_t id);
+/* Ends a generation: eos, eot, <|endoftext|>, <|im_end|>, <|eot_id|> or <|end_of_text|>. */
+bool tokenizer_is_eog(const struct tokenizer *t, int32_t id);

@@ -1,0 +1,294 @@
+#include "models/tokenizer/vocab.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/tokenizer/byte_alphabet.h"
+#include "runtime/base/mem.h"
+
+#define KEY_TOKENS "tokenizer.ggml.tokens"
+#define KEY_TYPES  "tokenizer.ggml.token_type"
+
+static bool is_ordinary(enum token_kind kind)
+{
+    return kind == TOKEN_NORMAL || kind == TOKEN_BYTE;
+}
+
+static bool is_special(enum token_kind kind)
+{
+    return kind == TOKEN_CONTROL || kind == TOKEN_USER_DEFINED;
+}
+
+/* FNV-1a, 64 bits. */
+static size_t hash_bytes(const char *bytes, size_t len)
+{
+    uint64_t h = 0xcbf29ce484222325U;
+
+    for (size_t i = 0; i < len; i++) {
+        h = (h ^ (unsigned char)bytes[i]) * 0x100000001b3U;
+    }
+    return (size_t)(h ^ h >> 32);
+}
+
+static int read_kinds(struct vocab *v, const struct gguf *g, struct err *e)
+{
+    const struct gguf_kv *kinds;
+    size_t n;
+
+    for (int32_t i = 0; i < v->n_tokens; i++) {
+        v->tokens[i].kind = TOKEN_NORMAL;
+    }
+    if (!gguf_has(g, KEY_TYPES)) {
+        return 0;
+    }
+    if (gguf_get_array(g, KEY_TYPES, GGUF_I32, &kinds, &n, e) != 0) {
+        return -1;
+    }
+    if (n != (size_t)v->n_tokens) {
+        return err_set(e, ERR_FORMAT,
+                       "%s: metadata key \"%s\": %zu types for %" PRId32 " tokens",
+                       gguf_path(g), KEY_TYPES, n, v->n_tokens);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const int32_t kind = gguf_array_i32(kinds, i);
+
+        if (kind < TOKEN_NORMAL || kind > TOKEN_BYTE) {
+            return err_set(e, ERR_FORMAT,
+                           "%s: metadata key \"%s\": token %zu has type %" PRId32
+                           ", must be 1 to 6",
+                           gguf_path(g), KEY_TYPES, i, kind);
+        }
+        v->tokens[i].kind = (enum token_kind)kind;
+    }
+    return 0;
+}
+
+static int check_name(const struct gguf *g, const struct gguf_str *name,
+                      const struct vocab_token *t, size_t id, struct err *e)
+{
+    if (name->len > UINT32_MAX || memchr(name->data, 0, name->len)) {
+        return err_set(e, ERR_FORMAT,
+                       "%s: metadata key \"%s\": token %zu holds a NUL or is too long",
+                       gguf_path(g), KEY_TOKENS, id);
+    }
+    if (is_special(t->kind) && (name->len == 0 || name->len > VOCAB_MAX_SPECIAL_LEN)) {
+        return err_set(e, ERR_FORMAT,
+                       "%s: metadata key \"%s\": special token %zu has %zu bytes, must "
+                       "have 1 to %d",
+                       gguf_path(g), KEY_TOKENS, id, name->len, VOCAB_MAX_SPECIAL_LEN);
+    }
+    return 0;
+}
+
+/* Copies names and derives bytes. An ordinary token outside the byte alphabet stands for its
+ * name. */
+static int read_texts(struct vocab *v, const struct gguf *g, const struct gguf_str *names,
+                      struct err *e)
+{
+    size_t total = 0;
+    char *next;
+
+    for (int32_t i = 0; i < v->n_tokens; i++) {
+        if (check_name(g, &names[i], &v->tokens[i], (size_t)i, e) != 0) {
+            return -1;
+        }
+        total += 2 * (names[i].len + 1);
+    }
+    v->text = next = mem_alloc(total);
+    if (!next) {
+        return err_nomem(e);
+    }
+    for (int32_t i = 0; i < v->n_tokens; i++) {
+        struct vocab_token *t = &v->tokens[i];
+        size_t n_bytes = names[i].len;
+
+        t->name = next;
+        t->name_len = (uint32_t)names[i].len;
+        memcpy(next, names[i].data, names[i].len);
+        next[names[i].len] = '\0';
+        next += names[i].len + 1;
+        t->bytes = next;
+        if (t->kind == TOKEN_CONTROL || t->kind == TOKEN_UNKNOWN) {
+            n_bytes = 0;
+        } else if (!is_ordinary(t->kind) ||
+                   !byte_alphabet_decode(t->name, t->name_len, next, &n_bytes)) {
+            memcpy(next, t->name, t->name_len);
+        }
+        t->n_bytes = (uint32_t)n_bytes;
+        next[n_bytes] = '\0';
+        next += n_bytes + 1;
+    }
+    return 0;
+}
+
+static int index_bytes(struct vocab *v, struct err *e)
+{
+    size_t n_slots = 16;
+
+    while (n_slots < 2 * (size_t)v->n_tokens) {
+        n_slots *= 2;
+    }
+    v->slots = mem_array(n_slots, sizeof *v->slots);
+    if (!v->slots) {
+        return err_nomem(e);
+    }
+    v->mask = n_slots - 1;
+    for (size_t i = 0; i < n_slots; i++) {
+        v->slots[i] = -1;
+    }
+    for (int32_t id = 0; id < v->n_tokens; id++) {
+        const struct vocab_token *t = &v->tokens[id];
+
+        if (!is_ordinary(t->kind) || t->n_bytes == 0 ||
+            vocab_find_bytes(v, t->bytes, t->n_bytes) >= 0) {
+            continue;
+        }
+        size_t i = hash_bytes(t->bytes, t->n_bytes) & v->mask;
+        while (v->slots[i] >= 0) {
+            i = (i + 1) & v->mask;
+        }
+        v->slots[i] = id;
+    }
+    return 0;
+}
+
+static int compare_tokens(const void *a, const void *b)
+{
+    return strcmp((*(const struct vocab_token *const *)a)->name,
+                  (*(const struct vocab_token *const *)b)->name);
+}
+
+static int index_specials(struct vocab *v, struct err *e)
+{
+    const struct vocab_token **order = mem_array((size_t)v->n_tokens + 1, sizeof *order);
+    size_t n = 0;
+
+    if (!order) {
+        return err_nomem(e);
+    }
+    for (int32_t id = 0; id < v->n_tokens; id++) {
+        if (is_special(v->tokens[id].kind)) {
+            order[n++] = &v->tokens[id];
+        }
+    }
+    qsort(order, n, sizeof *order, compare_tokens);
+    v->specials = mem_array(n + 1, sizeof *v->specials);
+    if (!v->specials) {
+        mem_free(order);
+        return err_nomem(e);
+    }
+    for (size_t i = 0; i < n; i++) {
+        v->specials[i] = (int32_t)(order[i] - v->tokens);
+    }
+    v->n_specials = n;
+    mem_free(order);
+    return 0;
+}
+
+int vocab_init(struct vocab *v, const struct gguf *g, struct err *e)
+{
+    const struct gguf_str *names;
+    size_t n;
+
+    *v = (struct vocab){0};
+    if (gguf_get_strs(g, KEY_TOKENS, &names, &n, e) != 0) {
+        return -1;
+    }
+    if (n == 0 || n > VOCAB_MAX_TOKENS) {
+        return err_set(e, ERR_FORMAT, "%s: metadata key \"%s\": %zu tokens, must be 1 to %d",
+                       gguf_path(g), KEY_TOKENS, n, VOCAB_MAX_TOKENS);
+    }
+    v->tokens = mem_zarray(n, sizeof *v->tokens);
+    if (!v->tokens) {
+        return err_nomem(e);
+    }
+    v->n_tokens = (int32_t)n;
+    if (read_kinds(v, g, e) != 0 || read_texts(v, g, names, e) != 0 || index_bytes(v, e) != 0) {
+        return -1;
+    }
+    return index_specials(v, e);
+}
+
+void vocab_deinit(struct vocab *v)
+{
+    mem_free(v->tokens);
+    mem_free(v->text);
+    mem_free(v->slots);
+    mem_free(v->specials);
+    *v = (struct vocab){0};
+}
+
+int32_t vocab_find_bytes(const struct vocab *v, const char *bytes, size_t len)
+{
+    for (size_t i = hash_bytes(bytes, len) & v->mask; v->slots[i] >= 0; i = (i + 1) & v->mask) {
+        const struct vocab_token *t = &v->tokens[v->slots[i]];
+
+        if (t->n_bytes == len && memcmp(t->bytes, bytes, len) == 0) {
+            return v->slots[i];
+        }
+    }
+    return -1;
+}
+
+/* The byte at `depth` of the i-th special name; names end with a NUL, which sorts first. */
+static unsigned char special_byte(const struct vocab *v, size_t i, size_t depth)
+{
+    return (unsigned char)v->tokens[v->specials[i]].name[depth];
+}
+
+/* Narrows [*begin, *end), whose names agree before depth, to those with `byte` there. */
+static void narrow(const struct vocab *v, size_t *begin, size_t *end, size_t depth,
+                   unsigned char byte)
+{
+    size_t bounds[2];
+
+    for (int upper = 0; upper < 2; upper++) {
+        size_t lo = *begin;
+        size_t hi = *end;
+
+        while (lo < hi) {
+            const size_t mid = lo + (hi - lo) / 2;
+            const unsigned char b = special_byte(v, mid, depth);
+
+            if (b < byte || (upper && b == byte)) {
+                lo = mid + 1;
+            } else {
+                hi = mid;
+            }
+        }
+        bounds[upper] = lo;
+    }
+    *begin = bounds[0];
+    *end = bounds[1];
+}
+
+int32_t vocab_match_special(const struct vocab *v, const char *text, size_t len,
+                            bool with_control)
+{
+    size_t begin = 0;
+    size_t end = v->n_specials;
+    int32_t found = -1;
+
+    for (size_t depth = 0; depth < len && text[depth] != '\0'; depth++) {
+        narrow(v, &begin, &end, depth, (unsigned char)text[depth]);
+        if (begin == end) {
+            break;
+        }
+        /* A name that ends here sorts before those that go on. */
+        for (size_t i = begin; i < end && special_byte(v, i, depth + 1) == '\0'; i++) {
+            if (with_control || v->tokens[v->specials[i]].kind == TOKEN_USER_DEFINED) {
+                found = v->specials[i];
+                break;
+            }
+        }
+    }
+    return found;
+}
+
+int32_t vocab_find_special(const struct vocab *v, const char *name, size_t len)
+{
+    const int32_t id = vocab_match_special(v, name, len, true);
+
+    return id >= 0 && v->tokens[id].name_len == len ? id : -1;
+}

@@ -1,0 +1,63 @@
+/* vocab.h: the tokens of a vocabulary: their texts, bytes and kinds, and the ways back from
+ * them.
+ *
+ * Private to the tokenizer. A token's name is its text in the file; its bytes are what it
+ * stands for: the name through byte_alphabet_decode for ordinary tokens, the name itself for
+ * user-defined ones, nothing for control tokens.
+ *
+ * Threads: immutable after vocab_init.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "models/format/gguf.h"
+
+#define VOCAB_MAX_TOKENS      (1 << 24)
+#define VOCAB_MAX_SPECIAL_LEN 256
+
+/* `tokenizer.ggml.token_type`, GGUF specification. */
+enum token_kind {
+    TOKEN_NORMAL = 1,
+    TOKEN_UNKNOWN = 2,
+    TOKEN_CONTROL = 3,
+    TOKEN_USER_DEFINED = 4,
+    TOKEN_UNUSED = 5,
+    TOKEN_BYTE = 6,
+};
+
+struct vocab_token {
+    const char *name;  /* NUL-terminated; NUL inside was refused */
+    const char *bytes; /* NUL-terminated too */
+    uint32_t name_len;
+    uint32_t n_bytes;
+    enum token_kind kind;
+};
+
+struct vocab {
+    struct vocab_token *tokens; /* (n_tokens) */
+    int32_t n_tokens;
+    char *text;     /* names and bytes */
+    int32_t *slots; /* (mask + 1): ids by hash of bytes, -1 empty; ordinary tokens only */
+    size_t mask;
+    int32_t *specials; /* (n_specials): control and user-defined ids, by name */
+    size_t n_specials;
+};
+
+/* Reads tokenizer.ggml.tokens and token_type. On failure v can be passed to vocab_deinit too.
+ */
+int vocab_init(struct vocab *v, const struct gguf *g, struct err *e);
+void vocab_deinit(struct vocab *v);
+
+/* The ordinary token that stands for these bytes, the lowest if several do, or -1. */
+int32_t vocab_find_bytes(const struct vocab *v, const char *bytes, size_t len);
+
+/* The control or user-defined token with this name, or -1. */
+int32_t vocab_find_special(const struct vocab *v, const char *name, size_t len);
+
+/* The longest special token that text begins with, or -1. with_control: control tokens count
+ * too. */
+int32_t vocab_match_special(const struct vocab *v, const char *text, size_t len,
+                            bool with_control);

@@ -1,0 +1,139 @@
+#include "models/train/checkpoint.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/file.h"
+#include "runtime/base/mem.h"
+
+static const char magic[8] = "WEIRCKP1";
+
+_Static_assert(sizeof(struct checkpoint_header) == 144, "the header has no padding");
+
+int checkpoint_save(const char *path, struct trainer *t, const struct dataset *data,
+                    struct err *e)
+{
+    size_t block = train_shape_param_count(trainer_shape(t)) * sizeof(float);
+    size_t len = sizeof(struct checkpoint_header) + 3 * block;
+    struct checkpoint_header h = {
+        .shape = *trainer_shape(t),
+        .data_docs = dataset_doc_count(data),
+        .data_tokens = dataset_token_count(data),
+        .options = *trainer_options(t),
+        .step = trainer_step_count(t),
+        .position = trainer_position(t),
+    };
+    memcpy(h.magic, magic, sizeof(magic));
+    char *bytes = mem_alloc(len);
+    if (!bytes)
+        return err_nomem(e);
+    memcpy(bytes, &h, sizeof(h));
+    memcpy(bytes + sizeof(h), trainer_params(t), block);
+    memcpy(bytes + sizeof(h) + block, trainer_moment1(t), block);
+    memcpy(bytes + sizeof(h) + 2 * block, trainer_moment2(t), block);
+    int rc = file_write_atomic(path, bytes, len, e);
+    mem_free(bytes);
+    return rc;
+}
+
+static FILE *open_checked(const char *path, struct checkpoint_header *h, struct err *e)
+{
+    FILE *f = fopen(path, "rbe");
+    if (!f) {
+        err_set_errno(e, errno, "%s: cannot open", path);
+        return NULL;
+    }
+    if (fread(h, sizeof(*h), 1, f) != 1 || memcmp(h->magic, magic, sizeof(magic)) != 0) {
+        err_set(e, ERR_FORMAT, "%s: not a checkpoint: it does not begin with \"WEIRCKP1\"",
+                path);
+        goto fail;
+    }
+    if (train_shape_check(&h->shape, e)) {
+        err_prefix(e, "%s", path);
+        goto fail;
+    }
+    if (h->options.shards < 1 || h->options.shards > TRAIN_MAX_SHARDS) {
+        err_set(e, ERR_FORMAT, "%s: shards is %u", path, h->options.shards);
+        goto fail;
+    }
+    long expected = (long)(sizeof(*h) + 3 * sizeof(float) * train_shape_param_count(&h->shape));
+    if (fseek(f, 0, SEEK_END) || ftell(f) != expected || fseek(f, (long)sizeof(*h), SEEK_SET)) {
+        err_set(e, ERR_FORMAT, "%s: not %ld bytes long as its header says: cut off or damaged",
+                path, expected);
+        goto fail;
+    }
+    return f;
+fail:
+    fclose(f);
+    return NULL;
+}
+
+int checkpoint_read_header(const char *path, struct checkpoint_header *h, struct err *e)
+{
+    FILE *f = open_checked(path, h, e);
+    if (!f)
+        return -1;
+    fclose(f);
+    return 0;
+}
+
+float *checkpoint_read_params(const char *path, struct checkpoint_header *h, struct err *e)
+{
+    FILE *f = open_checked(path, h, e);
+    if (!f)
+        return NULL;
+    size_t n = train_shape_param_count(&h->shape);
+    float *params = mem_zalloc_aligned(n * sizeof(float));
+    if (!params) {
+        err_nomem(e);
+    } else if (fread(params, sizeof(float), n, f) != n) {
+        err_set(e, ERR_IO, "%s: cannot read", path);
+        mem_free_aligned(params);
+        params = NULL;
+    }
+    fclose(f);
+    return params;
+}
+
+static int read_blocks(const char *path, struct trainer *t, struct checkpoint_header *h,
+                       bool moments, struct err *e)
+{
+    FILE *f = open_checked(path, h, e);
+    if (!f)
+        return -1;
+    int rc = 0;
+    size_t n = train_shape_param_count(trainer_shape(t));
+    if (memcmp(&h->shape, trainer_shape(t), sizeof(h->shape)) != 0)
+        rc = err_set(e, ERR_INVALID, "%s: its model has another shape", path);
+    else if (fread(trainer_params(t), sizeof(float), n, f) != n ||
+             (moments && (fread(trainer_moment1(t), sizeof(float), n, f) != n ||
+                          fread(trainer_moment2(t), sizeof(float), n, f) != n)))
+        rc = err_set(e, ERR_IO, "%s: cannot read", path);
+    fclose(f);
+    return rc;
+}
+
+int checkpoint_load_params(const char *path, struct trainer *t, struct err *e)
+{
+    struct checkpoint_header h;
+    return read_blocks(path, t, &h, false, e);
+}
+
+int checkpoint_resume(const char *path, struct trainer *t, const struct dataset *data,
+                      struct err *e)
+{
+    struct checkpoint_header h;
+    if (read_blocks(path, t, &h, true, e))
+        return -1;
+    if (h.data_docs != dataset_doc_count(data) || h.data_tokens != dataset_token_count(data))
+        return err_set(
+            e, ERR_INVALID,
+            "%s: that run reads %u documents of %u tokens, this data has %u of %u; to go on "
+            "with other data, start a new run with --init",
+            path, h.data_docs, h.data_tokens, dataset_doc_count(data),
+            dataset_token_count(data));
+    if (trainer_restore(t, h.step, h.position, e))
+        return err_prefix(e, "%s", path);
+    return 0;
+}

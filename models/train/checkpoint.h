@@ -1,0 +1,42 @@
+/* checkpoint.h: a training run on disk.
+ *
+ * The file is, little-endian: the bytes of struct checkpoint_header (below, no padding), then
+ * the parameters as floats in the order of train_shape_tensors, then both moments of the
+ * optimizer. It is written atomically: a reader sees the old one or the new one. Magic, shape
+ * and length are checked before anything is read; the numbers themselves are taken as they are.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "models/train/trainer.h"
+#include "runtime/base/err.h"
+
+struct checkpoint_header {
+    char magic[8]; /* "WEIRCKP1" */
+    struct train_shape shape;
+    uint32_t data_docs; /* of the token file, to notice another one */
+    uint32_t data_tokens;
+    uint32_t reserved; /* 0 */
+    struct train_options options;
+    uint64_t step;
+    struct batcher_position position;
+};
+
+int checkpoint_save(const char *path, struct trainer *t, const struct dataset *data,
+                    struct err *e);
+
+/* The header alone, checked. */
+int checkpoint_read_header(const char *path, struct checkpoint_header *h, struct err *e);
+
+/* The weights alone, as one block of train_shape_param_count floats; the caller's
+ * (mem_free_aligned). */
+float *checkpoint_read_params(const char *path, struct checkpoint_header *h, struct err *e);
+
+/* The weights alone, into a trainer of the same shape (fine-tuning). */
+int checkpoint_load_params(const char *path, struct trainer *t, struct err *e);
+
+/* Weights, optimizer, step and place in the data: the run goes on as if it had not stopped.
+ * Refused when `data` is not the file that the run began with. */
+int checkpoint_resume(const char *path, struct trainer *t, const struct dataset *data,
+                      struct err *e);

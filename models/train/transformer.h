@@ -1,0 +1,53 @@
+/* transformer.h: loss and gradients of the Llama-architecture transformer on one slice of
+ * documents.
+ *
+ * A slice is a run of whole documents, back to back, with no padding: positions restart and
+ * attention stays inside each document, so nothing else needs to know where documents end. Rows
+ * are tokens.
+ *
+ * Ownership: a workspace holds every activation for one slice at a time; it borrows parameters
+ * and gradients on each call. Threads: one workspace a thread; nothing is allocated after
+ * transformer_create.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "models/train/shape.h"
+#include "runtime/base/err.h"
+
+#define TRAIN_NO_TARGET UINT32_MAX
+
+struct train_slice {
+    uint32_t capacity; /* tokens there is room for */
+    uint32_t n_tokens;
+    uint32_t n_docs;
+    uint32_t n_targets; /* how many targets are not TRAIN_NO_TARGET */
+    uint32_t *tokens;   /* (n_tokens) */
+    uint32_t
+        *targets; /* (n_tokens) the next token, or TRAIN_NO_TARGET where nothing is learnt */
+    uint32_t *positions; /* (n_tokens) from 0 in each document */
+    uint32_t *doc_ends;  /* (n_docs) index after the last token of each */
+};
+
+int train_slice_init(struct train_slice *s, uint32_t capacity, struct err *e);
+void train_slice_deinit(struct train_slice *s);
+
+struct transformer;
+
+/* Room for slices of at most max_tokens tokens and documents of at most shape->context. The
+ * caller's, released with transformer_destroy. */
+struct transformer *transformer_create(const struct train_shape *shape, uint32_t max_tokens,
+                                       struct err *e);
+void transformer_destroy(struct transformer *m);
+
+/* Returns the sum over targets of -log p(target). */
+double transformer_loss(struct transformer *m, const struct train_params *params,
+                        const struct train_slice *slice);
+
+/* The same, and adds to grads the gradient of scale * (that sum). */
+double transformer_gradients(struct transformer *m, const struct train_params *params,
+                             const struct train_params *grads, const struct train_slice *slice,
+                             float scale);

@@ -1,0 +1,156 @@
+/* weir-tiny-corpus: writes the training text, or the held-out questions, as JSON lines. */
+#include "models/weir-tiny/corpus/conversation.h"
+#include "models/weir-tiny/corpus/heldout.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/err.h"
+#include "runtime/base/options.h"
+
+#define LINE_MAX_BYTES ((size_t)1 << 20)
+
+struct job {
+    long seed;
+    long conversations;
+    long documents;
+    const char *split;
+    const char *out;
+};
+
+static int write_line(FILE *f, struct buf *line, const char *path, struct err *e)
+{
+    if (line->failed) {
+        return err_set(e, ERR_LIMIT, "%s: a line is too long", path);
+    }
+    buf_append_char(line, '\n');
+    if (fwrite(line->data, 1, line->len, f) != line->len) {
+        return err_set_errno(e, errno, "%s: cannot write", path);
+    }
+    buf_clear(line);
+    return 0;
+}
+
+static int write_conversation(FILE *f, struct rng *r, struct buf *line, const char *path, struct err *e)
+{
+    static struct conversation c;
+    conversation_draw(r, &c);
+    buf_append_char(line, '{');
+    conversation_write(&c, false, line);
+    buf_append_char(line, '}');
+    return write_line(f, line, path, e);
+}
+
+static int write_document(FILE *f, struct rng *r, struct buf *line, const char *path, struct err *e)
+{
+    struct buf text;
+    buf_init(&text, LINE_MAX_BYTES);
+    (corpus_chance(r, 70) ? document_story : document_facts)(r, &text);
+    if (text.data != NULL && !text.failed) {
+        buf_append_str(line, "{\"text\":");
+        conversation_write_string(text.data, line);
+        buf_append_char(line, '}');
+    }
+    int rc = text.failed || text.data == NULL ? err_nomem(e) : write_line(f, line, path, e);
+    buf_deinit(&text);
+    return rc;
+}
+
+/* Conversations and documents in a mixed order. */
+static int write_training(FILE *f, const struct job *job, struct err *e)
+{
+    struct rng r;
+    rng_seed(&r, (uint64_t)job->seed);
+    struct buf line;
+    buf_init(&line, LINE_MAX_BYTES);
+    uint32_t conversations = (uint32_t)job->conversations;
+    uint32_t documents = (uint32_t)job->documents;
+    int rc = 0;
+    while (rc == 0 && conversations + documents > 0) {
+        if (rng_below(&r, conversations + documents) < conversations) {
+            rc = write_conversation(f, &r, &line, job->out, e);
+            conversations--;
+        } else {
+            rc = write_document(f, &r, &line, job->out, e);
+            documents--;
+        }
+    }
+    buf_deinit(&line);
+    return rc;
+}
+
+static int write_heldout(FILE *f, const struct job *job, struct err *e)
+{
+    static struct conversation c;
+    struct expect want;
+    struct rng r;
+    rng_seed(&r, (uint64_t)job->seed);
+    struct buf line;
+    buf_init(&line, LINE_MAX_BYTES);
+    int rc = 0;
+    for (size_t kind = 0; rc == 0 && kind < heldout_kind_count(); kind++) {
+        for (long i = 0; rc == 0 && i < job->conversations; i++) {
+            heldout_draw(&r, kind, &c, &want);
+            heldout_write(heldout_kind_skill(kind), &c, &want, &line);
+            rc = write_line(f, &line, job->out, e);
+        }
+    }
+    buf_deinit(&line);
+    return rc;
+}
+
+static int run(const struct job *job, struct err *e)
+{
+    bool heldout = strcmp(job->split, "heldout") == 0;
+    if (!heldout && strcmp(job->split, "train") != 0) {
+        return err_set_param(e, ERR_INVALID, "split", "--split %s: give train or heldout", job->split);
+    }
+    if (job->out == NULL) {
+        return err_set_param(e, ERR_INVALID, "out", "--out is missing: name the file to write");
+    }
+    FILE *f = fopen(job->out, "wb");
+    if (f == NULL) {
+        return err_set_errno(e, errno, "%s: cannot open for writing", job->out);
+    }
+    int rc = heldout ? write_heldout(f, job, e) : write_training(f, job, e);
+    if (fclose(f) != 0 && rc == 0) {
+        rc = err_set_errno(e, errno, "%s: cannot write", job->out);
+    }
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct job job = {.seed = 1, .conversations = 1000, .documents = 0, .split = "train", .out = NULL};
+    const struct option table[] = {
+        {"seed", 's', OPTION_INT, &job.seed, "N", "the same seed gives the same bytes (default 1)", 0, 1L << 40},
+        {"conversations", 'c', OPTION_INT, &job.conversations, "N",
+         "how many; with --split heldout, how many of each kind (default 1000)", 0, 1L << 30},
+        {"documents", 'd', OPTION_INT, &job.documents, "N", "how many pieces of prose (default 0)", 0, 1L << 30},
+        {"split", 0, OPTION_STRING, &job.split, "train|heldout", "text to train on, or questions to grade with", 0, 0},
+        {"out", 'o', OPTION_STRING, &job.out, "FILE", "the JSON lines to write", 0, 0},
+        {NULL, 0, OPTION_FLAG, NULL, NULL, NULL, 0, 0},
+    };
+    const struct options options = {.usage = "weir-tiny-corpus --out FILE.jsonl [options]",
+                                    .summary = "Writes the text that weir-tiny is trained on.",
+                                    .table = table};
+    struct err e = {0};
+    int positional = 0;
+    int rc = options_parse(&options, argc, argv, &positional, &e);
+    if (rc == 1) {
+        return 0;
+    }
+    if (rc == 0 && positional > 0) {
+        rc = err_set(&e, ERR_INVALID, "%s: unexpected argument", argv[1]);
+    }
+    if (rc != 0) {
+        fprintf(stderr, "weir-tiny-corpus: %s\n", e.message);
+        return 2;
+    }
+    if (run(&job, &e) != 0) {
+        fprintf(stderr, "weir-tiny-corpus: %s\n", e.message);
+        return 1;
+    }
+    return 0;
+}

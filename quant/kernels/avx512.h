@@ -1,0 +1,62 @@
+/* avx512.h: what the AVX-512 VNNI and AMX kernels share; included by those two alone. */
+#pragma once
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quant/q8.h"
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* Rows of activations that stay in the second-level cache while all the weights pass by. */
+#define M_BLOCK_BYTES ((size_t)768 * 1024)
+
+#define GROUP_Q_BYTES ((size_t)Q8_TILE * Q8_GROUP)
+
+void q8_avx512_quantize(struct q8_acts *out, const float *x, size_t x_stride, size_t row0,
+                        size_t row1);
+void q8_avx512_vnni_matmul(float *y, size_t y_stride, const struct q8_acts *x, size_t m,
+                           const struct q8_packed *w, size_t tile0, size_t tile1);
+
+ALWAYS_INLINE size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Lanes of tile t that are outputs. */
+ALWAYS_INLINE __mmask16 tile_mask(const struct q8_packed *w, size_t t)
+{
+    const size_t left = min_size(w->n - t * Q8_TILE, Q8_TILE);
+    return (__mmask16)((1u << left) - 1);
+}
+
+ALWAYS_INLINE const uint8_t *tile_scales(const uint8_t *tile, size_t groups)
+{
+    return tile + groups * GROUP_Q_BYTES;
+}
+
+ALWAYS_INLINE __m512 load_scales(const uint8_t *scales, size_t g)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(scales + g * Q8_TILE * 2)));
+}
+
+/* acc + isum * (x_scale * w_scale), as q8.h says. */
+ALWAYS_INLINE __m512 accumulate(__m512 acc, __m512i isum, float x_scale, __m512 w_scale)
+{
+    __m512 scale = _mm512_mul_ps(_mm512_set1_ps(x_scale), w_scale);
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(isum), scale, acc);
+}
+
+/* Even shares: the c-th of `count` parts of m begins here. */
+ALWAYS_INLINE size_t share_start(size_t m, size_t count, size_t c)
+{
+    return m * c / count;
+}
+
+/* How many rows make a cache block, a multiple of `unit`. */
+ALWAYS_INLINE size_t m_block_rows(const struct q8_acts *x, size_t unit)
+{
+    size_t rows = M_BLOCK_BYTES / x->q_stride / unit * unit;
+    return rows > unit ? rows : unit;
+}

@@ -1,0 +1,292 @@
+/* avx512_vnni.c: 16 outputs a register, vpdpbusd multiplies unsigned weights (q + 128) by
+ * signed activations. Six rows by two tiles of sums stay in registers.
+ *
+ * Up to six rows read the weights once, straight from memory. More rows are taken in chunks of
+ * up to six: the weights of a pair of tiles and K_BLOCK groups (17 KiB, which stay in the
+ * first-level cache) are unpacked once, sign flipped and scales as floats, and used by all
+ * chunks. The sums wait in y from one block to the next; a float in memory is the same float.
+ */
+#include <string.h>
+
+#include "quant/cpu.h"
+#include "quant/kernels/avx512.h"
+#include "quant/kernels/kernels.h"
+#include "quant/q8_quantize.h"
+
+#define ROWS    6
+#define TILES   2
+#define K_BLOCK 16 /* groups */
+
+/* How far ahead of their use weights are prefetched when they come from memory: the hardware's
+ * own prefetching stops at each page. */
+#define PREFETCH_BYTES 4096
+
+/* The weights of up to two tiles for the groups from some g0 on, unpacked. */
+struct panel {
+    uint8_t q[TILES][K_BLOCK * GROUP_Q_BYTES];
+    float scale[TILES][K_BLOCK * Q8_TILE];
+};
+
+/* Where a call of `sums` finds weights: packed as q8.h says, or in a panel; and what it
+ * prefetches at the pace of its groups, or NULL. */
+struct source {
+    const uint8_t *q[TILES];
+    const uint8_t *scale[TILES];
+    const uint8_t *ahead[TILES];
+};
+
+/* Rows and groups that a call of `sums` covers. */
+struct region {
+    const struct q8_acts *x;
+    float *y;
+    size_t y_stride;
+    size_t row;    /* first row */
+    size_t tile;   /* first tile */
+    size_t g0, g1; /* groups */
+    __mmask16 mask[TILES];
+};
+
+ALWAYS_INLINE __m512i broadcast4(const int8_t *q)
+{
+    int32_t four;
+    memcpy(&four, q, 4);
+    return _mm512_set1_epi32(four);
+}
+
+ALWAYS_INLINE __m512i load_weights(const uint8_t *q, int packed)
+{
+    __m512i w = _mm512_loadu_si512(q);
+    return packed ? _mm512_xor_si512(w, _mm512_set1_epi8((char)0x80)) : w;
+}
+
+ALWAYS_INLINE __m512 load_w_scale(const uint8_t *scale, size_t g, int packed)
+{
+    return packed ? load_scales(scale, g) : _mm512_loadu_ps(scale + g * Q8_TILE * 4);
+}
+
+/* The heart: n_rows rows times n_tiles tiles, both constant where this is inlined. Group g's
+ * weights are at index g - g0 of the source. */
+ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const int packed,
+                        const struct region *a, const struct source *w)
+{
+    const struct q8_acts *x = a->x;
+    const size_t groups = x->groups;
+    const int8_t *xq = x->q + a->row * x->q_stride + a->g0 * Q8_GROUP;
+    const float *xs = x->scale + a->row * groups + a->g0;
+    const int32_t *xc = x->correction + a->row * groups + a->g0;
+    float *y = a->y + a->row * a->y_stride + a->tile * Q8_TILE;
+    __m512 acc[ROWS][TILES];
+
+    for (int r = 0; r < n_rows; r++) {
+        for (int t = 0; t < n_tiles; t++)
+            acc[r][t] = a->g0 == 0 ? _mm512_setzero_ps()
+                                   : _mm512_maskz_loadu_ps(
+                                         a->mask[t], y + (size_t)r * a->y_stride + t * Q8_TILE);
+    }
+    for (size_t g = 0; g < a->g1 - a->g0; g++, xq += Q8_GROUP) {
+        __m512i isum[ROWS][TILES];
+        for (int r = 0; r < n_rows; r++) {
+            for (int t = 0; t < n_tiles; t++)
+                isum[r][t] = _mm512_set1_epi32(xc[(size_t)r * groups + g]);
+        }
+        for (int t = 0; t < n_tiles && w->ahead[t]; t++) {
+            for (size_t p = 0; p < GROUP_Q_BYTES; p += 64)
+                _mm_prefetch((const char *)w->ahead[t] + g * GROUP_Q_BYTES + p, _MM_HINT_T0);
+        }
+#pragma GCC unroll 8
+        for (size_t j = 0; j < Q8_GROUP / 4; j++) {
+            __m512i wq[TILES];
+            for (int t = 0; t < n_tiles; t++)
+                wq[t] = load_weights(w->q[t] + g * GROUP_Q_BYTES + j * 64, packed);
+            for (int r = 0; r < n_rows; r++) {
+                __m512i four = broadcast4(xq + (size_t)r * x->q_stride + j * 4);
+                for (int t = 0; t < n_tiles; t++)
+                    isum[r][t] = _mm512_dpbusd_epi32(isum[r][t], wq[t], four);
+            }
+        }
+        for (int t = 0; t < n_tiles; t++) {
+            __m512 ws = load_w_scale(w->scale[t], g, packed);
+            for (int r = 0; r < n_rows; r++)
+                acc[r][t] = accumulate(acc[r][t], isum[r][t], xs[(size_t)r * groups + g], ws);
+        }
+    }
+    for (int r = 0; r < n_rows; r++) {
+        for (int t = 0; t < n_tiles; t++)
+            _mm512_mask_storeu_ps(y + (size_t)r * a->y_stride + t * Q8_TILE, a->mask[t],
+                                  acc[r][t]);
+    }
+}
+
+#define SUMS_CASE(rows, tiles, packed)   \
+    case rows:                           \
+        sums(rows, tiles, packed, a, w); \
+        break;
+#define SUMS_CASES(tiles, packed)   \
+    switch (n_rows) {               \
+        SUMS_CASE(1, tiles, packed) \
+        SUMS_CASE(2, tiles, packed) \
+        SUMS_CASE(3, tiles, packed) \
+        SUMS_CASE(4, tiles, packed) \
+        SUMS_CASE(5, tiles, packed) \
+        SUMS_CASE(6, tiles, packed) \
+    }
+
+static void sums_packed(size_t n_rows, size_t n_tiles, const struct region *a,
+                        const struct source *w)
+{
+    if (n_tiles == 1) {
+        SUMS_CASES(1, 1)
+    } else {
+        SUMS_CASES(2, 1)
+    }
+}
+
+static void sums_panel(size_t n_rows, size_t n_tiles, const struct region *a,
+                       const struct source *w)
+{
+    if (n_tiles == 1) {
+        SUMS_CASES(1, 0)
+    } else {
+        SUMS_CASES(2, 0)
+    }
+}
+
+static void unpack(struct panel *p, const struct q8_packed *w, size_t tile, size_t n_tiles,
+                   size_t g0, size_t g1)
+{
+    for (size_t t = 0; t < n_tiles; t++) {
+        const uint8_t *data = w->data + (tile + t) * w->tile_bytes;
+        const uint8_t *scales = tile_scales(data, w->k / Q8_GROUP);
+        const uint8_t *q = data + g0 * GROUP_Q_BYTES;
+        for (size_t i = 0; i < (g1 - g0) * GROUP_Q_BYTES; i += 64)
+            _mm512_storeu_si512(p->q[t] + i, load_weights(q + i, 1));
+        for (size_t g = g0; g < g1; g++)
+            _mm512_storeu_ps(p->scale[t] + (g - g0) * Q8_TILE, load_scales(scales, g));
+    }
+}
+
+/* More than ROWS rows: rows [m0, m1) of one or two tiles. */
+static void matmul_panel(struct region *a, const struct q8_packed *w, size_t n_tiles, size_t m0,
+                         size_t m1)
+{
+    const size_t groups = a->x->groups;
+    const size_t chunks = (m1 - m0 + ROWS - 1) / ROWS;
+    struct panel panel;
+    struct source src = {0};
+    for (size_t t = 0; t < n_tiles; t++) {
+        src.q[t] = panel.q[t];
+        src.scale[t] = (const uint8_t *)panel.scale[t];
+    }
+    for (a->g0 = 0; a->g0 < groups; a->g0 = a->g1) {
+        a->g1 = min_size(a->g0 + K_BLOCK, groups);
+        unpack(&panel, w, a->tile, n_tiles, a->g0, a->g1);
+        for (size_t c = 0; c < chunks; c++) {
+            a->row = m0 + share_start(m1 - m0, chunks, c);
+            const size_t end = m0 + share_start(m1 - m0, chunks, c + 1);
+            for (size_t t = 0; t < n_tiles; t++)
+                src.ahead[t] =
+                    c > 0 ? NULL
+                          : w->data + (a->tile + t) * w->tile_bytes + a->g1 * GROUP_Q_BYTES;
+            sums_panel(end - a->row, n_tiles, a, &src);
+        }
+    }
+}
+
+/* At most ROWS rows. */
+static void matmul_packed(struct region *a, const struct q8_packed *w, size_t n_tiles, size_t m)
+{
+    struct source src = {0};
+    for (size_t t = 0; t < n_tiles; t++) {
+        src.q[t] = w->data + (a->tile + t) * w->tile_bytes;
+        src.scale[t] = tile_scales(src.q[t], a->x->groups);
+        src.ahead[t] = src.q[t] + PREFETCH_BYTES;
+    }
+    a->row = 0;
+    a->g0 = 0;
+    a->g1 = a->x->groups;
+    sums_packed(m, n_tiles, a, &src);
+}
+
+void q8_avx512_vnni_matmul(float *y, size_t y_stride, const struct q8_acts *x, size_t m,
+                           const struct q8_packed *w, size_t tile0, size_t tile1)
+{
+    const size_t block = m_block_rows(x, ROWS);
+    struct region a = {.x = x, .y = y, .y_stride = y_stride};
+    for (size_t m0 = 0; m0 < m; m0 += block) {
+        for (size_t t = tile0; t < tile1; t += TILES) {
+            const size_t n_tiles = min_size(TILES, tile1 - t);
+            a.tile = t;
+            for (size_t i = 0; i < n_tiles; i++)
+                a.mask[i] = tile_mask(w, t + i);
+            if (m <= ROWS)
+                matmul_packed(&a, w, n_tiles, m);
+            else
+                matmul_panel(&a, w, n_tiles, m0, min_size(m0 + block, m));
+        }
+    }
+}
+
+/* One group of 32 floats, as q8_quantize_group. */
+ALWAYS_INLINE struct q8_group quantize_group(int8_t *q, const float *x)
+{
+    const __m512 x0 = _mm512_loadu_ps(x), x1 = _mm512_loadu_ps(x + 16);
+    const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+    __m512i m0 = _mm512_and_si512(_mm512_castps_si512(x0), magnitude);
+    __m512i m1 = _mm512_and_si512(_mm512_castps_si512(x1), magnitude);
+    const uint32_t amax_bits = _mm512_reduce_max_epu32(_mm512_max_epu32(m0, m1));
+    float amax;
+    memcpy(&amax, &amax_bits, 4);
+    if (amax_bits >= 0x7f800000 || amax < Q8_AMAX_MIN) {
+        _mm256_storeu_si256((__m256i *)q, _mm256_setzero_si256());
+        return (struct q8_group){.scale = amax_bits >= 0x7f800000 ? NAN : 0.0f};
+    }
+    const __m512 inverse = _mm512_set1_ps(127.0f / amax);
+    const __m512i q0 = _mm512_cvtps_epi32(_mm512_mul_ps(x0, inverse));
+    const __m512i q1 = _mm512_cvtps_epi32(_mm512_mul_ps(x1, inverse));
+    _mm_storeu_si128((__m128i *)q, _mm512_cvtepi32_epi8(q0));
+    _mm_storeu_si128((__m128i *)(q + 16), _mm512_cvtepi32_epi8(q1));
+    return (struct q8_group){.scale = amax / 127.0f,
+                             .sum = _mm512_reduce_add_epi32(_mm512_add_epi32(q0, q1))};
+}
+
+void q8_avx512_quantize(struct q8_acts *out, const float *x, size_t x_stride, size_t row0,
+                        size_t row1)
+{
+    for (size_t r = row0; r < row1; r++) {
+        for (size_t g = 0; g < out->groups; g++) {
+            int8_t *q = out->q + r * out->q_stride + g * Q8_GROUP;
+            struct q8_group made = quantize_group(q, x + r * x_stride + g * Q8_GROUP);
+            out->scale[r * out->groups + g] = made.scale;
+            out->correction[r * out->groups + g] = -128 * made.sum;
+        }
+    }
+}
+
+/* Twelve independent sums: enough for two multiplies a cycle of five cycles each. */
+static uint64_t spin_peak(uint64_t rounds)
+{
+    __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
+    __m512i s6 = s0, s7 = s0, s8 = s0, s9 = s0, s10 = s0, s11 = s0;
+    const __m512i w = _mm512_set1_epi8(77), x = _mm512_set1_epi8(-3);
+    for (uint64_t i = 0; i < rounds; i++) {
+        /* In one asm statement: a compiler may not move, merge or spill these. */
+        __asm__ volatile("vpdpbusd %13, %12, %0\n\tvpdpbusd %13, %12, %1\n\t"
+                         "vpdpbusd %13, %12, %2\n\tvpdpbusd %13, %12, %3\n\t"
+                         "vpdpbusd %13, %12, %4\n\tvpdpbusd %13, %12, %5\n\t"
+                         "vpdpbusd %13, %12, %6\n\tvpdpbusd %13, %12, %7\n\t"
+                         "vpdpbusd %13, %12, %8\n\tvpdpbusd %13, %12, %9\n\t"
+                         "vpdpbusd %13, %12, %10\n\tvpdpbusd %13, %12, %11"
+                         : "+v"(s0), "+v"(s1), "+v"(s2), "+v"(s3), "+v"(s4), "+v"(s5), "+v"(s6),
+                           "+v"(s7), "+v"(s8), "+v"(s9), "+v"(s10), "+v"(s11)
+                         : "v"(w), "v"(x));
+    }
+    return rounds * 12 * 64 * 2;
+}
+
+const struct q8_kernel q8_kernel_avx512_vnni = {
+    .name = "avx512vnni",
+    .needs = CPU_AVX2 | CPU_AVX512 | CPU_AVX512_VNNI,
+    .quantize = q8_avx512_quantize,
+    .matmul = q8_avx512_vnni_matmul,
+    .spin_peak = spin_peak,
+};

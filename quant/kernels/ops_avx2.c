@@ -1,0 +1,6 @@
+/* ops_avx2.c: the operations of ops.h with AVX2, FMA and F16C. */
+#define OPS_TABLE       ops_avx2
+#define OPS_NAME        "avx2"
+#define OPS_NEEDS       CPU_AVX2
+#define ATTEND_TOGETHER 4
+#include "quant/kernels/ops_body.h"

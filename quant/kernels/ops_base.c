@@ -1,0 +1,6 @@
+/* ops_base.c: the operations of ops.h for any processor. */
+#define OPS_TABLE       ops_base
+#define OPS_NAME        "base"
+#define OPS_NEEDS       0
+#define ATTEND_TOGETHER 4
+#include "quant/kernels/ops_body.h"

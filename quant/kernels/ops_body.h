@@ -1,0 +1,349 @@
+/* ops_body.h: the operations of ops.h over lanes.h, compiled once for each instruction set. The
+ * file that includes it defines, before:
+ *
+ *     OPS_TABLE, OPS_NAME, OPS_NEEDS
+ *     ATTEND_TOGETHER    queries that share a pass over keys and values, 16 sums each
+ */
+#include "quant/cpu.h"
+#include "quant/kernels/kernels.h"
+#include "quant/kernels/lanes.h"
+
+/* --- exp --- */
+
+/* Below ln(2^-126) the result would be subnormal and is 0; above 89 it is infinite. */
+#define EXP_MIN (-0x1.5d58ap+6f)
+#define EXP_MAX 89.0f
+
+/* e^x = 2^n * e^r with n = round(x / ln 2), |r| <= ln 2 / 2, and e^r = 1 + r + r^2 * q(r),
+ * where q is the polynomial of degree 4 with the least greatest relative error of the whole
+ * (found with Remez' algorithm, 3.1e-9). ln 2 is taken off in two parts, each product exact in
+ * the multiply-add. */
+ALWAYS_INLINE struct lanes lanes_exp(struct lanes x)
+{
+    const float rounder = 0x1.8p23f; /* adding it rounds to an integer, in the low bits */
+    int32_t rounder_bits;
+    memcpy(&rounder_bits, &rounder, 4);
+    const struct lanes limited = lanes_min(lanes_set(EXP_MAX), x);
+    const struct lanes shifted =
+        lanes_fma(limited, lanes_set(0x1.715476p+0f), lanes_set(rounder));
+    const struct lanes n = lanes_sub(shifted, lanes_set(rounder));
+    struct lanes r = lanes_fma(n, lanes_set(-0x1.62e43p-1f), limited);
+    r = lanes_fma(n, lanes_set(0x1.05c61p-29f), r);
+
+    struct lanes q = lanes_set(0x1.6a23dp-10f);
+    q = lanes_fma(q, r, lanes_set(0x1.123a2p-7f));
+    q = lanes_fma(q, r, lanes_set(0x1.5558f2p-5f));
+    q = lanes_fma(q, r, lanes_set(0x1.555492p-3f));
+    q = lanes_fma(q, r, lanes_set(0x1.fffffcp-2f));
+    const struct lanes tail = lanes_fma(lanes_mul(r, r), q, r);
+    const struct lanes e = lanes_add(tail, lanes_set(1.0f));
+    return lanes_zero_below(lanes_scale(e, shifted, rounder_bits), x, EXP_MIN);
+}
+
+static void exp_all(float *out, const float *x, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        lanes_store(out + i, lanes_exp(lanes_load(x + i)));
+    if (i < n)
+        lanes_store_part(out + i, n - i, lanes_exp(lanes_load_part(x + i, n - i, 0.0f)));
+}
+
+/* --- vectors --- */
+
+static float dot(const float *a, const float *b, size_t n)
+{
+    struct lanes sum = lanes_set(0.0f);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        sum = lanes_fma(lanes_load(a + i), lanes_load(b + i), sum);
+    if (i < n)
+        sum = lanes_fma(lanes_load_part(a + i, n - i, 0.0f),
+                        lanes_load_part(b + i, n - i, 0.0f), sum);
+    return lanes_sum(sum);
+}
+
+static void rmsnorm(float *y, const float *x, const float *weight, float eps, size_t n)
+{
+    const float scale = 1.0f / sqrtf(dot(x, x, n) / (float)n + eps);
+    const struct lanes s = lanes_set(scale);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        lanes_store(y + i, lanes_mul(lanes_mul(lanes_load(x + i), s), lanes_load(weight + i)));
+    for (; i < n; i++)
+        y[i] = x[i] * scale * weight[i];
+}
+
+static void rope(float *x, size_t n_heads, size_t head_dim, const float *cos, const float *sin)
+{
+    for (size_t h = 0; h < n_heads; h++, x += head_dim) {
+        for (size_t i = 0; i < head_dim / 2; i++) {
+            const float a = x[2 * i], b = x[2 * i + 1];
+            x[2 * i] = fmaf(a, cos[i], -(b * sin[i]));
+            x[2 * i + 1] = fmaf(a, sin[i], b * cos[i]);
+        }
+    }
+}
+
+ALWAYS_INLINE struct lanes silu_mul_lanes(struct lanes gate, struct lanes up)
+{
+    const struct lanes e = lanes_exp(lanes_sub(lanes_set(0.0f), gate));
+    return lanes_mul(lanes_div(gate, lanes_add(lanes_set(1.0f), e)), up);
+}
+
+static void silu_mul(float *y, const float *gate, const float *up, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        lanes_store(y + i, silu_mul_lanes(lanes_load(gate + i), lanes_load(up + i)));
+    if (i < n) {
+        const struct lanes g = lanes_load_part(gate + i, n - i, 0.0f);
+        lanes_store_part(y + i, n - i, silu_mul_lanes(g, lanes_load_part(up + i, n - i, 0.0f)));
+    }
+}
+
+static void add(float *y, const float *x, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        lanes_store(y + i, lanes_add(lanes_load(y + i), lanes_load(x + i)));
+    for (; i < n; i++)
+        y[i] += x[i];
+}
+
+/* The greatest, NaNs left out. */
+static float greatest(const float *x, size_t n)
+{
+    struct lanes max = lanes_set(-INFINITY);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        max = lanes_max(lanes_load(x + i), max);
+    if (i < n)
+        max = lanes_max(lanes_load_part(x + i, n - i, -INFINITY), max);
+    return lanes_greatest(max);
+}
+
+static size_t argmax(const float *x, size_t n)
+{
+    const float max = greatest(x, n);
+    for (size_t i = 0; i < n; i++) {
+        if (x[i] == max)
+            return i;
+    }
+    return 0;
+}
+
+static void softmax(float *x, size_t n)
+{
+    const struct lanes max = lanes_set(greatest(x, n));
+    struct lanes sum = lanes_set(0.0f);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        const struct lanes e = lanes_exp(lanes_sub(lanes_load(x + i), max));
+        lanes_store(x + i, e);
+        sum = lanes_add(sum, e);
+    }
+    if (i < n) {
+        /* exp(-infinity) = 0 in the lanes after the end */
+        const struct lanes part = lanes_load_part(x + i, n - i, -INFINITY);
+        const struct lanes e = lanes_exp(lanes_sub(part, max));
+        lanes_store_part(x + i, n - i, e);
+        sum = lanes_add(sum, e);
+    }
+    const float inverse = 1.0f / lanes_sum(sum);
+    const struct lanes scale = lanes_set(inverse);
+    for (i = 0; i + LANES <= n; i += LANES)
+        lanes_store(x + i, lanes_mul(lanes_load(x + i), scale));
+    for (; i < n; i++)
+        x[i] *= inverse;
+}
+
+/* --- keys and values --- */
+
+static size_t element_bytes(enum ops_type type)
+{
+    return type == OPS_F16 ? 2 : 4;
+}
+
+/* The element `offset` of the page that holds a position. */
+ALWAYS_INLINE char *page_at(const struct ops_kv *kv, size_t position, size_t offset)
+{
+    char *page = kv->pages[position / kv->page_positions];
+    return page + offset * element_bytes(kv->type);
+}
+
+ALWAYS_INLINE char *key_block(const struct ops_kv *kv, size_t position)
+{
+    const size_t i = position % kv->page_positions / OPS_KV_BLOCK * OPS_KV_BLOCK;
+    return page_at(kv, position, kv->k_offset + i * kv->head_dim);
+}
+
+ALWAYS_INLINE char *value_row(const struct ops_kv *kv, size_t position)
+{
+    const size_t i = position % kv->page_positions;
+    return page_at(kv, position, kv->v_offset + i * kv->head_dim);
+}
+
+ALWAYS_INLINE void put(char *at, enum ops_type type, size_t index, float f)
+{
+    if (type == OPS_F16) {
+        const uint16_t h = q8_f32_to_f16(f);
+        memcpy(at + index * 2, &h, 2);
+    } else {
+        memcpy(at + index * 4, &f, 4);
+    }
+}
+
+static void kv_store(const struct ops_kv *kv, size_t position, const float *key,
+                     const float *value)
+{
+    char *k = key_block(kv, position), *v = value_row(kv, position);
+    for (size_t d = 0; d < kv->head_dim; d++) {
+        put(k, kv->type, d * OPS_KV_BLOCK + position % OPS_KV_BLOCK, key[d]);
+        put(v, kv->type, d, value[d]);
+    }
+}
+
+ALWAYS_INLINE struct lanes lanes_load_as(const char *p, enum ops_type type, size_t index)
+{
+    if (type == OPS_F16)
+        return lanes_load_f16((const uint16_t *)(const void *)p + index);
+    return lanes_load((const float *)(const void *)p + index);
+}
+
+/* --- attention --- */
+
+/* Query vectors that go through keys and values together. Scratch holds a row of scores for
+ * each. */
+#define QUERIES 8
+
+/* Some queries of an ops_attention: vectors, places for results, positions seen, rows of
+ * scores. */
+struct queries {
+    size_t count;
+    const float *q[QUERIES];
+    float *out[QUERIES];
+    size_t len[QUERIES]; /* ascending */
+    float *score[QUERIES];
+};
+
+static size_t round_to_block(size_t n)
+{
+    return (n + OPS_KV_BLOCK - 1) / OPS_KV_BLOCK * OPS_KV_BLOCK;
+}
+
+/* Scores of positions [p, p + 16) for `count` queries; count and type are constant where
+ * inlined. */
+ALWAYS_INLINE void score_block(const struct queries *s, size_t first, const size_t count,
+                               const struct ops_kv *kv, const enum ops_type type, size_t p,
+                               struct lanes scale)
+{
+    const char *keys = key_block(kv, p);
+    struct lanes sum[QUERIES];
+    for (size_t i = 0; i < count; i++)
+        sum[i] = lanes_set(0.0f);
+    for (size_t d = 0; d < kv->head_dim; d++) {
+        const struct lanes k = lanes_load_as(keys, type, d * OPS_KV_BLOCK);
+        for (size_t i = 0; i < count; i++)
+            sum[i] = lanes_fma(lanes_set(s->q[first + i][d]), k, sum[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        lanes_store(s->score[first + i] + p, lanes_mul(sum[i], scale));
+}
+
+/* Adds score * value over positions [p0, p1), which lie in one page, to 16 dims of `count`
+ * outputs. */
+ALWAYS_INLINE void value_block(struct lanes *sum, const struct queries *s, size_t first,
+                               const size_t count, const struct ops_kv *kv,
+                               const enum ops_type type, size_t p0, size_t p1, size_t d)
+{
+    const char *values = value_row(kv, p0);
+    for (size_t p = p0; p < p1; p++) {
+        const struct lanes v = lanes_load_as(values, type, (p - p0) * kv->head_dim + d);
+        for (size_t i = 0; i < count; i++)
+            sum[i] = lanes_fma(lanes_set(s->score[first + i][p]), v, sum[i]);
+    }
+}
+
+/* out = sum of score * value over positions [0, len), which all `count` queries see; then each
+ * goes on alone to its own end. */
+ALWAYS_INLINE void values_dims(const struct queries *s, size_t first, const size_t count,
+                               const struct ops_kv *kv, const enum ops_type type, size_t d)
+{
+    struct lanes sum[QUERIES];
+    const size_t common = s->len[first];
+    for (size_t i = 0; i < count; i++)
+        sum[i] = lanes_set(0.0f);
+    for (size_t p = 0; p < common;) {
+        size_t end = p - p % kv->page_positions + kv->page_positions;
+        end = end < common ? end : common;
+        value_block(sum, s, first, count, kv, type, p, end, d);
+        p = end;
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (size_t p = common; p < s->len[first + i]; p++)
+            value_block(&sum[i], s, first + i, 1, kv, type, p, p + 1, d);
+        lanes_store(s->out[first + i] + d, sum[i]);
+    }
+}
+
+ALWAYS_INLINE void attend_queries(const struct queries *s, size_t first, const size_t count,
+                                  const struct ops_kv *kv, const enum ops_type type,
+                                  float scale)
+{
+    const struct lanes by = lanes_set(scale);
+    for (size_t p = 0; p < s->len[first + count - 1]; p += OPS_KV_BLOCK)
+        score_block(s, first, count, kv, type, p, by);
+    for (size_t i = 0; i < count; i++)
+        softmax(s->score[first + i], s->len[first + i]);
+    for (size_t d = 0; d < kv->head_dim; d += LANES)
+        values_dims(s, first, count, kv, type, d);
+}
+
+ALWAYS_INLINE void attend_typed(const struct queries *s, const struct ops_kv *kv,
+                                const enum ops_type type, float scale)
+{
+    size_t i = 0;
+    for (; i + ATTEND_TOGETHER <= s->count; i += ATTEND_TOGETHER)
+        attend_queries(s, i, ATTEND_TOGETHER, kv, type, scale);
+    for (; i + 2 <= s->count; i += 2)
+        attend_queries(s, i, 2, kv, type, scale);
+    if (i < s->count)
+        attend_queries(s, i, 1, kv, type, scale);
+}
+
+static void attend(const struct ops_attention *a)
+{
+    const size_t n_queries = a->n_rows * a->n_heads;
+    const size_t row_floats = round_to_block(a->n_past + a->n_rows);
+    for (size_t first = 0; first < n_queries; first += QUERIES) {
+        struct queries s;
+        s.count = n_queries - first < QUERIES ? n_queries - first : QUERIES;
+        for (size_t i = 0; i < s.count; i++) {
+            const size_t row = (first + i) / a->n_heads, head = (first + i) % a->n_heads;
+            s.q[i] = a->q + row * a->q_stride + head * a->kv->head_dim;
+            s.out[i] = a->out + row * a->out_stride + head * a->kv->head_dim;
+            s.len[i] = a->n_past + row + 1;
+            s.score[i] = a->scratch + i * row_floats;
+        }
+        if (a->kv->type == OPS_F16)
+            attend_typed(&s, a->kv, OPS_F16, a->scale);
+        else
+            attend_typed(&s, a->kv, OPS_F32, a->scale);
+    }
+}
+
+const struct ops OPS_TABLE = {
+    .name = OPS_NAME,
+    .needs = OPS_NEEDS,
+    .rmsnorm = rmsnorm,
+    .rope = rope,
+    .softmax = softmax,
+    .silu_mul = silu_mul,
+    .add = add,
+    .argmax = argmax,
+    .dot = dot,
+    .exp = exp_all,
+    .kv_store = kv_store,
+    .attend = attend,
+};

@@ -1,0 +1,26 @@
+#include "quant/ops.h"
+
+#include "quant/kernels/kernels.h"
+
+const struct ops *const ops_variants[] = {
+#if defined(__x86_64__)
+    &ops_avx512,
+    &ops_avx2,
+#endif
+    &ops_base,
+    NULL,
+};
+
+const struct ops *ops_select(uint32_t features)
+{
+    const struct ops *const *o = ops_variants;
+    while (((*o)->needs & ~features) != 0)
+        o++;
+    return *o;
+}
+
+size_t ops_attention_scratch(size_t n_positions)
+{
+    const size_t queries = 8; /* QUERIES in ops_body.h */
+    return queries * ((n_positions + OPS_KV_BLOCK - 1) / OPS_KV_BLOCK * OPS_KV_BLOCK);
+}

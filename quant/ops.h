@@ -1,0 +1,109 @@
+/* ops.h: everything in a model step that is not the int8 product: norms, positions, attention.
+ *
+ * One source (quant/kernels/ops_body.h) over 16 float lanes, compiled for each instruction set.
+ * Every reduction goes lane by lane, lane l taking elements l, l + 16, l + 32, ... in ascending
+ * order with fmaf where it says multiply-add, and then folds lanes 16 -> 8 -> 4 -> 2 -> 1 by
+ * adding the upper half to the lower. exp is our own polynomial. So all variants give the same
+ * bits, and a result depends on its own row alone.
+ *
+ * Nothing allocates. Pointers need no alignment beyond that of float, unless said. In and out
+ * may be the same array where "in place" is said; otherwise they must not overlap. Sizes may be
+ * any > 0, unless said.
+ *
+ * Threads: no state; calls with distinct outputs and scratch may run at the same time.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum ops_type { OPS_F32, OPS_F16 };
+
+#define OPS_KV_BLOCK     16  /* positions in a block of keys; pages hold a multiple of it */
+#define OPS_HEAD_DIM_MAX 256 /* head_dim is a multiple of 16 up to this */
+
+/* The cached keys and values of one sequence, one layer and one KV head, in pages of
+ * `page_positions` positions each. Position p lies in pages[p / page_positions], at index
+ * i = p % page_positions and at these elements of `type`:
+ *
+ *     key   d:  k_offset + (i / 16 * head_dim + d) * 16 + i % 16
+ *     value d:  v_offset + i * head_dim + d
+ *
+ * Keys lie with 16 positions side by side, so that scores need no sum across a register. Keys
+ * and values of a page are each page_positions * head_dim consecutive elements; the offsets
+ * choose layer and head within the page. A contiguous cache is one page. Pages should be
+ * 64-byte aligned, and offsets multiples of 16, for speed. Memory of positions not yet stored
+ * may hold anything that may be read. */
+struct ops_kv {
+    void *const *pages;
+    size_t page_positions; /* a multiple of OPS_KV_BLOCK */
+    size_t k_offset, v_offset;
+    size_t head_dim;
+    enum ops_type type;
+};
+
+/* Attention of consecutive tokens of one sequence, for all query heads that share one KV head
+ * (grouped-query attention). Row r sees positions 0 .. n_past + r, its own included. */
+struct ops_attention {
+    float *out;        /* row r, head h at out + r * out_stride + h * head_dim */
+    size_t out_stride; /* floats */
+    const float *q;    /* row r, head h at q + r * q_stride + h * head_dim; not scaled yet */
+    size_t q_stride;   /* floats */
+    size_t n_rows;
+    size_t n_heads; /* query heads of this KV head */
+    size_t n_past;  /* positions before row 0; those of all rows are stored already */
+    float scale;    /* 1 / sqrt(head_dim) */
+    const struct ops_kv *kv;
+    float *scratch; /* ops_attention_scratch(...) floats of this thread's own, aligned to 64 */
+};
+
+/* Floats of scratch that an attention over up to n_positions needs, whatever the number of rows
+ * and heads: it works through them in small batches. */
+size_t ops_attention_scratch(size_t n_positions);
+
+struct ops {
+    const char *name; /* "base", "avx2", "avx512" */
+    uint32_t needs;   /* cpu_feature bits */
+
+    /* y[i] = x[i] * (1 / sqrt(mean(x^2) + eps)) * weight[i]. In place allowed. */
+    void (*rmsnorm)(float *y, const float *x, const float *weight, float eps, size_t n);
+
+    /* Rotates the pairs (x[2i], x[2i + 1]) of each of n_heads adjacent heads, in place, by the
+     * angle of pair i. cos and sin: [head_dim / 2], of this position, computed by the caller in
+     * double. */
+    void (*rope)(float *x, size_t n_heads, size_t head_dim, const float *cos, const float *sin);
+
+    /* In place: x[i] = exp(x[i] - max) / sum. */
+    void (*softmax)(float *x, size_t n);
+
+    /* y[i] = gate[i] / (1 + exp(-gate[i])) * up[i], SwiGLU. In place with either allowed. */
+    void (*silu_mul)(float *y, const float *gate, const float *up, size_t n);
+
+    /* y[i] += x[i], the residual. */
+    void (*add)(float *y, const float *x, size_t n);
+
+    /* The index of the greatest, the first of equals; a NaN is never the greatest. 0 if all are
+     * NaN. */
+    size_t (*argmax)(const float *x, size_t n);
+
+    float (*dot)(const float *a, const float *b, size_t n);
+
+    /* out[i] = exp(x[i]), within 1 ulp down to the smallest normal number; below it 0, above
+     * the greatest infinity. In place allowed. */
+    void (*exp)(float *out, const float *x, size_t n);
+
+    /* Stores key[head_dim] and value[head_dim] of one position, rounded to the cache's type. */
+    void (*kv_store)(const struct ops_kv *kv, size_t position, const float *key,
+                     const float *value);
+
+    /* For each row r and head h: s[p] = (q . key[p]) * scale, the dot product by fmaf over dims
+     * ascending; softmax over p; out = sum of s[p] * value[p], positions ascending. How rows
+     * were split into calls changes no bit. */
+    void (*attend)(const struct ops_attention *a);
+};
+
+/* All variants that were built, best first, ended by NULL; the last needs nothing. */
+extern const struct ops *const ops_variants[];
+
+/* The best variant that `features` (quant/cpu.h) allows; never NULL. */
+const struct ops *ops_select(uint32_t features);

@@ -1,0 +1,83 @@
+#include "runtime/api/admin_reply.h"
+
+#include "runtime/api/json_text.h"
+
+static cJSON *model_object(const struct admin_model *m)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "id", m->name);
+    cJSON_AddStringToObject(o, "object", "model");
+    cJSON_AddNumberToObject(o, "created", (double)m->loaded_at);
+    cJSON_AddStringToObject(o, "owned_by", "weir");
+    cJSON_AddStringToObject(o, "version", m->id);
+    cJSON_AddStringToObject(o, "sha256", m->sha256);
+    cJSON_AddNumberToObject(o, "context_length", m->context);
+    return o;
+}
+
+char *models_one_text(const struct admin_model *m, size_t *len)
+{
+    return json_text_take(model_object(m), len);
+}
+
+char *models_list_text(const struct admin_model *m, size_t *len)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "object", "list");
+    cJSON *data = cJSON_AddArrayToObject(root, "data");
+    cJSON_AddItemToArray(data, model_object(m));
+    return json_text_take(root, len);
+}
+
+static cJSON *generation_object(const struct admin_model *m)
+{
+    cJSON *o = model_object(m);
+    cJSON_AddNumberToObject(o, "generation", (double)m->generation);
+    cJSON_AddNumberToObject(o, "file_bytes", (double)m->file_bytes);
+    cJSON_AddNumberToObject(o, "running", m->running);
+    cJSON_AddNumberToObject(o, "waiting", m->waiting);
+    cJSON_AddNumberToObject(o, "prompt_tokens", (double)m->prompt_tokens);
+    cJSON_AddNumberToObject(o, "output_tokens", (double)m->output_tokens);
+    return o;
+}
+
+char *admin_model_text(const struct admin_model *m, size_t *len)
+{
+    return json_text_take(generation_object(m), len);
+}
+
+char *admin_reload_text(const char *outcome, const struct admin_model *m, size_t *len)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "status", outcome);
+    cJSON_AddItemToObject(root, "model", generation_object(m));
+    return json_text_take(root, len);
+}
+
+char *admin_prompt_text(uint64_t version, const char *sha256, const char *text, size_t *len)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "name", "default");
+    cJSON_AddNumberToObject(root, "version", (double)version);
+    cJSON_AddStringToObject(root, "sha256", sha256);
+    cJSON_AddStringToObject(root, "text", text);
+    return json_text_take(root, len);
+}
+
+char *admin_filters_text(const char *name, uint32_t version, const char *sha256, size_t n_filters,
+                         size_t *len)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "name", name);
+    cJSON_AddNumberToObject(root, "version", version);
+    cJSON_AddStringToObject(root, "sha256", sha256);
+    cJSON_AddNumberToObject(root, "filters", (double)n_filters);
+    return json_text_take(root, len);
+}
+
+char *status_text(const char *status, size_t *len)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "status", status);
+    return json_text_take(root, len);
+}

@@ -1,0 +1,36 @@
+/* admin_reply.h: answers of the models, health and admin routes as JSON text.
+ *
+ * Texts are the caller's (mem_free); NULL when out of memory. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct admin_model {
+    const char *id;   /* "name@version" */
+    const char *name;
+    const char *sha256;
+    uint64_t generation;
+    int64_t loaded_at; /* Unix seconds */
+    uint64_t file_bytes;
+    int context;
+    int running; /* requests */
+    int waiting;
+    uint64_t prompt_tokens;
+    uint64_t output_tokens;
+};
+
+/* GET /v1/models and GET /v1/models/{id}. */
+char *models_list_text(const struct admin_model *m, size_t *len);
+char *models_one_text(const struct admin_model *m, size_t *len);
+
+/* GET /admin/models. */
+char *admin_model_text(const struct admin_model *m, size_t *len);
+/* POST /admin/models/reload; outcome: "published" or "unchanged". */
+char *admin_reload_text(const char *outcome, const struct admin_model *m, size_t *len);
+char *admin_prompt_text(uint64_t version, const char *sha256, const char *text, size_t *len);
+char *admin_filters_text(const char *name, uint32_t version, const char *sha256, size_t n_filters,
+                         size_t *len);
+/* {"status": status} */
+char *status_text(const char *status, size_t *len);

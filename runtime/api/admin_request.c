@@ -1,0 +1,53 @@
+#include "runtime/api/admin_request.h"
+
+#include "runtime/base/json.h"
+#include "runtime/base/mem.h"
+
+static cJSON *parse_object(const char *body, size_t len, struct err *e)
+{
+    cJSON *root = json_parse(body, len, e);
+    if (root && !cJSON_IsObject(root)) {
+        cJSON_Delete(root);
+        err_set(e, ERR_INVALID, "the body must be a JSON object");
+        return NULL;
+    }
+    return root;
+}
+
+char *admin_prompt_request(const char *body, size_t len, struct err *e)
+{
+    cJSON *root = parse_object(body, len, e);
+    if (!root) {
+        return NULL;
+    }
+    const cJSON *text = cJSON_GetObjectItemCaseSensitive(root, "text");
+    char *copy = NULL;
+    if (!cJSON_IsString(text)) {
+        err_set_param(e, ERR_INVALID, "text", "\"text\" must be a string: the new system prompt");
+    } else if (!(copy = mem_strdup(text->valuestring))) {
+        err_nomem(e);
+    }
+    cJSON_Delete(root);
+    return copy;
+}
+
+int admin_reload_request(const char *body, size_t len, bool *force, struct err *e)
+{
+    *force = false;
+    if (len == 0) {
+        return 0;
+    }
+    cJSON *root = parse_object(body, len, e);
+    if (!root) {
+        return -1;
+    }
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, "force");
+    int rc = 0;
+    if (item && !cJSON_IsBool(item)) {
+        rc = err_set_param(e, ERR_INVALID, "force", "\"force\" must be true or false");
+    } else {
+        *force = cJSON_IsTrue(item);
+    }
+    cJSON_Delete(root);
+    return rc;
+}

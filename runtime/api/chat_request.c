@@ -1,0 +1,390 @@
+#include "runtime/api/chat_request.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/buf.h"
+#include "runtime/base/json.h"
+#include "runtime/base/mem.h"
+
+static const cJSON *field(const cJSON *object, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNull(item) ? NULL : item;
+}
+
+static int wrong_type(const char *name, const char *wanted, struct err *e)
+{
+    return err_set_param(e, ERR_INVALID, name, "\"%s\" must be %s", name, wanted);
+}
+
+static int get_bool(const cJSON *o, const char *name, bool *out, struct err *e)
+{
+    const cJSON *item = field(o, name);
+    if (!item) {
+        return 0;
+    }
+    if (!cJSON_IsBool(item)) {
+        return wrong_type(name, "true or false", e);
+    }
+    *out = cJSON_IsTrue(item);
+    return 0;
+}
+
+static int get_number(const cJSON *o, const char *name, double min, double max, double *out,
+                      struct err *e)
+{
+    const cJSON *item = field(o, name);
+    if (!item) {
+        return 0;
+    }
+    if (!cJSON_IsNumber(item)) {
+        return wrong_type(name, "a number", e);
+    }
+    if (!(item->valuedouble >= min && item->valuedouble <= max)) {
+        return err_set_param(e, ERR_INVALID, name, "\"%s\" is %g, %g to %g are allowed", name,
+                             item->valuedouble, min, max);
+    }
+    *out = item->valuedouble;
+    return 0;
+}
+
+static int get_integer(const cJSON *o, const char *name, double min, double max, double *out,
+                       struct err *e)
+{
+    if (get_number(o, name, min, max, out, e) != 0) {
+        return -1;
+    }
+    return !field(o, name) || floor(*out) == *out ? 0 : wrong_type(name, "a whole number", e);
+}
+
+/* --- fields that cannot be honoured --------------------------------------------------------------- */
+
+static int refuse(const char *name, const char *why, struct err *e)
+{
+    return err_set_param(e, ERR_UNSUPPORTED, name, "\"%s\" is not supported%s; leave it out", name,
+                         why);
+}
+
+static int check_unsupported(const cJSON *o, struct err *e)
+{
+    static const char *const lists[] = {"tools", "functions"};
+    static const char *const objects[] = {"audio", "web_search_options", "prediction",
+                                          "function_call", "grammar"};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        const cJSON *item = field(o, lists[i]);
+        if (item && !(cJSON_IsArray(item) && cJSON_GetArraySize(item) == 0)) {
+            return refuse(lists[i], "", e);
+        }
+    }
+    for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
+        if (field(o, objects[i])) {
+            return refuse(objects[i], "", e);
+        }
+    }
+    static const char *const penalties[] = {"frequency_penalty", "presence_penalty"};
+    for (size_t i = 0; i < sizeof(penalties) / sizeof(penalties[0]); i++) {
+        double value = 0.0;
+        if (get_number(o, penalties[i], -2.0, 2.0, &value, e) != 0) {
+            return -1;
+        }
+        if (value != 0.0) {
+            return refuse(penalties[i], " other than 0", e);
+        }
+    }
+    const cJSON *bias = field(o, "logit_bias");
+    if (bias && !(cJSON_IsObject(bias) && bias->child == NULL)) {
+        return refuse("logit_bias", "", e);
+    }
+    bool logprobs = false;
+    if (get_bool(o, "logprobs", &logprobs, e) != 0) {
+        return -1;
+    }
+    return logprobs ? refuse("logprobs", "", e) : 0;
+}
+
+static int check_format(const cJSON *o, struct err *e)
+{
+    const cJSON *format = field(o, "response_format");
+    if (!format) {
+        return 0;
+    }
+    if (!cJSON_IsObject(format)) {
+        return wrong_type("response_format", "an object", e);
+    }
+    const cJSON *type = field(format, "type");
+    if (!cJSON_IsString(type)) {
+        return wrong_type("response_format.type", "a string", e);
+    }
+    return strcmp(type->valuestring, "text") == 0
+               ? 0
+               : refuse("response_format", " other than {\"type\":\"text\"}", e);
+}
+
+static int check_modalities(const cJSON *o, struct err *e)
+{
+    const cJSON *modalities = field(o, "modalities");
+    if (!modalities) {
+        return 0;
+    }
+    const cJSON *item;
+    cJSON_ArrayForEach(item, modalities)
+    {
+        if (!cJSON_IsString(item) || strcmp(item->valuestring, "text") != 0) {
+            return refuse("modalities", " other than [\"text\"]", e);
+        }
+    }
+    return cJSON_IsArray(modalities) ? 0 : wrong_type("modalities", "an array", e);
+}
+
+/* --- messages ------------------------------------------------------------------------------------- */
+
+/* Joins the text parts of a content array. The result is the caller's. */
+static char *join_parts(const cJSON *parts, const char *where, struct err *e)
+{
+    struct buf text;
+    buf_init(&text, SIZE_MAX / 2);
+    char *joined = NULL;
+    const cJSON *part;
+    cJSON_ArrayForEach(part, parts)
+    {
+        const cJSON *type = field(part, "type");
+        const cJSON *value = field(part, "text");
+        if (!cJSON_IsString(type)) {
+            err_set_param(e, ERR_INVALID, where, "\"%s\": each part needs a \"type\"", where);
+            goto cleanup;
+        }
+        if (strcmp(type->valuestring, "text") != 0) {
+            err_set_param(e, ERR_UNSUPPORTED, where,
+                          "\"%s\": parts of type \"%.40s\" are not supported, the model reads text",
+                          where, type->valuestring);
+            goto cleanup;
+        }
+        if (!cJSON_IsString(value)) {
+            err_set_param(e, ERR_INVALID, where, "\"%s\": a text part needs a string \"text\"",
+                          where);
+            goto cleanup;
+        }
+        buf_append_str(&text, value->valuestring);
+    }
+    joined = buf_take(&text, NULL);
+    if (!joined) {
+        err_nomem(e);
+    }
+cleanup:
+    buf_deinit(&text);
+    return joined;
+}
+
+static const char *normal_role(const char *role)
+{
+    static const char *const known[] = {"system", "user", "assistant"};
+    if (strcmp(role, "developer") == 0) {
+        return "system"; /* the same thing under its newer name */
+    }
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strcmp(role, known[i]) == 0) {
+            return known[i];
+        }
+    }
+    return NULL;
+}
+
+static int parse_message(struct chat_request *r, size_t i, const cJSON *item, struct err *e)
+{
+    char where[48];
+    snprintf(where, sizeof(where), "messages[%zu]", i);
+    if (!cJSON_IsObject(item)) {
+        return wrong_type(where, "an object", e);
+    }
+    const cJSON *role = field(item, "role");
+    snprintf(where, sizeof(where), "messages[%zu].role", i);
+    if (!cJSON_IsString(role)) {
+        return wrong_type(where, "a string", e);
+    }
+    const char *normal = normal_role(role->valuestring);
+    if (!normal) {
+        return err_set_param(e, ERR_INVALID, where,
+                             "\"%s\" is \"%.40s\"; system, developer, user and assistant are known",
+                             where, role->valuestring);
+    }
+    if (field(item, "tool_calls")) {
+        return refuse("tool_calls", " in messages", e);
+    }
+    const cJSON *content = field(item, "content");
+    snprintf(where, sizeof(where), "messages[%zu].content", i);
+    const char *text = NULL;
+    if (cJSON_IsString(content)) {
+        text = content->valuestring;
+    } else if (cJSON_IsArray(content)) {
+        text = r->owned[i] = join_parts(content, where, e);
+        if (!text) {
+            return -1;
+        }
+    } else {
+        return wrong_type(where, "a string or an array of text parts", e);
+    }
+    r->messages[i].role = normal;
+    r->messages[i].content = text;
+    r->messages[i].content_len = strlen(text);
+    return 0;
+}
+
+static int parse_messages(struct chat_request *r, struct err *e)
+{
+    const cJSON *list = field(r->json, "messages");
+    if (!cJSON_IsArray(list)) {
+        return wrong_type("messages", "an array of messages", e);
+    }
+    int count = cJSON_GetArraySize(list);
+    if (count < 1 || count > CHAT_MESSAGES_MAX) {
+        return err_set_param(e, ERR_INVALID, "messages", "\"messages\" has %d items, 1 to %d are allowed",
+                             count, CHAT_MESSAGES_MAX);
+    }
+    r->n_messages = (size_t)count;
+    r->messages = mem_zarray(r->n_messages, sizeof(*r->messages));
+    r->owned = mem_zarray(r->n_messages, sizeof(*r->owned));
+    if (!r->messages || !r->owned) {
+        return err_nomem(e);
+    }
+    size_t i = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (parse_message(r, i++, item, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* --- settings ------------------------------------------------------------------------------------- */
+
+static int add_stop(struct chat_request *r, const cJSON *item, struct err *e)
+{
+    size_t len = cJSON_IsString(item) ? strlen(item->valuestring) : 0;
+    if (len == 0 || len > CHAT_STOP_BYTES_MAX || r->n_stop == CHAT_STOP_MAX) {
+        return err_set_param(e, ERR_INVALID, "stop",
+                             "\"stop\" must be a string or up to %d strings of 1 to %d bytes",
+                             CHAT_STOP_MAX, CHAT_STOP_BYTES_MAX);
+    }
+    r->stop[r->n_stop++] = item->valuestring;
+    return 0;
+}
+
+static int parse_stop(struct chat_request *r, struct err *e)
+{
+    const cJSON *stop = field(r->json, "stop");
+    if (!stop) {
+        return 0;
+    }
+    if (!cJSON_IsArray(stop)) {
+        return add_stop(r, stop, e);
+    }
+    const cJSON *item;
+    cJSON_ArrayForEach(item, stop)
+    {
+        if (add_stop(r, item, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int parse_max_tokens(struct chat_request *r, struct err *e)
+{
+    double value = 0.0;
+    if (get_integer(r->json, "max_tokens", 1, INT_MAX, &value, e) != 0 ||
+        get_integer(r->json, "max_completion_tokens", 1, INT_MAX, &value, e) != 0) {
+        return -1;
+    }
+    r->max_tokens = (int)value;
+    return 0;
+}
+
+/* Every integer up to 2^53 is exact in JSON's numbers; more would silently be another seed. */
+#define SEED_MAX 9007199254740992.0
+
+static int parse_sampling(struct chat_request *r, struct err *e)
+{
+    r->sampling = SAMPLING_DEFAULT;
+    double temperature = r->sampling.temperature;
+    double top_p = r->sampling.top_p;
+    double min_p = r->sampling.min_p;
+    double top_k = r->sampling.top_k;
+    double seed = 0.0;
+    if (get_number(r->json, "temperature", 0.0, 2.0, &temperature, e) != 0 ||
+        get_number(r->json, "top_p", 0.0, 1.0, &top_p, e) != 0 ||
+        get_number(r->json, "min_p", 0.0, 1.0, &min_p, e) != 0 ||
+        get_integer(r->json, "top_k", 0, INT_MAX, &top_k, e) != 0 ||
+        get_integer(r->json, "seed", -SEED_MAX, SEED_MAX, &seed, e) != 0) {
+        return -1;
+    }
+    r->sampling.temperature = (float)temperature;
+    r->sampling.top_p = (float)top_p;
+    r->sampling.min_p = (float)min_p;
+    r->sampling.top_k = (int)top_k;
+    r->sampling.seed = (uint64_t)(int64_t)seed;
+    r->given = (field(r->json, "seed") ? CHAT_GIVEN_SEED : 0u) |
+               (field(r->json, "temperature") ? CHAT_GIVEN_TEMPERATURE : 0u);
+    return 0;
+}
+
+static int parse_stream(struct chat_request *r, struct err *e)
+{
+    if (get_bool(r->json, "stream", &r->stream, e) != 0) {
+        return -1;
+    }
+    const cJSON *options = field(r->json, "stream_options");
+    if (options && !cJSON_IsObject(options)) {
+        return wrong_type("stream_options", "an object", e);
+    }
+    return options ? get_bool(options, "include_usage", &r->include_usage, e) : 0;
+}
+
+static int parse_model(struct chat_request *r, struct err *e)
+{
+    const cJSON *model = field(r->json, "model");
+    if (model && !cJSON_IsString(model)) {
+        return wrong_type("model", "a string", e);
+    }
+    r->model = model ? model->valuestring : NULL;
+    return 0;
+}
+
+int chat_request_parse(struct chat_request *r, const char *body, size_t len, struct err *e)
+{
+    *r = (struct chat_request){0};
+    r->json = json_parse(body, len, e);
+    if (!r->json) {
+        return -1;
+    }
+    double n = 1.0;
+    int rc = 0;
+    if (!cJSON_IsObject(r->json)) {
+        rc = err_set(e, ERR_INVALID, "the body must be a JSON object");
+    } else if (parse_model(r, e) != 0 || parse_messages(r, e) != 0 || parse_stream(r, e) != 0 ||
+               parse_max_tokens(r, e) != 0 || parse_sampling(r, e) != 0 || parse_stop(r, e) != 0 ||
+               get_integer(r->json, "n", 1, 1, &n, e) != 0 || check_unsupported(r->json, e) != 0 ||
+               check_format(r->json, e) != 0 || check_modalities(r->json, e) != 0) {
+        rc = -1;
+    }
+    if (rc != 0) {
+        chat_request_deinit(r);
+    }
+    return rc;
+}
+
+void chat_request_deinit(struct chat_request *r)
+{
+    for (size_t i = 0; r->owned && i < r->n_messages; i++) {
+        mem_free(r->owned[i]);
+    }
+    mem_free(r->owned);
+    mem_free(r->messages);
+    cJSON_Delete(r->json);
+    *r = (struct chat_request){0};
+}

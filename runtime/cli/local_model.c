@@ -1,0 +1,157 @@
+#include "runtime/cli/local_model.h"
+
+#include <unistd.h>
+
+#include "models/template/chat_prompt.h"
+#include "models/tokenizer/decoder.h"
+#include "quant/cpu.h"
+#include "runtime/base/buf.h"
+#include "runtime/base/mem.h"
+#include "runtime/engine/parallel_team.h"
+
+#define CONTEXT_DEFAULT_MAX 8192
+
+long local_core_count(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > TEAM_MAX_THREADS ? TEAM_MAX_THREADS : n;
+}
+
+static int choose_context(const struct llama_config *c, int asked)
+{
+    if (asked > 0) {
+        return asked < c->context ? asked : c->context;
+    }
+    return c->context < CONTEXT_DEFAULT_MAX ? c->context : CONTEXT_DEFAULT_MAX;
+}
+
+int local_model_open(struct local_model *l, const struct local_model_settings *s, struct err *e)
+{
+    *l = (struct local_model){.max_rows = s->max_rows};
+    uint32_t mask;
+    if (cpu_features_named(s->cpu, &mask) != 0) {
+        return err_set(e, ERR_INVALID,
+                       "--cpu: \"%s\" is not known; auto, ref, avx2, avxvnni, avx512, avx512vnni "
+                       "and amx are",
+                       s->cpu);
+    }
+    uint32_t features = cpu_features() & mask;
+    l->team = team_create(s->threads, e);
+    if (!l->team) {
+        return -1;
+    }
+    struct parallel parallel = parallel_team(l->team);
+    l->model = model_open(s->path, &parallel, e);
+    if (!l->model) {
+        goto fail;
+    }
+    l->context = choose_context(&l->model->config, s->context);
+    struct llama_state_settings set = {
+        .max_rows = s->max_rows,
+        .max_logits = s->n_slots,
+        .context = l->context,
+        .kernel = q8_kernel_select(features),
+        .ops = ops_select(features),
+        .parallel = parallel,
+    };
+    l->state = llama_state_create(&l->model->config, &set, e);
+    if (!l->state || kv_cache_init(&l->kv, &l->model->config, s->n_slots, l->context, e) != 0 ||
+        sampler_scratch_init(&l->scratch, set.ops, l->model->config.vocab, e) != 0) {
+        goto fail;
+    }
+    return 0;
+fail:
+    local_model_close(l);
+    return -1;
+}
+
+void local_model_close(struct local_model *l)
+{
+    sampler_scratch_deinit(&l->scratch);
+    kv_cache_deinit(&l->kv);
+    llama_state_destroy(l->state);
+    model_close(l->model);
+    team_destroy(l->team);
+    *l = (struct local_model){0};
+}
+
+int local_model_feed(struct local_model *l, const int32_t *tokens, size_t n, size_t position,
+                     struct err *e)
+{
+    if (position + n > (size_t)l->context) {
+        return err_set(e, ERR_LIMIT, "%zu tokens do not fit into the context of %d", position + n,
+                       l->context);
+    }
+    struct llama_row *rows = mem_zarray((size_t)l->max_rows, sizeof(*rows));
+    if (!rows) {
+        return err_nomem(e);
+    }
+    size_t at = 0;
+    while (at < n) {
+        int n_rows = 0;
+        for (; n_rows < l->max_rows && at < n; at++, n_rows++) {
+            rows[n_rows] = (struct llama_row){.token = tokens[at],
+                                              .position = (int32_t)(position + at),
+                                              .want_logits = at == n - 1};
+        }
+        llama_step(l->state, &l->model->weights, &l->kv, rows, n_rows);
+    }
+    mem_free(rows);
+    return 0;
+}
+
+/* Samples until the turn ends. `position` tokens have been fed and left logits. */
+static int generate(struct local_model *l, size_t position, struct sampler *sampler, int max_tokens,
+                    struct decoder *decoder, struct buf *text,
+                    int (*on_text)(void *ctx, const char *text, size_t len), void *ctx,
+                    struct err *e)
+{
+    for (int i = 0; i < max_tokens && position < (size_t)l->context; i++, position++) {
+        int32_t token = sampler_next(sampler, llama_logits(l->state, 0), l->model->config.vocab,
+                                     &l->scratch);
+        if (tokenizer_is_eog(l->model->tokenizer, token)) {
+            break;
+        }
+        if (decoder_feed(decoder, token, text) != 0) {
+            return err_nomem(e);
+        }
+        if (text->len > 0 && on_text(ctx, text->data, text->len) != 0) {
+            return err_set(e, ERR_CANCELED, "the output could not be written");
+        }
+        buf_clear(text);
+        if (local_model_feed(l, &token, 1, position, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int local_model_answer(struct local_model *l, const struct chat_message *messages, size_t n,
+                       const struct sampling *sampling, int max_tokens,
+                       int (*on_text)(void *ctx, const char *text, size_t len), void *ctx,
+                       struct err *e)
+{
+    if (!l->model->chat_template) {
+        return err_set(e, ERR_UNSUPPORTED, "the model has no chat template, it cannot chat");
+    }
+    struct token_list tokens = {0};
+    struct sampler sampler;
+    struct decoder decoder;
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    decoder_init(&decoder, l->model->tokenizer);
+    sampler_init(&sampler, sampling);
+    int rc = chat_prompt_tokens(l->model->chat_template, l->model->tokenizer, messages, n, &tokens, e);
+    if (rc == 0) {
+        rc = local_model_feed(l, tokens.ids, tokens.count, 0, e);
+    }
+    if (rc == 0) {
+        rc = generate(l, tokens.count, &sampler, max_tokens, &decoder, &text, on_text, ctx, e);
+    }
+    if (rc == 0 && decoder_flush(&decoder, &text) == 0 && text.len > 0) {
+        on_text(ctx, text.data, text.len);
+    }
+    buf_deinit(&text);
+    token_list_deinit(&tokens);
+    return rc;
+}

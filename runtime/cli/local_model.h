@@ -1,0 +1,46 @@
+/* local_model.h: one model in this process, one conversation at a time: for the commands that need no
+ * server.
+ *
+ * Threads: none; the model's own team works inside the calls. */
+#pragma once
+
+#include "models/arch/llama_step.h"
+#include "models/model.h"
+#include "runtime/engine/sampler.h"
+#include "runtime/engine/team.h"
+
+struct local_model {
+    struct model *model;
+    struct team *team;
+    struct llama_state *state;
+    struct kv_cache kv;
+    struct sampler_scratch scratch;
+    int context;
+    int max_rows;
+};
+
+struct local_model_settings {
+    const char *path;
+    const char *cpu; /* as for --cpu */
+    int threads;
+    int context;     /* 0: the model's own, at most 8192 */
+    int max_rows;    /* rows of one step */
+    int n_slots;     /* sequences of the KV cache; 1 unless a benchmark wants more */
+};
+
+int local_model_open(struct local_model *l, const struct local_model_settings *s, struct err *e);
+void local_model_close(struct local_model *l);
+
+/* Feeds tokens to slot 0 from `position` on, in steps of up to max_rows. The logits of the last row are
+ * then llama_logits(l->state, 0). */
+int local_model_feed(struct local_model *l, const int32_t *tokens, size_t n, size_t position,
+                     struct err *e);
+
+/* Answers a conversation. Text is given to on_text in whole characters as it comes. */
+int local_model_answer(struct local_model *l, const struct chat_message *messages, size_t n,
+                       const struct sampling *sampling, int max_tokens,
+                       int (*on_text)(void *ctx, const char *text, size_t len), void *ctx,
+                       struct err *e);
+
+/* Number of cores, 1 to TEAM_MAX_THREADS. */
+long local_core_count(void);

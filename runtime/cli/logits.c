@@ -1,0 +1,107 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/base/mem.h"
+#include "runtime/cli/cli.h"
+#include "runtime/cli/local_model.h"
+
+/* "1,2,3" */
+static int parse_tokens(const char *text, struct token_list *out, struct err *e)
+{
+    for (;;) {
+        char *end;
+        long id = strtol(text, &end, 10);
+        if (end == text || id < 0 || id > INT32_MAX) {
+            return err_set(e, ERR_INVALID, "--tokens: ids like 1,2,3 are wanted, not \"%.40s\"", text);
+        }
+        if (token_list_push(out, (int32_t)id) != 0) {
+            return err_nomem(e);
+        }
+        if (*end == '\0') {
+            return 0;
+        }
+        if (*end != ',') {
+            return err_set(e, ERR_INVALID, "--tokens: ',' was expected before \"%.40s\"", end);
+        }
+        text = end + 1;
+    }
+}
+
+static void print_logits(const struct local_model *l)
+{
+    const float *logits = llama_logits(l->state, 0);
+    putchar('[');
+    for (int i = 0; i < l->model->config.vocab; i++) {
+        /* Nine digits give the same float back. */
+        printf("%s%.9g", i ? "," : "", (double)logits[i]);
+    }
+    printf("]\n");
+}
+
+static int run(struct local_model *l, const struct token_list *tokens, bool all, struct err *e)
+{
+    for (size_t i = 0; i < tokens->count; i++) {
+        if (tokens->ids[i] >= l->model->config.vocab) {
+            return err_set(e, ERR_INVALID, "--tokens: %d is not in the vocabulary of %d",
+                           tokens->ids[i], l->model->config.vocab);
+        }
+    }
+    if (!all) {
+        if (local_model_feed(l, tokens->ids, tokens->count, 0, e) != 0) {
+            return -1;
+        }
+        print_logits(l);
+        return 0;
+    }
+    for (size_t i = 0; i < tokens->count; i++) {
+        if (local_model_feed(l, &tokens->ids[i], 1, i, e) != 0) {
+            return -1;
+        }
+        print_logits(l);
+    }
+    return 0;
+}
+
+int cli_logits(int argc, char **argv)
+{
+    const char *path = NULL;
+    const char *list = NULL;
+    const char *cpu = "auto";
+    bool all = false;
+    long threads = local_core_count();
+    const struct option table[] = {
+        {"model", 'm', OPTION_STRING, &path, "FILE", "the model, a GGUF file", 0, 0},
+        {"tokens", 0, OPTION_STRING, &list, "IDS", "token ids, like 1,2,3", 0, 0},
+        {"all", 0, OPTION_FLAG, &all, NULL, "logits after every token, not only the last", 0, 0},
+        {"threads", 't', OPTION_INT, &threads, "N", "threads (number of cores)", 1, 256},
+        {"cpu", 0, OPTION_STRING, &cpu, "NAME", "best instruction set to use (auto)", 0, 0},
+        {0},
+    };
+    const struct options options = {"weir logits -m FILE --tokens 1,2,3 [--all]",
+                                    "Prints the logits as one JSON array for each position.", table};
+    int positional;
+    int rc = cli_options(&options, argc, argv, &positional);
+    if (rc >= 0) {
+        return rc;
+    }
+    if (!path || !list || positional > 0) {
+        fprintf(stderr, "weir logits: -m FILE and --tokens IDS are needed\nusage: %s\n",
+                options.usage);
+        return 2;
+    }
+    struct err e = {0};
+    struct token_list tokens = {0};
+    struct local_model l;
+    struct local_model_settings s = {
+        .path = path, .cpu = cpu, .threads = (int)threads, .max_rows = 256, .n_slots = 1};
+    rc = parse_tokens(list, &tokens, &e);
+    if (rc == 0) {
+        rc = local_model_open(&l, &s, &e);
+    }
+    if (rc == 0) {
+        rc = run(&l, &tokens, all, &e);
+        local_model_close(&l);
+    }
+    token_list_deinit(&tokens);
+    return rc == 0 ? 0 : cli_fail("logits", &e);
+}

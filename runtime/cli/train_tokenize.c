@@ -1,0 +1,82 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "models/format/gguf.h"
+#include "models/train/documents.h"
+#include "runtime/cli/cli.h"
+#include "runtime/cli/train.h"
+
+static int parse_learn(const char *word, enum documents_learn *learn, struct err *e)
+{
+    if (strcmp(word, "all") == 0)
+        *learn = DOCUMENTS_LEARN_ALL;
+    else if (strcmp(word, "answer") == 0)
+        *learn = DOCUMENTS_LEARN_ANSWER;
+    else
+        return err_set_param(e, ERR_INVALID, "loss", "--loss \"%s\": must be answer or all",
+                             word);
+    return 0;
+}
+
+static int tokenize(const char *vocab, const char *input, const char *out,
+                    enum documents_learn learn, struct err *e)
+{
+    struct dataset_writer writer;
+    struct tokenizer *tokenizer = NULL;
+    int rc = -1;
+    dataset_writer_init(&writer, 0);
+    struct gguf *gguf = gguf_open(vocab, e);
+    if (!gguf || !(tokenizer = tokenizer_from_gguf(gguf, e)))
+        goto cleanup;
+    writer.vocab = (uint32_t)tokenizer_vocab_size(tokenizer);
+    if (documents_tokenize(input, tokenizer, learn, &writer, e) ||
+        dataset_writer_finish(&writer, out, e))
+        goto cleanup;
+    fprintf(stderr, "%s: %llu documents, %llu tokens, %llu to learn (%.1f%%)\n", out,
+            (unsigned long long)writer.n_docs, (unsigned long long)writer.n_tokens,
+            (unsigned long long)writer.n_learn,
+            100.0 * (double)writer.n_learn / (double)writer.n_tokens);
+    rc = 0;
+cleanup:
+    dataset_writer_deinit(&writer);
+    tokenizer_destroy(tokenizer);
+    gguf_close(gguf);
+    return rc;
+}
+
+int cli_train_tokenize(int argc, char **argv)
+{
+    const char *vocab = NULL, *chats = NULL, *text = NULL, *loss = "all", *out = NULL;
+    const struct option table[] = {
+        {"model-vocab", 'm', OPTION_STRING, &vocab, "FILE.gguf",
+         "vocabulary (weir train vocab)", 0, 0},
+        {"chats", 0, OPTION_STRING, &chats, "FILE.jsonl", "documents, one a line", 0, 0},
+        {"text", 0, OPTION_STRING, &text, "FILE.jsonl", "another name of --chats", 0, 0},
+        {"loss", 0, OPTION_STRING, &loss, "answer|all",
+         "what of a conversation is learnt: the assistant's words or everything [all]", 0, 0},
+        {"out", 'o', OPTION_STRING, &out, "FILE.tok", "token file to write", 0, 0},
+        {0},
+    };
+    const struct options options = {
+        "weir train tokenize --model-vocab FILE.gguf --chats FILE.jsonl --out FILE.tok [--loss "
+        "answer]",
+        "documents, {\"text\": ...} or {\"messages\": [...]} a line, to token ids", table};
+    enum documents_learn learn = DOCUMENTS_LEARN_ALL;
+    struct err e;
+    int positional, rc = cli_options(&options, argc, argv, &positional);
+    if (rc >= 0)
+        return rc;
+    const char *input = chats ? chats : text;
+    if (!vocab || !input || !out || (chats && text)) {
+        fprintf(stderr,
+                "weir train tokenize: --model-vocab, --chats or --text, and --out are needed\n"
+                "usage: %s\n",
+                options.usage);
+        return 2;
+    }
+    if (parse_learn(loss, &learn, &e)) {
+        cli_fail("train tokenize", &e);
+        return 2;
+    }
+    return tokenize(vocab, input, out, learn, &e) ? cli_fail("train tokenize", &e) : 0;
+}

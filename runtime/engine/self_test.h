@@ -1,0 +1,9 @@
+/* self_test.h: does a freshly loaded model compute at all?
+ *
+ * Runs a short prompt through the model, once in one chunk and once token by token, and demands finite
+ * logits that are bit for bit the same both ways. It also brings the weights into the caches. */
+#pragma once
+
+#include "models/model.h"
+
+int self_test_run(const struct model *m, uint32_t cpu_features, struct err *e);

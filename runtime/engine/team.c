@@ -1,0 +1,222 @@
+#include "runtime/engine/team.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
+
+/* How long a wait spins before it sleeps: longer than the gaps between the stages of a step,
+ * shorter than anybody would notice on an idle machine. */
+#define SPIN_NS     50000
+#define SPIN_PAUSES 32 /* between looks at the clock */
+
+/* A number that threads wait to see change. Waiters spin, then sleep on the condition variable.
+ */
+struct gate {
+    atomic_uint value;
+    atomic_uint sleepers;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+};
+
+struct worker {
+    struct team *team;
+    pthread_t thread;
+    int index;
+};
+
+struct team {
+    int size;
+    int started; /* threads that run */
+    bool spin;   /* there is a core for each */
+    void (*fn)(void *ctx, int worker, int n_workers);
+    void *ctx;
+    bool stop;           /* published by `go`, like fn and ctx */
+    struct gate go;      /* a run begins */
+    struct gate done;    /* the last worker has returned */
+    struct gate barrier; /* the last worker has arrived */
+    atomic_int running;
+    atomic_int arrived;
+    struct worker workers[];
+};
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void gate_init(struct gate *g)
+{
+    atomic_init(&g->value, 0);
+    atomic_init(&g->sleepers, 0);
+    pthread_mutex_init(&g->lock, NULL);
+    pthread_cond_init(&g->changed, NULL);
+}
+
+static void gate_deinit(struct gate *g)
+{
+    pthread_cond_destroy(&g->changed);
+    pthread_mutex_destroy(&g->lock);
+}
+
+/* Whether the value changed from `old` while spinning. */
+static bool gate_spin(struct gate *g, unsigned old)
+{
+    const uint64_t end = clock_now_ns() + SPIN_NS;
+    do {
+        for (int i = 0; i < SPIN_PAUSES; i++) {
+            if (atomic_load_explicit(&g->value, memory_order_acquire) != old)
+                return true;
+            pause_briefly();
+        }
+    } while (clock_now_ns() < end);
+    return false;
+}
+
+/* A waiter counts itself and then looks at the value; gate_open changes the value and then
+ * looks at the count. Both in the one order of sequentially consistent operations, so one sees
+ * the other. */
+static void gate_wait(struct gate *g, unsigned old, bool spin)
+{
+    if (spin && gate_spin(g, old))
+        return;
+    pthread_mutex_lock(&g->lock);
+    atomic_fetch_add(&g->sleepers, 1);
+    while (atomic_load(&g->value) == old)
+        pthread_cond_wait(&g->changed, &g->lock);
+    atomic_fetch_sub(&g->sleepers, 1);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void gate_open(struct gate *g)
+{
+    atomic_fetch_add(&g->value, 1);
+    if (atomic_load(&g->sleepers) == 0)
+        return;
+    pthread_mutex_lock(&g->lock);
+    pthread_cond_broadcast(&g->changed);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static unsigned gate_value(struct gate *g)
+{
+    return atomic_load_explicit(&g->value, memory_order_relaxed);
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    struct team *t = w->team;
+    for (unsigned seen = 0;; seen++) {
+        gate_wait(&t->go, seen, t->spin);
+        if (t->stop)
+            return NULL;
+        t->fn(t->ctx, w->index, t->size);
+        if (atomic_fetch_sub(&t->running, 1) == 1)
+            gate_open(&t->done);
+    }
+}
+
+/* Starts the threads with all signals blocked: those are for the threads that made the team. */
+static int start_workers(struct team *t, struct err *e)
+{
+    sigset_t all, before;
+    int status = 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (int i = 1; i < t->size && status == 0; i++) {
+        struct worker *w = &t->workers[i];
+        *w = (struct worker){.team = t, .index = i};
+        status = pthread_create(&w->thread, NULL, worker_main, w);
+        if (status == 0)
+            t->started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (status != 0)
+        return err_set_errno(e, status, "cannot start thread %d of %d", t->started + 2,
+                             t->size);
+    return 0;
+}
+
+struct team *team_create(int threads, struct err *e)
+{
+    if (threads < 1 || threads > TEAM_MAX_THREADS) {
+        err_set_param(e, ERR_INVALID, "threads", "%d threads: 1 to %d are possible", threads,
+                      TEAM_MAX_THREADS);
+        return NULL;
+    }
+    struct team *t = mem_zalloc(sizeof(*t) + (size_t)threads * sizeof(t->workers[0]));
+    if (!t) {
+        err_nomem(e);
+        return NULL;
+    }
+    t->size = threads;
+    t->spin = threads <= sysconf(_SC_NPROCESSORS_ONLN);
+    gate_init(&t->go);
+    gate_init(&t->done);
+    gate_init(&t->barrier);
+    atomic_init(&t->running, 0);
+    atomic_init(&t->arrived, 0);
+    if (start_workers(t, e) != 0) {
+        team_destroy(t);
+        return NULL;
+    }
+    return t;
+}
+
+void team_destroy(struct team *t)
+{
+    if (!t)
+        return;
+    t->stop = true;
+    gate_open(&t->go);
+    for (int i = 1; i <= t->started; i++)
+        pthread_join(t->workers[i].thread, NULL);
+    gate_deinit(&t->go);
+    gate_deinit(&t->done);
+    gate_deinit(&t->barrier);
+    mem_free(t);
+}
+
+int team_size(const struct team *t)
+{
+    return t->size;
+}
+
+void team_run(struct team *t, void (*fn)(void *ctx, int worker, int n_workers), void *ctx)
+{
+    if (t->size == 1) {
+        fn(ctx, 0, 1);
+        return;
+    }
+    const unsigned done = gate_value(&t->done);
+    t->fn = fn;
+    t->ctx = ctx;
+    atomic_store_explicit(&t->running, t->size, memory_order_relaxed);
+    gate_open(&t->go);
+    fn(ctx, 0, t->size);
+    if (atomic_fetch_sub(&t->running, 1) == 1)
+        return;
+    gate_wait(&t->done, done, t->spin);
+}
+
+void team_barrier(struct team *t)
+{
+    if (t->size == 1)
+        return;
+    const unsigned seen = gate_value(&t->barrier);
+    if (atomic_fetch_add(&t->arrived, 1) + 1 == t->size) {
+        atomic_store_explicit(&t->arrived, 0, memory_order_relaxed);
+        gate_open(&t->barrier);
+    } else {
+        gate_wait(&t->barrier, seen, t->spin);
+    }
+}

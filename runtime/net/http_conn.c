@@ -1,0 +1,588 @@
+#include "runtime/net/http_conn.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
+#include "runtime/net/http_address.h"
+
+/* Connections over the limit that may be open at a time just to be told so. */
+#define REFUSALS_MAX 64
+
+/* TCP keep-alive probes begin after this many seconds of silence, so that a peer which vanished
+ * without a word during a long computation is noticed. */
+#define TCP_KEEPALIVE_S 60
+
+struct pending_write {
+    uv_write_t request;
+    char data[];
+};
+
+static void process_pending(struct http_conn *c);
+static void settle(struct http_conn *c);
+
+static struct http_conn *conn_of(void *handle)
+{
+    return ((uv_handle_t *)handle)->data;
+}
+
+static uint64_t now_ms(const struct http_conn *c)
+{
+    return uv_now(c->server->loop);
+}
+
+/* ---- the end ---- */
+
+static void tell_abort(struct http_conn *c)
+{
+    if (c->exchange.is_live) {
+        c->exchange.is_live = false;
+        c->server->stats.requests_aborted++;
+        c->server->handler.on_abort(c->server->ctx, &c->exchange);
+    }
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct http_conn *c = conn_of(handle);
+    struct http_server *server = c->server;
+    if (--c->handles_open > 0) {
+        return;
+    }
+    tell_abort(c);
+    *c->link = c->next;
+    if (c->next) {
+        c->next->link = c->link;
+    }
+    server->stats.connections_open--;
+    http_parser_deinit(&c->parser);
+    buf_deinit(&c->pending);
+    mem_free(c);
+    http_server_maybe_closed(server);
+}
+
+static void close_now(struct http_conn *c, bool with_reset)
+{
+    if (c->state == HTTP_CONN_CLOSED) {
+        return;
+    }
+    c->state = HTTP_CONN_CLOSED;
+    uv_close((uv_handle_t *)&c->timer, on_closed);
+    if (!with_reset || uv_tcp_close_reset(&c->tcp, on_closed) != 0) {
+        uv_close((uv_handle_t *)&c->tcp, on_closed);
+    }
+}
+
+void http_conn_cut(struct http_conn *c)
+{
+    close_now(c, true);
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    struct http_conn *c = conn_of(request->handle);
+    if (c->state == HTTP_CONN_CLOSED) {
+        return;
+    }
+    c->is_shut = true;
+    if (status < 0 || c->has_eof) {
+        close_now(c, status < 0);
+        return;
+    }
+    c->read_by = now_ms(c) + c->server->settings.linger_timeout_ms;
+    settle(c);
+}
+
+/* Sends what is queued and FIN, then waits for the client's. Closing with input unread would
+ * make the kernel send a reset, which can destroy the response before the client has read it:
+ * RFC 9112 9.6. */
+static void linger(struct http_conn *c)
+{
+    c->state = HTTP_CONN_LINGERING;
+    buf_deinit(&c->pending);
+    c->wake_at = 0;
+    c->read_by = 0;
+    c->body_by = 0;
+    if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) != 0) {
+        http_conn_cut(c);
+    }
+}
+
+static void close_idle(struct http_conn *c)
+{
+    if (http_conn_queued_bytes(c) > 0) {
+        linger(c);
+        settle(c);
+    } else {
+        close_now(c, false);
+    }
+}
+
+void http_conn_close_when_done(struct http_conn *c)
+{
+    if (c->state == HTTP_CONN_READING && !http_parser_has_begun(&c->parser) &&
+        c->pending.len == 0) {
+        close_idle(c);
+    }
+}
+
+/* ---- output ---- */
+
+size_t http_conn_queued_bytes(const struct http_conn *c)
+{
+    return uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
+}
+
+static bool output_is_behind(const struct http_conn *c)
+{
+    return http_conn_queued_bytes(c) > c->server->settings.write_queue_bytes_low;
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct http_conn *c = conn_of(request->handle);
+    struct http_exchange *ex = &c->exchange;
+    mem_free(request->data);
+    if (c->state == HTTP_CONN_CLOSED) {
+        return;
+    }
+    if (status < 0) {
+        http_conn_cut(c);
+        return;
+    }
+    if (ex->is_live && ex->wants_drain && !output_is_behind(c)) {
+        ex->wants_drain = false;
+        if (c->server->handler.on_drain) {
+            c->server->handler.on_drain(c->server->ctx, ex);
+        }
+    }
+    process_pending(c);
+    settle(c);
+}
+
+/* Copies bufs without their first `skip` bytes into a write that libuv finishes. */
+static int queue_rest(struct http_conn *c, const uv_buf_t *bufs, unsigned count, size_t skip,
+                      size_t len)
+{
+    struct pending_write *w = mem_alloc(sizeof(*w) + len);
+    if (!w) {
+        return -1;
+    }
+    size_t at = 0;
+    for (unsigned i = 0; i < count; i++) {
+        size_t skipped = skip < bufs[i].len ? skip : bufs[i].len;
+        size_t rest = bufs[i].len - skipped;
+        if (rest > 0) {
+            memcpy(w->data + at, bufs[i].base + skipped, rest);
+        }
+        at += rest;
+        skip -= skipped;
+    }
+    w->request.data = w;
+    uv_buf_t buf = {.base = w->data, .len = len};
+    if (uv_write(&w->request, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0) {
+        mem_free(w);
+        return -1;
+    }
+    return 0;
+}
+
+int http_conn_write(struct http_conn *c, const uv_buf_t *bufs, unsigned count)
+{
+    if (c->state == HTTP_CONN_CLOSED) {
+        return -1;
+    }
+    size_t len = 0;
+    for (unsigned i = 0; i < count; i++) {
+        len += bufs[i].len;
+    }
+    size_t taken = 0;
+    if (len > 0 && http_conn_queued_bytes(c) == 0) {
+        int rc = uv_try_write((uv_stream_t *)&c->tcp, bufs, count);
+        if (rc < 0 && rc != UV_EAGAIN) {
+            http_conn_cut(c);
+            return -1;
+        }
+        taken = rc > 0 ? (size_t)rc : 0;
+    }
+    c->bytes_submitted += len;
+    c->server->stats.bytes_sent += len;
+    if (taken == len) {
+        return 0;
+    }
+    if (queue_rest(c, bufs, count, taken, len - taken) != 0) {
+        http_conn_cut(c);
+        return -1;
+    }
+    c->exchange.wants_drain = output_is_behind(c);
+    settle(c);
+    return 0;
+}
+
+/* Answers for the handler and ends the connection. */
+static void refuse(struct http_conn *c, const struct http_refusal *refusal)
+{
+    const char *method = c->parser.request.method;
+    bool is_head = method && strcmp(method, "HEAD") == 0;
+    struct buf out;
+    buf_init(&out, HTTP_RESPONSE_HEAD_MAX);
+    if (http_response_append_refusal(&out, refusal, is_head) != 0) {
+        http_conn_cut(c);
+    } else if (http_conn_write(c, &(uv_buf_t){.base = out.data, .len = out.len}, 1) == 0) {
+        linger(c);
+    }
+    buf_deinit(&out);
+    tell_abort(c);
+}
+
+static void refuse_request(struct http_conn *c, const struct http_refusal *refusal)
+{
+    c->server->stats.requests_refused++;
+    refuse(c, refusal);
+}
+
+/* ---- requests ---- */
+
+static void show_to_handler(struct http_conn *c)
+{
+    c->exchange.is_live = true;
+    c->server->stats.requests_total++;
+}
+
+static void on_head(struct http_conn *c, size_t bytes_left)
+{
+    const struct http_server *server = c->server;
+    struct http_exchange *ex = &c->exchange;
+    c->parser.request.peer = c->peer;
+    c->parser.request.received_ns = c->received_ns;
+    *ex = (struct http_exchange){.conn = c};
+
+    if (server->handler.on_headers) {
+        show_to_handler(c);
+        server->handler.on_headers(server->ctx, ex);
+        if (!ex->is_live) {
+            return;
+        }
+        if (ex->has_begun) {
+            c->state = HTTP_CONN_ANSWERING;
+            c->read_by = 0;
+            return;
+        }
+    }
+    if (c->parser.has_body) {
+        c->read_by = now_ms(c) + server->settings.body_timeout_ms;
+        c->body_by = now_ms(c) + server->settings.body_idle_timeout_ms;
+    }
+    if (c->parser.expects_continue && bytes_left == 0) {
+        uv_buf_t interim = {.base = (char *)"HTTP/1.1 100 Continue\r\n\r\n", .len = 25};
+        http_conn_write(c, &interim, 1);
+    }
+}
+
+static void on_request(struct http_conn *c)
+{
+    c->state = HTTP_CONN_ANSWERING;
+    c->read_by = 0;
+    c->body_by = 0;
+    if (!c->exchange.is_live) {
+        show_to_handler(c);
+    }
+    c->server->handler.on_request(c->server->ctx, &c->exchange);
+}
+
+void http_conn_exchange_ended(struct http_conn *c)
+{
+    if (c->state == HTTP_CONN_CLOSED) {
+        return;
+    }
+    c->body_by = 0;
+    if (!c->exchange.keep_alive || c->server->closing) {
+        linger(c);
+    } else {
+        http_parser_reset(&c->parser);
+        c->state = HTTP_CONN_READING;
+        c->read_by = now_ms(c) + c->server->settings.keep_alive_timeout_ms;
+        /* A request may be waiting, but the handler that called us must not be called from
+         * here. */
+        c->wake_at = c->is_processing || c->pending.len == 0 ? 0 : now_ms(c);
+    }
+    settle(c);
+}
+
+static void set_read_deadlines(struct http_conn *c, bool had_begun)
+{
+    if (!had_begun && http_parser_has_begun(&c->parser)) {
+        c->received_ns = clock_now_ns();
+        c->read_by = now_ms(c) + c->server->settings.header_timeout_ms;
+    } else if (c->body_by != 0) {
+        c->body_by = now_ms(c) + c->server->settings.body_idle_timeout_ms;
+    }
+}
+
+/* Parses and starts requests while that is possible. Returns how many bytes were used. */
+static size_t process(struct http_conn *c, const char *data, size_t len)
+{
+    size_t used = 0;
+    c->is_processing = true;
+    while (c->state == HTTP_CONN_READING && !output_is_behind(c)) {
+        if (used == len && c->parser.state == HTTP_PARSER_IN_HEAD) {
+            break;
+        }
+        bool had_begun = http_parser_has_begun(&c->parser);
+        size_t n;
+        enum http_parser_event event =
+            http_parser_feed(&c->parser, data + used, len - used, &n);
+        used += n;
+        set_read_deadlines(c, had_begun);
+        if (event == HTTP_PARSER_MORE) {
+            break;
+        }
+        if (event == HTTP_PARSER_HEAD) {
+            on_head(c, len - used);
+        } else if (event == HTTP_PARSER_DONE) {
+            on_request(c);
+        } else {
+            refuse_request(c, &c->parser.refusal);
+        }
+    }
+    c->is_processing = false;
+    return used;
+}
+
+static bool can_process(const struct http_conn *c)
+{
+    return c->state == HTTP_CONN_READING && !c->is_processing;
+}
+
+static void process_pending(struct http_conn *c)
+{
+    if (!can_process(c) || c->pending.len == 0) {
+        return;
+    }
+    size_t used = process(c, c->pending.data, c->pending.len);
+    if (c->pending.len > used) {
+        buf_consume(&c->pending, used);
+    } else {
+        buf_deinit(&c->pending);
+    }
+}
+
+/* ---- input ---- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct http_conn *c = conn_of(handle);
+    size_t room = c->server->settings.pipeline_bytes_max - c->pending.len;
+    bool is_waiting = c->state == HTTP_CONN_ANSWERING || c->pending.len > 0;
+    *buf = (uv_buf_t){
+        .base = c->server->read_buffer,
+        .len = is_waiting && room < HTTP_READ_BYTES ? room : HTTP_READ_BYTES,
+    };
+}
+
+static void on_input(struct http_conn *c, const char *data, size_t len)
+{
+    size_t used = 0;
+    if (c->pending.len == 0 && can_process(c)) {
+        used = process(c, data, len);
+    }
+    bool is_kept = c->state == HTTP_CONN_READING || c->state == HTTP_CONN_ANSWERING;
+    if (is_kept && used < len && buf_append(&c->pending, data + used, len - used) != 0) {
+        http_conn_cut(c);
+    }
+}
+
+static void on_input_end(struct http_conn *c, bool is_eof)
+{
+    c->is_reading = false;
+    c->has_eof = true;
+    bool is_idle = c->state == HTTP_CONN_READING && !http_parser_has_begun(&c->parser);
+    if (is_eof && c->state == HTTP_CONN_LINGERING) {
+        if (c->is_shut) {
+            close_now(c, false);
+        }
+    } else if (is_eof && is_idle) {
+        close_idle(c);
+    } else {
+        http_conn_cut(c);
+    }
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct http_conn *c = conn_of(stream);
+    if (n < 0) {
+        on_input_end(c, n == UV_EOF);
+    } else if (n > 0) {
+        c->server->stats.bytes_received += (uint64_t)n;
+        on_input(c, buf->base, (size_t)n);
+    }
+    settle(c);
+}
+
+/* ---- time ---- */
+
+static void refuse_late(struct http_conn *c)
+{
+    const struct http_server_settings *s = &c->server->settings;
+    bool in_body = c->parser.state == HTTP_PARSER_IN_BODY;
+    uint32_t limit = !in_body                 ? s->header_timeout_ms
+                     : now_ms(c) < c->read_by ? s->body_idle_timeout_ms
+                                              : s->body_timeout_ms;
+    struct http_refusal refusal = {.status = 408, .code = "request_timeout"};
+    snprintf(refusal.message, sizeof(refusal.message),
+             "The request %s did not arrive in time: nothing complete within %u ms.",
+             in_body ? "body" : "head", limit);
+    refuse_request(c, &refusal);
+}
+
+static void on_read_deadline(struct http_conn *c)
+{
+    if (c->state == HTTP_CONN_LINGERING) {
+        close_now(c, false);
+    } else if (http_parser_has_begun(&c->parser)) {
+        refuse_late(c);
+    } else if (http_conn_queued_bytes(c) > 0) {
+        c->read_by = now_ms(c) + c->server->settings.keep_alive_timeout_ms;
+    } else {
+        close_now(c, false);
+    }
+}
+
+static void on_write_deadline(struct http_conn *c)
+{
+    uint64_t taken = c->bytes_submitted - http_conn_queued_bytes(c);
+    if (taken > c->bytes_taken) {
+        c->write_by = 0; /* settle sets the next */
+    } else {
+        c->server->stats.connections_stalled++;
+        http_conn_cut(c);
+    }
+}
+
+static bool is_past(const struct http_conn *c, uint64_t deadline)
+{
+    return deadline != 0 && deadline <= now_ms(c);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct http_conn *c = conn_of(timer);
+    if (c->wake_at != 0) {
+        c->wake_at = 0;
+        process_pending(c);
+    } else if (is_past(c, c->write_by)) {
+        on_write_deadline(c);
+    } else if (is_past(c, c->read_by) || is_past(c, c->body_by)) {
+        on_read_deadline(c);
+    }
+    settle(c);
+}
+
+static void sooner(uint64_t *soonest, uint64_t deadline)
+{
+    if (deadline != 0 && (*soonest == 0 || deadline < *soonest)) {
+        *soonest = deadline;
+    }
+}
+
+/* Brings reading and the timer in line with the state. Harmless to call at any time. */
+static void settle(struct http_conn *c)
+{
+    if (c->state == HTTP_CONN_CLOSED) {
+        return;
+    }
+    bool wants_read = !c->has_eof && c->pending.len < c->server->settings.pipeline_bytes_max;
+    if (wants_read && !c->is_reading) {
+        if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0) {
+            http_conn_cut(c);
+            return;
+        }
+    } else if (!wants_read && c->is_reading) {
+        uv_read_stop((uv_stream_t *)&c->tcp);
+    }
+    c->is_reading = wants_read;
+
+    size_t queued = http_conn_queued_bytes(c);
+    if (queued == 0) {
+        c->write_by = 0;
+    } else if (c->write_by == 0) {
+        c->write_by = now_ms(c) + c->server->settings.write_stall_timeout_ms;
+        c->bytes_taken = c->bytes_submitted - queued;
+    }
+
+    uint64_t soonest = 0;
+    sooner(&soonest, c->wake_at);
+    sooner(&soonest, c->write_by);
+    sooner(&soonest, c->read_by);
+    sooner(&soonest, c->body_by);
+    if (soonest == 0) {
+        uv_timer_stop(&c->timer);
+    } else {
+        uint64_t now = now_ms(c);
+        uv_timer_start(&c->timer, on_timer, soonest > now ? soonest - now : 0, 0);
+    }
+}
+
+/* ---- the beginning ---- */
+
+static struct http_conn *create(struct http_server *server)
+{
+    struct http_conn *c = mem_zalloc(sizeof(*c));
+    if (!c) {
+        return NULL;
+    }
+    c->server = server;
+    c->exchange.conn = c;
+    uv_tcp_init(server->loop, &c->tcp);
+    uv_timer_init(server->loop, &c->timer);
+    c->handles_open = 2;
+    c->tcp.data = c;
+    c->timer.data = c;
+    http_parser_init(&c->parser, &server->settings, &server->bodies_total);
+    buf_init(&c->pending, server->settings.pipeline_bytes_max + HTTP_READ_BYTES);
+
+    c->next = server->conns;
+    c->link = &server->conns;
+    if (c->next) {
+        c->next->link = &c->next;
+    }
+    server->conns = c;
+    server->stats.connections_open++;
+    return c;
+}
+
+int http_conn_accept(struct http_server *server, uv_stream_t *listener)
+{
+    struct http_conn *c = create(server);
+    if (!c) {
+        return -1;
+    }
+    if (uv_accept(listener, (uv_stream_t *)&c->tcp) != 0) {
+        close_now(c, false);
+        return 0;
+    }
+    server->stats.connections_total++;
+    uv_tcp_nodelay(&c->tcp, 1);
+    uv_tcp_keepalive(&c->tcp, 1, TCP_KEEPALIVE_S);
+    http_address_write_peer(&c->tcp, c->peer);
+
+    size_t limit = server->settings.connections_max;
+    if (server->stats.connections_open > limit) {
+        static const struct http_refusal refusal = {
+            503, "too_many_connections",
+            "The server has too many connections; try again in a moment."};
+        server->stats.connections_refused++;
+        if (server->stats.connections_open > limit + REFUSALS_MAX) {
+            close_now(c, false);
+        } else {
+            refuse(c, &refusal);
+        }
+    } else {
+        c->read_by = now_ms(c) + server->settings.header_timeout_ms;
+    }
+    settle(c);
+    return 0;
+}

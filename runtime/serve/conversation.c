@@ -1,0 +1,116 @@
+#include "runtime/serve/conversation.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/buf.h"
+#include "runtime/base/mem.h"
+
+static size_t leading_system(const struct chat_message *messages, size_t n)
+{
+    size_t count = 0;
+    while (count < n && strcmp(messages[count].role, "system") == 0) {
+        count++;
+    }
+    return count;
+}
+
+static char *join_system(const struct prompt *prompt, const struct chat_message *messages, size_t n)
+{
+    struct buf text;
+    buf_init(&text, SIZE_MAX / 2);
+    buf_append(&text, prompt->text, prompt->text_len);
+    for (size_t i = 0; i < n; i++) {
+        if (text.len > 0) {
+            buf_append_char(&text, '\n');
+        }
+        buf_append(&text, messages[i].content, messages[i].content_len);
+    }
+    char *joined = buf_take(&text, NULL);
+    buf_deinit(&text);
+    return joined;
+}
+
+int conversation_init(struct conversation *c, const struct prompt *prompt,
+                      const struct chat_message *messages, size_t n, struct err *e)
+{
+    *c = (struct conversation){0};
+    size_t n_system = leading_system(messages, n);
+    bool has_system = n_system > 0 || prompt->text_len > 0;
+    c->messages = mem_zarray(n + 1, sizeof(*c->messages));
+    if (!c->messages) {
+        return err_nomem(e);
+    }
+    if (has_system) {
+        c->system = join_system(prompt, messages, n_system);
+        if (!c->system) {
+            conversation_deinit(c);
+            return err_nomem(e);
+        }
+        c->messages[0] = (struct chat_message){
+            .role = "system", .content = c->system, .content_len = strlen(c->system)};
+        c->n_messages = 1;
+    }
+    for (size_t i = n_system; i < n; i++) {
+        c->messages[c->n_messages++] = messages[i];
+    }
+    return 0;
+}
+
+void conversation_deinit(struct conversation *c)
+{
+    mem_free(c->messages);
+    mem_free(c->system);
+    *c = (struct conversation){0};
+}
+
+static int filter_message(struct chat_request *r, size_t i, struct chain *chain, struct err *e)
+{
+    struct chat_message *message = &r->messages[i];
+    struct buf out;
+    buf_init(&out, SIZE_MAX / 2);
+    struct chain_sink sink = chain_sink_buf(&out);
+    int rc = -1;
+    char *text = NULL;
+    struct chain_stream *stream = chain_stream_create(chain, FILTER_INPUT, e);
+    if (!stream) {
+        goto cleanup;
+    }
+    rc = chain_feed(stream, FILTER_CONTENT, message->content, message->content_len, &sink, e);
+    if (rc == CHAIN_GOES_ON) {
+        rc = chain_finish(stream, &sink, e);
+    }
+    if (rc == CHAIN_STOPPED) {
+        char param[48];
+        snprintf(param, sizeof(param), "messages[%zu].content", i);
+        rc = err_set_param(e, ERR_INVALID, param, "a filter refused this message: %s",
+                           chain_stream_stop(stream)->message);
+    }
+    if (rc == 0) {
+        text = buf_take(&out, &message->content_len);
+        rc = text ? 0 : err_nomem(e);
+    }
+    if (rc == 0) {
+        mem_free(r->owned[i]);
+        r->owned[i] = text;
+        message->content = text;
+    }
+cleanup:
+    chain_stream_destroy(stream);
+    buf_deinit(&out);
+    return rc;
+}
+
+int conversation_filter_input(struct chat_request *r, struct chain *chain, struct err *e)
+{
+    if (!chain_has_side(chain, FILTER_INPUT)) {
+        return 0;
+    }
+    for (size_t i = 0; i < r->n_messages; i++) {
+        if (strcmp(r->messages[i].role, "assistant") != 0 && filter_message(r, i, chain, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,20 @@
+/* exchange.h: one chat request from its body to the last byte of its answer.
+ *
+ * Read exchange.c from top to bottom for the way of a request. An exchange lives until both its ends are
+ * done: the client has its answer or is gone, and the engine has sent its final event.
+ *
+ * Threads: the loop only. */
+#pragma once
+
+#include "runtime/engine/engine.h"
+#include "runtime/net/http_server.h"
+#include "runtime/serve/server.h"
+
+/* Answers POST /v1/chat/completions. */
+void exchange_begin(struct server *s, struct http_exchange *ex);
+
+/* The client is gone. */
+void exchange_abort(struct http_exchange *ex);
+
+/* What the engine says about the exchange that `ev->user` points to. */
+void exchange_on_event(const struct engine_event *ev);

@@ -1,0 +1,170 @@
+#include "runtime/serve/generation.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/log.h"
+#include "runtime/base/mem.h"
+#include "runtime/engine/parallel_team.h"
+#include "runtime/engine/self_test.h"
+
+static void wake_loop(void *ctx)
+{
+    struct generation *g = ctx;
+    /* Before generation_serve there are no requests, so there is nothing to wake for. */
+    uv_async_send(&g->wake);
+}
+
+static int load_model(struct generation *g, const struct generation_settings *s, struct err *e)
+{
+    struct team *team = team_create(s->threads, e);
+    if (!team) {
+        return -1;
+    }
+    struct parallel parallel = parallel_team(team);
+    g->model = model_open(s->model_path, &parallel, e);
+    team_destroy(team);
+    if (!g->model) {
+        return -1;
+    }
+    if (!g->model->chat_template) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s: has no chat template (tokenizer.chat_template), so it cannot chat",
+                       s->model_path);
+    }
+    if (self_test_run(g->model, s->cpu_features, e) != 0) {
+        return err_prefix(e, "%s", s->model_path);
+    }
+    return 0;
+}
+
+struct generation *generation_load(const struct generation_settings *s, struct err *e)
+{
+    struct generation *g = mem_zalloc(sizeof(*g));
+    if (!g) {
+        err_nomem(e);
+        return NULL;
+    }
+    g->refs = 1;
+    g->loaded_at = clock_unix_s();
+    if (load_model(g, s, e) != 0) {
+        goto fail;
+    }
+    /* Without a version of its own a model is named by its content. */
+    snprintf(g->id, sizeof(g->id), "%s@%.*s", g->model->name, g->model->version[0] ? 127 : 12,
+             g->model->version[0] ? g->model->version : g->model->sha256);
+    struct engine_settings engine = {
+        .threads = s->threads,
+        .context = s->context > 0 ? s->context : g->model->config.context,
+        .max_sequences = s->max_sequences,
+        .max_waiting = s->max_waiting,
+        .step_tokens = s->step_tokens,
+        .cpu_features = s->cpu_features,
+        .notify = wake_loop,
+        .notify_ctx = g,
+    };
+    g->engine = engine_create(g->model, &engine, e);
+    if (!g->engine) {
+        goto fail;
+    }
+    return g;
+fail:
+    generation_discard(g);
+    return NULL;
+}
+
+void generation_discard(struct generation *g)
+{
+    if (g) {
+        engine_destroy(g->engine);
+        model_close(g->model);
+        mem_free(g);
+    }
+}
+
+static void pass_event(void *ctx, const struct engine_event *ev)
+{
+    const struct generation *g = ctx;
+    g->on_event(ev);
+}
+
+static void on_wake(uv_async_t *handle)
+{
+    struct generation *g = handle->data;
+    /* An event may let go of the last request, and with it of the generation: hold it meanwhile. */
+    generation_ref(g);
+    engine_drain_events(g->engine, pass_event, g);
+    generation_unref(g);
+}
+
+int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number,
+                     void (*on_event)(const struct engine_event *ev), struct err *e)
+{
+    g->loop = loop;
+    g->number = number;
+    g->on_event = on_event;
+    int rc = uv_async_init(loop, &g->wake, on_wake);
+    if (rc != 0) {
+        return err_set(e, ERR_IO, "cannot watch the engine: %s", uv_strerror(rc));
+    }
+    g->wake.data = g;
+    return 0;
+}
+
+struct generation *generation_ref(struct generation *g)
+{
+    g->refs++;
+    return g;
+}
+
+static void take_down(uv_work_t *work)
+{
+    struct generation *g = work->data;
+    engine_destroy(g->engine);
+    model_close(g->model);
+}
+
+static void after_take_down(uv_work_t *work, int status)
+{
+    (void)status;
+    struct generation *g = work->data;
+    log_info("generation %llu is gone", (unsigned long long)g->number);
+    mem_free(g);
+}
+
+static void on_wake_closed(uv_handle_t *handle)
+{
+    struct generation *g = handle->data;
+    g->teardown.data = g;
+    /* The engine joins its thread and gigabytes may be freed: not on the loop. */
+    if (uv_queue_work(g->loop, &g->teardown, take_down, after_take_down) != 0) {
+        take_down(&g->teardown);
+        after_take_down(&g->teardown, 0);
+    }
+}
+
+void generation_unref(struct generation *g)
+{
+    if (g && --g->refs == 0) {
+        uv_close((uv_handle_t *)&g->wake, on_wake_closed);
+    }
+}
+
+void generation_describe(const struct generation *g, struct admin_model *out)
+{
+    struct engine_stats stats = engine_stats(g->engine);
+    *out = (struct admin_model){
+        .id = g->id,
+        .name = g->model->name,
+        .sha256 = g->model->sha256,
+        .generation = g->number,
+        .loaded_at = g->loaded_at,
+        .file_bytes = g->model->file_bytes,
+        .context = g->model->config.context,
+        .running = stats.running,
+        .waiting = stats.waiting,
+        .prompt_tokens = stats.prompt_tokens,
+        .output_tokens = stats.output_tokens,
+    };
+}

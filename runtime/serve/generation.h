@@ -1,0 +1,54 @@
+/* generation.h: one loaded version of the model while it serves.
+ *
+ * A generation is the model, the engine that runs it and the wake-up from the engine to the loop. A
+ * request holds the generation it began on until it ends; when the last holder lets go, the generation
+ * is taken down off the loop.
+ *
+ * Threads: generation_load on any thread; all else on the loop. */
+#pragma once
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "models/model.h"
+#include "runtime/api/admin_reply.h"
+#include "runtime/engine/engine.h"
+
+struct generation_settings {
+    const char *model_path; /* borrowed, lives as long as the server */
+    int threads;
+    int context;
+    int max_sequences;
+    int max_waiting;
+    int step_tokens;
+    uint32_t cpu_features;
+};
+
+struct generation {
+    int refs;
+    uint64_t number;    /* 1 for the first that this server published */
+    int64_t loaded_at;  /* Unix seconds */
+    struct model *model;
+    struct engine *engine;
+    char id[MODEL_NAME_MAX * 2 + 16]; /* "name@version", as answers name it */
+    uv_async_t wake;                  /* engine thread -> loop */
+    uv_loop_t *loop;
+    uv_work_t teardown;
+    void (*on_event)(const struct engine_event *ev);
+};
+
+/* Loads, checks and warms a model and starts its engine: slow. One reference, the caller's. */
+struct generation *generation_load(const struct generation_settings *s, struct err *e);
+
+/* Releases one that never served (generation_serve was not called or failed). Accepts NULL. */
+void generation_discard(struct generation *g);
+
+/* Ties it to the loop: from now on on_event gets the engine's events. */
+int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number,
+                     void (*on_event)(const struct engine_event *ev), struct err *e);
+
+struct generation *generation_ref(struct generation *g);
+void generation_unref(struct generation *g); /* accepts NULL */
+
+/* What routes tell about it; the strings are borrowed from g. */
+void generation_describe(const struct generation *g, struct admin_model *out);

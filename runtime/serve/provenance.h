@@ -1,0 +1,23 @@
+/* provenance.h: what made an answer: which weights, which system prompt, which filters.
+ *
+ * Each is named by name, version and content hash in the headers weir-model, weir-prompt and
+ * weir-filters; system_fingerprint holds the three hashes. */
+#pragma once
+
+#include "filters/chain.h"
+#include "runtime/net/http_request.h"
+#include "runtime/registry/prompt.h"
+#include "runtime/serve/generation.h"
+
+#define PROVENANCE_HEADERS 3
+
+struct provenance {
+    char fingerprint[64];
+    char model[sizeof(((struct generation *)0)->id) + 32];
+    char prompt[64];
+    char filters[CHAIN_MAX_NAME + 64];
+};
+
+void provenance_fill(struct provenance *p, const struct generation *g, const struct prompt *prompt,
+                     const struct chain *chain);
+void provenance_headers(const struct provenance *p, struct http_header out[PROVENANCE_HEADERS]);

@@ -1,0 +1,137 @@
+#include "runtime/serve/reload.h"
+
+#include <string.h>
+
+#include "models/format/gguf.h"
+#include "runtime/api/admin_reply.h"
+#include "runtime/base/log.h"
+#include "runtime/base/mem.h"
+#include "runtime/serve/exchange.h"
+#include "runtime/serve/respond.h"
+
+struct reload {
+    uv_work_t work;
+    struct server *server;
+    struct http_exchange *ex; /* who waits for the outcome, or NULL */
+    struct generation_settings settings;
+    char serving_sha256[HASH_HEX_LEN + 1];
+    bool force;
+    bool unchanged;
+    struct generation *generation; /* the outcome, or NULL */
+    struct err e;
+};
+
+static bool is_unchanged(struct reload *r)
+{
+    char sha256[HASH_HEX_LEN + 1];
+    struct gguf *g = gguf_open(r->settings.model_path, &r->e);
+    bool same = g && gguf_sha256(g, sha256, &r->e) == 0 && strcmp(sha256, r->serving_sha256) == 0;
+    gguf_close(g);
+    return same;
+}
+
+static void load_on_worker(uv_work_t *work)
+{
+    struct reload *r = work->data;
+    r->unchanged = !r->force && is_unchanged(r);
+    if (!r->unchanged) {
+        r->generation = generation_load(&r->settings, &r->e);
+    }
+}
+
+static void answer(struct reload *r, int status, const char *outcome)
+{
+    if (!r->ex) {
+        return;
+    }
+    if (status == 200) {
+        struct admin_model shown;
+        generation_describe(r->server->generation, &shown);
+        size_t len = 0;
+        char *text = admin_reload_text(outcome, &shown, &len);
+        respond_json(r->ex, status, text, len, NULL, 0);
+    } else {
+        struct api_error error =
+            api_error_make(status, "invalid_request_error", "reload_failed", NULL, r->e.message);
+        respond_error(r->ex, &error);
+    }
+}
+
+static void publish(struct reload *r)
+{
+    struct server *s = r->server;
+    if (generation_serve(r->generation, &s->loop, s->next_generation, exchange_on_event, &r->e) != 0) {
+        generation_discard(r->generation);
+        log_error("reload failed, the old model goes on: %s", r->e.message);
+        answer(r, 422, NULL);
+        return;
+    }
+    s->next_generation++;
+    server_publish_generation(s, r->generation);
+    answer(r, 200, "published");
+}
+
+static void after_load(uv_work_t *work, int status)
+{
+    struct reload *r = work->data;
+    struct server *s = r->server;
+    (void)status;
+    s->reload = NULL;
+    if (r->unchanged) {
+        log_info("reload: the model file has not changed");
+        answer(r, 200, "unchanged");
+    } else if (!r->generation) {
+        log_error("reload failed, the old model goes on: %s", r->e.message);
+        answer(r, 422, NULL);
+    } else if (s->stopping) {
+        generation_discard(r->generation);
+        err_set(&r->e, ERR_CANCELED, "the server is stopping");
+        answer(r, 503, NULL);
+    } else {
+        publish(r);
+    }
+    mem_free(r);
+}
+
+static void refuse(struct http_exchange *ex, int status, const char *code, const char *message)
+{
+    log_warn("reload refused: %s", message);
+    if (ex) {
+        struct api_error error =
+            api_error_make(status, status == 409 ? "conflict" : "server_error", code, NULL, message);
+        respond_error(ex, &error);
+    }
+}
+
+void reload_begin(struct server *s, struct http_exchange *ex, bool force)
+{
+    if (s->reload) {
+        refuse(ex, 409, "reload_running", "a reload is running already");
+        return;
+    }
+    struct reload *r = mem_zalloc(sizeof(*r));
+    if (!r) {
+        refuse(ex, 503, "out_of_memory", "the server is out of memory");
+        return;
+    }
+    r->work.data = r;
+    r->server = s;
+    r->ex = ex;
+    r->force = force;
+    r->settings = s->set.generation;
+    memcpy(r->serving_sha256, s->generation->model->sha256, sizeof(r->serving_sha256));
+    log_info("reload of %s begins", r->settings.model_path);
+    if (uv_queue_work(&s->loop, &r->work, load_on_worker, after_load) != 0) {
+        refuse(ex, 503, "out_of_memory", "no worker thread could be had");
+        mem_free(r);
+        return;
+    }
+    s->reload = r;
+}
+
+void reload_abandon(struct server *s, struct http_exchange *ex)
+{
+    if (s->reload && s->reload->ex == ex) {
+        s->reload->ex = NULL;
+    }
+}

@@ -1,0 +1,217 @@
+#include "runtime/serve/router.h"
+
+#include <string.h>
+
+#include "runtime/api/admin_reply.h"
+#include "runtime/api/admin_request.h"
+#include "runtime/api/routes.h"
+#include "runtime/base/mem.h"
+#include "runtime/serve/exchange.h"
+#include "runtime/serve/reload.h"
+#include "runtime/serve/respond.h"
+#include "runtime/web/page.h"
+
+static void chat_page(struct http_exchange *ex)
+{
+    static const struct http_header headers[] = {
+        {"Content-Type", "text/html; charset=utf-8"},
+        {"Cache-Control", "no-cache"},
+        /* The page is one file and talks to nobody but this server. */
+        {"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; "
+                                    "script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+                                    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
+        {"X-Content-Type-Options", "nosniff"},
+    };
+    http_respond(ex, 200, headers, sizeof(headers) / sizeof(headers[0]), web_page, web_page_len);
+}
+
+static void status(struct http_exchange *ex, int code, const char *word)
+{
+    size_t len = 0;
+    char *text = status_text(word, &len);
+    respond_json(ex, code, text, len, NULL, 0);
+}
+
+static void models_get(struct server *s, struct http_exchange *ex, bool list)
+{
+    struct admin_model shown;
+    generation_describe(s->generation, &shown);
+    size_t len = 0;
+    char *text = NULL;
+    if (list) {
+        text = models_list_text(&shown, &len);
+    } else {
+        const char *id = http_exchange_request(ex)->path + strlen("/v1/models/");
+        if (strcmp(id, shown.name) != 0 && strcmp(id, shown.id) != 0) {
+            struct api_error error = api_error_make(404, "invalid_request_error", "model_not_found",
+                                                    "model", "no model of this name is served");
+            respond_error(ex, &error);
+            return;
+        }
+        text = models_one_text(&shown, &len);
+    }
+    respond_json(ex, 200, text, len, NULL, 0);
+}
+
+static void admin_models(struct server *s, struct http_exchange *ex)
+{
+    struct admin_model shown;
+    generation_describe(s->generation, &shown);
+    size_t len = 0;
+    char *text = admin_model_text(&shown, &len);
+    respond_json(ex, 200, text, len, NULL, 0);
+}
+
+static void admin_prompt_get(struct server *s, struct http_exchange *ex)
+{
+    size_t len = 0;
+    char *text = admin_prompt_text(s->prompt->version, s->prompt->sha256, s->prompt->text, &len);
+    respond_json(ex, 200, text, len, NULL, 0);
+}
+
+static void admin_prompt_put(struct server *s, struct http_exchange *ex)
+{
+    const struct http_request *r = http_exchange_request(ex);
+    struct err e = {0};
+    char *text = admin_prompt_request(r->body, r->body_len, &e);
+    struct prompt *p =
+        text ? prompt_create(s->prompt->version + 1, text, strlen(text), &e) : NULL;
+    mem_free(text);
+    if (!p) {
+        respond_err(ex, &e);
+        return;
+    }
+    server_publish_prompt(s, p);
+    admin_prompt_get(s, ex);
+}
+
+static void admin_filters_get(struct server *s, struct http_exchange *ex)
+{
+    size_t len = 0;
+    char *text = admin_filters_text(chain_name(s->chain), chain_version(s->chain),
+                                    chain_hash(s->chain), chain_filter_count(s->chain), &len);
+    respond_json(ex, 200, text, len, NULL, 0);
+}
+
+static void admin_filters_put(struct server *s, struct http_exchange *ex)
+{
+    const struct http_request *r = http_exchange_request(ex);
+    struct err e = {0};
+    /* No folder: a chain that comes over the network names no files of this machine. */
+    struct chain_options options = {.version = chain_version(s->chain) + 1};
+    struct chain *c = chain_from_json(r->body, r->body_len, &options, &e);
+    if (!c) {
+        respond_err(ex, &e);
+        return;
+    }
+    server_publish_chain(s, c);
+    admin_filters_get(s, ex);
+}
+
+static void admin_reload(struct server *s, struct http_exchange *ex)
+{
+    const struct http_request *r = http_exchange_request(ex);
+    struct err e = {0};
+    bool force = false;
+    if (admin_reload_request(r->body, r->body_len, &force, &e) != 0) {
+        respond_err(ex, &e);
+        return;
+    }
+    reload_begin(s, ex, force);
+}
+
+static void not_found(struct http_exchange *ex)
+{
+    struct api_error error = api_error_make(404, "invalid_request_error", "route_not_found", NULL,
+                                            "there is no such route; docs/api.md lists them");
+    respond_error(ex, &error);
+}
+
+static void wrong_method(struct http_exchange *ex, const char *allow)
+{
+    struct api_error error = api_error_make(405, "invalid_request_error", "method_not_allowed", NULL,
+                                            "this route exists, but not with this method");
+    struct http_header header = {"Allow", allow};
+    size_t len = 0;
+    char *text = api_error_body(&error, &len);
+    respond_json(ex, 405, text, len, &header, 1);
+}
+
+static void dispatch(struct server *s, struct http_exchange *ex, enum route_id id)
+{
+    switch (id) {
+    case ROUTE_CHAT_PAGE:
+        chat_page(ex);
+        break;
+    case ROUTE_HEALTHZ:
+        status(ex, 200, "ok");
+        break;
+    case ROUTE_READYZ:
+        status(ex, s->stopping ? 503 : 200, s->stopping ? "draining" : "ready");
+        break;
+    case ROUTE_CHAT_COMPLETIONS:
+        exchange_begin(s, ex);
+        break;
+    case ROUTE_MODELS_LIST:
+    case ROUTE_MODELS_GET:
+        models_get(s, ex, id == ROUTE_MODELS_LIST);
+        break;
+    case ROUTE_ADMIN_PROMPT_GET:
+        admin_prompt_get(s, ex);
+        break;
+    case ROUTE_ADMIN_PROMPT_PUT:
+        admin_prompt_put(s, ex);
+        break;
+    case ROUTE_ADMIN_FILTERS_GET:
+        admin_filters_get(s, ex);
+        break;
+    case ROUTE_ADMIN_FILTERS_PUT:
+        admin_filters_put(s, ex);
+        break;
+    case ROUTE_ADMIN_MODELS:
+        admin_models(s, ex);
+        break;
+    case ROUTE_ADMIN_RELOAD:
+        admin_reload(s, ex);
+        break;
+    case ROUTE_NOT_FOUND:
+    case ROUTE_WRONG_METHOD:
+        break;
+    }
+}
+
+static const struct route *find(struct http_exchange *ex, char allow[64])
+{
+    const struct http_request *r = http_exchange_request(ex);
+    return route_find(r->method, r->path, allow);
+}
+
+static void on_headers(void *ctx, struct http_exchange *ex)
+{
+    struct server *s = ctx;
+    struct api_error refusal;
+    char allow[64];
+    const struct route *route = find(ex, allow);
+    if (!access_check(&s->set.access, route, http_exchange_request(ex), &refusal)) {
+        respond_error(ex, &refusal);
+    } else if (route->id == ROUTE_NOT_FOUND) {
+        not_found(ex);
+    } else if (route->id == ROUTE_WRONG_METHOD) {
+        wrong_method(ex, allow);
+    }
+}
+
+static void on_request(void *ctx, struct http_exchange *ex)
+{
+    char allow[64];
+    dispatch(ctx, ex, find(ex, allow)->id);
+}
+
+static void on_abort(void *ctx, struct http_exchange *ex)
+{
+    reload_abandon(ctx, ex);
+    exchange_abort(ex);
+}
+
+const struct http_handler router_handler = {
+    .on_headers = on_headers, .on_request = on_request, .on_abort = on_abort};

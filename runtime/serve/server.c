@@ -1,0 +1,206 @@
+#include "runtime/serve/server.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/file.h"
+#include "runtime/base/log.h"
+#include "runtime/base/mem.h"
+#include "runtime/serve/exchange.h"
+#include "runtime/serve/reload.h"
+#include "runtime/serve/router.h"
+
+void server_publish_generation(struct server *s, struct generation *g)
+{
+    struct generation *old = s->generation;
+    s->generation = g;
+    log_info("model %s (generation %llu, sha256 %.12s) is published", g->id,
+             (unsigned long long)g->number, g->model->sha256);
+    generation_unref(old);
+}
+
+void server_publish_prompt(struct server *s, struct prompt *p)
+{
+    prompt_unref(s->prompt);
+    s->prompt = p;
+    log_info("system prompt version %llu (sha256 %.12s) is published",
+             (unsigned long long)p->version, p->sha256);
+}
+
+void server_publish_chain(struct server *s, struct chain *c)
+{
+    chain_unref(s->chain);
+    s->chain = c;
+    log_info("filter chain %s@%u with %zu filters is published", chain_name(c), chain_version(c),
+             chain_filter_count(c));
+}
+
+/* --- stopping ------------------------------------------------------------------------------------- */
+
+static void close_handle(void *handle)
+{
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, NULL);
+    }
+}
+
+/* The last connection is gone: let go of what keeps the loop alive. */
+static void on_http_closed(void *ctx)
+{
+    struct server *s = ctx;
+    s->http = NULL;
+    close_handle(&s->on_term);
+    close_handle(&s->on_int);
+    close_handle(&s->on_hup);
+    close_handle(&s->drain_timer);
+    generation_unref(s->generation);
+    s->generation = NULL;
+}
+
+static void on_drain_timeout(uv_timer_t *timer)
+{
+    struct server *s = timer->data;
+    if (s->http) {
+        log_warn("requests are still running after the drain time, they are cut");
+        http_server_cut(s->http);
+    }
+}
+
+static void on_stop_signal(uv_signal_t *handle, int number)
+{
+    struct server *s = handle->data;
+    if (s->stopping) {
+        log_warn("signal %d again: requests are cut", number);
+        if (s->http) {
+            http_server_cut(s->http);
+        }
+        return;
+    }
+    s->stopping = true;
+    log_info("signal %d: no new requests, running ones are finished", number);
+    uv_timer_start(&s->drain_timer, on_drain_timeout, s->set.drain_timeout_ms, 0);
+    http_server_close(s->http, on_http_closed, s);
+}
+
+static void on_reload_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    struct server *s = handle->data;
+    if (!s->stopping) {
+        reload_begin(s, NULL, false);
+    }
+}
+
+/* --- starting ------------------------------------------------------------------------------------- */
+
+static void watch_signals(struct server *s)
+{
+    struct {
+        uv_signal_t *handle;
+        uv_signal_cb callback;
+        int number;
+    } signals[] = {{&s->on_term, on_stop_signal, SIGTERM},
+                   {&s->on_int, on_stop_signal, SIGINT},
+                   {&s->on_hup, on_reload_signal, SIGHUP}};
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        signals[i].handle->data = s;
+        uv_signal_init(&s->loop, signals[i].handle);
+        int rc = uv_signal_start(signals[i].handle, signals[i].callback, signals[i].number);
+        if (rc != 0) {
+            log_warn("signal %d will not be handled: %s", signals[i].number, uv_strerror(rc));
+        }
+    }
+    s->drain_timer.data = s;
+    uv_timer_init(&s->loop, &s->drain_timer);
+}
+
+static int load_prompt(struct server *s, struct err *e)
+{
+    if (!s->set.system_prompt_path) {
+        s->prompt = prompt_create(0, "", 0, e);
+        return s->prompt ? 0 : -1;
+    }
+    size_t len = 0;
+    char *text = file_read(s->set.system_prompt_path, PROMPT_BYTES_MAX, &len, e);
+    if (!text) {
+        return -1;
+    }
+    /* Editors end files with a line break that nobody means. */
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r')) {
+        len--;
+    }
+    s->prompt = prompt_create(1, text, len, e);
+    mem_free(text);
+    return s->prompt ? 0 : err_prefix(e, "%s", s->set.system_prompt_path);
+}
+
+static int load_chain(struct server *s, struct err *e)
+{
+    static const char empty[] = "{\"name\":\"default\",\"filters\":[]}";
+    s->chain = s->set.filters_path ? chain_from_file(s->set.filters_path, e)
+                                   : chain_from_json(empty, strlen(empty), NULL, e);
+    return s->chain ? 0 : -1;
+}
+
+static int load_generation(struct server *s, struct err *e)
+{
+    struct generation *g = generation_load(&s->set.generation, e);
+    if (!g) {
+        return -1;
+    }
+    if (generation_serve(g, &s->loop, s->next_generation, exchange_on_event, e) != 0) {
+        generation_discard(g);
+        return -1;
+    }
+    s->next_generation++;
+    server_publish_generation(s, g);
+    return 0;
+}
+
+static void announce(const struct server *s)
+{
+    bool is_v6 = strchr(s->set.host, ':') != NULL;
+    printf("listening on http://%s%s%s:%u\n", is_v6 ? "[" : "", s->set.host, is_v6 ? "]" : "",
+           http_server_port(s->http));
+    fflush(stdout);
+}
+
+static int start(struct server *s, struct err *e)
+{
+    if (load_prompt(s, e) != 0 || load_chain(s, e) != 0) {
+        return -1;
+    }
+    s->http = http_server_create(&s->loop, &s->set.http, &router_handler, s, e);
+    if (!s->http) {
+        return -1;
+    }
+    /* Binding first: a port in use is told at once, not after a long load. */
+    if (http_server_listen(s->http, s->set.host, s->set.port, e) != 0) {
+        return -1;
+    }
+    return load_generation(s, e);
+}
+
+int server_run(struct server *s, const struct server_settings *set, struct err *e)
+{
+    *s = (struct server){.set = *set, .next_generation = 1};
+    int rc = uv_loop_init(&s->loop);
+    if (rc != 0) {
+        return err_set(e, ERR_IO, "cannot make an event loop: %s", uv_strerror(rc));
+    }
+    watch_signals(s);
+    rc = start(s, e);
+    if (rc == 0) {
+        announce(s);
+    } else if (s->http) {
+        http_server_close(s->http, on_http_closed, s);
+    } else {
+        on_http_closed(s);
+    }
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    prompt_unref(s->prompt);
+    chain_unref(s->chain);
+    uv_loop_close(&s->loop);
+    return rc;
+}

@@ -1,0 +1,56 @@
+/* server.h: the parts of a running server, and how they start and stop.
+ *
+ * Everything lives on one libuv loop. The published model generation, system prompt and filter chain are
+ * three pointers; publishing swaps one of them, and requests that began earlier keep what they hold.
+ *
+ * Threads: the loop's thread only, after server_run began. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "filters/chain.h"
+#include "models/sampling.h"
+#include "runtime/net/http_server.h"
+#include "runtime/registry/prompt.h"
+#include "runtime/serve/access.h"
+#include "runtime/serve/generation.h"
+
+struct server_settings {
+    struct generation_settings generation;
+    const char *host;
+    uint16_t port;
+    const char *system_prompt_path; /* NULL: none */
+    const char *filters_path;       /* NULL: an empty chain */
+    struct access access;
+    struct http_server_settings http;
+    struct sampling sampling; /* of requests that say nothing */
+    uint32_t drain_timeout_ms;
+};
+
+struct server {
+    struct server_settings set;
+    uv_loop_t loop;
+    struct http_server *http;
+    struct generation *generation; /* published; NULL only before the first load */
+    struct prompt *prompt;         /* published; version 0 is empty */
+    struct chain *chain;           /* published */
+    uint64_t next_generation;
+    uint64_t next_request;
+    struct reload *reload; /* the one that runs now, or NULL */
+    bool stopping;
+    uv_signal_t on_term;
+    uv_signal_t on_int;
+    uv_signal_t on_hup;
+    uv_timer_t drain_timer;
+};
+
+/* Loads everything, listens, prints "listening on http://HOST:PORT" and serves until SIGTERM or SIGINT
+ * and the drain after it. 0 after an orderly end. */
+int server_run(struct server *s, const struct server_settings *set, struct err *e);
+
+/* Swap what new requests get. Each takes over the reference. */
+void server_publish_generation(struct server *s, struct generation *g);
+void server_publish_prompt(struct server *s, struct prompt *p);
+void server_publish_chain(struct server *s, struct chain *c);

@@ -1,0 +1,33 @@
+/* Any bytes as a GGUF file: opening and reading it must stay inside its memory, and so must a
+ * tokenizer made from it. */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "models/format/gguf.h"
+#include "models/tokenizer/tokenizer.h"
+#include "tests/unit/models/gguf_builder.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char text[] = "Hello <|im_end|> 12\n\n  caf\xc3\xa9 \xff";
+    struct err e = {0};
+    struct gguf *g = gguf_open_memory(data, size, "fuzz", &e);
+
+    if (!g) {
+        return 0;
+    }
+    builder_walk(g);
+    struct tokenizer *t = tokenizer_from_gguf(g, &e);
+    if (t) {
+        struct token_list list = {0};
+
+        tokenizer_encode(t, text, strlen(text), true, &list, &e);
+        token_list_deinit(&list);
+    }
+    tokenizer_destroy(t);
+    gguf_close(g);
+    return 0;
+}

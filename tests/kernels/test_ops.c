@@ -1,0 +1,491 @@
+/* The operations of a model step: every variant against the plain one bit for bit, and the
+ * plain one against sums in double and against libm. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "quant/cpu.h"
+#include "quant/ops.h"
+#include "quant/q8.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/rng.h"
+
+#define LONGEST 300
+#define ROUNDS  150
+
+static uint64_t seed;
+
+static const struct ops *reference(void)
+{
+    return ops_select(0);
+}
+
+#define ASSERT_SAME(a, b, bytes, ...)                             \
+    do {                                                          \
+        if (memcmp(a, b, bytes) != 0) {                           \
+            print_error("seed %llu: ", (unsigned long long)seed); \
+            fail_msg(__VA_ARGS__);                                \
+        }                                                         \
+    } while (0)
+
+/* Calls `check` for each variant that this processor runs, the reference left out. */
+static void for_each_variant(void (*check)(const struct ops *, struct rng *))
+{
+    for (const struct ops *const *o = ops_variants; *o; o++) {
+        if (((*o)->needs & ~cpu_features()) != 0 || *o == reference())
+            continue;
+        struct rng r;
+        rng_seed(&r, seed);
+        check(*o, &r);
+    }
+}
+
+static void fill(struct rng *r, float *x, size_t n, float size)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = rng_normal(r) * size;
+}
+
+/* Inputs and the two outputs, with a guard float after them. */
+struct vectors {
+    float a[LONGEST + 1], b[LONGEST + 1], want[LONGEST + 1], got[LONGEST + 1];
+    size_t n;
+};
+
+static void make_vectors(struct vectors *v, struct rng *r, size_t n)
+{
+    v->n = n;
+    const float size = rng_below(r, 4) == 0 ? 40.0f : 1.0f;
+    fill(r, v->a, LONGEST + 1, size);
+    fill(r, v->b, LONGEST + 1, 1.0f);
+    memcpy(v->want, v->a, sizeof(v->a));
+    memcpy(v->got, v->a, sizeof(v->a));
+}
+
+#define COMPARE(o, v, what)                                                               \
+    ASSERT_SAME((v)->want, (v)->got, sizeof((v)->want), "%s: " what ", n %zu", (o)->name, \
+                (v)->n)
+
+static void check_vectors(const struct ops *o, struct rng *r)
+{
+    const struct ops *ref = reference();
+    struct vectors v;
+    for (size_t i = 0; i < ROUNDS; i++) {
+        const size_t n = i < 70 ? i + 1 : 1 + rng_below(r, LONGEST);
+        make_vectors(&v, r, n);
+        ref->rmsnorm(v.want, v.a, v.b, 1e-5f, n);
+        o->rmsnorm(v.got, v.a, v.b, 1e-5f, n);
+        COMPARE(o, &v, "rmsnorm");
+        make_vectors(&v, r, n);
+        ref->softmax(v.want, n);
+        o->softmax(v.got, n);
+        COMPARE(o, &v, "softmax");
+        make_vectors(&v, r, n);
+        ref->silu_mul(v.want, v.a, v.b, n);
+        o->silu_mul(v.got, v.a, v.b, n);
+        COMPARE(o, &v, "silu_mul");
+        make_vectors(&v, r, n);
+        ref->add(v.want, v.b, n);
+        o->add(v.got, v.b, n);
+        COMPARE(o, &v, "add");
+        make_vectors(&v, r, n);
+        ref->exp(v.want, v.a, n);
+        o->exp(v.got, v.a, n);
+        COMPARE(o, &v, "exp");
+        v.want[0] = ref->dot(v.a, v.b, n);
+        v.got[0] = o->dot(v.a, v.b, n);
+        COMPARE(o, &v, "dot");
+        assert_int_equal(ref->argmax(v.a, n), o->argmax(v.a, n));
+    }
+}
+
+static void variants_equal_the_reference_on_vectors_of_every_length(void **state)
+{
+    (void)state;
+    for_each_variant(check_vectors);
+}
+
+static void check_rope(const struct ops *o, struct rng *r)
+{
+    enum { HEADS = 3, DIM = 96 };
+    float want[HEADS * DIM], got[HEADS * DIM], cos[DIM / 2], sin[DIM / 2];
+    for (size_t dim = 2; dim <= DIM; dim += 2) {
+        fill(r, want, HEADS * DIM, 1.0f);
+        memcpy(got, want, sizeof(got));
+        fill(r, cos, DIM / 2, 1.0f);
+        fill(r, sin, DIM / 2, 1.0f);
+        reference()->rope(want, HEADS, dim, cos, sin);
+        o->rope(got, HEADS, dim, cos, sin);
+        ASSERT_SAME(want, got, sizeof(want), "%s: rope, head_dim %zu", o->name, dim);
+    }
+}
+
+static void variants_equal_the_reference_in_rope(void **state)
+{
+    (void)state;
+    for_each_variant(check_rope);
+}
+
+/* --- attention --- */
+
+/* A cache of random keys and values in pages that lie apart, and queries. */
+struct scene {
+    struct ops_kv kv;
+    void *pages[64];
+    size_t n_pages, n_positions, n_heads;
+    float *keys, *values; /* [n_positions][head_dim], as stored */
+    float *q, *out, *scratch;
+};
+
+static float *new_floats(size_t n)
+{
+    float *p = mem_zalloc_aligned(n * sizeof(float));
+    assert_non_null(p);
+    return p;
+}
+
+static float as_stored(float f, enum ops_type type)
+{
+    return type == OPS_F16 ? q8_f16_to_f32(q8_f32_to_f16(f)) : f;
+}
+
+static void store_all(struct scene *s, struct rng *r, const struct ops *o)
+{
+    const size_t dim = s->kv.head_dim;
+    fill(r, s->keys, s->n_positions * dim, 1.0f);
+    fill(r, s->values, s->n_positions * dim, 1.0f);
+    for (size_t p = 0; p < s->n_positions; p++)
+        o->kv_store(&s->kv, p, s->keys + p * dim, s->values + p * dim);
+    for (size_t i = 0; i < s->n_positions * dim; i++) {
+        s->keys[i] = as_stored(s->keys[i], s->kv.type);
+        s->values[i] = as_stored(s->values[i], s->kv.type);
+    }
+}
+
+static void make_scene(struct scene *s, struct rng *r, size_t n_positions, size_t n_heads,
+                       size_t head_dim, enum ops_type type)
+{
+    const size_t page_positions = (size_t)OPS_KV_BLOCK * (1 + rng_below(r, 4));
+    const size_t half =
+        page_positions * head_dim; /* elements of keys, and of values, in a page */
+    *s = (struct scene){.n_positions = n_positions, .n_heads = n_heads};
+    s->n_pages = (n_positions + page_positions - 1) / page_positions;
+    for (size_t i = 0; i < s->n_pages; i++) {
+        s->pages[i] = mem_zalloc_aligned((2 * half + 16) * sizeof(float));
+        assert_non_null(s->pages[i]);
+        memset(s->pages[i], 0xff, (2 * half + 16) * sizeof(float)); /* not stored yet: NaNs */
+    }
+    s->kv = (struct ops_kv){.pages = s->pages,
+                            .page_positions = page_positions,
+                            .k_offset = 16,
+                            .v_offset = 16 + half,
+                            .head_dim = head_dim,
+                            .type = type};
+    s->keys = new_floats(n_positions * head_dim);
+    s->values = new_floats(n_positions * head_dim);
+    s->q = new_floats(n_positions * n_heads * head_dim);
+    s->out = new_floats(n_positions * n_heads * head_dim);
+    s->scratch = new_floats(ops_attention_scratch(n_positions));
+    fill(r, s->q, n_positions * n_heads * head_dim, 1.0f);
+    store_all(s, r, reference());
+}
+
+static void free_scene(struct scene *s)
+{
+    for (size_t i = 0; i < s->n_pages; i++)
+        mem_free_aligned(s->pages[i]);
+    mem_free_aligned(s->keys);
+    mem_free_aligned(s->values);
+    mem_free_aligned(s->q);
+    mem_free_aligned(s->out);
+    mem_free_aligned(s->scratch);
+}
+
+static void attend_rows(struct scene *s, const struct ops *o, size_t row0, size_t row1,
+                        float *out)
+{
+    const size_t width = s->n_heads * s->kv.head_dim;
+    o->attend(&(struct ops_attention){
+        .out = out + row0 * width,
+        .out_stride = width,
+        .q = s->q + row0 * width,
+        .q_stride = width,
+        .n_rows = row1 - row0,
+        .n_heads = s->n_heads,
+        .n_past = row0,
+        .scale = 1.0f / sqrtf((float)s->kv.head_dim),
+        .kv = &s->kv,
+        .scratch = s->scratch,
+    });
+}
+
+static void random_scene(struct scene *s, struct rng *r)
+{
+    static const size_t dims[] = {16, 32, 64, 80, 128};
+    make_scene(s, r, 1 + rng_below(r, 100), 1 + rng_below(r, 9), dims[rng_below(r, 5)],
+               rng_below(r, 2) ? OPS_F16 : OPS_F32);
+}
+
+static void check_attend(const struct ops *o, struct rng *r)
+{
+    for (int i = 0; i < 40; i++) {
+        struct scene s;
+        random_scene(&s, r);
+        const size_t floats = s.n_positions * s.n_heads * s.kv.head_dim;
+        float *want = new_floats(floats);
+        attend_rows(&s, reference(), 0, s.n_positions, want);
+        attend_rows(&s, o, 0, s.n_positions, s.out);
+        ASSERT_SAME(want, s.out, floats * sizeof(float),
+                    "%s: attend, positions %zu heads %zu head_dim %zu", o->name, s.n_positions,
+                    s.n_heads, s.kv.head_dim);
+        mem_free_aligned(want);
+        free_scene(&s);
+    }
+}
+
+static void variants_equal_the_reference_in_attention(void **state)
+{
+    (void)state;
+    for_each_variant(check_attend);
+}
+
+static void check_splits(const struct ops *o, struct rng *r)
+{
+    for (int i = 0; i < 20; i++) {
+        struct scene s;
+        random_scene(&s, r);
+        const size_t floats = s.n_positions * s.n_heads * s.kv.head_dim;
+        float *want = new_floats(floats);
+        attend_rows(&s, o, 0, s.n_positions, want);
+        for (size_t row = 0; row < s.n_positions;) {
+            size_t end = row + 1 + rng_below(r, 12);
+            end = end < s.n_positions ? end : s.n_positions;
+            attend_rows(&s, o, row, end, s.out);
+            row = end;
+        }
+        ASSERT_SAME(want, s.out, floats * sizeof(float), "%s: attend in chunks", o->name);
+        mem_free_aligned(want);
+        free_scene(&s);
+    }
+}
+
+static void how_a_prompt_is_cut_into_chunks_changes_no_bit(void **state)
+{
+    (void)state;
+    for_each_variant(check_splits);
+}
+
+static void check_stores(const struct ops *o, struct rng *r)
+{
+    for (int i = 0; i < 10; i++) {
+        struct scene a, b;
+        struct rng again = *r;
+        random_scene(&a, r);
+        random_scene(&b, &again);
+        struct rng data = *r, same = *r;
+        store_all(&a, &data, reference());
+        store_all(&b, &same, o);
+        const size_t bytes = (2 * a.kv.page_positions * a.kv.head_dim + 16) * sizeof(float);
+        for (size_t p = 0; p < a.n_pages; p++)
+            ASSERT_SAME(a.pages[p], b.pages[p], bytes, "%s: kv_store, page %zu", o->name, p);
+        free_scene(&a);
+        free_scene(&b);
+    }
+}
+
+static void variants_store_the_same_keys_and_values(void **state)
+{
+    (void)state;
+    for_each_variant(check_stores);
+}
+
+/* out of one row and head, in double. */
+static void attend_exactly(const struct scene *s, size_t row, size_t head, double *out)
+{
+    const size_t dim = s->kv.head_dim;
+    const float *q = s->q + (row * s->n_heads + head) * dim;
+    double *score = mem_array(row + 1, sizeof(*score));
+    double sum = 0.0;
+    assert_non_null(score);
+    for (size_t d = 0; d < dim; d++)
+        out[d] = 0.0;
+    for (size_t p = 0; p <= row; p++) {
+        double dot = 0.0;
+        for (size_t d = 0; d < dim; d++)
+            dot += (double)q[d] * (double)s->keys[p * dim + d];
+        score[p] = exp(dot / sqrt((double)dim));
+        sum += score[p];
+    }
+    for (size_t p = 0; p <= row; p++) {
+        for (size_t d = 0; d < dim; d++)
+            out[d] += score[p] / sum * (double)s->values[p * dim + d];
+    }
+    mem_free(score);
+}
+
+static void attention_is_close_to_that_in_double(void **state)
+{
+    (void)state;
+    struct rng r;
+    rng_seed(&r, seed);
+    for (int i = 0; i < 20; i++) {
+        struct scene s;
+        double want[128];
+        random_scene(&s, &r);
+        attend_rows(&s, reference(), 0, s.n_positions, s.out);
+        for (size_t row = 0; row < s.n_positions; row++) {
+            for (size_t head = 0; head < s.n_heads; head++) {
+                attend_exactly(&s, row, head, want);
+                const float *got = s.out + (row * s.n_heads + head) * s.kv.head_dim;
+                for (size_t d = 0; d < s.kv.head_dim; d++)
+                    assert_true(fabs((double)got[d] - want[d]) < 2e-5);
+            }
+        }
+        free_scene(&s);
+    }
+}
+
+/* --- accuracy --- */
+
+/* Units in the last place between a float and the true value. */
+static double ulps(float got, double want)
+{
+    int exponent;
+    frexp(want, &exponent);
+    return fabs((double)got - want) / ldexp(1.0, exponent - 24);
+}
+
+static void exp_is_within_one_ulp_of_libm(void **state)
+{
+    (void)state;
+    struct rng r;
+    double worst = 0.0;
+    rng_seed(&r, seed);
+    for (int i = 0; i < 5000; i++) {
+        float x[LONGEST];
+        float e[LONGEST];
+        for (int j = 0; j < LONGEST; j++)
+            x[j] = i % 2 ? rng_uniform(&r) * 176.05f - 87.33f : rng_uniform(&r) * 2.0f - 1.0f;
+        reference()->exp(e, x, 64);
+        for (int j = 0; j < 64; j++) {
+            const double u = ulps(e[j], exp((double)x[j]));
+            worst = u > worst ? u : worst;
+        }
+    }
+    if (worst >= 1.0)
+        fail_msg("seed %llu: exp is off by %.3f ulp", (unsigned long long)seed, worst);
+}
+
+static void exp_is_right_at_its_ends(void **state)
+{
+    (void)state;
+    const float x[] = {0.0f,   -0.0f,   88.72283f, 88.72284f, 89.0f,     INFINITY,
+                       -87.0f, -87.34f, -104.0f,   -FLT_MAX,  -INFINITY, NAN};
+    float e[12];
+    for (const struct ops *const *o = ops_variants; *o; o++) {
+        if (((*o)->needs & ~cpu_features()) != 0)
+            continue;
+        (*o)->exp(e, x, 12);
+        assert_true(e[0] == 1.0f && e[1] == 1.0f);
+        assert_true(isfinite(e[2]) && e[2] > 3.4e38f);
+        assert_true(isinf(e[4]) && isinf(e[5]));
+        assert_true(e[6] > FLT_MIN && e[6] < 2e-38f);
+        assert_true(e[7] == 0.0f && e[8] == 0.0f && e[9] == 0.0f && e[10] == 0.0f);
+        assert_true(isnan(e[11]));
+    }
+}
+
+static void softmax_sums_to_one_and_norms_to_unit_mean_square(void **state)
+{
+    (void)state;
+    struct rng r;
+    rng_seed(&r, seed);
+    for (size_t n = 1; n <= LONGEST; n += 7) {
+        float x[LONGEST], ones[LONGEST];
+        double sum = 0.0, squares = 0.0;
+        for (size_t i = 0; i < n; i++)
+            ones[i] = 1.0f;
+        fill(&r, x, n, 3.0f);
+        reference()->rmsnorm(x, x, ones, 1e-12f, n);
+        for (size_t i = 0; i < n; i++)
+            squares += (double)x[i] * (double)x[i];
+        assert_true(fabs(squares / (double)n - 1.0) < 1e-5);
+        reference()->softmax(x, n);
+        for (size_t i = 0; i < n; i++)
+            sum += (double)x[i];
+        assert_true(fabs(sum - 1.0) < 1e-5);
+    }
+}
+
+static void rope_turns_pairs_by_the_angle_given(void **state)
+{
+    (void)state;
+    float x[4] = {1.0f, 0.0f, 3.0f, 4.0f};
+    const float cos[2] = {0.0f, 0.6f}, sin[2] = {1.0f, 0.8f};
+    reference()->rope(x, 1, 4, cos, sin);
+    assert_true(x[0] == 0.0f && x[1] == 1.0f);
+    assert_true(fabsf(x[2] - (3.0f * 0.6f - 4.0f * 0.8f)) < 1e-6f);
+    assert_true(fabsf(x[3] - (3.0f * 0.8f + 4.0f * 0.6f)) < 1e-6f);
+}
+
+static void silu_is_x_times_the_logistic_function(void **state)
+{
+    (void)state;
+    const float gate[3] = {0.0f, 2.0f, -30.0f}, up[3] = {5.0f, 3.0f, 1.0f};
+    float y[3];
+    reference()->silu_mul(y, gate, up, 3);
+    assert_true(y[0] == 0.0f);
+    assert_true(fabs((double)y[1] - 6.0 / (1.0 + exp(-2.0))) < 1e-6);
+    assert_true(y[2] < 0.0f && y[2] > -1e-10f);
+}
+
+static void argmax_takes_the_first_of_equals_and_no_nan(void **state)
+{
+    (void)state;
+    for (const struct ops *const *o = ops_variants; *o; o++) {
+        if (((*o)->needs & ~cpu_features()) != 0)
+            continue;
+        float x[40];
+        for (size_t i = 0; i < 40; i++)
+            x[i] = i == 17 || i == 33 ? 2.0f : -1.0f;
+        assert_int_equal((*o)->argmax(x, 40), 17);
+        assert_int_equal((*o)->argmax(x, 17), 0);
+        x[3] = NAN;
+        x[17] = NAN;
+        assert_int_equal((*o)->argmax(x, 40), 33);
+        for (size_t i = 0; i < 40; i++)
+            x[i] = NAN;
+        assert_int_equal((*o)->argmax(x, 40), 0);
+        for (size_t i = 0; i < 40; i++)
+            x[i] = -INFINITY;
+        assert_int_equal((*o)->argmax(x, 40), 0);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(variants_equal_the_reference_on_vectors_of_every_length),
+        cmocka_unit_test(variants_equal_the_reference_in_rope),
+        cmocka_unit_test(variants_equal_the_reference_in_attention),
+        cmocka_unit_test(how_a_prompt_is_cut_into_chunks_changes_no_bit),
+        cmocka_unit_test(variants_store_the_same_keys_and_values),
+        cmocka_unit_test(attention_is_close_to_that_in_double),
+        cmocka_unit_test(exp_is_within_one_ulp_of_libm),
+        cmocka_unit_test(exp_is_right_at_its_ends),
+        cmocka_unit_test(softmax_sums_to_one_and_norms_to_unit_mean_square),
+        cmocka_unit_test(rope_turns_pairs_by_the_angle_given),
+        cmocka_unit_test(silu_is_x_times_the_logistic_function),
+        cmocka_unit_test(argmax_takes_the_first_of_equals_and_no_nan),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

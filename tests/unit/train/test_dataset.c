@@ -1,0 +1,239 @@
+/* How documents fill batches, what is learnt, and token files that must be refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "models/train/dataset.h"
+#include "runtime/base/file.h"
+#include "runtime/base/mem.h"
+
+#define N_DOCS   50
+#define N_SLICES 3
+#define CAPACITY 40
+
+struct fixture {
+    char path[40];
+    struct dataset *data;
+    struct train_slice slices[N_SLICES];
+};
+
+/* Document d: d % 13 + 2 tokens d, d + 1, ..; learnt is every token that is odd. */
+static uint32_t doc_length(uint32_t d)
+{
+    return d % 13 + 2;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct dataset_writer w;
+    struct err e;
+    int rc = 0;
+    snprintf(f->path, sizeof(f->path), "/tmp/weir-tok-%d.tok", (int)getpid());
+    dataset_writer_init(&w, 100);
+    for (uint32_t d = 0; d < N_DOCS; d++) {
+        uint32_t tokens[16];
+        for (uint32_t i = 0; i < doc_length(d); i++)
+            tokens[i] = (d + i) | ((d + i) % 2 ? DATASET_LEARN : 0);
+        rc |= dataset_writer_add(&w, tokens, doc_length(d), &e);
+    }
+    rc |= dataset_writer_finish(&w, f->path, &e);
+    dataset_writer_deinit(&w);
+    f->data = dataset_open(f->path, &e);
+    for (size_t i = 0; i < N_SLICES; i++)
+        rc |= train_slice_init(&f->slices[i], CAPACITY, &e);
+    *state = f;
+    return rc || !f->data ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < N_SLICES; i++)
+        train_slice_deinit(&f->slices[i]);
+    dataset_close(f->data);
+    unlink(f->path);
+    free(f);
+    return 0;
+}
+
+static void check_doc(const struct train_slice *s, uint32_t begin, uint32_t end, unsigned *seen)
+{
+    uint32_t doc = s->tokens[begin];
+    assert_true(doc < N_DOCS);
+    assert_int_equal(end - begin, doc_length(doc));
+    seen[doc]++;
+    for (uint32_t t = begin; t < end; t++) {
+        uint32_t next = s->tokens[t] + 1;
+        bool learn = t + 1 < end && next % 2 == 1;
+        assert_int_equal(s->positions[t], t - begin);
+        assert_int_equal(s->tokens[t], doc + t - begin);
+        assert_int_equal(s->targets[t], learn ? next : TRAIN_NO_TARGET);
+    }
+}
+
+/* Checks every slice, counts the documents in it, and returns the tokens. */
+static uint32_t check_batch(const struct fixture *f, unsigned *seen)
+{
+    uint32_t total = 0;
+    for (size_t i = 0; i < N_SLICES; i++) {
+        const struct train_slice *s = &f->slices[i];
+        uint32_t begin = 0;
+        assert_true(s->n_tokens <= CAPACITY);
+        for (uint32_t d = 0; d < s->n_docs; begin = s->doc_ends[d++])
+            check_doc(s, begin, s->doc_ends[d], seen);
+        assert_int_equal(begin, s->n_tokens);
+        total += s->n_tokens;
+    }
+    return total;
+}
+
+static void an_epoch_gives_each_document_once_and_whole(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    unsigned seen[N_DOCS] = {0};
+    struct batcher *b = batcher_create(f->data, 20, 1, true, &e);
+    uint32_t batches = 0, tokens = 0;
+    while (batcher_fill(b, f->slices, N_SLICES, true) > 0) {
+        tokens += check_batch(f, seen);
+        batches++;
+    }
+    for (uint32_t d = 0; d < N_DOCS;
+         d++) /* [0, 1] learns 1; [d, d + 1] with d odd learns nothing */
+        assert_int_equal(seen[d], doc_length(d) == 2 && d % 2 == 1 ? 0 : 1);
+    assert_true(tokens > (batches - 1) * (CAPACITY - 13) * N_SLICES);
+    batcher_destroy(b);
+}
+
+static void order_depends_on_seed_and_epoch_and_can_be_sought(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    struct batcher *a = batcher_create(f->data, 20, 1, true, &e);
+    struct batcher *b = batcher_create(f->data, 20, 1, true, &e);
+    struct batcher *c = batcher_create(f->data, 20, 2, true, &e);
+    uint32_t first[CAPACITY], again[CAPACITY];
+    batcher_fill(a, f->slices, N_SLICES, false);
+    memcpy(first, f->slices[0].tokens, sizeof(first));
+    batcher_fill(c, f->slices, N_SLICES, false);
+    assert_memory_not_equal(first, f->slices[0].tokens, 4 * sizeof(uint32_t));
+
+    for (int i = 0; i < 9; i++)
+        batcher_fill(a, f->slices, N_SLICES, false);
+    struct batcher_position at = batcher_tell(a);
+    assert_true(at.epoch > 0);
+    batcher_fill(a, f->slices, N_SLICES, false);
+    memcpy(again, f->slices[0].tokens, sizeof(again));
+    assert_int_equal(batcher_seek(b, at, &e), 0);
+    batcher_fill(b, f->slices, N_SLICES, false);
+    assert_memory_equal(again, f->slices[0].tokens, f->slices[0].n_tokens * sizeof(uint32_t));
+    at.next = N_DOCS + 1;
+    assert_int_equal(batcher_seek(b, at, &e), -1);
+    batcher_destroy(a);
+    batcher_destroy(b);
+    batcher_destroy(c);
+}
+
+static void documents_longer_than_the_limit_are_cut(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    struct batcher *b = batcher_create(f->data, 6, 1, false, &e);
+    uint32_t longest = 0, tokens = 0;
+    while (batcher_fill(b, f->slices, N_SLICES, true) > 0)
+        for (size_t i = 0; i < N_SLICES; i++) {
+            uint32_t begin = 0;
+            for (uint32_t d = 0; d < f->slices[i].n_docs; begin = f->slices[i].doc_ends[d++])
+                if (f->slices[i].doc_ends[d] - begin > longest)
+                    longest = f->slices[i].doc_ends[d] - begin;
+            tokens += f->slices[i].n_tokens;
+        }
+    assert_int_equal(longest, 6);
+    assert_true(tokens > dataset_token_count(f->data) * 9 / 10);
+    batcher_destroy(b);
+}
+
+static void expect_refused(const struct fixture *f, const void *bytes, size_t len,
+                           const char *word)
+{
+    struct err e;
+    char path[64];
+    snprintf(path, sizeof(path), "%s.bad", f->path);
+    assert_int_equal(file_write_atomic(path, bytes, len, &e), 0);
+    assert_null(dataset_open(path, &e));
+    assert_non_null(strstr(e.message, path));
+    assert_non_null(strstr(e.message, word));
+    unlink(path);
+}
+
+static void malformed_files_are_refused_with_the_field_s_name(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    size_t len;
+    char *good = file_read(f->path, 1 << 20, &len, &e), *bad = malloc(len);
+    uint32_t *words = (uint32_t *)bad, last = (uint32_t)(len / 4) - 1;
+    const struct {
+        size_t word;
+        uint32_t value;
+        const char *expect;
+    } cases[] = {
+        {0, 0, "WEIRTOK1"},
+        {3, 0, "damaged"},
+        {3, UINT32_MAX, "damaged"},
+        {4, UINT32_MAX, "damaged"},
+        {2, 10, "tokens["},
+        {7, 100, "tokens[1]"},
+        {last, 0, "doc_ends[49]"},
+        {last - 49, 0, "doc_ends[0]"},
+        {last, UINT32_MAX, "doc_ends[49]"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memcpy(bad, good, len);
+        words[cases[i].word] = cases[i].value;
+        expect_refused(f, bad, len, cases[i].expect);
+    }
+    expect_refused(f, good, len - 4, "damaged");
+    expect_refused(f, good, 8, "not a token file");
+    expect_refused(f, "", 0, "not a token file");
+    free(bad);
+    mem_free(good);
+}
+
+static void writer_refuses_ids_outside_the_vocabulary_and_empty_files(void **state)
+{
+    struct fixture *f = *state;
+    struct dataset_writer w;
+    struct err e;
+    uint32_t token = 7 | DATASET_LEARN;
+    dataset_writer_init(&w, 7);
+    assert_int_equal(dataset_writer_add(&w, &token, 1, &e), -1);
+    assert_int_equal(dataset_writer_add(&w, &token, 0, &e), -1);
+    assert_int_equal(dataset_writer_finish(&w, f->path, &e), -1);
+    dataset_writer_deinit(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_epoch_gives_each_document_once_and_whole, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(order_depends_on_seed_and_epoch_and_can_be_sought,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(documents_longer_than_the_limit_are_cut, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(malformed_files_are_refused_with_the_field_s_name,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            writer_refuses_ids_outside_the_vocabulary_and_empty_files, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
