@@ -142,6 +142,7 @@ int chat_template_render(const struct chat_template *t, const struct chat_render
         .arena = &arena,
         .err = e,
         .out = &text,
+        .loop = jinja_name_of("loop"),
         .unix_time = clock_unix_s(),
         .steps = RENDER_STEPS_MAX,
         .max_string = STRING_BYTES_MAX,

@@ -115,7 +115,6 @@ static int filter_items(struct jinja_run *run, const struct jinja_stmt *s, struc
 static enum flow exec_rounds(struct jinja_run *run, const struct jinja_stmt *s,
                              struct jinja_list *items)
 {
-    static const struct jinja_name loop_name = {"loop", 0};
     struct jinja_loop *loop = jinja_alloc(run, 1, sizeof(*loop));
     if (!loop) {
         return FLOW_FAIL;
@@ -125,7 +124,7 @@ static enum flow exec_rounds(struct jinja_run *run, const struct jinja_stmt *s,
         /* Names set in one round are not there in the next. */
         run->scope->count = 0;
         if (jinja_charge(run, 1) != 0 ||
-            jinja_scope_set(run, &loop_name,
+            jinja_scope_set(run, &run->loop,
                             (struct jinja_value){.type = JINJA_LOOP, .loop = loop}) != 0 ||
             assign_targets(run, s->loop.targets, s->loop.unpack, &loop->items[loop->index]) != 0) {
             return FLOW_FAIL;

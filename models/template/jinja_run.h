@@ -41,6 +41,7 @@ struct jinja_run {
     struct err *err;
     struct jinja_scope *scope;  /* innermost */
     struct jinja_builder *out;  /* where print statements go */
+    struct jinja_name loop;     /* the name "loop" */
     int64_t unix_time;          /* for strftime_now */
     uint64_t steps;             /* left */
     size_t max_string;          /* bytes */

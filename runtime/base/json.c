@@ -8,6 +8,10 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 
+/* cJSON copies a number into 64 bytes and stops there, so a longer one would be read in part. RFC 8259
+ * section 9 lets a parser limit the range and precision of numbers. */
+#define NUMBER_MAX 63
+
 /* A recursive-descent check of RFC 8259; building the tree is left to cJSON. */
 struct scanner {
     const char *text;
@@ -97,7 +101,7 @@ static int scan_unicode_escape(struct scanner *s)
 static int scan_escape(struct scanner *s)
 {
     int c = peek(s);
-    if (c < 0 || !strchr("\"\\/bfnrtu", c)) {
+    if (c <= 0 || !strchr("\"\\/bfnrtu", c)) {
         return fail(s, "unknown escape in string");
     }
     s->at++;
@@ -146,7 +150,7 @@ static int scan_digits(struct scanner *s)
     return 0;
 }
 
-static int scan_number(struct scanner *s)
+static int scan_number_grammar(struct scanner *s)
 {
     if (peek(s) == '-') {
         s->at++;
@@ -170,6 +174,15 @@ static int scan_number(struct scanner *s)
         return scan_digits(s);
     }
     return 0;
+}
+
+static int scan_number(struct scanner *s)
+{
+    size_t from = s->at;
+    if (scan_number_grammar(s) != 0) {
+        return -1;
+    }
+    return s->at - from <= NUMBER_MAX ? 0 : fail(s, "a number has at most 63 characters");
 }
 
 static int scan_word(struct scanner *s, const char *word)

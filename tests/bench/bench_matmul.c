@@ -19,9 +19,8 @@
 #include "runtime/engine/team.h"
 
 #define READ_BYTES   ((size_t)512 << 20)
-#define WEIGHT_BYTES ((size_t)256 << 20) /* of copies of a matrix, more than the caches hold \
-                                          */
-#define REPEATS 3
+#define WEIGHT_BYTES ((size_t)256 << 20) /* of copies: more than the caches hold */
+#define REPEATS      3
 
 /* n and k of TinyLlama-1.1B: attention, feed-forward in and out. */
 static const size_t shapes[][2] = {{2048, 2048}, {5632, 2048}, {2048, 5632}};

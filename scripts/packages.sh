@@ -1,0 +1,40 @@
+# Debian packages that Weir needs, and the one function that installs those that are missing. Sourced by
+# ./serve and ./test.
+
+BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config libuv1-dev libcjson-dev node-llhttp
+    libpcre2-dev libutf8proc-dev libssl-dev libcurl4-openssl-dev libopenblas-dev)
+TEST_PACKAGES=(libcmocka-dev nodejs npm curl clang-format clang-tidy cppcheck)
+
+# packages_install NAME...: nothing is asked of apt when everything is there.
+packages_install() {
+    local missing=() name as_root=()
+    for name in "$@"; do
+        dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed ||
+            missing+=("$name")
+    done
+    # A Node from elsewhere brings its own npm, and Debian's nodejs would clash with it.
+    if command -v node >/dev/null && command -v npm >/dev/null; then
+        local kept=()
+        for name in "${missing[@]}"; do
+            [[ $name == nodejs || $name == npm ]] || kept+=("$name")
+        done
+        missing=("${kept[@]}")
+    fi
+    [[ ${#missing[@]} -gt 0 ]] || return 0
+    if ! command -v apt-get >/dev/null; then
+        echo "These packages are missing, and this is no Debian with apt-get: ${missing[*]}" >&2
+        return 1
+    fi
+    if [[ $(id -u) -ne 0 ]]; then
+        if ! command -v sudo >/dev/null; then
+            echo "Packages are missing and installing them needs root or sudo. As root, run:" >&2
+            echo "  apt-get update && apt-get install -y --no-install-recommends ${missing[*]}" >&2
+            return 1
+        fi
+        as_root=(sudo)
+    fi
+    echo "installing: ${missing[*]}" >&2
+    "${as_root[@]}" apt-get update -q >&2 &&
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
+}
