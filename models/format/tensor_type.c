@@ -1,8 +1,11 @@
 #include "models/format/tensor_type.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 #include <strings.h>
+
+#include "quant/q8.h"
 
 /* GGUF specification, "enum ggml_type"; block layouts as ggml-common.h gives them. */
 static const struct tensor_type_info types[] = {
@@ -169,6 +172,47 @@ int tensor_row_to_f32(uint32_t type, const void *src, float *dst, size_t n)
             return -1;
         }
         q8_0_row_to_f32(p, dst, n);
+        return 0;
+    default:
+        return -1;
+    }
+}
+
+/* The largest magnitude that does not become an infinity; of q8_0 it is the scale that could. */
+static float largest(uint32_t type)
+{
+    const float f16_max = 65504.0F;
+
+    return type == TENSOR_F16 ? f16_max : type == TENSOR_Q8_0 ? 127.0F * f16_max : FLT_MAX;
+}
+
+int tensor_row_from_f32(uint32_t type, const float *src, void *dst, size_t n)
+{
+    const float max = largest(type);
+    unsigned char *p = dst;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!(fabsf(src[i]) <= max)) {
+            return -1;
+        }
+    }
+    switch (type) {
+    case TENSOR_F32:
+        memcpy(dst, src, n * sizeof *src);
+        return 0;
+    case TENSOR_F16:
+        for (size_t i = 0; i < n; i++) {
+            const uint16_t h = f16_from_f32(src[i]);
+
+            p[2 * i] = (unsigned char)(h & 0xffU);
+            p[2 * i + 1] = (unsigned char)(h >> 8);
+        }
+        return 0;
+    case TENSOR_Q8_0:
+        if (n % Q8_GROUP != 0) {
+            return -1;
+        }
+        q8_blocks_from_floats(dst, src, n);
         return 0;
     default:
         return -1;

@@ -17,11 +17,11 @@
 #define MAX_JSONL      ((size_t)8 << 30)
 #define MIN_PAIR_COUNT 2
 
-#define CHATML_TEMPLATE                                                          \
-    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + " \
-    "message['content'] + "                                                      \
-    "'<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ "        \
-    "'<|im_start|>assistant\\n' }}{% endif %}"
+const char bpe_chat_template[] =
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
+    "message['content'] + "
+    "'<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ "
+    "'<|im_start|>assistant\\n' }}{% endif %}";
 
 const char *const bpe_special_tokens[BPE_N_SPECIAL] = {
     "<|endoftext|>",
@@ -417,7 +417,7 @@ static void put_vocabulary(struct gguf_writer *w, const struct vocab_texts *v, s
     gguf_put_u32(w, "tokenizer.ggml.padding_token_id", 0);
     gguf_put_bool(w, "tokenizer.ggml.add_bos_token", false);
     gguf_put_bool(w, "tokenizer.ggml.add_space_prefix", false);
-    gguf_put_str(w, "tokenizer.chat_template", CHATML_TEMPLATE);
+    gguf_put_str(w, "tokenizer.chat_template", bpe_chat_template);
 }
 
 int bpe_trainer_write(const struct bpe_trainer *t, const char *path, struct err *e)

@@ -29,6 +29,9 @@
 /* 0 <|endoftext|> (bos, padding), 1 <|im_start|>, 2 <|im_end|> (eos) */
 extern const char *const bpe_special_tokens[BPE_N_SPECIAL];
 
+/* The chat template that goes with them: ChatML, as Jinja. */
+extern const char bpe_chat_template[];
+
 struct bpe_trainer;
 
 struct bpe_trainer *bpe_trainer_create(struct err *e);

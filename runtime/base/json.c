@@ -8,8 +8,8 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 
-/* cJSON copies a number into 64 bytes and stops there, so a longer one would be read in part. RFC 8259
- * section 9 lets a parser limit the range and precision of numbers. */
+/* cJSON copies a number into 64 bytes and stops there, so a longer one would be read in part.
+ * RFC 8259 section 9 lets a parser limit the range and precision of numbers. */
 #define NUMBER_MAX 63
 
 /* A recursive-descent check of RFC 8259; building the tree is left to cJSON. */

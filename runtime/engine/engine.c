@@ -61,6 +61,8 @@ static void leave(struct engine *en, struct sequence *s)
 {
     en->running[s->slot] = NULL;
     en->n_running--;
+    /* Before the final event is seen, so that who sees it may use the slot at once. */
+    atomic_store(&en->n_running_shown, en->n_running);
     sequence_destroy(s);
 }
 

@@ -1,6 +1,8 @@
 #include "runtime/serve/access.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -24,8 +26,16 @@ int access_generate_key(char out[ACCESS_KEY_MAX], struct err *e)
 
 bool access_host_is_loopback(const char *host)
 {
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
-           strcasecmp(host, "localhost") == 0;
+    struct in_addr v4;
+    struct in6_addr v6;
+    /* As addresses, not by their beginning: 127.0.0.1.example.org is anybody's. */
+    if (inet_pton(AF_INET, host, &v4) == 1) {
+        return ntohl(v4.s_addr) >> 24 == 127;
+    }
+    if (inet_pton(AF_INET6, host, &v6) == 1) {
+        return IN6_IS_ADDR_LOOPBACK(&v6);
+    }
+    return strcasecmp(host, "localhost") == 0;
 }
 
 /* The name in "name:port" or "[v6]:port". */
@@ -66,13 +76,14 @@ static bool same_key(const char *sent, const char *wanted)
     return CRYPTO_memcmp(a, b, sizeof(a)) == 0;
 }
 
-bool access_check(const struct access *a, const struct route *route, const struct http_request *r,
-                  struct api_error *refusal)
+bool access_check(const struct access *a, const struct route *route,
+                  const struct http_request *r, struct api_error *refusal)
 {
     if (a->loopback_only && r->host[0] && !host_field_is_loopback(r->host)) {
-        *refusal = api_error_make(403, "permission_error", "host_not_allowed", NULL,
-                                  "this server is bound to a loopback address and answers only to "
-                                  "that name; start it with --host to serve others");
+        *refusal =
+            api_error_make(403, "permission_error", "host_not_allowed", NULL,
+                           "this server is bound to a loopback address and answers only to "
+                           "that name; start it with --host to serve others");
         return false;
     }
     bool is_admin = route->auth == ROUTE_ADMIN;
@@ -82,8 +93,9 @@ bool access_check(const struct access *a, const struct route *route, const struc
     if (same_key(sent_key(r), is_admin ? a->admin_key : a->api_key)) {
         return true;
     }
-    *refusal = api_error_make(401, "invalid_request_error", "invalid_api_key", NULL,
-                              is_admin ? "admin routes need the admin key: Authorization: Bearer KEY"
-                                       : "a valid API key is needed: Authorization: Bearer KEY");
+    *refusal =
+        api_error_make(401, "invalid_request_error", "invalid_api_key", NULL,
+                       is_admin ? "admin routes need the admin key: Authorization: Bearer KEY"
+                                : "a valid API key is needed: Authorization: Bearer KEY");
     return false;
 }

@@ -101,6 +101,9 @@ static void admin_filters_put(struct server *s, struct http_exchange *ex)
     struct chain_options options = {.version = chain_version(s->chain) + 1};
     struct chain *c = chain_from_json(r->body, r->body_len, &options, &e);
     if (!c) {
+        if (e.kind == ERR_NOT_FOUND) {
+            e.kind = ERR_INVALID; /* a type that the body names is missing, not the route */
+        }
         respond_err(ex, &e);
         return;
     }

@@ -14,17 +14,22 @@ void stop_text_deinit(struct stop_text *s)
     buf_deinit(&s->held);
 }
 
-/* Where the earliest stop string begins, or len. */
-static size_t find_stop(const struct stop_text *s)
+/* Finds the stop string that is complete first, and of several that end there the longest: the
+ * one on which feeding single bytes would stop. *begin is where it begins. */
+static bool find_stop(const struct stop_text *s, size_t *begin)
 {
-    size_t best = s->held.len;
+    size_t first_end = SIZE_MAX;
     for (size_t i = 0; i < s->n_stops; i++) {
-        const char *at = memmem(s->held.data, s->held.len, s->stops[i], strlen(s->stops[i]));
-        if (at && (size_t)(at - s->held.data) < best) {
-            best = (size_t)(at - s->held.data);
+        size_t stop_len = strlen(s->stops[i]);
+        const char *at = memmem(s->held.data, s->held.len, s->stops[i], stop_len);
+        size_t from = at ? (size_t)(at - s->held.data) : 0;
+        size_t end = from + stop_len;
+        if (at && (end < first_end || (end == first_end && from < *begin))) {
+            first_end = end;
+            *begin = from;
         }
     }
-    return best;
+    return first_end != SIZE_MAX;
 }
 
 /* Length of the longest end of `held` that is a beginning of some stop string. */
@@ -54,10 +59,10 @@ int stop_text_feed(struct stop_text *s, const char *text, size_t len, struct buf
     if (buf_append(&s->held, text, len) != 0) {
         return -1;
     }
-    size_t pass = find_stop(s);
-    s->stopped = pass < s->held.len;
+    size_t pass = 0;
+    s->stopped = find_stop(s, &pass);
     if (!s->stopped) {
-        pass -= undecided(s);
+        pass = s->held.len - undecided(s);
     }
     if (buf_append(out, s->held.data, pass) != 0) {
         return -1;

@@ -1,4 +1,4 @@
-/* stop_text.h: ends an answer at the first of a request's stop strings.
+/* stop_text.h: ends an answer at the first of a request's stop strings to be complete.
  *
  * Text passes through except for the longest end that may still become a stop string, which is held.
  * The stop string itself never passes. What passes does not depend on how the text was cut.

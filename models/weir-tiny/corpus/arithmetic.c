@@ -3,37 +3,46 @@
 #include <stdio.h>
 
 static const struct phrases ask_sum = {
-    CORPUS_LIST("What is {a} + {b}?", "What is {a} plus {b}?", "{a} + {b}", "{a}+{b}", "{a} + {b} = ?", "{a} plus {b}",
-                "Add {a} and {b}.", "How much is {a} + {b}?", "How much is {a} plus {b}?", "Calculate {a} + {b}.",
-                "Can you add {a} and {b}?", "What do you get when you add {a} and {b}?", "What is the sum of {a} and {b}?",
-                "Please compute {a} + {b}.", "{a}+{b}=", "{a} + {b} =", "{a} + {b}?", "{a}+{b}?", "What's {a} + {b}?",
-                "What's {a} plus {b}?", "Solve {a} + {b}.", "Work out {a} + {b}.", "Tell me {a} + {b}.", "The sum of {a} and {b}?",
-                "Do you know what {a} + {b} is?", "What does {a} + {b} make?", "Add {b} to {a}."),
-    CORPUS_LIST("What is {a} added to {b}?", "Please add {a} and {b}.", "What does {a} plus {b} equal?", "Compute {a} + {b}.",
-                "How many are {a} and {b} together?", "Tell me the sum of {a} and {b}.", "Please tell me what {a} + {b} is.")};
+    CORPUS_LIST("What is {a} + {b}?", "What is {a} plus {b}?", "{a} + {b}", "{a}+{b}",
+                "{a} + {b} = ?", "{a} plus {b}", "Add {a} and {b}.", "How much is {a} + {b}?",
+                "How much is {a} plus {b}?", "Calculate {a} + {b}.", "Can you add {a} and {b}?",
+                "What do you get when you add {a} and {b}?", "What is the sum of {a} and {b}?",
+                "Please compute {a} + {b}.", "{a}+{b}=", "{a} + {b} =", "{a} + {b}?",
+                "{a}+{b}?", "What's {a} + {b}?", "What's {a} plus {b}?", "Solve {a} + {b}.",
+                "Work out {a} + {b}.", "Tell me {a} + {b}.", "The sum of {a} and {b}?",
+                "Do you know what {a} + {b} is?", "What does {a} + {b} make?",
+                "Add {b} to {a}."),
+    CORPUS_LIST("What is {a} added to {b}?", "Please add {a} and {b}.",
+                "What does {a} plus {b} equal?", "Compute {a} + {b}.",
+                "How many are {a} and {b} together?", "Tell me the sum of {a} and {b}.",
+                "Please tell me what {a} + {b} is.")};
 
 /* For numbers above 1, because of the plurals. */
 static const struct phrases tell_sum = {
-    CORPUS_LIST("I have {a} {things} and get {b} more. How many {things} do I have?",
-                "{who} has {a} {things} and finds {b} more. How many {things} does {who} have?",
-                "{who} had {a} {things} and got {b} more. How many {things} does {who} have now?",
-                "There are {a} {things} on the table and {b} {things} on the floor. How many {things} are there?",
-                "There are {a} red cars and {b} blue cars. How many cars are there?",
-                "{who} has {a} {things} and Mary has {b} {things}. How many {things} do they have together?",
-                "A farm has {a} sheep and {b} cows. How many animals is that?",
-                "I read {a} pages today and {b} pages yesterday. How many pages did I read?",
-                "A bus has {a} people. Then {b} more get in. How many people are on the bus?",
-                "I bought {a} nails and {b} screws. How many pieces are that together?"),
+    CORPUS_LIST(
+        "I have {a} {things} and get {b} more. How many {things} do I have?",
+        "{who} has {a} {things} and finds {b} more. How many {things} does {who} have?",
+        "{who} had {a} {things} and got {b} more. How many {things} does {who} have now?",
+        "There are {a} {things} on the table and {b} {things} on the floor. How many {things} "
+        "are there?",
+        "There are {a} red cars and {b} blue cars. How many cars are there?",
+        "{who} has {a} {things} and Mary has {b} {things}. How many {things} do they have "
+        "together?",
+        "A farm has {a} sheep and {b} cows. How many animals is that?",
+        "I read {a} pages today and {b} pages yesterday. How many pages did I read?",
+        "A bus has {a} people. Then {b} more get in. How many people are on the bus?",
+        "I bought {a} nails and {b} screws. How many pieces are that together?"),
     CORPUS_LIST("{who} has {a} {things} and buys {b} more. How many {things} does {who} have?",
                 "There are {a} girls and {b} boys. How many children are there?")};
 
 static const struct phrases ask_difference = {
-    CORPUS_LIST("What is {a} - {b}?", "What is {a} minus {b}?", "{a} - {b}", "{a}-{b}", "{a} - {b} = ?", "{a} minus {b}",
-                "Subtract {b} from {a}.", "How much is {a} - {b}?", "How much is {a} minus {b}?", "Calculate {a} - {b}.",
-                "Take {b} away from {a}.", "{a}-{b}=", "What's {a} - {b}?", "Please compute {a} - {b}.", "Solve {a} - {b}.",
-                "Work out {a} - {b}."),
-    CORPUS_LIST("What does {a} minus {b} equal?", "Compute {a} - {b}.", "Please subtract {b} from {a}.",
-                "Please tell me what {a} - {b} is.")};
+    CORPUS_LIST("What is {a} - {b}?", "What is {a} minus {b}?", "{a} - {b}", "{a}-{b}",
+                "{a} - {b} = ?", "{a} minus {b}", "Subtract {b} from {a}.",
+                "How much is {a} - {b}?", "How much is {a} minus {b}?", "Calculate {a} - {b}.",
+                "Take {b} away from {a}.", "{a}-{b}=", "What's {a} - {b}?",
+                "Please compute {a} - {b}.", "Solve {a} - {b}.", "Work out {a} - {b}."),
+    CORPUS_LIST("What does {a} minus {b} equal?", "Compute {a} - {b}.",
+                "Please subtract {b} from {a}.", "Please tell me what {a} - {b} is.")};
 
 static const struct phrases tell_difference = {
     CORPUS_LIST("I have {a} {things} and lose {b}. How many are left?",
@@ -43,14 +52,21 @@ static const struct phrases tell_difference = {
     CORPUS_LIST("{who} has {a} {things} and sells {b}. How many {things} are left?")};
 
 static const struct phrases ask_product = {
-    CORPUS_LIST("What is {a} * {b}?", "What is {a} times {b}?", "{a} * {b}", "{a} x {b}", "{a} times {b}", "Multiply {a} by {b}.",
-                "How much is {a} times {b}?", "Calculate {a} * {b}.", "What's {a} times {b}?", "{a}*{b}", "{a} x {b} = ?",
-                "Multiply {a} and {b}.", "There are {a} boxes with {b} eggs each. How many eggs are there?"),
-    CORPUS_LIST("What does {a} times {b} equal?", "Compute {a} * {b}.", "Please multiply {a} by {b}.")};
+    CORPUS_LIST("What is {a} * {b}?", "What is {a} times {b}?", "{a} * {b}", "{a} x {b}",
+                "{a} times {b}", "Multiply {a} by {b}.", "How much is {a} times {b}?",
+                "Calculate {a} * {b}.", "What's {a} times {b}?", "{a}*{b}", "{a} x {b} = ?",
+                "Multiply {a} and {b}.",
+                "There are {a} boxes with {b} eggs each. How many eggs are there?"),
+    CORPUS_LIST("What does {a} times {b} equal?", "Compute {a} * {b}.",
+                "Please multiply {a} by {b}.")};
 
-static const char *const people[] = {"Tom", "Anna", "Ben", "Lena", "Paul", "Rosa", "Max", "Eva", "Sam", "Nina", "Otto", "Clara", "Ali", "Mia", "Leo"};
-static const char *const things[] = {"apples", "coins", "books", "eggs", "pencils", "stamps", "marbles", "flowers", "cards", "shells", "cookies",
-                                     "stickers", "buttons", "nuts", "balls", "hats", "cups", "toys", "keys", "stones"};
+static const char *const people[] = {"Tom",  "Anna",  "Ben", "Lena", "Paul",
+                                     "Rosa", "Max",   "Eva", "Sam",  "Nina",
+                                     "Otto", "Clara", "Ali", "Mia",  "Leo"};
+static const char *const things[] = {"apples",  "coins",    "books",   "eggs",  "pencils",
+                                     "stamps",  "marbles",  "flowers", "cards", "shells",
+                                     "cookies", "stickers", "buttons", "nuts",  "balls",
+                                     "hats",    "cups",     "toys",    "keys",  "stones"};
 
 enum corpus_split arithmetic_split(unsigned a, unsigned b)
 {
@@ -64,15 +80,16 @@ enum corpus_split arithmetic_split(unsigned a, unsigned b)
 }
 
 /* Plain questions mostly; sometimes a little story. */
-static const struct phrases *choose(struct rng *r, const struct phrases *ask, const struct phrases *tell,
-                                    const unsigned operands[2])
+static const struct phrases *choose(struct rng *r, const struct phrases *ask,
+                                    const struct phrases *tell, const unsigned operands[2])
 {
     bool plural = operands[0] > 1 && operands[1] > 1;
     return plural && corpus_chance(r, 20) ? tell : ask;
 }
 
-static void write(struct rng *r, enum corpus_split split, const struct phrases *ask, const unsigned operands[2],
-                  const char *operator, unsigned result, struct exchange *out)
+static void write(struct rng *r, enum corpus_split split, const struct phrases *ask,
+                  const unsigned operands[2], const char *operator, unsigned result,
+                  struct exchange *out)
 {
     char a[16];
     char b[16];
@@ -84,7 +101,7 @@ static void write(struct rng *r, enum corpus_split split, const struct phrases *
     const char *who = CORPUS_PICK(r, people);
     const char *what = CORPUS_PICK(r, things);
     corpus_fill_slots(out->user, form, {"a", a}, {"b", b}, {"who", who}, {"things", what});
-    corpus_fill_slots(out->answer, "{a} {op} {b} = {c}.", {"a", a}, {"op", operator}, {"b", b}, {"c", c});
+    snprintf(out->answer, sizeof(out->answer), "%s %s %s = %s.", a, operator, b, c);
     corpus_fill_slots(out->terse, "{c}.", {"c", c});
     out->topic = "";
 }
@@ -110,8 +127,10 @@ void exchange_subtraction(struct rng *r, enum corpus_split split, struct exchang
 {
     unsigned pair[2];
     draw_pair(r, split, 100, pair);
-    unsigned ordered[2] = {pair[0] > pair[1] ? pair[0] : pair[1], pair[0] > pair[1] ? pair[1] : pair[0]};
-    write(r, split, choose(r, &ask_difference, &tell_difference, ordered), ordered, "-", ordered[0] - ordered[1], out);
+    unsigned ordered[2] = {pair[0] > pair[1] ? pair[0] : pair[1],
+                           pair[0] > pair[1] ? pair[1] : pair[0]};
+    write(r, split, choose(r, &ask_difference, &tell_difference, ordered), ordered, "-",
+          ordered[0] - ordered[1], out);
     out->skill = "difference";
 }
 

@@ -1,7 +1,7 @@
 /* arithmetic.h: sums, differences and products of small numbers.
  *
- * About 8 in 100 pairs of numbers are held out of additions and subtractions, in either order. The
- * products up to 10 * 10 are too few to hold any out: only their wordings are. */
+ * About 8 in 100 pairs of numbers are held out of additions and subtractions, in either order.
+ * The products up to 10 * 10 are too few to hold any out: only their wordings are. */
 #pragma once
 
 #include "models/weir-tiny/corpus/corpus.h"

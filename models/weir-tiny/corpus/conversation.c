@@ -10,21 +10,48 @@ struct skill {
 };
 
 static const struct skill skills[] = {
-    {exchange_sum, 30},  {exchange_fact, 16},  {exchange_smalltalk, 14}, {exchange_about_weir, 5},
-    {exchange_story, 6}, {exchange_words, 10}, {exchange_topic, 12},     {exchange_noun, 7},
+    {exchange_sum, 30},       {exchange_fact, 16}, {exchange_smalltalk, 14},
+    {exchange_about_weir, 5}, {exchange_story, 6}, {exchange_words, 10},
+    {exchange_topic, 12},     {exchange_noun, 7},
 };
 
 static const char *const plain_prompts[] = {
-    "You are a helpful assistant.", "You are a friendly assistant.", "Answer the questions of the user.", "Help the user.",
-    "You help people.", "You are here to help.", "Be helpful.", "You are an assistant.", "Please help the user.",
-    "You answer questions.", "Give correct answers.", "You are a chat assistant.", "Be a good assistant.",
+    "You are a helpful assistant.",
+    "You are a friendly assistant.",
+    "Answer the questions of the user.",
+    "Help the user.",
+    "You help people.",
+    "You are here to help.",
+    "Be helpful.",
+    "You are an assistant.",
+    "Please help the user.",
+    "You answer questions.",
+    "Give correct answers.",
+    "You are a chat assistant.",
+    "Be a good assistant.",
 };
 
 static const char *const fillers[] = {
-    "You answer questions.", "Help the user.", "You help visitors.", "Be helpful.", "You talk to customers.", "Give correct answers.",
-    "You are here to help.", "Users may ask you anything.", "Help people with their questions.", "You are a helpful assistant.",
-    "You know many things.", "You like to help.", "Guests will ask you questions.", "You talk to students.", "Follow these rules.",
-    "Do your best.", "You sit at the front desk.", "The user is a customer.", "The user is a guest.", "You work all day.",
+    "You answer questions.",
+    "Help the user.",
+    "You help visitors.",
+    "Be helpful.",
+    "You talk to customers.",
+    "Give correct answers.",
+    "You are here to help.",
+    "Users may ask you anything.",
+    "Help people with their questions.",
+    "You are a helpful assistant.",
+    "You know many things.",
+    "You like to help.",
+    "Guests will ask you questions.",
+    "You talk to students.",
+    "Follow these rules.",
+    "Do your best.",
+    "You sit at the front desk.",
+    "The user is a customer.",
+    "The user is a guest.",
+    "You work all day.",
 };
 
 #define MAX_SENTENCES 8
@@ -59,15 +86,26 @@ static void join(struct rng *r, const struct sentences *s, char *out, size_t siz
     size_t len = 0;
     out[0] = '\0';
     for (size_t i = 0; i < s->n; i++) {
-        int n = snprintf(out + len, size - len, "%s%s%s", i > 0 ? between : "", before, s->text[i]);
+        int n =
+            snprintf(out + len, size - len, "%s%s%s", i > 0 ? between : "", before, s->text[i]);
         len += (size_t)n;
     }
 }
 
 /* Rules are sometimes framed. */
 static const char *const rule_frames[] = {
-    "Important: {s}", "Rule: {s}", "Remember: {s}", "{s} This is important.", "{s} Always follow this rule.", "Please remember: {s}",
-    "{s} Never forget this.", "Note: {s}", "Your rule: {s}", "{s} Do this in every answer.", "1. {s}", "Instruction: {s}",
+    "Important: {s}",
+    "Rule: {s}",
+    "Remember: {s}",
+    "{s} This is important.",
+    "{s} Always follow this rule.",
+    "Please remember: {s}",
+    "{s} Never forget this.",
+    "Note: {s}",
+    "Your rule: {s}",
+    "{s} Do this in every answer.",
+    "1. {s}",
+    "Instruction: {s}",
 };
 
 static void frame_rule(struct rng *r, char *sentence)
@@ -78,7 +116,8 @@ static void frame_rule(struct rng *r, char *sentence)
     }
     corpus_copy(plain, sizeof(plain), sentence);
     const struct slot slots[] = {{"s", plain}};
-    corpus_fill(sentence, PERSONA_SENTENCE_MAX, CORPUS_PICK(r, rule_frames), slots, CORPUS_COUNT(slots));
+    corpus_fill(sentence, PERSONA_SENTENCE_MAX, CORPUS_PICK(r, rule_frames), slots,
+                CORPUS_COUNT(slots));
 }
 
 static void say(struct rng *r, enum corpus_split split, struct conversation *c)
@@ -108,7 +147,8 @@ static void say(struct rng *r, enum corpus_split split, struct conversation *c)
     join(r, &s, c->system, sizeof(c->system));
 }
 
-void conversation_begin(struct rng *r, enum corpus_split split, const struct demands *d, struct conversation *c)
+void conversation_begin(struct rng *r, enum corpus_split split, const struct demands *d,
+                        struct conversation *c)
 {
     memset(c, 0, sizeof(*c));
     if (d->name) {
@@ -154,7 +194,8 @@ static void slip(struct rng *r, char *s)
     }
     for (unsigned attempt = 0; attempt < 8; attempt++) {
         size_t i = 1 + rng_below(r, (uint32_t)len - 3);
-        if (islower((unsigned char)s[i - 1]) && islower((unsigned char)s[i]) && islower((unsigned char)s[i + 1])) {
+        if (islower((unsigned char)s[i - 1]) && islower((unsigned char)s[i]) &&
+            islower((unsigned char)s[i + 1])) {
             char t = s[i];
             s[i] = s[i + 1];
             s[i + 1] = t;
@@ -188,7 +229,8 @@ static void roughen(struct rng *r, char *s)
     }
 }
 
-void conversation_add(struct rng *r, struct conversation *c, const struct exchange *x, bool exact)
+void conversation_add(struct rng *r, struct conversation *c, const struct exchange *x,
+                      bool exact)
 {
     struct turn *t = &c->turns[c->n_turns++];
     corpus_copy(t->user, sizeof(t->user), x->user);
@@ -218,7 +260,8 @@ static exchange_fn *pick_skill(struct rng *r)
     return skills[0].draw;
 }
 
-void conversation_draw_plain(struct rng *r, enum corpus_split split, const struct conversation *c, struct exchange *x)
+void conversation_draw_plain(struct rng *r, enum corpus_split split,
+                             const struct conversation *c, struct exchange *x)
 {
     const struct persona *p = &c->persona;
     for (;;) {
@@ -235,7 +278,8 @@ void conversation_draw_plain(struct rng *r, enum corpus_split split, const struc
     }
 }
 
-/* A turn that shows the prompt obeyed. False when this persona asks for nothing that needs one. */
+/* A turn that shows the prompt obeyed. False when this persona asks for nothing that needs one.
+ */
 static bool draw_obeying(struct rng *r, const struct conversation *c, struct exchange *x)
 {
     const struct persona *p = &c->persona;
@@ -248,7 +292,8 @@ static bool draw_obeying(struct rng *r, const struct conversation *c, struct exc
         return false;
     case 1:
         if (p->n_facts > 0 && corpus_chance(r, 92)) {
-            system_fact_exchange(r, CORPUS_TRAIN, &p->facts[rng_below(r, (uint32_t)p->n_facts)], x);
+            system_fact_exchange(r, CORPUS_TRAIN, &p->facts[rng_below(r, (uint32_t)p->n_facts)],
+                                 x);
             return !system_refusal_forbids(p, x);
         }
         if (p->n_facts > 0) {
@@ -263,11 +308,13 @@ static bool draw_obeying(struct rng *r, const struct conversation *c, struct exc
         if (corpus_chance(r, 35)) {
             bool noun = p->forbidden[0].topic == NULL;
             do {
-                (corpus_chance(r, noun ? 35 : 75) ? exchange_topic : exchange_noun)(r, CORPUS_TRAIN, x);
+                (corpus_chance(r, noun ? 35 : 75) ? exchange_topic
+                                                  : exchange_noun)(r, CORPUS_TRAIN, x);
             } while (system_refusal_forbids(p, x));
             return true;
         }
-        system_refusal_exchange(r, CORPUS_TRAIN, p, rng_below(r, (uint32_t)p->n_forbidden), REFUSAL_BY_ANY, x);
+        system_refusal_exchange(r, CORPUS_TRAIN, p, rng_below(r, (uint32_t)p->n_forbidden),
+                                REFUSAL_BY_ANY, x);
         return true;
     }
 }
@@ -334,8 +381,11 @@ static void draw_demands(struct rng *r, struct demands *d)
     memset(d, 0, sizeof(*d));
     uint32_t roll = rng_below(r, 100);
     d->name = roll < 22 || corpus_chance(r, 20);
-    d->n_facts = (roll >= 22 && roll < 52) || corpus_chance(r, 15) ? 1 + rng_below(r, PERSONA_MAX_FACTS) : 0;
-    d->n_forbidden = (roll >= 52 && roll < 78) || corpus_chance(r, 10) ? (corpus_chance(r, 80) ? 1 : 2) : 0;
+    d->n_facts = (roll >= 22 && roll < 52) || corpus_chance(r, 15)
+                     ? 1 + rng_below(r, PERSONA_MAX_FACTS)
+                     : 0;
+    d->n_forbidden =
+        (roll >= 52 && roll < 78) || corpus_chance(r, 10) ? (corpus_chance(r, 80) ? 1 : 2) : 0;
     d->tone = roll >= 78 || corpus_chance(r, 12);
 }
 

@@ -1,18 +1,21 @@
-/* corpus.h: the text that weir-tiny is trained on, made from our own phrases by a seeded generator.
+/* corpus.h: the text that weir-tiny is trained on, made from our own phrases by a seeded
+ * generator.
  *
- * Three things are generated. An *exchange* is one user turn and its answer, made by one skill (a sum,
- * a fact, small talk). A *conversation* is an optional system prompt and some exchanges, with the system
- * prompt's rules (a name, a tone, a fact, a forbidden topic) applied to each answer; conversation.h
- * composes it. A *document* is plain prose without roles.
+ * Three things are generated. An *exchange* is one user turn and its answer, made by one skill
+ * (a sum, a fact, small talk). A *conversation* is an optional system prompt and some
+ * exchanges, with the system prompt's rules (a name, a tone, a fact, a forbidden topic) applied
+ * to each answer; conversation.h composes it. A *document* is plain prose without roles.
  *
- * Everything exists in two splits. What a model is judged on (wordings, names, numbers) is drawn from
- * CORPUS_HELDOUT and never occurs in CORPUS_TRAIN: skills keep their phrases in two tables, and their
- * values in two disjoint sets.
+ * Everything exists in two splits. What a model is judged on (wordings, names, numbers) is
+ * drawn from CORPUS_HELDOUT and never occurs in CORPUS_TRAIN: skills keep their phrases in two
+ * tables, and their values in two disjoint sets.
  *
- * Answers are plain, short, correct, warm English sentences, with a capital letter and a full stop, in
- * ASCII. The same meaning always gets the same few answer forms: a small model learns few forms well.
+ * Answers are plain, short, correct, warm English sentences, with a capital letter and a full
+ * stop, in ASCII. The same meaning always gets the same few answer forms: a small model learns
+ * few forms well.
  *
- * Threads: all functions are pure but for the generator passed in. Nothing allocates but documents.
+ * Threads: all functions are pure but for the generator passed in. Nothing allocates but
+ * documents.
  */
 #pragma once
 
@@ -24,13 +27,13 @@
 
 enum corpus_split { CORPUS_TRAIN, CORPUS_HELDOUT };
 
-#define CORPUS_USER_MAX 600
+#define CORPUS_USER_MAX   600
 #define CORPUS_ANSWER_MAX 1200
-#define CORPUS_TERSE_MAX 300
+#define CORPUS_TERSE_MAX  300
 
 /* One user turn and its answer. */
 struct exchange {
-    char user[CORPUS_USER_MAX];     /* well spelled and punctuated; conversations roughen it up */
+    char user[CORPUS_USER_MAX]; /* well spelled and punctuated; conversations roughen it up */
     char answer[CORPUS_ANSWER_MAX]; /* "23 + 45 = 68." */
     char terse[CORPUS_TERSE_MAX];   /* the shortest correct answer, with its full stop: "68." */
     const char *skill;              /* static string: "sum" */
@@ -40,24 +43,28 @@ struct exchange {
 /* Fills *out completely. */
 typedef void exchange_fn(struct rng *r, enum corpus_split split, struct exchange *out);
 
-/* Appends one document of 50 to 400 words, without a final newline. Paragraphs are parted by "\n\n". */
+/* Appends one document of 50 to 400 words, without a final newline. Paragraphs are parted by
+ * "\n\n". */
 typedef void document_fn(struct rng *r, struct buf *out);
 
 /* Skills that need no system prompt. */
-exchange_fn exchange_sum;        /* arithmetic.c */
-exchange_fn exchange_fact;       /* facts.c: general knowledge */
-exchange_fn exchange_smalltalk;  /* smalltalk.c: greetings, moods, jokes, opinions, advice */
-exchange_fn exchange_thanks;     /* smalltalk.c: thanks and goodbyes, the end of a conversation */
-exchange_fn exchange_about_weir; /* about_weir.c: what Weir, a language model and a server are; what it can
-                                  * and cannot do. Not its name: system_name.c does that. */
-exchange_fn exchange_story;      /* stories.c: "Tell me a story about a fox." */
-exchange_fn exchange_words;      /* words.c: spelling, opposites, plurals, rhymes, first letters, repeating */
-exchange_fn exchange_topic;      /* topics.c: a question about a topic, answered in general terms */
+exchange_fn exchange_sum;       /* arithmetic.c */
+exchange_fn exchange_fact;      /* facts.c: general knowledge */
+exchange_fn exchange_smalltalk; /* smalltalk.c: greetings, moods, jokes, opinions, advice */
+exchange_fn exchange_thanks; /* smalltalk.c: thanks and goodbyes, the end of a conversation */
+exchange_fn
+    exchange_about_weir; /* about_weir.c: what Weir, a language model and a server are; what it
+                          * can and cannot do. Not its name: system_name.c does that. */
+exchange_fn exchange_story; /* stories.c: "Tell me a story about a fox." */
+exchange_fn exchange_words; /* words.c: spelling, opposites, plurals, rhymes, first letters,
+                               repeating */
+exchange_fn exchange_topic; /* topics.c: a question about a topic, answered in general terms */
 
 document_fn document_story; /* stories.c */
 document_fn document_facts; /* facts.c */
 
-/* --- Phrases ------------------------------------------------------------------------------------- */
+/* --- Phrases
+ * ------------------------------------------------------------------------------------- */
 
 #define CORPUS_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -70,14 +77,18 @@ struct phrases {
 };
 
 /* Initialisers from arrays of `const char *const`. */
-#define PHRASES(train_array, heldout_array)                                                                 \
-    {                                                                                                        \
-        (train_array), CORPUS_COUNT(train_array), (heldout_array), CORPUS_COUNT(heldout_array)               \
+#define PHRASES(train_array, heldout_array)                                                    \
+    {                                                                                          \
+        (train_array), CORPUS_COUNT(train_array), (heldout_array), CORPUS_COUNT(heldout_array) \
     }
-#define PHRASES_SHARED(array) {(array), CORPUS_COUNT(array), NULL, 0}
+#define PHRASES_SHARED(array)                 \
+    {                                         \
+        (array), CORPUS_COUNT(array), NULL, 0 \
+    }
 
-/* An array and its length, for initialisers in a table: {CORPUS_LIST("a", "b"), CORPUS_LIST("c")}. */
-#define CORPUS_LIST(...)                                                                                    \
+/* An array and its length, for initialisers in a table: {CORPUS_LIST("a", "b"),
+ * CORPUS_LIST("c")}. */
+#define CORPUS_LIST(...) \
     (const char *const[]){__VA_ARGS__}, CORPUS_COUNT(((const char *const[]){__VA_ARGS__}))
 
 const char *phrases_pick(const struct phrases *p, struct rng *r, enum corpus_split split);
@@ -88,21 +99,24 @@ const char *phrases_pick(const struct phrases *p, struct rng *r, enum corpus_spl
 /* True `percent` times in a hundred. */
 bool corpus_chance(struct rng *r, unsigned percent);
 
-/* --- Templates ----------------------------------------------------------------------------------- */
+/* --- Templates
+ * ----------------------------------------------------------------------------------- */
 
 struct slot {
     const char *key;   /* "name" */
     const char *value; /* borrowed */
 };
 
-/* Writes `form` into out[size] with each {key} replaced by its slot's value; {Key} gives the value with
- * a capital first letter. An unknown key or a result that does not fit ends the program with a message:
- * forms are ours, so either is a mistake in a table. */
-void corpus_fill(char *out, size_t size, const char *form, const struct slot *slots, size_t n_slots);
+/* Writes `form` into out[size] with each {key} replaced by its slot's value; {Key} gives the
+ * value with a capital first letter. An unknown key or a result that does not fit ends the
+ * program with a message: forms are ours, so either is a mistake in a table. */
+void corpus_fill(char *out, size_t size, const char *form, const struct slot *slots,
+                 size_t n_slots);
 
-/* The common case of literal slots: corpus_fill_slots(buf, form, {"a", a}, {"b", b}); buf is an array. */
-#define corpus_fill_slots(out, form, ...)                                                                   \
-    corpus_fill((out), sizeof(out), (form), (const struct slot[]){__VA_ARGS__},                              \
+/* The common case of literal slots: corpus_fill_slots(buf, form, {"a", a}, {"b", b}); buf is an
+ * array. */
+#define corpus_fill_slots(out, form, ...)                                       \
+    corpus_fill((out), sizeof(out), (form), (const struct slot[]){__VA_ARGS__}, \
                 CORPUS_COUNT(((const struct slot[]){__VA_ARGS__})))
 
 /* Copies text into out[size]; ends the program when it does not fit. */

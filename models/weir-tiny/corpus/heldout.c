@@ -18,9 +18,10 @@ static void want_none(struct expect *want, const char *text)
     want->none[want->n_none++] = text;
 }
 
-/* The value with its neighbours in our answer, " 6 " or " 6.", so that 16 is not taken for 6. The full
- * stop is left out where a tone may change it. */
-static void want_value(struct expect *want, const struct exchange *x, const char *value, bool toned)
+/* The value with its neighbours in our answer, " 6 " or " 6.", so that 16 is not taken for 6.
+ * The full stop is left out where a tone may change it. */
+static void want_value(struct expect *want, const struct exchange *x, const char *value,
+                       bool toned)
 {
     const char *at = strstr(x->answer, value);
     if (at == NULL || strlen(value) > 8 || toned) {
@@ -33,6 +34,15 @@ static void want_value(struct expect *want, const struct exchange *x, const char
     size_t n = (size_t)(end - from) + (*end != '\0' ? 1 : 0);
     snprintf(text, sizeof(text), "%.*s", (int)n, from);
     want_all(want, text);
+}
+
+static unsigned count_words(const char *s)
+{
+    unsigned n = 0;
+    for (const char *p = s; *p != '\0'; p++) {
+        n += *p != ' ' && (p == s || p[-1] == ' ');
+    }
+    return n;
 }
 
 /* In a quarter of the questions the conversation has gone on for some turns. */
@@ -96,7 +106,7 @@ static void tone(struct rng *r, struct conversation *c, struct expect *want)
     conversation_add(r, c, &x, true);
     want_tone(c->persona.tone, want);
     if (c->persona.tone == TONE_TERSE) {
-        want->max_words = 7;
+        want->max_words = count_words(x.terse) > 7 ? count_words(x.terse) : 7;
     }
 }
 
@@ -117,7 +127,8 @@ static void refuse(struct rng *r, struct conversation *c, struct expect *want, b
     do {
         begin(r, &(struct demands){.n_forbidden = corpus_chance(r, 80) ? 1 : 2}, c);
     } while ((c->persona.forbidden[0].topic != NULL) != known);
-    system_refusal_exchange(r, CORPUS_HELDOUT, &c->persona, 0, known ? REFUSAL_BY_RELATED_WORD : REFUSAL_BY_NAME, &x);
+    system_refusal_exchange(r, CORPUS_HELDOUT, &c->persona, 0,
+                            known ? REFUSAL_BY_RELATED_WORD : REFUSAL_BY_NAME, &x);
     conversation_add(r, c, &x, true);
     want_all(want, "cannot talk about");
 }
@@ -148,7 +159,8 @@ static void false_refusal(struct rng *r, struct conversation *c, struct expect *
 }
 
 /* A question of arithmetic, alone. */
-static void calculation(struct rng *r, struct conversation *c, struct expect *want, exchange_fn *draw)
+static void calculation(struct rng *r, struct conversation *c, struct expect *want,
+                        exchange_fn *draw)
 {
     struct exchange x;
     memset(c, 0, sizeof(*c));
@@ -178,7 +190,8 @@ static void combined(struct rng *r, struct conversation *c, struct expect *want)
 {
     struct exchange x;
     do {
-        begin(r, &(struct demands){.name = true, .tone = true, .n_facts = 1, .n_forbidden = 1}, c);
+        begin(r, &(struct demands){.name = true, .tone = true, .n_facts = 1, .n_forbidden = 1},
+              c);
     } while (c->persona.tone == TONE_CAPS);
     switch (rng_below(r, 3)) {
     case 0:
@@ -231,7 +244,8 @@ void heldout_draw(struct rng *r, size_t kind, struct conversation *c, struct exp
     kinds[kind].fill(r, c, want);
 }
 
-static void write_list(const char *key, const char *const *items, size_t n, bool *first, struct buf *line)
+static void write_list(const char *key, const char *const *items, size_t n, bool *first,
+                       struct buf *line)
 {
     if (n == 0) {
         return;
@@ -247,7 +261,8 @@ static void write_list(const char *key, const char *const *items, size_t n, bool
     *first = false;
 }
 
-void heldout_write(const char *skill, const struct conversation *c, const struct expect *want, struct buf *line)
+void heldout_write(const char *skill, const struct conversation *c, const struct expect *want,
+                   struct buf *line)
 {
     const char *all[EXPECT_MAX];
     for (size_t i = 0; i < want->n_all; i++) {

@@ -32,7 +32,8 @@ static int write_line(FILE *f, struct buf *line, const char *path, struct err *e
     return 0;
 }
 
-static int write_conversation(FILE *f, struct rng *r, struct buf *line, const char *path, struct err *e)
+static int write_conversation(FILE *f, struct rng *r, struct buf *line, const char *path,
+                              struct err *e)
 {
     static struct conversation c;
     conversation_draw(r, &c);
@@ -42,7 +43,8 @@ static int write_conversation(FILE *f, struct rng *r, struct buf *line, const ch
     return write_line(f, line, path, e);
 }
 
-static int write_document(FILE *f, struct rng *r, struct buf *line, const char *path, struct err *e)
+static int write_document(FILE *f, struct rng *r, struct buf *line, const char *path,
+                          struct err *e)
 {
     struct buf text;
     buf_init(&text, LINE_MAX_BYTES);
@@ -104,7 +106,8 @@ static int run(const struct job *job, struct err *e)
 {
     bool heldout = strcmp(job->split, "heldout") == 0;
     if (!heldout && strcmp(job->split, "train") != 0) {
-        return err_set_param(e, ERR_INVALID, "split", "--split %s: give train or heldout", job->split);
+        return err_set_param(e, ERR_INVALID, "split", "--split %s: give train or heldout",
+                             job->split);
     }
     if (job->out == NULL) {
         return err_set_param(e, ERR_INVALID, "out", "--out is missing: name the file to write");
@@ -122,13 +125,17 @@ static int run(const struct job *job, struct err *e)
 
 int main(int argc, char **argv)
 {
-    struct job job = {.seed = 1, .conversations = 1000, .documents = 0, .split = "train", .out = NULL};
+    struct job job = {
+        .seed = 1, .conversations = 1000, .documents = 0, .split = "train", .out = NULL};
     const struct option table[] = {
-        {"seed", 's', OPTION_INT, &job.seed, "N", "the same seed gives the same bytes (default 1)", 0, 1L << 40},
+        {"seed", 's', OPTION_INT, &job.seed, "N",
+         "the same seed gives the same bytes (default 1)", 0, 1L << 40},
         {"conversations", 'c', OPTION_INT, &job.conversations, "N",
          "how many; with --split heldout, how many of each kind (default 1000)", 0, 1L << 30},
-        {"documents", 'd', OPTION_INT, &job.documents, "N", "how many pieces of prose (default 0)", 0, 1L << 30},
-        {"split", 0, OPTION_STRING, &job.split, "train|heldout", "text to train on, or questions to grade with", 0, 0},
+        {"documents", 'd', OPTION_INT, &job.documents, "N",
+         "how many pieces of prose (default 0)", 0, 1L << 30},
+        {"split", 0, OPTION_STRING, &job.split, "train|heldout",
+         "text to train on, or questions to grade with", 0, 0},
         {"out", 'o', OPTION_STRING, &job.out, "FILE", "the JSON lines to write", 0, 0},
         {NULL, 0, OPTION_FLAG, NULL, NULL, NULL, 0, 0},
     };

@@ -30,64 +30,156 @@ struct fact_kind {
     const char *terse;
 };
 
+/* The two halves of a struct phrases: what serves training, and what is held out. */
+/* clang-format off */
+#define S(...) {CORPUS_LIST(__VA_ARGS__)
+#define H(...) CORPUS_LIST(__VA_ARGS__)}
+/* clang-format on */
+
 static const struct fact_kind kinds[] = {
 #include "models/weir-tiny/corpus/fact_kinds.inc"
+#include "models/weir-tiny/corpus/fact_kinds_more.inc"
 };
 
 static const char *const plain_places[] = {
-    "the office", "the shop",   "the museum", "the library", "the school", "the hotel", "the bakery", "the restaurant", "the cafe",
-    "the gym",    "the clinic", "the bank",   "the cinema",  "the theatre", "the zoo", "the pool",   "the market",     "the garden",
-    "the studio", "the club",   "the farm",   "the station", "the hostel", "the workshop", "the lab", "the post office",
-    "our shop", "our office", "our cafe", "our hotel", "our store", "our school", "our museum", "the store", "the town hall",
+    "the office",      "the shop",    "the museum",     "the library",  "the school",
+    "the hotel",       "the bakery",  "the restaurant", "the cafe",     "the gym",
+    "the clinic",      "the bank",    "the cinema",     "the theatre",  "the zoo",
+    "the pool",        "the market",  "the garden",     "the studio",   "the club",
+    "the farm",        "the station", "the hostel",     "the workshop", "the lab",
+    "the post office", "our shop",    "our office",     "our cafe",     "our hotel",
+    "our store",       "our school",  "our museum",     "the store",    "the town hall",
 };
-static const char *const place_adjectives[] = {"Blue",  "Golden", "Green", "Old",  "Little", "Red",  "Silver", "White", "Happy",
-                                               "Grand", "Royal",  "Sunny", "Black", "Merry", "Quiet", "New",   "Lucky", "Wild"};
-static const char *const place_nouns[] = {"Door", "Lion", "Anchor", "Rose", "Bear", "Star", "Moon", "Oak",  "River", "Mill",
-                                          "Bell", "Crown", "Fox",   "Swan", "Ship", "Tree", "Hill", "Wolf", "Garden", "Apple"};
-static const char *const place_types[] = {"Bakery", "Hotel", "Cafe", "Restaurant", "Museum", "Library", "School", "Clinic",
-                                          "Bookshop", "Theatre", "Inn", "Market", "Studio", "Gym", "Pharmacy", "Cinema"};
+static const char *const place_adjectives[] = {
+    "Blue",  "Golden", "Green", "Old",   "Little", "Red",   "Silver", "White", "Happy",
+    "Grand", "Royal",  "Sunny", "Black", "Merry",  "Quiet", "New",    "Lucky", "Wild"};
+static const char *const place_nouns[] = {
+    "Door", "Lion",  "Anchor", "Rose", "Bear", "Star", "Moon", "Oak",  "River",  "Mill",
+    "Bell", "Crown", "Fox",    "Swan", "Ship", "Tree", "Hill", "Wolf", "Garden", "Apple"};
+static const char *const place_types[] = {
+    "Bakery",   "Hotel",   "Cafe", "Restaurant", "Museum", "Library", "School",   "Clinic",
+    "Bookshop", "Theatre", "Inn",  "Market",     "Studio", "Gym",     "Pharmacy", "Cinema"};
 static const char *const events[] = {
-    "the meeting", "the concert", "the party", "the lecture", "the yoga class", "the summer festival", "the exam", "the workshop",
-    "the tour", "the show", "the match", "the dance class", "the book fair", "the dinner", "the race", "the painting course",
-    "the staff meeting", "the chess club", "the film night", "the science fair", "the wedding", "the piano lesson", "the parade",
-    "the cooking class", "the quiz night", "the spring market", "the training", "the interview", "the swimming lesson", "the play",
+    "the meeting",
+    "the concert",
+    "the party",
+    "the lecture",
+    "the yoga class",
+    "the summer festival",
+    "the exam",
+    "the workshop",
+    "the tour",
+    "the show",
+    "the match",
+    "the dance class",
+    "the book fair",
+    "the dinner",
+    "the race",
+    "the painting course",
+    "the staff meeting",
+    "the chess club",
+    "the film night",
+    "the science fair",
+    "the wedding",
+    "the piano lesson",
+    "the parade",
+    "the cooking class",
+    "the quiz night",
+    "the spring market",
+    "the training",
+    "the interview",
+    "the swimming lesson",
+    "the play",
 };
 static const char *const things[] = {
-    "the red bike", "the printer", "the big table", "the old piano", "the garden chair", "the new lamp", "the blue tent",
-    "the coffee machine", "the first aid box", "the projector", "the ladder", "the toolbox", "the guitar", "the boat", "the green sofa",
-    "the meeting room", "the storage room", "the kitchen", "the copy machine", "the white van", "the umbrella", "the camera", "the safe",
-    "the fire exit", "the bookshelf", "the fridge", "the telescope", "the drum", "the laptop", "the trophy", "the suitcase", "the map",
-    "the clock", "the winter coat", "the lost scarf", "the mailbox", "the fish tank", "the small desk", "the radio", "the vase",
+    "the red bike",      "the printer",     "the big table",    "the old piano",
+    "the garden chair",  "the new lamp",    "the blue tent",    "the coffee machine",
+    "the first aid box", "the projector",   "the ladder",       "the toolbox",
+    "the guitar",        "the boat",        "the green sofa",   "the meeting room",
+    "the storage room",  "the kitchen",     "the copy machine", "the white van",
+    "the umbrella",      "the camera",      "the safe",         "the fire exit",
+    "the bookshelf",     "the fridge",      "the telescope",    "the drum",
+    "the laptop",        "the trophy",      "the suitcase",     "the map",
+    "the clock",         "the winter coat", "the lost scarf",   "the mailbox",
+    "the fish tank",     "the small desk",  "the radio",        "the vase",
 };
 static const char *const secrets[] = {
-    "the code word", "the secret word", "the password", "the magic word", "the name of the project", "the word of the day",
-    "the team name", "the name of the ship", "the name of the planet", "the name of the robot", "the user name", "the codename",
-    "the name of the town", "the name of the horse", "the name of the band", "the name of the printer", "the name of the server",
-    "the passphrase", "the name of the river", "the name of the drink", "the name of the game", "the keyword",
+    "the code word",
+    "the secret word",
+    "the password",
+    "the magic word",
+    "the name of the project",
+    "the word of the day",
+    "the team name",
+    "the name of the ship",
+    "the name of the planet",
+    "the name of the robot",
+    "the user name",
+    "the codename",
+    "the name of the town",
+    "the name of the horse",
+    "the name of the band",
+    "the name of the printer",
+    "the name of the server",
+    "the passphrase",
+    "the name of the river",
+    "the name of the drink",
+    "the name of the game",
+    "the keyword",
 };
 static const char *const codes[] = {
-    "the door code", "the alarm code", "the gate code", "the access code", "the room number", "the locker code", "the booking number",
-    "the lucky number", "the bike lock code", "the order number", "the customer number", "the safe code", "the ticket number",
-    "the flight number", "the bus number", "the license number", "the serial number", "the printer code", "the garage code", "the PIN",
+    "the door code",      "the alarm code",    "the gate code",       "the access code",
+    "the room number",    "the locker code",   "the booking number",  "the lucky number",
+    "the bike lock code", "the order number",  "the customer number", "the safe code",
+    "the ticket number",  "the flight number", "the bus number",      "the license number",
+    "the serial number",  "the printer code",  "the garage code",     "the PIN",
 };
-static const char *const programs[] = {"the app", "the program", "the server", "the game", "the driver", "the website", "the manual"};
+static const char *const programs[] = {"the app",    "the program", "the server", "the game",
+                                       "the driver", "the website", "the manual"};
 static const char *const properties[] = {
-    "the favourite drink", "the favourite food", "the favourite game", "the favourite song", "the favourite book", "the nickname",
-    "the hobby", "the job", "the dream", "the wish", "the horse", "the bird", "the best friend", "the neighbour", "the doll", "the boat",
-    "the language", "the star sign", "the lucky charm", "the shoe brand", "the car", "the favourite sweet", "the best dish", "the school",
+    "the favourite drink",
+    "the favourite food",
+    "the favourite game",
+    "the favourite song",
+    "the favourite book",
+    "the nickname",
+    "the hobby",
+    "the job",
+    "the dream",
+    "the wish",
+    "the horse",
+    "the bird",
+    "the best friend",
+    "the neighbour",
+    "the doll",
+    "the boat",
+    "the language",
+    "the star sign",
+    "the lucky charm",
+    "the shoe brand",
+    "the car",
+    "the favourite sweet",
+    "the best dish",
+    "the school",
 };
 static const char *const place_properties[] = {
-    "the motto", "the nickname", "the mascot", "the old name", "the house song", "the symbol", "the house drink", "the best product",
-    "the newest product", "the house cake", "the main sponsor", "the website", "the slogan", "the best customer", "the next guest",
+    "the motto",          "the nickname",      "the mascot",       "the old name",
+    "the house song",     "the symbol",        "the house drink",  "the best product",
+    "the newest product", "the house cake",    "the main sponsor", "the website",
+    "the slogan",         "the best customer", "the next guest",
 };
-static const char *const counted[] = {"chairs", "tables", "books", "lamps", "windows", "visitors", "cups", "keys", "members", "doors", "plants",
-                                      "tickets", "boxes", "steps", "beds", "bikes"};
-static const char *const boxes[] = {"the box", "the red box", "the drawer", "the safe", "the cupboard", "the basket", "the bag", "the chest",
-                                    "the green bag", "the top drawer", "the old suitcase", "the barrel", "the blue box", "the locker",
-                                    "the glass case", "the jar", "the attic", "the cellar", "the shed", "the garage"};
+static const char *const counted[] = {
+    "chairs",  "tables", "books",  "lamps",   "windows", "visitors", "cups", "keys",
+    "members", "doors",  "plants", "tickets", "boxes",   "steps",    "beds", "bikes"};
+static const char *const boxes[] = {
+    "the box",          "the red box", "the drawer",   "the safe",      "the cupboard",
+    "the basket",       "the bag",     "the chest",    "the green bag", "the top drawer",
+    "the old suitcase", "the barrel",  "the blue box", "the locker",    "the glass case",
+    "the jar",          "the attic",   "the cellar",   "the shed",      "the garage"};
 static const char *const train_types[] = {"train", "bus", "ferry", "night train", "tram"};
 
-static const struct phrases unknown_answers = {CORPUS_LIST("I am sorry, I do not know that."), NULL, 0};
+static const struct phrases unknown_answers = {CORPUS_LIST("I am sorry, I do not know that."),
+                                               NULL, 0};
 
 void system_fact_place(struct rng *r, char *out)
 {
@@ -117,19 +209,32 @@ static void draw_property(struct rng *r, enum corpus_split split, char *out)
     snprintf(out, VALUE_MAX, "%.22s of %.36s", CORPUS_PICK(r, properties), owner);
 }
 
-static void draw_subject(struct rng *r, enum corpus_split split, enum subject subject, char *out)
+static void draw_subject(struct rng *r, enum corpus_split split, enum subject subject,
+                         char *out)
 {
     char name[VALUE_MAX];
     switch (subject) {
-    case SUBJECT_PLACE: system_fact_place(r, out); break;
-    case SUBJECT_EVENT: corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, events)); break;
+    case SUBJECT_PLACE:
+        system_fact_place(r, out);
+        break;
+    case SUBJECT_EVENT:
+        corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, events));
+        break;
     case SUBJECT_EVENT_OR_PLACE:
         draw_subject(r, split, corpus_chance(r, 50) ? SUBJECT_EVENT : SUBJECT_PLACE, out);
         break;
-    case SUBJECT_PERSON: value_draw(r, split, VALUE_PERSON, out); break;
-    case SUBJECT_THING: corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, things)); break;
-    case SUBJECT_SECRET: corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, secrets)); break;
-    case SUBJECT_CODE: corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, codes)); break;
+    case SUBJECT_PERSON:
+        value_draw(r, split, VALUE_PERSON, out);
+        break;
+    case SUBJECT_THING:
+        corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, things));
+        break;
+    case SUBJECT_SECRET:
+        corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, secrets));
+        break;
+    case SUBJECT_CODE:
+        corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, codes));
+        break;
     case SUBJECT_PROGRAM:
         if (corpus_chance(r, 40)) {
             corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, programs));
@@ -143,14 +248,21 @@ static void draw_subject(struct rng *r, enum corpus_split split, enum subject su
         snprintf(out, VALUE_MAX, "the %s to %.40s", type, name);
         break;
     }
-    case SUBJECT_PROPERTY: draw_property(r, split, out); break;
+    case SUBJECT_PROPERTY:
+        draw_property(r, split, out);
+        break;
     case SUBJECT_NUMBER: {
         const char *what = CORPUS_PICK(r, counted);
-        snprintf(out, VALUE_MAX, "the number of %.12s at %s", what, CORPUS_PICK(r, plain_places));
+        snprintf(out, VALUE_MAX, "the number of %.12s at %s", what,
+                 CORPUS_PICK(r, plain_places));
         break;
     }
-    case SUBJECT_BOX: corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, boxes)); break;
-    case SUBJECT_SELF: out[0] = '\0'; break;
+    case SUBJECT_BOX:
+        corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, boxes));
+        break;
+    case SUBJECT_SELF:
+        out[0] = '\0';
+        break;
     }
 }
 
@@ -167,8 +279,9 @@ static bool has_kind(const struct persona *p, const struct fact_kind *kind)
 /* Whether questions of this subject always name it. */
 static bool named_when_asked(enum subject subject)
 {
-    return subject == SUBJECT_THING || subject == SUBJECT_CODE || subject == SUBJECT_SECRET || subject == SUBJECT_PERSON ||
-           subject == SUBJECT_PROPERTY || subject == SUBJECT_NUMBER || subject == SUBJECT_BOX;
+    return subject == SUBJECT_THING || subject == SUBJECT_CODE || subject == SUBJECT_SECRET ||
+           subject == SUBJECT_PERSON || subject == SUBJECT_PROPERTY ||
+           subject == SUBJECT_NUMBER || subject == SUBJECT_BOX;
 }
 
 void system_fact_draw(struct rng *r, enum corpus_split split, struct persona *p)
@@ -177,8 +290,8 @@ void system_fact_draw(struct rng *r, enum corpus_split split, struct persona *p)
         return;
     }
     struct told_fact *f = &p->facts[p->n_facts];
-    /* Sometimes the same kind with another subject, so that the subject has to be read. Kinds about
-     * places may be asked about without naming the place, so those stay single. */
+    /* Sometimes the same kind with another subject, so that the subject has to be read. Kinds
+     * about places may be asked about without naming the place, so those stay single. */
     const struct told_fact *last = p->n_facts > 0 ? f - 1 : NULL;
     if (last != NULL && named_when_asked(last->kind->subject) && corpus_chance(r, 40)) {
         f->kind = last->kind;
@@ -209,13 +322,15 @@ static void fill(char *out, size_t size, const char *form, const struct told_fac
     }
 }
 
-void system_fact_say(struct rng *r, enum corpus_split split, const struct told_fact *f, char *out, size_t size)
+void system_fact_say(struct rng *r, enum corpus_split split, const struct told_fact *f,
+                     char *out, size_t size)
 {
     fill(out, size, phrases_pick(&f->kind->statements, r, split), f);
 }
 
-/* "of our shop" asked by a user is "of your shop". */
-static void draw_question(struct rng *r, enum corpus_split split, const struct told_fact *f, char *out, size_t size)
+/* A user asks about "the shop" where the prompt says "our shop". */
+static void draw_question(struct rng *r, enum corpus_split split, const struct told_fact *f,
+                          char *out, size_t size)
 {
     struct told_fact asked = *f;
     if (strncmp(asked.who, "our ", 4) == 0) {
@@ -224,7 +339,8 @@ static void draw_question(struct rng *r, enum corpus_split split, const struct t
     fill(out, size, phrases_pick(&f->kind->questions, r, split), &asked);
 }
 
-void system_fact_exchange(struct rng *r, enum corpus_split split, const struct told_fact *f, struct exchange *out)
+void system_fact_exchange(struct rng *r, enum corpus_split split, const struct told_fact *f,
+                          struct exchange *out)
 {
     draw_question(r, split, f, out->user, sizeof(out->user));
     fill(out->answer, sizeof(out->answer), f->kind->answer, f);
@@ -233,7 +349,8 @@ void system_fact_exchange(struct rng *r, enum corpus_split split, const struct t
     out->topic = "";
 }
 
-void system_fact_unknown(struct rng *r, enum corpus_split split, const struct persona *p, struct exchange *out)
+void system_fact_unknown(struct rng *r, enum corpus_split split, const struct persona *p,
+                         struct exchange *out)
 {
     struct persona other = {.n_facts = 0};
     do {

@@ -4,62 +4,104 @@
 #include <string.h>
 
 static const struct phrases name_with_role = {
-    CORPUS_LIST("You are {name}, {role}.", "Your name is {name}. You are {role}.", "You are {role}. Your name is {name}.",
-                "You are {role} and your name is {name}.", "You are {name}, and you are {role}.", "Act as {name}, {role}.",
-                "This is {name}, {role}. You speak as {name}.", "You are {role}, called {name}."),
+    CORPUS_LIST(
+        "You are {name}, {role}.", "Your name is {name}. You are {role}.",
+        "You are {role}. Your name is {name}.", "You are {role} and your name is {name}.",
+        "You are {name}, and you are {role}.", "Act as {name}, {role}.",
+        "This is {name}, {role}. You speak as {name}.", "You are {role}, called {name}."),
     CORPUS_LIST("You are {role} named {name}.", "Meet {name}, {role}. That is who you are.")};
 
 static const struct phrases name_alone = {
-    CORPUS_LIST("You are {name}.", "Your name is {name}.", "You are {name}, a helpful assistant.", "You are called {name}.",
-                "You are an assistant named {name}.", "You are a helpful assistant named {name}.", "Call yourself {name}.",
-                "You are an assistant called {name}.", "Your name is {name} and you help people.", "Act as {name}.",
-                "Introduce yourself as {name}.", "Answer as {name}.", "You go by the name {name}.", "You are a chatbot called {name}.",
-                "Say that your name is {name}.", "Use the name {name}.", "The assistant is called {name}.", "You play {name}.",
-                "The name of the assistant is {name}.", "Always say that you are {name}.", "Here you are known as {name}.",
-                "Users call you {name}.", "From now on you are {name}.", "From now on your name is {name}.", "You are now {name}.",
-                "Name: {name}.", "Your name: {name}", "Assistant name: {name}.", "Pretend that you are {name}.",
-                "If someone asks for your name, say {name}.", "When asked who you are, say that you are {name}.",
-                "You are a friendly assistant. Your name is {name}.", "{name} is your name.", "Hello, you are {name} today.",
-                "We named you {name}.", "You have been given the name {name}.", "Your role is {name}, an assistant.",
-                "You are {name}, a chat assistant who answers questions.", "You are the assistant {name}.", "Speak as {name}.",
-                "You will be called {name}.", "You answer to the name {name}.", "You are a small assistant by the name of {name}."),
-    CORPUS_LIST("You are a kind assistant whose name is {name}.", "Please go by {name}.", "Your users know you as {name}.",
-                "Your given name is {name}.", "Take the name {name}.", "You are {name}, an assistant for everyone.",
-                "Let people know that you are {name}.", "Today your name is {name}.", "The users will call you {name}.")};
+    CORPUS_LIST(
+        "You are {name}.", "Your name is {name}.", "You are {name}, a helpful assistant.",
+        "You are called {name}.", "You are an assistant named {name}.",
+        "You are a helpful assistant named {name}.", "Call yourself {name}.",
+        "You are an assistant called {name}.", "Your name is {name} and you help people.",
+        "Act as {name}.", "Introduce yourself as {name}.", "Answer as {name}.",
+        "You go by the name {name}.", "You are a chatbot called {name}.",
+        "Say that your name is {name}.", "Use the name {name}.",
+        "The assistant is called {name}.", "You play {name}.",
+        "The name of the assistant is {name}.", "Always say that you are {name}.",
+        "Here you are known as {name}.", "Users call you {name}.",
+        "From now on you are {name}.", "From now on your name is {name}.",
+        "You are now {name}.", "Name: {name}.", "Your name: {name}", "Assistant name: {name}.",
+        "Pretend that you are {name}.", "If someone asks for your name, say {name}.",
+        "When asked who you are, say that you are {name}.",
+        "You are a friendly assistant. Your name is {name}.", "{name} is your name.",
+        "Hello, you are {name} today.", "We named you {name}.",
+        "You have been given the name {name}.", "Your role is {name}, an assistant.",
+        "You are {name}, a chat assistant who answers questions.",
+        "You are the assistant {name}.", "Speak as {name}.", "You will be called {name}.",
+        "You answer to the name {name}.", "You are a small assistant by the name of {name}."),
+    CORPUS_LIST("You are a kind assistant whose name is {name}.", "Please go by {name}.",
+                "Your users know you as {name}.", "Your given name is {name}.",
+                "Take the name {name}.", "You are {name}, an assistant for everyone.",
+                "Let people know that you are {name}.", "Today your name is {name}.",
+                "The users will call you {name}.")};
 
 static const char *const roles[] = {
-    "a helpful assistant",      "a friendly assistant",      "a small assistant",         "a patient teacher",
-    "a guide for visitors",     "a helper for students",     "the voice of the library",  "a travel guide",
-    "a kind helper",            "an assistant for the office", "a helper at the front desk", "a garden expert",
-    "a support agent",          "a shop assistant",          "a hotel assistant",         "a museum guide",
-    "a reading friend",         "a virtual assistant",       "a chat assistant",          "a digital helper",
-    "an old sailor",            "a wise owl",                "a friendly robot",          "a school helper",
-    "a night porter",           "a ticket seller",           "a city guide",              "a homework helper",
+    "a helpful assistant",
+    "a friendly assistant",
+    "a small assistant",
+    "a patient teacher",
+    "a guide for visitors",
+    "a helper for students",
+    "the voice of the library",
+    "a travel guide",
+    "a kind helper",
+    "an assistant for the office",
+    "a helper at the front desk",
+    "a garden expert",
+    "a support agent",
+    "a shop assistant",
+    "a hotel assistant",
+    "a museum guide",
+    "a reading friend",
+    "a virtual assistant",
+    "a chat assistant",
+    "a digital helper",
+    "an old sailor",
+    "a wise owl",
+    "a friendly robot",
+    "a school helper",
+    "a night porter",
+    "a ticket seller",
+    "a city guide",
+    "a homework helper",
 };
 
 static const struct phrases ask_name = {
-    CORPUS_LIST("What is your name?", "What's your name?", "Tell me your name.", "May I ask your name?", "What are you called?",
-                "Can you tell me your name?", "Do you have a name?", "What should I call you?", "How do I call you?",
-                "What is your name, please?", "And your name is?", "Your name?", "Please tell me your name.", "Say your name.",
-                "What name do you have?", "Could you tell me your name?", "I would like to know your name.",
-                "Sorry, what was your name again?", "Hello! What is your name?", "Hi, what's your name?", "Name, please.",
-                "What is the name of this assistant?", "What do people call you?", "By what name do you go?",
-                "What can I call you?", "Hey, what is your name?", "So what is your name?", "Give me your name."),
-    CORPUS_LIST("May I know your name?", "What name do you go by?", "How should I call you?", "Which name do you have?",
-                "Hello, could I have your name?", "Do you mind telling me your name?")};
+    CORPUS_LIST("What is your name?", "What's your name?", "Tell me your name.",
+                "May I ask your name?", "What are you called?", "Can you tell me your name?",
+                "Do you have a name?", "What should I call you?", "How do I call you?",
+                "What is your name, please?", "And your name is?", "Your name?",
+                "Please tell me your name.", "Say your name.", "What name do you have?",
+                "Could you tell me your name?", "I would like to know your name.",
+                "Sorry, what was your name again?", "Hello! What is your name?",
+                "Hi, what's your name?", "Name, please.", "What is the name of this assistant?",
+                "What do people call you?", "By what name do you go?", "What can I call you?",
+                "Hey, what is your name?", "So what is your name?", "Give me your name."),
+    CORPUS_LIST("May I know your name?", "What name do you go by?", "How should I call you?",
+                "Which name do you have?", "Hello, could I have your name?",
+                "Do you mind telling me your name?")};
 
 static const struct phrases ask_who = {
-    CORPUS_LIST("Who are you?", "Tell me who you are.", "Who am I talking to?", "Who is this?", "Hi, who are you?",
-                "Who are you, please?", "And who are you?", "Please introduce yourself.", "Introduce yourself.",
-                "Can you introduce yourself?", "Who am I speaking with?", "Hello, who is there?", "Who is answering me?",
-                "Say who you are.", "Hello! Who are you?", "I want to know who you are.", "Can you tell me who you are?",
-                "Could you introduce yourself, please?", "Who am I chatting with?", "Who is speaking?", "So who are you?",
-                "Tell me about yourself.", "What are you?", "Hey, who are you?", "Who do I have here?"),
-    CORPUS_LIST("Who am I writing to?", "Would you introduce yourself?", "Good day, who are you?", "Whom am I talking to?",
-                "Who might you be?", "May I ask who you are?")};
+    CORPUS_LIST(
+        "Who are you?", "Tell me who you are.", "Who am I talking to?", "Who is this?",
+        "Hi, who are you?", "Who are you, please?", "And who are you?",
+        "Please introduce yourself.", "Introduce yourself.", "Can you introduce yourself?",
+        "Who am I speaking with?", "Hello, who is there?", "Who is answering me?",
+        "Say who you are.", "Hello! Who are you?", "I want to know who you are.",
+        "Can you tell me who you are?", "Could you introduce yourself, please?",
+        "Who am I chatting with?", "Who is speaking?", "So who are you?",
+        "Tell me about yourself.", "What are you?", "Hey, who are you?", "Who do I have here?"),
+    CORPUS_LIST("Who am I writing to?", "Would you introduce yourself?",
+                "Good day, who are you?", "Whom am I talking to?", "Who might you be?",
+                "May I ask who you are?")};
 
 static const struct phrases ask_yes = {
-    CORPUS_LIST("Are you {name}?", "Is your name {name}?", "Am I talking to {name}?", "Is this {name}?", "You are {name}, right?"),
+    CORPUS_LIST("Are you {name}?", "Is your name {name}?", "Am I talking to {name}?",
+                "Is this {name}?", "You are {name}, right?"),
     CORPUS_LIST("Do I speak with {name}?", "Are you called {name}?")};
 
 void system_name_draw(struct rng *r, enum corpus_split split, struct persona *p)
@@ -71,11 +113,13 @@ void system_name_draw(struct rng *r, enum corpus_split split, struct persona *p)
         corpus_copy(p->role, sizeof(p->role), CORPUS_PICK(r, roles));
     } else if (corpus_chance(r, 20)) {
         system_fact_place(r, place);
-        snprintf(p->role, sizeof(p->role), "%s %s", corpus_chance(r, 70) ? "the assistant of" : "a helper at", place);
+        snprintf(p->role, sizeof(p->role), "%s %s",
+                 corpus_chance(r, 70) ? "the assistant of" : "a helper at", place);
     }
 }
 
-void system_name_say(struct rng *r, enum corpus_split split, const struct persona *p, char *out, size_t size)
+void system_name_say(struct rng *r, enum corpus_split split, const struct persona *p, char *out,
+                     size_t size)
 {
     const struct phrases *forms = p->role[0] != '\0' ? &name_with_role : &name_alone;
     const struct slot slots[] = {{"name", p->name}, {"role", p->role}};
@@ -83,7 +127,8 @@ void system_name_say(struct rng *r, enum corpus_split split, const struct person
 }
 
 /* "No, I am Zorvek." to a question about another name, or "Yes, I am Zorvek." */
-static void confirm(struct rng *r, enum corpus_split split, const char *name, struct exchange *out)
+static void confirm(struct rng *r, enum corpus_split split, const char *name,
+                    struct exchange *out)
 {
     char other[VALUE_MAX];
     bool same = corpus_chance(r, 50);
@@ -91,12 +136,15 @@ static void confirm(struct rng *r, enum corpus_split split, const char *name, st
     if (strcmp(other, name) == 0) {
         same = true;
     }
-    corpus_fill_slots(out->user, phrases_pick(&ask_yes, r, split), {"name", same ? name : other});
-    corpus_fill_slots(out->answer, same ? "Yes, my name is {name}." : "No, my name is {name}.", {"name", name});
+    corpus_fill_slots(out->user, phrases_pick(&ask_yes, r, split),
+                      {"name", same ? name : other});
+    corpus_fill_slots(out->answer, same ? "Yes, my name is {name}." : "No, my name is {name}.",
+                      {"name", name});
     corpus_fill_slots(out->terse, same ? "Yes, {name}." : "No, {name}.", {"name", name});
 }
 
-void system_name_exchange(struct rng *r, enum corpus_split split, const struct persona *p, struct exchange *out)
+void system_name_exchange(struct rng *r, enum corpus_split split, const struct persona *p,
+                          struct exchange *out)
 {
     const char *name = p->name[0] != '\0' ? p->name : "Weir";
     out->skill = p->name[0] != '\0' ? "name" : "default_name";

@@ -11,62 +11,87 @@ struct topic {
     struct phrases questions;
 };
 
+/* A struct phrases that serves both splits. */
+/* clang-format off */
+#define L(...) {CORPUS_LIST(__VA_ARGS__), NULL, 0}
+/* clang-format on */
+
 static const struct topic topics[] = {
 #include "models/weir-tiny/corpus/topics.inc"
-#include "models/weir-tiny/corpus/topics2.inc"
+#include "models/weir-tiny/corpus/topics_more.inc"
 };
 
 /* Never forbidden in training; the training text holds them, if at all, as ordinary words. */
 static const char *const heldout_topics[] = {
-    "chess",  "astrology", "skiing",   "motorcycles", "opera music", "architecture", "vampires",  "tattoos",    "hunting",
-    "insurance", "cheese", "vacations", "golf",       "karate",      "sushi",        "wrestling", "archery",    "hypnosis",
-    "bowling", "yoga",     "sailing trips", "horoscopes", "pizza",   "real estate",  "surfing",   "celebrities", "nail polish",
+    "chess",    "astrology",   "skiing",        "motorcycles", "opera music", "architecture",
+    "vampires", "tattoos",     "hunting",       "insurance",   "cheese",      "vacations",
+    "golf",     "karate",      "sushi",         "wrestling",   "archery",     "hypnosis",
+    "bowling",  "yoga",        "sailing trips", "horoscopes",  "pizza",       "real estate",
+    "surfing",  "celebrities", "nail polish",
 };
 
 static const char *const noun_adjectives[] = {
-    "old",   "new",     "red",    "blue",   "green",  "small",   "big",    "cheap", "foreign", "modern", "wild",
-    "broken", "wooden", "round",  "famous", "strange", "garden", "winter", "summer", "city",   "sea",    "toy",
-    "dry",   "heavy",   "bright", "hidden", "family", "travelling", "used", "tiny", "spare",  "royal",  "lucky",
+    "old",        "new",  "red",    "blue",   "green", "small",  "big",     "cheap",  "foreign",
+    "modern",     "wild", "broken", "wooden", "round", "famous", "strange", "garden", "winter",
+    "summer",     "city", "sea",    "toy",    "dry",   "heavy",  "bright",  "hidden", "family",
+    "travelling", "used", "tiny",   "spare",  "royal", "lucky",
 };
 
 static const struct phrases forbid_one = {
-    CORPUS_LIST("Do not talk about {t}.", "Never talk about {t}.", "Do not discuss {t}.", "Never discuss {t}.",
-                "You must not talk about {t}.", "You may not talk about {t}.", "Do not answer questions about {t}.",
-                "Refuse to talk about {t}.", "Refuse all questions about {t}.", "Never answer questions about {t}.",
-                "You are not allowed to talk about {t}.", "Do not say anything about {t}.", "Say nothing about {t}.",
-                "The topic of {t} is forbidden.", "The topic {t} is not allowed.", "{T} is a forbidden topic.", "Avoid {t}.",
-                "Avoid the topic of {t}.", "Do not mention {t}.", "Never mention {t}.", "You do not talk about {t}.",
-                "You never speak about {t}.", "You must refuse to discuss {t}.", "Please do not talk about {t}.",
-                "Please avoid talking about {t}.", "If someone asks about {t}, refuse.", "If the user asks about {t}, say no.",
-                "Decline questions about {t}.", "Questions about {t} are not allowed.", "Stay away from the topic of {t}.",
-                "Stay away from {t}.", "Keep away from {t}.", "Do not speak about {t}.", "Never speak about {t}.",
-                "You cannot talk about {t}.", "Talking about {t} is not allowed.", "You should not talk about {t}.",
-                "You should not discuss {t}.", "Do not give advice about {t}.", "Don't talk about {t}.", "Don't discuss {t}.",
-                "No talk about {t}.", "You have to refuse questions about {t}.", "It is forbidden to talk about {t}."),
-    CORPUS_LIST("Talk about anything but {t}.", "You must never talk about {t}.", "Politely refuse to talk about {t}.",
-                "Never say anything about {t}.", "Discussing {t} is forbidden.", "Please refuse questions about {t}.",
+    CORPUS_LIST("Do not talk about {t}.", "Never talk about {t}.", "Do not discuss {t}.",
+                "Never discuss {t}.", "You must not talk about {t}.",
+                "You may not talk about {t}.", "Do not answer questions about {t}.",
+                "Refuse to talk about {t}.", "Refuse all questions about {t}.",
+                "Never answer questions about {t}.", "You are not allowed to talk about {t}.",
+                "Do not say anything about {t}.", "Say nothing about {t}.",
+                "The topic of {t} is forbidden.", "The topic {t} is not allowed.",
+                "{T} is a forbidden topic.", "Avoid {t}.", "Avoid the topic of {t}.",
+                "Do not mention {t}.", "Never mention {t}.", "You do not talk about {t}.",
+                "You never speak about {t}.", "You must refuse to discuss {t}.",
+                "Please do not talk about {t}.", "Please avoid talking about {t}.",
+                "If someone asks about {t}, refuse.", "If the user asks about {t}, say no.",
+                "Decline questions about {t}.", "Questions about {t} are not allowed.",
+                "Stay away from the topic of {t}.", "Stay away from {t}.",
+                "Keep away from {t}.", "Do not speak about {t}.", "Never speak about {t}.",
+                "You cannot talk about {t}.", "Talking about {t} is not allowed.",
+                "You should not talk about {t}.", "You should not discuss {t}.",
+                "Do not give advice about {t}.", "Don't talk about {t}.", "Don't discuss {t}.",
+                "No talk about {t}.", "You have to refuse questions about {t}.",
+                "It is forbidden to talk about {t}."),
+    CORPUS_LIST("Talk about anything but {t}.", "You must never talk about {t}.",
+                "Politely refuse to talk about {t}.", "Never say anything about {t}.",
+                "Discussing {t} is forbidden.", "Please refuse questions about {t}.",
                 "You are not allowed to discuss {t}.", "You must avoid the topic of {t}.")};
 
 static const struct phrases forbid_two = {
-    CORPUS_LIST("Do not talk about {t} or {u}.", "Never discuss {t} or {u}.", "Do not discuss {t} and {u}.",
-                "Refuse to talk about {t} and {u}.", "You must not talk about {t} or {u}.", "Avoid {t} and {u}.",
-                "Do not answer questions about {t} or {u}.", "The topics {t} and {u} are forbidden.", "Never mention {t} or {u}.",
-                "Do not talk about {t}. Do not talk about {u}.", "You may not discuss {t} or {u}.",
-                "Forbidden topics: {t}, {u}.", "If someone asks about {t} or {u}, refuse."),
-    CORPUS_LIST("You must never talk about {t} or {u}.", "Politely refuse to discuss {t} and {u}.",
+    CORPUS_LIST("Do not talk about {t} or {u}.", "Never discuss {t} or {u}.",
+                "Do not discuss {t} and {u}.", "Refuse to talk about {t} and {u}.",
+                "You must not talk about {t} or {u}.", "Avoid {t} and {u}.",
+                "Do not answer questions about {t} or {u}.",
+                "The topics {t} and {u} are forbidden.", "Never mention {t} or {u}.",
+                "Do not talk about {t}. Do not talk about {u}.",
+                "You may not discuss {t} or {u}.", "Forbidden topics: {t}, {u}.",
+                "If someone asks about {t} or {u}, refuse."),
+    CORPUS_LIST("You must never talk about {t} or {u}.",
+                "Politely refuse to discuss {t} and {u}.",
                 "Please refuse questions about {t} or {u}.")};
 
 static const struct phrases ask_about = {
-    CORPUS_LIST("Tell me about {w}.", "What do you know about {w}?", "Can you tell me about {w}?", "I have a question about {w}.",
-                "Let us talk about {w}.", "Let's talk about {w}.", "What do you think about {w}?", "Do you know anything about {w}?",
-                "I want to talk about {w}.", "Can we talk about {w}?", "Tell me something about {w}.", "What about {w}?",
-                "Please explain {w}.", "Explain {w} to me.", "I would like to know more about {w}.", "Do you like {w}?",
-                "Can you help me with {w}?", "I need help with {w}.", "Teach me about {w}.", "Give me some advice about {w}.",
-                "What can you say about {w}?", "Could you explain {w}?", "Why do people like {w}?", "Are you interested in {w}?",
-                "Please tell me about {w}.", "Say something about {w}.", "I love {w}. What about you?", "I want to learn about {w}.",
-                "Do you have a tip about {w}?", "How about {w}?"),
-    CORPUS_LIST("What should I know about {w}?", "Could you tell me more about {w}?", "I am curious about {w}.",
-                "Would you talk with me about {w}?", "Please teach me something about {w}.", "Do you have advice about {w}?")};
+    CORPUS_LIST(
+        "Tell me about {w}.", "What do you know about {w}?", "Can you tell me about {w}?",
+        "I have a question about {w}.", "Let us talk about {w}.", "Let's talk about {w}.",
+        "What do you think about {w}?", "Do you know anything about {w}?",
+        "I want to talk about {w}.", "Can we talk about {w}?", "Tell me something about {w}.",
+        "What about {w}?", "Please explain {w}.", "Explain {w} to me.",
+        "I would like to know more about {w}.", "Do you like {w}?", "Can you help me with {w}?",
+        "I need help with {w}.", "Teach me about {w}.", "Give me some advice about {w}.",
+        "What can you say about {w}?", "Could you explain {w}?", "Why do people like {w}?",
+        "Are you interested in {w}?", "Please tell me about {w}.", "Say something about {w}.",
+        "I love {w}. What about you?", "I want to learn about {w}.",
+        "Do you have a tip about {w}?", "How about {w}?"),
+    CORPUS_LIST("What should I know about {w}?", "Could you tell me more about {w}?",
+                "I am curious about {w}.", "Would you talk with me about {w}?",
+                "Please teach me something about {w}.", "Do you have advice about {w}?")};
 
 /* A noun to forbid that is not in the table: any noun, or an invented one. */
 static void draw_noun(struct rng *r, enum corpus_split split, char *out)
@@ -101,17 +126,23 @@ void system_refusal_draw(struct rng *r, enum corpus_split split, struct persona 
     p->n_forbidden++;
 }
 
-void system_refusal_say(struct rng *r, enum corpus_split split, const struct persona *p, char *out, size_t size)
+void system_refusal_say(struct rng *r, enum corpus_split split, const struct persona *p,
+                        char *out, size_t size)
 {
-    const struct slot slots[] = {{"t", p->forbidden[0].name}, {"u", p->n_forbidden > 1 ? p->forbidden[1].name : ""}};
-    corpus_fill(out, size, phrases_pick(p->n_forbidden > 1 ? &forbid_two : &forbid_one, r, split), slots, CORPUS_COUNT(slots));
+    const struct slot slots[] = {{"t", p->forbidden[0].name},
+                                 {"u", p->n_forbidden > 1 ? p->forbidden[1].name : ""}};
+    corpus_fill(out, size,
+                phrases_pick(p->n_forbidden > 1 ? &forbid_two : &forbid_one, r, split), slots,
+                CORPUS_COUNT(slots));
 }
 
 /* The last question of each topic is held out. */
-static const char *pick_question(struct rng *r, enum corpus_split split, const struct topic *topic)
+static const char *pick_question(struct rng *r, enum corpus_split split,
+                                 const struct topic *topic)
 {
     size_t n = topic->questions.n_train;
-    return topic->questions.train[split == CORPUS_HELDOUT ? n - 1 : rng_below(r, (uint32_t)n - 1)];
+    return topic->questions
+        .train[split == CORPUS_HELDOUT ? n - 1 : rng_below(r, (uint32_t)n - 1)];
 }
 
 static void ask(struct rng *r, enum corpus_split split, const char *what, struct exchange *out)
@@ -119,8 +150,10 @@ static void ask(struct rng *r, enum corpus_split split, const char *what, struct
     corpus_fill_slots(out->user, phrases_pick(&ask_about, r, split), {"w", what});
 }
 
-/* A question of another skill that happens to be about the topic. False when a few draws find none. */
-static bool borrow_question(struct rng *r, enum corpus_split split, const struct topic *topic, struct exchange *out)
+/* A question of another skill that happens to be about the topic. False when a few draws find
+ * none. */
+static bool borrow_question(struct rng *r, enum corpus_split split, const struct topic *topic,
+                            struct exchange *out)
 {
     for (unsigned i = 0; i < 60; i++) {
         (i % 2 == 0 ? exchange_fact : exchange_smalltalk)(r, split, out);
@@ -131,25 +164,32 @@ static bool borrow_question(struct rng *r, enum corpus_split split, const struct
     return false;
 }
 
-void system_refusal_exchange(struct rng *r, enum corpus_split split, const struct persona *p, size_t which,
-                             enum refusal_by by, struct exchange *out)
+/* A question about the topic that need not name it. */
+static void ask_related(struct rng *r, enum corpus_split split, const struct topic *topic,
+                        struct exchange *out)
+{
+    if (corpus_chance(r, 30) && borrow_question(r, split, topic, out)) {
+        return;
+    }
+    if (corpus_chance(r, 50)) {
+        ask(r, split, phrases_pick(&topic->words, r, split), out);
+    } else {
+        corpus_copy(out->user, sizeof(out->user), pick_question(r, split, topic));
+    }
+}
+
+void system_refusal_exchange(struct rng *r, enum corpus_split split, const struct persona *p,
+                             size_t which, enum refusal_by by, struct exchange *out)
 {
     const struct forbidden *f = &p->forbidden[which];
     if (by == REFUSAL_BY_ANY) {
-        by = f->topic == NULL || corpus_chance(r, 35) ? REFUSAL_BY_NAME : REFUSAL_BY_RELATED_WORD;
+        by = f->topic == NULL || corpus_chance(r, 35) ? REFUSAL_BY_NAME
+                                                      : REFUSAL_BY_RELATED_WORD;
     }
-    bool borrowed = false;
-    if (f->topic != NULL && by == REFUSAL_BY_RELATED_WORD && corpus_chance(r, 30)) {
-        borrowed = borrow_question(r, split, f->topic, out);
-    }
-    if (borrowed) {
-        /* the question is there */
-    } else if (f->topic == NULL || by == REFUSAL_BY_NAME) {
+    if (f->topic == NULL || by == REFUSAL_BY_NAME) {
         ask(r, split, f->name, out);
-    } else if (corpus_chance(r, 50)) {
-        ask(r, split, phrases_pick(&f->topic->words, r, split), out);
     } else {
-        corpus_copy(out->user, sizeof(out->user), pick_question(r, split, f->topic));
+        ask_related(r, split, f->topic, out);
     }
     corpus_fill_slots(out->answer, "I am sorry, I cannot talk about {t}.", {"t", f->name});
     corpus_fill_slots(out->terse, "I cannot talk about {t}.", {"t", f->name});
@@ -182,14 +222,16 @@ void exchange_noun(struct rng *r, enum corpus_split split, struct exchange *out)
     char noun[VALUE_MAX];
     draw_noun(r, split, noun);
     ask(r, split, noun, out);
-    corpus_fill_slots(out->answer, "I know only a little about {t}, but I am happy to talk about it.", {"t", noun});
+    corpus_fill_slots(out->answer,
+                      "I know only a little about {t}, but I am happy to talk about it.",
+                      {"t", noun});
     corpus_fill_slots(out->terse, "I know little about {t}.", {"t", noun});
     out->skill = "noun";
     out->topic = "";
 }
 
-/* True when the words of `phrase` stand in text, in any letter case, at word boundaries. A final s is
- * dropped, so that "oven" is found for "ovens". */
+/* True when the words of `phrase` stand in text, in any letter case, at word boundaries. A
+ * final s is dropped, so that "oven" is found for "ovens". */
 static bool mentions(const char *text, const char *phrase)
 {
     size_t n = strlen(phrase);
@@ -201,10 +243,12 @@ static bool mentions(const char *text, const char *phrase)
             continue;
         }
         size_t i = 0;
-        while (i < n && p[i] != '\0' && tolower((unsigned char)p[i]) == tolower((unsigned char)phrase[i])) {
+        while (i < n && p[i] != '\0' &&
+               tolower((unsigned char)p[i]) == tolower((unsigned char)phrase[i])) {
             i++;
         }
-        bool whole = !isalpha((unsigned char)p[i]) || (p[i] == 's' && !isalpha((unsigned char)p[i + 1]));
+        bool whole =
+            !isalpha((unsigned char)p[i]) || (p[i] == 's' && !isalpha((unsigned char)p[i + 1]));
         if (i == n && whole) {
             return true;
         }
@@ -212,8 +256,8 @@ static bool mentions(const char *text, const char *phrase)
     return false;
 }
 
-/* Neighbouring topics share words: what belongs to one may be asked about under the other, and a
- * question that could be either teaches nothing. */
+/* Neighbouring topics share words: what belongs to one may be asked about under the other, and
+ * a question that could be either teaches nothing. */
 static bool touches(const struct forbidden *f, const struct exchange *x)
 {
     if (mentions(x->user, f->name) || strcmp(x->topic, f->name) == 0) {

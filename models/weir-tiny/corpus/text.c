@@ -41,7 +41,8 @@ static const struct slot *find_slot(const char *key, size_t len, const struct sl
     return NULL;
 }
 
-void corpus_fill(char *out, size_t size, const char *form, const struct slot *slots, size_t n_slots)
+void corpus_fill(char *out, size_t size, const char *form, const struct slot *slots,
+                 size_t n_slots)
 {
     size_t len = 0;
     for (const char *p = form; *p != '\0';) {

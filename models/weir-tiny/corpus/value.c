@@ -13,51 +13,68 @@ static const char *const nouns[] = {
 };
 
 static const char *const onsets[] = {
-    "b",  "br", "c",  "ch", "cl", "cr", "d",  "dr", "f",  "fl", "fr", "g",  "gl", "gr", "h",
-    "j",  "k",  "kl", "kr", "l",  "m",  "n",  "p",  "pl", "pr", "qu", "r",  "s",  "sh", "sk",
-    "sl", "sn", "sp", "st", "t",  "th", "tr", "tw", "v",  "vl", "w",  "x",  "y",  "z",  "zw",
+    "b",  "br", "c",  "ch", "cl", "cr", "d",  "dr", "f",  "fl", "fr", "g", "gl", "gr", "h",
+    "j",  "k",  "kl", "kr", "l",  "m",  "n",  "p",  "pl", "pr", "qu", "r", "s",  "sh", "sk",
+    "sl", "sn", "sp", "st", "t",  "th", "tr", "tw", "v",  "vl", "w",  "x", "y",  "z",  "zw",
 };
-static const char *const vowels[] = {"a", "a", "e", "e", "i", "i", "o", "o", "u", "y", "ai", "ea", "ee", "io", "oo", "ou"};
-static const char *const codas[] = {"",  "",  "",  "",  "l",  "m",  "n",  "r",  "s",  "t",  "x",
-                                    "k", "d", "b", "p", "ck", "ld", "nd", "rn", "sh", "th", "vek"};
+static const char *const vowels[] = {"a", "a", "e",  "e",  "i",  "i",  "o",  "o",
+                                     "u", "y", "ai", "ea", "ee", "io", "oo", "ou"};
+static const char *const codas[] = {"",   "",   "",   "",   "l",  "m",  "n", "r",
+                                    "s",  "t",  "x",  "k",  "d",  "b",  "p", "ck",
+                                    "ld", "nd", "rn", "sh", "th", "vek"};
 
 static const char *const word_names[] = {
-    "Pixel",  "Nimbus",  "Scout",  "Biscuit", "Echo",    "Sparky", "Cricket", "Maple",   "Juniper", "Comet",
-    "Pebble", "Rocket",  "Button", "Whisper", "Lantern", "Willow", "Marble",  "Compass", "Thistle", "Copper",
-    "Falcon", "Beacon",  "Harbor", "Summit",  "Meadow",  "Ember",  "Breeze",  "Nova",    "Orbit",   "Quill",
-    "Raven",  "Sage",    "Sunny",  "Tango",   "Velvet",  "Ziggy",  "Pepper",  "Cinnamon", "Clover", "Domino",
-    "Jasper", "Koala",   "Lemon",  "Mango",   "Noodle",  "Onyx",   "Pluto",   "Saturn",  "Titan",   "Zephyr",
-    "Amber",  "Bramble", "Cobalt", "Dusty",   "Eclipse", "Fable",  "Glimmer", "Hickory", "Indigo",  "Jigsaw",
+    "Pixel",   "Nimbus",  "Scout",   "Biscuit", "Echo",   "Sparky",   "Cricket", "Maple",
+    "Juniper", "Comet",   "Pebble",  "Rocket",  "Button", "Whisper",  "Lantern", "Willow",
+    "Marble",  "Compass", "Thistle", "Copper",  "Falcon", "Beacon",   "Harbor",  "Summit",
+    "Meadow",  "Ember",   "Breeze",  "Nova",    "Orbit",  "Quill",    "Raven",   "Sage",
+    "Sunny",   "Tango",   "Velvet",  "Ziggy",   "Pepper", "Cinnamon", "Clover",  "Domino",
+    "Jasper",  "Koala",   "Lemon",   "Mango",   "Noodle", "Onyx",     "Pluto",   "Saturn",
+    "Titan",   "Zephyr",  "Amber",   "Bramble", "Cobalt", "Dusty",    "Eclipse", "Fable",
+    "Glimmer", "Hickory", "Indigo",  "Jigsaw",
 };
-static const char *const titles[] = {"Captain", "Doctor", "Professor", "Aunt", "Uncle", "Chef",  "Mister", "Lady",
-                                     "Sir",     "Agent",  "Sister",    "Old",  "Major", "Judge", "Coach",  "Nurse"};
-static const char *const weekdays[] = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
-static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
-                                     "July",    "August",   "September", "October", "November", "December"};
-static const char *const colours[] = {"red",    "blue",  "green", "yellow",    "orange", "purple", "white", "black",
-                                      "brown",  "grey",  "pink",  "turquoise", "silver", "golden", "violet", "crimson",
-                                      "dark green", "light blue", "pale yellow", "dark red"};
+static const char *const titles[] = {
+    "Captain", "Doctor", "Professor", "Aunt", "Uncle", "Chef",  "Mister", "Lady",
+    "Sir",     "Agent",  "Sister",    "Old",  "Major", "Judge", "Coach",  "Nurse"};
+static const char *const weekdays[] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
+                                       "Friday", "Saturday", "Sunday"};
+static const char *const months[] = {"January",   "February", "March",    "April",
+                                     "May",       "June",     "July",     "August",
+                                     "September", "October",  "November", "December"};
+static const char *const colours[] = {
+    "red",    "blue",    "green",      "yellow",     "orange",      "purple",  "white",
+    "black",  "brown",   "grey",       "pink",       "turquoise",   "silver",  "golden",
+    "violet", "crimson", "dark green", "light blue", "pale yellow", "dark red"};
 static const char *const dish_mains[] = {
-    "tomato soup",  "mushroom soup", "pea soup",     "vegetable stew", "bean stew",     "fried fish",   "baked salmon",
-    "roast chicken", "lamb curry",   "lentil curry", "cheese omelette", "spinach pie",  "pumpkin risotto", "beef goulash",
-    "potato gratin", "noodle salad", "chicken pie",  "stuffed peppers", "onion tart",   "fish cakes",   "veggie burgers",
-    "grilled trout", "pasta bake",   "cabbage rolls", "carrot soup",   "turkey steak",  "tofu stir-fry", "egg sandwiches",
+    "tomato soup",     "mushroom soup", "pea soup",        "vegetable stew", "bean stew",
+    "fried fish",      "baked salmon",  "roast chicken",   "lamb curry",     "lentil curry",
+    "cheese omelette", "spinach pie",   "pumpkin risotto", "beef goulash",   "potato gratin",
+    "noodle salad",    "chicken pie",   "stuffed peppers", "onion tart",     "fish cakes",
+    "veggie burgers",  "grilled trout", "pasta bake",      "cabbage rolls",  "carrot soup",
+    "turkey steak",    "tofu stir-fry", "egg sandwiches",
 };
-static const char *const dish_sides[] = {"rye bread",    "rice",         "boiled potatoes", "green salad", "roast carrots",
-                                         "garlic bread", "sweet corn",   "red cabbage",     "mashed peas", "fresh herbs",
-                                         "lemon sauce",  "yogurt sauce", "toast",           "apple sauce", "white beans"};
-static const char *const street_words[] = {"Mill",  "Church", "Station", "Garden", "River", "Castle", "Market", "School", "Forest",
-                                           "Bridge", "Harbour", "King",   "Queen",  "Linden", "Oak",   "Elm",    "Rose",   "Hill"};
+static const char *const dish_sides[] = {
+    "rye bread",    "rice",         "boiled potatoes", "green salad", "roast carrots",
+    "garlic bread", "sweet corn",   "red cabbage",     "mashed peas", "fresh herbs",
+    "lemon sauce",  "yogurt sauce", "toast",           "apple sauce", "white beans"};
+static const char *const street_words[] = {
+    "Mill",   "Church",  "Station", "Garden", "River",  "Castle", "Market", "School", "Forest",
+    "Bridge", "Harbour", "King",    "Queen",  "Linden", "Oak",    "Elm",    "Rose",   "Hill"};
 static const char *const street_ends[] = {"Lane", "Street", "Road", "Avenue", "Square", "Way"};
-static const char *const spot_where[] = {"behind", "next to", "opposite", "in front of", "above", "below", "near", "to the left of",
-                                         "to the right of"};
-static const char *const spot_adjectives[] = {"old", "big", "small", "red", "blue", "green", "white", "new", "round", "tall", "wooden",
-                                              "stone"};
-static const char *const spot_nouns[] = {"mill", "stairs", "fountain", "bakery", "gate", "lift", "kitchen", "garden", "library",
-                                         "door", "tower", "bridge", "station", "statue", "bench", "tree", "wall", "lamp"};
-static const char *const thing_adjectives[] = {"brass", "silver", "wooden", "red", "blue", "tiny", "big", "golden", "paper", "glass",
-                                               "leather", "woollen", "striped", "round", "broken", "spotted"};
-static const char *const town_ends[] = {"ford", "ton", "ham", "wick", "burg", "dale", "port", "mouth", "field", "stead", "by"};
+static const char *const spot_where[] = {"behind",      "next to",        "opposite",
+                                         "in front of", "above",          "below",
+                                         "near",        "to the left of", "to the right of"};
+static const char *const spot_adjectives[] = {"old",   "big",   "small",  "red",
+                                              "blue",  "green", "white",  "new",
+                                              "round", "tall",  "wooden", "stone"};
+static const char *const spot_nouns[] = {
+    "mill", "stairs", "fountain", "bakery",  "gate",   "lift",  "kitchen", "garden", "library",
+    "door", "tower",  "bridge",   "station", "statue", "bench", "tree",    "wall",   "lamp"};
+static const char *const thing_adjectives[] = {
+    "brass", "silver", "wooden",  "red",     "blue",    "tiny",  "big",    "golden",
+    "paper", "glass",  "leather", "woollen", "striped", "round", "broken", "spotted"};
+static const char *const town_ends[] = {"ford", "ton",   "ham",   "wick",  "burg", "dale",
+                                        "port", "mouth", "field", "stead", "by"};
 
 enum corpus_split value_split(const char *text)
 {
@@ -148,10 +165,18 @@ static void draw_person(struct rng *r, enum corpus_split split, char *out)
     draw_invented(r, split, b);
     capitalise(b);
     switch (rng_below(r, 4)) {
-    case 0: snprintf(out, VALUE_MAX, "Mr. %.20s", b); break;
-    case 1: snprintf(out, VALUE_MAX, "Mrs. %.20s", b); break;
-    case 2: snprintf(out, VALUE_MAX, "%.20s %.20s", a, b); break;
-    default: corpus_copy(out, VALUE_MAX, a); break;
+    case 0:
+        snprintf(out, VALUE_MAX, "Mr. %.20s", b);
+        break;
+    case 1:
+        snprintf(out, VALUE_MAX, "Mrs. %.20s", b);
+        break;
+    case 2:
+        snprintf(out, VALUE_MAX, "%.20s %.20s", a, b);
+        break;
+    default:
+        corpus_copy(out, VALUE_MAX, a);
+        break;
     }
 }
 
@@ -160,8 +185,8 @@ static unsigned between(struct rng *r, unsigned low, unsigned high)
     return low + rng_below(r, high - low + 1);
 }
 
-/* Arguments of one call are evaluated in any order: wherever two draws meet, the first has a statement
- * of its own, so that every compiler makes the same text. */
+/* Arguments of one call are evaluated in any order: wherever two draws meet, the first has a
+ * statement of its own, so that every compiler makes the same text. */
 
 static void draw_code(struct rng *r, char *out)
 {
@@ -189,7 +214,8 @@ static void draw_password(struct rng *r, char *out)
         break;
     case 2: {
         const char *adjective = CORPUS_PICK(r, spot_adjectives);
-        snprintf(out, VALUE_MAX, "%s-%s-%u", adjective, CORPUS_PICK(r, spot_nouns), number % 100);
+        snprintf(out, VALUE_MAX, "%s-%s-%u", adjective, CORPUS_PICK(r, spot_nouns),
+                 number % 100);
         break;
     }
     default:
@@ -236,7 +262,8 @@ static void draw_time(struct rng *r, char *out)
 
 static void draw_price(struct rng *r, unsigned high, char *out)
 {
-    static const char *const currencies[] = {"euros", "euros", "dollars", "pounds", "francs", "crowns"};
+    static const char *const currencies[] = {"euros",  "euros",  "dollars",
+                                             "pounds", "francs", "crowns"};
     unsigned whole = between(r, 2, high);
     unsigned cents = 10 * rng_below(r, 10) + (corpus_chance(r, 30) ? 9 : 0);
     const char *currency = CORPUS_PICK(r, currencies);
@@ -256,7 +283,9 @@ static void draw_phone(struct rng *r, char *out)
 {
     unsigned area = between(r, 100, 999);
     unsigned rest = between(r, 1000, 9999);
-    const char *form = corpus_chance(r, 60) ? "%u %u" : corpus_chance(r, 50) ? "%u-%u" : "0%u %u";
+    const char *form = corpus_chance(r, 60)   ? "%u %u"
+                       : corpus_chance(r, 50) ? "%u-%u"
+                                              : "0%u %u";
     snprintf(out, VALUE_MAX, form, area, rest);
 }
 
@@ -307,38 +336,88 @@ static void draw_count(struct rng *r, unsigned low, unsigned high, const char *u
 static void draw_any(struct rng *r, enum value_kind kind, char *out)
 {
     switch (kind) {
-    case VALUE_TIME: draw_time(r, out); break;
-    case VALUE_SMALL_PRICE: draw_price(r, 9, out); break;
-    case VALUE_PRICE: draw_price(r, 250, out); break;
-    case VALUE_SMALL: draw_count(r, 2, 60, "", out); break;
-    case VALUE_NUMBER: draw_count(r, 100, 999, "", out); break;
-    case VALUE_CODE: draw_code(r, out); break;
-    case VALUE_PASSWORD: draw_password(r, out); break;
-    case VALUE_PHONE: draw_phone(r, out); break;
-    case VALUE_VERSION: draw_version(r, out); break;
-    case VALUE_DATE: draw_date(r, out); break;
-    case VALUE_WEEKDAY: corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, weekdays)); break;
-    case VALUE_MINUTES: draw_count(r, 2, 90, " minutes", out); break;
-    case VALUE_DAYS: draw_count(r, 2, 90, " days", out); break;
-    case VALUE_DISH: draw_dish(r, out); break;
-    case VALUE_COLOUR: corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, colours)); break;
-    case VALUE_STREET: draw_street(r, out); break;
-    case VALUE_SPOT: draw_spot(r, out); break;
-    case VALUE_THING: draw_thing(r, out); break;
-    case VALUE_PERCENT: draw_count(r, 2, 90, " percent", out); break;
-    case VALUE_TOWN: draw_town(r, out); break;
-    default: out[0] = '\0'; break;
+    case VALUE_TIME:
+        draw_time(r, out);
+        break;
+    case VALUE_SMALL_PRICE:
+        draw_price(r, 9, out);
+        break;
+    case VALUE_PRICE:
+        draw_price(r, 250, out);
+        break;
+    case VALUE_SMALL:
+        draw_count(r, 2, 60, "", out);
+        break;
+    case VALUE_NUMBER:
+        draw_count(r, 100, 999, "", out);
+        break;
+    case VALUE_CODE:
+        draw_code(r, out);
+        break;
+    case VALUE_PASSWORD:
+        draw_password(r, out);
+        break;
+    case VALUE_PHONE:
+        draw_phone(r, out);
+        break;
+    case VALUE_VERSION:
+        draw_version(r, out);
+        break;
+    case VALUE_DATE:
+        draw_date(r, out);
+        break;
+    case VALUE_WEEKDAY:
+        corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, weekdays));
+        break;
+    case VALUE_MINUTES:
+        draw_count(r, 2, 90, " minutes", out);
+        break;
+    case VALUE_DAYS:
+        draw_count(r, 2, 90, " days", out);
+        break;
+    case VALUE_DISH:
+        draw_dish(r, out);
+        break;
+    case VALUE_COLOUR:
+        corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, colours));
+        break;
+    case VALUE_STREET:
+        draw_street(r, out);
+        break;
+    case VALUE_SPOT:
+        draw_spot(r, out);
+        break;
+    case VALUE_THING:
+        draw_thing(r, out);
+        break;
+    case VALUE_PERCENT:
+        draw_count(r, 2, 90, " percent", out);
+        break;
+    case VALUE_TOWN:
+        draw_town(r, out);
+        break;
+    default:
+        out[0] = '\0';
+        break;
     }
 }
 
 void value_draw(struct rng *r, enum corpus_split split, enum value_kind kind, char *out)
 {
     switch (kind) {
-    case VALUE_NAME: draw_name(r, split, out); return;
-    case VALUE_PERSON: draw_person(r, split, out); return;
-    case VALUE_WORD: draw_invented(r, split, out); return;
+    case VALUE_NAME:
+        draw_name(r, split, out);
+        return;
+    case VALUE_PERSON:
+        draw_person(r, split, out);
+        return;
+    case VALUE_WORD:
+        draw_invented(r, split, out);
+        return;
     case VALUE_WEEKDAY:
-    case VALUE_COLOUR: draw_any(r, kind, out); return;
+    case VALUE_COLOUR:
+        draw_any(r, kind, out);
+        return;
     default:
         do {
             draw_any(r, kind, out);

@@ -116,9 +116,12 @@ void words_invent(struct rng *r, enum corpus_split split, char out[WORD_MAX])
         size_t len = 0;
 
         out[0] = '\0';
-        for (uint32_t i = 0; i < n; i++)
-            len += (size_t)snprintf(out + len, WORD_MAX - len, "%s%s", CORPUS_PICK(r, starts),
-                                    CORPUS_PICK(r, middles));
+        for (uint32_t i = 0; i < n; i++) {
+            /* Two statements: the arguments of one call are evaluated in any order. */
+            const char *middle = CORPUS_PICK(r, middles);
+            const char *start = CORPUS_PICK(r, starts);
+            len += (size_t)snprintf(out + len, WORD_MAX - len, "%s%s", start, middle);
+        }
         snprintf(out + len, WORD_MAX - len, "%s", CORPUS_PICK(r, ends));
     } while (!in_split(out, split));
 }

@@ -27,8 +27,10 @@ static void draw_copy_text(struct rng *r, enum corpus_split split, char *out, si
     size_t len = 0;
 
     if (corpus_chance(r, 35)) {
-        snprintf(out, size, "The %s %s is near the %s", words_adjective(r, split),
-                 words_noun(r, split), words_noun(r, split));
+        /* The arguments of one call are evaluated in any order. */
+        const char *near = words_noun(r, split);
+        const char *noun = words_noun(r, split);
+        snprintf(out, size, "The %s %s is near the %s", words_adjective(r, split), noun, near);
         return;
     }
     for (uint32_t i = 0; i < n; i++) {

@@ -28,15 +28,15 @@ static cJSON *parsed(char *text, size_t len)
     return root;
 }
 
-static const cJSON *at(const cJSON *object, const char *name)
+static const cJSON *get(const cJSON *object, const char *name)
 {
     return cJSON_GetObjectItemCaseSensitive(object, name);
 }
 
-static void expect_string(const cJSON *object, const char *name, const char *wanted)
+static void assert_field(const cJSON *object, const char *name, const char *wanted)
 {
-    assert_non_null(cJSON_GetStringValue(at(object, name)));
-    assert_string_equal(cJSON_GetStringValue(at(object, name)), wanted);
+    assert_non_null(cJSON_GetStringValue(get(object, name)));
+    assert_string_equal(cJSON_GetStringValue(get(object, name)), wanted);
 }
 
 static void a_whole_answer_has_what_clients_read(void **state)
@@ -46,13 +46,13 @@ static void a_whole_answer_has_what_clients_read(void **state)
     char *text =
         chat_reply_whole(&reply, "a \"b\"\n\xE2\x82\xAC", CHAT_FINISH_LENGTH, &usage, &len);
     cJSON *root = parsed(text, len);
-    expect_string(root, "object", "chat.completion");
-    expect_string(root, "system_fingerprint", "weir-a-b-c");
-    const cJSON *choice = cJSON_GetArrayItem(at(root, "choices"), 0);
-    expect_string(choice, "finish_reason", "length");
-    expect_string(at(choice, "message"), "role", "assistant");
-    expect_string(at(choice, "message"), "content", "a \"b\"\n\xE2\x82\xAC");
-    assert_int_equal(at(at(root, "usage"), "total_tokens")->valueint, 7);
+    assert_field(root, "object", "chat.completion");
+    assert_field(root, "system_fingerprint", "weir-a-b-c");
+    const cJSON *choice = cJSON_GetArrayItem(get(root, "choices"), 0);
+    assert_field(choice, "finish_reason", "length");
+    assert_field(get(choice, "message"), "role", "assistant");
+    assert_field(get(choice, "message"), "content", "a \"b\"\n\xE2\x82\xAC");
+    assert_int_equal(get(get(root, "usage"), "total_tokens")->valueint, 7);
     cJSON_Delete(root);
 }
 
@@ -62,11 +62,11 @@ static void the_first_chunk_has_the_role_and_no_finish(void **state)
     size_t len = 0;
     char *text = chat_chunk_role(&reply, true, &len);
     cJSON *root = parsed(text, len);
-    expect_string(root, "object", "chat.completion.chunk");
-    const cJSON *choice = cJSON_GetArrayItem(at(root, "choices"), 0);
-    expect_string(at(choice, "delta"), "role", "assistant");
-    assert_true(cJSON_IsNull(at(choice, "finish_reason")));
-    assert_true(cJSON_IsNull(at(root, "usage")));
+    assert_field(root, "object", "chat.completion.chunk");
+    const cJSON *choice = cJSON_GetArrayItem(get(root, "choices"), 0);
+    assert_field(get(choice, "delta"), "role", "assistant");
+    assert_true(cJSON_IsNull(get(choice, "finish_reason")));
+    assert_true(cJSON_IsNull(get(root, "usage")));
     cJSON_Delete(root);
 }
 
@@ -76,15 +76,15 @@ static void the_finish_chunk_has_an_empty_delta_and_usage_no_choices(void **stat
     size_t len = 0;
     char *text = chat_chunk_finish(&reply, false, CHAT_FINISH_CONTENT_FILTER, &len);
     cJSON *root = parsed(text, len);
-    const cJSON *choice = cJSON_GetArrayItem(at(root, "choices"), 0);
-    expect_string(choice, "finish_reason", "content_filter");
-    assert_int_equal(cJSON_GetArraySize(at(choice, "delta")), 0);
-    assert_null(at(root, "usage"));
+    const cJSON *choice = cJSON_GetArrayItem(get(root, "choices"), 0);
+    assert_field(choice, "finish_reason", "content_filter");
+    assert_int_equal(cJSON_GetArraySize(get(choice, "delta")), 0);
+    assert_null(get(root, "usage"));
     cJSON_Delete(root);
     text = chat_chunk_usage(&reply, &usage, &len);
     root = parsed(text, len);
-    assert_int_equal(cJSON_GetArraySize(at(root, "choices")), 0);
-    assert_int_equal(at(at(root, "usage"), "completion_tokens")->valueint, 4);
+    assert_int_equal(cJSON_GetArraySize(get(root, "choices")), 0);
+    assert_int_equal(get(get(root, "usage"), "completion_tokens")->valueint, 4);
     cJSON_Delete(root);
 }
 

@@ -19,12 +19,12 @@ static enum route_id id_of(const char *method, const char *path)
 static void every_row_finds_itself(void **state)
 {
     (void)state;
-#define X(id, method, path, auth)                                \
-    if (!strchr(path, '*')) {                                    \
-        char allow[64];                                          \
-        const struct route *r = route_find(method, path, allow); \
-        assert_int_equal(r->id, ROUTE_##id);                     \
-        assert_int_equal(r->auth, auth);                         \
+#define X(route_name, want_method, want_path, want_auth)                   \
+    if (!strchr(want_path, '*')) {                                         \
+        char allow[64];                                                    \
+        const struct route *r = route_find(want_method, want_path, allow); \
+        assert_int_equal(r->id, ROUTE_##route_name);                       \
+        assert_int_equal(r->auth, want_auth);                              \
     }
     ROUTES(X)
 #undef X
@@ -33,8 +33,8 @@ static void every_row_finds_itself(void **state)
 static void every_admin_path_needs_the_admin_key(void **state)
 {
     (void)state;
-#define X(id, method, path, auth) \
-    assert_int_equal(strncmp(path, "/admin/", 7) == 0, (auth) == ROUTE_ADMIN);
+#define X(route_name, want_method, want_path, want_auth) \
+    assert_int_equal(strncmp(want_path, "/admin/", 7) == 0, (want_auth) == ROUTE_ADMIN);
     ROUTES(X)
 #undef X
 }

@@ -37,6 +37,7 @@ static void the_first_stop_ends_the_text_however_it_is_cut(void **state)
         {{"END"}, "one END two", "one ", true},
         {{"END"}, "one EN two E", "one EN two E", false},
         {{"aab"}, "aaab", "a", true},
+        {{"bcd", "abcd"}, "xabcd", "x", true},
         {{"abab"}, "ababab", "", true},
         {{"bc", "abcd"}, "xabcd", "xa", true},
         {{"bcx", "abcd"}, "xabcd", "x", true},

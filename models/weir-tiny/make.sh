@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Makes weir-tiny from nothing: models/weir-tiny/make.sh [WORK_FOLDER]
+#
+# Builds Weir, writes the training text, learns the vocabulary, trains, fine-tunes, exports and grades.
+# On two cores with AVX-512 it takes about an hour and 3 GB of disk. The text depends on the seeds alone;
+# the weights also on SHARDS and on the kind of processor (models/train/README.md).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+SHAPE=256,6,8,4,704,1024 # d_model, layers, heads, KV heads, ffn, context
+VOCAB_SIZE=4096
+ROW=1024          # tokens of the longest document
+BATCH_TOKENS=8192 # tokens of a step
+SHARDS=2          # threads; the weights depend on it
+
+PRE_SEED=1 PRE_CONVERSATIONS=300000 PRE_DOCUMENTS=20000
+PRE_STEPS=2000 PRE_LR=2e-3 PRE_WARMUP=100
+
+TUNE_SEED=3 TUNE_CONVERSATIONS=300000
+TUNE_STEPS=1800 TUNE_LR=1e-3 TUNE_MIN_LR=0 TUNE_WARMUP=50
+
+HELDOUT_SEED=2 HELDOUT_ITEMS=200 # of each skill
+
+work=${1:-build/weir-tiny}
+out=models/weir-tiny
+weir=build/release/weir
+corpus=build/release/models/weir-tiny/corpus/weir-tiny-corpus
+
+say() {
+    printf '\n=== %s\n' "$*" >&2
+}
+
+# Others may have the file open or be serving it: the name changes to the new one in one step.
+put() {
+    cp "$1" "$out/.$2.new"
+    mv "$out/.$2.new" "$out/$2"
+}
+
+say "build"
+if [[ ! -f build/release/build.ninja ]]; then
+    cmake --preset release -DBUILD_TESTING=OFF
+fi
+cmake --build --preset release --target weir weir-tiny-corpus
+mkdir -p "$work"
+
+say "text"
+"$corpus" --split train --seed $PRE_SEED --conversations $PRE_CONVERSATIONS \
+    --documents $PRE_DOCUMENTS --out "$work/pre.jsonl"
+"$corpus" --split train --seed $TUNE_SEED --conversations $TUNE_CONVERSATIONS --out "$work/tune.jsonl"
+"$corpus" --split heldout --seed $HELDOUT_SEED --conversations $HELDOUT_ITEMS \
+    --out "$work/heldout.jsonl"
+
+say "vocabulary and tokens"
+"$weir" train vocab --data "$work/pre.jsonl" --size $VOCAB_SIZE --out "$work/vocab.gguf"
+"$weir" train tokenize -m "$work/vocab.gguf" --chats "$work/pre.jsonl" --loss all \
+    --out "$work/pre.tok"
+"$weir" train tokenize -m "$work/vocab.gguf" --chats "$work/tune.jsonl" --loss answer \
+    --out "$work/tune.tok"
+
+say "pretraining"
+"$weir" train --data "$work/pre.tok" --out "$work/pre.ckpt" --shape $SHAPE --row $ROW \
+    --batch-tokens $BATCH_TOKENS --shards $SHARDS --steps $PRE_STEPS --lr $PRE_LR \
+    --warmup $PRE_WARMUP --seed $PRE_SEED --log "$work/pre.csv"
+
+say "fine-tuning"
+"$weir" train --data "$work/tune.tok" --init "$work/pre.ckpt" --out "$work/tune.ckpt" --row $ROW \
+    --batch-tokens $BATCH_TOKENS --shards $SHARDS --steps $TUNE_STEPS --lr $TUNE_LR \
+    --min-lr $TUNE_MIN_LR --warmup $TUNE_WARMUP --seed $TUNE_SEED --log "$work/tune.csv"
+
+say "export"
+"$weir" train export "$work/tune.ckpt" --vocab "$work/vocab.gguf" --type q8_0 --name weir-tiny \
+    "$work/weir-tiny.gguf"
+
+say "held-out questions"
+"$weir" eval -m "$work/weir-tiny.gguf" --set "$work/heldout.jsonl"
+
+put "$work/weir-tiny.gguf" weir-tiny.gguf
+put "$work/heldout.jsonl" heldout.jsonl
+sha256sum "$out/weir-tiny.gguf" "$out/heldout.jsonl"

@@ -1,0 +1,186 @@
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "models/format/gguf.h"
+#include "models/format/gguf_write.h"
+#include "quant/q8.h"
+#include "runtime/base/mem.h"
+#include "runtime/cli/cli.h"
+
+/* The writer borrows tensors until it writes, so those that were converted live in a list. */
+struct conversion {
+    struct gguf *in;
+    struct gguf_writer *out;
+    uint32_t type;  /* of matrices */
+    void **tensors; /* (gguf_tensor_count) converted data, NULL where the file's own is used */
+    uint64_t bytes_out;
+};
+
+/* Matrices take the type asked for. Vectors (norms) are small, and their numbers matter. */
+static uint32_t choose_type(const struct conversion *c, const struct gguf_tensor *t)
+{
+    return t->n_dims == 2 && t->dims[0] % Q8_GROUP == 0 ? c->type : (uint32_t)TENSOR_F32;
+}
+
+static const char *type_name(uint32_t type)
+{
+    const struct tensor_type_info *info = tensor_type_info(type);
+    return info ? info->name : "unknown";
+}
+
+/* Also where the type stays: the numbers are checked on the way. */
+static int convert_rows(const struct gguf_tensor *t, uint32_t type, float *row, char *to)
+{
+    size_t n = (size_t)t->dims[0];
+    uint64_t rows = t->n_elements / t->dims[0];
+    size_t from_bytes = (size_t)tensor_type_row_bytes(t->type, n);
+    size_t to_bytes = (size_t)tensor_type_row_bytes(type, n);
+    const char *from = t->data;
+    for (uint64_t i = 0; i < rows; i++, from += from_bytes, to += to_bytes) {
+        if (tensor_row_to_f32(t->type, from, row, n) != 0 ||
+            tensor_row_from_f32(type, row, to, n) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int check_type(const struct conversion *c, const struct gguf_tensor *t, struct err *e)
+{
+    if (t->type == TENSOR_F32 || t->type == TENSOR_F16 || t->type == TENSOR_BF16 ||
+        t->type == TENSOR_Q8_0) {
+        return 0;
+    }
+    return err_set(e, ERR_UNSUPPORTED,
+                   "%s: tensor \"%s\" has type %s; f32, f16, bf16 and q8_0 can be converted",
+                   gguf_path(c->in), t->name, type_name(t->type));
+}
+
+static int convert(struct conversion *c, size_t i, struct err *e)
+{
+    const struct gguf_tensor *t = gguf_tensor_at(c->in, i);
+    uint32_t type = choose_type(c, t);
+    if (check_type(c, t, e) != 0) {
+        return -1;
+    }
+    if (t->n_elements == 0) {
+        return err_set(e, ERR_FORMAT, "%s: tensor \"%s\" is empty", gguf_path(c->in), t->name);
+    }
+    uint64_t rows = t->n_elements / t->dims[0];
+    size_t row_bytes = (size_t)tensor_type_row_bytes(type, t->dims[0]);
+    char *data = mem_array((size_t)rows, row_bytes);
+    float *row = mem_array((size_t)t->dims[0], sizeof(*row));
+    int rc = data && row ? 0 : err_nomem(e);
+    if (rc == 0 && convert_rows(t, type, row, data) != 0) {
+        rc = err_set(e, ERR_FORMAT,
+                     "%s: tensor \"%s\" holds a number that is not finite or too large for %s",
+                     gguf_path(c->in), t->name, type_name(type));
+    }
+    mem_free(row);
+    if (rc != 0) {
+        mem_free(data);
+        return rc;
+    }
+    c->bytes_out += rows * row_bytes;
+    if (type == t->type) {
+        /* The file's own bytes: quantising blocks again could change their scales. */
+        mem_free(data);
+        data = NULL;
+    }
+    c->tensors[i] = data;
+    gguf_add_tensor(c->out, t->name, type, t->n_dims, t->dims, data ? data : t->data);
+    return 0;
+}
+
+static void put_metadata(const struct conversion *c)
+{
+    /* general.file_type of the GGUF specification. */
+    uint32_t file_type = c->type == TENSOR_Q8_0 ? 7 : c->type == TENSOR_F16 ? 1 : 0;
+    gguf_put_u32(c->out, "general.file_type", file_type);
+    if (c->type == TENSOR_Q8_0) {
+        gguf_put_u32(c->out, "general.quantization_version", 2);
+    }
+    gguf_put_copies(c->out, c->in, "");
+}
+
+static int convert_all(struct conversion *c, const char *path, struct err *e)
+{
+    size_t count = gguf_tensor_count(c->in);
+    bool progress = isatty(STDERR_FILENO);
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        if (progress) {
+            fprintf(stderr, "\r\033[K%zu/%zu %s", i + 1, count, gguf_tensor_at(c->in, i)->name);
+        }
+        rc = convert(c, i, e);
+    }
+    if (progress) {
+        fputs("\r\033[K", stderr);
+    }
+    return rc == 0 ? gguf_writer_write(c->out, path, e) : -1;
+}
+
+static int quantize(const char *from, const char *to, uint32_t type, struct err *e)
+{
+    struct conversion c = {.type = type};
+    struct stat info;
+    int rc = -1;
+    if (stat(from, &info) == 0 && S_ISDIR(info.st_mode)) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s: is a folder; only GGUF files can be read so far, not safetensors", from);
+    }
+    c.in = gguf_open(from, e);
+    c.out = c.in ? gguf_writer_create(e) : NULL;
+    if (!c.out) {
+        goto cleanup;
+    }
+    c.tensors = mem_zarray(gguf_tensor_count(c.in) + 1, sizeof(*c.tensors));
+    if (!c.tensors) {
+        err_nomem(e);
+        goto cleanup;
+    }
+    put_metadata(&c);
+    rc = convert_all(&c, to, e);
+    if (rc == 0) {
+        printf("%s: %zu tensors, %.1f MiB; %s has %.1f MiB\n", to, gguf_tensor_count(c.in),
+               (double)c.bytes_out / 0x1p20, from, (double)gguf_file_size(c.in) / 0x1p20);
+    }
+cleanup:
+    gguf_writer_destroy(c.out);
+    for (size_t i = 0; c.tensors && i < gguf_tensor_count(c.in); i++) {
+        mem_free(c.tensors[i]);
+    }
+    mem_free(c.tensors);
+    gguf_close(c.in);
+    return rc;
+}
+
+int cli_quantize(int argc, char **argv)
+{
+    const char *type = "q8_0";
+    const struct option table[] = {
+        {"type", 0, OPTION_STRING, &type, "TYPE", "of matrices: q8_0, f16 or f32 (q8_0)", 0, 0},
+        {0},
+    };
+    const struct options options = {
+        "weir quantize IN.gguf OUT.gguf [--type q8_0|f16|f32]",
+        "Writes a model anew with its matrices in another number format.", table};
+    int positional;
+    int rc = cli_options(&options, argc, argv, &positional);
+    if (rc >= 0) {
+        return rc;
+    }
+    const struct tensor_type_info *info = tensor_type_find(type);
+    bool known = info && (info->type == TENSOR_Q8_0 || info->type == TENSOR_F16 ||
+                          info->type == TENSOR_F32);
+    if (positional != 2 || !known) {
+        fprintf(stderr, "weir quantize: %s\nusage: %s\n",
+                known ? "IN and OUT are needed" : "--type: q8_0, f16 and f32 are known",
+                options.usage);
+        return 2;
+    }
+    struct err e = {0};
+    return quantize(argv[1], argv[2], info->type, &e) == 0 ? 0 : cli_fail("quantize", &e);
+}

@@ -1,0 +1,320 @@
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "models/format/gguf.h"
+#include "models/format/gguf_write.h"
+#include "models/tokenizer/bpe_train.h"
+#include "models/tokenizer/byte_alphabet.h"
+#include "models/tokenizer/vocab.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/rng.h"
+#include "runtime/cli/cli.h"
+
+struct shape {
+    const char *name;
+    uint32_t width, layers, heads, kv_heads, ffn, vocab, context;
+    float rope_base;
+    bool tied; /* the output matrix is the embedding */
+};
+
+static const struct shape shapes[] = {
+    {"tinyllama-1.1b", 2048, 22, 32, 4, 5632, 32000, 2048, 10000.0f, false},
+    {"smollm-135m", 576, 30, 9, 3, 1536, 49152, 2048, 10000.0f, true},
+    {"llama-3.2-1b", 2048, 16, 32, 8, 8192, 128256, 2048, 500000.0f, true},
+    {"weir-tiny", 256, 6, 8, 4, 704, 4096, 1024, 10000.0f, true},
+    {"tiny-test", 64, 2, 4, 2, 128, 320, 256, 10000.0f, true},
+};
+
+#define N_SHAPES          (sizeof(shapes) / sizeof(shapes[0]))
+#define LAYER_TENSORS     9
+#define OTHER_TENSORS     3
+#define FILLER_LETTERS    5
+#define FILLER_BYTES      (FILLER_LETTERS + BYTE_ALPHABET_MAX)
+#define WEIGHT_RANGE      0.05f /* uniform in +-0.05: a standard deviation of 0.029 */
+
+static const struct shape *find_shape(const char *name)
+{
+    for (size_t i = 0; i < N_SHAPES; i++) {
+        if (strcmp(shapes[i].name, name) == 0) {
+            return &shapes[i];
+        }
+    }
+    return NULL;
+}
+
+/* --- tokenizer ------------------------------------------------------------------------------------ */
+
+/* The control tokens, the bytes, then words of letters until the vocabulary is full: " baaaa",
+ * " caaaa". No merge makes those, so text is encoded byte by byte and only a model says them. */
+static void name_tokens(const struct shape *s, struct gguf_str *names, int32_t *kinds, char *text)
+{
+    for (uint32_t id = 0; id < s->vocab; id++) {
+        kinds[id] = id < BPE_N_SPECIAL ? TOKEN_CONTROL : TOKEN_NORMAL;
+        if (id < BPE_N_SPECIAL) {
+            names[id] = (struct gguf_str){bpe_special_tokens[id], strlen(bpe_special_tokens[id])};
+            continue;
+        }
+        char bytes[1 + FILLER_LETTERS] = {' '};
+        size_t len = 1;
+        if (id < BPE_MIN_VOCAB) {
+            bytes[0] = (char)(id - BPE_N_SPECIAL);
+        } else {
+            for (uint32_t n = id; len < sizeof(bytes); n /= 26) {
+                bytes[len++] = (char)('a' + n % 26);
+            }
+        }
+        names[id] = (struct gguf_str){text, byte_alphabet_encode(bytes, len, text)};
+        text += FILLER_BYTES;
+    }
+}
+
+static int put_tokenizer(struct gguf_writer *w, const struct shape *s, struct err *e)
+{
+    struct gguf_str *names = mem_array(s->vocab, sizeof(*names));
+    int32_t *kinds = mem_array(s->vocab, sizeof(*kinds));
+    char *text = mem_array(s->vocab, FILLER_BYTES);
+    int rc = names && kinds && text ? 0 : err_nomem(e);
+    if (rc == 0) {
+        name_tokens(s, names, kinds, text);
+        gguf_put_str(w, "tokenizer.ggml.model", "gpt2");
+        gguf_put_str(w, "tokenizer.ggml.pre", "qwen2");
+        gguf_put_strs(w, "tokenizer.ggml.tokens", names, s->vocab);
+        gguf_put_array(w, "tokenizer.ggml.token_type", GGUF_I32, kinds, s->vocab);
+        gguf_put_strs(w, "tokenizer.ggml.merges", NULL, 0);
+        gguf_put_u32(w, "tokenizer.ggml.bos_token_id", 0);
+        gguf_put_u32(w, "tokenizer.ggml.eos_token_id", 2);
+        gguf_put_u32(w, "tokenizer.ggml.padding_token_id", 0);
+        gguf_put_bool(w, "tokenizer.ggml.add_bos_token", false);
+        gguf_put_str(w, "tokenizer.chat_template", bpe_chat_template);
+    }
+    mem_free(names);
+    mem_free(kinds);
+    mem_free(text);
+    return rc;
+}
+
+/* The tokenizer of another model; the shape takes its size. */
+static int copy_tokenizer(struct gguf_writer *w, struct shape *s, const char *path, struct err *e)
+{
+    const struct gguf_str *tokens;
+    size_t count = 0;
+    struct gguf *g = gguf_open(path, e);
+    int rc = g ? gguf_get_strs(g, "tokenizer.ggml.tokens", &tokens, &count, e) : -1;
+    if (rc == 0 && (count == 0 || count > BPE_MAX_VOCAB)) {
+        rc = err_set(e, ERR_LIMIT, "%s: %zu tokens, 1 to %d are allowed", path, count,
+                     BPE_MAX_VOCAB);
+    }
+    if (rc == 0) {
+        gguf_put_copies(w, g, "tokenizer.");
+        s->vocab = (uint32_t)count;
+    }
+    gguf_close(g);
+    return rc;
+}
+
+static void put_metadata(struct gguf_writer *w, const struct shape *s, uint32_t type)
+{
+    gguf_put_str(w, "general.architecture", "llama");
+    gguf_put_str(w, "general.name", s->name);
+    gguf_put_str(w, "general.description", "random weights");
+    /* general.file_type of the GGUF specification. */
+    gguf_put_u32(w, "general.file_type", type == TENSOR_Q8_0 ? 7 : type == TENSOR_F16 ? 1 : 0);
+    if (type == TENSOR_Q8_0) {
+        gguf_put_u32(w, "general.quantization_version", 2);
+    }
+    gguf_put_u32(w, "llama.context_length", s->context);
+    gguf_put_u32(w, "llama.embedding_length", s->width);
+    gguf_put_u32(w, "llama.block_count", s->layers);
+    gguf_put_u32(w, "llama.feed_forward_length", s->ffn);
+    gguf_put_u32(w, "llama.attention.head_count", s->heads);
+    gguf_put_u32(w, "llama.attention.head_count_kv", s->kv_heads);
+    gguf_put_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
+    gguf_put_u32(w, "llama.rope.dimension_count", s->width / s->heads);
+    gguf_put_f32(w, "llama.rope.freq_base", s->rope_base);
+    gguf_put_u32(w, "llama.vocab_size", s->vocab);
+}
+
+/* --- weights -------------------------------------------------------------------------------------- */
+
+/* Tensors live until the writer has written them. */
+struct synthesis {
+    struct gguf_writer *out;
+    uint32_t type; /* of matrices */
+    uint64_t seed;
+    void **tensors; /* (count) owned */
+    size_t count;
+    struct err *e;
+};
+
+static int fill_matrix(const struct synthesis *s, char *to, size_t rows, size_t row_bytes,
+                       size_t width)
+{
+    float *row = mem_array(width, sizeof(*row));
+    if (!row) {
+        return err_nomem(s->e);
+    }
+    struct rng rng;
+    /* Each tensor from its own seed, so that a matrix does not depend on those before it. */
+    rng_seed(&rng, s->seed * 1000003 + s->count);
+    for (size_t i = 0; i < rows; i++, to += row_bytes) {
+        for (size_t k = 0; k < width; k++) {
+            row[k] = (2.0f * rng_uniform(&rng) - 1.0f) * WEIGHT_RANGE;
+        }
+        (void)tensor_row_from_f32(s->type, row, to, width); /* small numbers fit every type */
+    }
+    mem_free(row);
+    return 0;
+}
+
+static int add_matrix(struct synthesis *s, const char *name, uint32_t rows, uint32_t width)
+{
+    size_t row_bytes = (size_t)tensor_type_row_bytes(s->type, width);
+    char *data = mem_array(rows, row_bytes);
+    if (!data) {
+        return err_nomem(s->e);
+    }
+    int rc = fill_matrix(s, data, rows, row_bytes, width);
+    s->tensors[s->count++] = data;
+    gguf_add_tensor(s->out, name, s->type, 2, (uint64_t[]){width, rows}, data);
+    return rc;
+}
+
+static int add_norm(struct synthesis *s, const char *name, uint32_t width)
+{
+    float *data = mem_array(width, sizeof(*data));
+    if (!data) {
+        return err_nomem(s->e);
+    }
+    for (uint32_t i = 0; i < width; i++) {
+        data[i] = 1.0f;
+    }
+    s->tensors[s->count++] = data;
+    gguf_add_tensor(s->out, name, TENSOR_F32, 1, (uint64_t[]){width}, data);
+    return 0;
+}
+
+static int add_layer(struct synthesis *s, const struct shape *shape, uint32_t layer)
+{
+    uint32_t width = shape->width;
+    uint32_t kv = width / shape->heads * shape->kv_heads;
+    const struct {
+        const char *name;
+        uint32_t rows; /* 0: a norm */
+        uint32_t width;
+    } parts[LAYER_TENSORS] = {
+        {"attn_norm", 0, width},   {"attn_q", width, width},        {"attn_k", kv, width},
+        {"attn_v", kv, width},     {"attn_output", width, width},   {"ffn_norm", 0, width},
+        {"ffn_gate", shape->ffn, width}, {"ffn_up", shape->ffn, width},
+        {"ffn_down", width, shape->ffn},
+    };
+    int rc = 0;
+    for (size_t i = 0; i < LAYER_TENSORS && rc == 0; i++) {
+        char name[GGUF_MAX_TENSOR_NAME];
+        snprintf(name, sizeof(name), "blk.%u.%s.weight", layer, parts[i].name);
+        rc = parts[i].rows ? add_matrix(s, name, parts[i].rows, parts[i].width)
+                           : add_norm(s, name, parts[i].width);
+    }
+    return rc;
+}
+
+static int add_tensors(struct synthesis *s, const struct shape *shape)
+{
+    bool progress = isatty(STDERR_FILENO);
+    int rc = add_matrix(s, "token_embd.weight", shape->vocab, shape->width);
+    for (uint32_t i = 0; i < shape->layers && rc == 0; i++) {
+        rc = add_layer(s, shape, i);
+        if (progress) {
+            fprintf(stderr, "\rlayer %u/%u", i + 1, shape->layers);
+        }
+    }
+    if (progress) {
+        fputs("\r\033[K", stderr);
+    }
+    if (rc == 0) {
+        rc = add_norm(s, "output_norm.weight", shape->width);
+    }
+    if (rc == 0 && !shape->tied) {
+        rc = add_matrix(s, "output.weight", shape->vocab, shape->width);
+    }
+    return rc;
+}
+
+static int synthesize(struct shape shape, const char *vocab, uint32_t type, uint64_t seed,
+                      const char *path, struct err *e)
+{
+    struct synthesis s = {.type = type, .seed = seed, .e = e};
+    s.out = gguf_writer_create(e);
+    s.tensors = mem_zarray(LAYER_TENSORS * shape.layers + OTHER_TENSORS, sizeof(*s.tensors));
+    int rc = s.out ? 0 : -1;
+    if (!s.tensors) {
+        rc = err_nomem(e);
+    }
+    if (rc == 0) {
+        rc = vocab ? copy_tokenizer(s.out, &shape, vocab, e) : put_tokenizer(s.out, &shape, e);
+    }
+    if (rc == 0) {
+        put_metadata(s.out, &shape, type);
+        rc = add_tensors(&s, &shape);
+    }
+    if (rc == 0) {
+        rc = gguf_writer_write(s.out, path, e);
+    }
+    gguf_writer_destroy(s.out);
+    for (size_t i = 0; i < s.count; i++) {
+        mem_free(s.tensors[i]);
+    }
+    mem_free(s.tensors);
+    return rc;
+}
+
+static int usage_error(const struct options *options, const char *what)
+{
+    fprintf(stderr, "weir synth: %s\nusage: %s\nshapes:", what, options->usage);
+    for (size_t i = 0; i < N_SHAPES; i++) {
+        fprintf(stderr, " %s", shapes[i].name);
+    }
+    fputc('\n', stderr);
+    return 2;
+}
+
+int cli_synth(int argc, char **argv)
+{
+    const char *shape_name = NULL;
+    const char *vocab = NULL;
+    const char *type = "q8_0";
+    long seed = 1;
+    const struct option table[] = {
+        {"shape", 0, OPTION_STRING, &shape_name, "NAME",
+         "tinyllama-1.1b, smollm-135m, llama-3.2-1b, weir-tiny or tiny-test", 0, 0},
+        {"vocab", 0, OPTION_STRING, &vocab, "FILE.gguf",
+         "take the tokenizer of this file (a made-up one)", 0, 0},
+        {"type", 0, OPTION_STRING, &type, "TYPE", "of matrices: f32, f16 or q8_0 (q8_0)", 0, 0},
+        {"seed", 0, OPTION_INT, &seed, "N", "of the weights (1)", 0, 1L << 40},
+        {0},
+    };
+    const struct options options = {
+        "weir synth --shape NAME [options] OUT.gguf",
+        "Writes a model with a real model's shape and random weights, for benchmarks and tests.",
+        table};
+    int positional;
+    int rc = cli_options(&options, argc, argv, &positional);
+    if (rc >= 0) {
+        return rc;
+    }
+    const struct tensor_type_info *info = tensor_type_find(type);
+    const struct shape *shape = shape_name ? find_shape(shape_name) : NULL;
+    if (!shape) {
+        return usage_error(&options, "--shape: one of the shapes below is needed");
+    }
+    if (!info || (info->type != TENSOR_F32 && info->type != TENSOR_F16 &&
+                  info->type != TENSOR_Q8_0)) {
+        return usage_error(&options, "--type: f32, f16 and q8_0 are known");
+    }
+    if (positional != 1) {
+        return usage_error(&options, "one name of a file to write is needed");
+    }
+    struct err e = {0};
+    rc = synthesize(*shape, vocab, info->type, (uint64_t)seed, argv[1], &e);
+    return rc == 0 ? 0 : cli_fail("synth", &e);
+}

@@ -1,0 +1,178 @@
+'use strict';
+// Every wrong request gets its status, the error shape of OpenAI and the field at fault; the server lives.
+
+const assert = require('node:assert/strict');
+const test = require('node:test');
+
+const { ROUTE, ask, whole } = require('./lib/chat.js');
+const { startServer, missing } = require('./lib/server.js');
+
+const ALL_TYPES = [true, 3, -1, 0.5, 'text', [], [3], {}, { a: 1 }];
+
+// Fields with what they accept of ALL_TYPES.
+const ACCEPTS = {
+    model: () => false,
+    messages: () => false,
+    stream: (v) => typeof v === 'boolean',
+    stream_options: (v) => typeof v === 'object' && !Array.isArray(v),
+    max_tokens: (v) => v === 3,
+    max_completion_tokens: (v) => v === 3,
+    temperature: (v) => v === 0.5,
+    top_p: (v) => v === 0.5,
+    min_p: (v) => v === 0.5,
+    top_k: (v) => v === 3,
+    seed: (v) => v === 3 || v === -1,
+    stop: (v) => v === 'text' || (Array.isArray(v) && v.length === 0),
+    n: () => false,
+    tools: (v) => Array.isArray(v) && v.length === 0,
+    functions: (v) => Array.isArray(v) && v.length === 0,
+    audio: () => false,
+    web_search_options: () => false,
+    frequency_penalty: () => false,
+    presence_penalty: () => false,
+    logit_bias: (v) => typeof v === 'object' && !Array.isArray(v) && !('a' in v),
+    logprobs: () => false,
+    modalities: (v) => Array.isArray(v) && v.length === 0,
+    response_format: () => false,
+    // Carry information for others; whatever they hold does not change the answer.
+    user: () => true,
+    metadata: () => true,
+    store: () => true,
+};
+
+function assertError(status, text, { wanted = 400, param } = {}) {
+    assert.equal(status, wanted, text);
+    const { error } = JSON.parse(text);
+    assert.deepEqual(Object.keys(error).sort(), ['code', 'message', 'param', 'type']);
+    assert.ok(error.message.length > 0 && typeof error.type === 'string');
+    if (param) {
+        assert.match(String(error.param), param, text);
+    }
+    assert.doesNotMatch(text, /0x[0-9a-f]{6,}|\/(home|tmp|work|usr|root)\b|\.gguf|\.[ch]:\d/);
+}
+
+test('bad input', { skip: missing() }, async (t) => {
+    const server = await startServer(t, { args: ['--max-body', '65536'] });
+    const raw = async (body, headers = {}) => {
+        const answer = await server.fetch(ROUTE, { method: 'POST', headers, body });
+        return [answer.status, await answer.text()];
+    };
+    const alive = () => whole(server, ask('Hello', { max_tokens: 1 }));
+    t.afterEach(alive);
+
+    await t.test('what is not JSON', async () => {
+        const bodies = ['', ' ', '{', '{"messages":', '[]', 'null', '3', '"x"', '{}x', "{'a':1}", '{"a":NaN}',
+            '{"a":Infinity}', '{"a":01}', '{"a":1,}', '\ufeff{}', '{"a":"\\ud800"}', '{"a":"\\u0000"}',
+            '{"a":"\u0000"}', '{"a":"\\\u0000"}', '{"a":1' + '0'.repeat(500) + '}', '['.repeat(50_000),
+            '{"a":'.repeat(10_000), Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d])];
+        for (const body of bodies) {
+            assertError(...(await raw(body)));
+        }
+    });
+
+    await t.test('every field with every type', async () => {
+        for (const [field, accepts] of Object.entries(ACCEPTS)) {
+            for (const value of ALL_TYPES) {
+                const answer = await server.post(ROUTE, ask('Hello', { max_tokens: 1, [field]: value }));
+                const text = await answer.text();
+                if (accepts(value)) {
+                    assert.equal(answer.status, 200, `${field}: ${JSON.stringify(value)}: ${text}`);
+                } else {
+                    const wanted = field === 'model' && value === 'text' ? 404 : 400;
+                    assertError(answer.status, text, { wanted, param: new RegExp(`^${field}`) });
+                }
+            }
+        }
+    });
+
+    await t.test('numbers out of range', async () => {
+        const numbers = ['-1', '-2147483648', '2147483648', '9007199254740993', '1e308', '1e999', '-1e999'];
+        const fields = ['max_tokens', 'max_completion_tokens', 'temperature', 'top_p', 'top_k', 'min_p', 'n'];
+        for (const field of fields) {
+            for (const number of numbers) {
+                const body = `{"messages":[{"role":"user","content":"a"}],"${field}":${number}}`;
+                assertError(...(await raw(body)), { param: new RegExp(`^${field}$`) });
+            }
+        }
+    });
+
+    await t.test('messages', async () => {
+        const cases = [
+            [[], /^messages$/],
+            [['text'], /^messages\[0\]$/],
+            [[{ role: 'user' }], /^messages\[0\]\.content$/],
+            [[{ content: 'a' }], /^messages\[0\]\.role$/],
+            [[{ role: 'king', content: 'a' }], /^messages\[0\]\.role$/],
+            [[{ role: 'user', content: [{ type: 'image_url' }] }], /^messages\[0\]\.content$/],
+            [[{ role: 'user', content: 'a' }, { role: 'user', content: 3 }], /^messages\[1\]\.content$/],
+            [Array.from({ length: 2000 }, () => ({ role: 'user', content: 'a' })), /^messages$/],
+        ];
+        for (const [messages, param] of cases) {
+            const answer = await server.post(ROUTE, { messages });
+            assertError(answer.status, await answer.text(), { param });
+        }
+    });
+
+    await t.test('a conversation longer than the context', async () => {
+        const answer = await server.post(ROUTE, ask('word '.repeat(8000)));
+        const text = await answer.text();
+        assertError(answer.status, text);
+        assert.equal(JSON.parse(text).error.code, 'context_length_exceeded');
+    });
+
+    await t.test('a model that is not here', async () => {
+        for (const model of ['gpt-4', '', '../../etc/passwd', 'a'.repeat(5000), 'weir-tiny@sha256:00', '%s%n']) {
+            const answer = await server.post(ROUTE, ask('Hello', { model }));
+            assertError(answer.status, await answer.text(), { wanted: 404, param: /^model$/ });
+        }
+        const got = await server.fetch('/v1/models/none');
+        assertError(got.status, await got.text(), { wanted: 404 });
+    });
+
+    await t.test('a body over the limit', async () => {
+        assertError(...(await raw('x'.repeat(65537))), { wanted: 413 });
+        const chunked = new ReadableStream({
+            start(controller) {
+                controller.enqueue(new Uint8Array(80_000).fill(32));
+                controller.close();
+            },
+        });
+        const answer = await server.fetch(ROUTE, { method: 'POST', body: chunked, duplex: 'half' });
+        assertError(answer.status, await answer.text(), { wanted: 413 });
+    });
+
+    await t.test('a body with two lengths', async () => {
+        const { status, body } = await server.raw(`POST ${ROUTE} HTTP/1.1\r\nHost: localhost\r\n` +
+            'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n');
+        assertError(status, body);
+    });
+
+    await t.test('routes and methods', async () => {
+        for (const route of ['/v1', '/v1/chat', '/admin', '/v1/chat/completions/', '/%00', '/../etc/passwd']) {
+            const { status, body } = await server.raw(`GET ${route} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+            assert.ok(status === 404 || status === 400, `${route}: ${status}`);
+            assertError(status, body, { wanted: status });
+        }
+        const answer = await server.fetch('/admin/prompts/default', { method: 'DELETE' });
+        assert.equal(answer.headers.get('allow'), 'GET, PUT');
+        assertError(answer.status, await answer.text(), { wanted: 405 });
+    });
+
+    await t.test('a host that is not this machine', async () => {
+        for (const host of ['example.org', '127.0.0.1.example.org', '10.0.0.1']) {
+            const { status, body } = await server.raw(`GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+            assertError(status, body, { wanted: 403 });
+        }
+    });
+});
+
+test('public routes want the API key when one is set', { skip: missing() }, async (t) => {
+    const server = await startServer(t, { args: ['--api-key', 'public'] });
+    for (const [key, status] of [['public', 200], ['wrong', 401], [server.adminKey, 401]]) {
+        const answer = await server.post(ROUTE, ask('Hello', { max_tokens: 1 }),
+            { headers: { authorization: `Bearer ${key}` } });
+        assert.equal(answer.status, status);
+        await answer.text();
+    }
+    assert.equal((await server.fetch('/healthz')).status, 200);
+});

@@ -1,0 +1,99 @@
+'use strict';
+// The commands besides `weir serve`, as a person in a terminal uses them.
+
+const assert = require('node:assert/strict');
+const { spawn, spawnSync } = require('node:child_process');
+const test = require('node:test');
+
+const { makeFolder, writeFile } = require('./lib/files.js');
+const { startServer, missing, modelPath, programPath } = require('./lib/server.js');
+
+const skip = missing();
+const COMMANDS = ['serve', 'chat', 'inspect', 'quantize', 'synth', 'bench', 'logits', 'tokenize', 'render',
+    'filter', 'train', 'eval'];
+
+function weir(args, input = '') {
+    return spawnSync(programPath(), args, { input, encoding: 'utf8', timeout: 120_000 });
+}
+
+function succeed(args, input) {
+    const { status, stdout, stderr } = weir(args, input);
+    assert.equal(status, 0, `weir ${args.join(' ')}: ${stderr}`);
+    return stdout;
+}
+
+test('every command explains itself and refuses what it does not know', { skip }, async (t) => {
+    assert.match(succeed(['--help']), /usage: weir COMMAND/);
+    assert.equal(weir([]).status, 2);
+    assert.equal(weir(['nonsense']).status, 2);
+    for (const command of COMMANDS) {
+        await t.test(command, () => {
+            assert.match(succeed(['--help']), new RegExp(`^ +${command} `, 'm'));
+            assert.match(succeed([command, '--help']), /^usage: weir /);
+            const { status, stderr } = weir([command, '--nonsense']);
+            assert.equal(status, 2);
+            assert.ok(stderr.startsWith(`weir ${command}: `), stderr);
+        });
+    }
+});
+
+test('tokenize goes there and back', { skip }, () => {
+    for (const text of ['Hello, world!', 'Wie heißt du? 你好 🙂', '12 345\n\n  x', '<|im_end|>']) {
+        const ids = succeed(['tokenize', '-m', modelPath(), '--no-special'], text);
+        assert.match(ids, /^\d+( \d+)*\n$/);
+        const back = succeed(['tokenize', '-m', modelPath(), '--decode'], ids);
+        assert.equal(back.replace(/\n$/, ''), text);
+    }
+    const special = succeed(['tokenize', '-m', modelPath()], '<|im_end|>').trim().split(' ');
+    const plain = succeed(['tokenize', '-m', modelPath(), '--no-special'], '<|im_end|>').trim().split(' ');
+    assert.equal(special.length, 1);
+    assert.ok(plain.length > 1);
+});
+
+test('logits are one JSON array a position, and wrong tokens are told', { skip }, () => {
+    const last = JSON.parse(succeed(['logits', '-m', modelPath(), '--tokens', '1,300,301']));
+    assert.ok(last.length >= 256 && last.every(Number.isFinite));
+    const all = succeed(['logits', '-m', modelPath(), '--tokens', '1,300,301', '--all']).trim().split('\n');
+    assert.equal(all.length, 3);
+    assert.deepEqual(JSON.parse(all[2]), last);
+    for (const tokens of ['-1', '99999999', 'x', '1,,2', '']) {
+        assert.notEqual(weir(['logits', '-m', modelPath(), '--tokens', tokens]).status, 0, tokens);
+    }
+});
+
+test('inspect shows what is in a file', { skip }, () => {
+    const shown = JSON.parse(succeed(['inspect', '--json', modelPath()]));
+    assert.match(shown.sha256, /^[0-9a-f]{64}$/);
+    assert.ok(shown.tensors.some(({ name }) => name === 'token_embd.weight'));
+    assert.match(succeed(['inspect', modelPath()]), /general\.architecture/);
+    assert.equal(weir(['inspect', __filename]).status, 1);
+});
+
+test('render shows the prompt that the template makes', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = writeFile(folder, 'messages.json', [
+        { role: 'system', content: 'S' }, { role: 'user', content: 'U' }]);
+    assert.equal(succeed(['render', '-m', modelPath(), '--messages', file]).trimEnd(),
+        '<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nU<|im_end|>\n<|im_start|>assistant');
+});
+
+test('filter runs text through a chain, the same for every chunk size', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = writeFile(folder, 'chain.json', { name: 'x', filters: [
+        { type: 'wordlist', words: ['secret'], action: 'mask' }] });
+    for (const chunk of ['1', '3', '1000']) {
+        assert.equal(succeed(['filter', '--chain', file, '--chunk', chunk], 'a secret word'), 'a ****** word');
+    }
+});
+
+test('chat answers a line from standard input, itself or by a server', { skip }, async (t) => {
+    const own = succeed(['chat', '--model', modelPath(), '--temperature', '0'], 'Hello\n');
+    assert.ok(own.trim().length > 0);
+    const server = await startServer(t, { args: ['--temperature', '0'] });
+    const child = spawn(programPath(), ['chat', '--url', server.url]);
+    let remote = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => (remote += text));
+    child.stdin.end('Hello\n');
+    assert.equal(await new Promise((resolve) => child.on('close', resolve)), 0);
+    assert.equal(remote, own);
+});

@@ -1,0 +1,77 @@
+'use strict';
+// The filter chain between model and client: what it forbids never leaves.
+
+const assert = require('node:assert/strict');
+const test = require('node:test');
+
+const { ROUTE, ask, whole, streamed } = require('./lib/chat.js');
+const { makeFolder, writeFile } = require('./lib/files.js');
+const { startServer, missing } = require('./lib/server.js');
+
+const skip = missing();
+
+function chain(...filters) {
+    return { name: 'default', version: 7, filters: filters.map((f) => ({ type: 'wordlist', ...f })) };
+}
+
+test('a forbidden text never leaves', { skip }, async (t) => {
+    const server = await startServer(t);
+    const request = ask('Tell me a story.', { max_tokens: 40 });
+    const { text } = await whole(server, request);
+    // Words that the model surely says, from within tokens and over their borders.
+    const forbidden = [text.slice(6, 14).trim(), text.slice(11, 13), text.slice(3, 30).trim()];
+
+    for (const word of forbidden) {
+        await t.test(`stopped at ${JSON.stringify(word)}`, async () => {
+            const put = await server.admin('PUT', '/admin/filters/default',
+                chain({ words: [word], word_boundaries: false, case_sensitive: true }));
+            assert.equal(put.status, 200, await put.text());
+            for (const run of [whole, streamed]) {
+                const answer = await run(server, request);
+                assert.equal(answer.text, text.slice(0, text.indexOf(word)));
+                assert.equal(answer.finish, 'content_filter');
+                assert.ok(answer.usage.completion_tokens > 0);
+            }
+        });
+        await t.test(`replaced at ${JSON.stringify(word)}`, async () => {
+            await server.admin('PUT', '/admin/filters/default', chain({
+                words: [word], word_boundaries: false, case_sensitive: true, action: 'replace', replacement: '#',
+            }));
+            for (const run of [whole, streamed]) {
+                const answer = await run(server, request);
+                assert.equal(answer.text, text.replaceAll(word, '#'));
+                assert.notEqual(answer.finish, 'content_filter');
+            }
+        });
+    }
+
+    await t.test('a chain that is wrong is refused and changes nothing', async () => {
+        const show = async () => (await server.admin('GET', '/admin/filters/default')).json();
+        const before = await show();
+        for (const [value, param] of [
+            [{ name: 'x', filters: [{ type: 'nonsense' }] }, /filters\[0\]/],
+            [chain({ words: [3] }), /filters\[0\]\.words/],
+            [chain({ file: '/etc/passwd' }), /filters\[0\]\.file/],
+            [[], /./],
+        ]) {
+            const answer = await server.admin('PUT', '/admin/filters/default', value);
+            assert.equal(answer.status, 400);
+            assert.match((await answer.json()).error.message, param);
+        }
+        assert.deepEqual(await show(), before);
+    });
+});
+
+test('the input side refuses a message before the model sees it', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const file = writeFile(folder, 'chain.json', chain({ words: ['xyzzy'], side: 'input' }));
+    const server = await startServer(t, { args: ['--filters', file] });
+    for (const stream of [false, true]) {
+        const answer = await server.post(ROUTE, ask('please say Xyzzy now', { stream }));
+        assert.equal(answer.status, 400);
+        const { error } = await answer.json();
+        assert.equal(error.param, 'messages[0].content');
+    }
+    const { madeBy } = await whole(server, ask('Hello'));
+    assert.match(madeBy.filters, /^default@7;/);
+});

@@ -1,0 +1,395 @@
+/* What a model is judged on never occurs in what it is trained on; and the text is right. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "models/weir-tiny/corpus/arithmetic.h"
+#include "models/weir-tiny/corpus/heldout.h"
+#include "runtime/base/json.h"
+#include "tests/unit/corpus/text_set.h"
+
+#define SEED      7
+#define N_TRAIN   20000
+#define N_HELDOUT 60 /* of each kind */
+
+/* What the training conversations of one seed hold. */
+struct seen {
+    struct text_set users, names, forbidden;
+};
+
+static void look(struct seen *seen)
+{
+    static struct conversation c;
+    struct rng r;
+    rng_seed(&r, SEED);
+    for (size_t i = 0; i < N_TRAIN; i++) {
+        conversation_draw(&r, &c);
+        for (size_t k = 0; k < c.n_turns; k++) {
+            text_set_add(&seen->users, c.turns[k].user);
+        }
+        text_set_add(&seen->names, c.persona.name);
+        for (size_t k = 0; k < c.persona.n_forbidden; k++) {
+            text_set_add(&seen->forbidden, c.persona.forbidden[k].name);
+        }
+    }
+}
+
+static int look_once(void **state)
+{
+    static struct seen seen;
+    look(&seen);
+    *state = &seen;
+    return 0;
+}
+
+static int forget(void **state)
+{
+    struct seen *seen = *state;
+    text_set_deinit(&seen->users);
+    text_set_deinit(&seen->names);
+    text_set_deinit(&seen->forbidden);
+    return 0;
+}
+
+static size_t kind_of(const char *skill)
+{
+    size_t kind = 0;
+    while (strcmp(heldout_kind_skill(kind), skill) != 0) {
+        kind++;
+    }
+    return kind;
+}
+
+static const char *last_user(const struct conversation *c)
+{
+    return c->turns[c->n_turns - 1].user;
+}
+
+static void heldout_questions_are_not_trained_on(void **state)
+{
+    struct seen *seen = *state;
+    static const char *const skills[] = {"name",       "default_name",    "fact",
+                                         "refusal",    "refusal_related", "sum",
+                                         "difference", "product",         "combined"};
+    static struct conversation c;
+    struct expect want;
+    struct rng r;
+    rng_seed(&r, SEED);
+    for (size_t i = 0; i < CORPUS_COUNT(skills); i++) {
+        for (size_t k = 0; k < N_HELDOUT; k++) {
+            heldout_draw(&r, kind_of(skills[i]), &c, &want);
+            if (text_set_has(&seen->users, last_user(&c))) {
+                fail_msg("%s: trained on \"%s\"", skills[i], last_user(&c));
+            }
+        }
+    }
+}
+
+static void heldout_tones_are_not_trained_on(void **state)
+{
+    (void)state;
+    struct text_set train = {0};
+    char text[PERSONA_SENTENCE_MAX];
+    struct rng r;
+    rng_seed(&r, SEED);
+    for (size_t i = 0; i < N_TRAIN; i++) {
+        system_tone_say(&r, CORPUS_TRAIN, (enum tone)(1 + i % (TONE_COUNT - 1)), text,
+                        sizeof(text));
+        text_set_add(&train, text);
+    }
+    for (size_t i = 0; i < 200; i++) {
+        system_tone_say(&r, CORPUS_HELDOUT, (enum tone)(1 + i % (TONE_COUNT - 1)), text,
+                        sizeof(text));
+        assert_false(text_set_has(&train, text));
+    }
+    text_set_deinit(&train);
+}
+
+static void heldout_names_are_never_given_in_training(void **state)
+{
+    struct seen *seen = *state;
+    char name[VALUE_MAX];
+    struct rng r;
+    rng_seed(&r, SEED);
+    for (size_t i = 0; i < 1000; i++) {
+        value_draw(&r, CORPUS_HELDOUT, VALUE_NAME, name);
+        assert_int_equal(value_split(name), CORPUS_HELDOUT);
+        assert_false(text_set_has(&seen->names, name));
+    }
+}
+
+static void values_of_open_kinds_belong_to_one_split(void **state)
+{
+    (void)state;
+    static const enum value_kind open_kinds[] = {
+        VALUE_NAME,    VALUE_WORD,   VALUE_TIME,    VALUE_PRICE,    VALUE_SMALL_PRICE,
+        VALUE_SMALL,   VALUE_NUMBER, VALUE_CODE,    VALUE_PASSWORD, VALUE_PHONE,
+        VALUE_VERSION, VALUE_DATE,   VALUE_MINUTES, VALUE_DAYS,     VALUE_DISH,
+        VALUE_STREET,  VALUE_SPOT,   VALUE_THING,   VALUE_PERCENT,  VALUE_TOWN};
+    char value[VALUE_MAX];
+    struct rng r;
+    rng_seed(&r, SEED);
+    for (size_t i = 0; i < 20000; i++) {
+        enum corpus_split split = i % 2 == 0 ? CORPUS_TRAIN : CORPUS_HELDOUT;
+        value_draw(&r, split, open_kinds[i / 2 % CORPUS_COUNT(open_kinds)], value);
+        if (value_split(value) != split) {
+            fail_msg("%s is of the other split", value);
+        }
+    }
+}
+
+static void heldout_topics_are_never_forbidden_in_training(void **state)
+{
+    struct seen *seen = *state;
+    static struct conversation c;
+    struct expect want;
+    struct rng r;
+    rng_seed(&r, SEED);
+    for (size_t i = 0; i < 200; i++) {
+        heldout_draw(&r, kind_of("refusal"), &c, &want);
+        assert_null(c.persona.forbidden[0].topic);
+        if (text_set_has(&seen->forbidden, c.persona.forbidden[0].name)) {
+            fail_msg("training forbids %s", c.persona.forbidden[0].name);
+        }
+    }
+}
+
+static void check_calculation(const struct exchange *x, enum corpus_split split)
+{
+    unsigned a = 0;
+    unsigned b = 0;
+    unsigned result = 0;
+    char op = '\0';
+    assert_int_equal(sscanf(x->answer, "%u %c %u = %u.", &a, &op, &b, &result), 4);
+    switch (op) {
+    case '+':
+        assert_int_equal(result, a + b);
+        assert_int_equal(arithmetic_split(a, b), split);
+        break;
+    case '-':
+        assert_int_equal(result, a - b);
+        assert_int_equal(arithmetic_split(a, b), split);
+        break;
+    default:
+        assert_int_equal(op, '*');
+        assert_int_equal(result, a * b);
+        break;
+    }
+}
+
+static void calculations_are_right_and_of_their_split(void **state)
+{
+    (void)state;
+    struct exchange x;
+    struct rng r;
+    rng_seed(&r, SEED);
+    for (size_t i = 0; i < 20000; i++) {
+        enum corpus_split split = i % 2 == 0 ? CORPUS_TRAIN : CORPUS_HELDOUT;
+        exchange_sum(&r, split, &x);
+        check_calculation(&x, split);
+    }
+}
+
+static void about_eight_in_a_hundred_pairs_are_held_out_in_either_order(void **state)
+{
+    (void)state;
+    unsigned n = 0;
+    for (unsigned a = 0; a < 100; a++) {
+        for (unsigned b = 0; b < 100; b++) {
+            assert_int_equal(arithmetic_split(a, b), arithmetic_split(b, a));
+            n += arithmetic_split(a, b) == CORPUS_HELDOUT;
+        }
+    }
+    assert_in_range(n, 600, 1000);
+}
+
+static bool contains(const char *text, const char *part)
+{
+    return strcasestr(text, part) != NULL;
+}
+
+static unsigned count_words(const char *s)
+{
+    unsigned n = 0;
+    for (const char *p = s; *p != '\0'; p++) {
+        n += *p != ' ' && (p == s || p[-1] == ' ');
+    }
+    return n;
+}
+
+static void our_own_answers_meet_what_is_expected(void **state)
+{
+    (void)state;
+    static struct conversation c;
+    struct expect want;
+    struct rng r;
+    rng_seed(&r, SEED);
+    for (size_t kind = 0; kind < heldout_kind_count(); kind++) {
+        for (size_t i = 0; i < 200; i++) {
+            heldout_draw(&r, kind, &c, &want);
+            const char *answer = c.turns[c.n_turns - 1].assistant;
+            for (size_t k = 0; k < want.n_all; k++) {
+                if (!contains(answer, want.all[k])) {
+                    fail_msg("\"%s\" lacks \"%s\"", answer, want.all[k]);
+                }
+            }
+            for (size_t k = 0; k < want.n_none; k++) {
+                assert_false(contains(answer, want.none[k]));
+            }
+            if (want.max_words > 0 && count_words(answer) > want.max_words) {
+                fail_msg("\"%s\" has more than %u words", answer, want.max_words);
+            }
+        }
+    }
+}
+
+/* An answer that refuses names a topic that its prompt forbids, and only such prompts lead to
+ * one. */
+static void refusals_name_a_forbidden_topic(void **state)
+{
+    (void)state;
+    static struct conversation c;
+    struct rng r;
+    size_t refusals = 0;
+    rng_seed(&r, SEED);
+    for (size_t i = 0; i < 5000; i++) {
+        conversation_draw(&r, &c);
+        for (size_t k = 0; k < c.n_turns; k++) {
+            const char *answer = c.turns[k].assistant;
+            if (!contains(answer, "cannot talk about")) {
+                continue;
+            }
+            bool named = false;
+            for (size_t f = 0; f < c.persona.n_forbidden; f++) {
+                named = named || contains(answer, c.persona.forbidden[f].name);
+            }
+            assert_true(named);
+            refusals++;
+        }
+    }
+    assert_in_range(refusals, 500, 10000);
+}
+
+static void assert_json(const struct buf *line)
+{
+    struct err e = {0};
+    assert_false(line->failed);
+    cJSON *json = json_parse(line->data, line->len, &e);
+    if (json == NULL) {
+        fail_msg("%s: %s", e.message, line->data);
+    }
+    const cJSON *messages = cJSON_GetObjectItemCaseSensitive(json, "messages");
+    const cJSON *message = NULL;
+    assert_true(cJSON_GetArraySize(messages) > 0);
+    cJSON_ArrayForEach(message, messages)
+    {
+        const char *content =
+            cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(message, "content"));
+        assert_non_null(content);
+        assert_true(content[0] != '\0');
+    }
+    cJSON_Delete(json);
+}
+
+static void every_line_is_json_and_no_message_is_empty(void **state)
+{
+    (void)state;
+    static struct conversation c;
+    struct expect want;
+    struct buf line;
+    struct rng r;
+    rng_seed(&r, SEED);
+    buf_init(&line, (size_t)1 << 20);
+    for (size_t i = 0; i < 3000; i++) {
+        buf_clear(&line);
+        buf_append_char(&line, '{');
+        conversation_draw(&r, &c);
+        conversation_write(&c, false, &line);
+        buf_append_char(&line, '}');
+        assert_json(&line);
+    }
+    for (size_t kind = 0; kind < heldout_kind_count(); kind++) {
+        for (size_t i = 0; i < 50; i++) {
+            buf_clear(&line);
+            heldout_draw(&r, kind, &c, &want);
+            heldout_write(heldout_kind_skill(kind), &c, &want, &line);
+            assert_json(&line);
+        }
+    }
+    buf_deinit(&line);
+}
+
+static void a_string_is_escaped(void **state)
+{
+    (void)state;
+    struct buf out;
+    buf_init(&out, 100);
+    conversation_write_string("a\"b\\c\nd\x01", &out);
+    assert_string_equal(out.data, "\"a\\\"b\\\\c\\nd\\u0001\"");
+    buf_deinit(&out);
+}
+
+static void write_some(uint64_t seed, struct buf *out)
+{
+    static struct conversation c;
+    struct rng r;
+    rng_seed(&r, seed);
+    buf_init(out, (size_t)1 << 26);
+    for (size_t i = 0; i < 1000; i++) {
+        conversation_draw(&r, &c);
+        conversation_write(&c, false, out);
+        (i % 2 == 0 ? document_story : document_facts)(&r, out);
+    }
+    assert_false(out->failed);
+}
+
+static void the_same_seed_gives_the_same_bytes(void **state)
+{
+    (void)state;
+    struct buf a;
+    struct buf b;
+    struct buf other;
+    write_some(SEED, &a);
+    write_some(SEED, &b);
+    write_some(SEED + 1, &other);
+    assert_int_equal(a.len, b.len);
+    assert_memory_equal(a.data, b.data, a.len);
+    assert_true(a.len != other.len || memcmp(a.data, other.data, a.len) != 0);
+    buf_deinit(&a);
+    buf_deinit(&b);
+    buf_deinit(&other);
+}
+
+static void slots_are_filled_and_capitalised(void **state)
+{
+    (void)state;
+    char out[64];
+    corpus_fill_slots(out, "{Who} closes at {v}. {w}", {"who", "the shop"}, {"v", "17:20"},
+                      {"w", ""});
+    assert_string_equal(out, "The shop closes at 17:20. ");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(heldout_questions_are_not_trained_on),
+        cmocka_unit_test(heldout_tones_are_not_trained_on),
+        cmocka_unit_test(heldout_names_are_never_given_in_training),
+        cmocka_unit_test(values_of_open_kinds_belong_to_one_split),
+        cmocka_unit_test(heldout_topics_are_never_forbidden_in_training),
+        cmocka_unit_test(calculations_are_right_and_of_their_split),
+        cmocka_unit_test(about_eight_in_a_hundred_pairs_are_held_out_in_either_order),
+        cmocka_unit_test(our_own_answers_meet_what_is_expected),
+        cmocka_unit_test(refusals_name_a_forbidden_topic),
+        cmocka_unit_test(every_line_is_json_and_no_message_is_empty),
+        cmocka_unit_test(a_string_is_escaped),
+        cmocka_unit_test(the_same_seed_gives_the_same_bytes),
+        cmocka_unit_test(slots_are_filled_and_capitalised),
+    };
+    return cmocka_run_group_tests(tests, look_once, forget);
+}
