@@ -6,7 +6,8 @@
 
 #include "runtime/base/mem.h"
 
-/* Letters, digits, '.', '_' and '-' stay, all else becomes '-': the name is used in URLs and headers. */
+/* Letters, digits, '.', '_' and '-' stay, all else becomes '-': the name is used in URLs and
+ * headers. */
 static void copy_name(char out[MODEL_NAME_MAX], const char *text, size_t len)
 {
     size_t n = 0;
@@ -58,8 +59,7 @@ static int read_template(struct model *m, const struct gguf *g, struct err *e)
         return -1;
     }
     m->chat_template = chat_template_compile(source.data, source.len, e);
-    return m->chat_template ? 0
-                            : err_prefix(e, "%s: tokenizer.chat_template", gguf_path(g));
+    return m->chat_template ? 0 : err_prefix(e, "%s: tokenizer.chat_template", gguf_path(g));
 }
 
 static int load(struct model *m, const struct gguf *g, const struct parallel *p, struct err *e)

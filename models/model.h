@@ -1,9 +1,10 @@
 /* model.h: one loaded model: configuration, weights, tokenizer, chat template, identity.
  *
- * Everything is checked while loading and copied out of the file; the file is closed afterwards.
+ * Everything is checked while loading and copied out of the file; the file is closed
+ * afterwards.
  *
- * Ownership: model_open returns, model_close releases. Immutable in between; any number of threads may
- * read. */
+ * Ownership: model_open returns, model_close releases. Immutable in between; any number of
+ * threads may read. */
 #pragma once
 
 #include "models/arch/llama_config.h"

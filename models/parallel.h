@@ -1,8 +1,8 @@
 /* parallel.h: how a model asks for its work to be shared out, without knowing by whom.
  *
- * `run` calls work(ctx, worker, n_workers) once on each worker, the caller being worker 0, and returns
- * when all have returned. `barrier`, called inside work by every worker, returns when all have reached
- * it; what one wrote before it, all see after it. */
+ * `run` calls work(ctx, worker, n_workers) once on each worker, the caller being worker 0, and
+ * returns when all have returned. `barrier`, called inside work by every worker, returns when
+ * all have reached it; what one wrote before it, all see after it. */
 #pragma once
 
 #include <stddef.h>
@@ -19,8 +19,10 @@ struct parallel {
 /* Everything on the calling thread. */
 extern const struct parallel parallel_none;
 
-/* The part [*first, *end) of n items that falls to a worker: contiguous, the sizes differ by at most 1. */
-static inline void parallel_share(size_t n, int worker, int n_workers, size_t *first, size_t *end)
+/* The part [*first, *end) of n items that falls to a worker: contiguous, the sizes differ by at
+ * most 1. */
+static inline void parallel_share(size_t n, int worker, int n_workers, size_t *first,
+                                  size_t *end)
 {
     *first = n * (size_t)worker / (size_t)n_workers;
     *end = n * ((size_t)worker + 1) / (size_t)n_workers;

@@ -1,4 +1,5 @@
-/* sampling.h: how a token is to be chosen; runtime/engine/sampler.h says what is done with it. */
+/* sampling.h: how a token is to be chosen; runtime/engine/sampler.h says what is done with it.
+ */
 #pragma once
 
 #include <stdint.h>
@@ -11,5 +12,5 @@ struct sampling {
     uint64_t seed;
 };
 
-#define SAMPLING_DEFAULT                                                                         \
+#define SAMPLING_DEFAULT \
     ((struct sampling){.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f})

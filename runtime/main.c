@@ -37,7 +37,8 @@ static void print_usage(FILE *to)
 
 int main(int argc, char **argv)
 {
-    /* A client that goes away is seen as an error of write(2), not as the death of the server. */
+    /* A client that goes away is seen as an error of write(2), not as the death of the server.
+     */
     signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
         print_usage(stderr);

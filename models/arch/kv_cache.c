@@ -24,10 +24,11 @@ int kv_cache_init(struct kv_cache *kv, const struct llama_config *c, int n_slots
         !(kv->block = mem_zalloc_aligned(bytes)) ||
         !(kv->slots = mem_zarray((size_t)n_slots, sizeof(*kv->slots)))) {
         kv_cache_deinit(kv);
-        return err_set(e, ERR_NOMEM,
-                       "no memory for a KV cache of %d sequences of %d tokens, %zu MiB each; lower "
-                       "--parallel or --context",
-                       n_slots, context, slot_bytes >> 20);
+        return err_set(
+            e, ERR_NOMEM,
+            "no memory for a KV cache of %d sequences of %d tokens, %zu MiB each; lower "
+            "--parallel or --context",
+            n_slots, context, slot_bytes >> 20);
     }
     for (int i = 0; i < n_slots; i++) {
         kv->slots[i] = kv->block + (size_t)i * slot_bytes;
@@ -42,7 +43,8 @@ void kv_cache_deinit(struct kv_cache *kv)
     *kv = (struct kv_cache){0};
 }
 
-struct ops_kv kv_cache_view(const struct kv_cache *kv, int slot, int layer, int kv_head, void **page)
+struct ops_kv kv_cache_view(const struct kv_cache *kv, int slot, int layer, int kv_head,
+                            void **page)
 {
     size_t head = (size_t)layer * kv->n_kv_heads + (size_t)kv_head;
     size_t elements = kv->stride * kv->head_dim;

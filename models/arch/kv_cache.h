@@ -1,7 +1,8 @@
 /* kv_cache.h: keys and values of the sequences that run together, one slot each.
  *
- * A slot holds `context` positions of all layers and KV heads as f16 (layout: quant/ops.h, one page a
- * slot). All memory is taken at creation, so a sequence that was given a slot cannot run out.
+ * A slot holds `context` positions of all layers and KV heads as f16 (layout: quant/ops.h, one
+ * page a slot). All memory is taken at creation, so a sequence that was given a slot cannot run
+ * out.
  *
  * Threads: slots are independent; a slot belongs to the sequence that runs on it. */
 #pragma once
@@ -23,5 +24,7 @@ int kv_cache_init(struct kv_cache *kv, const struct llama_config *c, int n_slots
                   struct err *e);
 void kv_cache_deinit(struct kv_cache *kv);
 
-/* Where one layer and KV head of a slot lie. `page` is caller's storage that the view points to. */
-struct ops_kv kv_cache_view(const struct kv_cache *kv, int slot, int layer, int kv_head, void **page);
+/* Where one layer and KV head of a slot lie. `page` is caller's storage that the view points
+ * to. */
+struct ops_kv kv_cache_view(const struct kv_cache *kv, int slot, int layer, int kv_head,
+                            void **page);

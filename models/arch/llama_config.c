@@ -7,19 +7,20 @@
 #include "quant/q8.h"
 
 /* Generous for any llama-shaped model, and small enough that products of two fit easily. */
-#define MAX_WIDTH 1048576u
-#define MAX_LAYERS 1024u
+#define MAX_WIDTH   1048576u
+#define MAX_LAYERS  1024u
 #define MAX_CONTEXT 16777216u
 
-static int get_size(const struct gguf *g, const char *key, uint32_t max, int *out, struct err *e)
+static int get_size(const struct gguf *g, const char *key, uint32_t max, int *out,
+                    struct err *e)
 {
     uint32_t value;
     if (gguf_get_u32(g, key, &value, e) != 0) {
         return -1;
     }
     if (value == 0 || value > max) {
-        return err_set(e, ERR_FORMAT, "%s: %s is %u, 1 to %u are allowed", gguf_path(g), key, value,
-                       max);
+        return err_set(e, ERR_FORMAT, "%s: %s is %u, 1 to %u are allowed", gguf_path(g), key,
+                       value, max);
     }
     *out = (int)value;
     return 0;
@@ -65,7 +66,8 @@ static int check_nothing_unknown(const struct gguf *g, struct err *e)
             return -1;
         }
         if (scaling.len != 4 || memcmp(scaling.data, "none", 4) != 0) {
-            return err_set(e, ERR_UNSUPPORTED, "%s: RoPE scaling is not supported", gguf_path(g));
+            return err_set(e, ERR_UNSUPPORTED, "%s: RoPE scaling is not supported",
+                           gguf_path(g));
         }
     }
     uint32_t experts = 0;
@@ -82,8 +84,8 @@ static int check_shape(const struct llama_config *c, const struct gguf *g, struc
 {
     const char *path = gguf_path(g);
     if (c->n_heads % c->n_kv_heads != 0) {
-        return err_set(e, ERR_FORMAT, "%s: %d attention heads do not divide among %d KV heads", path,
-                       c->n_heads, c->n_kv_heads);
+        return err_set(e, ERR_FORMAT, "%s: %d attention heads do not divide among %d KV heads",
+                       path, c->n_heads, c->n_kv_heads);
     }
     if (c->head_dim % 16 != 0 || c->head_dim > OPS_HEAD_DIM_MAX) {
         return err_set(e, ERR_UNSUPPORTED,
@@ -92,9 +94,10 @@ static int check_shape(const struct llama_config *c, const struct gguf *g, struc
     }
     if (c->d_model % Q8_GROUP != 0 || c->d_ff % Q8_GROUP != 0 ||
         c->n_heads * c->head_dim % Q8_GROUP != 0) {
-        return err_set(e, ERR_UNSUPPORTED,
-                       "%s: embedding, attention and feed-forward lengths must be multiples of %d",
-                       path, Q8_GROUP);
+        return err_set(
+            e, ERR_UNSUPPORTED,
+            "%s: embedding, attention and feed-forward lengths must be multiples of %d", path,
+            Q8_GROUP);
     }
     return 0;
 }
@@ -122,8 +125,9 @@ int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct 
         return -1;
     }
     if (rope_dims != c->head_dim) {
-        return err_set(e, ERR_UNSUPPORTED, "%s: RoPE over %d of %d head dimensions is not supported",
-                       gguf_path(g), rope_dims, c->head_dim);
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s: RoPE over %d of %d head dimensions is not supported", gguf_path(g),
+                       rope_dims, c->head_dim);
     }
     if (gguf_has(g, "llama.rope.freq_base") &&
         get_positive(g, "llama.rope.freq_base", &c->rope_base, e) != 0) {
@@ -131,7 +135,8 @@ int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct 
     }
     const struct gguf_tensor *embedding = gguf_tensor_find(g, "token_embd.weight");
     if (!embedding || embedding->n_dims != 2 || embedding->dims[1] > MAX_WIDTH) {
-        return err_set(e, ERR_FORMAT, "%s: tensor \"token_embd.weight\" is missing or no matrix",
+        return err_set(e, ERR_FORMAT,
+                       "%s: tensor \"token_embd.weight\" is missing or no matrix",
                        gguf_path(g));
     }
     c->vocab = (int)embedding->dims[1];

@@ -1,7 +1,8 @@
 /* llama_config.h: the sizes of a model of architecture "llama", read from GGUF metadata.
  *
- * Every size is checked here, so that the code behind may multiply without fear: all are positive, head
- * counts divide, rows are whole int8 groups, and no product of two of them overflows. */
+ * Every size is checked here, so that the code behind may multiply without fear: all are
+ * positive, head counts divide, rows are whole int8 groups, and no product of two of them
+ * overflows. */
 #pragma once
 
 #include "models/format/gguf.h"

@@ -115,7 +115,8 @@ struct llama_state *llama_state_create(const struct llama_config *c,
     s->half_head = (size_t)c->head_dim / 2;
     if (!allocate(s)) {
         llama_state_destroy(s);
-        err_set(e, ERR_NOMEM, "no memory for the working space of a step of %d rows", set->max_rows);
+        err_set(e, ERR_NOMEM, "no memory for the working space of a step of %d rows",
+                set->max_rows);
         return NULL;
     }
     fill_rope_tables(s);
@@ -143,7 +144,8 @@ const float *llama_logits(const struct llama_state *s, int i)
     return s->logits + (size_t)i * (size_t)s->c.vocab;
 }
 
-/* --- the stages of a step; each is called by every worker on its share ---------------------------- */
+/* --- the stages of a step; each is called by every worker on its share
+ * ---------------------------- */
 
 static void embed(struct llama_state *s, size_t r0, size_t r1)
 {
@@ -192,7 +194,8 @@ static void attend(struct llama_state *s, int layer, int worker, int n_workers)
     size_t hd = (size_t)s->c.head_dim;
     size_t group = (size_t)(s->c.n_heads / s->c.n_kv_heads);
     size_t n_kv_heads = (size_t)s->c.n_kv_heads;
-    for (size_t item = (size_t)worker; item < s->n_runs * n_kv_heads; item += (size_t)n_workers) {
+    for (size_t item = (size_t)worker; item < s->n_runs * n_kv_heads;
+         item += (size_t)n_workers) {
         const struct run *run = &s->runs[item / n_kv_heads];
         size_t h = item % n_kv_heads;
         const struct llama_row *first = &s->rows[run->first];
@@ -234,7 +237,8 @@ static void multiply(const struct llama_state *s, float *y, const struct q8_acts
 static void gather_wanted(struct llama_state *s)
 {
     for (size_t i = 0; i < s->n_wanted; i++) {
-        /* Wanted rows come in ascending order, so row i is never overwritten before it was read. */
+        /* Wanted rows come in ascending order, so row i is never overwritten before it was
+         * read. */
         memmove(s->x + i * s->d, s->x + s->wanted[i] * s->d, s->d * sizeof(float));
     }
 }

@@ -1,12 +1,13 @@
 /* llama_step.h: the forward pass of a llama model over a batch of token rows.
  *
- * A step takes rows of any mix: chunks of prompts and single tokens of running sequences. It stores
- * each row's keys and values in its sequence's slot and leaves logits for the rows that ask for them.
- * A row's result depends on its token and the positions before it in its own slot, and on nothing else
- * in the batch (quant/q8.h and quant/ops.h say how sums are ordered).
+ * A step takes rows of any mix: chunks of prompts and single tokens of running sequences. It
+ * stores each row's keys and values in its sequence's slot and leaves logits for the rows that
+ * ask for them. A row's result depends on its token and the positions before it in its own
+ * slot, and on nothing else in the batch (quant/q8.h and quant/ops.h say how sums are ordered).
  *
- * Architecture: Touvron et al. 2023, with RMSNorm (Zhang and Sennrich 2019), rotary positions on
- * adjacent pairs (Su et al. 2021), grouped-query attention (Ainslie et al. 2023), SwiGLU (Shazeer 2020).
+ * Architecture: Touvron et al. 2023, with RMSNorm (Zhang and Sennrich 2019), rotary positions
+ * on adjacent pairs (Su et al. 2021), grouped-query attention (Ainslie et al. 2023), SwiGLU
+ * (Shazeer 2020).
  *
  * Threads: one step at a time for a state; work inside is shared out by `parallel`. */
 #pragma once
@@ -21,9 +22,10 @@
 #include "quant/q8_kernel.h"
 
 struct llama_row {
-    int32_t token;    /* 0 .. vocab - 1 */
-    int32_t position; /* in the sequence, 0-based; those before it were stored by earlier rows */
-    int32_t slot;     /* of the KV cache */
+    int32_t token; /* 0 .. vocab - 1 */
+    int32_t
+        position; /* in the sequence, 0-based; those before it were stored by earlier rows */
+    int32_t slot; /* of the KV cache */
     bool want_logits;
 };
 
@@ -42,8 +44,9 @@ struct llama_state *llama_state_create(const struct llama_config *c,
                                        const struct llama_state_settings *s, struct err *e);
 void llama_state_destroy(struct llama_state *s); /* accepts NULL */
 
-/* Rows of one sequence must be adjacent and ascending in position. n_rows: 1 .. max_rows. The logits of
- * the i-th row that wanted them are then llama_logits(s, i), (vocab) floats, until the next step. */
+/* Rows of one sequence must be adjacent and ascending in position. n_rows: 1 .. max_rows. The
+ * logits of the i-th row that wanted them are then llama_logits(s, i), (vocab) floats, until
+ * the next step. */
 void llama_step(struct llama_state *s, const struct llama_weights *w, struct kv_cache *kv,
                 const struct llama_row *rows, int n_rows);
 const float *llama_logits(const struct llama_state *s, int i);

@@ -35,7 +35,8 @@ static const struct gguf_tensor *find(struct loader *l, const char *name, size_t
     uint64_t rows = t->dims[1] * t->dims[2] * t->dims[3];
     if (t->dims[0] != k || rows != n) {
         err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" is %llu x %llu, %zu x %zu was expected",
-                gguf_path(l->g), name, (unsigned long long)rows, (unsigned long long)t->dims[0], n, k);
+                gguf_path(l->g), name, (unsigned long long)rows, (unsigned long long)t->dims[0],
+                n, k);
         return NULL;
     }
     if (t->type != TENSOR_F32 && t->type != TENSOR_F16 && t->type != TENSOR_BF16 &&
@@ -63,11 +64,13 @@ static int load_vector(struct loader *l, const char *name, size_t n, const float
         return 0;
     }
     if (tensor_row_to_f32(t->type, t->data, values, n) != 0) {
-        return err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" has broken rows", gguf_path(l->g), name);
+        return err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" has broken rows", gguf_path(l->g),
+                       name);
     }
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(values[i])) {
-            return err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" holds a number that is not finite",
+            return err_set(l->e, ERR_FORMAT,
+                           "%s: tensor \"%s\" holds a number that is not finite",
                            gguf_path(l->g), name);
         }
     }
@@ -84,7 +87,8 @@ struct pack_job {
     bool *bad;        /* (workers): met a number that is not finite */
 };
 
-/* Floats are packed a tile at a time: a whole matrix in float would double the memory of loading. */
+/* Floats are packed a tile at a time: a whole matrix in float would double the memory of
+ * loading. */
 static void pack_float_tile(const struct pack_job *job, float *rows, size_t tile, bool *bad)
 {
     size_t k = job->packed.k;
@@ -161,8 +165,9 @@ static int pack_tensor(struct loader *l, const char *name, void *block, size_t n
     l->p->run(l->p->team, pack_share, &job);
     for (size_t i = 0; i < workers; i++) {
         if (job.bad[i]) {
-            rc = err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" holds a number that is not finite",
-                         gguf_path(l->g), name);
+            rc =
+                err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" holds a number that is not finite",
+                        gguf_path(l->g), name);
         }
     }
 cleanup:
@@ -171,10 +176,10 @@ cleanup:
     return rc;
 }
 
-/* One matrix of the model, whose rows come from up to three tensors one after another. All but the last
- * have a multiple of Q8_TILE rows, so that each begins with a tile of its own. */
-static int load_matrix(struct loader *l, struct q8_packed *out, size_t k, const char *const names[],
-                       const size_t rows[], size_t n_parts)
+/* One matrix of the model, whose rows come from up to three tensors one after another. All but
+ * the last have a multiple of Q8_TILE rows, so that each begins with a tile of its own. */
+static int load_matrix(struct loader *l, struct q8_packed *out, size_t k,
+                       const char *const names[], const size_t rows[], size_t n_parts)
 {
     size_t n = 0;
     for (size_t i = 0; i < n_parts; i++) {
@@ -182,7 +187,8 @@ static int load_matrix(struct loader *l, struct q8_packed *out, size_t k, const 
     }
     size_t bytes = q8_packed_bytes(n, k);
     if (bytes == 0) {
-        return err_set(l->e, ERR_LIMIT, "%s: tensor \"%s\" is too large", gguf_path(l->g), names[0]);
+        return err_set(l->e, ERR_LIMIT, "%s: tensor \"%s\" is too large", gguf_path(l->g),
+                       names[0]);
     }
     unsigned char *block = take(l, bytes);
     q8_packed_init(out, block, n, k);
@@ -257,8 +263,8 @@ static int load_all(struct loader *l, struct llama_weights *w)
     return 0;
 }
 
-int llama_weights_init(struct llama_weights *w, const struct llama_config *c, const struct gguf *g,
-                       const struct parallel *p, struct err *e)
+int llama_weights_init(struct llama_weights *w, const struct llama_config *c,
+                       const struct gguf *g, const struct parallel *p, struct err *e)
 {
     *w = (struct llama_weights){0};
     struct loader l = {.c = c, .g = g, .p = p, .e = e};
@@ -272,7 +278,8 @@ int llama_weights_init(struct llama_weights *w, const struct llama_config *c, co
     w->block_bytes = l.at;
     w->block = mem_zalloc_aligned(l.at);
     if (!w->block) {
-        err_set(e, ERR_NOMEM, "%s: %zu bytes for the weights could not be had", gguf_path(g), l.at);
+        err_set(e, ERR_NOMEM, "%s: %zu bytes for the weights could not be had", gguf_path(g),
+                l.at);
         goto fail;
     }
     l.block = w->block;
@@ -282,7 +289,8 @@ int llama_weights_init(struct llama_weights *w, const struct llama_config *c, co
     }
     if (l.tensors_used != gguf_tensor_count(g)) {
         err_set(e, ERR_UNSUPPORTED,
-                "%s: has %zu tensors, a plain llama model of this shape has %zu; it needs something "
+                "%s: has %zu tensors, a plain llama model of this shape has %zu; it needs "
+                "something "
                 "that is not supported",
                 gguf_path(g), gguf_tensor_count(g), l.tensors_used);
         goto fail;

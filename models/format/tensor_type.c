@@ -178,7 +178,8 @@ int tensor_row_to_f32(uint32_t type, const void *src, float *dst, size_t n)
     }
 }
 
-/* The largest magnitude that does not become an infinity; of q8_0 it is the scale that could. */
+/* The largest magnitude that does not become an infinity; of q8_0 it is the scale that could.
+ */
 static float largest(uint32_t type)
 {
     const float f16_max = 65504.0F;

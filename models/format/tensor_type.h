@@ -41,9 +41,9 @@ uint64_t tensor_type_row_bytes(uint32_t type, uint64_t n);
  * whole number of blocks. */
 int tensor_row_to_f32(uint32_t type, const void *src, float *dst, size_t n);
 
-/* Stores n numbers as f32, f16 or q8_0. src: (n); dst: tensor_type_row_bytes(type, n) bytes at any
- * address. Returns 0, or -1 when a number is not finite or too large for the type, the type is another
- * one or n is not a whole number of blocks. */
+/* Stores n numbers as f32, f16 or q8_0. src: (n); dst: tensor_type_row_bytes(type, n) bytes at
+ * any address. Returns 0, or -1 when a number is not finite or too large for the type, the type
+ * is another one or n is not a whole number of blocks. */
 int tensor_row_from_f32(uint32_t type, const float *src, void *dst, size_t n);
 
 float f16_to_f32(uint16_t h); /* IEEE 754 binary16, subnormals, infinities and NaN included */

@@ -21,8 +21,8 @@ int chat_prompt_text(const struct chat_template *t, const struct tokenizer *toke
 }
 
 /* The control token at byte `at`, if all its bytes are the template's. */
-static int32_t special_at(const struct tokenizer *tokenizer, const struct chat_text *text, size_t at,
-                          size_t *len)
+static int32_t special_at(const struct tokenizer *tokenizer, const struct chat_text *text,
+                          size_t at, size_t *len)
 {
     if (!text->trusted[at]) {
         return TOKEN_NONE;

@@ -1,8 +1,8 @@
 /* chat_prompt.h: a conversation to the tokens that the model reads.
  *
- * Control tokens are looked for only in bytes that the template wrote. What lies between two of them is
- * encoded as one text, whether it came from the template or from a message: the same tokens that peers
- * get from encoding the whole rendered text, without their risk. */
+ * Control tokens are looked for only in bytes that the template wrote. What lies between two of
+ * them is encoded as one text, whether it came from the template or from a message: the same
+ * tokens that peers get from encoding the whole rendered text, without their risk. */
 #pragma once
 
 #include "models/template/chat_template.h"

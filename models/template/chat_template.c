@@ -102,11 +102,13 @@ static int set_messages(struct jinja_run *run, const struct chat_render *in)
     return set_variable(run, "messages", list);
 }
 
-static int render(const struct chat_template *t, const struct chat_render *in, struct jinja_run *run)
+static int render(const struct chat_template *t, const struct chat_render *in,
+                  struct jinja_run *run)
 {
     run->scope = jinja_scope_new(run, NULL);
     if (!run->scope || set_messages(run, in) != 0 ||
-        set_variable(run, "add_generation_prompt", jinja_bool(in->add_generation_prompt)) != 0 ||
+        set_variable(run, "add_generation_prompt", jinja_bool(in->add_generation_prompt)) !=
+            0 ||
         set_token_name(run, "bos_token", in->bos_token) != 0 ||
         set_token_name(run, "eos_token", in->eos_token) != 0 ||
         set_variable(run, "tools", jinja_none()) != 0) {

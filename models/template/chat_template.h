@@ -1,15 +1,17 @@
-/* chat_template.h: the text that a model reads for a conversation, made by the template in its file.
+/* chat_template.h: the text that a model reads for a conversation, made by the template in its
+ * file.
  *
- * GGUF keeps it in tokenizer.chat_template: Jinja, as transformers' apply_chat_template runs it. It is
- * compiled once, when the model is loaded; a template that needs something unknown here is an error
- * then, never a fall-back to another template. Rendering runs under limits of steps, memory and
- * nesting.
+ * GGUF keeps it in tokenizer.chat_template: Jinja, as transformers' apply_chat_template runs
+ * it. It is compiled once, when the model is loaded; a template that needs something unknown
+ * here is an error then, never a fall-back to another template. Rendering runs under limits of
+ * steps, memory and nesting.
  *
- * Which output may be control tokens: only bytes that stood in the template itself. Bytes of messages
- * stay marked as text through everything the template does to them (jinja_value.h), so a user who
- * writes "<|im_end|>" has written ten characters.
+ * Which output may be control tokens: only bytes that stood in the template itself. Bytes of
+ * messages stay marked as text through everything the template does to them (jinja_value.h), so
+ * a user who writes "<|im_end|>" has written ten characters.
  *
- * Ownership: chat_template_compile returns to the caller. Threads: immutable; any number may render. */
+ * Ownership: chat_template_compile returns to the caller. Threads: immutable; any number may
+ * render. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,9 +1,9 @@
 /* jinja_ast.h: a compiled template.
  *
- * Lists of things are linked through `next`, in the order of the source. Filters, tests, methods and
- * functions are resolved and their arguments put in the order of their parameters when the template is
- * compiled, so that a template which needs something that is not here fails when the model is loaded
- * and not in the middle of somebody's request.
+ * Lists of things are linked through `next`, in the order of the source. Filters, tests,
+ * methods and functions are resolved and their arguments put in the order of their parameters
+ * when the template is compiled, so that a template which needs something that is not here
+ * fails when the model is loaded and not in the middle of somebody's request.
  *
  * Ownership: everything is in the template's arena and immutable once compiled.
  */
@@ -67,7 +67,7 @@ struct jinja_expr {
     enum jinja_operator op;      /* ARITHMETIC */
     enum jinja_operator compare; /* of an operand of COMPARE: to the one before it */
     uint32_t line;
-    struct jinja_expr *next;     /* in a list of items or operands */
+    struct jinja_expr *next; /* in a list of items or operands */
     union {
         struct jinja_value constant;
         struct jinja_name name;
@@ -79,7 +79,7 @@ struct jinja_expr {
         } attribute;
         struct {
             struct jinja_expr *target;
-            struct jinja_expr *key; /* ITEM */
+            struct jinja_expr *key;                 /* ITEM */
             struct jinja_expr *start, *stop, *step; /* SLICE; each may be NULL */
         } item;
         struct {
@@ -99,7 +99,8 @@ struct jinja_expr {
     };
 };
 
-/* An argument of a macro's call, or a parameter of its definition (value: the default or NULL). */
+/* An argument of a macro's call, or a parameter of its definition (value: the default or NULL).
+ */
 struct jinja_arg {
     struct jinja_arg *next;
     struct jinja_name name; /* text NULL for a positional argument */
@@ -136,7 +137,7 @@ struct jinja_stmt {
             struct jinja_expr *condition; /* NULL: else */
             struct jinja_stmt *body;
             struct jinja_branch *next;
-        } *branches;
+        } * branches;
         struct {
             struct jinja_target *targets;
             bool unpack; /* targets take the items of each value */

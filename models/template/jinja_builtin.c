@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct jinja_builtin *jinja_builtin_find(const struct jinja_builtin *table, const char *name)
+const struct jinja_builtin *jinja_builtin_find(const struct jinja_builtin *table,
+                                               const char *name)
 {
     for (; table->name; table++) {
         if (strcmp(table->name, name) == 0) {
@@ -50,9 +51,11 @@ static int self_string(struct jinja_run *run, const struct jinja_value *self, co
                              : jinja_fail(run, ERR_FORMAT, "%s needs a value", what);
 }
 
-/* --- text ----------------------------------------------------------------------------------------- */
+/* --- text
+ * ----------------------------------------------------------------------------------------- */
 
-int jinja_append_value(struct jinja_run *run, struct jinja_builder *b, const struct jinja_value *value)
+int jinja_append_value(struct jinja_run *run, struct jinja_builder *b,
+                       const struct jinja_value *value)
 {
     char number[32];
     switch (value->type) {
@@ -73,7 +76,8 @@ int jinja_append_value(struct jinja_run *run, struct jinja_builder *b, const str
     }
 }
 
-int jinja_to_string(struct jinja_run *run, const struct jinja_value *value, struct jinja_string *out)
+int jinja_to_string(struct jinja_run *run, const struct jinja_value *value,
+                    struct jinja_string *out)
 {
     struct jinja_builder b;
     jinja_builder_init(&b, run);
@@ -102,13 +106,15 @@ int jinja_change_case(struct jinja_run *run, const struct jinja_string *s, enum 
         data[i] = (char)(to_upper && is_lower ? c - 32 : !to_upper && is_upper ? c + 32 : c);
         at_start = how == JINJA_TITLE ? !(is_lower || is_upper) : false;
     }
-    return jinja_string_value(run, (struct jinja_string){data, s->trust, s->len, s->trusted}, out);
+    return jinja_string_value(run, (struct jinja_string){data, s->trust, s->len, s->trusted},
+                              out);
 }
 
-/* --- filters -------------------------------------------------------------------------------------- */
+/* --- filters
+ * -------------------------------------------------------------------------------------- */
 
-static int strip(struct jinja_run *run, const struct jinja_value *self, const struct jinja_value *argv,
-                 enum jinja_side sides, struct jinja_value *out)
+static int strip(struct jinja_run *run, const struct jinja_value *self,
+                 const struct jinja_value *argv, enum jinja_side sides, struct jinja_value *out)
 {
     const struct jinja_string *text = NULL;
     const struct jinja_string *chars = NULL;
@@ -247,16 +253,17 @@ const struct jinja_builtin *jinja_filter_find(const char *name)
     return jinja_builtin_find(table, name);
 }
 
-/* --- tests ---------------------------------------------------------------------------------------- */
+/* --- tests
+ * ---------------------------------------------------------------------------------------- */
 
-#define TYPE_TEST(function, condition)                                                          \
-    static int function(struct jinja_run *run, const struct jinja_value *self,                  \
-                        const struct jinja_value *argv, struct jinja_value *out)                \
-    {                                                                                           \
-        (void)run;                                                                              \
-        (void)argv;                                                                             \
-        *out = jinja_bool(condition);                                                           \
-        return 0;                                                                               \
+#define TYPE_TEST(function, condition)                                           \
+    static int function(struct jinja_run *run, const struct jinja_value *self,   \
+                        const struct jinja_value *argv, struct jinja_value *out) \
+    {                                                                            \
+        (void)run;                                                               \
+        (void)argv;                                                              \
+        *out = jinja_bool(condition);                                            \
+        return 0;                                                                \
     }
 
 TYPE_TEST(test_defined, self->type != JINJA_UNDEFINED)
@@ -269,24 +276,31 @@ TYPE_TEST(test_true, self->type == JINJA_BOOL && self->boolean)
 TYPE_TEST(test_false, self->type == JINJA_BOOL && !self->boolean)
 TYPE_TEST(test_integer, self->type == JINJA_INT)
 TYPE_TEST(test_number, self->type == JINJA_INT || self->type == JINJA_FLOAT)
-TYPE_TEST(test_sequence, jinja_is_sequence(self) || self->type == JINJA_STRING ||
-                             self->type == JINJA_DICT)
+TYPE_TEST(test_sequence,
+          jinja_is_sequence(self) || self->type == JINJA_STRING || self->type == JINJA_DICT)
 
 const struct jinja_builtin *jinja_test_find(const char *name)
 {
     static const struct jinja_builtin table[] = {
-        {.name = "defined", .call = test_defined},   {.name = "undefined", .call = test_undefined},
-        {.name = "none", .call = test_none},         {.name = "string", .call = test_string},
-        {.name = "mapping", .call = test_mapping},   {.name = "boolean", .call = test_boolean},
-        {.name = "true", .call = test_true},         {.name = "false", .call = test_false},
-        {.name = "integer", .call = test_integer},   {.name = "number", .call = test_number},
-        {.name = "sequence", .call = test_sequence}, {.name = "iterable", .call = test_sequence},
+        {.name = "defined", .call = test_defined},
+        {.name = "undefined", .call = test_undefined},
+        {.name = "none", .call = test_none},
+        {.name = "string", .call = test_string},
+        {.name = "mapping", .call = test_mapping},
+        {.name = "boolean", .call = test_boolean},
+        {.name = "true", .call = test_true},
+        {.name = "false", .call = test_false},
+        {.name = "integer", .call = test_integer},
+        {.name = "number", .call = test_number},
+        {.name = "sequence", .call = test_sequence},
+        {.name = "iterable", .call = test_sequence},
         {0},
     };
     return jinja_builtin_find(table, name);
 }
 
-/* --- methods -------------------------------------------------------------------------------------- */
+/* --- methods
+ * -------------------------------------------------------------------------------------- */
 
 static int method_lstrip(struct jinja_run *run, const struct jinja_value *self,
                          const struct jinja_value *argv, struct jinja_value *out)
@@ -345,7 +359,8 @@ const struct jinja_builtin *jinja_method_find(const char *name)
     return jinja_builtin_find(table, name);
 }
 
-/* --- functions ------------------------------------------------------------------------------------ */
+/* --- functions
+ * ------------------------------------------------------------------------------------ */
 
 static int function_raise(struct jinja_run *run, const struct jinja_value *self,
                           const struct jinja_value *argv, struct jinja_value *out)
@@ -402,9 +417,15 @@ static int function_namespace(struct jinja_run *run, const struct jinja_value *s
 const struct jinja_builtin *jinja_function_find(const char *name)
 {
     static const struct jinja_builtin table[] = {
-        {.name = "raise_exception", .call = function_raise, .params = {"message"}, .required = 1},
+        {.name = "raise_exception",
+         .call = function_raise,
+         .params = {"message"},
+         .required = 1},
         {.name = "range", .call = function_range, .params = {"start", "stop"}, .required = 1},
-        {.name = "namespace", .call = function_namespace, .params = {"values"}, .keywords = true},
+        {.name = "namespace",
+         .call = function_namespace,
+         .params = {"values"},
+         .keywords = true},
         {0},
     };
     return jinja_builtin_find(table, name);

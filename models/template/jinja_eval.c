@@ -39,7 +39,8 @@ static int eval_dict(struct jinja_run *run, const struct jinja_expr *x, struct j
 }
 
 /* The value of the operand that decided, as in Python. */
-static int eval_logic(struct jinja_run *run, const struct jinja_expr *x, struct jinja_value *out)
+static int eval_logic(struct jinja_run *run, const struct jinja_expr *x,
+                      struct jinja_value *out)
 {
     if (jinja_eval(run, x->operands.left, out) != 0) {
         return -1;
@@ -49,7 +50,8 @@ static int eval_logic(struct jinja_run *run, const struct jinja_expr *x, struct 
                : 0;
 }
 
-static int eval_if_else(struct jinja_run *run, const struct jinja_expr *x, struct jinja_value *out)
+static int eval_if_else(struct jinja_run *run, const struct jinja_expr *x,
+                        struct jinja_value *out)
 {
     struct jinja_value condition;
     if (jinja_eval(run, x->operands.condition, &condition) != 0) {
@@ -62,9 +64,11 @@ static int eval_if_else(struct jinja_run *run, const struct jinja_expr *x, struc
     return x->operands.right ? jinja_eval(run, x->operands.right, out) : 0;
 }
 
-/* --- calls --------------------------------------------------------------------------------------- */
+/* --- calls
+ * --------------------------------------------------------------------------------------- */
 
-static int eval_builtin(struct jinja_run *run, const struct jinja_expr *x, struct jinja_value *out)
+static int eval_builtin(struct jinja_run *run, const struct jinja_expr *x,
+                        struct jinja_value *out)
 {
     const struct jinja_builtin *b = x->builtin.function;
     struct jinja_value self = {.type = JINJA_MISSING};

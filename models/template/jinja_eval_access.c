@@ -4,7 +4,8 @@
 #include "models/template/jinja_builtin.h"
 #include "models/template/jinja_eval.h"
 
-/* --- names, attributes, items -------------------------------------------------------------------- */
+/* --- names, attributes, items
+ * -------------------------------------------------------------------- */
 
 int jinja_eval_name(struct jinja_run *run, const struct jinja_expr *x, struct jinja_value *out)
 {
@@ -57,8 +58,8 @@ static struct jinja_value loop_attribute(const struct jinja_loop *loop, const ch
     return jinja_undefined(name);
 }
 
-int jinja_get_attribute(struct jinja_run *run, const struct jinja_value *target, const char *name,
-                        struct jinja_value *out)
+int jinja_get_attribute(struct jinja_run *run, const struct jinja_value *target,
+                        const char *name, struct jinja_value *out)
 {
     struct jinja_value *found = NULL;
     switch (target->type) {
@@ -130,7 +131,8 @@ int jinja_get_item(struct jinja_run *run, const struct jinja_value *target,
         }
         *out = found ? *found : jinja_undefined("key");
         if (!found && key->type == JINJA_STRING) {
-            out->name = jinja_arena_strndup(run->arena, key->string->data, key->string->len, run->err);
+            out->name =
+                jinja_arena_strndup(run->arena, key->string->data, key->string->len, run->err);
         }
         return out->type == JINJA_UNDEFINED && !out->name ? -1 : 0;
     }
@@ -147,7 +149,8 @@ int jinja_get_item(struct jinja_run *run, const struct jinja_value *target,
     return 0;
 }
 
-int jinja_eval_attribute(struct jinja_run *run, const struct jinja_expr *x, struct jinja_value *out)
+int jinja_eval_attribute(struct jinja_run *run, const struct jinja_expr *x,
+                         struct jinja_value *out)
 {
     struct jinja_value target;
     if (jinja_eval(run, x->attribute.target, &target) != 0) {
@@ -159,13 +162,15 @@ int jinja_eval_attribute(struct jinja_run *run, const struct jinja_expr *x, stru
 int jinja_eval_item(struct jinja_run *run, const struct jinja_expr *x, struct jinja_value *out)
 {
     struct jinja_value target, key;
-    if (jinja_eval(run, x->item.target, &target) != 0 || jinja_eval(run, x->item.key, &key) != 0) {
+    if (jinja_eval(run, x->item.target, &target) != 0 ||
+        jinja_eval(run, x->item.key, &key) != 0) {
         return -1;
     }
     return jinja_get_item(run, &target, &key, out);
 }
 
-/* --- slices -------------------------------------------------------------------------------------- */
+/* --- slices
+ * -------------------------------------------------------------------------------------- */
 
 struct slice {
     int64_t start;
@@ -192,7 +197,8 @@ static int eval_bound(struct jinja_run *run, const struct jinja_expr *x, int64_t
     }
     int64_t i;
     if (!jinja_as_int(&v, &i)) {
-        return jinja_fail(run, ERR_INVALID, "a slice takes integers, not %s", jinja_type_name(v.type));
+        return jinja_fail(run, ERR_INVALID, "a slice takes integers, not %s",
+                          jinja_type_name(v.type));
     }
     *out = clamp(i < 0 ? i + length : i, low, high);
     return 0;
@@ -225,8 +231,8 @@ static int eval_bounds(struct jinja_run *run, const struct jinja_expr *x, size_t
     return 0;
 }
 
-static int slice_list(struct jinja_run *run, const struct jinja_value *target, const struct slice *s,
-                      struct jinja_value *out)
+static int slice_list(struct jinja_run *run, const struct jinja_value *target,
+                      const struct slice *s, struct jinja_value *out)
 {
     if (jinja_charge_items(run, s->count) != 0 ||
         jinja_list_new(run, target->type, s->count, out) != 0) {
@@ -245,15 +251,16 @@ static int slice_string(struct jinja_run *run, const struct jinja_string *text, 
     if (s->step == 1 || s->count == 0) {
         size_t from = char_position(text, (size_t)s->start);
         struct jinja_string rest = jinja_string_slice(text, from, text->len);
-        return jinja_string_value(run, jinja_string_slice(&rest, 0, char_position(&rest, s->count)),
-                                  out);
+        return jinja_string_value(
+            run, jinja_string_slice(&rest, 0, char_position(&rest, s->count)), out);
     }
     size_t *starts = jinja_alloc(run, chars + 1, sizeof(*starts));
     if (!starts || jinja_charge(run, s->count) != 0) {
         return -1;
     }
     for (size_t i = 0; i < chars; i++) {
-        starts[i + 1] = starts[i] + jinja_char_len(text->data + starts[i], text->len - starts[i]);
+        starts[i + 1] =
+            starts[i] + jinja_char_len(text->data + starts[i], text->len - starts[i]);
     }
     struct jinja_builder b;
     jinja_builder_init(&b, run);
@@ -287,7 +294,7 @@ int jinja_eval_slice(struct jinja_run *run, const struct jinja_expr *x, struct j
         }
         return slice_string(run, target.string, chars, &s, out);
     }
-    return target.type == JINJA_UNDEFINED
-               ? jinja_fail_undefined(run, &target)
-               : jinja_fail(run, ERR_INVALID, "%s cannot be sliced", jinja_type_name(target.type));
+    return target.type == JINJA_UNDEFINED ? jinja_fail_undefined(run, &target)
+                                          : jinja_fail(run, ERR_INVALID, "%s cannot be sliced",
+                                                       jinja_type_name(target.type));
 }

@@ -17,7 +17,8 @@ static int fail_operands(struct jinja_run *run, const char *op, const struct jin
                       jinja_type_name(a->type), jinja_type_name(b->type));
 }
 
-int jinja_eval_concat(struct jinja_run *run, const struct jinja_expr *x, struct jinja_value *out)
+int jinja_eval_concat(struct jinja_run *run, const struct jinja_expr *x,
+                      struct jinja_value *out)
 {
     struct jinja_builder b;
     jinja_builder_init(&b, run);
@@ -30,8 +31,8 @@ int jinja_eval_concat(struct jinja_run *run, const struct jinja_expr *x, struct 
     return jinja_builder_value(&b, out);
 }
 
-static int add_lists(struct jinja_run *run, const struct jinja_value *a, const struct jinja_value *b,
-                     struct jinja_value *out)
+static int add_lists(struct jinja_run *run, const struct jinja_value *a,
+                     const struct jinja_value *b, struct jinja_value *out)
 {
     size_t n = a->list->count + b->list->count;
     struct jinja_value sum;
@@ -186,13 +187,15 @@ static double float_result(enum jinja_operator op, double a, double b)
     }
 }
 
-int jinja_eval_arithmetic(struct jinja_run *run, const struct jinja_expr *x, struct jinja_value *out)
+int jinja_eval_arithmetic(struct jinja_run *run, const struct jinja_expr *x,
+                          struct jinja_value *out)
 {
     static const char *const names[] = {"-", "*", "/", "//", "%", "**"};
     struct jinja_value a, b;
     int64_t i, j;
     double u, v;
-    if (jinja_eval(run, x->operands.left, &a) != 0 || jinja_eval(run, x->operands.right, &b) != 0) {
+    if (jinja_eval(run, x->operands.left, &a) != 0 ||
+        jinja_eval(run, x->operands.right, &b) != 0) {
         return -1;
     }
     run->line = x->line;
@@ -203,8 +206,8 @@ int jinja_eval_arithmetic(struct jinja_run *run, const struct jinja_expr *x, str
     if (!jinja_as_double(&a, &u) || !jinja_as_double(&b, &v)) {
         return fail_operands(run, names[x->op], &a, &b);
     }
-    bool divides = x->op == JINJA_OP_DIVIDE || x->op == JINJA_OP_FLOOR_DIVIDE ||
-                   x->op == JINJA_OP_MODULO;
+    bool divides =
+        x->op == JINJA_OP_DIVIDE || x->op == JINJA_OP_FLOOR_DIVIDE || x->op == JINJA_OP_MODULO;
     if (divides && v == 0) {
         return jinja_fail(run, ERR_INVALID, "division by zero");
     }
@@ -256,7 +259,8 @@ static int compare(struct jinja_run *run, enum jinja_operator op, const struct j
 }
 
 /* `a < b < c` is `a < b and b < c`. */
-int jinja_eval_compare(struct jinja_run *run, const struct jinja_expr *x, struct jinja_value *out)
+int jinja_eval_compare(struct jinja_run *run, const struct jinja_expr *x,
+                       struct jinja_value *out)
 {
     struct jinja_value left, right;
     bool holds = true;

@@ -13,9 +13,11 @@ static enum flow flow_of(int rc)
     return rc == 0 ? FLOW_ON : FLOW_FAIL;
 }
 
-/* --- assignment ---------------------------------------------------------------------------------- */
+/* --- assignment
+ * ---------------------------------------------------------------------------------- */
 
-static int assign(struct jinja_run *run, const struct jinja_target *target, struct jinja_value value)
+static int assign(struct jinja_run *run, const struct jinja_target *target,
+                  struct jinja_value value)
 {
     if (!target->attribute) {
         return jinja_scope_set(run, &target->name, value);
@@ -25,7 +27,8 @@ static int assign(struct jinja_run *run, const struct jinja_target *target, stru
         return -1;
     }
     if (!object || object->type != JINJA_NAMESPACE) {
-        return jinja_fail(run, ERR_INVALID, "\"%s.%s\" cannot be set: \"%s\" is not a namespace",
+        return jinja_fail(run, ERR_INVALID,
+                          "\"%s.%s\" cannot be set: \"%s\" is not a namespace",
                           target->name.text, target->attribute, target->name.text);
     }
     struct jinja_value key;
@@ -37,8 +40,8 @@ static int assign(struct jinja_run *run, const struct jinja_target *target, stru
     return jinja_dict_set(run, object->dict, &key, value);
 }
 
-static int assign_targets(struct jinja_run *run, const struct jinja_target *targets, bool unpack,
-                          const struct jinja_value *value)
+static int assign_targets(struct jinja_run *run, const struct jinja_target *targets,
+                          bool unpack, const struct jinja_value *value)
 {
     if (!unpack) {
         return assign(run, targets, *value);
@@ -68,8 +71,10 @@ static int exec_set(struct jinja_run *run, const struct jinja_stmt *s)
     return assign_targets(run, s->set.targets, s->set.unpack, &value);
 }
 
-/* What a body prints, as a string. break and continue do not get out of it: see parse_set_block. */
-static int capture(struct jinja_run *run, const struct jinja_stmt *body, struct jinja_value *out)
+/* What a body prints, as a string. break and continue do not get out of it: see
+ * parse_set_block. */
+static int capture(struct jinja_run *run, const struct jinja_stmt *body,
+                   struct jinja_value *out)
 {
     struct jinja_builder b;
     struct jinja_builder *outer = run->out;
@@ -89,10 +94,12 @@ static int exec_set_block(struct jinja_run *run, const struct jinja_stmt *s)
     return s->set.value ? exec_set(run, s) : 0;
 }
 
-/* --- loops --------------------------------------------------------------------------------------- */
+/* --- loops
+ * --------------------------------------------------------------------------------------- */
 
 /* The items for which the `if` of the for holds, tested in the loop's scope. */
-static int filter_items(struct jinja_run *run, const struct jinja_stmt *s, struct jinja_list **items)
+static int filter_items(struct jinja_run *run, const struct jinja_stmt *s,
+                        struct jinja_list **items)
 {
     struct jinja_value kept;
     if (jinja_list_new(run, JINJA_LIST, 0, &kept) != 0) {
@@ -104,7 +111,8 @@ static int filter_items(struct jinja_run *run, const struct jinja_stmt *s, struc
             jinja_eval(run, s->loop.filter, &verdict) != 0) {
             return -1;
         }
-        if (jinja_is_true(&verdict) && jinja_list_push(run, kept.list, (*items)->items[i]) != 0) {
+        if (jinja_is_true(&verdict) &&
+            jinja_list_push(run, kept.list, (*items)->items[i]) != 0) {
             return -1;
         }
     }
@@ -126,7 +134,8 @@ static enum flow exec_rounds(struct jinja_run *run, const struct jinja_stmt *s,
         if (jinja_charge(run, 1) != 0 ||
             jinja_scope_set(run, &run->loop,
                             (struct jinja_value){.type = JINJA_LOOP, .loop = loop}) != 0 ||
-            assign_targets(run, s->loop.targets, s->loop.unpack, &loop->items[loop->index]) != 0) {
+            assign_targets(run, s->loop.targets, s->loop.unpack, &loop->items[loop->index]) !=
+                0) {
             return FLOW_FAIL;
         }
         enum flow flow = exec_body(run, s->loop.body);
@@ -173,7 +182,8 @@ static enum flow exec_if(struct jinja_run *run, const struct jinja_stmt *s)
     return FLOW_ON;
 }
 
-/* --- macros -------------------------------------------------------------------------------------- */
+/* --- macros
+ * -------------------------------------------------------------------------------------- */
 
 static int exec_macro(struct jinja_run *run, const struct jinja_stmt *s)
 {
@@ -209,7 +219,8 @@ static int bind_arguments(struct jinja_run *run, const struct jinja_macro *macro
     for (const struct jinja_arg *arg = args; arg; arg = arg->next) {
         given++;
     }
-    for (const struct jinja_arg *p = macro->definition->macro.params; p; p = p->next, position++) {
+    for (const struct jinja_arg *p = macro->definition->macro.params; p;
+         p = p->next, position++) {
         const struct jinja_arg *arg = find_argument(args, p, position);
         const struct jinja_expr *x = arg ? arg->value : p->value;
         struct jinja_value value = jinja_undefined(p->name.text);
@@ -224,7 +235,8 @@ static int bind_arguments(struct jinja_run *run, const struct jinja_macro *macro
         }
     }
     if (used != given) {
-        return jinja_fail(run, ERR_INVALID, "the macro \"%s\" is called with arguments it does not take",
+        return jinja_fail(run, ERR_INVALID,
+                          "the macro \"%s\" is called with arguments it does not take",
                           macro->definition->macro.name.text);
     }
     return 0;
@@ -244,7 +256,8 @@ int jinja_call_macro(struct jinja_run *run, const struct jinja_macro *macro,
     return rc;
 }
 
-/* ------------------------------------------------------------------------------------------------- */
+/* -------------------------------------------------------------------------------------------------
+ */
 
 static int exec_print(struct jinja_run *run, const struct jinja_stmt *s)
 {

@@ -8,8 +8,8 @@
 #include "models/template/jinja_string.h"
 #include "runtime/base/utf8.h"
 
-int jinja_lexer_init(struct jinja_lexer *l, const char *source, size_t len, struct jinja_arena *arena,
-                     struct err *e)
+int jinja_lexer_init(struct jinja_lexer *l, const char *source, size_t len,
+                     struct jinja_arena *arena, struct err *e)
 {
     char *copy = jinja_arena_alloc(arena, len + 1, 1, e);
     if (!copy) {
@@ -61,7 +61,8 @@ static size_t skip_space(const struct jinja_lexer *l, size_t at)
     return at;
 }
 
-/* --- text and tags ------------------------------------------------------------------------------- */
+/* --- text and tags
+ * ------------------------------------------------------------------------------- */
 
 /* The position of the next "{{", "{%" or "{#", or the end. */
 static size_t find_tag(const struct jinja_lexer *l)
@@ -75,8 +76,9 @@ static size_t find_tag(const struct jinja_lexer *l)
     return l->len;
 }
 
-/* Where the text from l->at ends that stands before the tag at `tag`: white space before it goes away
- * if the tag says so ("{%-") or, unless it prints, if there is nothing else before it on its line. */
+/* Where the text from l->at ends that stands before the tag at `tag`: white space before it
+ * goes away if the tag says so ("{%-") or, unless it prints, if there is nothing else before it
+ * on its line. */
 static size_t text_end(const struct jinja_lexer *l, size_t tag, char opener, char sign)
 {
     struct jinja_string text = {.data = l->source + l->at, .len = tag - l->at};
@@ -123,10 +125,10 @@ static int skip_comment(struct jinja_lexer *l, struct err *e)
     return fail(l, e, "the comment \"{#\" is never closed");
 }
 
-/* Whether a "{% NAME %}" begins at `at`; then *end is behind it (its "%}" with the sign in *sign, not
- * the white space that the sign takes away). */
-static bool match_bare_tag(const struct jinja_lexer *l, size_t at, const char *name, size_t *end,
-                           char *sign)
+/* Whether a "{% NAME %}" begins at `at`; then *end is behind it (its "%}" with the sign in
+ * *sign, not the white space that the sign takes away). */
+static bool match_bare_tag(const struct jinja_lexer *l, size_t at, const char *name,
+                           size_t *end, char *sign)
 {
     size_t i = skip_space(l, at + 2 + (sign_at(l, at + 2) != '\0'));
     if (!looking_at(l, i, name)) {
@@ -166,7 +168,8 @@ static int lex_text(struct jinja_lexer *l, struct jinja_token *token, struct err
         char opener = tag < l->len ? l->source[tag + 1] : '\0';
         char sign = opener ? sign_at(l, tag + 2) : '\0';
         size_t end = opener ? text_end(l, tag, opener, sign) : tag;
-        *token = (struct jinja_token){.line = l->line, .text = l->source + l->at, .len = end - l->at};
+        *token = (struct jinja_token){
+            .line = l->line, .text = l->source + l->at, .len = end - l->at};
         advance(l, tag);
         if (token->len > 0) {
             token->kind = JINJA_TOKEN_TEXT;
@@ -194,7 +197,8 @@ static int lex_text(struct jinja_lexer *l, struct jinja_token *token, struct err
     return 0;
 }
 
-/* --- inside tags --------------------------------------------------------------------------------- */
+/* --- inside tags
+ * --------------------------------------------------------------------------------- */
 
 static bool is_digit(char c)
 {
@@ -254,7 +258,8 @@ static int lex_number(struct jinja_lexer *l, struct jinja_token *token, struct e
     size_t end = skip_digits(l, l->at);
     bool real = false;
     bool after_dot = l->at > 0 && l->source[l->at - 1] == '.'; /* the 0 and 1 of a.0.1 */
-    if (!after_dot && end + 1 < l->len && l->source[end] == '.' && is_digit(l->source[end + 1])) {
+    if (!after_dot && end + 1 < l->len && l->source[end] == '.' &&
+        is_digit(l->source[end + 1])) {
         real = true;
         end = skip_digits(l, end + 1);
     }
@@ -338,8 +343,8 @@ static int lex_operator(struct jinja_lexer *l, struct jinja_token *token, struct
         return 0;
     }
     size_t n = jinja_char_len(token->text, l->len - l->at);
-    return err_set(e, ERR_FORMAT, "chat template: line %u: unexpected character \"%.*s\"", l->line,
-                   (int)n, token->text);
+    return err_set(e, ERR_FORMAT, "chat template: line %u: unexpected character \"%.*s\"",
+                   l->line, (int)n, token->text);
 }
 
 int jinja_lexer_next(struct jinja_lexer *l, struct jinja_token *token, struct err *e)
@@ -350,8 +355,9 @@ int jinja_lexer_next(struct jinja_lexer *l, struct jinja_token *token, struct er
     advance(l, skip_space(l, l->at));
     *token = (struct jinja_token){.line = l->line, .text = l->source + l->at};
     if (l->at == l->len) {
-        return fail(l, e, l->mode == JINJA_MODE_PRINT ? "\"{{\" is never closed"
-                                                      : "\"{%\" is never closed");
+        return fail(l, e,
+                    l->mode == JINJA_MODE_PRINT ? "\"{{\" is never closed"
+                                                : "\"{%\" is never closed");
     }
     if (lex_tag_end(l, token)) {
         return 0;
@@ -366,16 +372,18 @@ int jinja_lexer_next(struct jinja_lexer *l, struct jinja_token *token, struct er
     return c == '"' || c == '\'' ? lex_string(l, token, e) : lex_operator(l, token, e);
 }
 
-/* --- strings ------------------------------------------------------------------------------------- */
+/* --- strings
+ * ------------------------------------------------------------------------------------- */
 
 /* The number that up to `max` digits from *i spell, moving *i behind them. */
-static bool read_digits(const struct jinja_token *t, size_t *i, size_t max, unsigned base, uint32_t *out)
+static bool read_digits(const struct jinja_token *t, size_t *i, size_t max, unsigned base,
+                        uint32_t *out)
 {
     size_t n = 0;
     *out = 0;
     for (; n < max && *i < t->len; n++, (*i)++) {
         char c = t->text[*i];
-        unsigned digit = is_digit(c)              ? (unsigned)(c - '0')
+        unsigned digit = is_digit(c)            ? (unsigned)(c - '0')
                          : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
                          : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
                                                 : base;
@@ -426,7 +434,8 @@ size_t jinja_token_unescape(const struct jinja_token *t, char *out, struct err *
         } else if (read_code_point(t, &i, &code_point)) {
             n += (size_t)utf8_encode(code_point, out + n);
         } else {
-            err_set(e, ERR_FORMAT, "chat template: line %u: a malformed \"\\%c\" escape", t->line, c);
+            err_set(e, ERR_FORMAT, "chat template: line %u: a malformed \"\\%c\" escape",
+                    t->line, c);
             return SIZE_MAX;
         }
     }

@@ -1,8 +1,9 @@
 /* jinja_lexer.h: template source to tokens, with Jinja's rules for white space.
  *
- * The settings are those of the transformers library, which all published chat templates are written
- * for: trim_blocks (a newline right after a block or comment goes away) and lstrip_blocks (so do blanks
- * before one that is first on its line), one newline at the end of the source dropped. `{%-`, `-%}`,
+ * The settings are those of the transformers library, which all published chat templates are
+ * written for: trim_blocks (a newline right after a block or comment goes away) and
+ * lstrip_blocks (so do blanks before one that is first on its line), one newline at the end of
+ * the source dropped. `{%-`, `-%}`,
  * `{%+` and `+%}` override them.
  *
  * Source: Jinja 3.1, "Template Designer Documentation", "Whitespace Control".
@@ -76,13 +77,14 @@ struct jinja_lexer {
 };
 
 /* Copies the source into the arena with its newlines as "\n" and the last one dropped. */
-int jinja_lexer_init(struct jinja_lexer *l, const char *source, size_t len, struct jinja_arena *arena,
-                     struct err *e);
+int jinja_lexer_init(struct jinja_lexer *l, const char *source, size_t len,
+                     struct jinja_arena *arena, struct err *e);
 
 int jinja_lexer_next(struct jinja_lexer *l, struct jinja_token *token, struct err *e);
 
-/* The bytes that a STRING token stands for, escapes decoded as in Python's literals, appended at `out`,
- * which has room for token->len bytes. Returns how many, or SIZE_MAX with an error. */
+/* The bytes that a STRING token stands for, escapes decoded as in Python's literals, appended
+ * at `out`, which has room for token->len bytes. Returns how many, or SIZE_MAX with an error.
+ */
 size_t jinja_token_unescape(const struct jinja_token *token, char *out, struct err *e);
 
 /* How a token is called in messages: its text, or "end of template". */

@@ -1,16 +1,18 @@
-/* What follows an operand: attributes, subscripts, calls, filters and tests. Here names of filters,
- * tests, methods and functions are looked up and arguments given their places. */
+/* What follows an operand: attributes, subscripts, calls, filters and tests. Here names of
+ * filters, tests, methods and functions are looked up and arguments given their places. */
 #include <string.h>
 
 #include "models/template/jinja_builtin.h"
 #include "models/template/jinja_parser.h"
 
-/* --- arguments ----------------------------------------------------------------------------------- */
+/* --- arguments
+ * ----------------------------------------------------------------------------------- */
 
 static int parse_argument(struct jinja_parser *p, struct jinja_arg *arg)
 {
     if (jinja_parser_at(p, JINJA_TOKEN_MULTIPLY) || jinja_parser_at(p, JINJA_TOKEN_POWER)) {
-        return jinja_parser_fail(p, ERR_UNSUPPORTED, "arguments given as * or ** are not supported");
+        return jinja_parser_fail(p, ERR_UNSUPPORTED,
+                                 "arguments given as * or ** are not supported");
     }
     struct jinja_token after = {.kind = JINJA_TOKEN_END};
     if (jinja_parser_at(p, JINJA_TOKEN_NAME) && jinja_parser_peek(p, &after) != 0) {
@@ -88,7 +90,8 @@ static unsigned parameter_index(const struct jinja_builtin *b, const char *name)
     return i;
 }
 
-/* The use of a filter, test, method or function, its arguments in the order of its parameters. */
+/* The use of a filter, test, method or function, its arguments in the order of its parameters.
+ */
 static struct jinja_expr *bind(struct jinja_parser *p, const struct jinja_builtin *b,
                                struct jinja_expr *self, const struct jinja_arg *args)
 {
@@ -113,7 +116,8 @@ static struct jinja_expr *bind(struct jinja_parser *p, const struct jinja_builti
             return NULL;
         }
         if (x->builtin.args[i]) {
-            jinja_parser_fail(p, ERR_FORMAT, "\"%s\" is given \"%s\" twice", b->name, b->params[i]);
+            jinja_parser_fail(p, ERR_FORMAT, "\"%s\" is given \"%s\" twice", b->name,
+                              b->params[i]);
             return NULL;
         }
         x->builtin.args[i] = arg->value;
@@ -128,7 +132,8 @@ static struct jinja_expr *bind(struct jinja_parser *p, const struct jinja_builti
     return x;
 }
 
-/* --- postfixes ----------------------------------------------------------------------------------- */
+/* --- postfixes
+ * ----------------------------------------------------------------------------------- */
 
 static struct jinja_expr *parse_attribute(struct jinja_parser *p, struct jinja_expr *target)
 {
@@ -216,7 +221,8 @@ static struct jinja_expr *parse_call(struct jinja_parser *p, struct jinja_expr *
                                               : NULL;
     }
     if (callee->kind != JINJA_EXPR_NAME) {
-        jinja_parser_fail(p, ERR_UNSUPPORTED, "only functions, methods and macros can be called");
+        jinja_parser_fail(p, ERR_UNSUPPORTED,
+                          "only functions, methods and macros can be called");
         return NULL;
     }
     const struct jinja_builtin *function = jinja_function_find(callee->name.text);
@@ -254,7 +260,8 @@ struct jinja_expr *jinja_parse_postfix(struct jinja_parser *p, struct jinja_expr
     return x;
 }
 
-/* --- filters and tests --------------------------------------------------------------------------- */
+/* --- filters and tests
+ * --------------------------------------------------------------------------- */
 
 static struct jinja_expr *parse_filter(struct jinja_parser *p, struct jinja_expr *x)
 {

@@ -33,7 +33,8 @@ static struct jinja_expr **append(struct jinja_expr **tail, struct jinja_expr *i
     return &item->next;
 }
 
-/* --- operands ------------------------------------------------------------------------------------ */
+/* --- operands
+ * ------------------------------------------------------------------------------------ */
 
 static struct jinja_expr *parse_string(struct jinja_parser *p)
 {
@@ -171,7 +172,8 @@ struct jinja_expr *jinja_parse_primary(struct jinja_parser *p)
     }
 }
 
-/* --- operators ----------------------------------------------------------------------------------- */
+/* --- operators
+ * ----------------------------------------------------------------------------------- */
 
 /* A sign binds tighter than a filter: -1|abs is 1. */
 static struct jinja_expr *parse_unary(struct jinja_parser *p, bool with_filter)
@@ -198,9 +200,12 @@ static const struct {
     enum jinja_token_kind token;
     enum jinja_operator op;
 } arithmetic[] = {
-    {JINJA_TOKEN_MULTIPLY, JINJA_OP_MULTIPLY},         {JINJA_TOKEN_DIVIDE, JINJA_OP_DIVIDE},
-    {JINJA_TOKEN_FLOOR_DIVIDE, JINJA_OP_FLOOR_DIVIDE}, {JINJA_TOKEN_MODULO, JINJA_OP_MODULO},
-    {JINJA_TOKEN_POWER, JINJA_OP_POWER},               {JINJA_TOKEN_SUBTRACT, JINJA_OP_SUBTRACT},
+    {JINJA_TOKEN_MULTIPLY, JINJA_OP_MULTIPLY},
+    {JINJA_TOKEN_DIVIDE, JINJA_OP_DIVIDE},
+    {JINJA_TOKEN_FLOOR_DIVIDE, JINJA_OP_FLOOR_DIVIDE},
+    {JINJA_TOKEN_MODULO, JINJA_OP_MODULO},
+    {JINJA_TOKEN_POWER, JINJA_OP_POWER},
+    {JINJA_TOKEN_SUBTRACT, JINJA_OP_SUBTRACT},
 };
 
 #define N_ARITHMETIC (sizeof(arithmetic) / sizeof(arithmetic[0]))
@@ -244,7 +249,8 @@ static struct jinja_expr *parse_product(struct jinja_parser *p)
 {
     unsigned depth = p->depth;
     struct jinja_expr *x = parse_power(p);
-    while (x && (jinja_parser_at(p, JINJA_TOKEN_MULTIPLY) || jinja_parser_at(p, JINJA_TOKEN_DIVIDE) ||
+    while (x && (jinja_parser_at(p, JINJA_TOKEN_MULTIPLY) ||
+                 jinja_parser_at(p, JINJA_TOKEN_DIVIDE) ||
                  jinja_parser_at(p, JINJA_TOKEN_FLOOR_DIVIDE) ||
                  jinja_parser_at(p, JINJA_TOKEN_MODULO))) {
         x = parse_arithmetic(p, x, parse_power);
@@ -253,8 +259,8 @@ static struct jinja_expr *parse_product(struct jinja_parser *p)
     return x;
 }
 
-/* A run of the same operator becomes one node with many items: `a ~ b ~ c`, `a + b + c`. Building one
- * string from all of them is linear; building each from the one before is not. */
+/* A run of the same operator becomes one node with many items: `a ~ b ~ c`, `a + b + c`.
+ * Building one string from all of them is linear; building each from the one before is not. */
 static struct jinja_expr *parse_run(struct jinja_parser *p, struct jinja_expr *first,
                                     enum jinja_expr_kind kind, enum jinja_token_kind token,
                                     struct jinja_expr *(*operand)(struct jinja_parser *))
@@ -290,7 +296,8 @@ static struct jinja_expr *parse_sum(struct jinja_parser *p)
 {
     unsigned depth = p->depth;
     struct jinja_expr *x = parse_concat(p);
-    while (x && (jinja_parser_at(p, JINJA_TOKEN_ADD) || jinja_parser_at(p, JINJA_TOKEN_SUBTRACT))) {
+    while (x &&
+           (jinja_parser_at(p, JINJA_TOKEN_ADD) || jinja_parser_at(p, JINJA_TOKEN_SUBTRACT))) {
         x = jinja_parser_at(p, JINJA_TOKEN_ADD)
                 ? parse_run(p, x, JINJA_EXPR_SUM, JINJA_TOKEN_ADD, parse_concat)
                 : parse_arithmetic(p, x, parse_concat);
@@ -306,8 +313,9 @@ static int parse_comparator(struct jinja_parser *p, enum jinja_operator *op, boo
         enum jinja_token_kind token;
         enum jinja_operator op;
     } symbols[] = {
-        {JINJA_TOKEN_EQ, JINJA_OP_EQ}, {JINJA_TOKEN_NE, JINJA_OP_NE}, {JINJA_TOKEN_LT, JINJA_OP_LT},
-        {JINJA_TOKEN_LE, JINJA_OP_LE}, {JINJA_TOKEN_GT, JINJA_OP_GT}, {JINJA_TOKEN_GE, JINJA_OP_GE},
+        {JINJA_TOKEN_EQ, JINJA_OP_EQ}, {JINJA_TOKEN_NE, JINJA_OP_NE},
+        {JINJA_TOKEN_LT, JINJA_OP_LT}, {JINJA_TOKEN_LE, JINJA_OP_LE},
+        {JINJA_TOKEN_GT, JINJA_OP_GT}, {JINJA_TOKEN_GE, JINJA_OP_GE},
     };
     *found = true;
     for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
@@ -457,7 +465,8 @@ struct jinja_expr *jinja_parse_tuple(struct jinja_parser *p, bool with_condition
         if (jinja_parser_advance(p) != 0) {
             return NULL;
         }
-        if (jinja_parser_at(p, JINJA_TOKEN_RPAREN) || jinja_parser_at(p, JINJA_TOKEN_PRINT_END) ||
+        if (jinja_parser_at(p, JINJA_TOKEN_RPAREN) ||
+            jinja_parser_at(p, JINJA_TOKEN_PRINT_END) ||
             jinja_parser_at(p, JINJA_TOKEN_BLOCK_END)) {
             break;
         }

@@ -6,7 +6,8 @@
 
 #include "models/template/jinja_builtin.h"
 
-/* --- tokens -------------------------------------------------------------------------------------- */
+/* --- tokens
+ * -------------------------------------------------------------------------------------- */
 
 int jinja_parser_fail(struct jinja_parser *p, enum err_kind kind, const char *format, ...)
 {
@@ -101,7 +102,8 @@ int jinja_parser_name(struct jinja_parser *p, struct jinja_name *out)
     return jinja_parser_advance(p);
 }
 
-/* --- statements ---------------------------------------------------------------------------------- */
+/* --- statements
+ * ---------------------------------------------------------------------------------- */
 
 static int parse_statement(struct jinja_parser *p, struct jinja_stmt *s);
 
@@ -134,14 +136,16 @@ static struct jinja_stmt *parse_print(struct jinja_parser *p, struct jinja_stmt 
 static struct jinja_stmt *parse_text(struct jinja_parser *p, struct jinja_stmt *s)
 {
     s->kind = JINJA_STMT_TEXT;
-    s->text = (struct jinja_string){.data = p->token.text, .len = p->token.len, .trusted = true};
+    s->text =
+        (struct jinja_string){.data = p->token.text, .len = p->token.len, .trusted = true};
     return jinja_parser_advance(p) == 0 ? s : NULL;
 }
 
-/* Statements up to a block that begins with one of `enders`, whose word is then the token; or to the
- * end of the template when `enders` is empty. `opened` and `line` name what they would close. */
-static int parse_until(struct jinja_parser *p, const char *enders, const char *opened, uint32_t line,
-                       struct jinja_stmt **out)
+/* Statements up to a block that begins with one of `enders`, whose word is then the token; or
+ * to the end of the template when `enders` is empty. `opened` and `line` name what they would
+ * close. */
+static int parse_until(struct jinja_parser *p, const char *enders, const char *opened,
+                       uint32_t line, struct jinja_stmt **out)
 {
     unsigned depth = p->depth;
     if (jinja_parser_deeper(p) != 0) {
@@ -172,8 +176,8 @@ static int parse_until(struct jinja_parser *p, const char *enders, const char *o
         out = &s->next;
     }
     if (*enders) {
-        return jinja_parser_fail(p, ERR_FORMAT, "\"{%% %s %%}\" of line %u is never closed", opened,
-                                 line);
+        return jinja_parser_fail(p, ERR_FORMAT, "\"{%% %s %%}\" of line %u is never closed",
+                                 opened, line);
     }
     p->depth = depth;
     return 0;
@@ -189,8 +193,8 @@ static int expect_block_end(struct jinja_parser *p)
 }
 
 /* "%} BODY {% WORD", where word is one of enders, and taken when there is only one. */
-static int parse_body(struct jinja_parser *p, const char *enders, const char *opened, uint32_t line,
-                      struct jinja_stmt **out)
+static int parse_body(struct jinja_parser *p, const char *enders, const char *opened,
+                      uint32_t line, struct jinja_stmt **out)
 {
     if (expect_block_end(p) != 0 || parse_until(p, enders, opened, line, out) != 0) {
         return -1;
@@ -290,7 +294,8 @@ static int parse_for(struct jinja_parser *p, struct jinja_stmt *s)
     return otherwise ? parse_body(p, "endfor", "else", s->line, &s->loop.otherwise) : 0;
 }
 
-/* In "{% set x | trim %}BODY{% endset %}" the filters are applied to x once it holds the body. */
+/* In "{% set x | trim %}BODY{% endset %}" the filters are applied to x once it holds the body.
+ */
 static int parse_set_block(struct jinja_parser *p, struct jinja_stmt *s)
 {
     s->kind = JINJA_STMT_SET_BLOCK;
@@ -400,7 +405,8 @@ static int parse_break(struct jinja_parser *p, struct jinja_stmt *s)
     return jinja_parser_advance(p);
 }
 
-/* Marks what the assistant generated, for training. Here it is its body: an if that is always true. */
+/* Marks what the assistant generated, for training. Here it is its body: an if that is always
+ * true. */
 static int parse_generation(struct jinja_parser *p, struct jinja_stmt *s)
 {
     s->kind = JINJA_STMT_IF;
@@ -413,9 +419,13 @@ static int parse_generation(struct jinja_parser *p, struct jinja_stmt *s)
 
 static int fail_statement(struct jinja_parser *p)
 {
-    bool known = at_any_word(p, "autoescape block call do extends filter from import include trans with");
-    bool closing = at_any_word(p, "elif else endfor endgeneration endif endmacro endraw endset");
-    const char *what = known ? "is not supported" : closing ? "closes nothing" : "is no statement";
+    bool known = at_any_word(
+        p, "autoescape block call do extends filter from import include trans with");
+    bool closing =
+        at_any_word(p, "elif else endfor endgeneration endif endmacro endraw endset");
+    const char *what = known     ? "is not supported"
+                       : closing ? "closes nothing"
+                                 : "is no statement";
     if (!jinja_parser_at(p, JINJA_TOKEN_NAME)) {
         return jinja_parser_expected(p, "a statement");
     }
@@ -430,8 +440,12 @@ static int parse_statement(struct jinja_parser *p, struct jinja_stmt *s)
         const char *word;
         int (*parse)(struct jinja_parser *p, struct jinja_stmt *s);
     } statements[] = {
-        {"if", parse_if},       {"for", parse_for},     {"set", parse_set},
-        {"macro", parse_macro}, {"break", parse_break}, {"continue", parse_break},
+        {"if", parse_if},
+        {"for", parse_for},
+        {"set", parse_set},
+        {"macro", parse_macro},
+        {"break", parse_break},
+        {"continue", parse_break},
         {"generation", parse_generation},
     };
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
@@ -462,13 +476,13 @@ static int check_calls(struct jinja_parser *p)
     return 0;
 }
 
-int jinja_parse(const char *source, size_t len, struct jinja_arena *arena, struct jinja_stmt **out,
-                struct err *e)
+int jinja_parse(const char *source, size_t len, struct jinja_arena *arena,
+                struct jinja_stmt **out, struct err *e)
 {
     struct jinja_parser p = {.arena = arena, .err = e};
     *out = NULL;
-    if (jinja_lexer_init(&p.lexer, source, len, arena, e) != 0 || jinja_parser_advance(&p) != 0 ||
-        parse_until(&p, "", "", 0, out) != 0) {
+    if (jinja_lexer_init(&p.lexer, source, len, arena, e) != 0 ||
+        jinja_parser_advance(&p) != 0 || parse_until(&p, "", "", 0, out) != 0) {
         return -1;
     }
     return check_calls(&p);

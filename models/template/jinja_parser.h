@@ -1,8 +1,8 @@
 /* jinja_parser.h: template source to a tree.
  *
- * Recursive descent over the grammar of Jinja 3.1 (jinja2/parser.py has the same functions under the
- * same names). Nesting is bounded, so is the length of chains such as `a - b - c` and `x.y.z` that
- * become deep trees: the C stack that compiling and rendering take is known.
+ * Recursive descent over the grammar of Jinja 3.1 (jinja2/parser.py has the same functions
+ * under the same names). Nesting is bounded, so is the length of chains such as `a - b - c` and
+ * `x.y.z` that become deep trees: the C stack that compiling and rendering take is known.
  *
  * Threads: none.
  */
@@ -33,10 +33,11 @@ struct jinja_parser {
 };
 
 /* The whole template. `*out` is its first statement, NULL when there is none. */
-int jinja_parse(const char *source, size_t len, struct jinja_arena *arena, struct jinja_stmt **out,
-                struct err *e);
+int jinja_parse(const char *source, size_t len, struct jinja_arena *arena,
+                struct jinja_stmt **out, struct err *e);
 
-/* --- shared by the files of the parser ------------------------------------------------------------ */
+/* --- shared by the files of the parser
+ * ------------------------------------------------------------ */
 
 /* Sets the error, with the line of the token in front, and returns -1. */
 int jinja_parser_fail(struct jinja_parser *p, enum err_kind kind, const char *format, ...)
@@ -55,8 +56,8 @@ int jinja_parser_name(struct jinja_parser *p, struct jinja_name *out);
 void *jinja_parser_alloc(struct jinja_parser *p, size_t size);
 struct jinja_name jinja_name_of(const char *text);
 
-/* Expressions; NULL on failure. jinja_parse_tuple takes `a, b` too; without a condition, `a if b` ends
- * before the `if`. */
+/* Expressions; NULL on failure. jinja_parse_tuple takes `a, b` too; without a condition, `a if
+ * b` ends before the `if`. */
 struct jinja_expr *jinja_parse_expression(struct jinja_parser *p);
 struct jinja_expr *jinja_parse_tuple(struct jinja_parser *p, bool with_condition);
 /* Any `| filter` after an operand. */

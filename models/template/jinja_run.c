@@ -69,7 +69,8 @@ static struct jinja_variable *scope_find(const struct jinja_scope *scope,
     return NULL;
 }
 
-int jinja_scope_set(struct jinja_run *run, const struct jinja_name *name, struct jinja_value value)
+int jinja_scope_set(struct jinja_run *run, const struct jinja_name *name,
+                    struct jinja_value value)
 {
     struct jinja_scope *scope = run->scope;
     if (jinja_charge_items(run, scope->count) != 0) {
@@ -96,7 +97,8 @@ int jinja_scope_set(struct jinja_run *run, const struct jinja_name *name, struct
     return 0;
 }
 
-int jinja_scope_get(struct jinja_run *run, const struct jinja_name *name, struct jinja_value **out)
+int jinja_scope_get(struct jinja_run *run, const struct jinja_name *name,
+                    struct jinja_value **out)
 {
     *out = NULL;
     for (const struct jinja_scope *scope = run->scope; scope; scope = scope->parent) {

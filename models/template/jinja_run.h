@@ -1,8 +1,9 @@
 /* jinja_run.h: one rendering in progress, and the bounds it runs under.
  *
- * A template comes out of a model file that anyone may have made, and it works on text that anyone may
- * have sent. So every rendering has a budget of steps, of memory, of bytes in one string and of
- * nesting; using one up is an error of kind ERR_LIMIT, never a crash and never a wait.
+ * A template comes out of a model file that anyone may have made, and it works on text that
+ * anyone may have sent. So every rendering has a budget of steps, of memory, of bytes in one
+ * string and of nesting; using one up is an error of kind ERR_LIMIT, never a crash and never a
+ * wait.
  *
  * Threads: a run belongs to one thread; the program it runs is shared and immutable.
  */
@@ -39,22 +40,22 @@ struct jinja_macro {
 struct jinja_run {
     struct jinja_arena *arena;
     struct err *err;
-    struct jinja_scope *scope;  /* innermost */
-    struct jinja_builder *out;  /* where print statements go */
-    struct jinja_name loop;     /* the name "loop" */
-    int64_t unix_time;          /* for strftime_now */
-    uint64_t steps;             /* left */
-    size_t max_string;          /* bytes */
+    struct jinja_scope *scope;   /* innermost */
+    struct jinja_builder *out;   /* where print statements go */
+    struct jinja_name loop;      /* the name "loop" */
+    int64_t unix_time;           /* for strftime_now */
+    uint64_t steps;              /* left */
+    size_t max_string;           /* bytes */
     unsigned depth;
-    uint32_t line;              /* of the template, for messages */
+    uint32_t line; /* of the template, for messages */
 };
 
 /* Sets the error, with the line of the template in front, and returns -1. */
 int jinja_fail(struct jinja_run *run, enum err_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Takes steps from the budget: one a node evaluated, one for about each 64 bytes or 16 items that an
- * operation looks at. */
+/* Takes steps from the budget: one a node evaluated, one for about each 64 bytes or 16 items
+ * that an operation looks at. */
 int jinja_charge(struct jinja_run *run, uint64_t steps);
 int jinja_charge_bytes(struct jinja_run *run, size_t bytes);
 int jinja_charge_items(struct jinja_run *run, size_t items);
@@ -65,17 +66,19 @@ void jinja_leave(struct jinja_run *run);
 
 void *jinja_alloc(struct jinja_run *run, size_t count, size_t size);
 
-/* Variables. set puts a name into the innermost scope, get looks outwards from there and gives NULL in
- * *out when there is none; `name` is borrowed until the rendering ends. */
+/* Variables. set puts a name into the innermost scope, get looks outwards from there and gives
+ * NULL in *out when there is none; `name` is borrowed until the rendering ends. */
 struct jinja_scope *jinja_scope_new(struct jinja_run *run, struct jinja_scope *parent);
-int jinja_scope_set(struct jinja_run *run, const struct jinja_name *name, struct jinja_value value);
-int jinja_scope_get(struct jinja_run *run, const struct jinja_name *name, struct jinja_value **out);
+int jinja_scope_set(struct jinja_run *run, const struct jinja_name *name,
+                    struct jinja_value value);
+int jinja_scope_get(struct jinja_run *run, const struct jinja_name *name,
+                    struct jinja_value **out);
 
 /* jinja_eval.c */
 int jinja_eval(struct jinja_run *run, const struct jinja_expr *x, struct jinja_value *out);
 /* `target.name` and `target[key]`, undefined when there is none. */
-int jinja_get_attribute(struct jinja_run *run, const struct jinja_value *target, const char *name,
-                        struct jinja_value *out);
+int jinja_get_attribute(struct jinja_run *run, const struct jinja_value *target,
+                        const char *name, struct jinja_value *out);
 int jinja_get_item(struct jinja_run *run, const struct jinja_value *target,
                    const struct jinja_value *key, struct jinja_value *out);
 /* jinja_exec.c */

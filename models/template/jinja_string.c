@@ -31,7 +31,8 @@ bool jinja_string_ends_with(const struct jinja_string *s, const struct jinja_str
            memcmp(s->data + s->len - suffix->len, suffix->data, suffix->len) == 0;
 }
 
-size_t jinja_string_find(const struct jinja_string *s, size_t from, const struct jinja_string *needle)
+size_t jinja_string_find(const struct jinja_string *s, size_t from,
+                         const struct jinja_string *needle)
 {
     if (from > s->len || needle->len > s->len - from) {
         return SIZE_MAX;
@@ -104,8 +105,8 @@ static bool stripped(const char *data, size_t n, const struct jinja_string *char
     return false;
 }
 
-struct jinja_string jinja_string_strip(const struct jinja_string *s, const struct jinja_string *chars,
-                                       enum jinja_side sides)
+struct jinja_string jinja_string_strip(const struct jinja_string *s,
+                                       const struct jinja_string *chars, enum jinja_side sides)
 {
     size_t from = 0;
     size_t to = s->len;
@@ -142,7 +143,8 @@ void jinja_builder_init(struct jinja_builder *b, struct jinja_run *run)
     *b = (struct jinja_builder){.run = run};
 }
 
-/* Room for n more bytes. Memory given up by growing stays in the arena: at most as much again. */
+/* Room for n more bytes. Memory given up by growing stays in the arena: at most as much again.
+ */
 static int builder_reserve(struct jinja_builder *b, size_t n)
 {
     if (n > b->run->max_string || b->len > b->run->max_string - n) {

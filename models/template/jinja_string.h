@@ -1,8 +1,8 @@
-/* jinja_string.h: strings whose bytes are marked trusted or not (see jinja_value.h), and the builder
- * that makes them.
+/* jinja_string.h: strings whose bytes are marked trusted or not (see jinja_value.h), and the
+ * builder that makes them.
  *
- * Positions are bytes unless said otherwise. Python's are code points: the functions that templates
- * reach convert. A byte that is not valid UTF-8 counts as a character of its own.
+ * Positions are bytes unless said otherwise. Python's are code points: the functions that
+ * templates reach convert. A byte that is not valid UTF-8 counts as a character of its own.
  */
 #pragma once
 
@@ -10,16 +10,18 @@
 
 #define JINJA_STR(s) ((struct jinja_string){(s), NULL, sizeof(s) - 1, false})
 
-/* --- reading ------------------------------------------------------------------------------------- */
+/* --- reading
+ * ------------------------------------------------------------------------------------- */
 
 bool jinja_string_equal(const struct jinja_string *a, const struct jinja_string *b);
 bool jinja_string_is(const struct jinja_string *s, const char *text);
 bool jinja_string_trusted_at(const struct jinja_string *s, size_t i);
 bool jinja_string_starts_with(const struct jinja_string *s, const struct jinja_string *prefix);
 bool jinja_string_ends_with(const struct jinja_string *s, const struct jinja_string *suffix);
-/* Byte position of the first occurrence of a non-empty needle at or after `from`, or SIZE_MAX. Linear
- * time. */
-size_t jinja_string_find(const struct jinja_string *s, size_t from, const struct jinja_string *needle);
+/* Byte position of the first occurrence of a non-empty needle at or after `from`, or SIZE_MAX.
+ * Linear time. */
+size_t jinja_string_find(const struct jinja_string *s, size_t from,
+                         const struct jinja_string *needle);
 struct jinja_string jinja_string_slice(const struct jinja_string *s, size_t from, size_t to);
 
 /* Bytes of the character at the front; len > 0. */
@@ -32,12 +34,14 @@ bool jinja_char_is_space(const char *data, size_t n);
 
 enum jinja_side { JINJA_LEFT = 1, JINJA_RIGHT = 2, JINJA_BOTH = 3 };
 /* Without the characters of `chars` (NULL: white space) at its ends. */
-struct jinja_string jinja_string_strip(const struct jinja_string *s, const struct jinja_string *chars,
-                                       enum jinja_side sides);
+struct jinja_string jinja_string_strip(const struct jinja_string *s,
+                                       const struct jinja_string *chars, enum jinja_side sides);
 
-/* --- making -------------------------------------------------------------------------------------- */
+/* --- making
+ * -------------------------------------------------------------------------------------- */
 
-/* Puts a string into a value. The bytes are borrowed and must outlive the run, or be in its arena. */
+/* Puts a string into a value. The bytes are borrowed and must outlive the run, or be in its
+ * arena. */
 int jinja_string_value(struct jinja_run *run, struct jinja_string s, struct jinja_value *out);
 
 /* A string under construction. Nothing to release: its memory is the run's. */

@@ -7,13 +7,11 @@
 const char *jinja_type_name(enum jinja_type type)
 {
     static const char *const names[] = {
-        [JINJA_MISSING] = "nothing",     [JINJA_UNDEFINED] = "undefined",
-        [JINJA_NONE] = "none",           [JINJA_BOOL] = "boolean",
-        [JINJA_INT] = "integer",         [JINJA_FLOAT] = "float",
-        [JINJA_STRING] = "string",       [JINJA_LIST] = "list",
-        [JINJA_TUPLE] = "tuple",         [JINJA_DICT] = "dict",
-        [JINJA_NAMESPACE] = "namespace", [JINJA_LOOP] = "loop",
-        [JINJA_MACRO] = "macro",         [JINJA_FUNCTION] = "function",
+        [JINJA_MISSING] = "nothing", [JINJA_UNDEFINED] = "undefined", [JINJA_NONE] = "none",
+        [JINJA_BOOL] = "boolean",    [JINJA_INT] = "integer",         [JINJA_FLOAT] = "float",
+        [JINJA_STRING] = "string",   [JINJA_LIST] = "list",           [JINJA_TUPLE] = "tuple",
+        [JINJA_DICT] = "dict",       [JINJA_NAMESPACE] = "namespace", [JINJA_LOOP] = "loop",
+        [JINJA_MACRO] = "macro",     [JINJA_FUNCTION] = "function",
     };
     return names[type];
 }
@@ -77,10 +75,11 @@ bool jinja_as_double(const struct jinja_value *v, double *out)
     return true;
 }
 
-/* --- comparison ---------------------------------------------------------------------------------- */
+/* --- comparison
+ * ---------------------------------------------------------------------------------- */
 
-static int lists_equal(struct jinja_run *run, const struct jinja_list *a, const struct jinja_list *b,
-                       bool *equal)
+static int lists_equal(struct jinja_run *run, const struct jinja_list *a,
+                       const struct jinja_list *b, bool *equal)
 {
     *equal = a->count == b->count;
     for (size_t i = 0; *equal && i < a->count; i++) {
@@ -92,10 +91,10 @@ static int lists_equal(struct jinja_run *run, const struct jinja_list *a, const 
     return 0;
 }
 
-/* In any order, as Python has it; dicts made in the same way have their keys in the same order, so the
- * key at the same place is tried first. */
-static int dicts_equal(struct jinja_run *run, const struct jinja_dict *a, const struct jinja_dict *b,
-                       bool *equal)
+/* In any order, as Python has it; dicts made in the same way have their keys in the same order,
+ * so the key at the same place is tried first. */
+static int dicts_equal(struct jinja_run *run, const struct jinja_dict *a,
+                       const struct jinja_dict *b, bool *equal)
 {
     *equal = a->count == b->count;
     for (size_t i = 0; *equal && i < a->count; i++) {
@@ -195,8 +194,8 @@ static int lists_compare(struct jinja_run *run, const struct jinja_list *a,
     return rc;
 }
 
-int jinja_compare(struct jinja_run *run, const struct jinja_value *a, const struct jinja_value *b,
-                  int *order)
+int jinja_compare(struct jinja_run *run, const struct jinja_value *a,
+                  const struct jinja_value *b, int *order)
 {
     int64_t i, j;
     double x, y;
@@ -227,7 +226,8 @@ static int list_contains(struct jinja_run *run, const struct jinja_list *list,
 {
     *found = false;
     for (size_t i = 0; !*found && i < list->count; i++) {
-        if (jinja_charge(run, 1) != 0 || jinja_equal(run, &list->items[i], needle, found) != 0) {
+        if (jinja_charge(run, 1) != 0 ||
+            jinja_equal(run, &list->items[i], needle, found) != 0) {
             return -1;
         }
     }
@@ -265,9 +265,11 @@ int jinja_contains(struct jinja_run *run, const struct jinja_value *haystack,
                       jinja_type_name(needle->type), jinja_type_name(haystack->type));
 }
 
-/* --- lists --------------------------------------------------------------------------------------- */
+/* --- lists
+ * --------------------------------------------------------------------------------------- */
 
-int jinja_list_new(struct jinja_run *run, enum jinja_type type, size_t cap, struct jinja_value *out)
+int jinja_list_new(struct jinja_run *run, enum jinja_type type, size_t cap,
+                   struct jinja_value *out)
 {
     struct jinja_list *list = jinja_alloc(run, 1, sizeof(*list));
     if (!list) {
@@ -299,7 +301,8 @@ int jinja_list_push(struct jinja_run *run, struct jinja_list *list, struct jinja
     return 0;
 }
 
-static int characters_of(struct jinja_run *run, const struct jinja_string *s, struct jinja_value *out)
+static int characters_of(struct jinja_run *run, const struct jinja_string *s,
+                         struct jinja_value *out)
 {
     if (jinja_charge(run, s->len) != 0 ||
         jinja_list_new(run, JINJA_LIST, jinja_char_count(s->data, s->len), out) != 0) {
@@ -339,7 +342,8 @@ int jinja_to_list(struct jinja_run *run, const struct jinja_value *v, struct jin
                           jinja_type_name(v->type));
     }
     size_t count = v->type == JINJA_DICT ? v->dict->count : 0;
-    if (jinja_charge_items(run, count) != 0 || jinja_list_new(run, JINJA_LIST, count, &made) != 0) {
+    if (jinja_charge_items(run, count) != 0 ||
+        jinja_list_new(run, JINJA_LIST, count, &made) != 0) {
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
@@ -349,7 +353,8 @@ int jinja_to_list(struct jinja_run *run, const struct jinja_value *v, struct jin
     return 0;
 }
 
-/* --- dicts --------------------------------------------------------------------------------------- */
+/* --- dicts
+ * --------------------------------------------------------------------------------------- */
 
 int jinja_dict_new(struct jinja_run *run, enum jinja_type type, struct jinja_value *out)
 {
@@ -380,8 +385,8 @@ int jinja_dict_put(struct jinja_run *run, struct jinja_dict *dict, struct jinja_
     return 0;
 }
 
-int jinja_dict_set(struct jinja_run *run, struct jinja_dict *dict, const struct jinja_value *key,
-                   struct jinja_value value)
+int jinja_dict_set(struct jinja_run *run, struct jinja_dict *dict,
+                   const struct jinja_value *key, struct jinja_value value)
 {
     struct jinja_value *old;
     if (jinja_dict_find(run, dict, key, &old) != 0) {

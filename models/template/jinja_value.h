@@ -1,10 +1,11 @@
 /* jinja_value.h: the values that a template computes with.
  *
- * Strings know for each of their bytes whether it is trusted: whether it stood in the template (or is
- * a constant of the model, such as bos_token) or came from outside, such as a message's text. Every
- * operation on strings carries that mark along byte by byte, so that after any amount of slicing,
- * joining and replacing the output still says which of its bytes may be a control token. What an
- * operation makes up itself (numbers as text, JSON, padding) is untrusted: it loses nothing by it.
+ * Strings know for each of their bytes whether it is trusted: whether it stood in the template
+ * (or is a constant of the model, such as bos_token) or came from outside, such as a message's
+ * text. Every operation on strings carries that mark along byte by byte, so that after any
+ * amount of slicing, joining and replacing the output still says which of its bytes may be a
+ * control token. What an operation makes up itself (numbers as text, JSON, padding) is
+ * untrusted: it loses nothing by it.
  *
  * Ownership: values and all they point to live in an arena, the template's or the rendering's.
  */
@@ -37,7 +38,8 @@ enum jinja_type {
 /* Immutable. `data` is never NULL, not NUL-terminated, and need not be valid UTF-8. */
 struct jinja_string {
     const char *data;
-    const unsigned char *trust; /* (len) 1 for a trusted byte; NULL when all are as `trusted` says */
+    const unsigned char
+        *trust; /* (len) 1 for a trusted byte; NULL when all are as `trusted` says */
     size_t len;
     bool trusted;
 };
@@ -131,26 +133,27 @@ bool jinja_as_double(const struct jinja_value *v, double *out);
 int jinja_equal(struct jinja_run *run, const struct jinja_value *a, const struct jinja_value *b,
                 bool *equal);
 /* Below 0, 0 or above 0 in *order. Numbers, strings and sequences of them can be ordered. */
-int jinja_compare(struct jinja_run *run, const struct jinja_value *a, const struct jinja_value *b,
-                  int *order);
+int jinja_compare(struct jinja_run *run, const struct jinja_value *a,
+                  const struct jinja_value *b, int *order);
 /* `needle in haystack` */
 int jinja_contains(struct jinja_run *run, const struct jinja_value *haystack,
                    const struct jinja_value *needle, bool *found);
 
 /* Lists. list_new gives an empty one with room for `cap`. */
-int jinja_list_new(struct jinja_run *run, enum jinja_type type, size_t cap, struct jinja_value *out);
+int jinja_list_new(struct jinja_run *run, enum jinja_type type, size_t cap,
+                   struct jinja_value *out);
 int jinja_list_push(struct jinja_run *run, struct jinja_list *list, struct jinja_value item);
 /* What a for statement walks over: items of a sequence, keys of a dict, characters of a string,
  * nothing for undefined. A list is given as it is, not copied. */
 int jinja_to_list(struct jinja_run *run, const struct jinja_value *v, struct jinja_list **out);
 
-/* Dicts. put adds a key that is known to be new; set looks for it first. find gives NULL in *out when
- * the key is not there. */
+/* Dicts. put adds a key that is known to be new; set looks for it first. find gives NULL in
+ * *out when the key is not there. */
 int jinja_dict_new(struct jinja_run *run, enum jinja_type type, struct jinja_value *out);
 int jinja_dict_put(struct jinja_run *run, struct jinja_dict *dict, struct jinja_value key,
                    struct jinja_value value);
-int jinja_dict_set(struct jinja_run *run, struct jinja_dict *dict, const struct jinja_value *key,
-                   struct jinja_value value);
+int jinja_dict_set(struct jinja_run *run, struct jinja_dict *dict,
+                   const struct jinja_value *key, struct jinja_value value);
 int jinja_dict_find(struct jinja_run *run, const struct jinja_dict *dict,
                     const struct jinja_value *key, struct jinja_value **out);
 /* The same by a string key of the interpreter's own. */

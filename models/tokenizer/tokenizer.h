@@ -66,8 +66,8 @@ bool tokenizer_add_bos(
 
 /* The control token with this text, or TOKEN_NONE. */
 int32_t tokenizer_find_special(const struct tokenizer *t, const char *text);
-/* The longest control or user-defined token whose text stands at the beginning of `text`, and its
- * length in *special_len; TOKEN_NONE when there is none. */
+/* The longest control or user-defined token whose text stands at the beginning of `text`, and
+ * its length in *special_len; TOKEN_NONE when there is none. */
 int32_t tokenizer_match_special(const struct tokenizer *t, const char *text, size_t len,
                                 size_t *special_len);
 bool tokenizer_is_control(const struct tokenizer *t, int32_t id);

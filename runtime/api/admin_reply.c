@@ -64,8 +64,8 @@ char *admin_prompt_text(uint64_t version, const char *sha256, const char *text, 
     return json_text_take(root, len);
 }
 
-char *admin_filters_text(const char *name, uint32_t version, const char *sha256, size_t n_filters,
-                         size_t *len)
+char *admin_filters_text(const char *name, uint32_t version, const char *sha256,
+                         size_t n_filters, size_t *len)
 {
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "name", name);

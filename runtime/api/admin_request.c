@@ -23,7 +23,8 @@ char *admin_prompt_request(const char *body, size_t len, struct err *e)
     const cJSON *text = cJSON_GetObjectItemCaseSensitive(root, "text");
     char *copy = NULL;
     if (!cJSON_IsString(text)) {
-        err_set_param(e, ERR_INVALID, "text", "\"text\" must be a string: the new system prompt");
+        err_set_param(e, ERR_INVALID, "text",
+                      "\"text\" must be a string: the new system prompt");
     } else if (!(copy = mem_strdup(text->valuestring))) {
         err_nomem(e);
     }

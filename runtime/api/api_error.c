@@ -4,8 +4,8 @@
 
 #include "runtime/api/json_text.h"
 
-struct api_error api_error_make(int status, const char *type, const char *code, const char *param,
-                                const char *message)
+struct api_error api_error_make(int status, const char *type, const char *code,
+                                const char *param, const char *message)
 {
     struct api_error out = {.status = status, .type = type, .code = code};
     snprintf(out.param, sizeof(out.param), "%s", param ? param : "");
@@ -23,7 +23,8 @@ struct api_error api_error_from(const struct err *e)
     case ERR_UNSUPPORTED:
         return api_error_make(400, bad_request, "unsupported_parameter", e->param, e->message);
     case ERR_LIMIT:
-        return api_error_make(400, bad_request, "context_length_exceeded", e->param, e->message);
+        return api_error_make(400, bad_request, "context_length_exceeded", e->param,
+                              e->message);
     case ERR_NOT_FOUND:
         return api_error_make(404, bad_request, "not_found", e->param, e->message);
     case ERR_BUSY: {

@@ -1,7 +1,7 @@
 /* api_error.h: the one place where a failure becomes an HTTP status and an error body.
  *
- * The body is OpenAI's: {"error":{"message","type","param","code"}}, all four keys always there. The
- * statuses are those on which OpenAI's clients decide whether to retry. */
+ * The body is OpenAI's: {"error":{"message","type","param","code"}}, all four keys always
+ * there. The statuses are those on which OpenAI's clients decide whether to retry. */
 #pragma once
 
 #include <stddef.h>
@@ -10,20 +10,20 @@
 
 struct api_error {
     int status;
-    const char *type;      /* static text, "invalid_request_error" */
-    const char *code;      /* static text, or NULL */
-    int retry_after_s;     /* > 0: send Retry-After */
-    char param[64];        /* "" is sent as null */
+    const char *type;  /* static text, "invalid_request_error" */
+    const char *code;  /* static text, or NULL */
+    int retry_after_s; /* > 0: send Retry-After */
+    char param[64];    /* "" is sent as null */
     char message[ERR_MESSAGE_MAX];
 };
 
-/* From the kind of failure: INVALID, FORMAT, UNSUPPORTED, LIMIT 400; NOT_FOUND 404; BUSY 429; NOMEM 503;
- * the rest 500, whose message says nothing of the inside (it is logged instead). */
+/* From the kind of failure: INVALID, FORMAT, UNSUPPORTED, LIMIT 400; NOT_FOUND 404; BUSY 429;
+ * NOMEM 503; the rest 500, whose message says nothing of the inside (it is logged instead). */
 struct api_error api_error_from(const struct err *e);
 
 /* A particular one. message is copied. */
-struct api_error api_error_make(int status, const char *type, const char *code, const char *param,
-                                const char *message);
+struct api_error api_error_make(int status, const char *type, const char *code,
+                                const char *param, const char *message);
 
 /* The JSON text, NUL-terminated, the caller's (mem_free); NULL when out of memory. */
 char *api_error_body(const struct api_error *e, size_t *len);

@@ -83,7 +83,8 @@ char *chat_chunk_role(const struct chat_reply *r, bool with_usage, size_t *len)
     return chunk(r, with_usage, "role", "assistant", NULL, len);
 }
 
-char *chat_chunk_text(const struct chat_reply *r, bool with_usage, const char *text, size_t *len)
+char *chat_chunk_text(const struct chat_reply *r, bool with_usage, const char *text,
+                      size_t *len)
 {
     return chunk(r, with_usage, "content", text, NULL, len);
 }

@@ -61,12 +61,13 @@ static int get_integer(const cJSON *o, const char *name, double min, double max,
     return !field(o, name) || floor(*out) == *out ? 0 : wrong_type(name, "a whole number", e);
 }
 
-/* --- fields that cannot be honoured --------------------------------------------------------------- */
+/* --- fields that cannot be honoured
+ * --------------------------------------------------------------- */
 
 static int refuse(const char *name, const char *why, struct err *e)
 {
-    return err_set_param(e, ERR_UNSUPPORTED, name, "\"%s\" is not supported%s; leave it out", name,
-                         why);
+    return err_set_param(e, ERR_UNSUPPORTED, name, "\"%s\" is not supported%s; leave it out",
+                         name, why);
 }
 
 static int check_unsupported(const cJSON *o, struct err *e)
@@ -140,7 +141,8 @@ static int check_modalities(const cJSON *o, struct err *e)
     return cJSON_IsArray(modalities) ? 0 : wrong_type("modalities", "an array", e);
 }
 
-/* --- messages ------------------------------------------------------------------------------------- */
+/* --- messages
+ * ------------------------------------------------------------------------------------- */
 
 /* Joins the text parts of a content array. The result is the caller's. */
 static char *join_parts(const cJSON *parts, const char *where, struct err *e)
@@ -158,9 +160,10 @@ static char *join_parts(const cJSON *parts, const char *where, struct err *e)
             goto cleanup;
         }
         if (strcmp(type->valuestring, "text") != 0) {
-            err_set_param(e, ERR_UNSUPPORTED, where,
-                          "\"%s\": parts of type \"%.40s\" are not supported, the model reads text",
-                          where, type->valuestring);
+            err_set_param(
+                e, ERR_UNSUPPORTED, where,
+                "\"%s\": parts of type \"%.40s\" are not supported, the model reads text",
+                where, type->valuestring);
             goto cleanup;
         }
         if (!cJSON_IsString(value)) {
@@ -207,9 +210,10 @@ static int parse_message(struct chat_request *r, size_t i, const cJSON *item, st
     }
     const char *normal = normal_role(role->valuestring);
     if (!normal) {
-        return err_set_param(e, ERR_INVALID, where,
-                             "\"%s\" is \"%.40s\"; system, developer, user and assistant are known",
-                             where, role->valuestring);
+        return err_set_param(
+            e, ERR_INVALID, where,
+            "\"%s\" is \"%.40s\"; system, developer, user and assistant are known", where,
+            role->valuestring);
     }
     if (field(item, "tool_calls")) {
         return refuse("tool_calls", " in messages", e);
@@ -241,8 +245,9 @@ static int parse_messages(struct chat_request *r, struct err *e)
     }
     int count = cJSON_GetArraySize(list);
     if (count < 1 || count > CHAT_MESSAGES_MAX) {
-        return err_set_param(e, ERR_INVALID, "messages", "\"messages\" has %d items, 1 to %d are allowed",
-                             count, CHAT_MESSAGES_MAX);
+        return err_set_param(e, ERR_INVALID, "messages",
+                             "\"messages\" has %d items, 1 to %d are allowed", count,
+                             CHAT_MESSAGES_MAX);
     }
     r->n_messages = (size_t)count;
     r->messages = mem_zarray(r->n_messages, sizeof(*r->messages));
@@ -261,7 +266,8 @@ static int parse_messages(struct chat_request *r, struct err *e)
     return 0;
 }
 
-/* --- settings ------------------------------------------------------------------------------------- */
+/* --- settings
+ * ------------------------------------------------------------------------------------- */
 
 static int add_stop(struct chat_request *r, const cJSON *item, struct err *e)
 {
@@ -367,9 +373,10 @@ int chat_request_parse(struct chat_request *r, const char *body, size_t len, str
     if (!cJSON_IsObject(r->json)) {
         rc = err_set(e, ERR_INVALID, "the body must be a JSON object");
     } else if (parse_model(r, e) != 0 || parse_messages(r, e) != 0 || parse_stream(r, e) != 0 ||
-               parse_max_tokens(r, e) != 0 || parse_sampling(r, e) != 0 || parse_stop(r, e) != 0 ||
-               get_integer(r->json, "n", 1, 1, &n, e) != 0 || check_unsupported(r->json, e) != 0 ||
-               check_format(r->json, e) != 0 || check_modalities(r->json, e) != 0) {
+               parse_max_tokens(r, e) != 0 || parse_sampling(r, e) != 0 ||
+               parse_stop(r, e) != 0 || get_integer(r->json, "n", 1, 1, &n, e) != 0 ||
+               check_unsupported(r->json, e) != 0 || check_format(r->json, e) != 0 ||
+               check_modalities(r->json, e) != 0) {
         rc = -1;
     }
     if (rc != 0) {

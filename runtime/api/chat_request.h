@@ -1,8 +1,8 @@
 /* chat_request.h: the body of POST /v1/chat/completions, checked.
  *
- * Fields are OpenAI's. Those that only carry information for other servers are ignored; those that would
- * change the answer and that this server cannot honour are refused by name, never skipped. null counts
- * as absent everywhere.
+ * Fields are OpenAI's. Those that only carry information for other servers are ignored; those
+ * that would change the answer and that this server cannot honour are refused by name, never
+ * skipped. null counts as absent everywhere.
  *
  * Ownership: chat_request_parse fills, chat_request_deinit releases. */
 #pragma once
@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "models/sampling.h"
 #include "models/template/chat_template.h"
 #include "runtime/base/err.h"
-#include "models/sampling.h"
 
 #define CHAT_MESSAGES_MAX   1024
 #define CHAT_STOP_MAX       16
@@ -23,7 +23,8 @@ enum chat_given { CHAT_GIVEN_TEMPERATURE = 1, CHAT_GIVEN_SEED = 2 };
 
 struct chat_request {
     const char *model; /* as asked for, or NULL */
-    struct chat_message *messages; /* (n_messages); role and content point into `json` or `owned` */
+    struct chat_message
+        *messages; /* (n_messages); role and content point into `json` or `owned` */
     size_t n_messages;
     bool stream;
     bool include_usage;

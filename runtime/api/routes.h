@@ -1,6 +1,7 @@
 /* routes.h: the table of routes: method, path, who may call.
  *
- * Dispatch, the 405 answer's Allow field and the documentation's test all read this one table. */
+ * Dispatch, the 405 answer's Allow field and the documentation's test all read this one table.
+ */
 #pragma once
 
 enum route_auth {
@@ -10,23 +11,23 @@ enum route_auth {
 };
 
 /* id, method, path, auth. A path that ends in '*' matches everything that begins so. */
-#define ROUTES(X)                                                             \
-    X(CHAT_PAGE, "GET", "/", ROUTE_OPEN)                                      \
-    X(HEALTHZ, "GET", "/healthz", ROUTE_OPEN)                                 \
-    X(READYZ, "GET", "/readyz", ROUTE_OPEN)                                   \
-    X(CHAT_COMPLETIONS, "POST", "/v1/chat/completions", ROUTE_PUBLIC)         \
-    X(MODELS_LIST, "GET", "/v1/models", ROUTE_PUBLIC)                         \
-    X(MODELS_GET, "GET", "/v1/models/*", ROUTE_PUBLIC)                        \
-    X(ADMIN_PROMPT_GET, "GET", "/admin/prompts/default", ROUTE_ADMIN)         \
-    X(ADMIN_PROMPT_PUT, "PUT", "/admin/prompts/default", ROUTE_ADMIN)         \
-    X(ADMIN_FILTERS_GET, "GET", "/admin/filters/default", ROUTE_ADMIN)        \
-    X(ADMIN_FILTERS_PUT, "PUT", "/admin/filters/default", ROUTE_ADMIN)        \
-    X(ADMIN_MODELS, "GET", "/admin/models", ROUTE_ADMIN)                      \
+#define ROUTES(X)                                                      \
+    X(CHAT_PAGE, "GET", "/", ROUTE_OPEN)                               \
+    X(HEALTHZ, "GET", "/healthz", ROUTE_OPEN)                          \
+    X(READYZ, "GET", "/readyz", ROUTE_OPEN)                            \
+    X(CHAT_COMPLETIONS, "POST", "/v1/chat/completions", ROUTE_PUBLIC)  \
+    X(MODELS_LIST, "GET", "/v1/models", ROUTE_PUBLIC)                  \
+    X(MODELS_GET, "GET", "/v1/models/*", ROUTE_PUBLIC)                 \
+    X(ADMIN_PROMPT_GET, "GET", "/admin/prompts/default", ROUTE_ADMIN)  \
+    X(ADMIN_PROMPT_PUT, "PUT", "/admin/prompts/default", ROUTE_ADMIN)  \
+    X(ADMIN_FILTERS_GET, "GET", "/admin/filters/default", ROUTE_ADMIN) \
+    X(ADMIN_FILTERS_PUT, "PUT", "/admin/filters/default", ROUTE_ADMIN) \
+    X(ADMIN_MODELS, "GET", "/admin/models", ROUTE_ADMIN)               \
     X(ADMIN_RELOAD, "POST", "/admin/models/reload", ROUTE_ADMIN)
 
 enum route_id {
-    ROUTE_NOT_FOUND = 0,  /* no such path */
-    ROUTE_WRONG_METHOD,   /* the path is known, the method is not allowed */
+    ROUTE_NOT_FOUND = 0, /* no such path */
+    ROUTE_WRONG_METHOD,  /* the path is known, the method is not allowed */
 #define X(id, method, path, auth) ROUTE_##id,
     ROUTES(X)
 #undef X
@@ -39,5 +40,6 @@ struct route {
     enum route_auth auth;
 };
 
-/* For HEAD the GET route is found. On ROUTE_WRONG_METHOD `allow` (64 bytes) lists what would do. */
+/* For HEAD the GET route is found. On ROUTE_WRONG_METHOD `allow` (64 bytes) lists what would
+ * do. */
 const struct route *route_find(const char *method, const char *path, char allow[64]);

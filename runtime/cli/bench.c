@@ -48,7 +48,8 @@ static int parse_batches(struct bench *b, const char *text, struct err *e)
         char *end;
         long n = strtol(text, &end, 10);
         if (end == text || n < 1 || n > BATCH_MAX || (*end != '\0' && *end != ',')) {
-            return err_set(e, ERR_INVALID, "-b: sizes of 1 to %d like 1,8,16 are wanted, not \"%.40s\"",
+            return err_set(e, ERR_INVALID,
+                           "-b: sizes of 1 to %d like 1,8,16 are wanted, not \"%.40s\"",
                            BATCH_MAX, text);
         }
         if (b->n_batches == BATCHES_MAX) {
@@ -88,8 +89,8 @@ static int open_model(struct bench *b, const char *path, double *load_s, struct 
     }
     *load_s = clock_now_s() - start;
     if (b->model.context < n_tokens) {
-        return err_set(e, ERR_LIMIT, "%s: %d tokens do not fit into the model's context of %d", path,
-                       n_tokens, b->model.context);
+        return err_set(e, ERR_LIMIT, "%s: %d tokens do not fit into the model's context of %d",
+                       path, n_tokens, b->model.context);
     }
     b->tokens = mem_array((size_t)n_tokens, sizeof(*b->tokens));
     if (!b->tokens) {
@@ -176,8 +177,8 @@ static void add_matrix(struct matrix_sizes *s, const struct q8_packed *m)
     s->packed_bytes += (double)q8_packed_bytes(m->n, m->k);
 }
 
-/* Prefill multiplies by the layers' matrices; only the last row meets the output matrix. Decode reads
- * them all for each token. */
+/* Prefill multiplies by the layers' matrices; only the last row meets the output matrix. Decode
+ * reads them all for each token. */
 static void compare_with_machine(const struct bench *b, struct bench_result *r)
 {
     const struct model *m = b->model.model;
@@ -196,7 +197,8 @@ static void compare_with_machine(const struct bench *b, struct bench_result *r)
 
 static int measure(struct bench *b, const char *path, struct bench_result *r, struct err *e)
 {
-    if (open_model(b, path, &r->load_s, e) != 0 || measure_prefill(b, &r->prefill_tps, e) != 0) {
+    if (open_model(b, path, &r->load_s, e) != 0 ||
+        measure_prefill(b, &r->prefill_tps, e) != 0) {
         return -1;
     }
     r->decode_tps = measure_decode(b, 1);
@@ -216,12 +218,13 @@ static int measure(struct bench *b, const char *path, struct bench_result *r, st
 static void print_table(const struct bench *b, const struct bench_result *r)
 {
     printf("%-28s %10.2f s\n", "load", r->load_s);
-    printf("prefill %-5d tokens         %10.1f tokens/s   %3.0f %% of the int8 peak\n", b->n_prompt,
-           r->prefill_tps, 100.0 * r->prefill_peak_fraction);
+    printf("prefill %-5d tokens         %10.1f tokens/s   %3.0f %% of the int8 peak\n",
+           b->n_prompt, r->prefill_tps, 100.0 * r->prefill_peak_fraction);
     printf("%-28s %10.1f tokens/s   %3.0f %% of the read rate\n", "decode, one sequence",
            r->decode_tps, 100.0 * r->decode_bandwidth_fraction);
     for (size_t i = 0; i < b->n_batches; i++) {
-        printf("decode, %3d together         %10.1f tokens/s\n", b->batches[i], r->batch_tps[i]);
+        printf("decode, %3d together         %10.1f tokens/s\n", b->batches[i],
+               r->batch_tps[i]);
     }
     printf("%-28s %10.3f TOP/s\n", "int8 peak", r->int8_peak_ops / 1e12);
     printf("%-28s %10.1f GB/s\n", "memory read", r->read_bytes_per_s / 1e9);
@@ -236,7 +239,8 @@ static void print_json(const struct bench *b, const struct bench_result *r)
         printf("%s\"%d\":%.6g", i ? "," : "", b->batches[i], r->batch_tps[i]);
     }
     printf("},\"int8_peak_tops\":%.6g,\"read_gbps\":%.6g,\"prefill_peak_fraction\":%.6g,"
-           "\"decode_bandwidth_fraction\":%.6g,\"load_s\":%.6g,\"peak_rss_bytes\":%" PRIu64 "}\n",
+           "\"decode_bandwidth_fraction\":%.6g,\"load_s\":%.6g,\"peak_rss_bytes\":%" PRIu64
+           "}\n",
            r->int8_peak_ops / 1e12, r->read_bytes_per_s / 1e9, r->prefill_peak_fraction,
            r->decode_bandwidth_fraction, r->load_s, r->peak_rss_bytes);
 }
@@ -264,7 +268,8 @@ int cli_bench(int argc, char **argv)
     };
     const struct options options = {
         "weir bench -m FILE [options]",
-        "Measures prefill and decode speed, and holds them against what the machine can do.", table};
+        "Measures prefill and decode speed, and holds them against what the machine can do.",
+        table};
     int positional;
     int rc = cli_options(&options, argc, argv, &positional);
     if (rc >= 0) {

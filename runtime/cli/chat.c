@@ -61,8 +61,8 @@ static int show(void *ctx, const char *text, size_t len)
     return buf_append(ctx, text, len);
 }
 
-static int one_turn(struct chat_turns *turns, const struct chat_source *source, const char *line,
-                    size_t len, struct err *e)
+static int one_turn(struct chat_turns *turns, const struct chat_source *source,
+                    const char *line, size_t len, struct err *e)
 {
     struct buf answer;
     buf_init(&answer, ANSWER_BYTES_MAX);
@@ -177,26 +177,30 @@ int cli_chat(int argc, char **argv)
     long threads = local_core_count();
     const struct option table[] = {
         {"url", 'u', OPTION_STRING, &url, "URL", "a server (http://127.0.0.1:8080)", 0, 0},
-        {"model", 'm', OPTION_STRING, &path, "FILE", "a GGUF file, run here without a server", 0, 0},
+        {"model", 'm', OPTION_STRING, &path, "FILE", "a GGUF file, run here without a server",
+         0, 0},
         {"key", 0, OPTION_STRING, &key, "KEY", "the server's API key (WEIR_API_KEY)", 0, 0},
-        {"system-prompt", 's', OPTION_STRING, &system, "FILE", "a system message to begin with", 0,
-         0},
-        {"temperature", 0, OPTION_DOUBLE, &temperature, "T", "with --model (0.8; 0 is greedy)", 0, 0},
+        {"system-prompt", 's', OPTION_STRING, &system, "FILE", "a system message to begin with",
+         0, 0},
+        {"temperature", 0, OPTION_DOUBLE, &temperature, "T", "with --model (0.8; 0 is greedy)",
+         0, 0},
         {"seed", 0, OPTION_INT, &seed, "N", "with --model, for repeatable answers", 0, 0},
         {"threads", 't', OPTION_INT, &threads, "N", "with --model (number of cores)", 1, 256},
-        {"cpu", 0, OPTION_STRING, &cpu, "NAME", "with --model: best instruction set (auto)", 0, 0},
+        {"cpu", 0, OPTION_STRING, &cpu, "NAME", "with --model: best instruction set (auto)", 0,
+         0},
         {0},
     };
-    const struct options options = {"weir chat [--url URL | --model FILE] [options]",
-                                    "Chat in a terminal. Without a terminal, one question a line.",
-                                    table};
+    const struct options options = {
+        "weir chat [--url URL | --model FILE] [options]",
+        "Chat in a terminal. Without a terminal, one question a line.", table};
     int positional;
     int rc = cli_options(&options, argc, argv, &positional);
     if (rc >= 0) {
         return rc;
     }
     if ((url && path) || positional > 0) {
-        fprintf(stderr, "weir chat: give --url or --model, not both\nusage: %s\n", options.usage);
+        fprintf(stderr, "weir chat: give --url or --model, not both\nusage: %s\n",
+                options.usage);
         return 2;
     }
     struct err e = {0};
@@ -207,8 +211,8 @@ int cli_chat(int argc, char **argv)
             .path = path, .cpu = cpu, .threads = (int)threads, .max_rows = 256, .n_slots = 1};
         rc = chat_local(&set, temperature, seed, &turns, &e);
     } else if (rc == 0) {
-        rc = chat_with_server(url ? url : "http://127.0.0.1:8080", key ? key : getenv("WEIR_API_KEY"),
-                              &turns, &e);
+        rc = chat_with_server(url ? url : "http://127.0.0.1:8080",
+                              key ? key : getenv("WEIR_API_KEY"), &turns, &e);
     }
     chat_turns_deinit(&turns);
     return rc == 0 ? 0 : cli_fail("chat", &e);

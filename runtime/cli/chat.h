@@ -31,7 +31,8 @@ struct chat_source {
 
 struct chat_remote;
 
-/* A server's /v1/chat/completions. key may be NULL. The source is valid until chat_remote_close. */
-struct chat_remote *chat_remote_open(const char *url, const char *key, struct chat_source *source,
-                                     struct err *e);
+/* A server's /v1/chat/completions. key may be NULL. The source is valid until
+ * chat_remote_close. */
+struct chat_remote *chat_remote_open(const char *url, const char *key,
+                                     struct chat_source *source, struct err *e);
 void chat_remote_close(struct chat_remote *r);

@@ -144,8 +144,8 @@ static int add_header(struct chat_remote *r, const char *line)
     return 0;
 }
 
-struct chat_remote *chat_remote_open(const char *url, const char *key, struct chat_source *source,
-                                     struct err *e)
+struct chat_remote *chat_remote_open(const char *url, const char *key,
+                                     struct chat_source *source, struct err *e)
 {
     struct chat_remote *r = mem_zalloc(sizeof(*r));
     char authorization[512];
@@ -158,10 +158,11 @@ struct chat_remote *chat_remote_open(const char *url, const char *key, struct ch
     while (len > 0 && url[len - 1] == '/') {
         len--;
     }
-    int wanted = snprintf(r->endpoint, sizeof(r->endpoint), "%.*s/v1/chat/completions", (int)len, url);
+    int wanted =
+        snprintf(r->endpoint, sizeof(r->endpoint), "%.*s/v1/chat/completions", (int)len, url);
     if (wanted >= (int)sizeof(r->endpoint) ||
-        snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s", key ? key : "") >=
-            (int)sizeof(authorization)) {
+        snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s",
+                 key ? key : "") >= (int)sizeof(authorization)) {
         err_set(e, ERR_INVALID, "the URL or the key is too long");
         chat_remote_close(r);
         return NULL;

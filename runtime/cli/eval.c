@@ -47,13 +47,15 @@ struct question {
 static int parse_messages(struct question *q, const cJSON *json, struct err *e)
 {
     if (!cJSON_IsArray(json) || !json->child) {
-        return err_set(e, ERR_FORMAT, "\"messages\": an array of one message or more is wanted");
+        return err_set(e, ERR_FORMAT,
+                       "\"messages\": an array of one message or more is wanted");
     }
     for (const cJSON *m = json->child; m; m = m->next) {
         const cJSON *role = cJSON_GetObjectItemCaseSensitive(m, "role");
         const cJSON *content = cJSON_GetObjectItemCaseSensitive(m, "content");
         if (!cJSON_IsString(role) || !cJSON_IsString(content)) {
-            return err_set(e, ERR_FORMAT, "\"messages\": each needs the texts role and content");
+            return err_set(e, ERR_FORMAT,
+                           "\"messages\": each needs the texts role and content");
         }
         if (q->n_messages == MESSAGES_MAX) {
             return err_set(e, ERR_LIMIT, "\"messages\": more than %d", MESSAGES_MAX);
@@ -75,7 +77,8 @@ static int check_keys(const cJSON *json, struct err *e)
     for (const cJSON *item = json->child; item; item = item->next) {
         if (strcmp(item->string, "skill") != 0 && strcmp(item->string, "messages") != 0 &&
             strcmp(item->string, "expect") != 0) {
-            return err_set(e, ERR_FORMAT, "\"%.40s\" is not known; skill, messages and expect are",
+            return err_set(e, ERR_FORMAT,
+                           "\"%.40s\" is not known; skill, messages and expect are",
                            item->string);
         }
     }
@@ -131,7 +134,8 @@ static int keep_text(void *ctx, const char *text, size_t len)
     return buf_append(ctx, text, len);
 }
 
-static void show_failure(struct evaluation *ev, const struct question *q, const struct buf *answer)
+static void show_failure(struct evaluation *ev, const struct question *q,
+                         const struct buf *answer)
 {
     if (ev->show_failures == 0) {
         return;
@@ -147,7 +151,8 @@ static void show_failure(struct evaluation *ev, const struct question *q, const 
     cJSON_free(expected);
 }
 
-static int ask(struct evaluation *ev, const struct question *q, struct skill *skill, struct err *e)
+static int ask(struct evaluation *ev, const struct question *q, struct skill *skill,
+               struct err *e)
 {
     const struct sampling greedy = {.top_p = 1.0f};
     struct buf answer;
@@ -286,7 +291,8 @@ int cli_eval(int argc, char **argv)
          1L << 30},
         {"show-failures", 0, OPTION_INT, &show, "N", "show the first N wrong answers (0)", 0,
          1L << 30},
-        {"json", 0, OPTION_FLAG, &json, NULL, "print the result as JSON; failures go to stderr", 0, 0},
+        {"json", 0, OPTION_FLAG, &json, NULL, "print the result as JSON; failures go to stderr",
+         0, 0},
         {"threads", 't', OPTION_INT, &threads, "N", "threads (number of cores)", 1, 256},
         {"cpu", 0, OPTION_STRING, &cpu, "NAME", "best instruction set to use (auto)", 0, 0},
         {0},
@@ -301,7 +307,8 @@ int cli_eval(int argc, char **argv)
         return rc;
     }
     if (!path || !set || positional > 0) {
-        fprintf(stderr, "weir eval: -m FILE and --set FILE are needed\nusage: %s\n", options.usage);
+        fprintf(stderr, "weir eval: -m FILE and --set FILE are needed\nusage: %s\n",
+                options.usage);
         return 2;
     }
     struct err e = {0};

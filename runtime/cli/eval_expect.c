@@ -52,8 +52,9 @@ static int parse_key(struct eval_expect *x, const cJSON *json, struct err *e)
     }
     if (strcmp(key, "uppercase") == 0) {
         x->uppercase = cJSON_IsTrue(json);
-        return cJSON_IsBool(json) ? 0
-                                  : err_set(e, ERR_FORMAT, "\"uppercase\" must be true or false");
+        return cJSON_IsBool(json)
+                   ? 0
+                   : err_set(e, ERR_FORMAT, "\"uppercase\" must be true or false");
     }
     return err_set(e, ERR_FORMAT,
                    "\"%.40s\" is not known; all, any, none, max_words and uppercase are", key);

@@ -5,8 +5,8 @@
  *     {"all": ["..."], "any": ["..."], "none": ["..."], "max_words": N, "uppercase": true}
  *
  * The texts of "all" each occur in the answer, of "any" at least one does, of "none" none does,
- * whatever the case of ASCII letters. "max_words" bounds the number of words (runs of bytes other than
- * white space). "uppercase" wants letters and no small ASCII letter among them.
+ * whatever the case of ASCII letters. "max_words" bounds the number of words (runs of bytes
+ * other than white space). "uppercase" wants letters and no small ASCII letter among them.
  *
  * Threads: pure functions. */
 #pragma once
@@ -32,8 +32,8 @@ struct eval_expect {
     bool uppercase;
 };
 
-/* Reads the object. *x borrows from it. The message names the key at fault; a key that is not one of
- * those above is one, since a misspelt expectation would pass unseen. */
+/* Reads the object. *x borrows from it. The message names the key at fault; a key that is not
+ * one of those above is one, since a misspelt expectation would pass unseen. */
 int eval_expect_parse(struct eval_expect *x, const cJSON *json, struct err *e);
 
 /* Whether an answer of len bytes is as expected. */

@@ -30,10 +30,11 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
     *l = (struct local_model){.max_rows = s->max_rows};
     uint32_t mask;
     if (cpu_features_named(s->cpu, &mask) != 0) {
-        return err_set(e, ERR_INVALID,
-                       "--cpu: \"%s\" is not known; auto, ref, avx2, avxvnni, avx512, avx512vnni "
-                       "and amx are",
-                       s->cpu);
+        return err_set(
+            e, ERR_INVALID,
+            "--cpu: \"%s\" is not known; auto, ref, avx2, avxvnni, avx512, avx512vnni "
+            "and amx are",
+            s->cpu);
     }
     uint32_t features = cpu_features() & mask;
     l->team = team_create(s->threads, e);
@@ -79,8 +80,8 @@ int local_model_feed(struct local_model *l, const int32_t *tokens, size_t n, siz
                      struct err *e)
 {
     if (position + n > (size_t)l->context) {
-        return err_set(e, ERR_LIMIT, "%zu tokens do not fit into the context of %d", position + n,
-                       l->context);
+        return err_set(e, ERR_LIMIT, "%zu tokens do not fit into the context of %d",
+                       position + n, l->context);
     }
     struct llama_row *rows = mem_zarray((size_t)l->max_rows, sizeof(*rows));
     if (!rows) {
@@ -101,8 +102,8 @@ int local_model_feed(struct local_model *l, const int32_t *tokens, size_t n, siz
 }
 
 /* Samples until the turn ends. `position` tokens have been fed and left logits. */
-static int generate(struct local_model *l, size_t position, struct sampler *sampler, int max_tokens,
-                    struct decoder *decoder, struct buf *text,
+static int generate(struct local_model *l, size_t position, struct sampler *sampler,
+                    int max_tokens, struct decoder *decoder, struct buf *text,
                     int (*on_text)(void *ctx, const char *text, size_t len), void *ctx,
                     struct err *e)
 {
@@ -141,7 +142,8 @@ int local_model_answer(struct local_model *l, const struct chat_message *message
     buf_init(&text, 1 << 20);
     decoder_init(&decoder, l->model->tokenizer);
     sampler_init(&sampler, sampling);
-    int rc = chat_prompt_tokens(l->model->chat_template, l->model->tokenizer, messages, n, &tokens, e);
+    int rc = chat_prompt_tokens(l->model->chat_template, l->model->tokenizer, messages, n,
+                                &tokens, e);
     if (rc == 0) {
         rc = local_model_feed(l, tokens.ids, tokens.count, 0, e);
     }

@@ -1,5 +1,5 @@
-/* local_model.h: one model in this process, one conversation at a time: for the commands that need no
- * server.
+/* local_model.h: one model in this process, one conversation at a time: for the commands that
+ * need no server.
  *
  * Threads: none; the model's own team works inside the calls. */
 #pragma once
@@ -23,16 +23,17 @@ struct local_model_settings {
     const char *path;
     const char *cpu; /* as for --cpu */
     int threads;
-    int context;     /* 0: the model's own, at most 8192 */
-    int max_rows;    /* rows of one step */
-    int n_slots;     /* sequences of the KV cache; 1 unless a benchmark wants more */
+    int context;  /* 0: the model's own, at most 8192 */
+    int max_rows; /* rows of one step */
+    int n_slots;  /* sequences of the KV cache; 1 unless a benchmark wants more */
 };
 
-int local_model_open(struct local_model *l, const struct local_model_settings *s, struct err *e);
+int local_model_open(struct local_model *l, const struct local_model_settings *s,
+                     struct err *e);
 void local_model_close(struct local_model *l);
 
-/* Feeds tokens to slot 0 from `position` on, in steps of up to max_rows. The logits of the last row are
- * then llama_logits(l->state, 0). */
+/* Feeds tokens to slot 0 from `position` on, in steps of up to max_rows. The logits of the last
+ * row are then llama_logits(l->state, 0). */
 int local_model_feed(struct local_model *l, const int32_t *tokens, size_t n, size_t position,
                      struct err *e);
 

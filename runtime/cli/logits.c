@@ -12,7 +12,8 @@ static int parse_tokens(const char *text, struct token_list *out, struct err *e)
         char *end;
         long id = strtol(text, &end, 10);
         if (end == text || id < 0 || id > INT32_MAX) {
-            return err_set(e, ERR_INVALID, "--tokens: ids like 1,2,3 are wanted, not \"%.40s\"", text);
+            return err_set(e, ERR_INVALID, "--tokens: ids like 1,2,3 are wanted, not \"%.40s\"",
+                           text);
         }
         if (token_list_push(out, (int32_t)id) != 0) {
             return err_nomem(e);
@@ -72,13 +73,15 @@ int cli_logits(int argc, char **argv)
     const struct option table[] = {
         {"model", 'm', OPTION_STRING, &path, "FILE", "the model, a GGUF file", 0, 0},
         {"tokens", 0, OPTION_STRING, &list, "IDS", "token ids, like 1,2,3", 0, 0},
-        {"all", 0, OPTION_FLAG, &all, NULL, "logits after every token, not only the last", 0, 0},
+        {"all", 0, OPTION_FLAG, &all, NULL, "logits after every token, not only the last", 0,
+         0},
         {"threads", 't', OPTION_INT, &threads, "N", "threads (number of cores)", 1, 256},
         {"cpu", 0, OPTION_STRING, &cpu, "NAME", "best instruction set to use (auto)", 0, 0},
         {0},
     };
     const struct options options = {"weir logits -m FILE --tokens 1,2,3 [--all]",
-                                    "Prints the logits as one JSON array for each position.", table};
+                                    "Prints the logits as one JSON array for each position.",
+                                    table};
     int positional;
     int rc = cli_options(&options, argc, argv, &positional);
     if (rc >= 0) {

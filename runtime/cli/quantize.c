@@ -129,7 +129,8 @@ static int quantize(const char *from, const char *to, uint32_t type, struct err 
     int rc = -1;
     if (stat(from, &info) == 0 && S_ISDIR(info.st_mode)) {
         return err_set(e, ERR_UNSUPPORTED,
-                       "%s: is a folder; only GGUF files can be read so far, not safetensors", from);
+                       "%s: is a folder; only GGUF files can be read so far, not safetensors",
+                       from);
     }
     c.in = gguf_open(from, e);
     c.out = c.in ? gguf_writer_create(e) : NULL;

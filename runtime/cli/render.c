@@ -9,7 +9,8 @@
 
 #define MESSAGES_BYTES_MAX ((size_t)8 << 20)
 
-/* The array itself, or the "messages" of an object, as a request has it. Borrows from `root`. */
+/* The array itself, or the "messages" of an object, as a request has it. Borrows from `root`.
+ */
 static struct chat_message *read_messages(const cJSON *root, size_t *n, struct err *e)
 {
     const cJSON *list =
@@ -31,7 +32,8 @@ static struct chat_message *read_messages(const cJSON *root, size_t *n, struct e
         const cJSON *role = cJSON_GetObjectItemCaseSensitive(item, "role");
         const cJSON *content = cJSON_GetObjectItemCaseSensitive(item, "content");
         if (!cJSON_IsString(role) || !cJSON_IsString(content)) {
-            err_set(e, ERR_INVALID, "messages[%zu]: \"role\" and \"content\" must be strings", *n);
+            err_set(e, ERR_INVALID, "messages[%zu]: \"role\" and \"content\" must be strings",
+                    *n);
             mem_free(messages);
             return NULL;
         }
@@ -42,8 +44,8 @@ static struct chat_message *read_messages(const cJSON *root, size_t *n, struct e
     return messages;
 }
 
-static int render(const struct gguf *g, const struct chat_message *messages, size_t n, bool prompt,
-                  struct err *e)
+static int render(const struct gguf *g, const struct chat_message *messages, size_t n,
+                  bool prompt, struct err *e)
 {
     struct gguf_str source = {0};
     struct chat_text text = {0};
@@ -71,13 +73,15 @@ int cli_render(int argc, char **argv)
     bool no_prompt = false;
     const struct option table[] = {
         {"model", 'm', OPTION_STRING, &model, "FILE", "the model, a GGUF file", 0, 0},
-        {"messages", 0, OPTION_STRING, &path, "FILE", "JSON array of messages; - is stdin", 0, 0},
+        {"messages", 0, OPTION_STRING, &path, "FILE", "JSON array of messages; - is stdin", 0,
+         0},
         {"no-generation-prompt", 0, OPTION_FLAG, &no_prompt, NULL,
          "leave out the beginning of the answer", 0, 0},
         {0},
     };
     const struct options options = {"weir render -m FILE --messages FILE.json",
-                                    "Prints the prompt text that the chat template makes.", table};
+                                    "Prints the prompt text that the chat template makes.",
+                                    table};
     int positional;
     int rc = cli_options(&options, argc, argv, &positional);
     if (rc >= 0) {

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "quant/cpu.h"
 #include "runtime/base/mem.h"
@@ -31,31 +32,36 @@ static int parse(struct serve_options *o, int argc, char **argv)
 {
     const struct option table[] = {
         {"model", 'm', OPTION_STRING, &o->model, "FILE", "the model, a GGUF file", 0, 0},
-        {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "address to listen on (127.0.0.1)", 0, 0},
+        {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "address to listen on (127.0.0.1)", 0,
+         0},
         {"port", 'p', OPTION_INT, &o->port, "N", "port, 0 for any free one (8080)", 0, 65535},
         {"system-prompt", 's', OPTION_STRING, &o->system_prompt, "FILE",
          "text put before every conversation", 0, 0},
-        {"filters", 0, OPTION_STRING, &o->filters, "FILE", "filter chain, JSON (docs/filters.md)", 0,
-         0},
-        {"api-key", 0, OPTION_STRING, &o->api_key, "KEY", "key that clients must send (WEIR_API_KEY)",
-         0, 0},
+        {"filters", 0, OPTION_STRING, &o->filters, "FILE",
+         "filter chain, JSON (docs/filters.md)", 0, 0},
+        {"api-key", 0, OPTION_STRING, &o->api_key, "KEY",
+         "key that clients must send (WEIR_API_KEY)", 0, 0},
         {"admin-key", 0, OPTION_STRING, &o->admin_key, "KEY",
          "key of the admin routes (WEIR_ADMIN_KEY; made and shown if not given)", 0, 0},
-        {"threads", 't', OPTION_INT, &o->threads, "N", "threads that compute (number of cores)", 1,
-         256},
-        {"context", 'c', OPTION_INT, &o->context, "N", "tokens a conversation may have (the model's)",
-         16, 1 << 20},
-        {"parallel", 0, OPTION_INT, &o->parallel, "N", "requests that run together (16)", 1, 1024},
-        {"queue", 0, OPTION_INT, &o->queue, "N", "requests that wait beyond those (256)", 0, 100000},
-        {"batch", 0, OPTION_INT, &o->batch, "N", "tokens of one step at the most (256)", 1, 8192},
+        {"threads", 't', OPTION_INT, &o->threads, "N", "threads that compute (number of cores)",
+         1, 256},
+        {"context", 'c', OPTION_INT, &o->context, "N",
+         "tokens a conversation may have (the model's)", 16, 1 << 20},
+        {"parallel", 0, OPTION_INT, &o->parallel, "N", "requests that run together (16)", 1,
+         1024},
+        {"queue", 0, OPTION_INT, &o->queue, "N", "requests that wait beyond those (256)", 0,
+         100000},
+        {"batch", 0, OPTION_INT, &o->batch, "N", "tokens of one step at the most (256)", 1,
+         8192},
         {"temperature", 0, OPTION_DOUBLE, &o->temperature, "T",
          "for requests that give none (0.8; 0 is greedy)", 0, 0},
         {"cpu", 0, OPTION_STRING, &o->cpu, "NAME",
-         "the best instruction set to use: auto, ref, avx2, avxvnni, avx512vnni, amx (auto)", 0, 0},
+         "the best instruction set to use: auto, ref, avx2, avxvnni, avx512vnni, amx (auto)", 0,
+         0},
         {"drain-timeout", 0, OPTION_INT, &o->drain_timeout, "S",
          "seconds that running requests may take after SIGTERM (600)", 0, 86400},
-        {"max-body", 0, OPTION_INT, &o->max_body, "BYTES", "request bodies larger are refused (8 MiB)",
-         1024, 1L << 30},
+        {"max-body", 0, OPTION_INT, &o->max_body, "BYTES",
+         "request bodies larger are refused (8 MiB)", 1024, 1L << 30},
         {0},
     };
     const struct options options = {
@@ -70,7 +76,8 @@ static int parse(struct serve_options *o, int argc, char **argv)
     }
     if (positional > 0 || !o->model) {
         fprintf(stderr, "weir serve: %s\nusage: %s\n",
-                o->model ? "there is one argument too many" : "--model FILE is needed", options.usage);
+                o->model ? "there is one argument too many" : "--model FILE is needed",
+                options.usage);
         return 2;
     }
     if (o->temperature < 0.0 || o->temperature > 2.0) {
@@ -80,14 +87,16 @@ static int parse(struct serve_options *o, int argc, char **argv)
     return -1;
 }
 
-static int set_key(char out[ACCESS_KEY_MAX], const char *option, const char *variable, struct err *e)
+static int set_key(char out[ACCESS_KEY_MAX], const char *option, const char *variable,
+                   struct err *e)
 {
     const char *key = option ? option : getenv(variable);
     if (!key) {
         return 0;
     }
     if (strlen(key) >= ACCESS_KEY_MAX || key[0] == '\0') {
-        return err_set(e, ERR_INVALID, "%s: a key has 1 to %d bytes", variable, ACCESS_KEY_MAX - 1);
+        return err_set(e, ERR_INVALID, "%s: a key has 1 to %d bytes", variable,
+                       ACCESS_KEY_MAX - 1);
     }
     snprintf(out, ACCESS_KEY_MAX, "%s", key);
     return 0;
@@ -108,6 +117,16 @@ static int set_access(struct access *a, const struct serve_options *o, struct er
                 a->admin_key);
     }
     return 0;
+}
+
+/* A common soft limit of 1,024 open files would be a limit of connections. */
+static void raise_open_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 int cli_serve(int argc, char **argv)
@@ -160,6 +179,7 @@ int cli_serve(int argc, char **argv)
         err_nomem(&e);
         return cli_fail("serve", &e);
     }
+    raise_open_files();
     rc = server_run(s, &set, &e);
     mem_free(s);
     return rc == 0 ? 0 : cli_fail("serve", &e);

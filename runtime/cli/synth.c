@@ -26,12 +26,12 @@ static const struct shape shapes[] = {
     {"tiny-test", 64, 2, 4, 2, 128, 320, 256, 10000.0f, true},
 };
 
-#define N_SHAPES          (sizeof(shapes) / sizeof(shapes[0]))
-#define LAYER_TENSORS     9
-#define OTHER_TENSORS     3
-#define FILLER_LETTERS    5
-#define FILLER_BYTES      (FILLER_LETTERS + BYTE_ALPHABET_MAX)
-#define WEIGHT_RANGE      0.05f /* uniform in +-0.05: a standard deviation of 0.029 */
+#define N_SHAPES       (sizeof(shapes) / sizeof(shapes[0]))
+#define LAYER_TENSORS  9
+#define OTHER_TENSORS  3
+#define FILLER_LETTERS 5
+#define FILLER_BYTES   (FILLER_LETTERS + BYTE_ALPHABET_MAX)
+#define WEIGHT_RANGE   0.05f /* uniform in +-0.05: a standard deviation of 0.029 */
 
 static const struct shape *find_shape(const char *name)
 {
@@ -43,16 +43,20 @@ static const struct shape *find_shape(const char *name)
     return NULL;
 }
 
-/* --- tokenizer ------------------------------------------------------------------------------------ */
+/* --- tokenizer
+ * ------------------------------------------------------------------------------------ */
 
 /* The control tokens, the bytes, then words of letters until the vocabulary is full: " baaaa",
- * " caaaa". No merge makes those, so text is encoded byte by byte and only a model says them. */
-static void name_tokens(const struct shape *s, struct gguf_str *names, int32_t *kinds, char *text)
+ * " caaaa". No merge makes those, so text is encoded byte by byte and only a model says them.
+ */
+static void name_tokens(const struct shape *s, struct gguf_str *names, int32_t *kinds,
+                        char *text)
 {
     for (uint32_t id = 0; id < s->vocab; id++) {
         kinds[id] = id < BPE_N_SPECIAL ? TOKEN_CONTROL : TOKEN_NORMAL;
         if (id < BPE_N_SPECIAL) {
-            names[id] = (struct gguf_str){bpe_special_tokens[id], strlen(bpe_special_tokens[id])};
+            names[id] =
+                (struct gguf_str){bpe_special_tokens[id], strlen(bpe_special_tokens[id])};
             continue;
         }
         char bytes[1 + FILLER_LETTERS] = {' '};
@@ -95,7 +99,8 @@ static int put_tokenizer(struct gguf_writer *w, const struct shape *s, struct er
 }
 
 /* The tokenizer of another model; the shape takes its size. */
-static int copy_tokenizer(struct gguf_writer *w, struct shape *s, const char *path, struct err *e)
+static int copy_tokenizer(struct gguf_writer *w, struct shape *s, const char *path,
+                          struct err *e)
 {
     const struct gguf_str *tokens;
     size_t count = 0;
@@ -135,7 +140,8 @@ static void put_metadata(struct gguf_writer *w, const struct shape *s, uint32_t 
     gguf_put_u32(w, "llama.vocab_size", s->vocab);
 }
 
-/* --- weights -------------------------------------------------------------------------------------- */
+/* --- weights
+ * -------------------------------------------------------------------------------------- */
 
 /* Tensors live until the writer has written them. */
 struct synthesis {
@@ -203,8 +209,9 @@ static int add_layer(struct synthesis *s, const struct shape *shape, uint32_t la
         uint32_t rows; /* 0: a norm */
         uint32_t width;
     } parts[LAYER_TENSORS] = {
-        {"attn_norm", 0, width},   {"attn_q", width, width},        {"attn_k", kv, width},
-        {"attn_v", kv, width},     {"attn_output", width, width},   {"ffn_norm", 0, width},
+        {"attn_norm", 0, width},         {"attn_q", width, width},
+        {"attn_k", kv, width},           {"attn_v", kv, width},
+        {"attn_output", width, width},   {"ffn_norm", 0, width},
         {"ffn_gate", shape->ffn, width}, {"ffn_up", shape->ffn, width},
         {"ffn_down", width, shape->ffn},
     };
@@ -293,10 +300,10 @@ int cli_synth(int argc, char **argv)
         {"seed", 0, OPTION_INT, &seed, "N", "of the weights (1)", 0, 1L << 40},
         {0},
     };
-    const struct options options = {
-        "weir synth --shape NAME [options] OUT.gguf",
-        "Writes a model with a real model's shape and random weights, for benchmarks and tests.",
-        table};
+    const struct options options = {"weir synth --shape NAME [options] OUT.gguf",
+                                    "Writes a model with a real model's shape and random "
+                                    "weights, for benchmarks and tests.",
+                                    table};
     int positional;
     int rc = cli_options(&options, argc, argv, &positional);
     if (rc >= 0) {
@@ -307,8 +314,8 @@ int cli_synth(int argc, char **argv)
     if (!shape) {
         return usage_error(&options, "--shape: one of the shapes below is needed");
     }
-    if (!info || (info->type != TENSOR_F32 && info->type != TENSOR_F16 &&
-                  info->type != TENSOR_Q8_0)) {
+    if (!info ||
+        (info->type != TENSOR_F32 && info->type != TENSOR_F16 && info->type != TENSOR_Q8_0)) {
         return usage_error(&options, "--type: f32, f16 and q8_0 are known");
     }
     if (positional != 1) {

@@ -39,18 +39,20 @@ struct engine {
     struct sampler_scratch scratch;
     struct sequence **running; /* (max_sequences): by slot, NULL where free */
     int n_running;
-    struct llama_row *rows;      /* (step_tokens) */
-    struct sequence **sampling;  /* (max_sequences): who wanted the i-th logits */
-    struct event_list produced;  /* by the step that ran */
+    struct llama_row *rows;     /* (step_tokens) */
+    struct sequence **sampling; /* (max_sequences): who wanted the i-th logits */
+    struct event_list produced; /* by the step that ran */
 };
 
-/* Between two steps at most all slots are canceled, and all whose end the caller has not seen yet. */
+/* Between two steps at most all slots are canceled, and all whose end the caller has not seen
+ * yet. */
 static size_t max_cancels(const struct engine *en)
 {
     return 2 * (size_t)en->set.max_sequences;
 }
 
-static void emit(struct engine *en, const struct sequence *s, int32_t token, enum engine_finish finish)
+static void emit(struct engine *en, const struct sequence *s, int32_t token,
+                 enum engine_finish finish)
 {
     /* Room for one event a sequence and step is reserved before the step. */
     event_list_push(&en->produced,
@@ -66,7 +68,8 @@ static void leave(struct engine *en, struct sequence *s)
     sequence_destroy(s);
 }
 
-/* --- building a step ------------------------------------------------------------------------------ */
+/* --- building a step
+ * ------------------------------------------------------------------------------ */
 
 static struct llama_row *add_row(struct engine *en, int *n_rows, const struct sequence *s,
                                  int32_t token, size_t position)
@@ -76,7 +79,8 @@ static struct llama_row *add_row(struct engine *en, int *n_rows, const struct se
     return row;
 }
 
-/* Running answers first, so that a long prompt cannot stall them; prompts share what is left. */
+/* Running answers first, so that a long prompt cannot stall them; prompts share what is left.
+ */
 static int build_rows(struct engine *en, int *n_sampling)
 {
     int n_rows = 0;
@@ -113,8 +117,8 @@ static void sample(struct engine *en, int n_sampling)
 {
     for (int i = 0; i < n_sampling; i++) {
         struct sequence *s = en->sampling[i];
-        int32_t token = sampler_next(&s->sampler, llama_logits(en->state, i), en->model->config.vocab,
-                                     &en->scratch);
+        int32_t token = sampler_next(&s->sampler, llama_logits(en->state, i),
+                                     en->model->config.vocab, &en->scratch);
         atomic_fetch_add_explicit(&en->output_tokens, 1, memory_order_relaxed);
         if (tokenizer_is_eog(en->model->tokenizer, token)) {
             emit(en, s, TOKEN_NONE, ENGINE_FINISH_EOG);
@@ -131,12 +135,14 @@ static void sample(struct engine *en, int n_sampling)
     }
 }
 
-/* --- the engine thread ---------------------------------------------------------------------------- */
+/* --- the engine thread
+ * ---------------------------------------------------------------------------- */
 
 /* With the lock held: waits for work, then moves waiting sequences to free slots. */
 static void take_work(struct engine *en)
 {
-    while (!en->stop && en->n_running == 0 && en->waiting.count == 0 && en->produced.count == 0) {
+    while (!en->stop && en->n_running == 0 && en->waiting.count == 0 &&
+           en->produced.count == 0) {
         pthread_cond_wait(&en->work_arrived, &en->lock);
     }
     for (size_t i = 0; i < en->n_cancels; i++) {
@@ -180,8 +186,8 @@ static void step(struct engine *en)
     sample(en, n_sampling);
 }
 
-/* Hands what was produced to the caller's side. When memory is out the events stay here until the next
- * round: late, but none is lost. */
+/* Hands what was produced to the caller's side. When memory is out the events stay here until
+ * the next round: late, but none is lost. */
 static void publish(struct engine *en)
 {
     if (en->produced.count == 0) {
@@ -212,8 +218,8 @@ static void *engine_main(void *ctx)
         if (stop) {
             return NULL;
         }
-        /* Without room for the events of a step, the step waits: nothing is lost, and memory that
-         * others free makes it go on. */
+        /* Without room for the events of a step, the step waits: nothing is lost, and memory
+         * that others free makes it go on. */
         if (event_list_reserve(&en->produced, 2 * (size_t)en->set.max_sequences) == 0) {
             end_canceled(en);
             step(en);
@@ -222,7 +228,8 @@ static void *engine_main(void *ctx)
     }
 }
 
-/* --- the caller's side ---------------------------------------------------------------------------- */
+/* --- the caller's side
+ * ---------------------------------------------------------------------------- */
 
 static int create_parts(struct engine *en, struct err *e)
 {
@@ -242,7 +249,8 @@ static int create_parts(struct engine *en, struct err *e)
     };
     en->state = llama_state_create(&en->model->config, &s, e);
     if (!en->state ||
-        kv_cache_init(&en->kv, &en->model->config, en->set.max_sequences, en->set.context, e) != 0 ||
+        kv_cache_init(&en->kv, &en->model->config, en->set.max_sequences, en->set.context, e) !=
+            0 ||
         sampler_scratch_init(&en->scratch, ops, en->model->config.vocab, e) != 0) {
         return -1;
     }
@@ -253,7 +261,8 @@ static int create_parts(struct engine *en, struct err *e)
     return en->running && en->sampling && en->rows && en->cancels ? 0 : err_nomem(e);
 }
 
-struct engine *engine_create(const struct model *m, const struct engine_settings *s, struct err *e)
+struct engine *engine_create(const struct model *m, const struct engine_settings *s,
+                             struct err *e)
 {
     struct engine *en = mem_zalloc(sizeof(*en));
     if (!en) {
@@ -323,12 +332,14 @@ void engine_destroy(struct engine *en)
 static int check_request(const struct engine *en, const struct engine_request *r, struct err *e)
 {
     if (r->n_prompt == 0 || r->max_tokens < 1) {
-        return err_set(e, ERR_INVALID, "a request needs a prompt and at least one token to make");
+        return err_set(e, ERR_INVALID,
+                       "a request needs a prompt and at least one token to make");
     }
     if (r->n_prompt >= (size_t)en->set.context) {
-        return err_set(e, ERR_LIMIT,
-                       "the prompt has %zu tokens, at most %d fit into the context of %d tokens",
-                       r->n_prompt, en->set.context - 1, en->set.context);
+        return err_set(
+            e, ERR_LIMIT,
+            "the prompt has %zu tokens, at most %d fit into the context of %d tokens",
+            r->n_prompt, en->set.context - 1, en->set.context);
     }
     for (size_t i = 0; i < r->n_prompt; i++) {
         if (r->prompt[i] < 0 || r->prompt[i] >= en->model->config.vocab) {
@@ -338,7 +349,8 @@ static int check_request(const struct engine *en, const struct engine_request *r
     return 0;
 }
 
-int engine_submit(struct engine *en, const struct engine_request *r, uint64_t *id, struct err *e)
+int engine_submit(struct engine *en, const struct engine_request *r, uint64_t *id,
+                  struct err *e)
 {
     if (check_request(en, r, e) != 0) {
         return -1;
@@ -358,8 +370,8 @@ int engine_submit(struct engine *en, const struct engine_request *r, uint64_t *i
     pthread_mutex_unlock(&en->lock);
     if (full) {
         sequence_destroy(s);
-        return err_set(e, ERR_BUSY, "%d requests are running and %d waiting; try again later", running,
-                       en->set.max_waiting);
+        return err_set(e, ERR_BUSY, "%d requests are running and %d waiting; try again later",
+                       running, en->set.max_waiting);
     }
     return 0;
 }
@@ -390,8 +402,8 @@ void engine_cancel(struct engine *en, uint64_t id)
     }
 }
 
-void engine_drain_events(struct engine *en, void (*fn)(void *ctx, const struct engine_event *ev),
-                         void *ctx)
+void engine_drain_events(struct engine *en,
+                         void (*fn)(void *ctx, const struct engine_event *ev), void *ctx)
 {
     pthread_mutex_lock(&en->lock);
     struct event_list full = en->events;

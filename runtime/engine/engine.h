@@ -1,13 +1,14 @@
 /* engine.h: runs many token sequences through one model.
  *
- * One thread of its own takes submitted requests, steps them together (each running sequence gives one
- * token a step, prompts are read in chunks beside them) and reports what was sampled. A request enters
- * or leaves the batch between any two steps. What a request gets does not depend on the others in the
- * batch, on how its prompt was cut or on the number of threads.
+ * One thread of its own takes submitted requests, steps them together (each running sequence
+ * gives one token a step, prompts are read in chunks beside them) and reports what was sampled.
+ * A request enters or leaves the batch between any two steps. What a request gets does not
+ * depend on the others in the batch, on how its prompt was cut or on the number of threads.
  *
- * Lifetime: a submitted request gets exactly one final event; after it the engine no longer knows it.
- * Threads: engine_submit, engine_cancel, engine_drain_events and engine_load may be called from one
- * thread (the event loop). `notify` is called on the engine thread and must only wake that loop.
+ * Lifetime: a submitted request gets exactly one final event; after it the engine no longer
+ * knows it. Threads: engine_submit, engine_cancel, engine_drain_events and engine_load may be
+ * called from one thread (the event loop). `notify` is called on the engine thread and must
+ * only wake that loop.
  */
 #pragma once
 
@@ -26,7 +27,8 @@ struct engine_settings {
     int context;       /* tokens a sequence may hold; at most the model's own */
     int max_sequences; /* that run together; each holds a KV slot */
     int max_waiting;   /* requests beyond those; more are refused with ERR_BUSY */
-    int step_tokens;   /* rows of one step at the most: a prompt is read in chunks of about this */
+    int step_tokens;   /* rows of one step at the most: a prompt is read in chunks of about this
+                        */
     uint32_t cpu_features; /* instruction sets the kernels may use: cpu_features() & a mask */
     void (*notify)(void *ctx);
     void *notify_ctx;
@@ -63,20 +65,22 @@ struct engine_stats {
 };
 
 /* The model is borrowed and must outlive the engine. */
-struct engine *engine_create(const struct model *m, const struct engine_settings *s, struct err *e);
+struct engine *engine_create(const struct model *m, const struct engine_settings *s,
+                             struct err *e);
 
 /* Ends all sequences (their final events are not delivered), joins the thread. Accepts NULL. */
 void engine_destroy(struct engine *en);
 
 /* Queues a request; *id names it for engine_cancel. ERR_BUSY when too many wait. */
-int engine_submit(struct engine *en, const struct engine_request *r, uint64_t *id, struct err *e);
+int engine_submit(struct engine *en, const struct engine_request *r, uint64_t *id,
+                  struct err *e);
 
-/* Asks for an end; the final event (ENGINE_FINISH_CANCELED, or another that was faster) still comes.
- * An id that has ended already is ignored. */
+/* Asks for an end; the final event (ENGINE_FINISH_CANCELED, or another that was faster) still
+ * comes. An id that has ended already is ignored. */
 void engine_cancel(struct engine *en, uint64_t id);
 
 /* Calls fn for every event since the last call, in order. */
-void engine_drain_events(struct engine *en, void (*fn)(void *ctx, const struct engine_event *ev),
-                         void *ctx);
+void engine_drain_events(struct engine *en,
+                         void (*fn)(void *ctx, const struct engine_event *ev), void *ctx);
 
 struct engine_stats engine_stats(struct engine *en);

@@ -12,5 +12,6 @@ struct event_list {
 };
 
 int event_list_reserve(struct event_list *l, size_t more); /* 0, or -1 when out of memory */
-void event_list_push(struct event_list *l, const struct engine_event *ev); /* room was reserved */
+void event_list_push(struct event_list *l,
+                     const struct engine_event *ev); /* room was reserved */
 void event_list_deinit(struct event_list *l);

@@ -5,7 +5,8 @@
 
 #include "runtime/base/mem.h"
 
-int sampler_scratch_init(struct sampler_scratch *s, const struct ops *ops, int vocab, struct err *e)
+int sampler_scratch_init(struct sampler_scratch *s, const struct ops *ops, int vocab,
+                         struct err *e)
 {
     s->ops = ops;
     s->candidates = mem_zarray((size_t)vocab, sizeof(*s->candidates));
@@ -90,8 +91,9 @@ static void select_best(struct sampler_candidate *c, int n, int k)
     qsort(c, (size_t)(k < n ? k : n), sizeof(*c), compare);
 }
 
-/* The smallest number of best candidates whose probabilities reach top_p. Sorting a whole vocabulary
- * for a handful of them would cost more than the model's own step, so the sorted part grows as needed. */
+/* The smallest number of best candidates whose probabilities reach top_p. Sorting a whole
+ * vocabulary for a handful of them would cost more than the model's own step, so the sorted
+ * part grows as needed. */
 static int top_p_count(struct sampler_candidate *c, int n, float top_p)
 {
     int sorted = 0;
@@ -111,7 +113,8 @@ static int top_p_count(struct sampler_candidate *c, int n, float top_p)
     return n;
 }
 
-/* p of each candidate: exp((logit - max_logit) / temperature). Returns the sum, in candidate order. */
+/* p of each candidate: exp((logit - max_logit) / temperature). Returns the sum, in candidate
+ * order. */
 static float weigh(struct sampler_scratch *s, int n, float max_logit, float temperature)
 {
     for (int i = 0; i < n; i++) {
@@ -168,7 +171,8 @@ static int32_t draw(struct sampler *s, struct sampler_scratch *scratch, int n, f
     return c[n - 1].token;
 }
 
-int32_t sampler_next(struct sampler *s, const float *logits, int vocab, struct sampler_scratch *scratch)
+int32_t sampler_next(struct sampler *s, const float *logits, int vocab,
+                     struct sampler_scratch *scratch)
 {
     int32_t best = highest(logits, vocab);
     if (s->params.temperature <= 0.0f) {

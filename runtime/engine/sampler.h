@@ -1,12 +1,12 @@
 /* sampler.h: from logits to one token.
  *
- * With temperature 0 the highest logit wins, the lowest id among equals. Otherwise the candidates are
- * cut in this order, each step on the softmax of the untouched logits: top-k, top-p (Holtzman et al.
- * 2020), min-p (Nguyen et al. 2024); then temperature is applied to what is left and one candidate is
- * drawn. The order is llama.cpp's, so that settings carry over.
+ * With temperature 0 the highest logit wins, the lowest id among equals. Otherwise the
+ * candidates are cut in this order, each step on the softmax of the untouched logits: top-k,
+ * top-p (Holtzman et al. 2020), min-p (Nguyen et al. 2024); then temperature is applied to what
+ * is left and one candidate is drawn. The order is llama.cpp's, so that settings carry over.
  *
- * The draw depends on the logits, the parameters and the seed alone: exponentials are our own and sums
- * run in a fixed order.
+ * The draw depends on the logits, the parameters and the seed alone: exponentials are our own
+ * and sums run in a fixed order.
  *
  * Threads: none; a sampler belongs to its sequence, scratch to the engine thread.
  */
@@ -33,7 +33,8 @@ struct sampler_scratch {
     float *weights;                       /* (vocab) */
 };
 
-int sampler_scratch_init(struct sampler_scratch *s, const struct ops *ops, int vocab, struct err *e);
+int sampler_scratch_init(struct sampler_scratch *s, const struct ops *ops, int vocab,
+                         struct err *e);
 void sampler_scratch_deinit(struct sampler_scratch *s);
 
 struct sampler {
@@ -44,4 +45,5 @@ struct sampler {
 void sampler_init(struct sampler *s, const struct sampling *params);
 
 /* logits: (vocab). */
-int32_t sampler_next(struct sampler *s, const float *logits, int vocab, struct sampler_scratch *scratch);
+int32_t sampler_next(struct sampler *s, const float *logits, int vocab,
+                     struct sampler_scratch *scratch);

@@ -8,12 +8,14 @@
 struct prompt *prompt_create(uint64_t version, const char *text, size_t len, struct err *e)
 {
     if (len > PROMPT_BYTES_MAX) {
-        err_set_param(e, ERR_INVALID, "text", "the system prompt has %zu bytes, at most %zu are allowed",
-                      len, PROMPT_BYTES_MAX);
+        err_set_param(e, ERR_INVALID, "text",
+                      "the system prompt has %zu bytes, at most %zu are allowed", len,
+                      PROMPT_BYTES_MAX);
         return NULL;
     }
     if (!utf8_is_valid(text, len) || memchr(text, '\0', len)) {
-        err_set_param(e, ERR_INVALID, "text", "the system prompt must be UTF-8 text without NUL");
+        err_set_param(e, ERR_INVALID, "text",
+                      "the system prompt must be UTF-8 text without NUL");
         return NULL;
     }
     struct prompt *p = mem_zalloc(sizeof(*p) + len + 1);

@@ -1,7 +1,7 @@
 /* prompt.h: the system prompt that the owner sets, as immutable versions.
  *
- * A version never changes; setting a new text makes the next version and moves the pointer. A request
- * takes a reference on the version it began with and keeps it to its end.
+ * A version never changes; setting a new text makes the next version and moves the pointer. A
+ * request takes a reference on the version it began with and keeps it to its end.
  *
  * Threads: the event loop only. */
 #pragma once
@@ -22,7 +22,8 @@ struct prompt {
     char text[]; /* (text_len), NUL-terminated UTF-8 */
 };
 
-/* One reference, the caller's. ERR_INVALID when the text is not UTF-8, holds a NUL or is too long. */
+/* One reference, the caller's. ERR_INVALID when the text is not UTF-8, holds a NUL or is too
+ * long. */
 struct prompt *prompt_create(uint64_t version, const char *text, size_t len, struct err *e);
 struct prompt *prompt_ref(struct prompt *p);
 void prompt_unref(struct prompt *p); /* accepts NULL */

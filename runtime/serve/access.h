@@ -1,10 +1,11 @@
 /* access.h: who may call a route.
  *
- * The admin key is needed for every admin route; the API key, when one is set, for the public ones. A
- * key comes as `Authorization: Bearer KEY` or `x-api-key: KEY` and is compared in constant time.
+ * The admin key is needed for every admin route; the API key, when one is set, for the public
+ * ones. A key comes as `Authorization: Bearer KEY` or `x-api-key: KEY` and is compared in
+ * constant time.
  *
- * A server on a loopback address also checks the Host field, so that a web page that rebinds its own
- * name to 127.0.0.1 cannot reach it (CVE-2024-28224 is such a case). */
+ * A server on a loopback address also checks the Host field, so that a web page that rebinds
+ * its own name to 127.0.0.1 cannot reach it (CVE-2024-28224 is such a case). */
 #pragma once
 
 #include <stdbool.h>
@@ -28,5 +29,5 @@ int access_generate_key(char out[ACCESS_KEY_MAX], struct err *e);
 bool access_host_is_loopback(const char *host);
 
 /* True if the request may go on; else *refusal says what to answer. */
-bool access_check(const struct access *a, const struct route *route, const struct http_request *r,
-                  struct api_error *refusal);
+bool access_check(const struct access *a, const struct route *route,
+                  const struct http_request *r, struct api_error *refusal);

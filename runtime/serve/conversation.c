@@ -16,7 +16,8 @@ static size_t leading_system(const struct chat_message *messages, size_t n)
     return count;
 }
 
-static char *join_system(const struct prompt *prompt, const struct chat_message *messages, size_t n)
+static char *join_system(const struct prompt *prompt, const struct chat_message *messages,
+                         size_t n)
 {
     struct buf text;
     buf_init(&text, SIZE_MAX / 2);
@@ -108,7 +109,8 @@ int conversation_filter_input(struct chat_request *r, struct chain *chain, struc
         return 0;
     }
     for (size_t i = 0; i < r->n_messages; i++) {
-        if (strcmp(r->messages[i].role, "assistant") != 0 && filter_message(r, i, chain, e) != 0) {
+        if (strcmp(r->messages[i].role, "assistant") != 0 &&
+            filter_message(r, i, chain, e) != 0) {
             return -1;
         }
     }

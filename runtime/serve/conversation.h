@@ -1,7 +1,8 @@
-/* conversation.h: the messages that the model reads: the owner's prompt first, then the client's.
+/* conversation.h: the messages that the model reads: the owner's prompt first, then the
+ * client's.
  *
- * Models are trained with one system message at the beginning, so the owner's text and any system
- * messages that the client put first become one, the owner's before the client's. */
+ * Models are trained with one system message at the beginning, so the owner's text and any
+ * system messages that the client put first become one, the owner's before the client's. */
 #pragma once
 
 #include "filters/chain.h"
@@ -20,6 +21,7 @@ int conversation_init(struct conversation *c, const struct prompt *prompt,
                       const struct chat_message *messages, size_t n, struct err *e);
 void conversation_deinit(struct conversation *c);
 
-/* Runs the contents of the user's messages through the chain's input side. Replacements are stored in
- * the request. When a filter stops, the request is refused: ERR_INVALID, param "messages". */
+/* Runs the contents of the user's messages through the chain's input side. Replacements are
+ * stored in the request. When a filter stops, the request is refused: ERR_INVALID, param
+ * "messages". */
 int conversation_filter_input(struct chat_request *r, struct chain *chain, struct err *e);

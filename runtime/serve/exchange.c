@@ -35,7 +35,8 @@ struct exchange {
     struct provenance made_by;
 };
 
-/* --- beginning and end ---------------------------------------------------------------------------- */
+/* --- beginning and end
+ * ---------------------------------------------------------------------------- */
 
 static struct exchange *exchange_create(struct server *s, struct http_exchange *http)
 {
@@ -102,7 +103,8 @@ static void refuse(struct exchange *x, const struct err *e)
     respond_err(http, e);
 }
 
-/* --- request to tokens ---------------------------------------------------------------------------- */
+/* --- request to tokens
+ * ---------------------------------------------------------------------------- */
 
 /* `asked` names the generation as "name", "name@version" or "name@sha256:PREFIX". */
 static bool names_generation(const struct generation *g, const char *asked)
@@ -153,7 +155,8 @@ static int submit(struct exchange *x, struct err *e)
     if (rc != 0) {
         return -1;
     }
-    rc = chat_prompt_tokens(m->chat_template, m->tokenizer, c.messages, c.n_messages, &tokens, e);
+    rc = chat_prompt_tokens(m->chat_template, m->tokenizer, c.messages, c.n_messages, &tokens,
+                            e);
     if (rc == 0) {
         x->usage.prompt_tokens = tokens.count;
         struct engine_request r = {
@@ -175,8 +178,7 @@ static int prepare(struct exchange *x, const struct server *s, struct err *e)
 {
     const struct http_request *http = http_exchange_request(x->http);
     if (chat_request_parse(&x->request, http->body, http->body_len, e) != 0 ||
-        check_model(x, e) != 0 ||
-        conversation_filter_input(&x->request, x->chain, e) != 0) {
+        check_model(x, e) != 0 || conversation_filter_input(&x->request, x->chain, e) != 0) {
         return -1;
     }
     apply_defaults(x, s);
@@ -188,10 +190,11 @@ static int prepare(struct exchange *x, const struct server *s, struct err *e)
     return submit(x, e);
 }
 
-/* --- text to bytes -------------------------------------------------------------------------------- */
+/* --- text to bytes
+ * -------------------------------------------------------------------------------- */
 
-/* Sends one JSON text as an event and releases it. A client that cannot be written to is seen by
- * exchange_abort, so failures need no handling here. */
+/* Sends one JSON text as an event and releases it. A client that cannot be written to is seen
+ * by exchange_abort, so failures need no handling here. */
 static void send_event(struct exchange *x, char *json, size_t len)
 {
     struct buf event;
@@ -289,7 +292,8 @@ static void fail_answer(struct exchange *x, const struct err *e)
     http_exchange_cut(http);
 }
 
-/* --- the way of a request ------------------------------------------------------------------------- */
+/* --- the way of a request
+ * ------------------------------------------------------------------------- */
 
 void exchange_begin(struct server *s, struct http_exchange *http)
 {

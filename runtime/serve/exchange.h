@@ -1,7 +1,7 @@
 /* exchange.h: one chat request from its body to the last byte of its answer.
  *
- * Read exchange.c from top to bottom for the way of a request. An exchange lives until both its ends are
- * done: the client has its answer or is gone, and the engine has sent its final event.
+ * Read exchange.c from top to bottom for the way of a request. An exchange lives until both its
+ * ends are done: the client has its answer or is gone, and the engine has sent its final event.
  *
  * Threads: the loop only. */
 #pragma once

@@ -92,7 +92,8 @@ static void pass_event(void *ctx, const struct engine_event *ev)
 static void on_wake(uv_async_t *handle)
 {
     struct generation *g = handle->data;
-    /* An event may let go of the last request, and with it of the generation: hold it meanwhile. */
+    /* An event may let go of the last request, and with it of the generation: hold it
+     * meanwhile. */
     generation_ref(g);
     engine_drain_events(g->engine, pass_event, g);
     generation_unref(g);

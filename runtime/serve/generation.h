@@ -1,8 +1,8 @@
 /* generation.h: one loaded version of the model while it serves.
  *
- * A generation is the model, the engine that runs it and the wake-up from the engine to the loop. A
- * request holds the generation it began on until it ends; when the last holder lets go, the generation
- * is taken down off the loop.
+ * A generation is the model, the engine that runs it and the wake-up from the engine to the
+ * loop. A request holds the generation it began on until it ends; when the last holder lets go,
+ * the generation is taken down off the loop.
  *
  * Threads: generation_load on any thread; all else on the loop. */
 #pragma once
@@ -26,8 +26,8 @@ struct generation_settings {
 
 struct generation {
     int refs;
-    uint64_t number;    /* 1 for the first that this server published */
-    int64_t loaded_at;  /* Unix seconds */
+    uint64_t number;   /* 1 for the first that this server published */
+    int64_t loaded_at; /* Unix seconds */
     struct model *model;
     struct engine *engine;
     char id[MODEL_NAME_MAX * 2 + 16]; /* "name@version", as answers name it */

@@ -5,13 +5,14 @@
 /* Enough of a SHA-256 to tell versions apart at a glance; the admin routes give it whole. */
 #define SHORT_HASH 12
 
-void provenance_fill(struct provenance *p, const struct generation *g, const struct prompt *prompt,
-                     const struct chain *chain)
+void provenance_fill(struct provenance *p, const struct generation *g,
+                     const struct prompt *prompt, const struct chain *chain)
 {
     const char *filters = chain_hash(chain);
     snprintf(p->fingerprint, sizeof(p->fingerprint), "weir-%.*s-%.*s-%.*s", SHORT_HASH,
              g->model->sha256, SHORT_HASH, prompt->sha256, SHORT_HASH, filters);
-    snprintf(p->model, sizeof(p->model), "%s; sha256=%.*s", g->id, SHORT_HASH, g->model->sha256);
+    snprintf(p->model, sizeof(p->model), "%s; sha256=%.*s", g->id, SHORT_HASH,
+             g->model->sha256);
     snprintf(p->prompt, sizeof(p->prompt), "default@%llu; sha256=%.*s",
              (unsigned long long)prompt->version, SHORT_HASH, prompt->sha256);
     snprintf(p->filters, sizeof(p->filters), "%s@%u; sha256=%.*s", chain_name(chain),

@@ -18,6 +18,6 @@ struct provenance {
     char filters[CHAIN_MAX_NAME + 64];
 };
 
-void provenance_fill(struct provenance *p, const struct generation *g, const struct prompt *prompt,
-                     const struct chain *chain);
+void provenance_fill(struct provenance *p, const struct generation *g,
+                     const struct prompt *prompt, const struct chain *chain);
 void provenance_headers(const struct provenance *p, struct http_header out[PROVENANCE_HEADERS]);

@@ -25,7 +25,8 @@ static bool is_unchanged(struct reload *r)
 {
     char sha256[HASH_HEX_LEN + 1];
     struct gguf *g = gguf_open(r->settings.model_path, &r->e);
-    bool same = g && gguf_sha256(g, sha256, &r->e) == 0 && strcmp(sha256, r->serving_sha256) == 0;
+    bool same =
+        g && gguf_sha256(g, sha256, &r->e) == 0 && strcmp(sha256, r->serving_sha256) == 0;
     gguf_close(g);
     return same;
 }
@@ -51,8 +52,8 @@ static void answer(struct reload *r, int status, const char *outcome)
         char *text = admin_reload_text(outcome, &shown, &len);
         respond_json(r->ex, status, text, len, NULL, 0);
     } else {
-        struct api_error error =
-            api_error_make(status, "invalid_request_error", "reload_failed", NULL, r->e.message);
+        struct api_error error = api_error_make(status, "invalid_request_error",
+                                                "reload_failed", NULL, r->e.message);
         respond_error(r->ex, &error);
     }
 }
@@ -60,7 +61,8 @@ static void answer(struct reload *r, int status, const char *outcome)
 static void publish(struct reload *r)
 {
     struct server *s = r->server;
-    if (generation_serve(r->generation, &s->loop, s->next_generation, exchange_on_event, &r->e) != 0) {
+    if (generation_serve(r->generation, &s->loop, s->next_generation, exchange_on_event,
+                         &r->e) != 0) {
         generation_discard(r->generation);
         log_error("reload failed, the old model goes on: %s", r->e.message);
         answer(r, 422, NULL);
@@ -97,8 +99,8 @@ static void refuse(struct http_exchange *ex, int status, const char *code, const
 {
     log_warn("reload refused: %s", message);
     if (ex) {
-        struct api_error error =
-            api_error_make(status, status == 409 ? "conflict" : "server_error", code, NULL, message);
+        struct api_error error = api_error_make(
+            status, status == 409 ? "conflict" : "server_error", code, NULL, message);
         respond_error(ex, &error);
     }
 }

@@ -17,12 +17,14 @@ static void chat_page(struct http_exchange *ex)
         {"Content-Type", "text/html; charset=utf-8"},
         {"Cache-Control", "no-cache"},
         /* The page is one file and talks to nobody but this server. */
-        {"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; "
-                                    "script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
-                                    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
+        {"Content-Security-Policy",
+         "default-src 'none'; style-src 'unsafe-inline'; "
+         "script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+         "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
         {"X-Content-Type-Options", "nosniff"},
     };
-    http_respond(ex, 200, headers, sizeof(headers) / sizeof(headers[0]), web_page, web_page_len);
+    http_respond(ex, 200, headers, sizeof(headers) / sizeof(headers[0]), web_page,
+                 web_page_len);
 }
 
 static void status(struct http_exchange *ex, int code, const char *word)
@@ -43,8 +45,9 @@ static void models_get(struct server *s, struct http_exchange *ex, bool list)
     } else {
         const char *id = http_exchange_request(ex)->path + strlen("/v1/models/");
         if (strcmp(id, shown.name) != 0 && strcmp(id, shown.id) != 0) {
-            struct api_error error = api_error_make(404, "invalid_request_error", "model_not_found",
-                                                    "model", "no model of this name is served");
+            struct api_error error =
+                api_error_make(404, "invalid_request_error", "model_not_found", "model",
+                               "no model of this name is served");
             respond_error(ex, &error);
             return;
         }
@@ -65,7 +68,8 @@ static void admin_models(struct server *s, struct http_exchange *ex)
 static void admin_prompt_get(struct server *s, struct http_exchange *ex)
 {
     size_t len = 0;
-    char *text = admin_prompt_text(s->prompt->version, s->prompt->sha256, s->prompt->text, &len);
+    char *text =
+        admin_prompt_text(s->prompt->version, s->prompt->sha256, s->prompt->text, &len);
     respond_json(ex, 200, text, len, NULL, 0);
 }
 
@@ -125,15 +129,17 @@ static void admin_reload(struct server *s, struct http_exchange *ex)
 
 static void not_found(struct http_exchange *ex)
 {
-    struct api_error error = api_error_make(404, "invalid_request_error", "route_not_found", NULL,
-                                            "there is no such route; docs/api.md lists them");
+    struct api_error error =
+        api_error_make(404, "invalid_request_error", "route_not_found", NULL,
+                       "there is no such route; docs/api.md lists them");
     respond_error(ex, &error);
 }
 
 static void wrong_method(struct http_exchange *ex, const char *allow)
 {
-    struct api_error error = api_error_make(405, "invalid_request_error", "method_not_allowed", NULL,
-                                            "this route exists, but not with this method");
+    struct api_error error =
+        api_error_make(405, "invalid_request_error", "method_not_allowed", NULL,
+                       "this route exists, but not with this method");
     struct http_header header = {"Allow", allow};
     size_t len = 0;
     char *text = api_error_body(&error, &len);

@@ -1,6 +1,7 @@
 /* router.h: from a request's path to the code that answers it.
  *
- * Who may call is checked as soon as the head is read, before a body is accepted. Threads: the loop. */
+ * Who may call is checked as soon as the head is read, before a body is accepted. Threads: the
+ * loop. */
 #pragma once
 
 #include "runtime/serve/server.h"

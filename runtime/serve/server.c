@@ -32,11 +32,12 @@ void server_publish_chain(struct server *s, struct chain *c)
 {
     chain_unref(s->chain);
     s->chain = c;
-    log_info("filter chain %s@%u with %zu filters is published", chain_name(c), chain_version(c),
-             chain_filter_count(c));
+    log_info("filter chain %s@%u with %zu filters is published", chain_name(c),
+             chain_version(c), chain_filter_count(c));
 }
 
-/* --- stopping ------------------------------------------------------------------------------------- */
+/* --- stopping
+ * ------------------------------------------------------------------------------------- */
 
 static void close_handle(void *handle)
 {
@@ -92,7 +93,8 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     }
 }
 
-/* --- starting ------------------------------------------------------------------------------------- */
+/* --- starting
+ * ------------------------------------------------------------------------------------- */
 
 static void watch_signals(struct server *s)
 {

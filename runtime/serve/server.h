@@ -1,7 +1,8 @@
 /* server.h: the parts of a running server, and how they start and stop.
  *
- * Everything lives on one libuv loop. The published model generation, system prompt and filter chain are
- * three pointers; publishing swaps one of them, and requests that began earlier keep what they hold.
+ * Everything lives on one libuv loop. The published model generation, system prompt and filter
+ * chain are three pointers; publishing swaps one of them, and requests that began earlier keep
+ * what they hold.
  *
  * Threads: the loop's thread only, after server_run began. */
 #pragma once
@@ -46,8 +47,8 @@ struct server {
     uv_timer_t drain_timer;
 };
 
-/* Loads everything, listens, prints "listening on http://HOST:PORT" and serves until SIGTERM or SIGINT
- * and the drain after it. 0 after an orderly end. */
+/* Loads everything, listens, prints "listening on http://HOST:PORT" and serves until SIGTERM or
+ * SIGINT and the drain after it. 0 after an orderly end. */
 int server_run(struct server *s, const struct server_settings *set, struct err *e);
 
 /* Swap what new requests get. Each takes over the reference. */

@@ -1,7 +1,8 @@
 /* stop_text.h: ends an answer at the first of a request's stop strings to be complete.
  *
- * Text passes through except for the longest end that may still become a stop string, which is held.
- * The stop string itself never passes. What passes does not depend on how the text was cut.
+ * Text passes through except for the longest end that may still become a stop string, which is
+ * held. The stop string itself never passes. What passes does not depend on how the text was
+ * cut.
  *
  * Ownership: the strings are borrowed. Threads: none. */
 #pragma once
@@ -21,8 +22,8 @@ struct stop_text {
 void stop_text_init(struct stop_text *s, const char *const *stops, size_t n_stops);
 void stop_text_deinit(struct stop_text *s);
 
-/* Appends to *out what may pass. After a stop string was met nothing passes any more. 0, or -1 when
- * memory ran out. */
+/* Appends to *out what may pass. After a stop string was met nothing passes any more. 0, or -1
+ * when memory ran out. */
 int stop_text_feed(struct stop_text *s, const char *text, size_t len, struct buf *out);
 
 /* The end of the answer: what was held passes. */

@@ -78,7 +78,8 @@ static void uppercase_wants_capitals_only(void **state)
 
 static void all_keys_hold_together(void **state)
 {
-    const char *expect = "{\"all\":[\"a\"],\"any\":[\"b\",\"c\"],\"none\":[\"d\"],\"max_words\":2}";
+    const char *expect =
+        "{\"all\":[\"a\"],\"any\":[\"b\",\"c\"],\"none\":[\"d\"],\"max_words\":2}";
     (void)state;
     assert_true(holds(expect, "a c"));
     assert_false(holds(expect, "a c d"));

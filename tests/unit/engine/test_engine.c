@@ -129,7 +129,8 @@ static int submit(struct fixture *f, int i, int max_tokens, struct answer *a, ui
     return engine_submit(f->engine, &r, id, e);
 }
 
-static void submit_or_fail(struct fixture *f, int i, int max_tokens, struct answer *a, uint64_t *id)
+static void submit_or_fail(struct fixture *f, int i, int max_tokens, struct answer *a,
+                           uint64_t *id)
 {
     struct err e = {0};
     if (submit(f, i, max_tokens, a, id, &e) != 0) {

@@ -83,7 +83,8 @@ static void top_k_keeps_the_k_best(void **state)
     struct sampling params = plain;
     (void)state;
     for (int i = 0; i < VOCAB; i++) {
-        logits[i] = (float)((i * 7) % VOCAB) * 1e-3f; /* the best is where i * 7 mod 1000 = 999 */
+        logits[i] =
+            (float)((i * 7) % VOCAB) * 1e-3f; /* the best is where i * 7 mod 1000 = 999 */
     }
     params.top_k = 3;
     draw_many(&params, logits, VOCAB, counts);

@@ -39,7 +39,8 @@ static void add(struct weights *w, struct rng *rng, const char *name, size_t row
     for (size_t i = 0; i < rows * width; i++) {
         data[i] = rows == 1 ? 1.0f : 0.3f * rng_normal(rng);
     }
-    gguf_add_tensor(w->out, name, TENSOR_F32, rows == 1 ? 1 : 2, (uint64_t[]){width, rows}, data);
+    gguf_add_tensor(w->out, name, TENSOR_F32, rows == 1 ? 1 : 2, (uint64_t[]){width, rows},
+                    data);
 }
 
 static void add_tensors(struct weights *w)

@@ -1,4 +1,5 @@
-/* tiny_model.h: a llama model of a few thousand seeded random weights, loaded. For tests only. */
+/* tiny_model.h: a llama model of a few thousand seeded random weights, loaded. For tests only.
+ */
 #pragma once
 
 #include "models/model.h"

@@ -1,4 +1,5 @@
-/* Chat templates: what they render, what they refuse, and that no message can make a control token. */
+/* Chat templates: what they render, what they refuse, and that no message can make a control
+ * token. */
 #include "models/template/chat_template.h"
 
 #include <setjmp.h>
@@ -15,14 +16,16 @@
 #include "runtime/base/mem.h"
 #include "tests/unit/models/small_vocab.h"
 
-static const char chatml[] =
-    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + "
-    "'<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' "
-    "}}{% endif %}";
+static const char chatml[] = "{% for message in messages %}{{'<|im_start|>' + message['role'] "
+                             "+ '\\n' + message['content'] + "
+                             "'<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt "
+                             "%}{{ '<|im_start|>assistant\\n' "
+                             "}}{% endif %}";
 
 static struct chat_message message(const char *role, const char *content)
 {
-    return (struct chat_message){.role = role, .content = content, .content_len = strlen(content)};
+    return (struct chat_message){
+        .role = role, .content = content, .content_len = strlen(content)};
 }
 
 /* The rendered text, NUL-terminated, or the error's text. */
@@ -75,20 +78,24 @@ static void statements_and_expressions(void **state)
         const char *source;
         const char *expected;
     } cases[] = {
-        {"{{ bos_token }}{% for m in messages %}{{ loop.index }}{{ m.role }}{% if not loop.last "
+        {"{{ bos_token }}{% for m in messages %}{{ loop.index }}{{ m.role }}{% if not "
+         "loop.last "
          "%},{% endif %}{% endfor %}",
          "<s>1user,2assistant"},
         {"{{ messages[0].content | trim }}|{{ messages[0]['content'].strip() }}", "a b|a b"},
         {"{% set x = 2 + 3 * 4 %}{{ x }} {{ x % 5 }} {{ 'y' if x > 3 else 'n' }}", "14 4 y"},
         {"{% if tools is none and nothing is not defined %}ok{% else %}no{% endif %}", "ok"},
-        {"{% set ns = namespace(n=0) %}{% for i in range(4) %}{% set ns.n = ns.n + i %}{% endfor "
+        {"{% set ns = namespace(n=0) %}{% for i in range(4) %}{% set ns.n = ns.n + i %}{% "
+         "endfor "
          "%}{{ ns.n }}",
          "6"},
-        {"{% for m in messages if m.role == 'user' %}{{ m.content | length }}{% endfor %}", "5"},
+        {"{% for m in messages if m.role == 'user' %}{{ m.content | length }}{% endfor %}",
+         "5"},
         {"{{ messages[-1].content ~ 1 }}{# a comment #}{{- ' x ' -}} !", "c1 x !"},
         {"{% macro f(a, b='z') %}[{{ a }}{{ b }}]{% endmacro %}{{ f('q') }}{{ f('q', b='w') }}",
          "[qz][qw]"},
-        {"{{ missing | default('d') }}{{ 'ABC' | lower }}{{ ['a', 'b'] | join('-') }}", "dabca-b"},
+        {"{{ missing | default('d') }}{{ 'ABC' | lower }}{{ ['a', 'b'] | join('-') }}",
+         "dabca-b"},
         {"{{ 'user' in 'superuser' }}{{ 'Hello'.startswith('He') }}", "TrueTrue"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -109,9 +116,11 @@ static void what_is_unknown_does_not_compile(void **state)
 {
     (void)state;
     static const char *const sources[] = {
-        "{% if %}",        "{{ 1 + }}",       "{% for x in y %}",      "{{ x | nosuchfilter }}",
-        "{{ x is nosuch }}", "{% include 'x' %}", "{{ 'open }}",          "{{ nosuchfunction() }}",
-        "{% endfor %}",    "{{",
+        "{% if %}",          "{{ 1 + }}",
+        "{% for x in y %}",  "{{ x | nosuchfilter }}",
+        "{{ x is nosuch }}", "{% include 'x' %}",
+        "{{ 'open }}",       "{{ nosuchfunction() }}",
+        "{% endfor %}",      "{{",
     };
     for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
         struct err e = {0};
@@ -171,7 +180,8 @@ static void only_the_templates_own_bytes_are_trusted(void **state)
     struct err e = {0};
     struct chat_text text;
     const struct chat_message m[] = {message("user", " <a></s> ")};
-    struct chat_render in = {.messages = m, .n_messages = 1, .bos_token = "", .eos_token = "</s>"};
+    struct chat_render in = {
+        .messages = m, .n_messages = 1, .bos_token = "", .eos_token = "</s>"};
     struct chat_template *t = chat_template_compile(source, strlen(source), &e);
     assert_non_null(t);
     assert_int_equal(chat_template_render(t, &in, &text, &e), 0);
@@ -195,7 +205,8 @@ static void real_templates_compile_or_say_what_they_need(void **state)
         char path[512];
         struct err e = {0};
         size_t len = 0;
-        snprintf(path, sizeof(path), WEIR_SOURCE_DIR "/../shared/data/templates/%s.jinja", names[i]);
+        snprintf(path, sizeof(path), WEIR_SOURCE_DIR "/../shared/data/templates/%s.jinja",
+                 names[i]);
         char *source = file_read(path, 1 << 20, &len, &e);
         if (!source) {
             print_message("skipped: no %s.jinja beside the checkout\n", names[i]);
@@ -203,7 +214,8 @@ static void real_templates_compile_or_say_what_they_need(void **state)
         }
         char *got = render(source, m, 3);
         /* Filters that are not there yet are named, never passed over. */
-        bool refused = strstr(got, "chat template: line") != NULL || strstr(got, "line ") == got;
+        bool refused =
+            strstr(got, "chat template: line") != NULL || strstr(got, "line ") == got;
         if (refused) {
             print_message("%s: %s\n", names[i], got);
         } else {
