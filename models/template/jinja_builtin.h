@@ -4,7 +4,8 @@
  * its table and nothing else. A template that names one which is in no table does not compile.
  *
  * Semantics: Jinja 3.1 "List of Builtin Filters" and "List of Builtin Tests"; for methods,
- * Python's str, dict and list. Letter case is that of ASCII.
+ * Python's str, dict and list; for tojson and strftime_now, transformers' apply_chat_template.
+ * Letter case is that of ASCII.
  */
 #pragma once
 
@@ -22,7 +23,8 @@ struct jinja_builtin {
     const char *params[JINJA_MAX_PARAMS];
     unsigned required;    /* how many of the first must be given */
     enum jinja_type self; /* methods: of what */
-    bool keywords;        /* takes any keyword arguments: a dict of them is argv[0] */
+    bool keywords; /* takes any keyword arguments: a dict of them is argv[0]; then argv[1] is
+                      the positional argument */
 };
 
 /* NULL when there is none of that name. */
@@ -31,46 +33,68 @@ const struct jinja_builtin *jinja_test_find(const char *name);
 const struct jinja_builtin *jinja_method_find(const char *name);
 const struct jinja_builtin *jinja_function_find(const char *name);
 
+/* The filters that take or give lists, a table of their own (jinja_list_filters.c). */
+extern const struct jinja_builtin jinja_list_filters[];
+
 /* In a table that ends with a NULL name. */
 const struct jinja_builtin *jinja_builtin_find(const struct jinja_builtin *table,
                                                const char *name);
 
-/* Reads an argument. Each leaves *out as it was when the argument was not given, and fails when
- * it has another type. `name` is for the message. */
+/* Reads an argument. Each leaves *out as it was when the argument was not given or is none, and
+ * fails when it has another type. `name` is for the message. */
 int jinja_arg_string(struct jinja_run *run, const struct jinja_value *arg, const char *name,
                      const struct jinja_string **out);
 int jinja_arg_int(struct jinja_run *run, const struct jinja_value *arg, const char *name,
                   int64_t *out);
 bool jinja_arg_true(const struct jinja_value *arg, bool otherwise);
 
-/* --- operations that a filter and a method share --- */
+/* --- values as text (jinja_text.c, jinja_json.c) --- */
 
-/* `value` as text: a string as it is, else as Python's str() writes it (jinja_text.c). */
+/* As Python's str() writes it; a string is itself, undefined is nothing. */
 int jinja_to_string(struct jinja_run *run, const struct jinja_value *value,
                     struct jinja_string *out);
 int jinja_append_value(struct jinja_run *run, struct jinja_builder *b,
                        const struct jinja_value *value);
-/* JSON as Python's json.dumps writes it. `indent` below 0: on one line. */
+
+#define JINJA_FLOAT_MAX 40
+/* A float as Python's repr() writes it: the fewest digits that read back as the same number. */
+void jinja_format_float(double d, char out[JINJA_FLOAT_MAX]);
+
 struct jinja_json_style {
-    int indent;
+    int indent; /* below 0: all on one line */
     bool ascii;
     bool sort_keys;
     const struct jinja_string *item_separator;
     const struct jinja_string *key_separator;
 };
+/* As Python's json.dumps writes it. */
 int jinja_append_json(struct jinja_run *run, struct jinja_builder *b,
                       const struct jinja_value *value, const struct jinja_json_style *style);
-/* A float as Python's repr() writes it, into at least 32 bytes. */
-void jinja_format_float(double d, char *out);
+
+/* --- operations that a filter and a method share (jinja_filters.c) --- */
 
 enum jinja_case { JINJA_LOWER, JINJA_UPPER, JINJA_CAPITALIZE, JINJA_TITLE };
 int jinja_change_case(struct jinja_run *run, const struct jinja_string *s, enum jinja_case how,
                       struct jinja_value *out);
+int jinja_strip(struct jinja_run *run, const struct jinja_string *s,
+                const struct jinja_value *chars, enum jinja_side sides,
+                struct jinja_value *out);
+/* argv: old, new, count. */
 int jinja_replace(struct jinja_run *run, const struct jinja_string *s,
                   const struct jinja_value *argv, struct jinja_value *out);
+/* argv[0]: the items, or with an attribute (or NULL) that of each. */
 int jinja_join(struct jinja_run *run, const struct jinja_value *items,
-               const struct jinja_string *separator, struct jinja_value *out);
-int jinja_items(struct jinja_run *run, const struct jinja_dict *dict, struct jinja_value *out);
-/* Stable; order as jinja_compare has it. Sorts list->items by the keys beside them. */
-int jinja_sort(struct jinja_run *run, struct jinja_value *items, struct jinja_value *keys,
-               size_t count, bool reverse);
+               const struct jinja_string *separator, const struct jinja_string *attribute,
+               struct jinja_value *out);
+
+/* --- lists (jinja_list_filters.c) --- */
+
+enum jinja_dict_part { JINJA_KEYS, JINJA_VALUES, JINJA_ITEMS };
+/* A list of a dict's keys, values, or (key, value) tuples. */
+int jinja_dict_list(struct jinja_run *run, const struct jinja_dict *dict,
+                    enum jinja_dict_part part, struct jinja_value *out);
+/* `a.b.0` of a value. */
+int jinja_get_path(struct jinja_run *run, const struct jinja_value *value,
+                   const struct jinja_string *path, struct jinja_value *out);
+/* Stable, by the keys, in the order that jinja_compare has. */
+int jinja_sort(struct jinja_run *run, struct jinja_pair *pairs, size_t count, bool reverse);

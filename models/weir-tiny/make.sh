@@ -26,6 +26,9 @@ out=models/weir-tiny
 weir=build/release/weir
 corpus=build/release/models/weir-tiny/corpus/weir-tiny-corpus
 
+# The trainer ends with status 0 when it is interrupted; what follows must not run then.
+trap 'exit 130' INT TERM
+
 say() {
     printf '\n=== %s\n' "$*" >&2
 }
