@@ -6,79 +6,106 @@ static const char *token_name(const struct tokenizer *tokenizer, int32_t id)
     return name ? name : "";
 }
 
-int chat_prompt_text(const struct chat_template *t, const struct tokenizer *tokenizer,
-                     const struct chat_message *messages, size_t n_messages,
-                     bool add_generation_prompt, struct chat_text *out, struct err *e)
+int chat_prompt_render(const struct chat_template *t, const struct tokenizer *tokenizer,
+                       const struct chat_render *in, struct chat_text *out, struct err *e)
 {
-    struct chat_render in = {
-        .messages = messages,
-        .n_messages = n_messages,
-        .add_generation_prompt = add_generation_prompt,
-        .bos_token = token_name(tokenizer, tokenizer_bos(tokenizer)),
-        .eos_token = token_name(tokenizer, tokenizer_eos(tokenizer)),
-    };
-    return chat_template_render(t, &in, out, e);
+    struct chat_render named = *in;
+    named.bos_token = token_name(tokenizer, tokenizer_bos(tokenizer));
+    named.eos_token = token_name(tokenizer, tokenizer_eos(tokenizer));
+    return chat_template_render(t, &named, out, e);
 }
 
-/* The control token at byte `at`, if all its bytes are the template's. */
-static int32_t special_at(const struct tokenizer *tokenizer, const struct chat_text *text,
-                          size_t at, size_t *len)
+/* The end of the bytes from `at` on that are all trusted, or all not. */
+static size_t run_end(const struct chat_text *text, size_t at)
 {
-    if (!text->trusted[at]) {
-        return TOKEN_NONE;
+    size_t end = at;
+    while (end < text->len && text->trusted[end] == text->trusted[at]) {
+        end++;
     }
-    int32_t id = tokenizer_match_special(tokenizer, text->data + at, text->len - at, len);
-    for (size_t i = 0; id != TOKEN_NONE && i < *len; i++) {
-        if (!text->trusted[at + i]) {
-            return TOKEN_NONE;
+    return end;
+}
+
+/* A walk over a text in search of control tokens. */
+struct scan {
+    const struct chat_text *text;
+    size_t at;
+    size_t end; /* of the run that `at` is in */
+};
+
+/* Moves to the next control token at or behind s->at, or to the end. It must lie within trusted
+ * bytes: the tokenizer is shown no others, so that a message cannot even make a longer token of
+ * what the template wrote before it. */
+static int32_t find_special(const struct tokenizer *tokenizer, struct scan *s, size_t *len)
+{
+    while (s->at < s->text->len) {
+        if (s->at >= s->end) {
+            s->end = run_end(s->text, s->at);
         }
+        for (; s->at < s->end && s->text->trusted[s->at]; s->at++) {
+            int32_t id =
+                tokenizer_match_special(tokenizer, s->text->data + s->at, s->end - s->at, len);
+            if (id != TOKEN_NONE) {
+                return id;
+            }
+        }
+        s->at = s->end;
     }
-    return id;
+    return TOKEN_NONE;
 }
 
 static int encode(const struct tokenizer *tokenizer, const struct chat_text *text,
                   struct token_list *out, struct err *e)
 {
-    size_t plain = 0; /* where the text that is not encoded yet begins */
-    size_t at = 0;
-    while (at < text->len) {
+    struct scan s = {.text = text};
+    for (;;) {
+        size_t plain = s.at; /* where the text that is not encoded yet begins */
         size_t len = 0;
-        int32_t id = special_at(tokenizer, text, at, &len);
-        if (id == TOKEN_NONE) {
-            at++;
-            continue;
-        }
-        if (tokenizer_encode(tokenizer, text->data + plain, at - plain, false, out, e) != 0) {
+        int32_t id = find_special(tokenizer, &s, &len);
+        if (tokenizer_encode(tokenizer, text->data + plain, s.at - plain, false, out, e) != 0) {
             return -1;
+        }
+        if (id == TOKEN_NONE) {
+            return 0;
         }
         if (token_list_push(out, id) != 0) {
             return err_nomem(e);
         }
-        at += len;
-        plain = at;
+        s.at += len;
     }
-    return tokenizer_encode(tokenizer, text->data + plain, text->len - plain, false, out, e);
+}
+
+int chat_prompt_encode(const struct tokenizer *tokenizer, const struct chat_text *text,
+                       struct token_list *out, struct err *e)
+{
+    size_t before = out->count;
+    int32_t bos = tokenizer_bos(tokenizer);
+    if (tokenizer_add_bos(tokenizer) && bos != TOKEN_NONE) {
+        /* Many templates write the bos token themselves; it must stand there once. */
+        struct scan s = {.text = text};
+        size_t len = 0;
+        bool written = find_special(tokenizer, &s, &len) == bos && s.at == 0;
+        if (!written && token_list_push(out, bos) != 0) {
+            return err_nomem(e);
+        }
+    }
+    if (encode(tokenizer, text, out, e) != 0) {
+        out->count = before;
+        return -1;
+    }
+    return 0;
 }
 
 int chat_prompt_tokens(const struct chat_template *t, const struct tokenizer *tokenizer,
                        const struct chat_message *messages, size_t n_messages,
                        struct token_list *out, struct err *e)
 {
+    struct chat_render in = {
+        .messages = messages, .n_messages = n_messages, .add_generation_prompt = true};
     struct chat_text text;
-    if (chat_prompt_text(t, tokenizer, messages, n_messages, true, &text, e) != 0) {
+    if (chat_prompt_render(t, tokenizer, &in, &text, e) != 0) {
         return -1;
     }
-    int rc = 0;
-    int32_t bos = tokenizer_bos(tokenizer);
-    if (tokenizer_add_bos(tokenizer) && bos != TOKEN_NONE) {
-        /* Many templates write the bos token themselves; it must stand there once. */
-        size_t len = 0;
-        bool written = text.len > 0 && special_at(tokenizer, &text, 0, &len) == bos;
-        rc = written || token_list_push(out, bos) == 0 ? 0 : err_nomem(e);
-    }
-    if (rc == 0) {
-        rc = encode(tokenizer, &text, out, e);
-    }
+    int rc = chat_prompt_encode(tokenizer, &text, out, e);
     chat_text_deinit(&text);
     return rc;
 }

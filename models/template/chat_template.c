@@ -1,5 +1,6 @@
 #include "models/template/chat_template.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "models/template/jinja_parser.h"
@@ -7,23 +8,27 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 
-#define SOURCE_BYTES_MAX  ((size_t)1 << 20)
 #define COMPILE_BYTES_MAX ((size_t)16 << 20)
-#define RENDER_BYTES_MAX  ((size_t)64 << 20)
-#define RENDER_STEPS_MAX  5000000u
-#define STRING_BYTES_MAX  ((size_t)16 << 20)
+/* What a conversation may take as values, its texts not counted: they are borrowed. */
+#define INPUT_BYTES_MAX ((size_t)64 << 20)
+/* A rendering's own budget: so much whatever it renders, and so much for each byte of it. */
+#define RENDER_BYTES_MIN       ((size_t)4 << 20)
+#define RENDER_BYTES_PER_BYTE  24
+#define STRING_BYTES_MIN       ((size_t)1 << 20)
+#define STRING_BYTES_PER_BYTE  4
+#define RENDER_STEPS_MIN       200000u
+#define RENDER_STEPS_A_MESSAGE 4000u
 
 struct chat_template {
     struct jinja_arena arena; /* of the tree */
-    char *source;             /* text in the tree points into it */
     struct jinja_stmt *body;
 };
 
 struct chat_template *chat_template_compile(const char *source, size_t len, struct err *e)
 {
-    if (len > SOURCE_BYTES_MAX) {
+    if (len > CHAT_TEMPLATE_BYTES_MAX) {
         err_set(e, ERR_LIMIT, "the chat template has %zu bytes, at most %zu are allowed", len,
-                SOURCE_BYTES_MAX);
+                CHAT_TEMPLATE_BYTES_MAX);
         return NULL;
     }
     struct chat_template *t = mem_zalloc(sizeof(*t));
@@ -32,37 +37,44 @@ struct chat_template *chat_template_compile(const char *source, size_t len, stru
         return NULL;
     }
     jinja_arena_init(&t->arena, COMPILE_BYTES_MAX);
-    t->source = mem_strndup(source, len);
-    if (!t->source) {
-        err_nomem(e);
-    } else if (jinja_parse(t->source, len, &t->arena, &t->body, e) == 0) {
-        return t;
+    if (jinja_parse(source, len, &t->arena, &t->body, e) != 0) {
+        chat_template_destroy(t);
+        return NULL;
     }
-    chat_template_destroy(t);
-    return NULL;
+    return t;
 }
 
 void chat_template_destroy(struct chat_template *t)
 {
     if (t) {
         jinja_arena_deinit(&t->arena);
-        mem_free(t->source);
         mem_free(t);
     }
 }
 
-static int put_text(struct jinja_run *run, struct jinja_dict *dict, const char *key,
-                    const char *text, size_t len)
+/* --- what the template finds
+ * ---------------------------------------------------------------------- */
+
+static struct jinja_string text_of(const char *text, bool trusted)
+{
+    return (struct jinja_string){.data = text, .len = strlen(text), .trusted = trusted};
+}
+
+static int put(struct jinja_run *run, struct jinja_dict *dict, const char *key,
+               struct jinja_value value)
 {
     struct jinja_value name;
-    struct jinja_value value;
-    struct jinja_string key_string = {key, NULL, strlen(key), false};
-    struct jinja_string value_string = {text, NULL, len, false};
-    if (jinja_string_value(run, key_string, &name) != 0 ||
-        jinja_string_value(run, value_string, &value) != 0) {
+    if (jinja_string_value(run, text_of(key, false), &name) != 0) {
         return -1;
     }
     return jinja_dict_put(run, dict, name, value);
+}
+
+static int put_text(struct jinja_run *run, struct jinja_dict *dict, const char *key,
+                    struct jinja_string text)
+{
+    struct jinja_value value;
+    return jinja_string_value(run, text, &value) == 0 ? put(run, dict, key, value) : -1;
 }
 
 static int set_variable(struct jinja_run *run, const char *text, struct jinja_value value)
@@ -75,12 +87,110 @@ static int set_variable(struct jinja_run *run, const char *text, struct jinja_va
     return jinja_scope_set(run, name, value);
 }
 
-/* A constant of the model: its bytes may be control tokens. */
-static int set_token_name(struct jinja_run *run, const char *variable, const char *token)
+/* A copy, so that the tree need not live as long as the values. */
+static int json_text(struct jinja_run *run, const char *text, struct jinja_value *out)
 {
+    struct jinja_string s = text_of(text, false);
+    s.data = jinja_arena_strndup(run->arena, text, s.len, run->err);
+    return s.data ? jinja_string_value(run, s, out) : -1;
+}
+
+static int json_value(struct jinja_run *run, const cJSON *json, struct jinja_value *out);
+
+static int json_container(struct jinja_run *run, const cJSON *json, struct jinja_value *out)
+{
+    bool object = cJSON_IsObject(json);
+    int rc =
+        object ? jinja_dict_new(run, JINJA_DICT, out) : jinja_list_new(run, JINJA_LIST, 0, out);
+    for (const cJSON *item = json->child; rc == 0 && item; item = item->next) {
+        struct jinja_value key, value;
+        rc = json_value(run, item, &value);
+        if (rc == 0 && object) {
+            rc = json_text(run, item->string, &key) == 0
+                     ? jinja_dict_put(run, out->dict, key, value)
+                     : -1;
+        } else if (rc == 0) {
+            rc = jinja_list_push(run, out->list, value);
+        }
+    }
+    return rc;
+}
+
+/* cJSON keeps numbers as doubles: a whole one is taken for an integer, as it mostly was. */
+static struct jinja_value json_number(double d)
+{
+    return d == floor(d) && fabs(d) <= 0x1p53 ? jinja_int((int64_t)d) : jinja_float(d);
+}
+
+static int json_value(struct jinja_run *run, const cJSON *json, struct jinja_value *out)
+{
+    if (cJSON_IsString(json)) {
+        return json_text(run, json->valuestring, out);
+    }
+    if (cJSON_IsNumber(json)) {
+        *out = json_number(json->valuedouble);
+        return 0;
+    }
+    if (cJSON_IsArray(json) || cJSON_IsObject(json)) {
+        int rc = jinja_enter(run);
+        if (rc == 0) {
+            rc = json_container(run, json, out);
+            jinja_leave(run);
+        }
+        return rc;
+    }
+    *out = cJSON_IsBool(json) ? jinja_bool(cJSON_IsTrue(json)) : jinja_none();
+    return 0;
+}
+
+/* Templates make control tokens out of roles ('<|' + message.role + '|>'), so the usual ones
+ * are constants, trusted like the template. Any other is text. */
+static struct jinja_string role_text(const char *role)
+{
+    static const char *const usual[] = {"system", "user", "assistant", "tool", "developer"};
+    for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
+        if (strcmp(role, usual[i]) == 0) {
+            return text_of(usual[i], true);
+        }
+    }
+    return text_of(role, false);
+}
+
+static int put_tool_calls(struct jinja_run *run, struct jinja_dict *dict, const char *text)
+{
+    cJSON *json = json_parse(text, strlen(text), run->err);
+    if (!json) {
+        return err_prefix(run->err, "tool_calls");
+    }
     struct jinja_value value;
-    struct jinja_string name = {token, NULL, strlen(token), true};
-    return jinja_string_value(run, name, &value) != 0 ? -1 : set_variable(run, variable, value);
+    int rc = json_value(run, json, &value);
+    cJSON_Delete(json);
+    return rc == 0 ? put(run, dict, "tool_calls", value) : -1;
+}
+
+static int message_value(struct jinja_run *run, const struct chat_message *m,
+                         struct jinja_value *out)
+{
+    struct jinja_string content = {.data = m->content, .len = m->content_len};
+    if (jinja_dict_new(run, JINJA_DICT, out) != 0 ||
+        put_text(run, out->dict, "role", role_text(m->role)) != 0) {
+        return -1;
+    }
+    if (m->content ? put_text(run, out->dict, "content", content) != 0
+                   : put(run, out->dict, "content", jinja_none()) != 0) {
+        return -1;
+    }
+    if (m->reasoning &&
+        (put_text(run, out->dict, "reasoning_content", text_of(m->reasoning, false)) != 0 ||
+         put_text(run, out->dict, "thinking", text_of(m->reasoning, false)) != 0)) {
+        return -1;
+    }
+    if (m->tool_calls && put_tool_calls(run, out->dict, m->tool_calls) != 0) {
+        return -1;
+    }
+    return m->tool_call_id
+               ? put_text(run, out->dict, "tool_call_id", text_of(m->tool_call_id, false))
+               : 0;
 }
 
 static int set_messages(struct jinja_run *run, const struct chat_render *in)
@@ -90,31 +200,82 @@ static int set_messages(struct jinja_run *run, const struct chat_render *in)
         return -1;
     }
     for (size_t i = 0; i < in->n_messages; i++) {
-        const struct chat_message *m = &in->messages[i];
         struct jinja_value item;
-        if (jinja_dict_new(run, JINJA_DICT, &item) != 0 ||
-            put_text(run, item.dict, "role", m->role, strlen(m->role)) != 0 ||
-            put_text(run, item.dict, "content", m->content, m->content_len) != 0 ||
-            jinja_list_push(run, list.list, item) != 0) {
-            return -1;
+        if (message_value(run, &in->messages[i], &item) != 0) {
+            return err_prefix(run->err, "messages[%zu]", i);
         }
+        list.list->items[list.list->count++] = item;
     }
     return set_variable(run, "messages", list);
 }
 
-static int render(const struct chat_template *t, const struct chat_render *in,
-                  struct jinja_run *run)
+/* A client may set these and no other variable of the template. */
+static int set_kwargs(struct jinja_run *run, const cJSON *kwargs)
 {
-    run->scope = jinja_scope_new(run, NULL);
-    if (!run->scope || set_messages(run, in) != 0 ||
+    static const struct {
+        const char *name;
+        int type;
+        const char *type_name;
+    } allowed[] = {
+        {"enable_thinking", cJSON_True | cJSON_False, "true or false"},
+        {"reasoning_effort", cJSON_String, "a string"},
+    };
+    for (const cJSON *item = kwargs ? kwargs->child : NULL; item; item = item->next) {
+        size_t i = 0;
+        while (i < 2 && strcmp(allowed[i].name, item->string) != 0) {
+            i++;
+        }
+        if (i == 2) {
+            return err_set_param(run->err, ERR_INVALID, "chat_template_kwargs",
+                                 "chat_template_kwargs: \"%s\" is not allowed; "
+                                 "enable_thinking and reasoning_effort are",
+                                 item->string);
+        }
+        struct jinja_value value;
+        if (!(item->type & allowed[i].type)) {
+            return err_set_param(run->err, ERR_INVALID, "chat_template_kwargs",
+                                 "chat_template_kwargs: \"%s\" is to be %s", allowed[i].name,
+                                 allowed[i].type_name);
+        }
+        if (json_value(run, item, &value) != 0 ||
+            set_variable(run, allowed[i].name, value) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int set_inputs(struct jinja_run *run, const struct chat_render *in)
+{
+    struct jinja_value bos, eos;
+    struct jinja_value tools = jinja_none();
+    if (jinja_string_value(run, text_of(in->bos_token, true), &bos) != 0 ||
+        jinja_string_value(run, text_of(in->eos_token, true), &eos) != 0 ||
+        (in->tools && json_value(run, in->tools, &tools) != 0) ||
+        set_variable(run, "bos_token", bos) != 0 || set_variable(run, "eos_token", eos) != 0 ||
+        set_variable(run, "tools", tools) != 0 ||
+        set_variable(run, "documents", jinja_none()) != 0 ||
         set_variable(run, "add_generation_prompt", jinja_bool(in->add_generation_prompt)) !=
-            0 ||
-        set_token_name(run, "bos_token", in->bos_token) != 0 ||
-        set_token_name(run, "eos_token", in->eos_token) != 0 ||
-        set_variable(run, "tools", jinja_none()) != 0) {
+            0) {
         return -1;
     }
-    return jinja_exec(run, t->body);
+    return set_messages(run, in) == 0 ? set_kwargs(run, in->kwargs) : -1;
+}
+
+/* --- rendering
+ * ------------------------------------------------------------------------------------ */
+
+/* The budget, now that the size of what is to be rendered is known. */
+static void set_limits(struct jinja_run *run, const struct chat_render *in)
+{
+    size_t work = run->arena->used;
+    for (size_t i = 0; i < in->n_messages; i++) {
+        work += in->messages[i].content ? in->messages[i].content_len : 0;
+        work += in->messages[i].reasoning ? strlen(in->messages[i].reasoning) : 0;
+    }
+    run->arena->max = run->arena->used + RENDER_BYTES_MIN + work * RENDER_BYTES_PER_BYTE;
+    run->max_string = STRING_BYTES_MIN + work * STRING_BYTES_PER_BYTE;
+    run->steps = RENDER_STEPS_MIN + (uint64_t)in->n_messages * RENDER_STEPS_A_MESSAGE + work;
 }
 
 static int copy_out(const struct jinja_string *s, struct chat_text *out, struct err *e)
@@ -127,8 +288,10 @@ static int copy_out(const struct jinja_string *s, struct chat_text *out, struct 
     }
     out->len = s->len;
     memcpy(out->data, s->data, s->len);
-    for (size_t i = 0; i < s->len; i++) {
-        out->trusted[i] = jinja_string_trusted_at(s, i);
+    if (s->trust) {
+        memcpy(out->trusted, s->trust, s->len);
+    } else {
+        memset(out->trusted, s->trusted, s->len);
     }
     return 0;
 }
@@ -139,19 +302,24 @@ int chat_template_render(const struct chat_template *t, const struct chat_render
     *out = (struct chat_text){0};
     struct jinja_arena arena;
     struct jinja_builder text;
-    jinja_arena_init(&arena, RENDER_BYTES_MAX);
+    jinja_arena_init(&arena, INPUT_BYTES_MAX);
     struct jinja_run run = {
         .arena = &arena,
         .err = e,
         .out = &text,
         .loop = jinja_name_of("loop"),
-        .unix_time = clock_unix_s(),
-        .steps = RENDER_STEPS_MAX,
-        .max_string = STRING_BYTES_MAX,
+        .unix_time = in->unix_time ? in->unix_time : clock_unix_s(),
+        .steps = UINT64_MAX,
+        .max_string = INPUT_BYTES_MAX,
         .line = 1,
     };
     jinja_builder_init(&text, &run);
-    int rc = render(t, in, &run);
+    run.scope = jinja_scope_new(&run, NULL);
+    int rc = run.scope ? set_inputs(&run, in) : -1;
+    if (rc == 0) {
+        set_limits(&run, in);
+        rc = jinja_exec(&run, t->body);
+    }
     if (rc == 0) {
         struct jinja_string whole = jinja_builder_string(&text);
         rc = copy_out(&whole, out, e);

@@ -73,7 +73,13 @@ int jinja_append_json(struct jinja_run *run, struct jinja_builder *b,
 
 /* --- operations that a filter and a method share (jinja_filters.c) --- */
 
-enum jinja_case { JINJA_LOWER, JINJA_UPPER, JINJA_CAPITALIZE, JINJA_TITLE };
+enum jinja_case {
+    JINJA_LOWER,
+    JINJA_UPPER,
+    JINJA_CAPITALIZE,
+    JINJA_TITLE,         /* the filter */
+    JINJA_TITLE_LETTERS, /* the method */
+};
 int jinja_change_case(struct jinja_run *run, const struct jinja_string *s, enum jinja_case how,
                       struct jinja_value *out);
 int jinja_strip(struct jinja_run *run, const struct jinja_string *s,
@@ -82,7 +88,7 @@ int jinja_strip(struct jinja_run *run, const struct jinja_string *s,
 /* argv: old, new, count. */
 int jinja_replace(struct jinja_run *run, const struct jinja_string *s,
                   const struct jinja_value *argv, struct jinja_value *out);
-/* argv[0]: the items, or with an attribute (or NULL) that of each. */
+/* The items, or with an attribute (which may be NULL) that of each. */
 int jinja_join(struct jinja_run *run, const struct jinja_value *items,
                const struct jinja_string *separator, const struct jinja_string *attribute,
                struct jinja_value *out);

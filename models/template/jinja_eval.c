@@ -15,7 +15,7 @@ static int eval_list(struct jinja_run *run, const struct jinja_expr *x, struct j
         return -1;
     }
     for (const struct jinja_expr *item = x->items; item; item = item->next) {
-        struct jinja_value v;
+        struct jinja_value v = {0};
         if (jinja_eval(run, item, &v) != 0 || jinja_list_push(run, out->list, v) != 0) {
             return -1;
         }

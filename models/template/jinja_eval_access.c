@@ -209,7 +209,7 @@ static int eval_bounds(struct jinja_run *run, const struct jinja_expr *x, size_t
                        struct slice *s)
 {
     int64_t n = (int64_t)length;
-    int64_t stop;
+    int64_t stop = 0;
     struct jinja_value step = jinja_int(1);
     if (x->item.step && jinja_eval(run, x->item.step, &step) != 0) {
         return -1;

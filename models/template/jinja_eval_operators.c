@@ -222,8 +222,8 @@ int jinja_eval_arithmetic(struct jinja_run *run, const struct jinja_expr *x,
     return 0;
 }
 
-static int compare(struct jinja_run *run, enum jinja_operator op, const struct jinja_value *a,
-                   const struct jinja_value *b, bool *holds)
+int jinja_holds(struct jinja_run *run, enum jinja_operator op, const struct jinja_value *a,
+                const struct jinja_value *b, bool *holds)
 {
     int order = 0;
     bool found = false;
@@ -272,7 +272,7 @@ int jinja_eval_compare(struct jinja_run *run, const struct jinja_expr *x,
             return -1;
         }
         run->line = item->line;
-        if (compare(run, item->compare, &left, &right, &holds) != 0) {
+        if (jinja_holds(run, item->compare, &left, &right, &holds) != 0) {
             return -1;
         }
         left = right;

@@ -32,6 +32,9 @@ static int append_code_point(struct json_writer *w, uint32_t c)
 static int append_string(struct json_writer *w, const struct jinja_string *s)
 {
     static const char letters[] = "\"\"\\\\\nn\rr\tt\ff\bb";
+    if (jinja_charge_items(w->run, s->len) != 0) {
+        return -1;
+    }
     int rc = jinja_builder_text(w->b, "\"");
     for (size_t i = 0; rc == 0 && i < s->len;) {
         size_t n = jinja_char_len(s->data + i, s->len - i);
@@ -63,7 +66,9 @@ static int append_number(struct json_writer *w, const struct jinja_value *value)
         jinja_format_float(value->real, text);
     } else { /* not JSON, but what Python writes */
         snprintf(text, sizeof(text), "%s",
-                 isnan(value->real) ? "NaN" : value->real < 0 ? "-Infinity" : "Infinity");
+                 isnan(value->real) ? "NaN"
+                 : value->real < 0  ? "-Infinity"
+                                    : "Infinity");
     }
     return jinja_builder_text(w->b, text);
 }

@@ -40,12 +40,12 @@ struct jinja_macro {
 struct jinja_run {
     struct jinja_arena *arena;
     struct err *err;
-    struct jinja_scope *scope;   /* innermost */
-    struct jinja_builder *out;   /* where print statements go */
-    struct jinja_name loop;      /* the name "loop" */
-    int64_t unix_time;           /* for strftime_now */
-    uint64_t steps;              /* left */
-    size_t max_string;           /* bytes */
+    struct jinja_scope *scope; /* innermost */
+    struct jinja_builder *out; /* where print statements go */
+    struct jinja_name loop;    /* the name "loop" */
+    int64_t unix_time;         /* for strftime_now */
+    uint64_t steps;            /* left */
+    size_t max_string;         /* bytes */
     unsigned depth;
     uint32_t line; /* of the template, for messages */
 };
@@ -81,6 +81,9 @@ int jinja_get_attribute(struct jinja_run *run, const struct jinja_value *target,
                         const char *name, struct jinja_value *out);
 int jinja_get_item(struct jinja_run *run, const struct jinja_value *target,
                    const struct jinja_value *key, struct jinja_value *out);
+/* Whether a comparison (JINJA_OP_EQ and those after it) holds. */
+int jinja_holds(struct jinja_run *run, enum jinja_operator op, const struct jinja_value *a,
+                const struct jinja_value *b, bool *holds);
 /* jinja_exec.c */
 int jinja_exec(struct jinja_run *run, const struct jinja_stmt *body);
 int jinja_call_macro(struct jinja_run *run, const struct jinja_macro *macro,

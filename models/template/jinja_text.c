@@ -31,8 +31,8 @@ void jinja_format_float(double d, char out[JINJA_FLOAT_MAX])
         snprintf(out, JINJA_FLOAT_MAX, "%s", digits);
         return;
     }
-    int significant = (int)strspn(strchr(digits, '.') ? strchr(digits, '.') + 1 : "", "0123456789");
-    int decimals = significant - exponent;
+    const char *point = strchr(digits, '.');
+    int decimals = (point ? (int)strspn(point + 1, "0123456789") : 0) - exponent;
     snprintf(out, JINJA_FLOAT_MAX, "%.*f", decimals > 1 ? decimals : 1, d);
 }
 
@@ -41,6 +41,9 @@ static int append_quoted(struct jinja_builder *b, const struct jinja_string *s)
 {
     bool single = memchr(s->data, '\'', s->len) != NULL;
     char quote = single && !memchr(s->data, '"', s->len) ? '"' : '\'';
+    if (jinja_charge_items(b->run, s->len) != 0) {
+        return -1;
+    }
     int rc = jinja_builder_bytes(b, &quote, 1);
     for (size_t i = 0; rc == 0 && i < s->len; i++) {
         char c = s->data[i];
@@ -63,8 +66,8 @@ static int append_quoted(struct jinja_builder *b, const struct jinja_string *s)
 static int append_repr(struct jinja_run *run, struct jinja_builder *b,
                        const struct jinja_value *value);
 
-static int append_list(struct jinja_run *run, struct jinja_builder *b, const struct jinja_list *list,
-                       const char *open, const char *close)
+static int append_list(struct jinja_run *run, struct jinja_builder *b,
+                       const struct jinja_list *list, const char *open, const char *close)
 {
     int rc = jinja_builder_text(b, open);
     for (size_t i = 0; rc == 0 && i < list->count; i++) {
@@ -74,7 +77,8 @@ static int append_list(struct jinja_run *run, struct jinja_builder *b, const str
     return rc == 0 ? jinja_builder_text(b, close) : -1;
 }
 
-static int append_dict(struct jinja_run *run, struct jinja_builder *b, const struct jinja_dict *dict)
+static int append_dict(struct jinja_run *run, struct jinja_builder *b,
+                       const struct jinja_dict *dict)
 {
     int rc = jinja_builder_text(b, "{");
     for (size_t i = 0; rc == 0 && i < dict->count; i++) {

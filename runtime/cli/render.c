@@ -55,7 +55,9 @@ static int render(const struct gguf *g, const struct chat_message *messages, siz
     if (rc == 0) {
         t = chat_template_compile(source.data, source.len, e);
         tokenizer = t ? tokenizer_from_gguf(g, e) : NULL;
-        rc = tokenizer ? chat_prompt_text(t, tokenizer, messages, n, prompt, &text, e) : -1;
+        const struct chat_render in = {
+            .messages = messages, .n_messages = n, .add_generation_prompt = prompt};
+        rc = tokenizer ? chat_prompt_render(t, tokenizer, &in, &text, e) : -1;
     }
     if (rc == 0) {
         fwrite(text.data, 1, text.len, stdout);
