@@ -53,8 +53,9 @@ struct leaf {
 static struct leaf cpuid(uint32_t leaf, uint32_t subleaf)
 {
     struct leaf l = {0};
-    if (!__get_cpuid_count(leaf, subleaf, &l.eax, &l.ebx, &l.ecx, &l.edx))
+    if (!__get_cpuid_count(leaf, subleaf, &l.eax, &l.ebx, &l.ecx, &l.edx)) {
         memset(&l, 0, sizeof(l));
+    }
     return l;
 }
 
@@ -88,22 +89,28 @@ uint32_t cpu_features(void)
     uint32_t f = 0;
 
     const uint32_t ecx1 = bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C;
-    if (!has_bits(l1.ecx, ecx1) || !has_bits(xgetbv0(), XCR0_SSE_AVX))
+    if (!has_bits(l1.ecx, ecx1) || !has_bits(xgetbv0(), XCR0_SSE_AVX)) {
         return 0;
+    }
     const uint64_t xcr0 = xgetbv0();
-    if (has_bits(l7.ebx, bit_AVX2 | bit_BMI2))
+    if (has_bits(l7.ebx, bit_AVX2 | bit_BMI2)) {
         f |= CPU_AVX2;
-    if (has_bits(l71.eax, 1u << 4) && (f & CPU_AVX2))
+    }
+    if (has_bits(l71.eax, 1u << 4) && (f & CPU_AVX2)) {
         f |= CPU_AVX_VNNI;
+    }
     const uint32_t ebx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ;
-    if ((f & CPU_AVX2) && has_bits(l7.ebx, ebx512) && has_bits(xcr0, XCR0_AVX512))
+    if ((f & CPU_AVX2) && has_bits(l7.ebx, ebx512) && has_bits(xcr0, XCR0_AVX512)) {
         f |= CPU_AVX512;
-    if ((f & CPU_AVX512) && has_bits(l7.ecx, 1u << 11))
+    }
+    if ((f & CPU_AVX512) && has_bits(l7.ecx, 1u << 11)) {
         f |= CPU_AVX512_VNNI;
+    }
     const uint32_t edx_amx = 1u << 24 | 1u << 25; /* AMX-TILE, AMX-INT8 */
     if ((f & CPU_AVX512_VNNI) && has_bits(l7.edx, edx_amx) && has_bits(xcr0, XCR0_AMX) &&
-        ask_for_tiles())
+        ask_for_tiles()) {
         f |= CPU_AMX_INT8;
+    }
     return f;
 }
 

@@ -13,10 +13,12 @@ const struct ops *const ops_variants[] = {
 
 const struct ops *ops_select(uint32_t features)
 {
-    const struct ops *const *o = ops_variants;
-    while (((*o)->needs & ~features) != 0)
-        o++;
-    return *o;
+    for (const struct ops *const *o = ops_variants; *o; o++) {
+        if (((*o)->needs & ~features) == 0) {
+            return *o;
+        }
+    }
+    return &ops_base;
 }
 
 size_t ops_attention_scratch(size_t n_positions)

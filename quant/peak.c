@@ -28,8 +28,9 @@ static void spin_worker(void *ctx, int worker, int n_workers)
 {
     struct spin *s = ctx;
     (void)n_workers;
-    if (worker < PEAK_MAX_WORKERS)
+    if (worker < PEAK_MAX_WORKERS) {
         s->ops[worker] = s->kernel->spin_peak(s->rounds);
+    }
 }
 
 /* Seconds that one run takes; *ops of all workers. */
@@ -39,8 +40,9 @@ static double spin_once(const struct peak_team *team, struct spin *s, double *op
     team->run_all(team->team, spin_worker, s);
     const double seconds = now_s() - start;
     *ops = 0.0;
-    for (int i = 0; i < PEAK_MAX_WORKERS; i++)
+    for (int i = 0; i < PEAK_MAX_WORKERS; i++) {
         *ops += (double)s->ops[i];
+    }
     return seconds;
 }
 
@@ -48,8 +50,9 @@ double peak_int8_ops(const struct peak_team *team, const struct q8_kernel *kerne
 {
     struct spin s = {.kernel = kernel, .rounds = 1000};
     double ops, best = 0.0;
-    while (spin_once(team, &s, &ops) < SPIN_SECONDS)
+    while (spin_once(team, &s, &ops) < SPIN_SECONDS) {
         s.rounds *= 2;
+    }
     for (int i = 0; i < REPEATS; i++) {
         const double seconds = spin_once(team, &s, &ops);
         best = ops / seconds > best ? ops / seconds : best;
@@ -96,14 +99,16 @@ static void read_worker(void *ctx, int worker, int n_workers)
     struct read *r = ctx;
     (void)n_workers;
     const uint64_t sum = read_all(r->buffer + (size_t)worker * r->share, r->share);
-    if (worker < PEAK_MAX_WORKERS)
+    if (worker < PEAK_MAX_WORKERS) {
         r->sums[worker] = sum;
+    }
 }
 
 static void count_worker(void *ctx, int worker, int n_workers)
 {
-    if (worker == 0)
+    if (worker == 0) {
         *(int *)ctx = n_workers;
+    }
 }
 
 double peak_read_bytes(const struct peak_team *team, const void *buffer, size_t bytes)

@@ -33,15 +33,17 @@ static int size_is_sane(size_t rows, size_t k)
 
 size_t q8_packed_bytes(size_t n, size_t k)
 {
-    if (!size_is_sane(n, k))
+    if (!size_is_sane(n, k)) {
         return 0;
+    }
     return (n + Q8_TILE - 1) / Q8_TILE * tile_bytes(k);
 }
 
 size_t q8_acts_bytes(size_t rows, size_t k)
 {
-    if (!size_is_sane(rows, k))
+    if (!size_is_sane(rows, k)) {
         return 0;
+    }
     size_t per_group = round_up(rows * (k / Q8_GROUP) * 4, Q8_ALIGN);
     return rows * acts_q_stride(k) + 2 * per_group;
 }
@@ -74,8 +76,9 @@ static void tile_put(uint8_t *tile, size_t groups, size_t g, size_t lane, const 
     uint8_t *q = tile + g * TILE_Q_BYTES + lane * 4;
     uint8_t *scale = tile + groups * TILE_Q_BYTES + g * TILE_SCALE_BYTES + lane * 2;
     memcpy(scale, block, 2);
-    for (size_t j = 0; j < Q8_GROUP / 4; j++)
+    for (size_t j = 0; j < Q8_GROUP / 4; j++) {
         memcpy(q + j * Q8_TILE * 4, block + 2 + j * 4, 4);
+    }
 }
 
 void q8_pack_blocks(void *block, const struct q8_packed *p, const void *blocks, size_t tile0,
@@ -88,8 +91,9 @@ void q8_pack_blocks(void *block, const struct q8_packed *p, const void *blocks, 
         memset(tile, 0, p->tile_bytes);
         for (size_t lane = 0; lane < Q8_TILE && t * Q8_TILE + lane < p->n; lane++) {
             const uint8_t *row = src + (t * Q8_TILE + lane) * groups * Q8_BLOCK_BYTES;
-            for (size_t g = 0; g < groups; g++)
+            for (size_t g = 0; g < groups; g++) {
                 tile_put(tile, groups, g, lane, row + g * Q8_BLOCK_BYTES);
+            }
         }
     }
 }
@@ -157,8 +161,9 @@ float q8_f16_to_f32(uint16_t h)
 {
     const uint32_t sign = (uint32_t)(h & 0x8000) << 16;
     const uint32_t rest = h & 0x7fffu;
-    if (rest >= 0x7c00) /* infinity, NaN */
+    if (rest >= 0x7c00) { /* infinity, NaN */
         return bits_float(sign | 0x7f800000 | (rest & 0x3ff) << 13);
+    }
     /* Exponent and mantissa in place, then the difference of the exponent biases (127 - 15) by
      * a multiplication, which is exact and handles subnormals. */
     return bits_float(sign | float_bits(bits_float(rest << 13) * 0x1p112f));

@@ -13,7 +13,8 @@ const struct q8_kernel *const q8_kernels[] = {
 const struct q8_kernel *q8_kernel_select(uint32_t features)
 {
     const struct q8_kernel *const *k = q8_kernels;
-    while (((*k)->needs & ~features) != 0)
+    while (((*k)->needs & ~features) != 0) {
         k++;
+    }
     return *k;
 }

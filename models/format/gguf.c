@@ -217,11 +217,18 @@ struct integer {
     uint64_t bits;
 };
 
-static int64_t sign_extend(uint64_t bits, size_t size)
+static int64_t sign_extend(uint64_t bits, enum gguf_type type)
 {
-    const uint64_t sign = (uint64_t)1 << (8 * size - 1);
-
-    return (int64_t)((bits ^ sign) - sign);
+    switch (type) {
+    case GGUF_I8:
+        return (int8_t)bits;
+    case GGUF_I16:
+        return (int16_t)bits;
+    case GGUF_I32:
+        return (int32_t)bits;
+    default:
+        return (int64_t)bits;
+    }
 }
 
 static int get_integer(const struct gguf *g, const char *key, struct integer *out,
@@ -244,7 +251,7 @@ static int get_integer(const struct gguf *g, const char *key, struct integer *ou
     case GGUF_I16:
     case GGUF_I32:
     case GGUF_I64: {
-        const int64_t v = sign_extend(gguf_load(kv->data, size), size);
+        const int64_t v = sign_extend(gguf_load(kv->data, size), kv->type);
 
         *out = (struct integer){.negative = v < 0, .bits = (uint64_t)v};
         return 0;

@@ -29,7 +29,8 @@ static inline uint64_t gguf_load(const unsigned char *p, size_t size)
 {
     uint64_t v = 0;
 
-    for (size_t i = 0; i < size; i++)
+    for (size_t i = 0; i < size; i++) {
         v |= (uint64_t)p[i] << 8 * i;
+    }
     return v;
 }

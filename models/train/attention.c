@@ -93,8 +93,9 @@ void train_attention_backward(float *dqkv, const float *dout, const float *out,
             size_t cols = first + rows;
             const float *query = qkv + first * v.stride + v.query;
             const float *dhead = dout + first * d + v.out;
-            for (size_t r = 0; r < rows; r++)
+            for (size_t r = 0; r < rows; r++) {
                 dot[r] = k->dot(dhead + r * d, out + (first + r) * d + v.out, v.head_dim);
+            }
             product_nt(scratch->scores, ld, query, v.stride, qkv + v.key, v.stride, rows, cols,
                        v.head_dim, v.scale);
             product_nt(scratch->dscores, ld, dhead, d, qkv + v.value, v.stride, rows, cols,

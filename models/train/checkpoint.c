@@ -26,8 +26,9 @@ int checkpoint_save(const char *path, struct trainer *t, const struct dataset *d
     };
     memcpy(h.magic, magic, sizeof(magic));
     char *bytes = mem_alloc(len);
-    if (!bytes)
+    if (!bytes) {
         return err_nomem(e);
+    }
     memcpy(bytes, &h, sizeof(h));
     memcpy(bytes + sizeof(h), trainer_params(t), block);
     memcpy(bytes + sizeof(h) + block, trainer_moment1(t), block);
@@ -72,8 +73,9 @@ fail:
 int checkpoint_read_header(const char *path, struct checkpoint_header *h, struct err *e)
 {
     FILE *f = open_checked(path, h, e);
-    if (!f)
+    if (!f) {
         return -1;
+    }
     fclose(f);
     return 0;
 }
@@ -81,8 +83,9 @@ int checkpoint_read_header(const char *path, struct checkpoint_header *h, struct
 float *checkpoint_read_params(const char *path, struct checkpoint_header *h, struct err *e)
 {
     FILE *f = open_checked(path, h, e);
-    if (!f)
+    if (!f) {
         return NULL;
+    }
     size_t n = train_shape_param_count(&h->shape);
     float *params = mem_zalloc_aligned(n * sizeof(float));
     if (!params) {
@@ -100,16 +103,18 @@ static int read_blocks(const char *path, struct trainer *t, struct checkpoint_he
                        bool moments, struct err *e)
 {
     FILE *f = open_checked(path, h, e);
-    if (!f)
+    if (!f) {
         return -1;
+    }
     int rc = 0;
     size_t n = train_shape_param_count(trainer_shape(t));
-    if (memcmp(&h->shape, trainer_shape(t), sizeof(h->shape)) != 0)
+    if (memcmp(&h->shape, trainer_shape(t), sizeof(h->shape)) != 0) {
         rc = err_set(e, ERR_INVALID, "%s: its model has another shape", path);
-    else if (fread(trainer_params(t), sizeof(float), n, f) != n ||
-             (moments && (fread(trainer_moment1(t), sizeof(float), n, f) != n ||
-                          fread(trainer_moment2(t), sizeof(float), n, f) != n)))
+    } else if (fread(trainer_params(t), sizeof(float), n, f) != n ||
+               (moments && (fread(trainer_moment1(t), sizeof(float), n, f) != n ||
+                            fread(trainer_moment2(t), sizeof(float), n, f) != n))) {
         rc = err_set(e, ERR_IO, "%s: cannot read", path);
+    }
     fclose(f);
     return rc;
 }
@@ -124,16 +129,19 @@ int checkpoint_resume(const char *path, struct trainer *t, const struct dataset 
                       struct err *e)
 {
     struct checkpoint_header h;
-    if (read_blocks(path, t, &h, true, e))
+    if (read_blocks(path, t, &h, true, e)) {
         return -1;
-    if (h.data_docs != dataset_doc_count(data) || h.data_tokens != dataset_token_count(data))
+    }
+    if (h.data_docs != dataset_doc_count(data) || h.data_tokens != dataset_token_count(data)) {
         return err_set(
             e, ERR_INVALID,
             "%s: that run reads %u documents of %u tokens, this data has %u of %u; to go on "
             "with other data, start a new run with --init",
             path, h.data_docs, h.data_tokens, dataset_doc_count(data),
             dataset_token_count(data));
-    if (trainer_restore(t, h.step, h.position, e))
+    }
+    if (trainer_restore(t, h.step, h.position, e)) {
         return err_prefix(e, "%s", path);
+    }
     return 0;
 }

@@ -60,29 +60,34 @@ int dataset_writer_add(struct dataset_writer *w, const uint32_t *tokens, size_t 
                        struct err *e)
 {
     for (size_t i = 0; i < n; i++) {
-        if ((tokens[i] & ~DATASET_LEARN) >= w->vocab)
+        if ((tokens[i] & ~DATASET_LEARN) >= w->vocab) {
             return err_set(e, ERR_INVALID, "token id %u is not below the vocabulary size %u",
                            tokens[i] & ~DATASET_LEARN, w->vocab);
+        }
         w->n_learn += tokens[i] >> 31;
     }
-    if (n == 0 || w->n_tokens + n > UINT32_MAX)
+    if (n == 0 || w->n_tokens + n > UINT32_MAX) {
         return err_set(e, ERR_LIMIT, "a token file holds 1 to %u tokens", UINT32_MAX);
+    }
     w->n_tokens += n;
     w->n_docs++;
     uint32_t end = (uint32_t)w->n_tokens;
     if (buf_append(&w->tokens, tokens, n * sizeof(uint32_t)) ||
-        buf_append(&w->ends, &end, sizeof(end)))
+        buf_append(&w->ends, &end, sizeof(end))) {
         return err_nomem(e);
+    }
     return 0;
 }
 
 int dataset_writer_finish(struct dataset_writer *w, const char *path, struct err *e)
 {
-    if (w->n_docs == 0)
+    if (w->n_docs == 0) {
         return err_set(e, ERR_INVALID, "%s: there is no document to write", path);
+    }
     uint32_t header[4] = {w->vocab, (uint32_t)w->n_docs, (uint32_t)w->n_tokens, 0};
-    if (buf_append(&w->tokens, w->ends.data, w->ends.len) || w->tokens.failed)
+    if (buf_append(&w->tokens, w->ends.data, w->ends.len) || w->tokens.failed) {
         return err_nomem(e);
+    }
     memcpy(w->tokens.data + sizeof(magic), header, sizeof(header));
     return file_write_atomic(path, w->tokens.data, w->tokens.len, e);
 }
@@ -91,8 +96,9 @@ static int map_file(struct dataset *d, const char *path, struct err *e)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return err_set_errno(e, errno, "%s: cannot open", path);
+    }
     int rc = -1;
     if (fstat(fd, &st)) {
         err_set_errno(e, errno, "%s: cannot stat", path);
@@ -113,40 +119,47 @@ static int check_content(const struct dataset *d, const char *path, struct err *
 {
     uint32_t before = 0;
     for (uint32_t i = 0; i < d->n_docs; i++) {
-        if (d->doc_ends[i] <= before || d->doc_ends[i] > d->n_tokens)
+        if (d->doc_ends[i] <= before || d->doc_ends[i] > d->n_tokens) {
             return err_set(e, ERR_FORMAT, "%s: doc_ends[%u] is %u, outside %u..%u", path, i,
                            d->doc_ends[i], before + 1, d->n_tokens);
+        }
         before = d->doc_ends[i];
     }
-    if (before != d->n_tokens)
+    if (before != d->n_tokens) {
         return err_set(e, ERR_FORMAT, "%s: documents end at token %u of %u", path, before,
                        d->n_tokens);
-    for (uint32_t i = 0; i < d->n_tokens; i++)
-        if ((d->tokens[i] & ~DATASET_LEARN) >= d->vocab)
+    }
+    for (uint32_t i = 0; i < d->n_tokens; i++) {
+        if ((d->tokens[i] & ~DATASET_LEARN) >= d->vocab) {
             return err_set(e, ERR_FORMAT, "%s: tokens[%u] is %u, vocab is %u", path, i,
                            d->tokens[i] & ~DATASET_LEARN, d->vocab);
+        }
+    }
     return 0;
 }
 
 static int read_header(struct dataset *d, const char *path, struct err *e)
 {
     uint32_t header[4];
-    if (memcmp(d->map, magic, sizeof(magic)) != 0)
+    if (memcmp(d->map, magic, sizeof(magic)) != 0) {
         return err_set(
             e, ERR_FORMAT,
             "%s: not a token file: it does not begin with \"WEIRTOK1\" (make one with "
             "`weir train tokenize`)",
             path);
+    }
     memcpy(header, (const char *)d->map + sizeof(magic), sizeof(header));
     d->vocab = header[0];
     d->n_docs = header[1];
     d->n_tokens = header[2];
     uint64_t expected = HEADER_BYTES + ((uint64_t)d->n_docs + d->n_tokens) * sizeof(uint32_t);
-    if (d->map_len != expected)
+    if (d->map_len != expected) {
         return err_set(e, ERR_FORMAT, "%s: %zu bytes, its header says %llu: cut off or damaged",
                        path, d->map_len, (unsigned long long)expected);
-    if (d->n_docs == 0)
+    }
+    if (d->n_docs == 0) {
         return err_set(e, ERR_FORMAT, "%s: n_docs is 0", path);
+    }
     d->tokens = (const uint32_t *)((const char *)d->map + HEADER_BYTES);
     d->doc_ends = d->tokens + d->n_tokens;
     return check_content(d, path, e);
@@ -168,10 +181,12 @@ struct dataset *dataset_open(const char *path, struct err *e)
 
 void dataset_close(struct dataset *d)
 {
-    if (!d)
+    if (!d) {
         return;
-    if (d->map)
+    }
+    if (d->map) {
         munmap(d->map, d->map_len);
+    }
     mem_free(d);
 }
 
@@ -198,13 +213,16 @@ static uint32_t cut_pieces(const struct dataset *d, uint32_t max_doc, struct pie
         for (uint32_t at = begin; at < d->doc_ends[doc]; at += max_doc) {
             uint32_t left = d->doc_ends[doc] - at, len = left < max_doc ? left : max_doc;
             uint32_t learn = 0;
-            for (uint32_t i = 1; i < len; i++)
+            for (uint32_t i = 1; i < len; i++) {
                 learn |= d->tokens[at + i] & DATASET_LEARN;
-            if (learn && pieces)
+            }
+            if (learn && pieces) {
                 pieces[count] = (struct piece){at, len};
+            }
             count += learn != 0;
-            if (left <= max_doc)
+            if (left <= max_doc) {
                 break;
+            }
         }
     }
     return count;
@@ -213,10 +231,12 @@ static uint32_t cut_pieces(const struct dataset *d, uint32_t max_doc, struct pie
 static void reorder(struct batcher *s)
 {
     struct rng rng;
-    for (uint32_t i = 0; i < s->n_pieces; i++)
+    for (uint32_t i = 0; i < s->n_pieces; i++) {
         s->order[i] = i;
-    if (!s->shuffle)
+    }
+    if (!s->shuffle) {
         return;
+    }
     rng_seed(&rng, s->seed + s->at.epoch * 0x9e3779b97f4a7c15u);
     for (uint32_t i = s->n_pieces - 1; i > 0; i--) {
         uint32_t j = rng_below(&rng, i + 1), keep = s->order[i];
@@ -255,8 +275,9 @@ fail:
 
 void batcher_destroy(struct batcher *s)
 {
-    if (!s)
+    if (!s) {
         return;
+    }
     mem_free(s->pieces);
     mem_free(s->order);
     mem_free(s);
@@ -269,9 +290,10 @@ struct batcher_position batcher_tell(const struct batcher *s)
 
 int batcher_seek(struct batcher *s, struct batcher_position at, struct err *e)
 {
-    if (at.next > s->n_pieces)
+    if (at.next > s->n_pieces) {
         return err_set(e, ERR_INVALID, "document %llu of an epoch of %u: this is other data",
                        (unsigned long long)at.next, s->n_pieces);
+    }
     s->at = at;
     reorder(s);
     return 0;
@@ -300,9 +322,11 @@ static void slice_add(struct train_slice *slice, const struct dataset *d, struct
 static struct train_slice *emptiest(struct train_slice *slices, size_t n_slices)
 {
     struct train_slice *best = &slices[0];
-    for (size_t i = 1; i < n_slices; i++)
-        if (slices[i].n_tokens < best->n_tokens)
+    for (size_t i = 1; i < n_slices; i++) {
+        if (slices[i].n_tokens < best->n_tokens) {
             best = &slices[i];
+        }
+    }
     return best;
 }
 
@@ -310,24 +334,28 @@ uint32_t batcher_fill(struct batcher *s, struct train_slice *slices, size_t n_sl
                       bool stop_at_end)
 {
     uint32_t targets = 0;
-    for (size_t i = 0; i < n_slices; i++)
+    for (size_t i = 0; i < n_slices; i++) {
         slices[i].n_tokens = slices[i].n_docs = slices[i].n_targets = 0;
+    }
     for (;;) {
         if (s->at.next == s->n_pieces) {
-            if (stop_at_end)
+            if (stop_at_end) {
                 break;
+            }
             s->at.epoch++;
             s->at.next = 0;
             reorder(s);
         }
         struct piece p = s->pieces[s->order[s->at.next]];
         struct train_slice *slice = emptiest(slices, n_slices);
-        if (slice->capacity - slice->n_tokens < p.len)
+        if (slice->capacity - slice->n_tokens < p.len) {
             break;
+        }
         slice_add(slice, s->data, p);
         s->at.next++;
     }
-    for (size_t i = 0; i < n_slices; i++)
+    for (size_t i = 0; i < n_slices; i++) {
         targets += slices[i].n_targets;
+    }
     return targets;
 }

@@ -23,9 +23,10 @@ static int find_control_tokens(struct rendering *r, struct err *e)
     int32_t *ids[] = {&r->end_of_text, &r->im_start, &r->im_end};
     for (size_t i = 0; i < 3; i++) {
         *ids[i] = tokenizer_find_special(r->tokenizer, names[i]);
-        if (*ids[i] == TOKEN_NONE)
+        if (*ids[i] == TOKEN_NONE) {
             return err_set(e, ERR_UNSUPPORTED, "the vocabulary has no control token %s",
                            names[i]);
+        }
     }
     return 0;
 }
@@ -35,8 +36,9 @@ static int push(struct rendering *r, int32_t id, bool learn, struct err *e)
     if (r->count == r->cap) {
         size_t cap = r->cap ? 2 * r->cap : 1024;
         uint32_t *grown = mem_realloc_array(r->tokens, cap, sizeof(*grown));
-        if (!grown)
+        if (!grown) {
             return err_nomem(e);
+        }
         r->tokens = grown;
         r->cap = cap;
     }
@@ -47,11 +49,14 @@ static int push(struct rendering *r, int32_t id, bool learn, struct err *e)
 static int push_text(struct rendering *r, const char *text, bool learn, struct err *e)
 {
     token_list_clear(&r->ids);
-    if (tokenizer_encode(r->tokenizer, text, strlen(text), false, &r->ids, e))
+    if (tokenizer_encode(r->tokenizer, text, strlen(text), false, &r->ids, e)) {
         return -1;
-    for (size_t i = 0; i < r->ids.count; i++)
-        if (push(r, r->ids.ids[i], learn, e))
+    }
+    for (size_t i = 0; i < r->ids.count; i++) {
+        if (push(r, r->ids.ids[i], learn, e)) {
             return -1;
+        }
+    }
     return 0;
 }
 
@@ -79,13 +84,16 @@ static int render_messages(struct rendering *r, const cJSON *messages, struct er
         const char *content =
             cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(message, "content"));
         if (!role || (strcmp(role, "system") != 0 && strcmp(role, "user") != 0 &&
-                      strcmp(role, "assistant") != 0))
+                      strcmp(role, "assistant") != 0)) {
             return err_set(e, ERR_FORMAT,
                            "messages[%zu].role must be system, user or assistant", index);
-        if (!content)
+        }
+        if (!content) {
             return err_set(e, ERR_FORMAT, "messages[%zu].content must be a string", index);
-        if (render_message(r, role, content, e))
+        }
+        if (render_message(r, role, content, e)) {
             return -1;
+        }
         index++;
     }
     return index > 0 ? 0 : err_set(e, ERR_FORMAT, "messages is empty");
@@ -94,19 +102,21 @@ static int render_messages(struct rendering *r, const cJSON *messages, struct er
 static int render_line(struct rendering *r, const char *line, size_t len, struct err *e)
 {
     cJSON *json = json_parse(line, len, e);
-    if (!json)
+    if (!json) {
         return -1;
+    }
     const cJSON *messages = cJSON_GetObjectItemCaseSensitive(json, "messages");
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "text"));
     int rc;
     r->count = 0;
-    if (cJSON_IsArray(messages) && !text)
+    if (cJSON_IsArray(messages) && !text) {
         rc = render_messages(r, messages, e);
-    else if (text && !messages)
+    } else if (text && !messages) {
         rc = push_text(r, text, true, e) || push(r, r->end_of_text, true, e) ? -1 : 0;
-    else
+    } else {
         rc = err_set(e, ERR_FORMAT,
                      "must have either \"text\", a string, or \"messages\", an array");
+    }
     cJSON_Delete(json);
     return rc;
 }
@@ -119,25 +129,31 @@ int documents_tokenize(const char *path, const struct tokenizer *tokenizer,
     size_t cap = 0;
     ssize_t len;
     unsigned long number = 0;
-    if (find_control_tokens(&r, e))
+    if (find_control_tokens(&r, e)) {
         return -1;
+    }
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (!f)
+    if (!f) {
         return err_set_errno(e, errno, "%s: cannot open", path);
+    }
     int rc = 0;
     while (!rc && (len = getline(&line, &cap, f)) >= 0) {
         number++;
-        if (strspn(line, " \t\r\n") == (size_t)len)
+        if (strspn(line, " \t\r\n") == (size_t)len) {
             continue;
+        }
         rc = render_line(&r, line, (size_t)len, e) ||
              dataset_writer_add(writer, r.tokens, r.count, e);
-        if (rc)
+        if (rc) {
             rc = err_prefix(e, "%s: line %lu", path, number);
+        }
     }
-    if (!rc && ferror(f))
+    if (!rc && ferror(f)) {
         rc = err_set_errno(e, errno, "%s: cannot read", path);
-    if (f != stdin)
+    }
+    if (f != stdin) {
         fclose(f);
+    }
     free(line);
     token_list_deinit(&r.ids);
     mem_free(r.tokens);

@@ -16,8 +16,9 @@ static void put_metadata(struct gguf_writer *w, const struct train_shape *s, con
     gguf_put_str(w, "general.architecture", "llama");
     gguf_put_str(w, "general.name", name);
     gguf_put_u32(w, "general.file_type", q8 ? FILE_TYPE_Q8_0 : FILE_TYPE_F32);
-    if (q8)
+    if (q8) {
         gguf_put_u32(w, "general.quantization_version", 2);
+    }
     gguf_put_u32(w, "llama.context_length", s->context);
     gguf_put_u32(w, "llama.embedding_length", s->d_model);
     gguf_put_u32(w, "llama.block_count", s->n_layers);
@@ -46,12 +47,13 @@ static int add_tensors(struct gguf_writer *w, const struct train_shape *s, const
             gguf_add_tensor(w, t->name, TENSOR_F32, matrix ? 2 : 1, dims, data);
             continue;
         }
-        if (t->cols % Q8_GROUP != 0)
+        if (t->cols % Q8_GROUP != 0) {
             return err_set(
                 e, ERR_UNSUPPORTED,
                 "%s: rows of %u numbers are not a multiple of %d, which q8_0 needs: export as "
                 "f32",
                 t->name, t->cols, Q8_GROUP);
+        }
         size_t n = (size_t)t->rows * t->cols;
         q8_blocks_from_floats(blocks, data, n);
         gguf_add_tensor(w, t->name, TENSOR_Q8_0, 2, dims, blocks);
@@ -64,11 +66,13 @@ static int check_vocab(const struct gguf *vocab, const struct train_shape *s, st
 {
     const struct gguf_str *tokens;
     size_t count;
-    if (gguf_get_strs(vocab, "tokenizer.ggml.tokens", &tokens, &count, e))
+    if (gguf_get_strs(vocab, "tokenizer.ggml.tokens", &tokens, &count, e)) {
         return -1;
-    if (count != s->vocab)
+    }
+    if (count != s->vocab) {
         return err_set(e, ERR_INVALID, "%s: %zu tokens, the checkpoint has %u",
                        gguf_path(vocab), count, s->vocab);
+    }
     return 0;
 }
 
@@ -81,8 +85,9 @@ int export_gguf(const char *ckpt_path, const char *vocab_path, const char *name,
     char *blocks = NULL;
     int rc = -1;
     float *params = checkpoint_read_params(ckpt_path, &h, e);
-    if (!params || !(vocab = gguf_open(vocab_path, e)) || check_vocab(vocab, &h.shape, e))
+    if (!params || !(vocab = gguf_open(vocab_path, e)) || check_vocab(vocab, &h.shape, e)) {
         goto cleanup;
+    }
     if (q8) {
         blocks = mem_alloc(train_shape_param_count(&h.shape) / Q8_GROUP * Q8_BLOCK_BYTES);
         if (!blocks) {
@@ -91,8 +96,9 @@ int export_gguf(const char *ckpt_path, const char *vocab_path, const char *name,
         }
     }
     w = gguf_writer_create(e);
-    if (!w)
+    if (!w) {
         goto cleanup;
+    }
     put_metadata(w, &h.shape, name, q8);
     gguf_put_copies(w, vocab, "tokenizer.");
     rc = add_tensors(w, &h.shape, params, blocks, e) || gguf_writer_write(w, out_path, e) ? -1

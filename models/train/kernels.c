@@ -34,9 +34,11 @@ static inline float hsum(vec v)
 {
     float a[LANES];
     memcpy(a, &v, sizeof(v));
-    for (size_t half = LANES / 2; half > 0; half /= 2)
-        for (size_t i = 0; i < half; i++)
+    for (size_t half = LANES / 2; half > 0; half /= 2) {
+        for (size_t i = 0; i < half; i++) {
             a[i] += a[i + half];
+        }
+    }
     return a[0];
 }
 
@@ -44,8 +46,9 @@ static inline float hmax(vec v)
 {
     float a[LANES];
     memcpy(a, &v, sizeof(v));
-    for (size_t i = 1; i < LANES; i++)
+    for (size_t i = 1; i < LANES; i++) {
         a[0] = a[i] > a[0] ? a[i] : a[0];
+    }
     return a[0];
 }
 
@@ -89,12 +92,14 @@ static void rmsnorm_forward(float *out, float *rstd, const float *x, const float
         const float *xt = x + t * width;
         float *ot = out + t * width;
         vec sum = {0};
-        for (size_t i = 0; i < width; i += LANES)
+        for (size_t i = 0; i < width; i += LANES) {
             sum += load(xt + i) * load(xt + i);
+        }
         float r = 1.0f / sqrtf(hsum(sum) / (float)width + eps);
         rstd[t] = r;
-        for (size_t i = 0; i < width; i += LANES)
+        for (size_t i = 0; i < width; i += LANES) {
             store(ot + i, load(xt + i) * r * load(weight + i));
+        }
     }
 }
 
@@ -170,8 +175,9 @@ static void swiglu_backward(float *dgate_up, const float *dout, const float *gat
  * zeros. */
 static void mask_tail(float *row, size_t seen, size_t end, float value)
 {
-    for (size_t i = seen; i < end; i++)
+    for (size_t i = seen; i < end; i++) {
         row[i] = value;
+    }
 }
 
 static size_t round_up(size_t n)
@@ -187,8 +193,9 @@ static void softmax_forward(float *scores, size_t stride, size_t n_cols, float *
         size_t seen = first + r + 1, end = round_up(seen);
         mask_tail(row, seen, end, -INFINITY);
         vec top = splat(-INFINITY), sum = {0};
-        for (size_t i = 0; i < end; i += LANES)
+        for (size_t i = 0; i < end; i += LANES) {
             top = vmax(load(row + i), top);
+        }
         float max = hmax(top);
         for (size_t i = 0; i < end; i += LANES) {
             vec p = vexp(load(row + i) - max);
@@ -196,8 +203,9 @@ static void softmax_forward(float *scores, size_t stride, size_t n_cols, float *
             sum += p;
         }
         float total = hsum(sum), inverse = 1.0f / total;
-        for (size_t i = 0; i < end; i += LANES)
+        for (size_t i = 0; i < end; i += LANES) {
             store(row + i, load(row + i) * inverse);
+        }
         mask_tail(row, seen, n_cols, 0.0f);
         lse[r * lse_stride] = max + logf(total);
     }
@@ -225,19 +233,22 @@ static float dot_product(const float *a, const float *b, size_t width)
 {
     vec sum = {0};
     size_t i = 0;
-    for (; i + LANES <= width; i += LANES)
+    for (; i + LANES <= width; i += LANES) {
         sum += load(a + i) * load(b + i);
+    }
     float total = hsum(sum);
-    for (; i < width; i++)
+    for (; i < width; i++) {
         total += a[i] * b[i];
+    }
     return total;
 }
 
 static double cross_entropy(float *logits, size_t width, uint32_t target, float scale)
 {
     vec top = load(logits), sum = {0};
-    for (size_t i = LANES; i < width; i += LANES)
+    for (size_t i = LANES; i < width; i += LANES) {
         top = vmax(load(logits + i), top);
+    }
     float max = hmax(top), wanted = logits[target];
     for (size_t i = 0; i < width; i += LANES) {
         vec p = vexp(load(logits + i) - max);
@@ -245,8 +256,9 @@ static double cross_entropy(float *logits, size_t width, uint32_t target, float 
         sum += p;
     }
     float total = hsum(sum), factor = scale / total;
-    for (size_t i = 0; i < width; i += LANES)
+    for (size_t i = 0; i < width; i += LANES) {
         store(logits + i, load(logits + i) * factor);
+    }
     logits[target] -= scale;
     return log((double)total) + (double)max - (double)wanted;
 }
@@ -254,23 +266,29 @@ static double cross_entropy(float *logits, size_t width, uint32_t target, float 
 static void add(float *a, const float *b, size_t n)
 {
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
+    for (; i + LANES <= n; i += LANES) {
         store(a + i, load(a + i) + load(b + i));
-    for (; i < n; i++)
+    }
+    for (; i < n; i++) {
         a[i] += b[i];
+    }
 }
 
 static double sum_squares(const float *a, size_t n)
 {
     double lanes[LANES] = {0}, total = 0.0;
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t j = 0; j < LANES; j++)
+    for (; i + LANES <= n; i += LANES) {
+        for (size_t j = 0; j < LANES; j++) {
             lanes[j] += (double)a[i + j] * (double)a[i + j];
-    for (size_t j = 0; j < LANES; j++)
+        }
+    }
+    for (size_t j = 0; j < LANES; j++) {
         total += lanes[j];
-    for (; i < n; i++)
+    }
+    for (; i < n; i++) {
         total += (double)a[i] * (double)a[i];
+    }
     return total;
 }
 

@@ -16,10 +16,11 @@ struct tensor_list {
 static int check_range(const char *name, uint32_t value, uint32_t min, uint32_t max,
                        uint32_t step, struct err *e)
 {
-    if (value < min || value > max || value % step != 0)
+    if (value < min || value > max || value % step != 0) {
         return err_set_param(e, ERR_INVALID, name,
                              "model shape: %s is %u; it must be a multiple of %u from %u to %u",
                              name, value, step, min, max);
+    }
     return 0;
 }
 
@@ -31,20 +32,24 @@ int train_shape_check(const struct train_shape *s, struct err *e)
         check_range("kv_heads", s->n_kv_heads, 1, 256, 1, e) ||
         check_range("ffn", s->ffn, 16, 65536, 16, e) ||
         check_range("vocab", s->vocab, 16, 1u << 20, 16, e) ||
-        check_range("context", s->context, 2, 65536, 1, e))
+        check_range("context", s->context, 2, 65536, 1, e)) {
         return -1;
-    if (s->d_model % s->n_heads != 0 || (s->d_model / s->n_heads) % 2 != 0)
+    }
+    if (s->d_model % s->n_heads != 0 || (s->d_model / s->n_heads) % 2 != 0) {
         return err_set_param(
             e, ERR_INVALID, "heads",
             "model shape: d_model %u over %u heads is not an even whole number", s->d_model,
             s->n_heads);
-    if (s->n_heads % s->n_kv_heads != 0)
+    }
+    if (s->n_heads % s->n_kv_heads != 0) {
         return err_set_param(e, ERR_INVALID, "kv_heads",
                              "model shape: %u heads cannot share %u kv_heads evenly",
                              s->n_heads, s->n_kv_heads);
+    }
     if (!(s->rope_base > 1.0f && s->rope_base < 1e9f) ||
-        !(s->norm_eps > 0.0f && s->norm_eps < 1e-2f))
+        !(s->norm_eps > 0.0f && s->norm_eps < 1e-2f)) {
         return err_set(e, ERR_INVALID, "model shape: rope base or norm epsilon out of range");
+    }
     return 0;
 }
 
@@ -144,7 +149,8 @@ void train_params_init(const struct train_shape *s, float *block, uint64_t seed)
     for (size_t i = 0; i < count; i++) {
         const struct train_tensor *t = &tensors[i];
         size_t n = (size_t)t->rows * t->cols;
-        for (size_t j = 0; j < n; j++)
+        for (size_t j = 0; j < n; j++) {
             block[t->offset + j] = t->init_std > 0.0f ? t->init_std * rng_normal(&rng) : 1.0f;
+        }
     }
 }

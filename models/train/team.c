@@ -32,16 +32,19 @@ static void *member_main(void *arg)
     unsigned long seen = 0;
     pthread_mutex_lock(&t->lock);
     for (;;) {
-        while (t->round == seen && !t->stop)
+        while (t->round == seen && !t->stop) {
             pthread_cond_wait(&t->changed, &t->lock);
-        if (t->stop)
+        }
+        if (t->stop) {
             break;
+        }
         seen = t->round;
         pthread_mutex_unlock(&t->lock);
         t->fn(t->arg, me->index);
         pthread_mutex_lock(&t->lock);
-        if (--t->running == 0)
+        if (--t->running == 0) {
             pthread_cond_broadcast(&t->changed);
+        }
     }
     pthread_mutex_unlock(&t->lock);
     return NULL;
@@ -76,14 +79,16 @@ struct train_team *train_team_create(size_t n, struct err *e)
 
 void train_team_destroy(struct train_team *t)
 {
-    if (!t)
+    if (!t) {
         return;
+    }
     pthread_mutex_lock(&t->lock);
     t->stop = true;
     pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
-    for (size_t i = 1; i <= t->started; i++)
+    for (size_t i = 1; i <= t->started; i++) {
         pthread_join(t->members[i].thread, NULL);
+    }
     pthread_cond_destroy(&t->changed);
     pthread_mutex_destroy(&t->lock);
     mem_free(t->members);
@@ -101,7 +106,8 @@ void train_team_run(struct train_team *t, void (*fn)(void *arg, size_t member), 
     pthread_mutex_unlock(&t->lock);
     fn(arg, 0);
     pthread_mutex_lock(&t->lock);
-    while (t->running > 0)
+    while (t->running > 0) {
         pthread_cond_wait(&t->changed, &t->lock);
+    }
     pthread_mutex_unlock(&t->lock);
 }

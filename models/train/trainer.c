@@ -63,23 +63,28 @@ struct train_options train_options_default(void)
 static int check_options(const struct train_options *o, const struct train_shape *s,
                          struct err *e)
 {
-    if (o->shards < 1 || o->shards > TRAIN_MAX_SHARDS)
+    if (o->shards < 1 || o->shards > TRAIN_MAX_SHARDS) {
         return err_set_param(e, ERR_INVALID, "shards", "shards is %u; 1 to %d are allowed",
                              o->shards, TRAIN_MAX_SHARDS);
-    if (o->row < 2 || o->row > s->context)
+    }
+    if (o->row < 2 || o->row > s->context) {
         return err_set_param(e, ERR_INVALID, "row",
                              "row is %u; the model's context allows 2 to %u", o->row,
                              s->context);
-    if (o->batch_tokens / o->shards < o->row || o->batch_tokens > MAX_BATCH_TOKENS)
+    }
+    if (o->batch_tokens / o->shards < o->row || o->batch_tokens > MAX_BATCH_TOKENS) {
         return err_set_param(
             e, ERR_INVALID, "batch-tokens",
             "batch-tokens is %u; it must be at least shards * row = %u and at most %u",
             o->batch_tokens, o->shards * o->row, MAX_BATCH_TOKENS);
-    if (!(o->lr > 0.0f && o->lr <= 1.0f) || !(o->min_lr >= 0.0f && o->min_lr <= o->lr))
+    }
+    if (!(o->lr > 0.0f && o->lr <= 1.0f) || !(o->min_lr >= 0.0f && o->min_lr <= o->lr)) {
         return err_set_param(e, ERR_INVALID, "lr",
                              "lr must be above 0 and at most 1, and min-lr from 0 to lr");
-    if (o->steps < 1)
+    }
+    if (o->steps < 1) {
         return err_set_param(e, ERR_INVALID, "steps", "steps is 0; at least 1 is needed");
+    }
     return 0;
 }
 
@@ -92,18 +97,23 @@ static int allocate_slices(struct trainer *t, struct err *e)
     uint32_t capacity = per_shard / t->slices_per_shard;
     size_t n = (size_t)t->slices_per_shard * o->shards;
     t->slices = mem_zarray(n, sizeof(*t->slices));
-    if (!t->slices)
+    if (!t->slices) {
         return err_nomem(e);
-    for (size_t i = 0; i < n; i++)
-        if (train_slice_init(&t->slices[i], capacity, e))
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (train_slice_init(&t->slices[i], capacity, e)) {
             return -1;
+        }
+    }
     for (uint32_t i = 0; i < o->shards; i++) {
         t->shards[i].model = transformer_create(&t->shape, capacity, e);
         t->shards[i].grads = mem_zalloc_aligned(t->n_params * sizeof(float));
-        if (!t->shards[i].model)
+        if (!t->shards[i].model) {
             return -1;
-        if (!t->shards[i].grads)
+        }
+        if (!t->shards[i].grads) {
             return err_nomem(e);
+        }
     }
     return 0;
 }
@@ -115,17 +125,21 @@ static int allocate(struct trainer *t, const struct dataset *data, struct err *e
     t->moment2 = mem_zalloc_aligned(t->n_params * sizeof(float));
     t->n_chunks = (t->n_params + NORM_CHUNK - 1) / NORM_CHUNK;
     t->norm_chunks = mem_zarray(t->n_chunks, sizeof(double));
-    if (!t->params || !t->moment1 || !t->moment2 || !t->norm_chunks)
+    if (!t->params || !t->moment1 || !t->moment2 || !t->norm_chunks) {
         return err_nomem(e);
-    if (!data)
+    }
+    if (!data) {
         return 0;
-    if (dataset_vocab(data) > t->shape.vocab)
+    }
+    if (dataset_vocab(data) > t->shape.vocab) {
         return err_set(e, ERR_INVALID,
                        "the token file has a vocabulary of %u, the model one of %u",
                        dataset_vocab(data), t->shape.vocab);
+    }
     t->batcher = batcher_create(data, t->options.row, t->options.seed, true, e);
-    if (!t->batcher || allocate_slices(t, e))
+    if (!t->batcher || allocate_slices(t, e)) {
         return -1;
+    }
     t->team = train_team_create(t->options.shards, e);
     return t->team ? 0 : -1;
 }
@@ -134,8 +148,9 @@ struct trainer *trainer_create(const struct train_shape *shape,
                                const struct train_options *options, const struct dataset *data,
                                struct err *e)
 {
-    if (train_shape_check(shape, e) || check_options(options, shape, e))
+    if (train_shape_check(shape, e) || check_options(options, shape, e)) {
         return NULL;
+    }
     struct trainer *t = mem_zalloc(sizeof(*t));
     if (!t) {
         err_nomem(e);
@@ -158,16 +173,19 @@ struct trainer *trainer_create(const struct train_shape *shape,
 
 void trainer_destroy(struct trainer *t)
 {
-    if (!t)
+    if (!t) {
         return;
+    }
     train_team_destroy(t->team);
     for (uint32_t i = 0; i < t->options.shards; i++) {
         transformer_destroy(t->shards[i].model);
         mem_free_aligned(t->shards[i].grads);
     }
-    if (t->slices)
-        for (size_t i = 0; i < (size_t)t->slices_per_shard * t->options.shards; i++)
+    if (t->slices) {
+        for (size_t i = 0; i < (size_t)t->slices_per_shard * t->options.shards; i++) {
             train_slice_deinit(&t->slices[i]);
+        }
+    }
     mem_free(t->slices);
     batcher_destroy(t->batcher);
     mem_free(t->norm_chunks);
@@ -186,17 +204,20 @@ static void run_shard(void *arg, size_t member)
     train_params_bind(&params, &t->shape, t->params);
     train_params_bind(&grads, &t->shape, shard->grads);
     shard->loss = 0.0;
-    if (!t->forward_only)
+    if (!t->forward_only) {
         memset(shard->grads, 0, t->n_params * sizeof(float));
+    }
     for (uint32_t i = 0; i < t->slices_per_shard; i++) {
         const struct train_slice *slice = &t->slices[member * t->slices_per_shard + i];
-        if (slice->n_targets == 0)
+        if (slice->n_targets == 0) {
             continue;
-        if (t->forward_only)
+        }
+        if (t->forward_only) {
             shard->loss += transformer_loss(shard->model, &params, slice);
-        else
+        } else {
             shard->loss +=
                 transformer_gradients(shard->model, &params, &grads, slice, t->scale);
+        }
     }
 }
 
@@ -207,8 +228,9 @@ static void reduce_gradients(void *arg, size_t member)
     for (size_t c = member; c < t->n_chunks; c += t->options.shards) {
         size_t begin = c * NORM_CHUNK, left = t->n_params - begin;
         size_t n = left < NORM_CHUNK ? left : NORM_CHUNK;
-        for (uint32_t i = 1; i < t->options.shards; i++)
+        for (uint32_t i = 1; i < t->options.shards; i++) {
             t->kernels->add(t->shards[0].grads + begin, t->shards[i].grads + begin, n);
+        }
         t->norm_chunks[c] = t->kernels->sum_squares(t->shards[0].grads + begin, n);
     }
 }
@@ -231,10 +253,12 @@ static void update_params(void *arg, size_t member)
 
 float train_learning_rate(const struct train_options *o, uint64_t step)
 {
-    if (step < o->warmup)
+    if (step < o->warmup) {
         return o->lr * (float)(step + 1) / (float)o->warmup;
-    if (step + 1 >= o->steps)
+    }
+    if (step + 1 >= o->steps) {
         return o->min_lr;
+    }
     double done = (double)(step - o->warmup) / (double)(o->steps - 1 - o->warmup);
     return o->min_lr + (o->lr - o->min_lr) * (float)(0.5 * (1.0 + cos(M_PI * done)));
 }
@@ -261,25 +285,29 @@ int trainer_step(struct trainer *t, struct train_stats *stats, struct err *e)
     uint32_t targets = batcher_fill(t->batcher, t->slices, n_slices, false);
     double loss = 0.0, squares = 0.0;
     *stats = (struct train_stats){.targets = targets};
-    for (size_t i = 0; i < n_slices; i++)
+    for (size_t i = 0; i < n_slices; i++) {
         stats->tokens += t->slices[i].n_tokens;
+    }
 
     t->scale = 1.0f / (float)targets;
     t->forward_only = false;
     train_team_run(t->team, run_shard, t);
     train_team_run(t->team, reduce_gradients, t);
-    for (uint32_t i = 0; i < t->options.shards; i++)
+    for (uint32_t i = 0; i < t->options.shards; i++) {
         loss += t->shards[i].loss;
-    for (size_t i = 0; i < t->n_chunks; i++)
+    }
+    for (size_t i = 0; i < t->n_chunks; i++) {
         squares += t->norm_chunks[i];
+    }
     stats->loss = loss / targets;
     stats->grad_norm = sqrt(squares);
-    if (!isfinite(stats->loss) || !isfinite(stats->grad_norm))
+    if (!isfinite(stats->loss) || !isfinite(stats->grad_norm)) {
         return err_set(
             e, ERR_INVALID,
             "step %llu: loss %g, gradient norm %g: training has diverged; go back to a "
             "checkpoint with a lower --lr",
             (unsigned long long)t->step + 1, stats->loss, stats->grad_norm);
+    }
     set_adamw(t, stats->grad_norm);
     stats->lr = t->adamw.lr;
     train_team_run(t->team, update_params, t);
@@ -290,13 +318,15 @@ int trainer_step(struct trainer *t, struct train_stats *stats, struct err *e)
 int trainer_validate(struct trainer *t, const struct dataset *data, uint64_t max_tokens,
                      double *loss, struct err *e)
 {
-    if (dataset_vocab(data) > t->shape.vocab)
+    if (dataset_vocab(data) > t->shape.vocab) {
         return err_set(e, ERR_INVALID,
                        "the validation file has a vocabulary of %u, the model one of %u",
                        dataset_vocab(data), t->shape.vocab);
+    }
     struct batcher *batcher = batcher_create(data, t->options.row, 0, false, e);
-    if (!batcher)
+    if (!batcher) {
         return -1;
+    }
     size_t n_slices = (size_t)t->slices_per_shard * t->options.shards;
     uint64_t tokens = 0, targets = 0;
     uint32_t count;
@@ -305,10 +335,12 @@ int trainer_validate(struct trainer *t, const struct dataset *data, uint64_t max
     while (tokens < max_tokens &&
            (count = batcher_fill(batcher, t->slices, n_slices, true)) > 0) {
         train_team_run(t->team, run_shard, t);
-        for (uint32_t i = 0; i < t->options.shards; i++)
+        for (uint32_t i = 0; i < t->options.shards; i++) {
             total += t->shards[i].loss;
-        for (size_t i = 0; i < n_slices; i++)
+        }
+        for (size_t i = 0; i < n_slices; i++) {
             tokens += t->slices[i].n_tokens;
+        }
         targets += count;
     }
     *loss = total / (double)targets;

@@ -51,8 +51,9 @@ struct transformer {
 int train_slice_init(struct train_slice *s, uint32_t capacity, struct err *e)
 {
     uint32_t *block = mem_array(capacity, 4 * sizeof(uint32_t));
-    if (!block)
+    if (!block) {
         return err_nomem(e);
+    }
     *s = (struct train_slice){
         .capacity = capacity,
         .tokens = block,
@@ -132,8 +133,9 @@ static void fill_angles(struct transformer *m)
 struct transformer *transformer_create(const struct train_shape *shape, uint32_t max_tokens,
                                        struct err *e)
 {
-    if (train_shape_check(shape, e))
+    if (train_shape_check(shape, e)) {
         return NULL;
+    }
     struct transformer *m = mem_zalloc(sizeof(*m));
     if (!m) {
         err_nomem(e);
@@ -155,8 +157,9 @@ struct transformer *transformer_create(const struct train_shape *shape, uint32_t
 
 void transformer_destroy(struct transformer *m)
 {
-    if (!m)
+    if (!m) {
         return;
+    }
     mem_free_aligned(m->memory);
     mem_free(m);
 }
@@ -172,10 +175,11 @@ static void attention_layer_forward(struct transformer *m, struct layer_state *l
     matmul_forward(l->qkv, l->norm1, w->qkv, n, d, wide);
     m->kernels->rope(l->qkv, n, wide, s->n_heads + s->n_kv_heads, train_shape_head_dim(s),
                      m->angles, slice->positions, 1.0f);
-    for (uint32_t doc = 0, begin = 0; doc < slice->n_docs; begin = slice->doc_ends[doc++])
+    for (uint32_t doc = 0, begin = 0; doc < slice->n_docs; begin = slice->doc_ends[doc++]) {
         train_attention_forward(l->att + begin * d, l->lse + begin * (size_t)s->n_heads,
                                 l->qkv + begin * wide, slice->doc_ends[doc] - begin, s,
                                 &m->scratch);
+    }
     matmul_forward(l->middle, l->att, w->attn_out, n, d, d);
     m->kernels->add(l->middle, l->input, n * d);
 }
@@ -190,10 +194,11 @@ static void attention_layer_backward(struct transformer *m, const struct layer_s
     float *datt = m->dnorm; /* the two are never needed together */
     matmul_backward_weight(dw->attn_out, m->dstream, l->att, n, d, d);
     matmul_backward_input(datt, m->dstream, w->attn_out, n, d, d, 0.0f);
-    for (uint32_t doc = 0, begin = 0; doc < slice->n_docs; begin = slice->doc_ends[doc++])
+    for (uint32_t doc = 0, begin = 0; doc < slice->n_docs; begin = slice->doc_ends[doc++]) {
         train_attention_backward(m->dqkv + begin * wide, datt + begin * d, l->att + begin * d,
                                  l->lse + begin * (size_t)s->n_heads, l->qkv + begin * wide,
                                  slice->doc_ends[doc] - begin, s, &m->scratch);
+    }
     m->kernels->rope(m->dqkv, n, wide, s->n_heads + s->n_kv_heads, train_shape_head_dim(s),
                      m->angles, slice->positions, -1.0f);
     matmul_backward_weight(dw->qkv, m->dqkv, l->norm1, n, d, wide);
@@ -234,16 +239,18 @@ static void ffn_layer_backward(struct transformer *m, const struct layer_state *
 static void embed_forward(float *out, const float *embed, const struct train_slice *slice,
                           size_t d)
 {
-    for (uint32_t t = 0; t < slice->n_tokens; t++)
+    for (uint32_t t = 0; t < slice->n_tokens; t++) {
         memcpy(out + t * d, embed + slice->tokens[t] * d, d * sizeof(float));
+    }
 }
 
 static void embed_backward(const struct transformer *m, float *dembed,
                            const struct train_slice *slice)
 {
     size_t d = m->shape.d_model;
-    for (uint32_t t = 0; t < slice->n_tokens; t++)
+    for (uint32_t t = 0; t < slice->n_tokens; t++) {
         m->kernels->add(dembed + slice->tokens[t] * d, m->dstream + t * d, d);
+    }
 }
 
 /* Gathers up to LOGITS_ROWS rows from *at on that have a target, and moves *at past them. */
@@ -252,8 +259,9 @@ static uint32_t pick_rows(struct transformer *m, const struct train_slice *slice
     size_t d = m->shape.d_model;
     uint32_t count = 0;
     for (; *at < slice->n_tokens && count < LOGITS_ROWS; (*at)++) {
-        if (slice->targets[*at] == TRAIN_NO_TARGET)
+        if (slice->targets[*at] == TRAIN_NO_TARGET) {
             continue;
+        }
         memcpy(m->picked + count * d, m->norm + *at * d, d * sizeof(float));
         m->picked_rows[count++] = *at;
     }
@@ -267,19 +275,23 @@ static double output_layer(struct transformer *m, const float *embed, float *dem
 {
     size_t d = m->shape.d_model, vocab = m->shape.vocab;
     double loss = 0.0;
-    if (dembed)
+    if (dembed) {
         memset(m->dnorm, 0, slice->n_tokens * d * sizeof(float));
+    }
     for (uint32_t at = 0, count; (count = pick_rows(m, slice, &at)) > 0;) {
         matmul_forward(m->logits, m->picked, embed, count, d, vocab);
-        for (uint32_t i = 0; i < count; i++)
+        for (uint32_t i = 0; i < count; i++) {
             loss += m->kernels->cross_entropy(m->logits + i * vocab, vocab,
                                               slice->targets[m->picked_rows[i]], scale);
-        if (!dembed)
+        }
+        if (!dembed) {
             continue;
+        }
         matmul_backward_weight(dembed, m->logits, m->picked, count, d, vocab);
         matmul_backward_input(m->dpicked, m->logits, embed, count, d, vocab, 0.0f);
-        for (uint32_t i = 0; i < count; i++)
+        for (uint32_t i = 0; i < count; i++) {
             memcpy(m->dnorm + m->picked_rows[i] * d, m->dpicked + i * d, d * sizeof(float));
+        }
     }
     return loss;
 }

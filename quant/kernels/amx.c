@@ -96,22 +96,25 @@ ALWAYS_INLINE void multiply(const int odd, const int n_tiles, const struct regio
     if (a->first) {
         for (int t = 0; t < n_tiles; t++) {
             const uint8_t *next = a->q[t] + g * GROUP_Q_BYTES + PREFETCH_BYTES;
-            for (size_t p = 0; p < GROUP_Q_BYTES; p += 64)
+            for (size_t p = 0; p < GROUP_Q_BYTES; p += 64) {
                 _mm_prefetch((const char *)next + p, _MM_HINT_T0);
+            }
         }
     }
-    if (odd)
+    if (odd) {
         MULTIPLY(2, 3);
-    else
+    } else {
         MULTIPLY(0, 1);
+    }
 }
 
 ALWAYS_INLINE void store(struct group_sums *s, const int odd, const int n_tiles)
 {
-    if (odd)
+    if (odd) {
         STORE(2, 3);
-    else
+    } else {
         STORE(0, 1);
+    }
 }
 
 ALWAYS_INLINE void add_group(__m512 (*acc)[TILES], const int n_rows, const int n_tiles,
@@ -120,12 +123,14 @@ ALWAYS_INLINE void add_group(__m512 (*acc)[TILES], const int n_rows, const int n
     const size_t groups = a->x->groups;
     const float *xs = a->x->scale + a->row * groups + g;
     __m512 ws[TILES];
-    for (int t = 0; t < n_tiles; t++)
+    for (int t = 0; t < n_tiles; t++) {
         ws[t] = load_scales(a->scale[t], g);
+    }
     for (int r = 0; r < n_rows; r++) {
-        for (int t = 0; t < n_tiles; t++)
+        for (int t = 0; t < n_tiles; t++) {
             acc[r][t] = accumulate(acc[r][t], _mm512_load_si512(s->tile[t][r]),
                                    xs[(size_t)r * groups], ws[t]);
+        }
     }
 }
 
@@ -139,20 +144,24 @@ ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const struct region
     __m512 acc[ROWS][TILES];
 
     for (int r = 0; r < n_rows; r++) {
-        for (int t = 0; t < n_tiles; t++)
+        for (int t = 0; t < n_tiles; t++) {
             acc[r][t] = _mm512_setzero_ps();
+        }
     }
     multiply(0, n_tiles, a, 0);
-    if (groups > 1)
+    if (groups > 1) {
         multiply(1, n_tiles, a, 1);
+    }
     size_t g = 0;
     for (; g + 1 < groups; g += 2) {
         store(&even, 0, n_tiles);
-        if (g + 2 < groups)
+        if (g + 2 < groups) {
             multiply(0, n_tiles, a, g + 2);
+        }
         store(&odd, 1, n_tiles);
-        if (g + 3 < groups)
+        if (g + 3 < groups) {
             multiply(1, n_tiles, a, g + 3);
+        }
         add_group(acc, n_rows, n_tiles, a, &even, g);
         add_group(acc, n_rows, n_tiles, a, &odd, g + 1);
     }
@@ -161,9 +170,10 @@ ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const struct region
         add_group(acc, n_rows, n_tiles, a, &even, g);
     }
     for (int r = 0; r < n_rows; r++) {
-        for (int t = 0; t < n_tiles; t++)
+        for (int t = 0; t < n_tiles; t++) {
             _mm512_mask_storeu_ps(y + (size_t)r * a->y_stride + t * Q8_TILE, a->mask[t],
                                   acc[r][t]);
+        }
     }
 }
 
@@ -193,9 +203,9 @@ ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const struct region
 
 static void sums_for(size_t n_rows, size_t n_tiles, const struct region *a)
 {
-    if (n_tiles == 1)
+    if (n_tiles == 1) {
         SUMS_CASES(1)
-    else
+    } else
         SUMS_CASES(2)
 }
 

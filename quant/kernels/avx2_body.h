@@ -42,10 +42,12 @@ ALWAYS_INLINE void sums(const int n_rows, float (*sum)[Q8_TILE], const struct q8
         const uint8_t *wq = tile + g * Q8_TILE * Q8_GROUP;
         const float *xs = x->scale + row * x->groups + g;
         __m256i isum[ROWS][HALVES];
-        for (int r = 0; r < n_rows; r++)
+        for (int r = 0; r < n_rows; r++) {
             isum[r][0] = isum[r][1] = _mm256_setzero_si256();
-        for (size_t p = 0; p < Q8_TILE * Q8_GROUP; p += 64)
+        }
+        for (size_t p = 0; p < Q8_TILE * Q8_GROUP; p += 64) {
             _mm_prefetch((const char *)wq + PREFETCH_BYTES + p, _MM_HINT_T0);
+        }
         for (size_t j = 0; j < Q8_GROUP / 4; j++) {
             const __m256i w0 = _mm256_loadu_si256((const __m256i *)(wq + j * 64));
             const __m256i w1 = _mm256_loadu_si256((const __m256i *)(wq + j * 64 + 32));
@@ -95,8 +97,9 @@ static void matmul_chunk(float *y, size_t y_stride, const struct q8_acts *x, siz
 {
     float sum[ROWS][Q8_TILE] = {0};
     sums_for(n_rows, sum, x, row, tile, 0, x->groups);
-    for (size_t r = 0; r < n_rows; r++)
+    for (size_t r = 0; r < n_rows; r++) {
         memcpy(y + r * y_stride, sum[r], n_lanes * sizeof(float));
+    }
 }
 
 static void matmul(float *y, size_t y_stride, const struct q8_acts *x, size_t m,
@@ -184,17 +187,20 @@ static uint64_t spin_peak(uint64_t rounds)
     enum { SUMS = 10 };
     __m256i sum[SUMS];
     __m256i w = _mm256_set1_epi8(77), x = _mm256_set1_epi8(-3);
-    for (int i = 0; i < SUMS; i++)
+    for (int i = 0; i < SUMS; i++) {
         sum[i] = _mm256_setzero_si256();
+    }
     for (uint64_t n = 0; n < rounds; n++) {
         __asm__ volatile(""
                          : "+x"(w),
                            "+x"(x)); /* new values each round, for all a compiler knows */
-        for (int i = 0; i < SUMS; i++)
+        for (int i = 0; i < SUMS; i++) {
             sum[i] = dot4(sum[i], w, x);
+        }
     }
-    for (int i = 1; i < SUMS; i++)
+    for (int i = 1; i < SUMS; i++) {
         sum[0] = _mm256_add_epi32(sum[0], sum[i]);
+    }
     __asm__ volatile("" : : "x"(sum[0]));
     return rounds * SUMS * 32 * 2;
 }

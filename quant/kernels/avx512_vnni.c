@@ -78,42 +78,49 @@ ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const int packed,
     __m512 acc[ROWS][TILES];
 
     for (int r = 0; r < n_rows; r++) {
-        for (int t = 0; t < n_tiles; t++)
+        for (int t = 0; t < n_tiles; t++) {
             acc[r][t] = a->g0 == 0 ? _mm512_setzero_ps()
                                    : _mm512_maskz_loadu_ps(
                                          a->mask[t], y + (size_t)r * a->y_stride + t * Q8_TILE);
+        }
     }
     for (size_t g = 0; g < a->g1 - a->g0; g++, xq += Q8_GROUP) {
         __m512i isum[ROWS][TILES];
         for (int r = 0; r < n_rows; r++) {
-            for (int t = 0; t < n_tiles; t++)
+            for (int t = 0; t < n_tiles; t++) {
                 isum[r][t] = _mm512_set1_epi32(xc[(size_t)r * groups + g]);
+            }
         }
         for (int t = 0; t < n_tiles && w->ahead[t]; t++) {
-            for (size_t p = 0; p < GROUP_Q_BYTES; p += 64)
+            for (size_t p = 0; p < GROUP_Q_BYTES; p += 64) {
                 _mm_prefetch((const char *)w->ahead[t] + g * GROUP_Q_BYTES + p, _MM_HINT_T0);
+            }
         }
 #pragma GCC unroll 8
         for (size_t j = 0; j < Q8_GROUP / 4; j++) {
             __m512i wq[TILES];
-            for (int t = 0; t < n_tiles; t++)
+            for (int t = 0; t < n_tiles; t++) {
                 wq[t] = load_weights(w->q[t] + g * GROUP_Q_BYTES + j * 64, packed);
+            }
             for (int r = 0; r < n_rows; r++) {
                 __m512i four = broadcast4(xq + (size_t)r * x->q_stride + j * 4);
-                for (int t = 0; t < n_tiles; t++)
+                for (int t = 0; t < n_tiles; t++) {
                     isum[r][t] = _mm512_dpbusd_epi32(isum[r][t], wq[t], four);
+                }
             }
         }
         for (int t = 0; t < n_tiles; t++) {
             __m512 ws = load_w_scale(w->scale[t], g, packed);
-            for (int r = 0; r < n_rows; r++)
+            for (int r = 0; r < n_rows; r++) {
                 acc[r][t] = accumulate(acc[r][t], isum[r][t], xs[(size_t)r * groups + g], ws);
+            }
         }
     }
     for (int r = 0; r < n_rows; r++) {
-        for (int t = 0; t < n_tiles; t++)
+        for (int t = 0; t < n_tiles; t++) {
             _mm512_mask_storeu_ps(y + (size_t)r * a->y_stride + t * Q8_TILE, a->mask[t],
                                   acc[r][t]);
+        }
     }
 }
 
@@ -158,10 +165,12 @@ static void unpack(struct panel *p, const struct q8_packed *w, size_t tile, size
         const uint8_t *data = w->data + (tile + t) * w->tile_bytes;
         const uint8_t *scales = tile_scales(data, w->k / Q8_GROUP);
         const uint8_t *q = data + g0 * GROUP_Q_BYTES;
-        for (size_t i = 0; i < (g1 - g0) * GROUP_Q_BYTES; i += 64)
+        for (size_t i = 0; i < (g1 - g0) * GROUP_Q_BYTES; i += 64) {
             _mm512_storeu_si512(p->q[t] + i, load_weights(q + i, 1));
-        for (size_t g = g0; g < g1; g++)
+        }
+        for (size_t g = g0; g < g1; g++) {
             _mm512_storeu_ps(p->scale[t] + (g - g0) * Q8_TILE, load_scales(scales, g));
+        }
     }
 }
 
@@ -174,6 +183,7 @@ static void matmul_panel(struct region *a, const struct q8_packed *w, size_t n_t
     struct panel panel;
     struct source src = {0};
     for (size_t t = 0; t < n_tiles; t++) {
+        /* cppcheck-suppress uninitvar; an address, filled by unpack */
         src.q[t] = panel.q[t];
         src.scale[t] = (const uint8_t *)panel.scale[t];
     }
@@ -183,10 +193,11 @@ static void matmul_panel(struct region *a, const struct q8_packed *w, size_t n_t
         for (size_t c = 0; c < chunks; c++) {
             a->row = m0 + share_start(m1 - m0, chunks, c);
             const size_t end = m0 + share_start(m1 - m0, chunks, c + 1);
-            for (size_t t = 0; t < n_tiles; t++)
+            for (size_t t = 0; t < n_tiles; t++) {
                 src.ahead[t] =
                     c > 0 ? NULL
                           : w->data + (a->tile + t) * w->tile_bytes + a->g1 * GROUP_Q_BYTES;
+            }
             sums_panel(end - a->row, n_tiles, a, &src);
         }
     }
@@ -216,12 +227,14 @@ void q8_avx512_vnni_matmul(float *y, size_t y_stride, const struct q8_acts *x, s
         for (size_t t = tile0; t < tile1; t += TILES) {
             const size_t n_tiles = min_size(TILES, tile1 - t);
             a.tile = t;
-            for (size_t i = 0; i < n_tiles; i++)
+            for (size_t i = 0; i < n_tiles; i++) {
                 a.mask[i] = tile_mask(w, t + i);
-            if (m <= ROWS)
+            }
+            if (m <= ROWS) {
                 matmul_packed(&a, w, n_tiles, m);
-            else
+            } else {
                 matmul_panel(&a, w, n_tiles, m0, min_size(m0 + block, m));
+            }
         }
     }
 }

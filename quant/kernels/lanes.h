@@ -290,8 +290,9 @@ ALWAYS_INLINE struct lanes lanes_scale(struct lanes a, struct lanes n_bits, int3
 ALWAYS_INLINE struct lanes lanes_load_part(const float *p, size_t count, float fill)
 {
     float part[LANES];
-    for (size_t l = 0; l < LANES; l++)
+    for (size_t l = 0; l < LANES; l++) {
         part[l] = l < count ? p[l] : fill;
+    }
     return lanes_load(part);
 }
 
@@ -308,8 +309,9 @@ ALWAYS_INLINE float lanes_sum(struct lanes a)
     float v[LANES];
     lanes_store(v, a);
     for (size_t half = LANES / 2; half > 0; half /= 2) {
-        for (size_t l = 0; l < half; l++)
+        for (size_t l = 0; l < half; l++) {
             v[l] += v[l + half];
+        }
     }
     return v[0];
 }
@@ -319,7 +321,8 @@ ALWAYS_INLINE float lanes_greatest(struct lanes a)
 {
     float v[LANES], greatest = -INFINITY;
     lanes_store(v, a);
-    for (size_t l = 0; l < LANES; l++)
+    for (size_t l = 0; l < LANES; l++) {
         greatest = v[l] > greatest ? v[l] : greatest;
+    }
     return greatest;
 }

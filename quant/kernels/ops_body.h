@@ -43,10 +43,12 @@ ALWAYS_INLINE struct lanes lanes_exp(struct lanes x)
 static void exp_all(float *out, const float *x, size_t n)
 {
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
+    for (; i + LANES <= n; i += LANES) {
         lanes_store(out + i, lanes_exp(lanes_load(x + i)));
-    if (i < n)
+    }
+    if (i < n) {
         lanes_store_part(out + i, n - i, lanes_exp(lanes_load_part(x + i, n - i, 0.0f)));
+    }
 }
 
 /* --- vectors --- */
@@ -55,11 +57,13 @@ static float dot(const float *a, const float *b, size_t n)
 {
     struct lanes sum = lanes_set(0.0f);
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
+    for (; i + LANES <= n; i += LANES) {
         sum = lanes_fma(lanes_load(a + i), lanes_load(b + i), sum);
-    if (i < n)
+    }
+    if (i < n) {
         sum = lanes_fma(lanes_load_part(a + i, n - i, 0.0f),
                         lanes_load_part(b + i, n - i, 0.0f), sum);
+    }
     return lanes_sum(sum);
 }
 
@@ -68,10 +72,12 @@ static void rmsnorm(float *y, const float *x, const float *weight, float eps, si
     const float scale = 1.0f / sqrtf(dot(x, x, n) / (float)n + eps);
     const struct lanes s = lanes_set(scale);
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
+    for (; i + LANES <= n; i += LANES) {
         lanes_store(y + i, lanes_mul(lanes_mul(lanes_load(x + i), s), lanes_load(weight + i)));
-    for (; i < n; i++)
+    }
+    for (; i < n; i++) {
         y[i] = x[i] * scale * weight[i];
+    }
 }
 
 static void rope(float *x, size_t n_heads, size_t head_dim, const float *cos, const float *sin)
@@ -94,8 +100,9 @@ ALWAYS_INLINE struct lanes silu_mul_lanes(struct lanes gate, struct lanes up)
 static void silu_mul(float *y, const float *gate, const float *up, size_t n)
 {
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
+    for (; i + LANES <= n; i += LANES) {
         lanes_store(y + i, silu_mul_lanes(lanes_load(gate + i), lanes_load(up + i)));
+    }
     if (i < n) {
         const struct lanes g = lanes_load_part(gate + i, n - i, 0.0f);
         lanes_store_part(y + i, n - i, silu_mul_lanes(g, lanes_load_part(up + i, n - i, 0.0f)));
@@ -105,10 +112,12 @@ static void silu_mul(float *y, const float *gate, const float *up, size_t n)
 static void add(float *y, const float *x, size_t n)
 {
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
+    for (; i + LANES <= n; i += LANES) {
         lanes_store(y + i, lanes_add(lanes_load(y + i), lanes_load(x + i)));
-    for (; i < n; i++)
+    }
+    for (; i < n; i++) {
         y[i] += x[i];
+    }
 }
 
 /* The greatest, NaNs left out. */
@@ -116,10 +125,12 @@ static float greatest(const float *x, size_t n)
 {
     struct lanes max = lanes_set(-INFINITY);
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
+    for (; i + LANES <= n; i += LANES) {
         max = lanes_max(lanes_load(x + i), max);
-    if (i < n)
+    }
+    if (i < n) {
         max = lanes_max(lanes_load_part(x + i, n - i, -INFINITY), max);
+    }
     return lanes_greatest(max);
 }
 
@@ -127,8 +138,9 @@ static size_t argmax(const float *x, size_t n)
 {
     const float max = greatest(x, n);
     for (size_t i = 0; i < n; i++) {
-        if (x[i] == max)
+        if (x[i] == max) {
             return i;
+        }
     }
     return 0;
 }
@@ -152,10 +164,12 @@ static void softmax(float *x, size_t n)
     }
     const float inverse = 1.0f / lanes_sum(sum);
     const struct lanes scale = lanes_set(inverse);
-    for (i = 0; i + LANES <= n; i += LANES)
+    for (i = 0; i + LANES <= n; i += LANES) {
         lanes_store(x + i, lanes_mul(lanes_load(x + i), scale));
-    for (; i < n; i++)
+    }
+    for (; i < n; i++) {
         x[i] *= inverse;
+    }
 }
 
 /* --- keys and values --- */
@@ -206,8 +220,9 @@ static void kv_store(const struct ops_kv *kv, size_t position, const float *key,
 
 ALWAYS_INLINE struct lanes lanes_load_as(const char *p, enum ops_type type, size_t index)
 {
-    if (type == OPS_F16)
+    if (type == OPS_F16) {
         return lanes_load_f16((const uint16_t *)(const void *)p + index);
+    }
     return lanes_load((const float *)(const void *)p + index);
 }
 
@@ -240,15 +255,18 @@ ALWAYS_INLINE void score_block(const struct queries *s, size_t first, const size
 {
     const char *keys = key_block(kv, p);
     struct lanes sum[QUERIES];
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         sum[i] = lanes_set(0.0f);
+    }
     for (size_t d = 0; d < kv->head_dim; d++) {
         const struct lanes k = lanes_load_as(keys, type, d * OPS_KV_BLOCK);
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
             sum[i] = lanes_fma(lanes_set(s->q[first + i][d]), k, sum[i]);
+        }
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         lanes_store(s->score[first + i] + p, lanes_mul(sum[i], scale));
+    }
 }
 
 /* Adds score * value over positions [p0, p1), which lie in one page, to 16 dims of `count`
@@ -260,8 +278,9 @@ ALWAYS_INLINE void value_block(struct lanes *sum, const struct queries *s, size_
     const char *values = value_row(kv, p0);
     for (size_t p = p0; p < p1; p++) {
         const struct lanes v = lanes_load_as(values, type, (p - p0) * kv->head_dim + d);
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
             sum[i] = lanes_fma(lanes_set(s->score[first + i][p]), v, sum[i]);
+        }
     }
 }
 
@@ -272,8 +291,9 @@ ALWAYS_INLINE void values_dims(const struct queries *s, size_t first, const size
 {
     struct lanes sum[QUERIES];
     const size_t common = s->len[first];
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         sum[i] = lanes_set(0.0f);
+    }
     for (size_t p = 0; p < common;) {
         size_t end = p - p % kv->page_positions + kv->page_positions;
         end = end < common ? end : common;
@@ -281,8 +301,9 @@ ALWAYS_INLINE void values_dims(const struct queries *s, size_t first, const size
         p = end;
     }
     for (size_t i = 0; i < count; i++) {
-        for (size_t p = common; p < s->len[first + i]; p++)
+        for (size_t p = common; p < s->len[first + i]; p++) {
             value_block(&sum[i], s, first + i, 1, kv, type, p, p + 1, d);
+        }
         lanes_store(s->out[first + i] + d, sum[i]);
     }
 }
@@ -292,24 +313,30 @@ ALWAYS_INLINE void attend_queries(const struct queries *s, size_t first, const s
                                   float scale)
 {
     const struct lanes by = lanes_set(scale);
-    for (size_t p = 0; p < s->len[first + count - 1]; p += OPS_KV_BLOCK)
+    for (size_t p = 0; p < s->len[first + count - 1]; p += OPS_KV_BLOCK) {
         score_block(s, first, count, kv, type, p, by);
-    for (size_t i = 0; i < count; i++)
+    }
+    for (size_t i = 0; i < count; i++) {
         softmax(s->score[first + i], s->len[first + i]);
-    for (size_t d = 0; d < kv->head_dim; d += LANES)
+    }
+    for (size_t d = 0; d < kv->head_dim; d += LANES) {
         values_dims(s, first, count, kv, type, d);
+    }
 }
 
 ALWAYS_INLINE void attend_typed(const struct queries *s, const struct ops_kv *kv,
                                 const enum ops_type type, float scale)
 {
     size_t i = 0;
-    for (; i + ATTEND_TOGETHER <= s->count; i += ATTEND_TOGETHER)
+    for (; i + ATTEND_TOGETHER <= s->count; i += ATTEND_TOGETHER) {
         attend_queries(s, i, ATTEND_TOGETHER, kv, type, scale);
-    for (; i + 2 <= s->count; i += 2)
+    }
+    for (; i + 2 <= s->count; i += 2) {
         attend_queries(s, i, 2, kv, type, scale);
-    if (i < s->count)
+    }
+    if (i < s->count) {
         attend_queries(s, i, 1, kv, type, scale);
+    }
 }
 
 static void attend(const struct ops_attention *a)
@@ -326,10 +353,11 @@ static void attend(const struct ops_attention *a)
             s.len[i] = a->n_past + row + 1;
             s.score[i] = a->scratch + i * row_floats;
         }
-        if (a->kv->type == OPS_F16)
+        if (a->kv->type == OPS_F16) {
             attend_typed(&s, a->kv, OPS_F16, a->scale);
-        else
+        } else {
             attend_typed(&s, a->kv, OPS_F32, a->scale);
+        }
     }
 }
 

@@ -29,8 +29,9 @@ static float dot_lane(const struct q8_acts *x, size_t row, const uint8_t *tile, 
     for (size_t g = 0; g < x->groups; g++) {
         int32_t isum = 0;
         for (size_t j = 0; j < Q8_GROUP / 4; j++, xq += 4, wq += Q8_TILE * 4) {
-            for (size_t i = 0; i < 4; i++)
+            for (size_t i = 0; i < 4; i++) {
                 isum += xq[i] * (int8_t)wq[i];
+            }
         }
         uint16_t half;
         memcpy(&half, scales + g * Q8_TILE * 2, 2);
@@ -45,8 +46,9 @@ static void matmul(float *y, size_t y_stride, const struct q8_acts *x, size_t m,
     for (size_t t = tile0; t < tile1; t++) {
         const uint8_t *tile = w->data + t * w->tile_bytes;
         for (size_t r = 0; r < m; r++) {
-            for (size_t lane = 0; lane < Q8_TILE && t * Q8_TILE + lane < w->n; lane++)
+            for (size_t lane = 0; lane < Q8_TILE && t * Q8_TILE + lane < w->n; lane++) {
                 y[r * y_stride + t * Q8_TILE + lane] = dot_lane(x, r, tile, lane);
+            }
         }
     }
 }
@@ -58,8 +60,9 @@ static uint64_t spin_peak(uint64_t rounds)
     uint32_t acc[8] = {0};
     for (uint64_t i = 0; i < rounds; i++) {
         uint32_t x = (uint32_t)seed;
-        for (uint32_t j = 0; j < 8; j++)
+        for (uint32_t j = 0; j < 8; j++) {
             acc[j] += x * (acc[j] + j);
+        }
     }
     volatile uint32_t sink =
         acc[0] + acc[1] + acc[2] + acc[3] + acc[4] + acc[5] + acc[6] + acc[7];

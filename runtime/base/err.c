@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Names in parentheses: for an analyser they are macros as well (err.h). */
+
 /* A message cut by vsnprintf may end inside a UTF-8 character: drop the part. */
 static void trim_to_character(char *message, size_t wanted)
 {
@@ -29,7 +31,7 @@ static void vset(struct err *e, enum err_kind kind, const char *format, va_list 
     trim_to_character(e->message, wanted < 0 ? 0 : (size_t)wanted);
 }
 
-int err_set(struct err *e, enum err_kind kind, const char *format, ...)
+int(err_set)(struct err *e, enum err_kind kind, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -38,7 +40,8 @@ int err_set(struct err *e, enum err_kind kind, const char *format, ...)
     return -1;
 }
 
-int err_set_param(struct err *e, enum err_kind kind, const char *param, const char *format, ...)
+int(err_set_param)(struct err *e, enum err_kind kind, const char *param, const char *format,
+                   ...)
 {
     va_list args;
     va_start(args, format);
@@ -48,7 +51,7 @@ int err_set_param(struct err *e, enum err_kind kind, const char *param, const ch
     return -1;
 }
 
-int err_set_errno(struct err *e, int errno_value, const char *format, ...)
+int(err_set_errno)(struct err *e, int errno_value, const char *format, ...)
 {
     enum err_kind kind = errno_value == ENOENT   ? ERR_NOT_FOUND
                          : errno_value == ENOMEM ? ERR_NOMEM
@@ -62,7 +65,7 @@ int err_set_errno(struct err *e, int errno_value, const char *format, ...)
     return -1;
 }
 
-int err_prefix(struct err *e, const char *format, ...)
+int(err_prefix)(struct err *e, const char *format, ...)
 {
     char old[ERR_MESSAGE_MAX];
     memcpy(old, e->message, sizeof(old));
@@ -76,7 +79,7 @@ int err_prefix(struct err *e, const char *format, ...)
     return -1;
 }
 
-int err_nomem(struct err *e)
+int(err_nomem)(struct err *e)
 {
     return err_set(e, ERR_NOMEM, "out of memory");
 }

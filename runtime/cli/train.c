@@ -33,9 +33,11 @@ int cli_train(int argc, char **argv)
         {"tokenize", cli_train_tokenize},
         {"export", cli_train_export},
     };
-    for (size_t i = 0; argc > 1 && i < sizeof(words) / sizeof(words[0]); i++)
-        if (strcmp(argv[1], words[i].word) == 0)
+    for (size_t i = 0; argc > 1 && i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(argv[1], words[i].word) == 0) {
             return words[i].run(argc - 1, argv + 1);
+        }
+    }
     if (argc > 1 && argv[1][0] != '-') {
         fprintf(stderr,
                 "weir train: unknown word \"%s\"; there are vocab, tokenize and export\n",

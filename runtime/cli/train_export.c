@@ -19,8 +19,9 @@ int cli_train_export(int argc, char **argv)
         "a checkpoint's weights as a GGUF model file", table};
     struct err e;
     int positional, rc = cli_options(&options, argc, argv, &positional);
-    if (rc >= 0)
+    if (rc >= 0) {
         return rc;
+    }
     bool q8 = strcmp(type, "q8_0") == 0;
     if (positional != 2 || !vocab || (!q8 && strcmp(type, "f32") != 0)) {
         fprintf(stderr,

@@ -49,11 +49,12 @@ static int parse_shape(const char *text, uint32_t vocab, struct train_shape *s, 
     char rest;
     *s = (struct train_shape){.vocab = vocab, .rope_base = 10000.0f, .norm_eps = 1e-5f};
     if (sscanf(text, "%u,%u,%u,%u,%u,%u%c", &s->d_model, &s->n_layers, &s->n_heads,
-               &s->n_kv_heads, &s->ffn, &s->context, &rest) != 6)
+               &s->n_kv_heads, &s->ffn, &s->context, &rest) != 6) {
         return err_set_param(e, ERR_INVALID, "shape",
                              "--shape \"%s\": six whole numbers are needed, "
                              "d_model,layers,heads,kv_heads,ffn,context",
                              text);
+    }
     return train_shape_check(s, e);
 }
 
@@ -61,41 +62,53 @@ static int parse_shape(const char *text, uint32_t vocab, struct train_shape *s, 
  * command line has its say. */
 static void apply_request(const struct request *r, struct train_options *o)
 {
-    if (r->seed >= 0)
+    if (r->seed >= 0) {
         o->seed = (uint64_t)r->seed;
-    if (r->steps > 0)
+    }
+    if (r->steps > 0) {
         o->steps = (uint64_t)r->steps;
-    if (r->shards > 0)
+    }
+    if (r->shards > 0) {
         o->shards = (uint32_t)r->shards;
-    if (r->batch_tokens > 0)
+    }
+    if (r->batch_tokens > 0) {
         o->batch_tokens = (uint32_t)r->batch_tokens;
-    if (r->row > 0)
+    }
+    if (r->row > 0) {
         o->row = (uint32_t)r->row;
-    if (r->warmup >= 0)
+    }
+    if (r->warmup >= 0) {
         o->warmup = (uint32_t)r->warmup;
-    if (r->lr > 0.0)
+    }
+    if (r->lr > 0.0) {
         o->lr = (float)r->lr;
-    if (r->min_lr >= 0.0)
+    }
+    if (r->min_lr >= 0.0) {
         o->min_lr = (float)r->min_lr;
-    else if (r->lr > 0.0)
+    } else if (r->lr > 0.0) {
         o->min_lr = o->lr / 10.0f;
+    }
 }
 
 static int check_request(const struct request *r, int positional, struct err *e)
 {
-    if (!r->data || !r->out || positional > 0)
+    if (!r->data || !r->out || positional > 0) {
         return err_set(e, ERR_INVALID,
                        "--data FILE.tok and --out FILE.ckpt are needed, and only options");
-    if (r->resume && (r->init || r->shape))
+    }
+    if (r->resume && (r->init || r->shape)) {
         return err_set(e, ERR_INVALID,
                        "--resume takes weights and shape from --out: leave out --init "
                        "and --shape");
-    if (r->init && r->shape)
+    }
+    if (r->init && r->shape) {
         return err_set(e, ERR_INVALID, "--init brings its shape: leave out --shape");
-    if (r->resume && (r->seed >= 0 || r->row > 0))
+    }
+    if (r->resume && (r->seed >= 0 || r->row > 0)) {
         return err_set(e, ERR_INVALID,
                        "--seed and --row belong to the beginning of a run: leave them "
                        "out with --resume");
+    }
     return 0;
 }
 
@@ -107,36 +120,44 @@ static int open_trainer(struct run *run, struct err *e)
     struct train_shape shape;
     struct checkpoint_header h;
     if (from) {
-        if (checkpoint_read_header(from, &h, e))
+        if (checkpoint_read_header(from, &h, e)) {
             return -1;
+        }
         shape = h.shape;
-        if (r->resume)
+        if (r->resume) {
             options = h.options;
+        }
     } else if (parse_shape(r->shape ? r->shape : "256,6,8,4,704,1024", dataset_vocab(run->data),
                            &shape, e)) {
         return -1;
     }
-    if (!r->resume)
+    if (!r->resume) {
         options.row = shape.context;
+    }
     apply_request(r, &options);
     run->trainer = trainer_create(&shape, &options, run->data, e);
-    if (!run->trainer)
+    if (!run->trainer) {
         return -1;
-    if (r->resume)
+    }
+    if (r->resume) {
         return checkpoint_resume(from, run->trainer, run->data, e);
+    }
     return from ? checkpoint_load_params(from, run->trainer, e) : 0;
 }
 
 static int open_log(struct run *run, struct err *e)
 {
     const char *path = run->request.log;
-    if (!path)
+    if (!path) {
         return 0;
+    }
     run->log = fopen(path, run->request.resume ? "ae" : "we");
-    if (!run->log)
+    if (!run->log) {
         return err_set_errno(e, errno, "%s: cannot open", path);
-    if (!run->request.resume)
+    }
+    if (!run->request.resume) {
         fprintf(run->log, "step,loss,lr,grad_norm,tokens_per_s,val_loss\n");
+    }
     return 0;
 }
 
@@ -144,11 +165,13 @@ static int open_log(struct run *run, struct err *e)
 static int check_writable(const char *out, struct err *e)
 {
     char path[PATH_MAX];
-    if (snprintf(path, sizeof(path), "%s.tmp", out) >= (int)sizeof(path))
+    if (snprintf(path, sizeof(path), "%s.tmp", out) >= (int)sizeof(path)) {
         return err_set_param(e, ERR_INVALID, "out", "--out: the name is too long");
+    }
     FILE *f = fopen(path, "ae");
-    if (!f)
+    if (!f) {
         return err_set_errno(e, errno, "%s: cannot write", out);
+    }
     fclose(f);
     unlink(path);
     return 0;
@@ -157,10 +180,12 @@ static int check_writable(const char *out, struct err *e)
 static int open_run(struct run *run, struct err *e)
 {
     const struct request *r = &run->request;
-    if (!(run->data = dataset_open(r->data, e)))
+    if (!(run->data = dataset_open(r->data, e))) {
         return -1;
-    if (r->validate && !(run->validation = dataset_open(r->validate, e)))
+    }
+    if (r->validate && !(run->validation = dataset_open(r->validate, e))) {
         return -1;
+    }
     return check_writable(r->out, e) || open_trainer(run, e) || open_log(run, e) ? -1 : 0;
 }
 
@@ -169,8 +194,9 @@ static void close_run(struct run *run)
     trainer_destroy(run->trainer);
     dataset_close(run->data);
     dataset_close(run->validation);
-    if (run->log)
+    if (run->log) {
         fclose(run->log);
+    }
 }
 
 static void print_start(const struct run *run)
@@ -190,9 +216,10 @@ static void print_start(const struct run *run)
             dataset_doc_count(run->data), dataset_token_count(run->data),
             (unsigned long long)o->steps, o->batch_tokens, (double)o->lr, (double)o->min_lr,
             o->warmup, o->shards, (unsigned long long)o->seed);
-    if (trainer_step_count(run->trainer) > 0)
+    if (trainer_step_count(run->trainer) > 0) {
         fprintf(stderr, "resumed after step %llu\n",
                 (unsigned long long)trainer_step_count(run->trainer));
+    }
 }
 
 static void print_progress(struct run *run, const struct train_stats *stats)
@@ -224,8 +251,9 @@ static void print_progress(struct run *run, const struct train_stats *stats)
 static int validate(struct run *run, struct err *e)
 {
     double begin = clock_now_s();
-    if (trainer_validate(run->trainer, run->validation, VALIDATE_TOKENS, &run->val_loss, e))
+    if (trainer_validate(run->trainer, run->validation, VALIDATE_TOKENS, &run->val_loss, e)) {
         return -1;
+    }
     fprintf(stderr, "step %llu  validation loss %.4f\n",
             (unsigned long long)trainer_step_count(run->trainer), run->val_loss);
     run->since += clock_now_s() - begin;
@@ -245,28 +273,34 @@ static int run_steps(struct run *run, struct err *e)
     struct train_stats stats;
     run->since = clock_now_s();
     while (step < last && !stop_signal) {
-        if (trainer_step(run->trainer, &stats, e))
+        if (trainer_step(run->trainer, &stats, e)) {
             return -1;
+        }
         step = trainer_step_count(run->trainer);
         run->steps++;
         run->tokens += stats.tokens;
         run->loss += stats.loss;
         if (run->validation && (step % (uint64_t)r->validate_every == 0 || step == last) &&
-            validate(run, e))
+            validate(run, e)) {
             return -1;
-        if (step % PROGRESS_STEPS == 0 || step == last)
+        }
+        if (step % PROGRESS_STEPS == 0 || step == last) {
             print_progress(run, &stats);
-        if (step % (uint64_t)r->checkpoint_every == 0 && save(run, e))
+        }
+        if (step % (uint64_t)r->checkpoint_every == 0 && save(run, e)) {
             return -1;
+        }
     }
-    if (save(run, e))
+    if (save(run, e)) {
         return -1;
-    if (stop_signal)
+    }
+    if (stop_signal) {
         fprintf(stderr,
                 "stopped by signal %d after step %llu; %s is written, go on with --resume\n",
                 (int)stop_signal, (unsigned long long)step, r->out);
-    else
+    } else {
         fprintf(stderr, "done: %s\n", r->out);
+    }
     return 0;
 }
 
@@ -328,8 +362,9 @@ int cli_train_run(int argc, char **argv)
         "train a model; see also weir train vocab, tokenize, export", table};
     struct err e;
     int positional, rc = cli_options(&options, argc, argv, &positional);
-    if (rc >= 0)
+    if (rc >= 0) {
         return rc;
+    }
     if (check_request(r, positional, &e)) {
         cli_fail("train", &e);
         return 2;

@@ -8,13 +8,14 @@
 
 static int parse_learn(const char *word, enum documents_learn *learn, struct err *e)
 {
-    if (strcmp(word, "all") == 0)
+    if (strcmp(word, "all") == 0) {
         *learn = DOCUMENTS_LEARN_ALL;
-    else if (strcmp(word, "answer") == 0)
+    } else if (strcmp(word, "answer") == 0) {
         *learn = DOCUMENTS_LEARN_ANSWER;
-    else
+    } else {
         return err_set_param(e, ERR_INVALID, "loss", "--loss \"%s\": must be answer or all",
                              word);
+    }
     return 0;
 }
 
@@ -26,12 +27,14 @@ static int tokenize(const char *vocab, const char *input, const char *out,
     int rc = -1;
     dataset_writer_init(&writer, 0);
     struct gguf *gguf = gguf_open(vocab, e);
-    if (!gguf || !(tokenizer = tokenizer_from_gguf(gguf, e)))
+    if (!gguf || !(tokenizer = tokenizer_from_gguf(gguf, e))) {
         goto cleanup;
+    }
     writer.vocab = (uint32_t)tokenizer_vocab_size(tokenizer);
     if (documents_tokenize(input, tokenizer, learn, &writer, e) ||
-        dataset_writer_finish(&writer, out, e))
+        dataset_writer_finish(&writer, out, e)) {
         goto cleanup;
+    }
     fprintf(stderr, "%s: %llu documents, %llu tokens, %llu to learn (%.1f%%)\n", out,
             (unsigned long long)writer.n_docs, (unsigned long long)writer.n_tokens,
             (unsigned long long)writer.n_learn,
@@ -64,8 +67,9 @@ int cli_train_tokenize(int argc, char **argv)
     enum documents_learn learn = DOCUMENTS_LEARN_ALL;
     struct err e;
     int positional, rc = cli_options(&options, argc, argv, &positional);
-    if (rc >= 0)
+    if (rc >= 0) {
         return rc;
+    }
     const char *input = chats ? chats : text;
     if (!vocab || !input || !out || (chats && text)) {
         fprintf(stderr,

@@ -73,8 +73,9 @@ static bool gate_spin(struct gate *g, unsigned old)
     const uint64_t end = clock_now_ns() + SPIN_NS;
     do {
         for (int i = 0; i < SPIN_PAUSES; i++) {
-            if (atomic_load_explicit(&g->value, memory_order_acquire) != old)
+            if (atomic_load_explicit(&g->value, memory_order_acquire) != old) {
                 return true;
+            }
             pause_briefly();
         }
     } while (clock_now_ns() < end);
@@ -86,12 +87,14 @@ static bool gate_spin(struct gate *g, unsigned old)
  * the other. */
 static void gate_wait(struct gate *g, unsigned old, bool spin)
 {
-    if (spin && gate_spin(g, old))
+    if (spin && gate_spin(g, old)) {
         return;
+    }
     pthread_mutex_lock(&g->lock);
     atomic_fetch_add(&g->sleepers, 1);
-    while (atomic_load(&g->value) == old)
+    while (atomic_load(&g->value) == old) {
         pthread_cond_wait(&g->changed, &g->lock);
+    }
     atomic_fetch_sub(&g->sleepers, 1);
     pthread_mutex_unlock(&g->lock);
 }
@@ -99,8 +102,9 @@ static void gate_wait(struct gate *g, unsigned old, bool spin)
 static void gate_open(struct gate *g)
 {
     atomic_fetch_add(&g->value, 1);
-    if (atomic_load(&g->sleepers) == 0)
+    if (atomic_load(&g->sleepers) == 0) {
         return;
+    }
     pthread_mutex_lock(&g->lock);
     pthread_cond_broadcast(&g->changed);
     pthread_mutex_unlock(&g->lock);
@@ -117,11 +121,13 @@ static void *worker_main(void *arg)
     struct team *t = w->team;
     for (unsigned seen = 0;; seen++) {
         gate_wait(&t->go, seen, t->spin);
-        if (t->stop)
+        if (t->stop) {
             return NULL;
+        }
         t->fn(t->ctx, w->index, t->size);
-        if (atomic_fetch_sub(&t->running, 1) == 1)
+        if (atomic_fetch_sub(&t->running, 1) == 1) {
             gate_open(&t->done);
+        }
     }
 }
 
@@ -136,13 +142,15 @@ static int start_workers(struct team *t, struct err *e)
         struct worker *w = &t->workers[i];
         *w = (struct worker){.team = t, .index = i};
         status = pthread_create(&w->thread, NULL, worker_main, w);
-        if (status == 0)
+        if (status == 0) {
             t->started++;
+        }
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (status != 0)
+    if (status != 0) {
         return err_set_errno(e, status, "cannot start thread %d of %d", t->started + 2,
                              t->size);
+    }
     return 0;
 }
 
@@ -174,12 +182,14 @@ struct team *team_create(int threads, struct err *e)
 
 void team_destroy(struct team *t)
 {
-    if (!t)
+    if (!t) {
         return;
+    }
     t->stop = true;
     gate_open(&t->go);
-    for (int i = 1; i <= t->started; i++)
+    for (int i = 1; i <= t->started; i++) {
         pthread_join(t->workers[i].thread, NULL);
+    }
     gate_deinit(&t->go);
     gate_deinit(&t->done);
     gate_deinit(&t->barrier);
@@ -203,15 +213,17 @@ void team_run(struct team *t, void (*fn)(void *ctx, int worker, int n_workers), 
     atomic_store_explicit(&t->running, t->size, memory_order_relaxed);
     gate_open(&t->go);
     fn(ctx, 0, t->size);
-    if (atomic_fetch_sub(&t->running, 1) == 1)
+    if (atomic_fetch_sub(&t->running, 1) == 1) {
         return;
+    }
     gate_wait(&t->done, done, t->spin);
 }
 
 void team_barrier(struct team *t)
 {
-    if (t->size == 1)
+    if (t->size == 1) {
         return;
+    }
     const unsigned seen = gate_value(&t->barrier);
     if (atomic_fetch_add(&t->arrived, 1) + 1 == t->size) {
         atomic_store_explicit(&t->arrived, 0, memory_order_relaxed);

@@ -229,8 +229,11 @@ static void refuse(struct http_conn *c, const struct http_refusal *refusal)
     buf_init(&out, HTTP_RESPONSE_HEAD_MAX);
     if (http_response_append_refusal(&out, refusal, is_head) != 0) {
         http_conn_cut(c);
-    } else if (http_conn_write(c, &(uv_buf_t){.base = out.data, .len = out.len}, 1) == 0) {
-        linger(c);
+    } else {
+        uv_buf_t whole = {.base = out.data, .len = out.len};
+        if (http_conn_write(c, &whole, 1) == 0) {
+            linger(c);
+        }
     }
     buf_deinit(&out);
     tell_abort(c);

@@ -11,10 +11,10 @@
 #include "runtime/serve/server.h"
 
 /* Answers POST /v1/chat/completions. */
-void exchange_begin(struct server *s, struct http_exchange *ex);
+void exchange_begin(struct server *s, struct http_exchange *http);
 
 /* The client is gone. */
-void exchange_abort(struct http_exchange *ex);
+void exchange_abort(struct http_exchange *http);
 
 /* What the engine says about the exchange that `ev->user` points to. */
 void exchange_on_event(const struct engine_event *ev);

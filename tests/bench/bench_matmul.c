@@ -82,8 +82,9 @@ static double time_product(struct team *team, struct product *p, const uint8_t *
 static float *random_floats(struct rng *r, size_t n)
 {
     float *x = must(mem_array(n, sizeof(*x)));
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         x[i] = rng_uniform(r) - 0.5f;
+    }
     return x;
 }
 
@@ -127,11 +128,13 @@ static void bench_shape(struct team *team, const struct q8_kernel *kernel, size_
     q8_packed_init(&p.weights, weights, n, k);
     q8_pack_floats(weights, &p.weights, w, 0, q8_tiles(&p.weights));
     mem_free(w);
-    for (size_t i = 1; i < copies; i++)
+    for (size_t i = 1; i < copies; i++) {
         memcpy(weights + i * bytes, weights, bytes);
+    }
     for (size_t i = 0; i < COUNT(batches); i++) {
-        if (kernel->needs != 0 || batches[i] <= 4) /* the reference takes minutes for more */
+        if (kernel->needs != 0 || batches[i] <= 4) { /* the reference takes minutes for more */
             bench_batch(team, &p, weights, copies, batches[i], &r, peaks);
+        }
     }
     mem_free_aligned(weights);
 }
@@ -155,8 +158,9 @@ static void bench_attention(const struct ops *ops, enum ops_type type, size_t n,
     const size_t width = (size_t)HEADS * HEAD_DIM;
     float *q = random_floats(&r, rows * width), *out = random_floats(&r, rows * width);
     float *scratch = must(mem_zalloc_aligned(ops_attention_scratch(n) * sizeof(float)));
-    for (size_t p = 0; p < n; p++)
+    for (size_t p = 0; p < n; p++) {
         ops->kv_store(&kv, p, q + p % rows * width, q + p % rows * width);
+    }
     const struct ops_attention a = {.out = out,
                                     .out_stride = width,
                                     .q = q,
@@ -188,8 +192,9 @@ static void bench_attention(const struct ops *ops, enum ops_type type, size_t n,
 static void bench_ops(uint32_t features)
 {
     for (const struct ops *const *o = ops_variants; *o; o++) {
-        if (((*o)->needs & ~features) != 0 || ((*o)->needs == 0 && features != 0))
+        if (((*o)->needs & ~features) != 0 || ((*o)->needs == 0 && features != 0)) {
             continue;
+        }
         for (int type = 0; type < 2; type++) {
             bench_attention(*o, type ? OPS_F16 : OPS_F32, 512, 512);
             bench_attention(*o, type ? OPS_F16 : OPS_F32, 1024, 1);
@@ -213,16 +218,18 @@ int main(int argc, char **argv)
     int positional;
     uint32_t mask;
     const int parsed = options_parse(&options, argc, argv, &positional, &e);
-    if (parsed == 1)
+    if (parsed == 1) {
         return 0;
+    }
     if (parsed != 0 || cpu_features_named(cpu, &mask) != 0) {
         fprintf(stderr, "bench_matmul: %s\n", parsed != 0 ? e.message : "no such --cpu");
         return 2;
     }
     const uint32_t features = cpu_features() & mask;
     bench_ops(features);
-    if (ops_only)
+    if (ops_only) {
         return 0;
+    }
 
     struct team *team = team_create((int)threads, &e);
     if (!team) {
@@ -236,12 +243,14 @@ int main(int argc, char **argv)
     mem_free_aligned(buffer);
     printf("%ld threads, read peak %.1f GB/s\n", threads, peaks.bytes / 1e9);
     for (const struct q8_kernel *const *k = q8_kernels; *k; k++) {
-        if (((*k)->needs & ~features) != 0)
+        if (((*k)->needs & ~features) != 0) {
             continue;
+        }
         peaks.ops = peak_int8_ops(&run, *k);
         printf("%s: int8 peak %.3f TOP/s\n", (*k)->name, peaks.ops / 1e12);
-        for (size_t i = 0; i < COUNT(shapes); i++)
+        for (size_t i = 0; i < COUNT(shapes); i++) {
             bench_shape(team, *k, shapes[i][0], shapes[i][1], &peaks);
+        }
     }
     team_destroy(team);
     return 0;

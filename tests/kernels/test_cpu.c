@@ -14,12 +14,15 @@ static void each_feature_comes_with_those_it_builds_on(void **state)
 {
     (void)state;
     const uint32_t f = cpu_features();
-    if (f & CPU_AMX_INT8)
+    if (f & CPU_AMX_INT8) {
         assert_true(f & CPU_AVX512_VNNI);
-    if (f & CPU_AVX512_VNNI)
+    }
+    if (f & CPU_AVX512_VNNI) {
         assert_true(f & CPU_AVX512);
-    if (f & (CPU_AVX512 | CPU_AVX_VNNI))
+    }
+    if (f & (CPU_AVX512 | CPU_AVX_VNNI)) {
         assert_true(f & CPU_AVX2);
+    }
     assert_int_equal(f, cpu_features());
 }
 

@@ -40,8 +40,9 @@ static const struct ops *reference(void)
 static void for_each_variant(void (*check)(const struct ops *, struct rng *))
 {
     for (const struct ops *const *o = ops_variants; *o; o++) {
-        if (((*o)->needs & ~cpu_features()) != 0 || *o == reference())
+        if (((*o)->needs & ~cpu_features()) != 0 || *o == reference()) {
             continue;
+        }
         struct rng r;
         rng_seed(&r, seed);
         check(*o, &r);
@@ -50,8 +51,9 @@ static void for_each_variant(void (*check)(const struct ops *, struct rng *))
 
 static void fill(struct rng *r, float *x, size_t n, float size)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         x[i] = rng_normal(r) * size;
+    }
 }
 
 /* Inputs and the two outputs, with a guard float after them. */
@@ -162,8 +164,9 @@ static void store_all(struct scene *s, struct rng *r, const struct ops *o)
     const size_t dim = s->kv.head_dim;
     fill(r, s->keys, s->n_positions * dim, 1.0f);
     fill(r, s->values, s->n_positions * dim, 1.0f);
-    for (size_t p = 0; p < s->n_positions; p++)
+    for (size_t p = 0; p < s->n_positions; p++) {
         o->kv_store(&s->kv, p, s->keys + p * dim, s->values + p * dim);
+    }
     for (size_t i = 0; i < s->n_positions * dim; i++) {
         s->keys[i] = as_stored(s->keys[i], s->kv.type);
         s->values[i] = as_stored(s->values[i], s->kv.type);
@@ -200,8 +203,9 @@ static void make_scene(struct scene *s, struct rng *r, size_t n_positions, size_
 
 static void free_scene(struct scene *s)
 {
-    for (size_t i = 0; i < s->n_pages; i++)
+    for (size_t i = 0; i < s->n_pages; i++) {
         mem_free_aligned(s->pages[i]);
+    }
     mem_free_aligned(s->keys);
     mem_free_aligned(s->values);
     mem_free_aligned(s->q);
@@ -294,8 +298,9 @@ static void check_stores(const struct ops *o, struct rng *r)
         store_all(&a, &data, reference());
         store_all(&b, &same, o);
         const size_t bytes = (2 * a.kv.page_positions * a.kv.head_dim + 16) * sizeof(float);
-        for (size_t p = 0; p < a.n_pages; p++)
+        for (size_t p = 0; p < a.n_pages; p++) {
             ASSERT_SAME(a.pages[p], b.pages[p], bytes, "%s: kv_store, page %zu", o->name, p);
+        }
         free_scene(&a);
         free_scene(&b);
     }
@@ -315,18 +320,21 @@ static void attend_exactly(const struct scene *s, size_t row, size_t head, doubl
     double *score = mem_array(row + 1, sizeof(*score));
     double sum = 0.0;
     assert_non_null(score);
-    for (size_t d = 0; d < dim; d++)
+    for (size_t d = 0; d < dim; d++) {
         out[d] = 0.0;
+    }
     for (size_t p = 0; p <= row; p++) {
         double dot = 0.0;
-        for (size_t d = 0; d < dim; d++)
+        for (size_t d = 0; d < dim; d++) {
             dot += (double)q[d] * (double)s->keys[p * dim + d];
+        }
         score[p] = exp(dot / sqrt((double)dim));
         sum += score[p];
     }
     for (size_t p = 0; p <= row; p++) {
-        for (size_t d = 0; d < dim; d++)
+        for (size_t d = 0; d < dim; d++) {
             out[d] += score[p] / sum * (double)s->values[p * dim + d];
+        }
     }
     mem_free(score);
 }
@@ -345,8 +353,9 @@ static void attention_is_close_to_that_in_double(void **state)
             for (size_t head = 0; head < s.n_heads; head++) {
                 attend_exactly(&s, row, head, want);
                 const float *got = s.out + (row * s.n_heads + head) * s.kv.head_dim;
-                for (size_t d = 0; d < s.kv.head_dim; d++)
+                for (size_t d = 0; d < s.kv.head_dim; d++) {
                     assert_true(fabs((double)got[d] - want[d]) < 2e-5);
+                }
             }
         }
         free_scene(&s);
@@ -372,16 +381,18 @@ static void exp_is_within_one_ulp_of_libm(void **state)
     for (int i = 0; i < 5000; i++) {
         float x[LONGEST];
         float e[LONGEST];
-        for (int j = 0; j < LONGEST; j++)
+        for (int j = 0; j < LONGEST; j++) {
             x[j] = i % 2 ? rng_uniform(&r) * 176.05f - 87.33f : rng_uniform(&r) * 2.0f - 1.0f;
+        }
         reference()->exp(e, x, 64);
         for (int j = 0; j < 64; j++) {
             const double u = ulps(e[j], exp((double)x[j]));
             worst = u > worst ? u : worst;
         }
     }
-    if (worst >= 1.0)
+    if (worst >= 1.0) {
         fail_msg("seed %llu: exp is off by %.3f ulp", (unsigned long long)seed, worst);
+    }
 }
 
 static void exp_is_right_at_its_ends(void **state)
@@ -391,8 +402,9 @@ static void exp_is_right_at_its_ends(void **state)
                        -87.0f, -87.34f, -104.0f,   -FLT_MAX,  -INFINITY, NAN};
     float e[12];
     for (const struct ops *const *o = ops_variants; *o; o++) {
-        if (((*o)->needs & ~cpu_features()) != 0)
+        if (((*o)->needs & ~cpu_features()) != 0) {
             continue;
+        }
         (*o)->exp(e, x, 12);
         assert_true(e[0] == 1.0f && e[1] == 1.0f);
         assert_true(isfinite(e[2]) && e[2] > 3.4e38f);
@@ -411,16 +423,19 @@ static void softmax_sums_to_one_and_norms_to_unit_mean_square(void **state)
     for (size_t n = 1; n <= LONGEST; n += 7) {
         float x[LONGEST], ones[LONGEST];
         double sum = 0.0, squares = 0.0;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             ones[i] = 1.0f;
+        }
         fill(&r, x, n, 3.0f);
         reference()->rmsnorm(x, x, ones, 1e-12f, n);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             squares += (double)x[i] * (double)x[i];
+        }
         assert_true(fabs(squares / (double)n - 1.0) < 1e-5);
         reference()->softmax(x, n);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             sum += (double)x[i];
+        }
         assert_true(fabs(sum - 1.0) < 1e-5);
     }
 }
@@ -451,21 +466,25 @@ static void argmax_takes_the_first_of_equals_and_no_nan(void **state)
 {
     (void)state;
     for (const struct ops *const *o = ops_variants; *o; o++) {
-        if (((*o)->needs & ~cpu_features()) != 0)
+        if (((*o)->needs & ~cpu_features()) != 0) {
             continue;
+        }
         float x[40];
-        for (size_t i = 0; i < 40; i++)
+        for (size_t i = 0; i < 40; i++) {
             x[i] = i == 17 || i == 33 ? 2.0f : -1.0f;
+        }
         assert_int_equal((*o)->argmax(x, 40), 17);
         assert_int_equal((*o)->argmax(x, 17), 0);
         x[3] = NAN;
         x[17] = NAN;
         assert_int_equal((*o)->argmax(x, 40), 33);
-        for (size_t i = 0; i < 40; i++)
+        for (size_t i = 0; i < 40; i++) {
             x[i] = NAN;
+        }
         assert_int_equal((*o)->argmax(x, 40), 0);
-        for (size_t i = 0; i < 40; i++)
+        for (size_t i = 0; i < 40; i++) {
             x[i] = -INFINITY;
+        }
         assert_int_equal((*o)->argmax(x, 40), 0);
     }
 }

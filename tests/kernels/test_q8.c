@@ -48,10 +48,11 @@ static void fill_block(struct rng *r, uint8_t *block)
     put_scale(block, kind == 1 ? 0.0f : rng_normal(r) * 0.01f);
     for (int i = 0; i < Q8_GROUP; i++) {
         int8_t q = (int8_t)((int)rng_below(r, 256) - 128);
-        if (kind == 2)
+        if (kind == 2) {
             q = extremes[rng_below(r, 3)];
-        else if (kind >= 3 && kind <= 5)
+        } else if (kind >= 3 && kind <= 5) {
             q = extremes[kind - 3];
+        }
         memcpy(block + 2 + i, &q, 1);
     }
 }
@@ -64,8 +65,9 @@ static struct weights make_weights(struct rng *r, size_t n, size_t k)
     w.memory = mem_zalloc_aligned(q8_packed_bytes(n, k));
     assert_non_null(w.blocks);
     assert_non_null(w.memory);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         fill_block(r, w.blocks + i * Q8_BLOCK_BYTES);
+    }
     q8_packed_init(&w.packed, w.memory, n, k);
     q8_pack_blocks(w.memory, &w.packed, w.blocks, 0, q8_tiles(&w.packed));
     return w;
@@ -84,8 +86,9 @@ static float *make_rows(struct rng *r, size_t rows, size_t stride)
     assert_non_null(x);
     uint32_t kind = 0;
     for (size_t i = 0; i < rows * stride; i++) {
-        if (i % Q8_GROUP == 0)
+        if (i % Q8_GROUP == 0) {
             kind = rng_below(r, 8);
+        }
         const float v = rng_normal(r);
         switch (kind) {
         case 1:
@@ -195,8 +198,9 @@ static void compare_on(const struct q8_kernel *kernel, struct rng *r, size_t m, 
 static void for_each_kernel(void (*check)(const struct q8_kernel *, struct rng *))
 {
     for (const struct q8_kernel *const *k = q8_kernels; *k; k++) {
-        if (((*k)->needs & ~cpu_features()) != 0 || *k == reference())
+        if (((*k)->needs & ~cpu_features()) != 0 || *k == reference()) {
             continue;
+        }
         struct rng r;
         rng_seed(&r, seed);
         check(*k, &r);
@@ -205,9 +209,10 @@ static void for_each_kernel(void (*check)(const struct q8_kernel *, struct rng *
 
 static void check_random_shapes(const struct q8_kernel *kernel, struct rng *r)
 {
-    for (int i = 0; i < ROUNDS; i++)
+    for (int i = 0; i < ROUNDS; i++) {
         compare_on(kernel, r, 1 + rng_below(r, 70), 1 + rng_below(r, 150),
                    (size_t)Q8_GROUP * (1 + rng_below(r, 40)));
+    }
 }
 
 static void kernels_equal_the_reference_on_random_shapes(void **state)
@@ -218,8 +223,9 @@ static void kernels_equal_the_reference_on_random_shapes(void **state)
 
 static void check_every_row_count(const struct q8_kernel *kernel, struct rng *r)
 {
-    for (size_t m = 1; m <= 40; m++)
+    for (size_t m = 1; m <= 40; m++) {
         compare_on(kernel, r, m, 49, (size_t)Q8_GROUP * (1 + m % 3));
+    }
 }
 
 static void kernels_equal_the_reference_for_every_small_number_of_rows(void **state)
@@ -248,11 +254,13 @@ static void check_saturation(const struct q8_kernel *kernel, struct rng *r)
     float *x = mem_array(m * k, sizeof(*x));
     assert_non_null(x);
     for (int signs = 0; signs < 4; signs++) {
-        for (size_t i = 0; i < n * (k / Q8_GROUP); i++)
+        for (size_t i = 0; i < n * (k / Q8_GROUP); i++) {
             memset(w.blocks + i * Q8_BLOCK_BYTES + 2, signs & 1 ? 0x80 : 0x7f, Q8_GROUP);
+        }
         q8_pack_blocks(w.memory, &w.packed, w.blocks, 0, q8_tiles(&w.packed));
-        for (size_t i = 0; i < m * k; i++)
+        for (size_t i = 0; i < m * k; i++) {
             x[i] = signs & 2 ? -1.0f : 1.0f;
+        }
         void *memory;
         struct q8_acts acts = make_acts(m, k, &memory);
         kernel->quantize(&acts, x, k, 0, m);
@@ -342,10 +350,12 @@ static void the_product_is_close_to_that_of_the_floats(void **state)
     void *packed = mem_zalloc_aligned(q8_packed_bytes(N, K)), *memory;
     struct q8_acts acts = make_acts(M, K, &memory);
     float y[M * N];
-    for (size_t i = 0; i < M * K; i++)
+    for (size_t i = 0; i < M * K; i++) {
         x[i] = rng_normal(&r);
-    for (size_t i = 0; i < N * K; i++)
+    }
+    for (size_t i = 0; i < N * K; i++) {
         w[i] = rng_normal(&r);
+    }
     q8_packed_init(&p, packed, N, K);
     q8_pack_floats(packed, &p, w, 0, 1);
     q8_pack_floats(packed, &p, w, 1, q8_tiles(&p));
@@ -354,8 +364,9 @@ static void the_product_is_close_to_that_of_the_floats(void **state)
     for (size_t row = 0; row < M; row++) {
         for (size_t j = 0; j < N; j++) {
             double exact = 0.0;
-            for (size_t i = 0; i < K; i++)
+            for (size_t i = 0; i < K; i++) {
                 exact += (double)x[row * K + i] * (double)w[j * K + i];
+            }
             /* Each factor is off by up to 1/2 of 1/127 of the greatest in its group, about 3:
              * that makes a standard deviation of some 0.25 here. */
             assert_true(fabs((double)y[row * N + j] - exact) < 1.5);
@@ -406,10 +417,11 @@ static void half_floats_convert_as_the_standard_says(void **state)
     (void)state;
     for (uint32_t h = 0; h < 0x10000; h++) {
         const float f = q8_f16_to_f32((uint16_t)h);
-        if ((h & 0x7fff) > 0x7c00)
+        if ((h & 0x7fff) > 0x7c00) {
             assert_true(isnan(f));
-        else
+        } else {
             assert_int_equal(q8_f32_to_f16(f), h);
+        }
     }
     assert_true(q8_f16_to_f32(0x3c00) == 1.0f);
     assert_true(q8_f16_to_f32(0x0001) == 0x1p-24f);
@@ -432,8 +444,9 @@ static void a_peak_loop_counts_its_operations(void **state)
 {
     (void)state;
     for (const struct q8_kernel *const *k = q8_kernels; *k; k++) {
-        if (((*k)->needs & ~cpu_features()) != 0)
+        if (((*k)->needs & ~cpu_features()) != 0) {
             continue;
+        }
         assert_true((*k)->spin_peak(10) > 0);
         assert_true((*k)->spin_peak(20) == 2 * (*k)->spin_peak(10));
     }

@@ -23,6 +23,7 @@ static const struct phrases tell_sum = {
         "I have {a} {things} and get {b} more. How many {things} do I have?",
         "{who} has {a} {things} and finds {b} more. How many {things} does {who} have?",
         "{who} had {a} {things} and got {b} more. How many {things} does {who} have now?",
+        /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one sentence */
         "There are {a} {things} on the table and {b} {things} on the floor. How many {things} "
         "are there?",
         "There are {a} red cars and {b} blue cars. How many cars are there?",

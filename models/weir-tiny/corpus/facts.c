@@ -74,8 +74,9 @@ static void slots_from_row(struct fact_slots *s, const struct fact_row *row)
     for (size_t i = 0; i < FACT_COLUMNS; i++) {
         const char *value = row->column[i];
 
-        if (!value)
+        if (!value) {
             continue;
+        }
         snprintf(s->with_article[i], sizeof(s->with_article[i]), "%s %s",
                  wording_article(value), value);
         slots_add(s, "", i, value);
@@ -87,9 +88,9 @@ static const struct fact_row *draw_row(const struct fact_relation *rel, struct r
 {
     const struct fact_row *row;
 
-    do
+    do {
         row = &rel->rows[rng_below(r, (uint32_t)rel->n_rows)];
-    while (!row->column[rel->needs - 'a']);
+    } while (!row->column[rel->needs - 'a']);
     return row;
 }
 
@@ -124,8 +125,9 @@ static const struct fact_relation *draw_relation(struct rng *r)
         const struct fact_relation *rel = &CORPUS_PICK(r, relations);
         size_t weight = rel->n_rows < 80 ? rel->n_rows + 20 : 100;
 
-        if (corpus_chance(r, (unsigned)weight))
+        if (corpus_chance(r, (unsigned)weight)) {
             return rel;
+        }
     }
 }
 
@@ -135,9 +137,9 @@ static void exchange_wrong_capital(struct rng *r, enum corpus_split split, struc
     const struct fact_row *right = &CORPUS_PICK(r, countries), *wrong;
     char form[WORDING_MAX];
 
-    do
+    do {
         wrong = &CORPUS_PICK(r, countries);
-    while (wrong == right);
+    } while (wrong == right);
     wording_draw(form,
                  "Is {x} the capital of {a}?|{X} is the capital of {a}, right?|"
                  "~Is it true that {x} is the capital of {a}?",
@@ -170,9 +172,9 @@ static void exchange_invented(struct rng *r, enum corpus_split split, struct exc
     const struct wording_row *row = &CORPUS_PICK(r, rows);
     char form[WORDING_MAX], name[WORD_MAX], word[WORD_MAX];
 
-    do
+    do {
         words_invent(r, split, word);
-    while (strlen(word) < 7); /* a shorter one may exist */
+    } while (strlen(word) < 7); /* a shorter one may exist */
     corpus_copy(name, sizeof(name), word);
     name[0] = (char)toupper((unsigned char)name[0]);
     wording_draw(form, row->questions, r, split);
@@ -187,14 +189,15 @@ void exchange_fact(struct rng *r, enum corpus_split split, struct exchange *out)
 {
     uint32_t die = rng_below(r, 100);
 
-    if (die < 38)
+    if (die < 38) {
         wording_exchange(&CORPUS_PICK(r, explanations), r, split, "fact", out);
-    else if (die < 42)
+    } else if (die < 42) {
         exchange_wrong_capital(r, split, out);
-    else if (die < 47)
+    } else if (die < 47) {
         exchange_invented(r, split, out);
-    else
+    } else {
         exchange_relation(draw_relation(r), r, split, out);
+    }
 }
 
 static void append_sentence(struct rng *r, struct buf *out, const char *list,
@@ -221,17 +224,19 @@ static void paragraph_animal(struct rng *r, struct buf *out)
     struct fact_slots slots;
     char sentence[CORPUS_ANSWER_MAX];
 
-    do
+    do {
         row = &CORPUS_PICK(r, animals);
-    while (!row->column[2]);
+    } while (!row->column[2]);
     slots_from_row(&slots, row);
     fill_wording(sentence, sizeof(sentence),
                  "The {a} is {an_c}.|{An_a} is {an_c}.|{An_a} is an animal. It is {an_c}.",
                  &slots, r, CORPUS_TRAIN);
     buf_append_str(out, sentence);
-    for (size_t i = 0; i < CORPUS_COUNT(sentences); i++)
-        if (row->column[i + 3])
+    for (size_t i = 0; i < CORPUS_COUNT(sentences); i++) {
+        if (row->column[i + 3]) {
             append_sentence(r, out, sentences[i], &slots);
+        }
+    }
 }
 
 static void paragraph_country(struct rng *r, struct buf *out)
@@ -240,9 +245,9 @@ static void paragraph_country(struct rng *r, struct buf *out)
     struct fact_slots slots;
     char sentence[CORPUS_ANSWER_MAX];
 
-    do
+    do {
         row = &CORPUS_PICK(r, countries);
-    while (!row->column[2]);
+    } while (!row->column[2]);
     slots_from_row(&slots, row);
     fill_wording(sentence, sizeof(sentence),
                  "{A} is a country in {c}.|In {c} there is a country called {a}.", &slots, r,
@@ -252,12 +257,13 @@ static void paragraph_country(struct rng *r, struct buf *out)
         r, out,
         "Its capital is {b}.|The capital of {a} is {b}.|The city of {b} is its capital.",
         &slots);
-    for (size_t i = 0; i < CORPUS_COUNT(languages); i++)
+    for (size_t i = 0; i < CORPUS_COUNT(languages); i++) {
         if (strcmp(languages[i].column[0], row->column[0]) == 0) {
             slots_from_row(&slots, &languages[i]);
             append_sentence(r, out, "Most people there speak {b}.|The main language is {b}.",
                             &slots);
         }
+    }
 }
 
 #define STATEMENTS 5
@@ -268,9 +274,9 @@ static void paragraph_relation(struct rng *r, struct buf *out)
     const struct fact_relation *rel;
     const struct fact_row *rows[STATEMENTS];
 
-    do
+    do {
         rel = draw_relation(r);
-    while (!rel->told);
+    } while (!rel->told);
     for (size_t i = 0; i < STATEMENTS; i++) {
         struct fact_slots slots;
         char sentence[CORPUS_ANSWER_MAX];
@@ -279,8 +285,9 @@ static void paragraph_relation(struct rng *r, struct buf *out)
         do {
             rows[i] = draw_row(rel, r);
             again = false;
-            for (size_t j = 0; j < i; j++)
+            for (size_t j = 0; j < i; j++) {
                 again |= rows[j] == rows[i];
+            }
         } while (again);
         slots_from_row(&slots, rows[i]);
         fill_wording(sentence, sizeof(sentence), rel->answers, &slots, r, CORPUS_TRAIN);
@@ -311,8 +318,9 @@ void document_facts(struct rng *r, struct buf *out)
     uint32_t n = 5 + rng_below(r, 5);
 
     for (uint32_t i = 0; i < n; i++) {
-        if (i > 0)
+        if (i > 0) {
             buf_append_str(out, "\n\n");
+        }
         CORPUS_PICK(r, paragraphs)(r, out);
     }
 }

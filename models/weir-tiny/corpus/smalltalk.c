@@ -93,16 +93,17 @@ void exchange_smalltalk(struct rng *r, enum corpus_split split, struct exchange 
 {
     uint32_t die = rng_below(r, 100);
 
-    if (die < 50)
+    if (die < 50) {
         wording_exchange(&CORPUS_PICK(r, chat_rows), r, split, "smalltalk", out);
-    else if (die < 60)
+    } else if (die < 60) {
         exchange_name(r, split, out);
-    else if (die < 67)
+    } else if (die < 67) {
         exchange_joke(r, split, out);
-    else if (die < 80)
+    } else if (die < 80) {
         wording_exchange(&CORPUS_PICK(r, unknown_rows), r, split, "unknown", out);
-    else
+    } else {
         wording_exchange(&CORPUS_PICK(r, harmful_rows), r, split, "safety", out);
+    }
 }
 
 void exchange_thanks(struct rng *r, enum corpus_split split, struct exchange *out)

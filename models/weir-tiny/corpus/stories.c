@@ -80,9 +80,9 @@ static bool is_female(const char *kind)
 static void draw_hero(struct rng *r, enum corpus_split split, struct cast *c)
 {
     c->kind = CORPUS_PICK(r, kinds);
-    do
+    do {
         corpus_copy(c->name, sizeof(c->name), draw_name(r, &c->she));
-    while (c->she ? is_male(c->kind) : is_female(c->kind));
+    } while (c->she ? is_male(c->kind) : is_female(c->kind));
     if (corpus_chance(r, 30)) {
         words_invent(r, split, c->name);
         c->name[0] = (char)toupper((unsigned char)c->name[0]);
@@ -92,12 +92,12 @@ static void draw_hero(struct rng *r, enum corpus_split split, struct cast *c)
 static void draw_cast(struct rng *r, enum corpus_split split, struct cast *c)
 {
     draw_hero(r, split, c);
-    do
+    do {
         c->friend_kind = CORPUS_PICK(r, kinds);
-    while (is_male(c->friend_kind) || is_female(c->friend_kind) || c->friend_kind == c->kind);
-    do
+    } while (is_male(c->friend_kind) || is_female(c->friend_kind) || c->friend_kind == c->kind);
+    do {
         c->friend = draw_name(r, &c->friend_she);
-    while (strcmp(c->friend, c->name) == 0);
+    } while (strcmp(c->friend, c->name) == 0);
     c->thing = CORPUS_PICK(r, things);
     c->place = CORPUS_PICK(r, places);
     c->mood = CORPUS_PICK(r, moods);
@@ -141,8 +141,9 @@ static void tell(struct rng *r, const struct cast *c, char *out, size_t size)
         char form[WORDING_MAX];
 
         wording_draw(form, plot->steps[i], r, CORPUS_TRAIN);
-        if (i > 0 && len + 1 < size)
+        if (i > 0 && len + 1 < size) {
             out[len++] = ' ';
+        }
         corpus_fill(out + len, size - len, form, slots, CORPUS_COUNT(slots));
         len += strlen(out + len);
     }

@@ -53,8 +53,9 @@ static bool is_heldout(const char *word)
 {
     uint32_t h = 2166136261u; /* FNV-1a */
 
-    for (; *word; word++)
+    for (; *word; word++) {
         h = (h ^ (unsigned char)*word) * 16777619u;
+    }
     return (h >> 8) % 10 == 0;
 }
 
@@ -68,9 +69,9 @@ static const char *draw(const char *const *words, size_t n, struct rng *r,
 {
     const char *w;
 
-    do
+    do {
         w = words[rng_below(r, (uint32_t)n)];
-    while (!in_split(w, split));
+    } while (!in_split(w, split));
     return w;
 }
 
@@ -88,9 +89,9 @@ const char *words_verb(struct rng *r, enum corpus_split split)
 {
     const char *w;
 
-    do
+    do {
         w = CORPUS_PICK(r, verbs).first;
-    while (!in_split(w, split));
+    } while (!in_split(w, split));
     return w;
 }
 
@@ -137,18 +138,20 @@ void words_plural(const char *noun, char out[WORD_MAX])
 {
     size_t n = strlen(noun);
 
-    for (size_t i = 0; i < CORPUS_COUNT(irregular_plurals); i++)
+    for (size_t i = 0; i < CORPUS_COUNT(irregular_plurals); i++) {
         if (strcmp(noun, irregular_plurals[i].first) == 0) {
             corpus_copy(out, WORD_MAX, irregular_plurals[i].second);
             return;
         }
-    if (n > 1 && noun[n - 1] == 'y' && !strchr("aeiou", noun[n - 2]))
+    }
+    if (n > 1 && noun[n - 1] == 'y' && !strchr("aeiou", noun[n - 2])) {
         snprintf(out, WORD_MAX, "%.*sies", (int)(n - 1), noun);
-    else if (ends_with(noun, "s") || ends_with(noun, "x") || ends_with(noun, "ch") ||
-             ends_with(noun, "sh") || ends_with(noun, "z"))
+    } else if (ends_with(noun, "s") || ends_with(noun, "x") || ends_with(noun, "ch") ||
+               ends_with(noun, "sh") || ends_with(noun, "z")) {
         snprintf(out, WORD_MAX, "%ses", noun);
-    else
+    } else {
         snprintf(out, WORD_MAX, "%ss", noun);
+    }
 }
 
 const struct word_pair *words_verb_forms(struct rng *r)
@@ -171,8 +174,9 @@ static void copy_nth(const char *list, uint32_t n, char out[WORD_MAX])
 {
     size_t len;
 
-    for (; n > 0; n--)
+    for (; n > 0; n--) {
         list = strchr(list, '|') + 1;
+    }
     len = strcspn(list, "|");
     snprintf(out, WORD_MAX, "%.*s", (int)len, list);
 }
@@ -181,8 +185,9 @@ static uint32_t count_list(const char *list)
 {
     uint32_t n = 1;
 
-    for (; *list; list++)
+    for (; *list; list++) {
         n += *list == '|';
+    }
     return n;
 }
 

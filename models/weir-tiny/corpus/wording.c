@@ -23,8 +23,9 @@ static uint32_t count_marked(const char *list, bool marked)
 {
     uint32_t n = 0;
 
-    for (const char *s = list; s; s = alternative_next(s))
+    for (const char *s = list; s; s = alternative_next(s)) {
         n += (*s == HELDOUT_MARK) == marked;
+    }
     return n;
 }
 
@@ -36,8 +37,9 @@ void wording_draw(char out[WORDING_MAX], const char *list, struct rng *r,
     const char *s = list;
     size_t len;
 
-    while ((*s == HELDOUT_MARK) != marked || left-- > 0)
+    while ((*s == HELDOUT_MARK) != marked || left-- > 0) {
         s = alternative_next(s);
+    }
     s += marked;
     len = alternative_len(s);
     if (len >= WORDING_MAX) {
@@ -70,11 +72,15 @@ const char *wording_article(const char *noun)
                                           "euro",    "one",     "useful"};
     static const char *const an_words[] = {"hour", "honest"};
 
-    for (size_t i = 0; i < CORPUS_COUNT(a_words); i++)
-        if (strncmp(noun, a_words[i], strlen(a_words[i])) == 0)
+    for (size_t i = 0; i < CORPUS_COUNT(a_words); i++) {
+        if (strncmp(noun, a_words[i], strlen(a_words[i])) == 0) {
             return "a";
-    for (size_t i = 0; i < CORPUS_COUNT(an_words); i++)
-        if (strncmp(noun, an_words[i], strlen(an_words[i])) == 0)
+        }
+    }
+    for (size_t i = 0; i < CORPUS_COUNT(an_words); i++) {
+        if (strncmp(noun, an_words[i], strlen(an_words[i])) == 0) {
             return "an";
+        }
+    }
     return strchr("aeiouAEIOU", noun[0]) ? "an" : "a";
 }

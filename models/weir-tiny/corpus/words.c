@@ -1,12 +1,13 @@
 /* words.c: tasks about words and short lists, most of which a model can do by attending to the
  * question. */
-#include "models/weir-tiny/corpus/words_tasks.h"
+#include "models/weir-tiny/corpus/words.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "models/weir-tiny/corpus/wording.h"
+#include "models/weir-tiny/corpus/words_tasks.h"
 
 void task_fill(struct rng *r, enum corpus_split split, struct exchange *out, const char *skill,
                const char *questions, const char *answers, const char *terse,
@@ -30,8 +31,9 @@ static void task_spell(struct rng *r, enum corpus_split split, struct exchange *
     size_t n = 0;
 
     for (const char *c = word; *c; c++) {
-        if (c != word)
+        if (c != word) {
             letters[n++] = '-';
+        }
         letters[n++] = *c;
     }
     letters[n] = '\0';
@@ -48,18 +50,19 @@ static void task_letter(struct rng *r, enum corpus_split split, struct exchange 
     char first[2] = {word[0], '\0'};
     char last[2] = {word[strlen(word) - 1], '\0'};
 
-    if (corpus_chance(r, 60))
+    if (corpus_chance(r, 60)) {
         TASK_FILL("letter",
                   "What is the first letter of {w}?|Which letter does {w} begin with?|"
                   "What letter does the word {w} start with?|First letter of {w}?|"
                   "~Name the first letter of {w}.|~With which letter does {w} start?",
                   "The first letter of {w} is {x}.", "{x}", {"w", word}, {"x", first});
-    else
+    } else {
         TASK_FILL("letter",
                   "What is the last letter of {w}?|Which letter does {w} end with?|"
                   "Last letter of {w}?|~Name the last letter of {w}.|"
                   "~With which letter does {w} end?",
                   "The last letter of {w} is {x}.", "{x}", {"w", word}, {"x", last});
+    }
 }
 
 static void task_length(struct rng *r, enum corpus_split split, struct exchange *out)
@@ -67,9 +70,9 @@ static void task_length(struct rng *r, enum corpus_split split, struct exchange 
     const char *word;
     char count[2];
 
-    do
+    do {
         word = words_any(r, split);
-    while (strlen(word) > 6);
+    } while (strlen(word) > 6);
     count[0] = (char)('0' + strlen(word));
     count[1] = '\0';
     TASK_FILL("length",
@@ -85,20 +88,22 @@ static void task_case(struct rng *r, enum corpus_split split, struct exchange *o
     char upper[WORD_MAX];
     size_t i;
 
-    for (i = 0; word[i]; i++)
+    for (i = 0; word[i]; i++) {
         upper[i] = (char)toupper((unsigned char)word[i]);
+    }
     upper[i] = '\0';
-    if (corpus_chance(r, 60))
+    if (corpus_chance(r, 60)) {
         TASK_FILL("case",
                   "Write {w} in capital letters.|Write {w} in upper case.|"
                   "Make {w} upper case.|Put {w} in capitals.|~Turn {w} into capital letters.|"
                   "~Please give me {w} in capitals.",
                   "{u}", "{u}", {"w", word}, {"u", upper});
-    else
+    } else {
         TASK_FILL("case",
                   "Write {u} in small letters.|Write {u} in lower case.|Make {u} lower case.|"
                   "~Turn {u} into small letters.|~Please give me {u} in small letters.",
                   "{w}", "{w}", {"w", word}, {"u", upper});
+    }
 }
 
 static void task_plural(struct rng *r, enum corpus_split split, struct exchange *out)
@@ -106,9 +111,9 @@ static void task_plural(struct rng *r, enum corpus_split split, struct exchange 
     const struct word_category *c;
     char one[WORD_MAX], many[WORD_MAX];
 
-    do
+    do {
         c = words_category(r);
-    while (c->mass);
+    } while (c->mass);
     words_member(c, r, one);
     words_plural(one, many);
     TASK_FILL("plural",
@@ -172,17 +177,18 @@ static void task_odd(struct rng *r, enum corpus_split split, struct exchange *ou
     char words[4][WORD_MAX], swap[WORD_MAX], odd[WORD_MAX];
     uint32_t at = rng_below(r, 4);
 
-    do
+    do {
         other = words_category(r);
-    while (other == most);
+    } while (other == most);
     for (int i = 0; i < 3; i++) {
         bool again = true;
 
         while (again) {
             words_member(most, r, words[i]);
             again = false;
-            for (int j = 0; j < i; j++)
+            for (int j = 0; j < i; j++) {
                 again |= strcmp(words[i], words[j]) == 0;
+            }
         }
     }
     words_member(other, r, odd);
@@ -213,14 +219,16 @@ static void task_is_a(struct rng *r, enum corpus_split split, struct exchange *o
     const struct word_category *right = words_category(r), *asked = right;
     char word[WORD_MAX], thing[WORD_MAX + 4], kind[WORD_MAX + 4], asked_kind[WORD_MAX + 4];
 
-    if (corpus_chance(r, 50))
-        do
+    if (corpus_chance(r, 50)) {
+        do {
             asked = words_category(r);
-        while (asked == right || kinds_overlap(right->name, asked->name));
+        } while (asked == right || kinds_overlap(right->name, asked->name));
+    }
     words_member(right, r, word);
     corpus_copy(thing, sizeof(thing), word);
-    if (!right->mass)
+    if (!right->mass) {
         snprintf(thing, sizeof(thing), "%s %s", wording_article(word), word);
+    }
     snprintf(kind, sizeof(kind), "%s %s", wording_article(right->name), right->name);
     snprintf(asked_kind, sizeof(asked_kind), "%s %s", wording_article(asked->name),
              asked->name);
@@ -249,9 +257,9 @@ static void task_sentence(struct rng *r, enum corpus_split split, struct exchang
     char noun[WORD_MAX];
     const struct word_category *c;
 
-    do
+    do {
         c = words_category(r);
-    while (c->mass || strcmp(c->name, "part of the body") == 0);
+    } while (c->mass || strcmp(c->name, "part of the body") == 0);
     words_member(c, r, noun);
     TASK_FILL(
         "sentence",
@@ -284,10 +292,12 @@ void exchange_words(struct rng *r, enum corpus_split split, struct exchange *out
     uint32_t total = 0, die;
     size_t i = 0;
 
-    for (size_t j = 0; j < CORPUS_COUNT(tasks); j++)
+    for (size_t j = 0; j < CORPUS_COUNT(tasks); j++) {
         total += tasks[j].weight;
+    }
     die = rng_below(r, total);
-    while (die >= tasks[i].weight)
+    while (die >= tasks[i].weight) {
         die -= tasks[i++].weight;
+    }
     tasks[i].task(r, split, out);
 }

@@ -14,10 +14,11 @@ static const char *const months[] = {"January",   "February", "March",    "April
 /* A known or an invented word. */
 static void draw_one(struct rng *r, enum corpus_split split, char out[WORD_MAX])
 {
-    if (corpus_chance(r, 55))
+    if (corpus_chance(r, 55)) {
         corpus_copy(out, WORD_MAX, words_any(r, split));
-    else
+    } else {
         words_invent(r, split, out);
+    }
 }
 
 /* One to five words to be said again: known words, invented ones or a short sentence. */
@@ -64,8 +65,9 @@ static uint32_t draw_words(struct rng *r, enum corpus_split split, uint32_t n,
         while (again) {
             words[i] = words_any(r, split);
             again = false;
-            for (uint32_t j = 0; j < i; j++)
+            for (uint32_t j = 0; j < i; j++) {
                 again |= strcmp(words[i], words[j]) == 0;
+            }
         }
     }
     return n;
@@ -76,8 +78,9 @@ static void join_words(const char *const *words, uint32_t n, const char *separat
 {
     size_t len = 0;
 
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         len += (size_t)snprintf(out + len, size - len, "%s%s", i ? separator : "", words[i]);
+    }
 }
 
 void task_reverse(struct rng *r, enum corpus_split split, struct exchange *out)
@@ -86,8 +89,9 @@ void task_reverse(struct rng *r, enum corpus_split split, struct exchange *out)
     uint32_t n = draw_words(r, split, 2 + rng_below(r, 3), words);
     char before[160], after[160];
 
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         reversed[i] = words[n - 1 - i];
+    }
     join_words(words, n, ", ", before, sizeof(before));
     join_words(reversed, n, ", ", after, sizeof(after));
     TASK_FILL("reverse",
@@ -99,13 +103,14 @@ void task_reverse(struct rng *r, enum corpus_split split, struct exchange *out)
 
 static void sort_words(const char **words, uint32_t n)
 {
-    for (uint32_t i = 1; i < n; i++)
+    for (uint32_t i = 1; i < n; i++) {
         for (uint32_t j = i; j > 0 && strcmp(words[j - 1], words[j]) > 0; j--) {
             const char *w = words[j];
 
             words[j] = words[j - 1];
             words[j - 1] = w;
         }
+    }
 }
 
 void task_sort(struct rng *r, enum corpus_split split, struct exchange *out)
@@ -113,10 +118,10 @@ void task_sort(struct rng *r, enum corpus_split split, struct exchange *out)
     const char *words[3];
     char before[120], after[120];
 
-    do
+    do {
         draw_words(r, split, 3, words);
-    while (words[0][0] == words[1][0] || words[1][0] == words[2][0] ||
-           words[0][0] == words[2][0]);
+    } while (words[0][0] == words[1][0] || words[1][0] == words[2][0] ||
+             words[0][0] == words[2][0]);
     join_words(words, 3, ", ", before, sizeof(before));
     sort_words(words, 3);
     join_words(words, 3, ", ", after, sizeof(after));
@@ -133,11 +138,13 @@ void task_count(struct rng *r, enum corpus_split split, struct exchange *out)
     char a[12], b[12], list[120];
     size_t len = 0;
 
-    if (corpus_chance(r, 50))
+    if (corpus_chance(r, 50)) {
         from = 1;
-    for (uint32_t i = 0; i < n; i++)
+    }
+    for (uint32_t i = 0; i < n; i++) {
         len +=
             (size_t)snprintf(list + len, sizeof(list) - len, "%s%u", i ? ", " : "", from + i);
+    }
     snprintf(a, sizeof(a), "%u", from);
     snprintf(b, sizeof(b), "%u", from + n - 1);
     TASK_FILL(
@@ -168,27 +175,29 @@ void task_next(struct rng *r, enum corpus_split split, struct exchange *out)
         snprintf(number[1], sizeof(number[1]), "%u", i + 1);
         a = number[0], b = number[1], kind = "number";
     }
-    if (corpus_chance(r, 60))
+    if (corpus_chance(r, 60)) {
         TASK_FILL("next",
                   "Which {k} comes after {a}?|What {k} comes after {a}?|"
                   "What comes after {a}?|Which {k} is next after {a}?|"
                   "~Name the {k} that follows {a}.|~What is the next {k} after {a}?",
                   "The {k} after {a} is {b}.", "{B}.", {"k", kind}, {"a", a}, {"b", b});
-    else
+    } else {
         TASK_FILL(
             "next",
             "Which {k} comes before {b}?|What {k} comes before {b}?|What comes before {b}?|"
             "Which {k} is just before {b}?|~Name the {k} that goes before {b}.",
             "The {k} before {b} is {a}.", "{A}.", {"k", kind}, {"a", a}, {"b", b});
+    }
 }
 
 void task_longer(struct rng *r, enum corpus_split split, struct exchange *out)
 {
     const char *words[2];
 
-    do
+    do {
         draw_words(r, split, 2, words);
-    while (strlen(words[0]) + 2 > strlen(words[1]) && strlen(words[1]) + 2 > strlen(words[0]));
+    } while (strlen(words[0]) + 2 > strlen(words[1]) &&
+             strlen(words[1]) + 2 > strlen(words[0]));
     TASK_FILL("longer",
               "Which word is longer, {a} or {b}?|Is {a} or {b} the longer word?|"
               "Which is the longer word: {a} or {b}?|"
@@ -247,14 +256,16 @@ void task_continue(struct rng *r, enum corpus_split split, struct exchange *out)
 
     from = rng_below(r, kind == 0 ? 7 : kind == 1 ? 22 : 90);
     for (uint32_t i = 0; i <= n; i++) {
-        if (kind == 0)
+        if (kind == 0) {
             snprintf(items[i], sizeof(items[i]), "%s", days[(from + i) % 7]);
-        else if (kind == 1)
+        } else if (kind == 1) {
             snprintf(items[i], sizeof(items[i]), "%c", (char)('a' + (int)(from + i) % 26));
-        else
+        } else {
             snprintf(items[i], sizeof(items[i]), "%u", from + i);
-        if (i < n)
+        }
+        if (i < n) {
             pointers[i] = items[i];
+        }
     }
     join_words(pointers, n, ", ", list, sizeof(list));
     TASK_FILL(

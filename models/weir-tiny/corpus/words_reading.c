@@ -94,16 +94,16 @@ void task_reading(struct rng *r, enum corpus_split split, struct exchange *out)
     const char *c = CORPUS_PICK(r, colours), *d, *x = CORPUS_PICK(r, things), *y;
 
     value_draw(r, split, VALUE_NAME, a);
-    do
+    do {
         value_draw(r, split, VALUE_NAME, b);
-    while (strcmp(a, b) == 0);
+    } while (strcmp(a, b) == 0);
     value_draw(r, split, VALUE_TOWN, town);
-    do
+    do {
         d = CORPUS_PICK(r, colours);
-    while (d == c);
-    do
+    } while (d == c);
+    do {
         y = CORPUS_PICK(r, things);
-    while (y == x);
+    } while (y == x);
     with_article(c, an_c);
     with_article(d, an_d);
     with_article(x, an_x);

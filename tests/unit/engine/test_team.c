@@ -17,8 +17,9 @@ static struct team *make_team(int threads)
 {
     struct err e = {0};
     struct team *t = team_create(threads, &e);
-    if (!t)
+    if (!t) {
         fail_msg("%s", e.message);
+    }
     return t;
 }
 
@@ -32,8 +33,9 @@ static void count_call(void *ctx, int worker, int n_workers)
 {
     struct count *c = ctx;
     atomic_fetch_add(&c->calls[worker], 1);
-    if (n_workers != c->expected_size)
+    if (n_workers != c->expected_size) {
         atomic_fetch_add(&c->wrong_size, 1);
+    }
 }
 
 static void each_worker_is_called_exactly_once_a_run(void **state)
@@ -45,8 +47,9 @@ static void each_worker_is_called_exactly_once_a_run(void **state)
         assert_int_equal(team_size(t), threads);
         for (int run = 1; run <= 200; run++) {
             team_run(t, count_call, &c);
-            for (int i = 0; i < threads; i++)
+            for (int i = 0; i < threads; i++) {
                 assert_int_equal(atomic_load(&c.calls[i]), run);
+            }
         }
         assert_int_equal(atomic_load(&c.wrong_size), 0);
         team_destroy(t);
@@ -67,8 +70,9 @@ static void pass_around(void *ctx, int worker, int n_workers)
         r->slots[worker] = round * MOST + worker;
         team_barrier(r->team);
         const int next = (worker + 1) % n_workers;
-        if (r->slots[next] != round * MOST + next)
+        if (r->slots[next] != round * MOST + next) {
             atomic_fetch_add(&r->errors, 1);
+        }
         team_barrier(r->team);
     }
 }
@@ -88,8 +92,9 @@ static void sum_part(void *ctx, int worker, int n_workers)
 {
     uint64_t *sums = ctx;
     sums[worker] = 0;
-    for (uint64_t i = (uint64_t)worker; i < 100003; i += (uint64_t)n_workers)
+    for (uint64_t i = (uint64_t)worker; i < 100003; i += (uint64_t)n_workers) {
         sums[worker] += i;
+    }
 }
 
 static void results_of_a_run_are_seen_by_the_caller(void **state)

@@ -9,18 +9,21 @@ static void linear(double *y, const double *w, const double *x, size_t n_out, si
 {
     for (size_t o = 0; o < n_out; o++) {
         y[o] = 0.0;
-        for (size_t i = 0; i < n_in; i++)
+        for (size_t i = 0; i < n_in; i++) {
             y[o] += w[o * n_in + i] * x[i];
+        }
     }
 }
 
 static void norm(double *y, const double *x, const double *w, size_t n, double eps)
 {
     double squares = 0.0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         squares += x[i] * x[i];
-    for (size_t i = 0; i < n; i++)
+    }
+    for (size_t i = 0; i < n; i++) {
         y[i] = x[i] / sqrt(squares / (double)n + eps) * w[i];
+    }
 }
 
 static void rotate(double *head, size_t head_dim, size_t pos, double base)
@@ -41,15 +44,18 @@ static void attend(double *out, const double *query, const double *keys, const d
     memset(out, 0, head_dim * sizeof(double));
     for (size_t t = begin; t <= at; t++) {
         double score = 0.0;
-        for (size_t i = 0; i < head_dim; i++)
+        for (size_t i = 0; i < head_dim; i++) {
             score += query[i] * keys[t * kv_dim + i];
+        }
         double p = exp(score / sqrt((double)head_dim));
         total += p;
-        for (size_t i = 0; i < head_dim; i++)
+        for (size_t i = 0; i < head_dim; i++) {
             out[i] += p * values[t * kv_dim + i];
+        }
     }
-    for (size_t i = 0; i < head_dim; i++)
+    for (size_t i = 0; i < head_dim; i++) {
         out[i] /= total;
+    }
 }
 
 static void attention_layer(const struct train_shape *s, const double *w, double *x,
@@ -65,10 +71,12 @@ static void attention_layer(const struct train_shape *s, const double *w, double
         linear(q + t * d, wq, y, d, d);
         linear(k + t * kv, wk, y, kv, d);
         linear(v + t * kv, wv, y, kv, d);
-        for (size_t h = 0; h < s->n_heads; h++)
+        for (size_t h = 0; h < s->n_heads; h++) {
             rotate(q + t * d + h * hd, hd, slice->positions[t], (double)s->rope_base);
-        for (size_t h = 0; h < s->n_kv_heads; h++)
+        }
+        for (size_t h = 0; h < s->n_kv_heads; h++) {
             rotate(k + t * kv + h * hd, hd, slice->positions[t], (double)s->rope_base);
+        }
     }
     for (size_t t = 0; t < n; t++) {
         for (size_t h = 0; h < s->n_heads; h++) {
@@ -77,8 +85,9 @@ static void attention_layer(const struct train_shape *s, const double *w, double
                    t - slice->positions[t], t, kv, hd);
         }
         linear(y + 2 * d, wo, y + d, d, d);
-        for (size_t i = 0; i < d; i++)
+        for (size_t i = 0; i < d; i++) {
             x[t * d + i] += y[2 * d + i];
+        }
     }
     free(q);
     free(k);
@@ -95,11 +104,13 @@ static void ffn_layer(const struct train_shape *s, const double *w, double *x, s
         norm(y, x + t * d, w, d, (double)s->norm_eps);
         linear(g, gate, y, f, d);
         linear(u, up, y, f, d);
-        for (size_t i = 0; i < f; i++)
+        for (size_t i = 0; i < f; i++) {
             g[i] = g[i] / (1.0 + exp(-g[i])) * u[i];
+        }
         linear(y + d, down, g, d, f);
-        for (size_t i = 0; i < d; i++)
+        for (size_t i = 0; i < d; i++) {
             x[t * d + i] += y[d + i];
+        }
     }
     free(y);
 }
@@ -112,20 +123,23 @@ double reference_loss(const struct train_shape *s, const double *block,
     const double *out_norm = block + s->vocab * d, *layers = out_norm + d;
     double *x = calloc(n * d, sizeof(double)), *y = calloc(d + s->vocab, sizeof(double));
     double loss = 0.0;
-    for (size_t t = 0; t < n; t++)
+    for (size_t t = 0; t < n; t++) {
         memcpy(x + t * d, block + slice->tokens[t] * d, d * sizeof(double));
+    }
     for (size_t l = 0; l < s->n_layers; l++) {
         attention_layer(s, layers + l * layer, x, slice);
         ffn_layer(s, layers + l * layer + attention, x, n);
     }
     for (size_t t = 0; t < n; t++) {
         double total = 0.0;
-        if (slice->targets[t] == TRAIN_NO_TARGET)
+        if (slice->targets[t] == TRAIN_NO_TARGET) {
             continue;
+        }
         norm(y, x + t * d, out_norm, d, (double)s->norm_eps);
         linear(y + d, block, y, s->vocab, d);
-        for (size_t i = 0; i < s->vocab; i++)
+        for (size_t i = 0; i < s->vocab; i++) {
             total += exp(y[d + i]);
+        }
         loss += log(total) - y[d + slice->targets[t]];
     }
     free(x);

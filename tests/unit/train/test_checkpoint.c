@@ -49,8 +49,9 @@ static int write_tokens(const char *path, uint32_t n_docs)
     dataset_writer_init(&w, shape.vocab);
     for (uint32_t i = 0; i < n_docs; i++) {
         uint32_t n = 2 + rng_below(&rng, 39);
-        for (uint32_t j = 0; j < n; j++)
+        for (uint32_t j = 0; j < n; j++) {
             tokens[j] = rng_below(&rng, shape.vocab) | DATASET_LEARN;
+        }
         rc |= dataset_writer_add(&w, tokens, n, &e);
     }
     rc |= dataset_writer_finish(&w, path, &e);
@@ -62,9 +63,11 @@ static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     struct err e;
+    *state = f;
     snprintf(f->folder, sizeof(f->folder), "/tmp/weir-train-XXXXXX");
-    if (!mkdtemp(f->folder))
+    if (!mkdtemp(f->folder)) {
         return -1;
+    }
     snprintf(f->tok, sizeof(f->tok), "%s/a.tok", f->folder);
     snprintf(f->ckpt, sizeof(f->ckpt), "%s/a.ckpt", f->folder);
     snprintf(f->other, sizeof(f->other), "%s/b.tok", f->folder);
@@ -74,7 +77,6 @@ static int setup(void **state)
     f->options.slice_tokens = 64;
     f->options.warmup = 2;
     f->options.steps = STEPS;
-    *state = f;
     return write_tokens(f->tok, 60) || !(f->data = dataset_open(f->tok, &e)) ? -1 : 0;
 }
 
@@ -102,8 +104,9 @@ static void run_until(struct trainer *t, uint64_t step)
 {
     struct err e;
     struct train_stats stats;
-    while (trainer_step_count(t) < step)
+    while (trainer_step_count(t) < step) {
         assert_int_equal(trainer_step(t, &stats, &e), 0);
+    }
 }
 
 static void assert_same_state(struct trainer *a, struct trainer *b)
@@ -151,7 +154,7 @@ static void a_step_clips_the_global_norm_and_decays_matrices_only(void **state)
     struct trainer *t = new_trainer(f);
     memcpy(before, trainer_params(t), n * sizeof(float));
     run_until(t, 1);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < (size_t)tensors[i].rows * tensors[i].cols; j++) {
             size_t at = tensors[i].offset + j;
             double g = (double)trainer_moment1(t)[at] / (1.0 - (double)0.9f);
@@ -160,6 +163,7 @@ static void a_step_clips_the_global_norm_and_decays_matrices_only(void **state)
             squares += g * g;
             assert_true(fabs((double)trainer_params(t)[at] - expected) < 1e-5);
         }
+    }
     assert_true(fabs(sqrt(squares) - 0.01) < 1e-6);
     trainer_destroy(t);
     mem_free(before);
@@ -177,8 +181,9 @@ static void every_shard_s_gradient_counts(void **state)
     struct trainer *two = new_trainer(f);
     run_until(one, 1);
     run_until(two, 1);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         assert_true(fabsf(trainer_moment1(one)[i] - trainer_moment1(two)[i]) < 1e-7f);
+    }
     trainer_destroy(one);
     trainer_destroy(two);
 }
@@ -260,8 +265,9 @@ static void a_failed_allocation_leaks_nothing(void **state)
         assert_true((t == NULL) == reached);
         trainer_destroy(t);
         assert_int_equal(mem_live(), live);
-        if (!reached)
+        if (!reached) {
             return;
+        }
         assert_int_equal(e.kind, ERR_NOMEM);
     }
     fail();

@@ -40,15 +40,17 @@ static int setup(void **state)
     dataset_writer_init(&w, 100);
     for (uint32_t d = 0; d < N_DOCS; d++) {
         uint32_t tokens[16];
-        for (uint32_t i = 0; i < doc_length(d); i++)
+        for (uint32_t i = 0; i < doc_length(d); i++) {
             tokens[i] = (d + i) | ((d + i) % 2 ? DATASET_LEARN : 0);
+        }
         rc |= dataset_writer_add(&w, tokens, doc_length(d), &e);
     }
     rc |= dataset_writer_finish(&w, f->path, &e);
     dataset_writer_deinit(&w);
     f->data = dataset_open(f->path, &e);
-    for (size_t i = 0; i < N_SLICES; i++)
+    for (size_t i = 0; i < N_SLICES; i++) {
         rc |= train_slice_init(&f->slices[i], CAPACITY, &e);
+    }
     *state = f;
     return rc || !f->data ? -1 : 0;
 }
@@ -56,8 +58,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    for (size_t i = 0; i < N_SLICES; i++)
+    for (size_t i = 0; i < N_SLICES; i++) {
         train_slice_deinit(&f->slices[i]);
+    }
     dataset_close(f->data);
     unlink(f->path);
     free(f);
@@ -87,8 +90,9 @@ static uint32_t check_batch(const struct fixture *f, unsigned *seen)
         const struct train_slice *s = &f->slices[i];
         uint32_t begin = 0;
         assert_true(s->n_tokens <= CAPACITY);
-        for (uint32_t d = 0; d < s->n_docs; begin = s->doc_ends[d++])
+        for (uint32_t d = 0; d < s->n_docs; begin = s->doc_ends[d++]) {
             check_doc(s, begin, s->doc_ends[d], seen);
+        }
         assert_int_equal(begin, s->n_tokens);
         total += s->n_tokens;
     }
@@ -107,8 +111,9 @@ static void an_epoch_gives_each_document_once_and_whole(void **state)
         batches++;
     }
     for (uint32_t d = 0; d < N_DOCS;
-         d++) /* [0, 1] learns 1; [d, d + 1] with d odd learns nothing */
+         d++) { /* [0, 1] learns 1; [d, d + 1] with d odd learns nothing */
         assert_int_equal(seen[d], doc_length(d) == 2 && d % 2 == 1 ? 0 : 1);
+    }
     assert_true(tokens > (batches - 1) * (CAPACITY - 13) * N_SLICES);
     batcher_destroy(b);
 }
@@ -126,8 +131,9 @@ static void order_depends_on_seed_and_epoch_and_can_be_sought(void **state)
     batcher_fill(c, f->slices, N_SLICES, false);
     assert_memory_not_equal(first, f->slices[0].tokens, 4 * sizeof(uint32_t));
 
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < 9; i++) {
         batcher_fill(a, f->slices, N_SLICES, false);
+    }
     struct batcher_position at = batcher_tell(a);
     assert_true(at.epoch > 0);
     batcher_fill(a, f->slices, N_SLICES, false);
@@ -148,14 +154,17 @@ static void documents_longer_than_the_limit_are_cut(void **state)
     struct err e;
     struct batcher *b = batcher_create(f->data, 6, 1, false, &e);
     uint32_t longest = 0, tokens = 0;
-    while (batcher_fill(b, f->slices, N_SLICES, true) > 0)
+    while (batcher_fill(b, f->slices, N_SLICES, true) > 0) {
         for (size_t i = 0; i < N_SLICES; i++) {
             uint32_t begin = 0;
-            for (uint32_t d = 0; d < f->slices[i].n_docs; begin = f->slices[i].doc_ends[d++])
-                if (f->slices[i].doc_ends[d] - begin > longest)
+            for (uint32_t d = 0; d < f->slices[i].n_docs; begin = f->slices[i].doc_ends[d++]) {
+                if (f->slices[i].doc_ends[d] - begin > longest) {
                     longest = f->slices[i].doc_ends[d] - begin;
+                }
+            }
             tokens += f->slices[i].n_tokens;
         }
+    }
     assert_int_equal(longest, 6);
     assert_true(tokens > dataset_token_count(f->data) * 9 / 10);
     batcher_destroy(b);

@@ -43,19 +43,21 @@ static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     struct err e;
+    *state = f;
     snprintf(f->folder, sizeof(f->folder), "/tmp/weir-docs-XXXXXX");
-    if (!mkdtemp(f->folder))
+    if (!mkdtemp(f->folder)) {
         return -1;
+    }
     snprintf(f->vocab, sizeof(f->vocab), "%s/vocab.gguf", f->folder);
     snprintf(f->jsonl, sizeof(f->jsonl), "%s/a.jsonl", f->folder);
     snprintf(f->tok, sizeof(f->tok), "%s/a.tok", f->folder);
     snprintf(f->ckpt, sizeof(f->ckpt), "%s/a.ckpt", f->folder);
     snprintf(f->model, sizeof(f->model), "%s/a.gguf", f->folder);
     if (make_vocab(f->vocab) || !(f->gguf = gguf_open(f->vocab, &e)) ||
-        !(f->tokenizer = tokenizer_from_gguf(f->gguf, &e)))
+        !(f->tokenizer = tokenizer_from_gguf(f->gguf, &e))) {
         return -1;
+    }
     dataset_writer_init(&f->writer, VOCAB);
-    *state = f;
     return 0;
 }
 
@@ -94,16 +96,19 @@ static void assert_document(const struct fixture *f, const char *expected)
         bool learn = tokens[i] & DATASET_LEARN;
         size_t len;
         const char *bytes = tokenizer_token_bytes(f->tokenizer, id, &len);
-        if (learn != inside)
+        if (learn != inside) {
             buf_append_char(&text, learn ? '[' : ']');
+        }
         inside = learn;
-        if (tokenizer_is_control(f->tokenizer, id))
+        if (tokenizer_is_control(f->tokenizer, id)) {
             buf_append_str(&text, tokenizer_token_name(f->tokenizer, id));
-        else
+        } else {
             buf_append(&text, bytes, len);
+        }
     }
-    if (inside)
+    if (inside) {
         buf_append_char(&text, ']');
+    }
     assert_string_equal(text.data, expected);
     buf_deinit(&text);
 }
@@ -200,9 +205,10 @@ static void check_export(struct fixture *f, bool q8)
                 (const char *)t->data + r * tensor_type_row_bytes(t->type, t->dims[0]);
             const float *expected = params + tensors[i].offset + r * (size_t)tensors[i].cols;
             assert_int_equal(tensor_row_to_f32(t->type, at, row, tensors[i].cols), 0);
-            for (uint32_t c = 0; c < tensors[i].cols; c++)
+            for (uint32_t c = 0; c < tensors[i].cols; c++) {
                 assert_true(fabsf(row[c] - expected[c]) <=
                             (q8 && matrix ? 0.1f / 127.0f : 0.0f));
+            }
         }
     }
     struct tokenizer *tokenizer = tokenizer_from_gguf(g, &e);

@@ -69,8 +69,9 @@ static int setup(void **state)
     f->grads = calloc(f->n, sizeof(float));
     f->exact = calloc(f->n, sizeof(double));
     f->model = transformer_create(&shape, 96, &e);
-    if (!f->model || train_slice_init(&f->slice, 96, &e))
+    if (!f->model || train_slice_init(&f->slice, 96, &e)) {
         return -1;
+    }
     fill_slice(&f->slice, &rng);
     train_params_init(&shape, f->params, 1);
     /* Far from the tame start, so that every nonlinearity bends. */
@@ -117,8 +118,9 @@ static double difference(struct fixture *f, size_t at)
 static double largest(const float *a, size_t n)
 {
     double max = 0.0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         max = fmax(max, fabs((double)a[i]));
+    }
     return max;
 }
 
@@ -156,11 +158,13 @@ static void gradients_add_up_over_calls(void **state)
     train_params_bind(&g, &shape, once);
     transformer_gradients(f->model, &p, &g, &f->slice, SCALE);
     train_params_bind(&g, &shape, f->grads);
-    for (size_t i = 0; i < f->n; i++)
+    for (size_t i = 0; i < f->n; i++) {
         f->grads[i] = 1.0f;
+    }
     transformer_gradients(f->model, &p, &g, &f->slice, SCALE);
-    for (size_t i = 0; i < f->n; i++)
+    for (size_t i = 0; i < f->n; i++) {
         assert_true(fabsf(f->grads[i] - 1.0f - once[i]) <= 1e-4f + 1e-4f * fabsf(once[i]));
+    }
     free(once);
 }
 

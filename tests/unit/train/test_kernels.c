@@ -84,8 +84,9 @@ static void exponential_is_within_two_units_in_the_last_place(void **state)
     (void)state;
     for (double start = -86.9; start < 87.9; start += 0.003) {
         float x[16], y[16];
-        for (size_t i = 0; i < 16; i++)
+        for (size_t i = 0; i < 16; i++) {
             y[i] = x[i] = (float)(start + 0.0001 * (double)i);
+        }
         exponential(y, 16);
         for (size_t i = 0; i < 16; i++) {
             double exact = exp((double)x[i]), unit = ldexp(1.0, ilogb(exact) - 23);

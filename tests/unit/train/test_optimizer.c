@@ -51,8 +51,9 @@ static void adamw_follows_the_paper(void **state)
         }
         train_kernels_get()->adamw(x, g, m, v, N, &o);
     }
-    for (size_t i = 0; i < N; i++)
+    for (size_t i = 0; i < N; i++) {
         assert_true(fabs((double)x[i] - rx[i]) < 2e-6);
+    }
 }
 
 static void learning_rate_rises_then_falls_to_its_minimum(void **state)
@@ -69,8 +70,9 @@ static void learning_rate_rises_then_falls_to_its_minimum(void **state)
     assert_true(fabsf(train_learning_rate(&o, 60) - 0.55f) < 1e-6f);
     assert_true(fabsf(train_learning_rate(&o, 110) - 0.1f) < 1e-6f);
     assert_true(fabsf(train_learning_rate(&o, 5000) - 0.1f) < 1e-6f);
-    for (uint64_t step = 11; step < 111; step++)
+    for (uint64_t step = 11; step < 111; step++) {
         assert_true(train_learning_rate(&o, step) < train_learning_rate(&o, step - 1));
+    }
     o.warmup = 200; /* longer than the run: only ever rises */
     assert_true(train_learning_rate(&o, 110) < 1.0f);
 }
