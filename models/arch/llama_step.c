@@ -144,8 +144,7 @@ const float *llama_logits(const struct llama_state *s, int i)
     return s->logits + (size_t)i * (size_t)s->c.vocab;
 }
 
-/* --- the stages of a step; each is called by every worker on its share
- * ---------------------------- */
+/* --- the stages of a step; each is called by every worker on its share --- */
 
 static void embed(struct llama_state *s, size_t r0, size_t r1)
 {

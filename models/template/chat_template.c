@@ -52,8 +52,7 @@ void chat_template_destroy(struct chat_template *t)
     }
 }
 
-/* --- what the template finds
- * ---------------------------------------------------------------------- */
+/* --- what the template finds --- */
 
 static struct jinja_string text_of(const char *text, bool trusted)
 {
@@ -262,8 +261,7 @@ static int set_inputs(struct jinja_run *run, const struct chat_render *in)
     return set_messages(run, in) == 0 ? set_kwargs(run, in->kwargs) : -1;
 }
 
-/* --- rendering
- * ------------------------------------------------------------------------------------ */
+/* --- rendering --- */
 
 /* The budget, now that the size of what is to be rendered is known. */
 static void set_limits(struct jinja_run *run, const struct chat_render *in)

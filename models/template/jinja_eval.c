@@ -64,8 +64,7 @@ static int eval_if_else(struct jinja_run *run, const struct jinja_expr *x,
     return x->operands.right ? jinja_eval(run, x->operands.right, out) : 0;
 }
 
-/* --- calls
- * --------------------------------------------------------------------------------------- */
+/* --- calls --- */
 
 static int eval_builtin(struct jinja_run *run, const struct jinja_expr *x,
                         struct jinja_value *out)

@@ -4,8 +4,7 @@
 #include "models/template/jinja_builtin.h"
 #include "models/template/jinja_eval.h"
 
-/* --- names, attributes, items
- * -------------------------------------------------------------------- */
+/* --- names, attributes, items --- */
 
 int jinja_eval_name(struct jinja_run *run, const struct jinja_expr *x, struct jinja_value *out)
 {
@@ -169,8 +168,7 @@ int jinja_eval_item(struct jinja_run *run, const struct jinja_expr *x, struct ji
     return jinja_get_item(run, &target, &key, out);
 }
 
-/* --- slices
- * -------------------------------------------------------------------------------------- */
+/* --- slices --- */
 
 struct slice {
     int64_t start;

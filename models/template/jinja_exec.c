@@ -13,8 +13,7 @@ static enum flow flow_of(int rc)
     return rc == 0 ? FLOW_ON : FLOW_FAIL;
 }
 
-/* --- assignment
- * ---------------------------------------------------------------------------------- */
+/* --- assignment --- */
 
 static int assign(struct jinja_run *run, const struct jinja_target *target,
                   struct jinja_value value)
@@ -94,8 +93,7 @@ static int exec_set_block(struct jinja_run *run, const struct jinja_stmt *s)
     return s->set.value ? exec_set(run, s) : 0;
 }
 
-/* --- loops
- * --------------------------------------------------------------------------------------- */
+/* --- loops --- */
 
 /* The items for which the `if` of the for holds, tested in the loop's scope. */
 static int filter_items(struct jinja_run *run, const struct jinja_stmt *s,
@@ -182,8 +180,7 @@ static enum flow exec_if(struct jinja_run *run, const struct jinja_stmt *s)
     return FLOW_ON;
 }
 
-/* --- macros
- * -------------------------------------------------------------------------------------- */
+/* --- macros --- */
 
 static int exec_macro(struct jinja_run *run, const struct jinja_stmt *s)
 {

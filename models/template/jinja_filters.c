@@ -8,8 +8,7 @@
 
 #define JSON_INDENT_MAX 16
 
-/* --- text
- * ---------------------------------------------------------------------------------------- */
+/* --- text --- */
 
 static bool is_letter(char c)
 {
@@ -165,8 +164,7 @@ static int filter_string(struct jinja_run *run, const struct jinja_value *self,
     return jinja_to_string(run, self, &s) == 0 ? jinja_string_value(run, s, out) : -1;
 }
 
-/* --- indent
- * -------------------------------------------------------------------------------------- */
+/* --- indent --- */
 
 /* Every line of s but the first gets the margin in front, empty ones only if `blank`. */
 static int append_indented(struct jinja_builder *b, const struct jinja_string *s,
@@ -217,8 +215,7 @@ static int filter_indent(struct jinja_run *run, const struct jinja_value *self,
     return jinja_builder_value(&b, out);
 }
 
-/* --- JSON
- * ---------------------------------------------------------------------------------------- */
+/* --- JSON --- */
 
 static int json_separators(struct jinja_run *run, const struct jinja_value *pair,
                            struct jinja_json_style *style)
@@ -265,8 +262,7 @@ static int filter_tojson(struct jinja_run *run, const struct jinja_value *self,
     return jinja_builder_value(&b, out);
 }
 
-/* --- single values
- * ------------------------------------------------------------------------------- */
+/* --- single values --- */
 
 static int filter_default(struct jinja_run *run, const struct jinja_value *self,
                           const struct jinja_value *argv, struct jinja_value *out)

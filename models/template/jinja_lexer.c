@@ -61,8 +61,7 @@ static size_t skip_space(const struct jinja_lexer *l, size_t at)
     return at;
 }
 
-/* --- text and tags
- * ------------------------------------------------------------------------------- */
+/* --- text and tags --- */
 
 /* The position of the next "{{", "{%" or "{#", or the end. */
 static size_t find_tag(const struct jinja_lexer *l)
@@ -197,8 +196,7 @@ static int lex_text(struct jinja_lexer *l, struct jinja_token *token, struct err
     return 0;
 }
 
-/* --- inside tags
- * --------------------------------------------------------------------------------- */
+/* --- inside tags --- */
 
 static bool is_digit(char c)
 {
@@ -372,8 +370,7 @@ int jinja_lexer_next(struct jinja_lexer *l, struct jinja_token *token, struct er
     return c == '"' || c == '\'' ? lex_string(l, token, e) : lex_operator(l, token, e);
 }
 
-/* --- strings
- * ------------------------------------------------------------------------------------- */
+/* --- strings --- */
 
 /* The number that up to `max` digits from *i spell, moving *i behind them. */
 static bool read_digits(const struct jinja_token *t, size_t *i, size_t max, unsigned base,

@@ -4,8 +4,7 @@
 
 #include "models/template/jinja_builtin.h"
 
-/* --- helpers
- * ------------------------------------------------------------------------------------- */
+/* --- helpers --- */
 
 int jinja_dict_list(struct jinja_run *run, const struct jinja_dict *dict,
                     enum jinja_dict_part part, struct jinja_value *out)
@@ -106,8 +105,7 @@ static int filter_join(struct jinja_run *run, const struct jinja_value *self,
     return jinja_join(run, self, separator, attribute, out);
 }
 
-/* --- picking
- * ------------------------------------------------------------------------------------- */
+/* --- picking --- */
 
 static int pick(struct jinja_run *run, const struct jinja_value *self, int64_t index,
                 struct jinja_value *out)
@@ -182,8 +180,7 @@ static int filter_items(struct jinja_run *run, const struct jinja_value *self,
     return jinja_dict_list(run, self->dict, JINJA_ITEMS, out);
 }
 
-/* --- map and select
- * ------------------------------------------------------------------------------ */
+/* --- map and select --- */
 
 /* The filter or test that an argument names, which takes up to one argument of its own. */
 static int find_named(struct jinja_run *run, const struct jinja_value *name, const char *what,
@@ -313,8 +310,7 @@ static int filter_rejectattr(struct jinja_run *run, const struct jinja_value *se
     return select_by_attribute(run, self, argv, false, out);
 }
 
-/* --- order
- * --------------------------------------------------------------------------------------- */
+/* --- order --- */
 
 /* Merges pairs[from, middle) and pairs[middle, to) into `into`. */
 static int merge(struct jinja_run *run, const struct jinja_pair *pairs, size_t from,

@@ -3,8 +3,7 @@
 
 #include "models/template/jinja_builtin.h"
 
-/* --- strings
- * ------------------------------------------------------------------------------------- */
+/* --- strings --- */
 
 static int method_strip(struct jinja_run *run, const struct jinja_value *self,
                         const struct jinja_value *argv, struct jinja_value *out)
@@ -182,8 +181,7 @@ static int method_split(struct jinja_run *run, const struct jinja_value *self,
     return split_at(run, self->string, separator, limit, out->list);
 }
 
-/* --- dicts and lists
- * ----------------------------------------------------------------------------- */
+/* --- dicts and lists --- */
 
 static int method_get(struct jinja_run *run, const struct jinja_value *self,
                       const struct jinja_value *argv, struct jinja_value *out)

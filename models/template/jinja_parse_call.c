@@ -5,8 +5,7 @@
 #include "models/template/jinja_builtin.h"
 #include "models/template/jinja_parser.h"
 
-/* --- arguments
- * ----------------------------------------------------------------------------------- */
+/* --- arguments --- */
 
 static int parse_argument(struct jinja_parser *p, struct jinja_arg *arg)
 {
@@ -132,8 +131,7 @@ static struct jinja_expr *bind(struct jinja_parser *p, const struct jinja_builti
     return x;
 }
 
-/* --- postfixes
- * ----------------------------------------------------------------------------------- */
+/* --- postfixes --- */
 
 static struct jinja_expr *parse_attribute(struct jinja_parser *p, struct jinja_expr *target)
 {
@@ -260,8 +258,7 @@ struct jinja_expr *jinja_parse_postfix(struct jinja_parser *p, struct jinja_expr
     return x;
 }
 
-/* --- filters and tests
- * --------------------------------------------------------------------------- */
+/* --- filters and tests --- */
 
 static struct jinja_expr *parse_filter(struct jinja_parser *p, struct jinja_expr *x)
 {

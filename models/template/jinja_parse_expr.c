@@ -33,8 +33,7 @@ static struct jinja_expr **append(struct jinja_expr **tail, struct jinja_expr *i
     return &item->next;
 }
 
-/* --- operands
- * ------------------------------------------------------------------------------------ */
+/* --- operands --- */
 
 static struct jinja_expr *parse_string(struct jinja_parser *p)
 {
@@ -172,8 +171,7 @@ struct jinja_expr *jinja_parse_primary(struct jinja_parser *p)
     }
 }
 
-/* --- operators
- * ----------------------------------------------------------------------------------- */
+/* --- operators --- */
 
 /* A sign binds tighter than a filter: -1|abs is 1. */
 static struct jinja_expr *parse_unary(struct jinja_parser *p, bool with_filter)

@@ -6,8 +6,7 @@
 
 #include "models/template/jinja_builtin.h"
 
-/* --- tokens
- * -------------------------------------------------------------------------------------- */
+/* --- tokens --- */
 
 int jinja_parser_fail(struct jinja_parser *p, enum err_kind kind, const char *format, ...)
 {
@@ -102,8 +101,7 @@ int jinja_parser_name(struct jinja_parser *p, struct jinja_name *out)
     return jinja_parser_advance(p);
 }
 
-/* --- statements
- * ---------------------------------------------------------------------------------- */
+/* --- statements --- */
 
 static int parse_statement(struct jinja_parser *p, struct jinja_stmt *s);
 

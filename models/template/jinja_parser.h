@@ -36,8 +36,7 @@ struct jinja_parser {
 int jinja_parse(const char *source, size_t len, struct jinja_arena *arena,
                 struct jinja_stmt **out, struct err *e);
 
-/* --- shared by the files of the parser
- * ------------------------------------------------------------ */
+/* --- shared by the files of the parser --- */
 
 /* Sets the error, with the line of the token in front, and returns -1. */
 int jinja_parser_fail(struct jinja_parser *p, enum err_kind kind, const char *format, ...)

@@ -10,8 +10,7 @@
 
 #define JINJA_STR(s) ((struct jinja_string){(s), NULL, sizeof(s) - 1, false})
 
-/* --- reading
- * ------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 bool jinja_string_equal(const struct jinja_string *a, const struct jinja_string *b);
 bool jinja_string_is(const struct jinja_string *s, const char *text);
@@ -37,8 +36,7 @@ enum jinja_side { JINJA_LEFT = 1, JINJA_RIGHT = 2, JINJA_BOTH = 3 };
 struct jinja_string jinja_string_strip(const struct jinja_string *s,
                                        const struct jinja_string *chars, enum jinja_side sides);
 
-/* --- making
- * -------------------------------------------------------------------------------------- */
+/* --- making --- */
 
 /* Puts a string into a value. The bytes are borrowed and must outlive the run, or be in its
  * arena. */

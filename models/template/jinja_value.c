@@ -75,8 +75,7 @@ bool jinja_as_double(const struct jinja_value *v, double *out)
     return true;
 }
 
-/* --- comparison
- * ---------------------------------------------------------------------------------- */
+/* --- comparison --- */
 
 static int lists_equal(struct jinja_run *run, const struct jinja_list *a,
                        const struct jinja_list *b, bool *equal)
@@ -265,8 +264,7 @@ int jinja_contains(struct jinja_run *run, const struct jinja_value *haystack,
                       jinja_type_name(needle->type), jinja_type_name(haystack->type));
 }
 
-/* --- lists
- * --------------------------------------------------------------------------------------- */
+/* --- lists --- */
 
 int jinja_list_new(struct jinja_run *run, enum jinja_type type, size_t cap,
                    struct jinja_value *out)
@@ -353,8 +351,7 @@ int jinja_to_list(struct jinja_run *run, const struct jinja_value *v, struct jin
     return 0;
 }
 
-/* --- dicts
- * --------------------------------------------------------------------------------------- */
+/* --- dicts --- */
 
 int jinja_dict_new(struct jinja_run *run, enum jinja_type type, struct jinja_value *out)
 {

@@ -61,8 +61,7 @@ static int get_integer(const cJSON *o, const char *name, double min, double max,
     return !field(o, name) || floor(*out) == *out ? 0 : wrong_type(name, "a whole number", e);
 }
 
-/* --- fields that cannot be honoured
- * --------------------------------------------------------------- */
+/* --- fields that cannot be honoured --- */
 
 static int refuse(const char *name, const char *why, struct err *e)
 {
@@ -141,8 +140,7 @@ static int check_modalities(const cJSON *o, struct err *e)
     return cJSON_IsArray(modalities) ? 0 : wrong_type("modalities", "an array", e);
 }
 
-/* --- messages
- * ------------------------------------------------------------------------------------- */
+/* --- messages --- */
 
 /* Joins the text parts of a content array. The result is the caller's. */
 static char *join_parts(const cJSON *parts, const char *where, struct err *e)
@@ -266,8 +264,7 @@ static int parse_messages(struct chat_request *r, struct err *e)
     return 0;
 }
 
-/* --- settings
- * ------------------------------------------------------------------------------------- */
+/* --- settings --- */
 
 static int add_stop(struct chat_request *r, const cJSON *item, struct err *e)
 {

@@ -43,8 +43,7 @@ static const struct shape *find_shape(const char *name)
     return NULL;
 }
 
-/* --- tokenizer
- * ------------------------------------------------------------------------------------ */
+/* --- tokenizer --- */
 
 /* The control tokens, the bytes, then words of letters until the vocabulary is full: " baaaa",
  * " caaaa". No merge makes those, so text is encoded byte by byte and only a model says them.
@@ -140,8 +139,7 @@ static void put_metadata(struct gguf_writer *w, const struct shape *s, uint32_t 
     gguf_put_u32(w, "llama.vocab_size", s->vocab);
 }
 
-/* --- weights
- * -------------------------------------------------------------------------------------- */
+/* --- weights --- */
 
 /* Tensors live until the writer has written them. */
 struct synthesis {

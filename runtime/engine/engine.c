@@ -68,8 +68,7 @@ static void leave(struct engine *en, struct sequence *s)
     sequence_destroy(s);
 }
 
-/* --- building a step
- * ------------------------------------------------------------------------------ */
+/* --- building a step --- */
 
 static struct llama_row *add_row(struct engine *en, int *n_rows, const struct sequence *s,
                                  int32_t token, size_t position)
@@ -135,8 +134,7 @@ static void sample(struct engine *en, int n_sampling)
     }
 }
 
-/* --- the engine thread
- * ---------------------------------------------------------------------------- */
+/* --- the engine thread --- */
 
 /* With the lock held: waits for work, then moves waiting sequences to free slots. */
 static void take_work(struct engine *en)
@@ -228,8 +226,7 @@ static void *engine_main(void *ctx)
     }
 }
 
-/* --- the caller's side
- * ---------------------------------------------------------------------------- */
+/* --- the caller's side --- */
 
 static int create_parts(struct engine *en, struct err *e)
 {

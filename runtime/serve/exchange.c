@@ -35,8 +35,7 @@ struct exchange {
     struct provenance made_by;
 };
 
-/* --- beginning and end
- * ---------------------------------------------------------------------------- */
+/* --- beginning and end --- */
 
 static struct exchange *exchange_create(struct server *s, struct http_exchange *http)
 {
@@ -103,8 +102,7 @@ static void refuse(struct exchange *x, const struct err *e)
     respond_err(http, e);
 }
 
-/* --- request to tokens
- * ---------------------------------------------------------------------------- */
+/* --- request to tokens --- */
 
 /* `asked` names the generation as "name", "name@version" or "name@sha256:PREFIX". */
 static bool names_generation(const struct generation *g, const char *asked)
@@ -190,8 +188,7 @@ static int prepare(struct exchange *x, const struct server *s, struct err *e)
     return submit(x, e);
 }
 
-/* --- text to bytes
- * -------------------------------------------------------------------------------- */
+/* --- text to bytes --- */
 
 /* Sends one JSON text as an event and releases it. A client that cannot be written to is seen
  * by exchange_abort, so failures need no handling here. */
@@ -292,8 +289,7 @@ static void fail_answer(struct exchange *x, const struct err *e)
     http_exchange_cut(http);
 }
 
-/* --- the way of a request
- * ------------------------------------------------------------------------- */
+/* --- the way of a request --- */
 
 void exchange_begin(struct server *s, struct http_exchange *http)
 {

@@ -36,8 +36,7 @@ void server_publish_chain(struct server *s, struct chain *c)
              chain_version(c), chain_filter_count(c));
 }
 
-/* --- stopping
- * ------------------------------------------------------------------------------------- */
+/* --- stopping --- */
 
 static void close_handle(void *handle)
 {
@@ -93,8 +92,7 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     }
 }
 
-/* --- starting
- * ------------------------------------------------------------------------------------- */
+/* --- starting --- */
 
 static void watch_signals(struct server *s)
 {

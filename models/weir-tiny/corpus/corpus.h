@@ -63,8 +63,7 @@ exchange_fn exchange_topic; /* topics.c: a question about a topic, answered in g
 document_fn document_story; /* stories.c */
 document_fn document_facts; /* facts.c */
 
-/* --- Phrases
- * ------------------------------------------------------------------------------------- */
+/* --- Phrases --- */
 
 #define CORPUS_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -99,8 +98,7 @@ const char *phrases_pick(const struct phrases *p, struct rng *r, enum corpus_spl
 /* True `percent` times in a hundred. */
 bool corpus_chance(struct rng *r, unsigned percent);
 
-/* --- Templates
- * ----------------------------------------------------------------------------------- */
+/* --- Templates --- */
 
 struct slot {
     const char *key;   /* "name" */
