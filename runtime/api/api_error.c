@@ -1,6 +1,7 @@
 #include "runtime/api/api_error.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "runtime/api/json_text.h"
 
@@ -22,11 +23,17 @@ struct api_error api_error_from(const struct err *e)
         return api_error_make(400, bad_request, NULL, e->param, e->message);
     case ERR_UNSUPPORTED:
         return api_error_make(400, bad_request, "unsupported_parameter", e->param, e->message);
-    case ERR_LIMIT:
-        return api_error_make(400, bad_request, "context_length_exceeded", e->param,
-                              e->message);
+    case ERR_LIMIT: /* that of the messages together is the context */
+        return api_error_make(400, bad_request,
+                              strcmp(e->param, "messages") == 0 ? "context_length_exceeded"
+                                                                : NULL,
+                              e->param, e->message);
+    case ERR_FILTERED:
+        return api_error_make(400, bad_request, "content_filter", e->param, e->message);
     case ERR_NOT_FOUND:
-        return api_error_make(404, bad_request, "not_found", e->param, e->message);
+        return api_error_make(404, bad_request,
+                              strcmp(e->param, "model") == 0 ? "model_not_found" : "not_found",
+                              e->param, e->message);
     case ERR_BUSY: {
         struct api_error out =
             api_error_make(429, "rate_limit_error", "queue_full", e->param, e->message);

@@ -85,7 +85,7 @@ static int filter_message(struct chat_request *r, size_t i, struct chain *chain,
     if (rc == CHAIN_STOPPED) {
         char param[48];
         snprintf(param, sizeof(param), "messages[%zu].content", i);
-        rc = err_set_param(e, ERR_INVALID, param, "a filter refused this message: %s",
+        rc = err_set_param(e, ERR_FILTERED, param, "a filter refused this message: %s",
                            chain_stream_stop(stream)->message);
     }
     if (rc == 0) {

@@ -165,6 +165,9 @@ static int submit(struct exchange *x, struct err *e)
             .user = x,
         };
         rc = engine_submit(x->generation->engine, &r, &x->engine_id, e);
+        if (rc != 0 && e->kind == ERR_LIMIT) {
+            snprintf(e->param, sizeof(e->param), "messages");
+        }
     }
     x->engine_running = rc == 0;
     token_list_deinit(&tokens);

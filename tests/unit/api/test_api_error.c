@@ -20,13 +20,41 @@ static void a_kind_decides_the_status(void **state)
         int status;
     } cases[] = {{ERR_INVALID, 400},  {ERR_FORMAT, 400}, {ERR_UNSUPPORTED, 400},
                  {ERR_LIMIT, 400},    {ERR_BUSY, 429},   {ERR_NOT_FOUND, 404},
-                 {ERR_CANCELED, 500}, {ERR_IO, 500},     {ERR_NOMEM, 503}};
+                 {ERR_CANCELED, 500}, {ERR_IO, 500},     {ERR_NOMEM, 503},
+                 {ERR_FILTERED, 400}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct err e = {.kind = cases[i].kind, .message = "what happened"};
         struct api_error out = api_error_from(&e);
         assert_int_equal(out.status, cases[i].status);
         /* The client is asked to come back exactly when coming back may help. */
         assert_int_equal(out.retry_after_s > 0, out.status == 429 || out.status == 503);
+    }
+}
+
+static void clients_tell_errors_apart_by_their_code(void **state)
+{
+    (void)state;
+    static const struct {
+        enum err_kind kind;
+        const char *param;
+        const char *code; /* NULL: none */
+    } cases[] = {{ERR_NOT_FOUND, "model", "model_not_found"},
+                 {ERR_NOT_FOUND, "", "not_found"},
+                 {ERR_LIMIT, "messages", "context_length_exceeded"},
+                 {ERR_LIMIT, "", NULL},
+                 {ERR_FILTERED, "messages[0].content", "content_filter"},
+                 {ERR_UNSUPPORTED, "tools", "unsupported_parameter"},
+                 {ERR_INVALID, "temperature", NULL}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct err e = {.kind = cases[i].kind, .message = "what happened"};
+        strcpy(e.param, cases[i].param);
+        struct api_error out = api_error_from(&e);
+        if (cases[i].code) {
+            assert_string_equal(out.code, cases[i].code);
+        } else {
+            assert_null(out.code);
+        }
+        assert_string_equal(out.param, cases[i].param);
     }
 }
 
@@ -63,6 +91,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_kind_decides_the_status),
+        cmocka_unit_test(clients_tell_errors_apart_by_their_code),
         cmocka_unit_test(an_inner_failure_tells_nothing_of_the_inside),
         cmocka_unit_test(the_body_has_all_four_keys),
     };
