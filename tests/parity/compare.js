@@ -1,0 +1,107 @@
+'use strict';
+// Holds Weir to llama.cpp on one model file: the same tokens for the same texts, and logits that differ by
+// no more than quantisation does.
+//
+//   node tests/parity/compare.js --weir build/release/weir --reference ./reference --model FILE.gguf
+//
+// `reference` is built from llama_cpp_reference.c, which says how. The texts are conversations of weir-tiny's
+// held-out set, each rendered by its chat template, and lines that tokenizers get wrong.
+
+const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+
+const ROOT = path.resolve(__dirname, '../..');
+const N_CONVERSATIONS = 24;
+const HARD_LINES = [
+    'Hello, world! 1234567890', "It's what we're after; they'll say I've no idea.", '   three   blanks   ',
+    'tab\tand "quotes" and (parentheses)', 'Ünïcödé — “quotes” … €', '日本語のテキスト', '🙂🙃 emoji 👩‍👩‍👧',
+    'CamelCase snake_case kebab-case', '3.14159 and -2e10', 'line one\nline two\n\n\nline five', '<|im_start|>',
+];
+
+const { values: args } = parseArgs({
+    options: {
+        weir: { type: 'string', default: path.join(ROOT, 'build/release/weir') },
+        reference: { type: 'string' },
+        model: { type: 'string', default: path.join(ROOT, 'models/weir-tiny/weir-tiny.gguf') },
+    },
+});
+if (!args.reference) {
+    console.error('--reference PROGRAM is needed; tests/parity/llama_cpp_reference.c says how to build it');
+    process.exit(2);
+}
+
+const run = (file, argv, input) =>
+    execFileSync(file, argv, { input, maxBuffer: 1 << 30, stdio: ['pipe', 'pipe', 'inherit'] }).toString();
+
+function rendered(messages, folder) {
+    const file = path.join(folder, 'messages.json');
+    fs.writeFileSync(file, JSON.stringify(messages));
+    return run(args.weir, ['render', '-m', args.model, '--messages', file]);
+}
+
+function heldOutTexts() {
+    const lines = fs.readFileSync(path.join(ROOT, 'models/weir-tiny/heldout.jsonl'), 'utf8').trim().split('\n');
+    const every = Math.floor(lines.length / N_CONVERSATIONS);
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-parity-'));
+    const texts = [];
+    for (let i = 0; i < N_CONVERSATIONS; i++) {
+        texts.push(rendered(JSON.parse(lines[i * every]).messages, folder));
+    }
+    fs.rmSync(folder, { recursive: true });
+    return texts;
+}
+
+// Control tokens are read as such on both sides: these texts are ours.
+function compareTokens(texts) {
+    const wanted = run(args.reference, [args.model, 'tokens'],
+        texts.map((text) => text.replaceAll('\n', '\\n')).join('\n') + '\n').trimEnd().split('\n');
+    let different = 0;
+    texts.forEach((text, i) => {
+        const got = run(args.weir, ['tokenize', '-m', args.model], text).trim();
+        if (got !== wanted[i].trim()) {
+            different++;
+            console.log(`tokens differ for ${JSON.stringify(text)}\n  weir      ${got}\n  reference ${wanted[i]}`);
+        }
+    });
+    console.log(`tokens: ${texts.length - different} of ${texts.length} texts the same`);
+    return { ids: wanted.map((line) => line.trim().split(' ')), different };
+}
+
+function compareLogits(ids) {
+    let worst = 0, positions = 0, agree = 0, kl = 0;
+    for (const row of ids) {
+        const theirs = JSON.parse(run(args.reference, [args.model, 'logits'], row.join(' ') + '\n'));
+        const ours = run(args.weir, ['logits', '-m', args.model, '--tokens', row.join(','), '--all'])
+            .trim().split('\n').map((line) => JSON.parse(line));
+        theirs.forEach((reference, i) => {
+            const range = Math.max(...reference) - Math.min(...reference);
+            const delta = Math.max(...reference.map((x, v) => Math.abs(x - ours[i][v])));
+            const top = (x) => x.indexOf(Math.max(...x));
+            worst = Math.max(worst, delta / range);
+            agree += top(reference) === top(ours[i]);
+            kl += divergence(reference, ours[i]);
+            positions++;
+        });
+    }
+    console.log(`logits: ${positions} positions, largest difference ${(100 * worst).toFixed(2)} % of the range, ` +
+        `same most likely token ${(100 * agree / positions).toFixed(2)} %, ` +
+        `mean KL divergence ${(kl / positions).toExponential(2)} nats`);
+    return agree / positions;
+}
+
+function divergence(a, b) {
+    const logSum = (x) => {
+        const top = Math.max(...x);
+        return top + Math.log(x.reduce((sum, v) => sum + Math.exp(v - top), 0));
+    };
+    const sumA = logSum(a), sumB = logSum(b);
+    return a.reduce((sum, x, v) => sum + Math.exp(x - sumA) * (x - sumA - (b[v] - sumB)), 0);
+}
+
+const conversations = heldOutTexts();
+const { ids, different } = compareTokens([...conversations, ...HARD_LINES]);
+const agreement = compareLogits(ids.slice(0, conversations.length));
+process.exitCode = different === 0 && agreement >= 0.98 ? 0 : 1;
