@@ -163,6 +163,7 @@ static int pack_tensor(struct loader *l, const char *name, void *block, size_t n
         goto cleanup;
     }
     l->p->run(l->p->team, pack_share, &job);
+    gguf_give_back(l->g, t->data, (size_t)t->size);
     for (size_t i = 0; i < workers; i++) {
         if (job.bad[i]) {
             rc =

@@ -13,6 +13,8 @@
 #include "models/format/gguf_parse.h"
 #include "runtime/base/mem.h"
 
+#define HASH_PART ((uint64_t)8 << 20)
+
 static const struct {
     const char *name;
     size_t size;
@@ -154,9 +156,28 @@ uint32_t gguf_alignment(const struct gguf *g)
     return g->alignment;
 }
 
+void gguf_give_back(const struct gguf *g, const void *data, size_t len)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = ((uintptr_t)data + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)data + len) / page * page;
+
+    if (g->is_mapped && begin < end) {
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED); /* a hint, no more */
+    }
+}
+
 int gguf_sha256(const struct gguf *g, char out[HASH_HEX_LEN + 1], struct err *e)
 {
-    if (hash_sha256_hex(g->data, (size_t)g->size, out) != 0) {
+    struct hash *h = hash_begin();
+
+    for (uint64_t at = 0; at < g->size; at += HASH_PART) {
+        const size_t len = (size_t)(g->size - at < HASH_PART ? g->size - at : HASH_PART);
+
+        hash_add(h, g->data + at, len);
+        gguf_give_back(g, g->data + at, len);
+    }
+    if (hash_end(h, out) != 0) {
         return err_set(e, ERR_IO, "%s: cannot compute its SHA-256", g->path);
     }
     return 0;

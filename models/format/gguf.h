@@ -89,8 +89,14 @@ uint64_t gguf_file_size(const struct gguf *g);
 uint32_t gguf_version(const struct gguf *g);
 uint32_t gguf_alignment(const struct gguf *g);
 
-/* The SHA-256 of the whole file, in hex. Reads every byte: slow for a large file. */
+/* The SHA-256 of the whole file, in hex. Reads every byte: slow for a large file. Pages that it
+ * brought in are given back; those of a mapping that is in use come again. */
 int gguf_sha256(const struct gguf *g, char out[HASH_HEX_LEN + 1], struct err *e);
+
+/* `len` bytes of the file were read and will not be for a while: a mapped file's pages go back
+ * to the system, so that a model that is copied out of its file is not in memory twice. They
+ * can still be read. */
+void gguf_give_back(const struct gguf *g, const void *data, size_t len);
 
 /* --- metadata --- */
 

@@ -7,3 +7,10 @@
 
 /* Writes 64 lower-case hex digits and a NUL. 0, or -1 when OpenSSL fails. */
 int hash_sha256_hex(const void *data, size_t len, char out[HASH_HEX_LEN + 1]);
+
+/* The same, part by part. hash_end releases h, also when something failed before; h may be NULL
+ * then. */
+struct hash;
+struct hash *hash_begin(void); /* NULL: no memory */
+void hash_add(struct hash *h, const void *data, size_t len);
+int hash_end(struct hash *h, char out[HASH_HEX_LEN + 1]);
