@@ -46,7 +46,7 @@ static int read_identity(struct model *m, const struct gguf *g, struct err *e)
         copy_name(m->version, text.data, text.len);
     }
     m->file_bytes = gguf_file_size(g);
-    return gguf_sha256(g, m->sha256, e);
+    return 0;
 }
 
 static int read_template(struct model *m, const struct gguf *g, struct err *e)
@@ -62,8 +62,12 @@ static int read_template(struct model *m, const struct gguf *g, struct err *e)
     return m->chat_template ? 0 : err_prefix(e, "%s: tokenizer.chat_template", gguf_path(g));
 }
 
-static int load(struct model *m, const struct gguf *g, const struct parallel *p, struct err *e)
+static int load(struct model *m, const struct gguf *g, enum model_hashing hashing,
+                const struct parallel *p, struct err *e)
 {
+    if (hashing == MODEL_HASHED && gguf_sha256(g, m->sha256, e) != 0) {
+        return -1;
+    }
     if (llama_config_from_gguf(&m->config, g, e) != 0) {
         return -1;
     }
@@ -82,7 +86,8 @@ static int load(struct model *m, const struct gguf *g, const struct parallel *p,
     return read_identity(m, g, e);
 }
 
-struct model *model_open(const char *path, const struct parallel *p, struct err *e)
+struct model *model_open(const char *path, enum model_hashing hashing, const struct parallel *p,
+                         struct err *e)
 {
     struct gguf *g = gguf_open(path, e);
     if (!g) {
@@ -91,11 +96,15 @@ struct model *model_open(const char *path, const struct parallel *p, struct err 
     struct model *m = mem_zalloc(sizeof(*m));
     if (!m) {
         err_nomem(e);
-    } else if (load(m, g, p, e) != 0) {
+    } else if (load(m, g, hashing, p, e) != 0) {
         model_close(m);
         m = NULL;
     }
-    gguf_close(g);
+    if (m && m->weights.in_file) {
+        m->file = g;
+    } else {
+        gguf_close(g);
+    }
     return m;
 }
 
@@ -107,5 +116,6 @@ void model_close(struct model *m)
     llama_weights_deinit(&m->weights);
     tokenizer_destroy(m->tokenizer);
     chat_template_destroy(m->chat_template);
+    gguf_close(m->file);
     mem_free(m);
 }

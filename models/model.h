@@ -1,7 +1,9 @@
 /* model.h: one loaded model: configuration, weights, tokenizer, chat template, identity.
  *
- * Everything is checked while loading and copied out of the file; the file is closed
- * afterwards.
+ * Everything is checked while loading. It is copied out of the file, which is closed
+ * afterwards, unless the file is packed (arch/llama_weights.h): then its matrices are used
+ * where they are mapped, and the file must not be written to or cut short while the model
+ * lives. To replace it, rename another over it.
  *
  * Ownership: model_open returns, model_close releases. Immutable in between; any number of
  * threads may read. */
@@ -19,14 +21,21 @@
 struct model {
     char name[MODEL_NAME_MAX];     /* general.name made fit for a URL, or the file's name */
     char version[MODEL_NAME_MAX];  /* general.version, or "" */
-    char sha256[HASH_HEX_LEN + 1]; /* of the whole file */
+    char sha256[HASH_HEX_LEN + 1]; /* of the whole file; "" if it was not asked for */
     uint64_t file_bytes;
     struct llama_config config;
     struct llama_weights weights;
     struct tokenizer *tokenizer;
     struct chat_template *chat_template; /* NULL when the file has none */
+    struct gguf *file;                   /* of a packed model, else NULL */
+};
+
+enum model_hashing {
+    MODEL_UNHASHED,
+    MODEL_HASHED, /* reads the whole file: what answers are said to be made with */
 };
 
 /* Loads a GGUF file. NULL on failure; the message begins with the path. */
-struct model *model_open(const char *path, const struct parallel *p, struct err *e);
+struct model *model_open(const char *path, enum model_hashing hashing, const struct parallel *p,
+                         struct err *e);
 void model_close(struct model *m); /* accepts NULL */

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "models/arch/llama_packed.h"
 #include "quant/ops.h"
 #include "quant/q8.h"
 
@@ -102,6 +103,26 @@ static int check_shape(const struct llama_config *c, const struct gguf *g, struc
     return 0;
 }
 
+/* How many rows the embedding has. */
+static int read_vocab(struct llama_config *c, const struct gguf *g, struct err *e)
+{
+    bool is_packed;
+    if (llama_packed_check(g, &is_packed, e) != 0) {
+        return -1;
+    }
+    if (is_packed) {
+        return get_size(g, "llama.vocab_size", MAX_WIDTH, &c->vocab, e);
+    }
+    const struct gguf_tensor *embedding = gguf_tensor_find(g, "token_embd.weight");
+    if (!embedding || embedding->n_dims != 2 || embedding->dims[1] > MAX_WIDTH) {
+        return err_set(e, ERR_FORMAT,
+                       "%s: tensor \"token_embd.weight\" is missing or no matrix",
+                       gguf_path(g));
+    }
+    c->vocab = (int)embedding->dims[1];
+    return 0;
+}
+
 int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct err *e)
 {
     *c = (struct llama_config){.rope_base = 10000.0f};
@@ -133,12 +154,8 @@ int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct 
         get_positive(g, "llama.rope.freq_base", &c->rope_base, e) != 0) {
         return -1;
     }
-    const struct gguf_tensor *embedding = gguf_tensor_find(g, "token_embd.weight");
-    if (!embedding || embedding->n_dims != 2 || embedding->dims[1] > MAX_WIDTH) {
-        return err_set(e, ERR_FORMAT,
-                       "%s: tensor \"token_embd.weight\" is missing or no matrix",
-                       gguf_path(g));
+    if (read_vocab(c, g, e) != 0) {
+        return -1;
     }
-    c->vocab = (int)embedding->dims[1];
     return check_shape(c, g, e);
 }

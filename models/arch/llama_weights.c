@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/arch/llama_packed.h"
 #include "models/format/tensor_type.h"
 #include "runtime/base/mem.h"
 
@@ -16,6 +17,7 @@ struct loader {
     unsigned char *block; /* NULL while sizes are added up */
     size_t at;            /* bytes of the block handed out */
     size_t tensors_used;
+    bool packed; /* matrices stay in the file */
 };
 
 static void *take(struct loader *l, size_t bytes)
@@ -177,40 +179,44 @@ cleanup:
     return rc;
 }
 
-/* One matrix of the model, whose rows come from up to three tensors one after another. All but
- * the last have a multiple of Q8_TILE rows, so that each begins with a tile of its own. */
+/* Where a matrix of the model comes from: up to three tensors, whose rows follow one another,
+ * or one of a packed file. All tensors but the last have a multiple of Q8_TILE rows, so that
+ * each begins with a tile of its own. */
+#define PARTS_MAX 3
+
+struct source {
+    const char *packed; /* name in a packed file */
+    const char *names[PARTS_MAX];
+    size_t rows[PARTS_MAX]; /* 0: no more parts */
+};
+
 static int load_matrix(struct loader *l, struct q8_packed *out, size_t k,
-                       const char *const names[], const size_t rows[], size_t n_parts)
+                       const struct source *from)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < n_parts; i++) {
-        n += rows[i];
+    size_t n = from->rows[0] + from->rows[1] + from->rows[2];
+    if (l->packed && !l->block) {
+        return 0; /* nothing to make room for */
+    }
+    if (l->packed) {
+        l->tensors_used++;
+        return llama_packed_matrix(l->g, from->packed, n, k, l->p, out, l->e);
     }
     size_t bytes = q8_packed_bytes(n, k);
     if (bytes == 0) {
         return err_set(l->e, ERR_LIMIT, "%s: tensor \"%s\" is too large", gguf_path(l->g),
-                       names[0]);
+                       from->names[0]);
     }
     unsigned char *block = take(l, bytes);
     q8_packed_init(out, block, n, k);
     size_t first = 0;
-    for (size_t i = 0; i < n_parts; i++) {
+    for (size_t i = 0; i < PARTS_MAX && from->rows[i] > 0; i++) {
         unsigned char *at = block ? block + first / Q8_TILE * out->tile_bytes : NULL;
-        if (pack_tensor(l, names[i], at, rows[i], k) != 0) {
+        if (pack_tensor(l, from->names[i], at, from->rows[i], k) != 0) {
             return -1;
         }
-        first += rows[i];
+        first += from->rows[i];
     }
     return 0;
-}
-
-/* "blk.3.attn_q.weight" */
-#define NAME_MAX_BYTES 64
-
-static const char *layer_name(char out[NAME_MAX_BYTES], int layer, const char *part)
-{
-    snprintf(out, NAME_MAX_BYTES, "blk.%d.%s.weight", layer, part);
-    return out;
 }
 
 static int load_layer(struct loader *l, int i, struct llama_layer *layer)
@@ -219,41 +225,60 @@ static int load_layer(struct loader *l, int i, struct llama_layer *layer)
     size_t ff = (size_t)l->c->d_ff;
     size_t q = (size_t)l->c->n_heads * (size_t)l->c->head_dim;
     size_t kv = (size_t)l->c->n_kv_heads * (size_t)l->c->head_dim;
-    char a[NAME_MAX_BYTES];
-    char b[NAME_MAX_BYTES];
-    char c[NAME_MAX_BYTES];
-    if (load_vector(l, layer_name(a, i, "attn_norm"), d, &layer->attn_norm) != 0 ||
-        load_vector(l, layer_name(a, i, "ffn_norm"), d, &layer->ffn_norm) != 0) {
+    char a[LLAMA_TENSOR_NAME_MAX];
+    char b[LLAMA_TENSOR_NAME_MAX];
+    char c[LLAMA_TENSOR_NAME_MAX];
+    char packed[LLAMA_TENSOR_NAME_MAX];
+    if (load_vector(l, llama_tensor_name(a, i, "attn_norm", "weight"), d, &layer->attn_norm) !=
+            0 ||
+        load_vector(l, llama_tensor_name(a, i, "ffn_norm", "weight"), d, &layer->ffn_norm) !=
+            0) {
         return -1;
     }
-    const char *qkv[] = {layer_name(a, i, "attn_q"), layer_name(b, i, "attn_k"),
-                         layer_name(c, i, "attn_v")};
-    if (load_matrix(l, &layer->qkv, d, qkv, (size_t[]){q, kv, kv}, 3) != 0) {
+    struct source qkv = {
+        .packed = llama_tensor_name(packed, i, "attn_qkv", "packed"),
+        .names = {llama_tensor_name(a, i, "attn_q", "weight"),
+                  llama_tensor_name(b, i, "attn_k", "weight"),
+                  llama_tensor_name(c, i, "attn_v", "weight")},
+        .rows = {q, kv, kv},
+    };
+    if (load_matrix(l, &layer->qkv, d, &qkv) != 0) {
         return -1;
     }
-    const char *out[] = {layer_name(a, i, "attn_output")};
-    const char *gate_up[] = {layer_name(b, i, "ffn_gate"), layer_name(c, i, "ffn_up")};
-    if (load_matrix(l, &layer->out, q, out, (size_t[]){d}, 1) != 0 ||
-        load_matrix(l, &layer->gate_up, d, gate_up, (size_t[]){ff, ff}, 2) != 0) {
+    struct source out = {.packed = llama_tensor_name(packed, i, "attn_output", "packed"),
+                         .names = {llama_tensor_name(a, i, "attn_output", "weight")},
+                         .rows = {d}};
+    if (load_matrix(l, &layer->out, q, &out) != 0) {
         return -1;
     }
-    const char *down[] = {layer_name(a, i, "ffn_down")};
-    return load_matrix(l, &layer->down, ff, down, (size_t[]){d}, 1);
+    struct source gate_up = {.packed = llama_tensor_name(packed, i, "ffn_gate_up", "packed"),
+                             .names = {llama_tensor_name(a, i, "ffn_gate", "weight"),
+                                       llama_tensor_name(b, i, "ffn_up", "weight")},
+                             .rows = {ff, ff}};
+    if (load_matrix(l, &layer->gate_up, d, &gate_up) != 0) {
+        return -1;
+    }
+    struct source down = {.packed = llama_tensor_name(packed, i, "ffn_down", "packed"),
+                          .names = {llama_tensor_name(a, i, "ffn_down", "weight")},
+                          .rows = {d}};
+    return load_matrix(l, &layer->down, ff, &down);
 }
 
 static int load_all(struct loader *l, struct llama_weights *w)
 {
     size_t d = (size_t)l->c->d_model;
     size_t vocab = (size_t)l->c->vocab;
-    const char *embedding[] = {"token_embd.weight"};
-    const char *output[] = {"output.weight"};
-    if (load_matrix(l, &w->embedding, d, embedding, &vocab, 1) != 0 ||
+    const struct source embedding = {
+        .packed = "token_embd.packed", .names = {"token_embd.weight"}, .rows = {vocab}};
+    const struct source output = {
+        .packed = "output.packed", .names = {"output.weight"}, .rows = {vocab}};
+    if (load_matrix(l, &w->embedding, d, &embedding) != 0 ||
         load_vector(l, "output_norm.weight", d, &w->output_norm) != 0) {
         return -1;
     }
     w->output = w->embedding;
-    if (gguf_tensor_find(l->g, output[0]) &&
-        load_matrix(l, &w->output, d, output, &vocab, 1) != 0) {
+    if (gguf_tensor_find(l->g, l->packed ? output.packed : output.names[0]) &&
+        load_matrix(l, &w->output, d, &output) != 0) {
         return -1;
     }
     for (int i = 0; i < l->c->n_layers; i++) {
@@ -273,9 +298,10 @@ int llama_weights_init(struct llama_weights *w, const struct llama_config *c,
     if (!w->layers) {
         return err_nomem(e);
     }
-    if (load_all(&l, w) != 0) {
+    if (llama_packed_check(g, &l.packed, e) != 0 || load_all(&l, w) != 0) {
         goto fail;
     }
+    w->in_file = l.packed;
     w->block_bytes = l.at;
     w->block = mem_zalloc_aligned(l.at);
     if (!w->block) {

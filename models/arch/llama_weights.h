@@ -1,14 +1,26 @@
 /* llama_weights.h: the weights of a llama model, packed for the int8 kernels.
  *
- * Copied out of the file while loading, so the file may change or vanish afterwards. Q8_0
- * tensors keep their int8 values and scales exactly; F32, F16 and BF16 tensors are quantised as
- * Q8_0 is.
+ * Matrices of an ordinary file are copied out of it while loading, so the file may change or
+ * vanish afterwards. Q8_0 tensors keep their int8 values and scales exactly; F32, F16 and BF16
+ * tensors are quantised as Q8_0 is.
+ *
+ * A packed file (`weir quantize --type packed`) has the matrices as the kernels want them. They
+ * are used where they are mapped: loading copies nothing, and processes that serve the same
+ * file share its memory. Such a file says so in its metadata,
+ *
+ *     weir.packed    u32    LLAMA_PACKED_VERSION
+ *
+ * is aligned to Q8_ALIGN, and has one tensor of type i8 and one dimension for each matrix: the
+ * bytes that quant/q8.h describes, under the names token_embd.packed, output.packed,
+ * blk.N.attn_qkv.packed, blk.N.attn_output.packed, blk.N.ffn_gate_up.packed and
+ * blk.N.ffn_down.packed. Vectors are as in an ordinary file.
  *
  * Ownership: llama_weights_init fills, llama_weights_deinit releases. Immutable in between; any
  * number of threads may read. */
 #pragma once
 
 #include "models/arch/llama_config.h"
+#include "models/format/gguf_write.h"
 #include "models/parallel.h"
 #include "quant/q8.h"
 
@@ -27,12 +39,20 @@ struct llama_weights {
         output; /* vocab rows of d_model; the embedding's memory if they are tied */
     const float *output_norm;   /* (d_model) */
     struct llama_layer *layers; /* (n_layers) */
-    unsigned char *block;       /* all numbers, one allocation */
+    unsigned char *block;       /* all numbers that are copied, one allocation */
     size_t block_bytes;
+    bool in_file; /* matrices lie in the gguf, which has to stay open */
 };
+
+#define LLAMA_PACKED_VERSION 1
 
 /* Every tensor must be there, have the right shape and finite numbers, and no tensor may be
  * left over: a file with biases, experts or RoPE factors is refused rather than run wrongly. */
 int llama_weights_init(struct llama_weights *w, const struct llama_config *c,
                        const struct gguf *g, const struct parallel *p, struct err *e);
 void llama_weights_deinit(struct llama_weights *w);
+
+/* Adds all tensors of a packed file, and the metadata that marks it, to `out`, which borrows
+ * them. */
+void llama_weights_put_packed(const struct llama_weights *w, const struct llama_config *c,
+                              struct gguf_writer *out);

@@ -24,6 +24,7 @@ struct gguf_writer {
     size_t n_keys;
     struct writer_tensor *tensors;
     size_t n_tensors;
+    uint32_t alignment;
     bool failed;
     struct err first; /* meaningful when failed */
 };
@@ -37,6 +38,7 @@ struct gguf_writer *gguf_writer_create(struct err *e)
         return NULL;
     }
     buf_init(&w->metadata, SIZE_MAX / 2);
+    w->alignment = GGUF_DEFAULT_ALIGNMENT;
     return w;
 }
 
@@ -104,18 +106,11 @@ static bool has_key(const struct gguf_writer *w, const char *key)
     return false;
 }
 
+static const char alignment_key[] = "general.alignment";
+
 /* Writes the key and the type; false when the value must not follow. */
-static bool begin_kv(struct gguf_writer *w, const char *key, enum gguf_type type)
+static bool add_key(struct gguf_writer *w, const char *key, enum gguf_type type)
 {
-    if (w->failed) {
-        return false;
-    }
-    if (key[0] == '\0' || strcmp(key, "general.alignment") == 0 || has_key(w, key)) {
-        w->failed = true;
-        err_set(&w->first, ERR_INVALID, "metadata key \"%s\" is empty, reserved or put twice",
-                key);
-        return false;
-    }
     char **keys = mem_realloc_array(w->keys, w->n_keys + 1, sizeof *keys);
     if (!keys) {
         fail_nomem(w);
@@ -133,10 +128,44 @@ static bool begin_kv(struct gguf_writer *w, const char *key, enum gguf_type type
     return true;
 }
 
+/* The same for a key of the caller's. */
+static bool begin_kv(struct gguf_writer *w, const char *key, enum gguf_type type)
+{
+    if (w->failed) {
+        return false;
+    }
+    if (key[0] == '\0' || strcmp(key, alignment_key) == 0 || has_key(w, key)) {
+        w->failed = true;
+        err_set(&w->first, ERR_INVALID, "metadata key \"%s\" is empty, reserved or put twice",
+                key);
+        return false;
+    }
+    return add_key(w, key, type);
+}
+
 static void end_kv(struct gguf_writer *w)
 {
     if (w->metadata.failed) {
         fail_nomem(w);
+    }
+}
+
+void gguf_writer_align(struct gguf_writer *w, uint32_t alignment)
+{
+    const bool sane = alignment >= GGUF_DEFAULT_ALIGNMENT &&
+                      alignment <= GGUF_WRITE_ALIGNMENT_MAX &&
+                      (alignment & (alignment - 1)) == 0 && !has_key(w, alignment_key);
+
+    if (!w->failed && !sane) {
+        w->failed = true;
+        err_set(&w->first, ERR_INVALID,
+                "tensors can be aligned once, to a power of two of 32 to 4096, not to %u",
+                alignment);
+    }
+    if (!w->failed && add_key(w, alignment_key, GGUF_U32)) {
+        append_u32(&w->metadata, alignment);
+        w->alignment = alignment;
+        end_kv(w);
     }
 }
 
@@ -264,7 +293,7 @@ void gguf_put_copies(struct gguf_writer *w, const struct gguf *from, const char 
         const struct gguf_kv *kv = gguf_kv_at(from, i);
 
         if (strncmp(kv->key, prefix, prefix_len) != 0 || has_key(w, kv->key) ||
-            strcmp(kv->key, "general.alignment") == 0) {
+            strcmp(kv->key, alignment_key) == 0) {
             continue;
         }
         if (!begin_kv(w, kv->key, kv->type)) {
@@ -324,9 +353,9 @@ void gguf_add_tensor(struct gguf_writer *w, const char *name, uint32_t type, uin
     w->n_tensors++;
 }
 
-static uint64_t padded(uint64_t n)
+static uint64_t padded(const struct gguf_writer *w, uint64_t n)
 {
-    return (n + GGUF_DEFAULT_ALIGNMENT - 1) / GGUF_DEFAULT_ALIGNMENT * GGUF_DEFAULT_ALIGNMENT;
+    return (n + w->alignment - 1) / w->alignment * w->alignment;
 }
 
 /* Everything before the tensors' bytes. */
@@ -349,9 +378,9 @@ static int build_head(const struct gguf_writer *w, struct buf *head)
         }
         append_u32(head, t->type);
         append_u64(head, offset);
-        offset += padded(t->size);
+        offset += padded(w, t->size);
     }
-    while (head->len % GGUF_DEFAULT_ALIGNMENT != 0 && !head->failed) {
+    while (head->len % w->alignment != 0 && !head->failed) {
         buf_append_char(head, 0);
     }
     return head->failed ? -1 : 0;
@@ -378,7 +407,7 @@ static int write_all(int fd, const void *data, uint64_t len)
 
 static int write_body(const struct gguf_writer *w, int fd, const struct buf *head)
 {
-    static const char zeros[GGUF_DEFAULT_ALIGNMENT];
+    static const char zeros[GGUF_WRITE_ALIGNMENT_MAX];
 
     if (write_all(fd, head->data, head->len) != 0) {
         return -1;
@@ -387,7 +416,7 @@ static int write_body(const struct gguf_writer *w, int fd, const struct buf *hea
         const struct writer_tensor *t = &w->tensors[i];
 
         if (write_all(fd, t->data, t->size) != 0 ||
-            write_all(fd, zeros, padded(t->size) - t->size) != 0) {
+            write_all(fd, zeros, padded(w, t->size) - t->size) != 0) {
             return -1;
         }
     }

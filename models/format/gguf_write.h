@@ -23,8 +23,13 @@ struct gguf_writer;
 struct gguf_writer *gguf_writer_create(struct err *e);
 void gguf_writer_destroy(struct gguf_writer *w); /* accepts NULL */
 
-/* Metadata. Putting a key a second time is a failure. `general.alignment` may not be put: files
- * are written with GGUF_DEFAULT_ALIGNMENT. */
+/* Tensors begin at multiples of `alignment` bytes, a power of two of 32 to
+ * GGUF_WRITE_ALIGNMENT_MAX; GGUF_DEFAULT_ALIGNMENT without this call. At most once. */
+#define GGUF_WRITE_ALIGNMENT_MAX 4096
+void gguf_writer_align(struct gguf_writer *w, uint32_t alignment);
+
+/* Metadata. Putting a key a second time is a failure. `general.alignment` may not be put:
+ * gguf_writer_align does it. */
 void gguf_put_u8(struct gguf_writer *w, const char *key, uint8_t v);
 void gguf_put_i8(struct gguf_writer *w, const char *key, int8_t v);
 void gguf_put_u16(struct gguf_writer *w, const char *key, uint16_t v);

@@ -16,6 +16,7 @@ enum tensor_type {
     TENSOR_F32 = 0,
     TENSOR_F16 = 1,
     TENSOR_Q8_0 = 8,
+    TENSOR_I8 = 24, /* bytes of no numeric meaning here */
     TENSOR_BF16 = 30,
 };
 
@@ -37,8 +38,8 @@ const struct tensor_type_info *tensor_type_find(const char *name);
 uint64_t tensor_type_row_bytes(uint32_t type, uint64_t n);
 
 /* Turns n numbers that begin at src into f32. src: tensor_type_row_bytes(type, n) bytes at any
- * address; dst: (n). Returns 0, or -1 when the type is not one of the four above or n is not a
- * whole number of blocks. */
+ * address; dst: (n). Returns 0, or -1 when the type is none of f32, f16, bf16 and q8_0 or n is
+ * not a whole number of blocks. */
 int tensor_row_to_f32(uint32_t type, const void *src, float *dst, size_t n);
 
 /* Stores n numbers as f32, f16 or q8_0. src: (n); dst: tensor_type_row_bytes(type, n) bytes at

@@ -42,7 +42,7 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
         return -1;
     }
     struct parallel parallel = parallel_team(l->team);
-    l->model = model_open(s->path, &parallel, e);
+    l->model = model_open(s->path, MODEL_UNHASHED, &parallel, e);
     if (!l->model) {
         goto fail;
     }

@@ -5,6 +5,7 @@
 
 #include "models/format/gguf.h"
 #include "models/format/gguf_write.h"
+#include "models/model.h"
 #include "quant/q8.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/cli.h"
@@ -158,30 +159,58 @@ cleanup:
     return rc;
 }
 
+/* Loads the model as a server would and writes its matrices as they then lie in memory. */
+static int quantize_packed(const char *from, const char *to, struct err *e)
+{
+    struct gguf *in = gguf_open(from, e);
+    struct model *m = in ? model_open(from, MODEL_UNHASHED, &parallel_none, e) : NULL;
+    struct gguf_writer *out = m ? gguf_writer_create(e) : NULL;
+    int rc = -1;
+    if (out) {
+        llama_weights_put_packed(&m->weights, &m->config, out);
+        gguf_put_copies(out, in, "");
+        rc = gguf_writer_write(out, to, e);
+    }
+    if (rc == 0) {
+        printf("%s: packed for loading without conversion; %.1f MiB of weights\n", to,
+               (double)m->weights.block_bytes / 0x1p20);
+    }
+    gguf_writer_destroy(out);
+    model_close(m);
+    gguf_close(in);
+    return rc;
+}
+
 int cli_quantize(int argc, char **argv)
 {
     const char *type = "q8_0";
     const struct option table[] = {
-        {"type", 0, OPTION_STRING, &type, "TYPE", "of matrices: q8_0, f16 or f32 (q8_0)", 0, 0},
+        {"type", 0, OPTION_STRING, &type, "TYPE",
+         "of matrices: q8_0, packed, f16 or f32 (q8_0)", 0, 0},
         {0},
     };
     const struct options options = {
-        "weir quantize IN.gguf OUT.gguf [--type q8_0|f16|f32]",
-        "Writes a model anew with its matrices in another number format.", table};
+        "weir quantize IN.gguf OUT.gguf [--type q8_0|packed|f16|f32]",
+        "Writes a model anew with its matrices in another number format. packed is q8_0 as the "
+        "kernels read it: Weir alone loads it, in no time and without a copy.",
+        table};
     int positional;
     int rc = cli_options(&options, argc, argv, &positional);
     if (rc >= 0) {
         return rc;
     }
     const struct tensor_type_info *info = tensor_type_find(type);
-    bool known = info && (info->type == TENSOR_Q8_0 || info->type == TENSOR_F16 ||
-                          info->type == TENSOR_F32);
+    bool packed = strcmp(type, "packed") == 0;
+    bool known = packed || (info && (info->type == TENSOR_Q8_0 || info->type == TENSOR_F16 ||
+                                     info->type == TENSOR_F32));
     if (positional != 2 || !known) {
         fprintf(stderr, "weir quantize: %s\nusage: %s\n",
-                known ? "IN and OUT are needed" : "--type: q8_0, f16 and f32 are known",
+                known ? "IN and OUT are needed" : "--type: q8_0, packed, f16 and f32 are known",
                 options.usage);
         return 2;
     }
     struct err e = {0};
-    return quantize(argv[1], argv[2], info->type, &e) == 0 ? 0 : cli_fail("quantize", &e);
+    rc = packed ? quantize_packed(argv[1], argv[2], &e)
+                : quantize(argv[1], argv[2], info->type, &e);
+    return rc == 0 ? 0 : cli_fail("quantize", &e);
 }

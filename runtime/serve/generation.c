@@ -23,7 +23,7 @@ static int load_model(struct generation *g, const struct generation_settings *s,
         return -1;
     }
     struct parallel parallel = parallel_team(team);
-    g->model = model_open(s->model_path, &parallel, e);
+    g->model = model_open(s->model_path, MODEL_HASHED, &parallel, e);
     team_destroy(team);
     if (!g->model) {
         return -1;

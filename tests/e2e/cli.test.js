@@ -3,6 +3,8 @@
 
 const assert = require('node:assert/strict');
 const { spawn, spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
 const test = require('node:test');
 
 const { makeFolder, writeFile } = require('./lib/files.js');
@@ -67,6 +69,36 @@ test('inspect shows what is in a file', { skip }, () => {
     assert.ok(shown.tensors.some(({ name }) => name === 'token_embd.weight'));
     assert.match(succeed(['inspect', modelPath()]), /general\.architecture/);
     assert.equal(weir(['inspect', __filename]).status, 1);
+});
+
+test('a packed file gives the same logits, and one that is broken is refused', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const packed = path.join(folder, 'packed.gguf');
+    succeed(['quantize', modelPath(), packed, '--type', 'packed']);
+    const logits = (file) => succeed(['logits', '-m', file, '--tokens', '1,300,301,7', '--all']);
+    assert.equal(logits(packed), logits(modelPath()));
+
+    const { tensors } = JSON.parse(succeed(['inspect', '--json', packed]));
+    const { offset } = tensors.find(({ name }) => name === 'blk.0.attn_output.packed');
+    const bytes = fs.readFileSync(packed);
+    const D_MODEL = 256, TILE_ROWS = 16;
+    const broken = (name, change) => {
+        const file = path.join(folder, name);
+        fs.writeFileSync(file, change(Buffer.from(bytes)));
+        const { status, stderr } = weir(['logits', '-m', file, '--tokens', '1']);
+        assert.equal(status, 1, stderr);
+        return stderr;
+    };
+    const setNumber = (key, value) => (b) => {
+        b.writeUInt32LE(value, b.indexOf(key) + key.length + 4); // behind the key is its type
+        return b;
+    };
+    assert.match(broken('scale', (b) => (b.writeUInt16LE(0x7e00, offset + D_MODEL * TILE_ROWS), b)),
+        /"blk\.0\.attn_output\.packed" holds a scale that is not finite/);
+    assert.match(broken('version', setNumber('weir.packed', 2)), /weir quantize --type packed/);
+    assert.match(broken('vocabulary', setNumber('llama.vocab_size', 5000)), /vocabulary/);
+    assert.match(broken('alignment', setNumber('general.alignment', 32)), /alignment 32/);
+    assert.match(broken('short', (b) => b.subarray(0, b.length - 64)), /short/);
 });
 
 test('render shows the prompt that the template makes', { skip }, (t) => {

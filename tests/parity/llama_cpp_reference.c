@@ -3,11 +3,12 @@
  * Built by hand against an installed or built llama.cpp, never by Weir's own build:
  *
  *     cc -O2 tests/parity/llama_cpp_reference.c -I LLAMA/include -I LLAMA/ggml/include \
- *        -L LLAMA/build/bin -Wl,-rpath,LLAMA/build/bin -lllama -lggml -lggml-base -lm -o reference
+ *        -L LLAMA/build/bin -Wl,-rpath,LLAMA/build/bin -lllama -lggml -lggml-base -lm -o
+ * reference
  *
  * reference MODEL tokens       each line of stdin, "\n" standing for a line break, to ids
- * reference MODEL logits       each line of stdin is ids parted by blanks; prints the logits after
- *                              every one of them as a JSON array of arrays
+ * reference MODEL logits       each line of stdin is ids parted by blanks; prints the logits
+ * after every one of them as a JSON array of arrays
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -94,7 +94,7 @@ struct model *tiny_model_open(void)
     if (gguf_writer_write(w.out, path, &e) != 0) {
         fail_msg("%s", e.message);
     }
-    struct model *m = model_open(path, &parallel_none, &e);
+    struct model *m = model_open(path, MODEL_HASHED, &parallel_none, &e);
     unlink(path);
     if (!m) {
         fail_msg("%s", e.message);

@@ -173,6 +173,38 @@ static void a_failed_put_leaves_no_file(void **state)
     gguf_writer_destroy(w);
 }
 
+static void tensors_begin_where_the_alignment_says(void **state)
+{
+    (void)state;
+    static const uint32_t wrong[] = {0, 16, 48, 8192, UINT32_MAX};
+    static const float three[3];
+    struct err e = {0};
+    char path[64];
+
+    temporary_path(path);
+    struct gguf_writer *w = gguf_writer_create(&e);
+    gguf_writer_align(w, 256);
+    gguf_add_tensor(w, "a", TENSOR_F32, 1, (const uint64_t[]){3}, three);
+    gguf_add_tensor(w, "b", TENSOR_F32, 1, (const uint64_t[]){3}, three);
+    assert_int_equal(gguf_writer_write(w, path, &e), 0);
+    gguf_writer_destroy(w);
+    struct gguf *g = gguf_open(path, &e);
+    assert_non_null(g);
+    assert_int_equal(gguf_alignment(g), 256);
+    assert_int_equal((uintptr_t)gguf_tensor_find(g, "a")->data % 256, 0);
+    assert_int_equal((uintptr_t)gguf_tensor_find(g, "b")->data % 256, 0);
+    gguf_give_back(g, gguf_tensor_find(g, "a")->data, 12);
+    assert_true(*(const float *)gguf_tensor_find(g, "a")->data == 0.0f);
+    gguf_close(g);
+    unlink(path);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        w = gguf_writer_create(&e);
+        gguf_writer_align(w, wrong[i]);
+        assert_int_equal(gguf_writer_write(w, path, &e), -1);
+        gguf_writer_destroy(w);
+    }
+}
+
 static void copied_metadata_is_the_same(void **state)
 {
     (void)state;
@@ -546,6 +578,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(what_was_written_is_read, no_block_is_left),
         cmocka_unit_test_teardown(a_failed_put_leaves_no_file, no_block_is_left),
+        cmocka_unit_test_teardown(tensors_begin_where_the_alignment_says, no_block_is_left),
         cmocka_unit_test_teardown(copied_metadata_is_the_same, no_block_is_left),
         cmocka_unit_test_teardown(a_missing_or_mistyped_key_is_named, no_block_is_left),
         cmocka_unit_test_teardown(no_number_at_any_nasty_value_is_trusted, no_block_is_left),
