@@ -417,6 +417,17 @@ void conversation_draw(struct rng *r, struct conversation *c)
     }
 }
 
+void conversation_draw_arithmetic(struct rng *r, struct conversation *c)
+{
+    memset(c, 0, sizeof(*c));
+    size_t n = 1 + rng_below(r, 3);
+    for (size_t i = 0; i < n; i++) {
+        struct exchange x;
+        exchange_sum(r, CORPUS_TRAIN, &x);
+        conversation_add(r, c, &x, false);
+    }
+}
+
 void conversation_write_string(const char *s, struct buf *out)
 {
     buf_append_char(out, '"');

@@ -15,6 +15,7 @@ struct job {
     long seed;
     long conversations;
     long documents;
+    long arithmetic;
     const char *split;
     const char *out;
 };
@@ -32,11 +33,11 @@ static int write_line(FILE *f, struct buf *line, const char *path, struct err *e
     return 0;
 }
 
-static int write_conversation(FILE *f, struct rng *r, struct buf *line, const char *path,
-                              struct err *e)
+static int write_conversation(FILE *f, void (*draw)(struct rng *r, struct conversation *c),
+                              struct rng *r, struct buf *line, const char *path, struct err *e)
 {
     static struct conversation c;
-    conversation_draw(r, &c);
+    draw(r, &c);
     buf_append_char(line, '{');
     conversation_write(&c, false, line);
     buf_append_char(line, '}');
@@ -59,7 +60,7 @@ static int write_document(FILE *f, struct rng *r, struct buf *line, const char *
     return rc;
 }
 
-/* Conversations and documents in a mixed order. */
+/* Everything in a mixed order. */
 static int write_training(FILE *f, const struct job *job, struct err *e)
 {
     struct rng r;
@@ -68,14 +69,19 @@ static int write_training(FILE *f, const struct job *job, struct err *e)
     buf_init(&line, LINE_MAX_BYTES);
     uint32_t conversations = (uint32_t)job->conversations;
     uint32_t documents = (uint32_t)job->documents;
+    uint32_t arithmetic = (uint32_t)job->arithmetic;
     int rc = 0;
-    while (rc == 0 && conversations + documents > 0) {
-        if (rng_below(&r, conversations + documents) < conversations) {
-            rc = write_conversation(f, &r, &line, job->out, e);
+    while (rc == 0 && conversations + documents + arithmetic > 0) {
+        uint32_t roll = rng_below(&r, conversations + documents + arithmetic);
+        if (roll < conversations) {
+            rc = write_conversation(f, conversation_draw, &r, &line, job->out, e);
             conversations--;
-        } else {
+        } else if (roll < conversations + documents) {
             rc = write_document(f, &r, &line, job->out, e);
             documents--;
+        } else {
+            rc = write_conversation(f, conversation_draw_arithmetic, &r, &line, job->out, e);
+            arithmetic--;
         }
     }
     buf_deinit(&line);
@@ -134,6 +140,8 @@ int main(int argc, char **argv)
          "how many; with --split heldout, how many of each kind (default 1000)", 0, 1L << 30},
         {"documents", 'd', OPTION_INT, &job.documents, "N",
          "how many pieces of prose (default 0)", 0, 1L << 30},
+        {"arithmetic", 'a', OPTION_INT, &job.arithmetic, "N",
+         "how many conversations of sums alone (default 0)", 0, 1L << 30},
         {"split", 0, OPTION_STRING, &job.split, "train|heldout",
          "text to train on, or questions to grade with", 0, 0},
         {"out", 'o', OPTION_STRING, &job.out, "FILE", "the JSON lines to write", 0, 0},
