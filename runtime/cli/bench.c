@@ -24,15 +24,17 @@ struct bench {
     int threads;
     int n_prompt;
     int n_decode;
+    int depth; /* tokens of context before a second decode of one sequence; 0: none */
     int batches[BATCHES_MAX];
     size_t n_batches;
-    int32_t *tokens; /* (max of n_prompt, n_decode) */
+    int32_t *tokens; /* (max of n_prompt, n_decode, depth) */
 };
 
 struct bench_result {
     double load_s;
     double prefill_tps;
     double decode_tps;
+    double depth_tps;              /* decode behind `depth` tokens */
     double batch_tps[BATCHES_MAX]; /* tokens of all sequences together */
     double int8_peak_ops;
     double read_bytes_per_s;
@@ -75,6 +77,8 @@ static int largest_batch(const struct bench *b)
 static int open_model(struct bench *b, const char *path, double *load_s, struct err *e)
 {
     int n_tokens = b->n_prompt > b->n_decode ? b->n_prompt : b->n_decode;
+    n_tokens =
+        b->depth > 0 && b->depth + b->n_decode > n_tokens ? b->depth + b->n_decode : n_tokens;
     struct local_model_settings s = {
         .path = path,
         .cpu = b->cpu,
@@ -117,8 +121,8 @@ static int measure_prefill(struct bench *b, double *tps, struct err *e)
     return 0;
 }
 
-/* n sequences that each get n_decode tokens, one a step, from an empty context on. */
-static double decode_once(struct bench *b, int n)
+/* n sequences that each get n_decode tokens, one a step, behind `past` tokens. */
+static double decode_once(struct bench *b, int n, int past)
 {
     struct llama_row rows[BATCH_MAX];
     struct local_model *l = &b->model;
@@ -126,7 +130,7 @@ static double decode_once(struct bench *b, int n)
     for (int at = 0; at < b->n_decode; at++) {
         for (int i = 0; i < n; i++) {
             rows[i] = (struct llama_row){.token = b->tokens[(at + i) % b->n_decode],
-                                         .position = at,
+                                         .position = past + at,
                                          .slot = i,
                                          .want_logits = true};
         }
@@ -135,14 +139,24 @@ static double decode_once(struct bench *b, int n)
     return (double)n * b->n_decode / (clock_now_s() - start);
 }
 
-static double measure_decode(struct bench *b, int n)
+static double measure_decode(struct bench *b, int n, int past)
 {
     double best = 0.0;
     for (int i = 0; i < REPEATS; i++) {
-        double rate = decode_once(b, n);
+        double rate = decode_once(b, n, past);
         best = rate > best ? rate : best;
     }
     return best;
+}
+
+/* The context is really read: memory that was never written would be faster than it is. */
+static int measure_depth(struct bench *b, double *tps, struct err *e)
+{
+    if (local_model_feed(&b->model, b->tokens, (size_t)b->depth, 0, e) != 0) {
+        return -1;
+    }
+    *tps = measure_decode(b, 1, b->depth);
+    return 0;
 }
 
 static void run_all(void *team, void (*work)(void *ctx, int worker, int n_workers), void *ctx)
@@ -201,9 +215,13 @@ static int measure(struct bench *b, const char *path, struct bench_result *r, st
         measure_prefill(b, &r->prefill_tps, e) != 0) {
         return -1;
     }
-    r->decode_tps = measure_decode(b, 1);
+    r->decode_tps = measure_decode(b, 1, 0);
     for (size_t i = 0; i < b->n_batches; i++) {
-        r->batch_tps[i] = b->batches[i] == 1 ? r->decode_tps : measure_decode(b, b->batches[i]);
+        r->batch_tps[i] =
+            b->batches[i] == 1 ? r->decode_tps : measure_decode(b, b->batches[i], 0);
+    }
+    if (b->depth > 0 && measure_depth(b, &r->depth_tps, e) != 0) {
+        return -1;
     }
     struct rusage usage = {0};
     getrusage(RUSAGE_SELF, &usage);
@@ -222,6 +240,10 @@ static void print_table(const struct bench *b, const struct bench_result *r)
            b->n_prompt, r->prefill_tps, 100.0 * r->prefill_peak_fraction);
     printf("%-28s %10.1f tokens/s   %3.0f %% of the read rate\n", "decode, one sequence",
            r->decode_tps, 100.0 * r->decode_bandwidth_fraction);
+    if (b->depth > 0) {
+        printf("decode behind %-6d tokens  %10.1f tokens/s   %.2f times as long\n", b->depth,
+               r->depth_tps, r->decode_tps / r->depth_tps);
+    }
     for (size_t i = 0; i < b->n_batches; i++) {
         printf("decode, %3d together         %10.1f tokens/s\n", b->batches[i],
                r->batch_tps[i]);
@@ -238,7 +260,11 @@ static void print_json(const struct bench *b, const struct bench_result *r)
     for (size_t i = 0; i < b->n_batches; i++) {
         printf("%s\"%d\":%.6g", i ? "," : "", b->batches[i], r->batch_tps[i]);
     }
-    printf("},\"int8_peak_tops\":%.6g,\"read_gbps\":%.6g,\"prefill_peak_fraction\":%.6g,"
+    printf("}");
+    if (b->depth > 0) {
+        printf(",\"depth\":%d,\"depth_tps\":%.6g", b->depth, r->depth_tps);
+    }
+    printf(",\"int8_peak_tops\":%.6g,\"read_gbps\":%.6g,\"prefill_peak_fraction\":%.6g,"
            "\"decode_bandwidth_fraction\":%.6g,\"load_s\":%.6g,\"peak_rss_bytes\":%" PRIu64
            "}\n",
            r->int8_peak_ops / 1e12, r->read_bytes_per_s / 1e9, r->prefill_peak_fraction,
@@ -254,12 +280,15 @@ int cli_bench(int argc, char **argv)
     long threads = local_core_count();
     long n_prompt = 512;
     long n_decode = 64;
+    long depth = 0;
     const struct option table[] = {
         {"model", 'm', OPTION_STRING, &path, "FILE", "the model, a GGUF file", 0, 0},
         {"threads", 't', OPTION_INT, &threads, "N", "threads (number of cores)", 1, 256},
         {"prompt", 'p', OPTION_INT, &n_prompt, "N", "tokens of the prompt (512)", 1, 1 << 20},
         {"tokens", 'n', OPTION_INT, &n_decode, "N", "tokens that each sequence decodes (64)", 1,
          1 << 20},
+        {"depth", 'd', OPTION_INT, &depth, "N",
+         "measure decode also behind N tokens of context (not measured)", 0, 1 << 20},
         {"batch", 'b', OPTION_STRING, &batches, "SIZES",
          "sequences that decode together (1,8,16)", 0, 0},
         {"json", 0, OPTION_FLAG, &json, NULL, "print the result as JSON", 0, 0},
@@ -284,7 +313,8 @@ int cli_bench(int argc, char **argv)
     struct bench b = {.cpu = cpu,
                       .threads = (int)threads,
                       .n_prompt = (int)n_prompt,
-                      .n_decode = (int)n_decode};
+                      .n_decode = (int)n_decode,
+                      .depth = (int)depth};
     if (parse_batches(&b, batches, &e) != 0) {
         cli_fail("bench", &e);
         return 2;

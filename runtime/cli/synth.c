@@ -21,6 +21,9 @@ struct shape {
 static const struct shape shapes[] = {
     {"tinyllama-1.1b", 2048, 22, 32, 4, 5632, 32000, 2048, 10000.0f, false},
     {"smollm-135m", 576, 30, 9, 3, 1536, 49152, 2048, 10000.0f, true},
+    {"smollm2-135m", 576, 30, 9, 3, 1536, 49152, 8192, 100000.0f, true},
+    /* Without the real one's biases: they take no time to speak of. */
+    {"qwen2.5-0.5b", 896, 24, 14, 2, 4864, 151936, 32768, 1000000.0f, true},
     {"llama-3.2-1b", 2048, 16, 32, 8, 8192, 128256, 2048, 500000.0f, true},
     {"weir-tiny", 256, 6, 8, 4, 704, 4096, 1024, 10000.0f, true},
     {"tiny-test", 64, 2, 4, 2, 128, 320, 256, 10000.0f, true},
@@ -289,12 +292,17 @@ int cli_synth(int argc, char **argv)
     const char *vocab = NULL;
     const char *type = "q8_0";
     long seed = 1;
+    long context = 0;
     const struct option table[] = {
         {"shape", 0, OPTION_STRING, &shape_name, "NAME",
-         "tinyllama-1.1b, smollm-135m, llama-3.2-1b, weir-tiny or tiny-test", 0, 0},
+         "tinyllama-1.1b, smollm-135m, smollm2-135m, qwen2.5-0.5b, llama-3.2-1b, weir-tiny or "
+         "tiny-test",
+         0, 0},
         {"vocab", 0, OPTION_STRING, &vocab, "FILE.gguf",
          "take the tokenizer of this file (a made-up one)", 0, 0},
         {"type", 0, OPTION_STRING, &type, "TYPE", "of matrices: f32, f16 or q8_0 (q8_0)", 0, 0},
+        {"context", 0, OPTION_INT, &context, "N", "tokens of context (the shape's own)", 1,
+         1 << 20},
         {"seed", 0, OPTION_INT, &seed, "N", "of the weights (1)", 0, 1L << 40},
         {0},
     };
@@ -320,6 +328,10 @@ int cli_synth(int argc, char **argv)
         return usage_error(&options, "one name of a file to write is needed");
     }
     struct err e = {0};
-    rc = synthesize(*shape, vocab, info->type, (uint64_t)seed, argv[1], &e);
+    struct shape chosen = *shape;
+    if (context > 0) {
+        chosen.context = (uint32_t)context;
+    }
+    rc = synthesize(chosen, vocab, info->type, (uint64_t)seed, argv[1], &e);
     return rc == 0 ? 0 : cli_fail("synth", &e);
 }
