@@ -19,6 +19,9 @@ int cpu_features_named(const char *name, uint32_t *mask)
         {"avx512", BASE_AVX512},
         {"avx512vnni", BASE_AVX512_VNNI},
         {"amx", BASE_AVX512_VNNI | CPU_AVX_VNNI | CPU_AMX_INT8},
+        {"neon", CPU_NEON},
+        {"dotprod", CPU_NEON | CPU_DOTPROD},
+        {"i8mm", CPU_NEON | CPU_DOTPROD | CPU_I8MM},
         {"auto", CPU_ALL},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -110,6 +113,24 @@ uint32_t cpu_features(void)
     if ((f & CPU_AVX512_VNNI) && has_bits(l7.edx, edx_amx) && has_bits(xcr0, XCR0_AMX) &&
         ask_for_tiles()) {
         f |= CPU_AMX_INT8;
+    }
+    return f;
+}
+
+#elif defined(__aarch64__) && defined(__linux__)
+
+#    include <asm/hwcap.h>
+#    include <sys/auxv.h>
+
+/* Documentation/arch/arm64/elf_hwcaps in Linux. */
+uint32_t cpu_features(void)
+{
+    uint32_t f = CPU_NEON;
+    if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) {
+        f |= CPU_DOTPROD;
+    }
+    if ((f & CPU_DOTPROD) && (getauxval(AT_HWCAP2) & HWCAP2_I8MM)) {
+        f |= CPU_I8MM;
     }
     return f;
 }

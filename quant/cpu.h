@@ -1,6 +1,7 @@
 /* cpu.h: which instruction sets this processor has and this system lets programs use.
  *
- * Asked of cpuid and xgetbv, never of the environment, so that a run depends on the machine and
+ * Asked of cpuid and xgetbv, or on Arm of the kernel's hardware capabilities, never of the
+ * environment, so that a run depends on the machine and
  * on the options given and on nothing else. A caller that wants a lesser kernel takes bits away
  * from the set with a mask, which cpu_features_named gives for a name.
  *
@@ -19,7 +20,10 @@ enum cpu_feature {
     CPU_AVX512_VNNI = 1u << 2, /* vpdpbusd on zmm, and CPU_AVX512 */
     CPU_AVX_VNNI = 1u << 3,    /* vpdpbusd on ymm, VEX-coded, and CPU_AVX2 */
     CPU_AMX_INT8 =
-        1u << 4, /* int8 tiles, the system's leave to use them, and CPU_AVX512_VNNI */
+        1u << 4,           /* int8 tiles, the system's leave to use them, and CPU_AVX512_VNNI */
+    CPU_NEON = 1u << 5,    /* every AArch64 processor */
+    CPU_DOTPROD = 1u << 6, /* FEAT_DotProd: sdot */
+    CPU_I8MM = 1u << 7,    /* FEAT_I8MM: smmla, and CPU_DOTPROD */
 };
 
 #define CPU_ALL UINT32_MAX
@@ -28,6 +32,7 @@ enum cpu_feature {
 uint32_t cpu_features(void);
 
 /* The most that `--cpu NAME` lets kernels use: "ref" (0), "avx2", "avxvnni", "avx512",
- * "avx512vnni", "amx", "auto" (CPU_ALL). Each name includes the sets before it that it builds
- * on. Returns 0 and fills *mask, or -1 if the name is none of these. */
+ * "avx512vnni", "amx", on Arm "neon", "dotprod", "i8mm", and "auto" (CPU_ALL). Each name
+ * includes the sets before it that it builds on. Returns 0 and fills *mask, or -1 if the name
+ * is none of these. */
 int cpu_features_named(const char *name, uint32_t *mask);

@@ -6,6 +6,8 @@ const struct ops *const ops_variants[] = {
 #if defined(__x86_64__)
     &ops_avx512,
     &ops_avx2,
+#elif defined(__aarch64__)
+    &ops_neon,
 #endif
     &ops_base,
     NULL,

@@ -6,6 +6,8 @@ const struct q8_kernel *const q8_kernels[] = {
 #if defined(__x86_64__)
     &q8_kernel_amx,      &q8_kernel_avx512_vnni,
     &q8_kernel_avx_vnni, &q8_kernel_avx2,
+#elif defined(__aarch64__)
+    &q8_kernel_neon_i8mm, &q8_kernel_neon_dotprod,
 #endif
     &q8_kernel_ref,      NULL,
 };

@@ -15,4 +15,8 @@ extern const struct q8_kernel q8_kernel_avx512_vnni;
 extern const struct q8_kernel q8_kernel_amx;
 extern const struct ops ops_avx2;
 extern const struct ops ops_avx512;
+#elif defined(__aarch64__)
+extern const struct q8_kernel q8_kernel_neon_dotprod;
+extern const struct q8_kernel q8_kernel_neon_i8mm;
+extern const struct ops ops_neon;
 #endif

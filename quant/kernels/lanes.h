@@ -1,8 +1,10 @@
-/* lanes.h: sixteen floats side by side, as one AVX-512 register, two AVX registers or an array.
+/* lanes.h: sixteen floats side by side, as one AVX-512 register, two AVX registers, four NEON
+ * registers or an array.
  *
  * The vocabulary of ops_body.h. Each function is one IEEE 754 operation in each lane, rounded
  * to nearest, and so gives the same bits however it is carried out. Which form is compiled
- * depends on the flags of the file that includes this.
+ * depends on the flags of the file that includes this; NEON, which every AArch64 compiler uses,
+ * is asked for by LANES_NEON.
  */
 #pragma once
 
@@ -188,6 +190,10 @@ ALWAYS_INLINE struct lanes lanes_scale(struct lanes a, struct lanes n_bits, int3
     return (struct lanes){scale8(a.lo, n_bits.lo, zero_bits),
                           scale8(a.hi, n_bits.hi, zero_bits)};
 }
+
+#elif defined(LANES_NEON)
+
+#    include "quant/kernels/lanes_neon.h"
 
 #else
 

@@ -32,8 +32,8 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
     if (cpu_features_named(s->cpu, &mask) != 0) {
         return err_set(
             e, ERR_INVALID,
-            "--cpu: \"%s\" is not known; auto, ref, avx2, avxvnni, avx512, avx512vnni "
-            "and amx are",
+            "--cpu: \"%s\" is not known; auto, ref, avx2, avxvnni, avx512, avx512vnni, amx, "
+            "neon, dotprod and i8mm are",
             s->cpu);
     }
     uint32_t features = cpu_features() & mask;

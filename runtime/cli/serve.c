@@ -56,8 +56,9 @@ static int parse(struct serve_options *o, int argc, char **argv)
         {"temperature", 0, OPTION_DOUBLE, &o->temperature, "T",
          "for requests that give none (0.8; 0 is greedy)", 0, 0},
         {"cpu", 0, OPTION_STRING, &o->cpu, "NAME",
-         "the best instruction set to use: auto, ref, avx2, avxvnni, avx512vnni, amx (auto)", 0,
-         0},
+         "the best instruction set to use: auto, ref, avx2, avxvnni, avx512vnni, amx; on Arm "
+         "neon, dotprod, i8mm (auto)",
+         0, 0},
         {"drain-timeout", 0, OPTION_INT, &o->drain_timeout, "S",
          "seconds that running requests may take after SIGTERM (600)", 0, 86400},
         {"max-body", 0, OPTION_INT, &o->max_body, "BYTES",

@@ -23,6 +23,12 @@ static void each_feature_comes_with_those_it_builds_on(void **state)
     if (f & (CPU_AVX512 | CPU_AVX_VNNI)) {
         assert_true(f & CPU_AVX2);
     }
+    if (f & CPU_I8MM) {
+        assert_true(f & CPU_DOTPROD);
+    }
+    if (f & CPU_DOTPROD) {
+        assert_true(f & CPU_NEON);
+    }
     assert_int_equal(f, cpu_features());
 }
 

@@ -1,6 +1,7 @@
 /* Every int8 kernel that runs here against the plain C reference, bit for bit. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -452,8 +453,18 @@ static void a_peak_loop_counts_its_operations(void **state)
     }
 }
 
+/* A kernel that this processor cannot run is not tested here: that should be seen. */
+static void say_what_runs(void)
+{
+    for (const struct q8_kernel *const *k = q8_kernels; *k; k++) {
+        bool runs = ((*k)->needs & ~cpu_features()) == 0;
+        print_message("kernel %s: %s\n", (*k)->name, runs ? "tested" : "skipped, not here");
+    }
+}
+
 int main(int argc, char **argv)
 {
+    say_what_runs();
     seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kernels_equal_the_reference_on_random_shapes),

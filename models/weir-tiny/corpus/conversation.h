@@ -41,7 +41,8 @@ void conversation_draw_plain(struct rng *r, enum corpus_split split,
                              const struct conversation *c, struct exchange *x);
 /* A whole conversation of the training text. */
 void conversation_draw(struct rng *r, struct conversation *c);
-/* One to three sums without a system prompt: of all skills arithmetic wants the most examples. */
+/* One to three sums without a system prompt: of all skills arithmetic wants the most examples.
+ */
 void conversation_draw_arithmetic(struct rng *r, struct conversation *c);
 
 /* Appends "messages":[...]; the last answer is left out when `open`. */
