@@ -6,6 +6,8 @@ BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config libuv1-dev libcjson
 TEST_PACKAGES=(libcmocka-dev nodejs npm curl clang-format clang-tidy cppcheck)
 # For the kernels of 64-bit Arm, which run under emulation.
 TEST_PACKAGES+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+# For the chat page, which is tested in a browser.
+TEST_PACKAGES+=(chromium)
 
 # packages_install NAME...: nothing is asked of apt when everything is there.
 packages_install() {
