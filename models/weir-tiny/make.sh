@@ -2,7 +2,7 @@
 # Makes weir-tiny from nothing: models/weir-tiny/make.sh [WORK_FOLDER]
 #
 # Builds Weir, writes the training text, learns the vocabulary, trains, fine-tunes, exports and grades.
-# On two cores with AVX2 it takes about 100 minutes, and less than 1 GB of disk. The text depends on the seeds
+# On two cores with AVX2 it takes about two hours, and less than 1 GB of disk. The text depends on the seeds
 # alone; the weights also on SHARDS and on the kind of processor (models/train/README.md).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -18,6 +18,10 @@ PRE_STEPS=2000 PRE_LR=2e-3 PRE_MIN_LR=1.2e-3 PRE_WARMUP=100
 
 TUNE_SEED=3 TUNE_CONVERSATIONS=300000 TUNE_ARITHMETIC=90000
 TUNE_STEPS=3400 TUNE_LR=1.5e-3 TUNE_MIN_LR=0 TUNE_WARMUP=50
+
+# The last stage says things in more ways.
+LAST_SEED=5 LAST_CONVERSATIONS=150000 LAST_ARITHMETIC=15000
+LAST_STEPS=1350 LAST_LR=1e-3 LAST_MIN_LR=0 LAST_WARMUP=50
 
 HELDOUT_SEED=2 HELDOUT_ITEMS=200 # of each skill
 
@@ -51,6 +55,8 @@ say "text"
     --documents $PRE_DOCUMENTS --out "$work/pre.jsonl"
 "$corpus" --split train --seed $TUNE_SEED --conversations $TUNE_CONVERSATIONS \
     --arithmetic $TUNE_ARITHMETIC --out "$work/tune.jsonl"
+"$corpus" --split train --seed $LAST_SEED --conversations $LAST_CONVERSATIONS \
+    --arithmetic $LAST_ARITHMETIC --all-wordings --out "$work/last.jsonl"
 "$corpus" --split heldout --seed $HELDOUT_SEED --conversations $HELDOUT_ITEMS \
     --out "$work/heldout.jsonl"
 
@@ -58,21 +64,31 @@ say "vocabulary and tokens"
 "$weir" train vocab --data "$work/pre.jsonl" --size $VOCAB_SIZE --out "$work/vocab.gguf"
 "$weir" train tokenize -m "$work/vocab.gguf" --chats "$work/pre.jsonl" --loss all \
     --out "$work/pre.tok"
-"$weir" train tokenize -m "$work/vocab.gguf" --chats "$work/tune.jsonl" --loss answer \
-    --out "$work/tune.tok"
+for stage in tune last; do
+    "$weir" train tokenize -m "$work/vocab.gguf" --chats "$work/$stage.jsonl" --loss answer \
+        --out "$work/$stage.tok"
+done
+
+# train STAGE PREFIX [OPTION...]: a stage with the settings PREFIX_STEPS, PREFIX_LR and so on.
+train() {
+    local stage=$1 steps=$2_STEPS lr=$2_LR min_lr=$2_MIN_LR warmup=$2_WARMUP seed=$2_SEED
+    shift 2
+    "$weir" train --data "$work/$stage.tok" --out "$work/$stage.ckpt" --row $ROW \
+        --batch-tokens $BATCH_TOKENS --shards $SHARDS --steps "${!steps}" --lr "${!lr}" \
+        --min-lr "${!min_lr}" --warmup "${!warmup}" --seed "${!seed}" --log "$work/$stage.csv" "$@"
+}
 
 say "pretraining"
-"$weir" train --data "$work/pre.tok" --out "$work/pre.ckpt" --shape $SHAPE --row $ROW \
-    --batch-tokens $BATCH_TOKENS --shards $SHARDS --steps $PRE_STEPS --lr $PRE_LR \
-    --min-lr $PRE_MIN_LR --warmup $PRE_WARMUP --seed $PRE_SEED --log "$work/pre.csv"
+train pre PRE --shape $SHAPE
 
 say "fine-tuning"
-"$weir" train --data "$work/tune.tok" --init "$work/pre.ckpt" --out "$work/tune.ckpt" --row $ROW \
-    --batch-tokens $BATCH_TOKENS --shards $SHARDS --steps $TUNE_STEPS --lr $TUNE_LR \
-    --min-lr $TUNE_MIN_LR --warmup $TUNE_WARMUP --seed $TUNE_SEED --log "$work/tune.csv"
+train tune TUNE --init "$work/pre.ckpt"
+
+say "fine-tuning on more wordings"
+train last LAST --init "$work/tune.ckpt"
 
 say "export"
-"$weir" train export "$work/tune.ckpt" --vocab "$work/vocab.gguf" --type q8_0 --name weir-tiny \
+"$weir" train export "$work/last.ckpt" --vocab "$work/vocab.gguf" --type q8_0 --name weir-tiny \
     "$work/weir-tiny.gguf"
 
 say "held-out questions"

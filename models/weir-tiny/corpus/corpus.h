@@ -14,8 +14,8 @@
  * stop, in ASCII. The same meaning always gets the same few answer forms: a small model learns
  * few forms well.
  *
- * Threads: all functions are pure but for the generator passed in. Nothing allocates but
- * documents.
+ * Threads: all functions are pure but for the generator passed in and corpus_set_wordings.
+ * Nothing allocates but documents.
  */
 #pragma once
 
@@ -91,6 +91,21 @@ struct phrases {
     (const char *const[]){__VA_ARGS__}, CORPUS_COUNT(((const char *const[]){__VA_ARGS__}))
 
 const char *phrases_pick(const struct phrases *p, struct rng *r, enum corpus_split split);
+
+/* Which wordings the training split draws from. Training begins with the common ones, and its
+ * last stage widens them: a model that has met few ways of saying a thing takes the others for
+ * noise. Set once, before anything is drawn; the common ones until then. */
+enum corpus_wordings { CORPUS_WORDINGS_COMMON, CORPUS_WORDINGS_ALL };
+void corpus_set_wordings(enum corpus_wordings wordings);
+enum corpus_wordings corpus_wordings(void);
+
+/* Like phrases_pick, for a table that has more training phrases when all are in use. */
+struct more_phrases {
+    const char *const *train;
+    size_t n_train;
+};
+const char *phrases_pick_wide(const struct phrases *common, const struct more_phrases *more,
+                              struct rng *r, enum corpus_split split);
 
 /* CORPUS_PICK(r, array): a uniformly drawn element of an array (not a pointer). */
 #define CORPUS_PICK(r, array) ((array)[rng_below((r), (uint32_t)CORPUS_COUNT(array))])

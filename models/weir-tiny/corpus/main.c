@@ -16,6 +16,7 @@ struct job {
     long conversations;
     long documents;
     long arithmetic;
+    bool all_wordings;
     const char *split;
     const char *out;
 };
@@ -118,6 +119,7 @@ static int run(const struct job *job, struct err *e)
     if (job->out == NULL) {
         return err_set_param(e, ERR_INVALID, "out", "--out is missing: name the file to write");
     }
+    corpus_set_wordings(job->all_wordings ? CORPUS_WORDINGS_ALL : CORPUS_WORDINGS_COMMON);
     FILE *f = fopen(job->out, "wb");
     if (f == NULL) {
         return err_set_errno(e, errno, "%s: cannot open for writing", job->out);
@@ -142,6 +144,8 @@ int main(int argc, char **argv)
          "how many pieces of prose (default 0)", 0, 1L << 30},
         {"arithmetic", 'a', OPTION_INT, &job.arithmetic, "N",
          "how many conversations of sums alone (default 0)", 0, 1L << 30},
+        {"all-wordings", 0, OPTION_FLAG, &job.all_wordings, NULL,
+         "say things in more ways than the common ones", 0, 0},
         {"split", 0, OPTION_STRING, &job.split, "train|heldout",
          "text to train on, or questions to grade with", 0, 0},
         {"out", 'o', OPTION_STRING, &job.out, "FILE", "the JSON lines to write", 0, 0},

@@ -10,6 +10,16 @@ static const struct phrases name_with_role = {
         "You are {name}, and you are {role}.", "Act as {name}, {role}.",
         "This is {name}, {role}. You speak as {name}.", "You are {role}, called {name}."),
     CORPUS_LIST("You are {role} named {name}.", "Meet {name}, {role}. That is who you are.")};
+static const struct more_phrases name_with_role_more = {CORPUS_LIST(
+    "Here is {name}, {role}. This is you.", "Be {name}, {role}.",
+    "Imagine that you are {name}, {role}.", "Think of yourself as {name}, {role}.",
+    "Say hello to {name}, {role}. It is you.", "Your part is that of {name}, {role}.",
+    "{name} is {role}. You are {name}.", "We present {name}, {role}. You are that one.",
+    "Name: {name}. Task: {role}.", "You answer as {name}, {role}.",
+    "{name} is the name of {role}, and that is you.",
+    "You work as {role}. They call you {name}.", "As {role} you have the name {name}.",
+    "You are {role}. Users know you as {name}.", "The role: {role}. The name: {name}.",
+    "{name}, {role}: that is you.", "Welcome {name}, {role}. You play this part.")};
 
 static const struct phrases name_alone = {
     CORPUS_LIST(
@@ -38,6 +48,17 @@ static const struct phrases name_alone = {
                 "Take the name {name}.", "You are {name}, an assistant for everyone.",
                 "Let people know that you are {name}.", "Today your name is {name}.",
                 "The users will call you {name}.")};
+static const struct more_phrases name_alone_more = {CORPUS_LIST(
+    "Please be {name}.", "Please use the name {name}.", "Go under the name {name}.",
+    "Please answer as {name}.", "Your users call you {name}.", "People know you as {name}.",
+    "Let users know your name: {name}.", "Tell people that you are {name}.",
+    "The customers will know you as {name}.", "This week your name is {name}.",
+    "Choose the name {name}.", "Have the name {name}.", "You carry the name {name}.",
+    "Your first name is {name}.", "Your chosen name is {name}.",
+    "You are an assistant whose name is {name}.", "You are a helper whose name is {name}.",
+    "You are {name}, an assistant for the public.", "You are {name}, and everyone may ask you.",
+    "The users see you as {name}.", "This chat is run by {name}, and that is you.",
+    "Everyone calls you {name}.", "You listen to the name {name}.")};
 
 static const char *const roles[] = {
     "a helpful assistant",
@@ -84,6 +105,12 @@ static const struct phrases ask_name = {
     CORPUS_LIST("May I know your name?", "What name do you go by?", "How should I call you?",
                 "Which name do you have?", "Hello, could I have your name?",
                 "Do you mind telling me your name?")};
+static const struct more_phrases ask_name_more = {CORPUS_LIST(
+    "Might I know your name?", "Could I know your name?", "What name are you using?",
+    "Which name do you use?", "Which name should I use for you?", "How may I call you?",
+    "How do people call you?", "Would you tell me your name?", "Could I ask for your name?",
+    "Do you mind if I ask your name?", "Good morning, what is your name?",
+    "What name do you answer to?", "Under which name do you work?", "How are you called?")};
 
 static const struct phrases ask_who = {
     CORPUS_LIST(
@@ -98,6 +125,13 @@ static const struct phrases ask_who = {
     CORPUS_LIST("Who am I writing to?", "Would you introduce yourself?",
                 "Good day, who are you?", "Whom am I talking to?", "Who might you be?",
                 "May I ask who you are?")};
+static const struct more_phrases ask_who_more = {CORPUS_LIST(
+    "Who writes these answers?", "Who is writing to me?", "With whom am I talking?",
+    "Whom do I have the pleasure to meet?", "Who do I write to?", "Who gets my messages?",
+    "Who reads what I write?", "Good morning, who are you?", "Good evening! Who are you?",
+    "Would you say who you are?", "Would you tell me who you are?", "May I know who you are?",
+    "May I know who I am talking to?", "Who would you be?", "Please say who you are.",
+    "Who could you be?", "Whom am I chatting with?")};
 
 static const struct phrases ask_yes = {
     CORPUS_LIST("Are you {name}?", "Is your name {name}?", "Am I talking to {name}?",
@@ -121,9 +155,12 @@ void system_name_draw(struct rng *r, enum corpus_split split, struct persona *p)
 void system_name_say(struct rng *r, enum corpus_split split, const struct persona *p, char *out,
                      size_t size)
 {
-    const struct phrases *forms = p->role[0] != '\0' ? &name_with_role : &name_alone;
+    bool role = p->role[0] != '\0';
+    const char *form =
+        phrases_pick_wide(role ? &name_with_role : &name_alone,
+                          role ? &name_with_role_more : &name_alone_more, r, split);
     const struct slot slots[] = {{"name", p->name}, {"role", p->role}};
-    corpus_fill(out, size, phrases_pick(forms, r, split), slots, CORPUS_COUNT(slots));
+    corpus_fill(out, size, form, slots, CORPUS_COUNT(slots));
 }
 
 /* "No, I am Zorvek." to a question about another name, or "Yes, I am Zorvek." */
@@ -155,11 +192,13 @@ void system_name_exchange(struct rng *r, enum corpus_split split, const struct p
     }
     corpus_fill_slots(out->terse, "{name}.", {"name", name});
     if (corpus_chance(r, 50)) {
-        corpus_copy(out->user, sizeof(out->user), phrases_pick(&ask_name, r, split));
+        corpus_copy(out->user, sizeof(out->user),
+                    phrases_pick_wide(&ask_name, &ask_name_more, r, split));
         corpus_fill_slots(out->answer, "My name is {name}.", {"name", name});
         return;
     }
-    corpus_copy(out->user, sizeof(out->user), phrases_pick(&ask_who, r, split));
+    corpus_copy(out->user, sizeof(out->user),
+                phrases_pick_wide(&ask_who, &ask_who_more, r, split));
     const char *role = p->role;
     if (role[0] == '\0') {
         role = p->name[0] != '\0' ? "your assistant" : "a small language model";

@@ -62,6 +62,16 @@ static const struct phrases forbid_one = {
                 "Politely refuse to talk about {t}.", "Never say anything about {t}.",
                 "Discussing {t} is forbidden.", "Please refuse questions about {t}.",
                 "You are not allowed to discuss {t}.", "You must avoid the topic of {t}.")};
+static const struct more_phrases forbid_one_more = {CORPUS_LIST(
+    "Talk about everything except {t}.", "Speak about all things but {t}.",
+    "You can talk about anything except {t}.", "Help with everything but {t}.",
+    "Any topic is fine, only not {t}.", "{T} is off limits.", "Mentioning {t} is forbidden.",
+    "To talk about {t} is not permitted.", "You must keep away from the topic of {t}.",
+    "You have to avoid the subject of {t}.", "Turn down questions about {t}.",
+    "Turn away questions about {t}.", "Reject questions about {t}.",
+    "All questions about {t} must be refused.", "Politely decline questions about {t}.",
+    "The subject of {t} is closed.", "Nothing about {t}, please.",
+    "Users must not hear about {t} from you.", "Never give answers about {t}.")};
 
 static const struct phrases forbid_two = {
     CORPUS_LIST("Do not talk about {t} or {u}.", "Never discuss {t} or {u}.",
@@ -75,6 +85,70 @@ static const struct phrases forbid_two = {
     CORPUS_LIST("You must never talk about {t} or {u}.",
                 "Politely refuse to discuss {t} and {u}.",
                 "Please refuse questions about {t} or {u}.")};
+static const struct more_phrases forbid_two_more = {
+    CORPUS_LIST("Politely decline to talk about {t} or {u}.", "Never speak about {t} and {u}.",
+                "You should never talk about {t} or {u}.", "Reject questions about {t} or {u}.",
+                "Always refuse to discuss {t} or {u}.", "Gently refuse to explain {t} and {u}.",
+                "Turn down questions about {t} and {u}.", "{T} and {u} are off limits.",
+                "Talk about everything except {t} and {u}.")};
+
+/* "At no time" + "talk about" + "{t}.": more ways to say it than anybody would list. No pair is
+ * among those held out above. */
+static const char *const forbid_leads[] = {
+    "Do not",
+    "Never",
+    "You may not",
+    "You should never",
+    "Please never",
+    "Kindly do not",
+    "You will not",
+    "You shall not",
+    "At no time",
+    "In no case",
+    "You cannot",
+    "We ask you not to",
+    "The rule is: do not",
+    "Make sure not to",
+    "Take care not to",
+    "You are told not to",
+    "Politely decline to",
+    "Gently refuse to",
+    "Always refuse to",
+    "Please decline to",
+    "Kindly refuse to",
+    "You are asked not to",
+    "It is not allowed to",
+
+};
+static const char *const forbid_verbs[] = {
+    "talk about",
+    "speak about",
+    "discuss",
+    "mention",
+    "answer questions about",
+    "comment on",
+    "chat about",
+    "explain",
+    "write about",
+    "bring up",
+    "help with",
+    "answer anything about",
+    "say a word about",
+    "give information about",
+    "go into",
+    "take questions about",
+};
+
+/* {t} stands for what is forbidden. */
+static void build_ban(struct rng *r, char *out, size_t size)
+{
+    const char *lead = CORPUS_PICK(r, forbid_leads);
+    size_t at = (size_t)snprintf(out, size, "%s", lead);
+    if (at > 3 && corpus_chance(r, 10) && strcmp(out + at - 3, " to") == 0) {
+        at += (size_t)snprintf(out + at, size - at, " ever");
+    }
+    snprintf(out + at, size - at, " %s {t}.", CORPUS_PICK(r, forbid_verbs));
+}
 
 static const struct phrases ask_about = {
     CORPUS_LIST(
@@ -131,9 +205,16 @@ void system_refusal_say(struct rng *r, enum corpus_split split, const struct per
 {
     const struct slot slots[] = {{"t", p->forbidden[0].name},
                                  {"u", p->n_forbidden > 1 ? p->forbidden[1].name : ""}};
-    corpus_fill(out, size,
-                phrases_pick(p->n_forbidden > 1 ? &forbid_two : &forbid_one, r, split), slots,
-                CORPUS_COUNT(slots));
+    bool two = p->n_forbidden > 1;
+    const char *form = phrases_pick_wide(two ? &forbid_two : &forbid_one,
+                                         two ? &forbid_two_more : &forbid_one_more, r, split);
+    char built[VALUE_MAX];
+    if (split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_ALL && !two &&
+        corpus_chance(r, 50)) {
+        build_ban(r, built, sizeof(built));
+        form = built;
+    }
+    corpus_fill(out, size, form, slots, CORPUS_COUNT(slots));
 }
 
 /* The last question of each topic is held out. */

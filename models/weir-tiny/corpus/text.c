@@ -5,12 +5,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+static enum corpus_wordings wordings_in_use = CORPUS_WORDINGS_COMMON;
+
+void corpus_set_wordings(enum corpus_wordings wordings)
+{
+    wordings_in_use = wordings;
+}
+
+enum corpus_wordings corpus_wordings(void)
+{
+    return wordings_in_use;
+}
+
 const char *phrases_pick(const struct phrases *p, struct rng *r, enum corpus_split split)
 {
     if (split == CORPUS_HELDOUT && p->n_heldout > 0) {
         return p->heldout[rng_below(r, (uint32_t)p->n_heldout)];
     }
     return p->train[rng_below(r, (uint32_t)p->n_train)];
+}
+
+const char *phrases_pick_wide(const struct phrases *common, const struct more_phrases *more,
+                              struct rng *r, enum corpus_split split)
+{
+    if (split == CORPUS_HELDOUT || wordings_in_use == CORPUS_WORDINGS_COMMON) {
+        return phrases_pick(common, r, split);
+    }
+    size_t i = rng_below(r, (uint32_t)(common->n_train + more->n_train));
+    return i < common->n_train ? common->train[i] : more->train[i - common->n_train];
 }
 
 bool corpus_chance(struct rng *r, unsigned percent)

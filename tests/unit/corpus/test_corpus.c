@@ -28,6 +28,7 @@ static void look(struct seen *seen)
     struct rng r;
     rng_seed(&r, SEED);
     for (size_t i = 0; i < N_TRAIN; i++) {
+        corpus_set_wordings(i % 2 == 0 ? CORPUS_WORDINGS_COMMON : CORPUS_WORDINGS_ALL);
         conversation_draw(&r, &c);
         for (size_t k = 0; k < c.n_turns; k++) {
             text_set_add(&seen->users, c.turns[k].user);
@@ -37,6 +38,7 @@ static void look(struct seen *seen)
             text_set_add(&seen->forbidden, c.persona.forbidden[k].name);
         }
     }
+    corpus_set_wordings(CORPUS_WORDINGS_COMMON);
 }
 
 static int look_once(void **state)
@@ -106,6 +108,40 @@ static void heldout_tones_are_not_trained_on(void **state)
         system_tone_say(&r, CORPUS_HELDOUT, (enum tone)(1 + i % (TONE_COUNT - 1)), text,
                         sizeof(text));
         assert_false(text_set_has(&train, text));
+    }
+    text_set_deinit(&train);
+}
+
+/* The same names and topics in both splits, so that only the wording can differ. */
+static void say_rules(struct rng *r, enum corpus_split split, size_t i, char *name, char *ban)
+{
+    struct persona p = {.name = "Zed", .n_forbidden = 1 + i % 2};
+    corpus_copy(p.role, sizeof(p.role), i % 3 == 0 ? "" : "a guide");
+    corpus_copy(p.forbidden[0].name, sizeof(p.forbidden[0].name), "tea");
+    corpus_copy(p.forbidden[1].name, sizeof(p.forbidden[1].name), "jam");
+    system_name_say(r, split, &p, name, PERSONA_SENTENCE_MAX);
+    system_refusal_say(r, split, &p, ban, PERSONA_SENTENCE_MAX);
+}
+
+static void heldout_rules_are_not_trained_on_in_any_wording(void **state)
+{
+    (void)state;
+    struct text_set train = {0};
+    char name[PERSONA_SENTENCE_MAX], ban[PERSONA_SENTENCE_MAX];
+    struct rng r;
+    rng_seed(&r, SEED);
+    corpus_set_wordings(CORPUS_WORDINGS_ALL);
+    for (size_t i = 0; i < N_TRAIN; i++) {
+        say_rules(&r, CORPUS_TRAIN, i, name, ban);
+        text_set_add(&train, name);
+        text_set_add(&train, ban);
+    }
+    corpus_set_wordings(CORPUS_WORDINGS_COMMON);
+    for (size_t i = 0; i < 600; i++) {
+        say_rules(&r, CORPUS_HELDOUT, i, name, ban);
+        if (text_set_has(&train, name) || text_set_has(&train, ban)) {
+            fail_msg("trained on \"%s\" or \"%s\"", name, ban);
+        }
     }
     text_set_deinit(&train);
 }
@@ -379,6 +415,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heldout_questions_are_not_trained_on),
         cmocka_unit_test(heldout_tones_are_not_trained_on),
+        cmocka_unit_test(heldout_rules_are_not_trained_on_in_any_wording),
         cmocka_unit_test(heldout_names_are_never_given_in_training),
         cmocka_unit_test(values_of_open_kinds_belong_to_one_split),
         cmocka_unit_test(heldout_topics_are_never_forbidden_in_training),
