@@ -28,28 +28,42 @@ void hash_add(struct hash *h, const void *data, size_t len)
     }
 }
 
-int hash_end(struct hash *h, char out[HASH_HEX_LEN + 1])
+/* 0 when `len` is that of a SHA-256. */
+static int write_hex(const unsigned char *digest, unsigned int len, char out[HASH_HEX_LEN + 1])
 {
     static const char digits[] = "0123456789abcdef";
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int len = 0;
-    bool ok = h && !h->failed && EVP_DigestFinal_ex(h->md, digest, &len) == 1 &&
-              len * 2 == HASH_HEX_LEN;
-    for (unsigned int i = 0; ok && i < len; i++) {
+    if (len * 2 != HASH_HEX_LEN) {
+        return -1;
+    }
+    for (unsigned int i = 0; i < len; i++) {
         out[2 * i] = digits[digest[i] >> 4];
         out[2 * i + 1] = digits[digest[i] & 15];
     }
-    out[ok ? HASH_HEX_LEN : 0] = '\0';
+    out[HASH_HEX_LEN] = '\0';
+    return 0;
+}
+
+int hash_end(struct hash *h, char out[HASH_HEX_LEN + 1])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int len = 0;
+    int rc = -1;
+    if (h && !h->failed && EVP_DigestFinal_ex(h->md, digest, &len) == 1) {
+        rc = write_hex(digest, len, out);
+    }
     if (h) {
         EVP_MD_CTX_free(h->md);
         mem_free(h);
     }
-    return ok ? 0 : -1;
+    return rc;
 }
 
 int hash_sha256_hex(const void *data, size_t len, char out[HASH_HEX_LEN + 1])
 {
-    struct hash *h = hash_begin();
-    hash_add(h, data, len);
-    return hash_end(h, out);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int digest_len = 0;
+    if (EVP_Digest(data, len, digest, &digest_len, EVP_sha256(), NULL) != 1) {
+        return -1;
+    }
+    return write_hex(digest, digest_len, out);
 }
