@@ -97,6 +97,15 @@ static void statements_and_expressions(void **state)
         {"{{ missing | default('d') }}{{ 'ABC' | lower }}{{ ['a', 'b'] | join('-') }}",
          "dabca-b"},
         {"{{ 'user' in 'superuser' }}{{ 'Hello'.startswith('He') }}", "TrueTrue"},
+        {"{{ {'b': [1, 2.5, none, true], 'a': 'x\"y'} | tojson }}",
+         "{\"b\": [1, 2.5, null, true], \"a\": \"x\\\"y\"}"},
+        {"{{ 'a,b,c'.split(',') | join('+') }}{{ ' x  y '.split() | length }}", "a+b+c2"},
+        {"{{ 'banana'.replace('an', 'AN', 1) }}{{ 'banana' | replace('an', '') }}", "bANanaba"},
+        {"{{ 'hello wOrld'.title() }}{{ 'hELLO' | capitalize }}", "Hello WorldHello"},
+        {"{{ '42' | int + 1 }}{{ 'x' | int(7) }}{{ '2.5' | float }}{{ -3 | abs }}", "4372.53"},
+        {"{{ {'k': 'v'}.get('k') }}{{ {}.get('k', 'd') }}", "vd"},
+        {"{{ 6 is divisibleby(3) }}{{ 'a' is string }}{{ [] is mapping }}", "TrueTrueFalse"},
+        {"{{ 'a\nb' | indent(2) }}", "a\n  b"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         check(cases[i].source, m, 2, cases[i].expected);
@@ -194,7 +203,7 @@ static void only_the_templates_own_bytes_are_trusted(void **state)
     chat_template_destroy(t);
 }
 
-static void real_templates_compile_or_say_what_they_need(void **state)
+static void real_templates_render_a_conversation(void **state)
 {
     (void)state;
     static const char *const names[] = {"Qwen-Qwen2.5-7B-Instruct", "google-gemma-2-2b-it",
@@ -213,15 +222,8 @@ static void real_templates_compile_or_say_what_they_need(void **state)
             continue;
         }
         char *got = render(source, m, 3);
-        /* Filters that are not there yet are named, never passed over. */
-        bool refused =
-            strstr(got, "chat template: line") != NULL || strstr(got, "line ") == got;
-        if (refused) {
-            print_message("%s: %s\n", names[i], got);
-        } else {
-            assert_non_null(strstr(got, "Hello there"));
-            assert_non_null(strstr(got, "Bye now"));
-        }
+        assert_non_null(strstr(got, "Hello there"));
+        assert_non_null(strstr(got, "Bye now"));
         mem_free(got);
         mem_free(source);
     }
@@ -236,7 +238,7 @@ int main(void)
         cmocka_unit_test(what_is_unknown_does_not_compile),
         cmocka_unit_test(hostile_templates_are_bounded),
         cmocka_unit_test(only_the_templates_own_bytes_are_trusted),
-        cmocka_unit_test(real_templates_compile_or_say_what_they_need),
+        cmocka_unit_test(real_templates_render_a_conversation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
