@@ -27,6 +27,7 @@
 #define LINE_BYTES      65536
 #define TOKENS_MAX      1024
 #define LAYERS_MAX      64
+#define WIDTH_MAX       65536
 #define OUTLIER_PERCENT 2
 #define OUTLIER_FACTOR  20.0f
 #define WHOLE_ROW       0 /* as a group size */
@@ -73,6 +74,9 @@ static struct matrix load(const struct gguf *g, const char *name)
         die(name);
     }
     struct matrix m = {.k = (size_t)t->dims[0], .n = (size_t)(t->n_elements / t->dims[0])};
+    if (m.k > WIDTH_MAX) {
+        die("a matrix is too wide");
+    }
     m.w = array(m.n * m.k);
     size_t row_bytes = (size_t)tensor_type_row_bytes(t->type, m.k);
     for (size_t i = 0; i < m.n; i++) {
@@ -195,7 +199,7 @@ static void round_weights(struct model *m, size_t group)
 
 static void multiply(float *y, const float *x, const struct matrix *m, const struct rounding *q)
 {
-    static float rounded[1 << 16];
+    static float rounded[WIDTH_MAX];
     memcpy(rounded, x, m->k * sizeof(float));
     if (q) {
         round_row(rounded, m->k, q->group, false);
