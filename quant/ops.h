@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum ops_type { OPS_F32, OPS_F16 };
+enum ops_type { OPS_F16, OPS_F32, OPS_I8 };
 
 #define OPS_KV_BLOCK     16  /* positions in a block of keys; pages hold a multiple of it */
 #define OPS_HEAD_DIM_MAX 256 /* head_dim is a multiple of 16 up to this */
@@ -33,11 +33,17 @@ enum ops_type { OPS_F32, OPS_F16 };
  * and values of a page are each page_positions * head_dim consecutive elements; the offsets
  * choose layer and head within the page. A contiguous cache is one page. Pages should be
  * 64-byte aligned, and offsets multiples of 16, for speed. Memory of positions not yet stored
- * may hold anything that may be read. */
+ * may hold anything that may be read.
+ *
+ * OPS_I8 keeps -127..127 and a scale for each position, the greatest magnitude of its head_dim
+ * numbers over 127: those of keys are the floats k_scale_offset + i of the page, those of
+ * values v_scale_offset + i, page_positions of each. A key or value with a number that is not
+ * finite reads as NaN. */
 struct ops_kv {
     void *const *pages;
     size_t page_positions; /* a multiple of OPS_KV_BLOCK */
     size_t k_offset, v_offset;
+    size_t k_scale_offset, v_scale_offset; /* OPS_I8 alone */
     size_t head_dim;
     enum ops_type type;
 };
@@ -97,8 +103,10 @@ struct ops {
                      const float *value);
 
     /* For each row r and head h: s[p] = (q . key[p]) * scale, the dot product by fmaf over dims
-     * ascending; softmax over p; out = sum of s[p] * value[p], positions ascending. How rows
-     * were split into calls changes no bit. */
+     * ascending; softmax over p; out = sum of s[p] * value[p], positions ascending. With OPS_I8
+     * keys and values are the integers, the dot product is multiplied by the key's scale before
+     * `scale`, and s[p] after the softmax by the value's. How rows were split into calls
+     * changes no bit. */
     void (*attend)(const struct ops_attention *a);
 };
 

@@ -1,22 +1,42 @@
 #include "models/arch/kv_cache.h"
 
 #include <stdint.h>
+#include <string.h>
 
 #include "runtime/base/mem.h"
 
-#define ELEMENT_BYTES sizeof(uint16_t)
-
-int kv_cache_init(struct kv_cache *kv, const struct llama_config *c, int n_slots, int context,
-                  struct err *e)
+int kv_cache_type_named(const char *name, enum ops_type *type, struct err *e)
 {
-    *kv = (struct kv_cache){.n_slots = n_slots, .context = context};
+    if (!name || strcmp(name, "f16") == 0) {
+        *type = OPS_F16;
+        return 0;
+    }
+    if (strcmp(name, "int8") == 0) {
+        *type = OPS_I8;
+        return 0;
+    }
+    return err_set_param(e, ERR_INVALID, "kv-type",
+                         "--kv-type: \"%s\" is not known; f16 and int8 are", name);
+}
+
+/* Of a key or value of one position, its scale included. */
+static size_t row_bytes(const struct kv_cache *kv)
+{
+    return kv->type == OPS_I8 ? kv->head_dim + sizeof(float) : kv->head_dim * sizeof(uint16_t);
+}
+
+int kv_cache_init(struct kv_cache *kv, const struct llama_config *c, enum ops_type type,
+                  int n_slots, int context, struct err *e)
+{
+    *kv = (struct kv_cache){.n_slots = n_slots, .context = context, .type = type};
     kv->stride = ((size_t)context + OPS_KV_BLOCK - 1) / OPS_KV_BLOCK * OPS_KV_BLOCK;
     kv->head_dim = (size_t)c->head_dim;
     kv->n_kv_heads = (size_t)c->n_kv_heads;
-    size_t slot_bytes = 2 * ELEMENT_BYTES;
+    kv->n_layers = (size_t)c->n_layers;
+    size_t slot_bytes = 2 * row_bytes(kv);
     if (__builtin_mul_overflow(slot_bytes, kv->stride, &slot_bytes) ||
-        __builtin_mul_overflow(slot_bytes, kv->head_dim * kv->n_kv_heads, &slot_bytes) ||
-        __builtin_mul_overflow(slot_bytes, (size_t)c->n_layers, &slot_bytes)) {
+        __builtin_mul_overflow(slot_bytes, kv->n_kv_heads, &slot_bytes) ||
+        __builtin_mul_overflow(slot_bytes, kv->n_layers, &slot_bytes)) {
         return err_set(e, ERR_LIMIT, "a KV cache of %d positions is too large", context);
     }
     size_t bytes;
@@ -48,13 +68,17 @@ struct ops_kv kv_cache_view(const struct kv_cache *kv, int slot, int layer, int 
 {
     size_t head = (size_t)layer * kv->n_kv_heads + (size_t)kv_head;
     size_t elements = kv->stride * kv->head_dim;
+    /* The scales of int8 lie behind the keys and values of all layers. */
+    size_t all = 2 * kv->n_layers * kv->n_kv_heads * elements / sizeof(float);
     *page = kv->slots[slot];
     return (struct ops_kv){
         .pages = page,
         .page_positions = kv->stride,
         .k_offset = 2 * head * elements,
         .v_offset = (2 * head + 1) * elements,
+        .k_scale_offset = all + 2 * head * kv->stride,
+        .v_scale_offset = all + (2 * head + 1) * kv->stride,
         .head_dim = kv->head_dim,
-        .type = OPS_F16,
+        .type = kv->type,
     };
 }

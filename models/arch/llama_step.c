@@ -5,6 +5,9 @@
 
 #include "runtime/base/mem.h"
 
+#define ATTEND_ROWS \
+    64 /* rows whose attention one worker computes before it is another's turn */
+
 struct llama_state {
     struct llama_config c;
     struct llama_state_settings set;
@@ -187,31 +190,45 @@ static void rotate_and_store(struct llama_state *s, int layer, size_t r0, size_t
     }
 }
 
-/* One item is the attention of a run's rows for the query heads of one KV head. */
-static void attend(struct llama_state *s, int layer, int worker, int n_workers)
+/* Rows [row, row + n_rows) of a run for the query heads of one KV head. */
+static void attend_rows(struct llama_state *s, int layer, size_t kv_head, const struct run *run,
+                        size_t row, size_t n_rows, float *scratch)
 {
     size_t hd = (size_t)s->c.head_dim;
     size_t group = (size_t)(s->c.n_heads / s->c.n_kv_heads);
-    size_t n_kv_heads = (size_t)s->c.n_kv_heads;
-    for (size_t item = (size_t)worker; item < s->n_runs * n_kv_heads;
-         item += (size_t)n_workers) {
-        const struct run *run = &s->runs[item / n_kv_heads];
-        size_t h = item % n_kv_heads;
-        const struct llama_row *first = &s->rows[run->first];
-        void *page;
-        struct ops_kv view = kv_cache_view(s->kv, first->slot, layer, (int)h, &page);
-        s->set.ops->attend(&(struct ops_attention){
-            .out = s->mixed + run->first * s->q_dim + h * group * hd,
-            .out_stride = s->q_dim,
-            .q = s->qkv + run->first * s->qkv_dim + h * group * hd,
-            .q_stride = s->qkv_dim,
-            .n_rows = run->n_rows,
-            .n_heads = group,
-            .n_past = (size_t)first->position,
-            .scale = 1.0f / sqrtf((float)hd),
-            .kv = &view,
-            .scratch = s->scores + (size_t)worker * s->scores_per_worker,
-        });
+    const struct llama_row *first = &s->rows[run->first + row];
+    void *page;
+    struct ops_kv view = kv_cache_view(s->kv, first->slot, layer, (int)kv_head, &page);
+    s->set.ops->attend(&(struct ops_attention){
+        .out = s->mixed + (run->first + row) * s->q_dim + kv_head * group * hd,
+        .out_stride = s->q_dim,
+        .q = s->qkv + (run->first + row) * s->qkv_dim + kv_head * group * hd,
+        .q_stride = s->qkv_dim,
+        .n_rows = n_rows,
+        .n_heads = group,
+        .n_past = (size_t)first->position,
+        .scale = 1.0f / sqrtf((float)hd),
+        .kv = &view,
+        .scratch = scratch,
+    });
+}
+
+/* Workers take turns at blocks of rows, so that three KV heads keep two workers busy. */
+static void attend(struct llama_state *s, int layer, int worker, int n_workers)
+{
+    float *scratch = s->scores + (size_t)worker * s->scores_per_worker;
+    size_t turn = 0;
+    for (size_t i = 0; i < s->n_runs; i++) {
+        const struct run *run = &s->runs[i];
+        for (size_t row = 0; row < run->n_rows; row += ATTEND_ROWS) {
+            size_t left = run->n_rows - row;
+            size_t n_rows = left < ATTEND_ROWS ? left : ATTEND_ROWS;
+            for (size_t h = 0; h < (size_t)s->c.n_kv_heads; h++) {
+                if (turn++ % (size_t)n_workers == (size_t)worker) {
+                    attend_rows(s, layer, h, run, row, n_rows, scratch);
+                }
+            }
+        }
     }
 }
 
@@ -238,7 +255,9 @@ static void gather_wanted(struct llama_state *s)
     for (size_t i = 0; i < s->n_wanted; i++) {
         /* Wanted rows come in ascending order, so row i is never overwritten before it was
          * read. */
-        memmove(s->x + i * s->d, s->x + s->wanted[i] * s->d, s->d * sizeof(float));
+        size_t row = s->wanted[i];
+        memmove(s->x + i * s->d, s->x + row * s->d, s->d * sizeof(float));
+        memmove(s->mixed + i * s->q_dim, s->mixed + row * s->q_dim, s->q_dim * sizeof(float));
     }
 }
 
@@ -264,6 +283,18 @@ static void work(void *ctx, int worker, int n_workers)
         BARRIER();
         attend(s, i, worker, n_workers);
         BARRIER();
+        if (i + 1 == s->c.n_layers) {
+            /* Nobody looks at the other rows any more. */
+            if (s->n_wanted == 0) {
+                return;
+            }
+            if (worker == 0) {
+                gather_wanted(s);
+            }
+            BARRIER();
+            m = s->n_wanted;
+            parallel_share(m, worker, n_workers, &r0, &r1);
+        }
         s->set.kernel->quantize(&s->acts_q, s->mixed, s->q_dim, r0, r1);
         BARRIER();
         multiply(s, s->update, &s->acts_q, &layer->out, m, worker, n_workers);
@@ -279,18 +310,9 @@ static void work(void *ctx, int worker, int n_workers)
         BARRIER();
         add_update(s, r0, r1);
     }
-    if (s->n_wanted == 0) {
-        return;
-    }
-    BARRIER();
-    if (worker == 0) {
-        gather_wanted(s);
-    }
-    BARRIER();
-    parallel_share(s->n_wanted, worker, n_workers, &r0, &r1);
     normalise(s, s->w->output_norm, r0, r1);
     BARRIER();
-    multiply(s, s->logits, &s->acts_d, &s->w->output, s->n_wanted, worker, n_workers);
+    multiply(s, s->logits, &s->acts_d, &s->w->output, m, worker, n_workers);
 #undef BARRIER
 }
 

@@ -48,6 +48,12 @@ ALWAYS_INLINE struct lanes lanes_load_f16(const uint16_t *p)
     return (struct lanes){_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p))};
 }
 
+ALWAYS_INLINE struct lanes lanes_load_i8(const int8_t *p)
+{
+    const __m512i wide = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));
+    return (struct lanes){_mm512_cvtepi32_ps(wide)};
+}
+
 ALWAYS_INLINE struct lanes lanes_add(struct lanes a, struct lanes b)
 {
     return (struct lanes){_mm512_add_ps(a.v, b.v)};
@@ -131,6 +137,13 @@ ALWAYS_INLINE struct lanes lanes_load_f16(const uint16_t *p)
 {
     return (struct lanes){_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)),
                           _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8)))};
+}
+
+ALWAYS_INLINE struct lanes lanes_load_i8(const int8_t *p)
+{
+    const __m256i lo = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p));
+    const __m256i hi = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(p + 8)));
+    return (struct lanes){_mm256_cvtepi32_ps(lo), _mm256_cvtepi32_ps(hi)};
 }
 
 ALWAYS_INLINE struct lanes lanes_add(struct lanes a, struct lanes b)
@@ -226,6 +239,11 @@ ALWAYS_INLINE void lanes_store(float *p, struct lanes a)
 ALWAYS_INLINE struct lanes lanes_load_f16(const uint16_t *p)
 {
     EACH_LANE(q8_f16_to_f32(p[l]));
+}
+
+ALWAYS_INLINE struct lanes lanes_load_i8(const int8_t *p)
+{
+    EACH_LANE((float)p[l]);
 }
 
 ALWAYS_INLINE struct lanes lanes_add(struct lanes a, struct lanes b)

@@ -40,6 +40,15 @@ ALWAYS_INLINE struct lanes lanes_load_f16(const uint16_t *p)
     EACH_REGISTER(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))));
 }
 
+ALWAYS_INLINE struct lanes lanes_load_i8(const int8_t *p)
+{
+    const int8x16_t bytes = vld1q_s8(p);
+    const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_s8(vget_high_s8(bytes));
+    const int32x4_t parts[4] = {vmovl_s16(vget_low_s16(low)), vmovl_s16(vget_high_s16(low)),
+                                vmovl_s16(vget_low_s16(high)), vmovl_s16(vget_high_s16(high))};
+    EACH_REGISTER(vcvtq_f32_s32(parts[i]));
+}
+
 ALWAYS_INLINE struct lanes lanes_add(struct lanes a, struct lanes b)
 {
     EACH_REGISTER(vaddq_f32(a.v[i], b.v[i]));

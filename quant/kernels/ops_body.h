@@ -4,6 +4,8 @@
  *     OPS_TABLE, OPS_NAME, OPS_NEEDS
  *     ATTEND_TOGETHER    queries that share a pass over keys and values, 16 sums each
  */
+#include <stdbool.h>
+
 #include "quant/cpu.h"
 #include "quant/kernels/kernels.h"
 #include "quant/kernels/lanes.h"
@@ -174,9 +176,17 @@ static void softmax(float *x, size_t n)
 
 /* --- keys and values --- */
 
-static size_t element_bytes(enum ops_type type)
+ALWAYS_INLINE size_t element_bytes(enum ops_type type)
 {
-    return type == OPS_F16 ? 2 : 4;
+    switch (type) {
+    case OPS_I8:
+        return 1;
+    case OPS_F16:
+        return 2;
+    case OPS_F32:
+        break;
+    }
+    return 4;
 }
 
 /* The element `offset` of the page that holds a position. */
@@ -198,6 +208,13 @@ ALWAYS_INLINE char *value_row(const struct ops_kv *kv, size_t position)
     return page_at(kv, position, kv->v_offset + i * kv->head_dim);
 }
 
+/* Scales of OPS_I8, from a position on to the end of its page. */
+ALWAYS_INLINE float *scales_at(const struct ops_kv *kv, size_t position, size_t offset)
+{
+    float *page = kv->pages[position / kv->page_positions];
+    return page + offset + position % kv->page_positions;
+}
+
 ALWAYS_INLINE void put(char *at, enum ops_type type, size_t index, float f)
 {
     if (type == OPS_F16) {
@@ -208,10 +225,39 @@ ALWAYS_INLINE void put(char *at, enum ops_type type, size_t index, float f)
     }
 }
 
+#define I8_MAX 127.0f
+
+/* x[n] as integers at out[0], out[stride], ...; returns the scale. */
+static float quantize_i8(char *out, size_t stride, const float *x, size_t n)
+{
+    float greatest = 0.0f;
+    bool finite = true;
+    for (size_t i = 0; i < n; i++) {
+        finite &= isfinite(x[i]) != 0;
+        greatest = fabsf(x[i]) > greatest ? fabsf(x[i]) : greatest;
+    }
+    const float scale = finite ? greatest / I8_MAX : NAN;
+    for (size_t i = 0; i < n; i++) {
+        /* A greatest number so small that its scale is subnormal would not stay within range.
+         */
+        const float q = scale > 0.0f ? nearbyintf(x[i] / scale) : 0.0f;
+        const float limited = q > I8_MAX ? I8_MAX : (q < -I8_MAX ? -I8_MAX : q);
+        out[i * stride] = (char)(int8_t)limited;
+    }
+    return scale;
+}
+
 static void kv_store(const struct ops_kv *kv, size_t position, const float *key,
                      const float *value)
 {
     char *k = key_block(kv, position), *v = value_row(kv, position);
+    if (kv->type == OPS_I8) {
+        k += position % OPS_KV_BLOCK;
+        *scales_at(kv, position, kv->k_scale_offset) =
+            quantize_i8(k, OPS_KV_BLOCK, key, kv->head_dim);
+        *scales_at(kv, position, kv->v_scale_offset) = quantize_i8(v, 1, value, kv->head_dim);
+        return;
+    }
     for (size_t d = 0; d < kv->head_dim; d++) {
         put(k, kv->type, d * OPS_KV_BLOCK + position % OPS_KV_BLOCK, key[d]);
         put(v, kv->type, d, value[d]);
@@ -220,8 +266,13 @@ static void kv_store(const struct ops_kv *kv, size_t position, const float *key,
 
 ALWAYS_INLINE struct lanes lanes_load_as(const char *p, enum ops_type type, size_t index)
 {
-    if (type == OPS_F16) {
+    switch (type) {
+    case OPS_I8:
+        return lanes_load_i8((const int8_t *)(const void *)p + index);
+    case OPS_F16:
         return lanes_load_f16((const uint16_t *)(const void *)p + index);
+    case OPS_F32:
+        break;
     }
     return lanes_load((const float *)(const void *)p + index);
 }
@@ -264,47 +315,70 @@ ALWAYS_INLINE void score_block(const struct queries *s, size_t first, const size
             sum[i] = lanes_fma(lanes_set(s->q[first + i][d]), k, sum[i]);
         }
     }
+    if (type == OPS_I8) {
+        const struct lanes key_scales = lanes_load(scales_at(kv, p, kv->k_scale_offset));
+        for (size_t i = 0; i < count; i++) {
+            sum[i] = lanes_mul(sum[i], key_scales);
+        }
+    }
     for (size_t i = 0; i < count; i++) {
         lanes_store(s->score[first + i] + p, lanes_mul(sum[i], scale));
     }
 }
 
+/* score *= the values' scales, over [0, len). */
+static void scale_by_values(float *score, size_t len, const struct ops_kv *kv)
+{
+    for (size_t p = 0; p < len; p += OPS_KV_BLOCK) {
+        const float *scales = scales_at(kv, p, kv->v_scale_offset);
+        if (len - p >= OPS_KV_BLOCK) {
+            lanes_store(score + p, lanes_mul(lanes_load(score + p), lanes_load(scales)));
+            continue;
+        }
+        for (size_t i = 0; p + i < len; i++) {
+            score[p + i] *= scales[i];
+        }
+    }
+}
+
+/* Positions whose values are summed into all dims before the next are looked at, so that they
+ * are read from memory once. */
+#define VALUE_TILE 128
+
 /* Adds score * value over positions [p0, p1), which lie in one page, to 16 dims of `count`
- * outputs. */
-ALWAYS_INLINE void value_block(struct lanes *sum, const struct queries *s, size_t first,
-                               const size_t count, const struct ops_kv *kv,
-                               const enum ops_type type, size_t p0, size_t p1, size_t d)
+ * outputs; they begin at 0 where p0 does. */
+ALWAYS_INLINE void value_block(const struct queries *s, size_t first, const size_t count,
+                               const struct ops_kv *kv, const enum ops_type type, size_t p0,
+                               size_t p1, size_t d)
 {
     const char *values = value_row(kv, p0);
+    struct lanes sum[QUERIES];
+    for (size_t i = 0; i < count; i++) {
+        sum[i] = p0 == 0 ? lanes_set(0.0f) : lanes_load(s->out[first + i] + d);
+    }
     for (size_t p = p0; p < p1; p++) {
         const struct lanes v = lanes_load_as(values, type, (p - p0) * kv->head_dim + d);
         for (size_t i = 0; i < count; i++) {
             sum[i] = lanes_fma(lanes_set(s->score[first + i][p]), v, sum[i]);
         }
     }
+    for (size_t i = 0; i < count; i++) {
+        lanes_store(s->out[first + i] + d, sum[i]);
+    }
 }
 
-/* out = sum of score * value over positions [0, len), which all `count` queries see; then each
- * goes on alone to its own end. */
-ALWAYS_INLINE void values_dims(const struct queries *s, size_t first, const size_t count,
-                               const struct ops_kv *kv, const enum ops_type type, size_t d)
+/* The same over positions of any pages, to all dims. */
+ALWAYS_INLINE void value_sums(const struct queries *s, size_t first, const size_t count,
+                              const struct ops_kv *kv, const enum ops_type type, size_t p0,
+                              size_t p1)
 {
-    struct lanes sum[QUERIES];
-    const size_t common = s->len[first];
-    for (size_t i = 0; i < count; i++) {
-        sum[i] = lanes_set(0.0f);
-    }
-    for (size_t p = 0; p < common;) {
-        size_t end = p - p % kv->page_positions + kv->page_positions;
-        end = end < common ? end : common;
-        value_block(sum, s, first, count, kv, type, p, end, d);
-        p = end;
-    }
-    for (size_t i = 0; i < count; i++) {
-        for (size_t p = common; p < s->len[first + i]; p++) {
-            value_block(&sum[i], s, first + i, 1, kv, type, p, p + 1, d);
+    for (size_t p = p0, end; p < p1; p = end) {
+        const size_t page_end = p - p % kv->page_positions + kv->page_positions;
+        end = p + VALUE_TILE < p1 ? p + VALUE_TILE : p1;
+        end = end < page_end ? end : page_end;
+        for (size_t d = 0; d < kv->head_dim; d += LANES) {
+            value_block(s, first, count, kv, type, p, end, d);
         }
-        lanes_store(s->out[first + i] + d, sum[i]);
     }
 }
 
@@ -319,8 +393,16 @@ ALWAYS_INLINE void attend_queries(const struct queries *s, size_t first, const s
     for (size_t i = 0; i < count; i++) {
         softmax(s->score[first + i], s->len[first + i]);
     }
-    for (size_t d = 0; d < kv->head_dim; d += LANES) {
-        values_dims(s, first, count, kv, type, d);
+    if (type == OPS_I8) {
+        for (size_t i = 0; i < count; i++) {
+            scale_by_values(s->score[first + i], s->len[first + i], kv);
+        }
+    }
+    /* What all queries see, then each alone to its own end. */
+    const size_t common = s->len[first];
+    value_sums(s, first, count, kv, type, 0, common);
+    for (size_t i = 1; i < count; i++) {
+        value_sums(s, first + i, 1, kv, type, common, s->len[first + i]);
     }
 }
 
@@ -353,10 +435,16 @@ static void attend(const struct ops_attention *a)
             s.len[i] = a->n_past + row + 1;
             s.score[i] = a->scratch + i * row_floats;
         }
-        if (a->kv->type == OPS_F16) {
+        switch (a->kv->type) {
+        case OPS_I8:
+            attend_typed(&s, a->kv, OPS_I8, a->scale);
+            break;
+        case OPS_F16:
             attend_typed(&s, a->kv, OPS_F16, a->scale);
-        } else {
+            break;
+        case OPS_F32:
             attend_typed(&s, a->kv, OPS_F32, a->scale);
+            break;
         }
     }
 }

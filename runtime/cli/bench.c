@@ -20,7 +20,8 @@
 
 struct bench {
     struct local_model model;
-    const char *cpu;
+    const char *cpu, *kv_type;
+    bool pin;
     int threads;
     int n_prompt;
     int n_decode;
@@ -82,7 +83,9 @@ static int open_model(struct bench *b, const char *path, double *load_s, struct 
     struct local_model_settings s = {
         .path = path,
         .cpu = b->cpu,
+        .kv_type = b->kv_type,
         .threads = b->threads,
+        .pin = b->pin,
         .context = n_tokens,
         .max_rows = STEP_ROWS,
         .n_slots = largest_batch(b),
@@ -274,7 +277,8 @@ static void print_json(const struct bench *b, const struct bench_result *r)
 int cli_bench(int argc, char **argv)
 {
     const char *path = NULL;
-    const char *cpu = "auto";
+    const char *cpu = "auto", *kv_type = NULL;
+    bool pin = false;
     const char *batches = "1,8,16";
     bool json = false;
     long threads = local_core_count();
@@ -293,6 +297,8 @@ int cli_bench(int argc, char **argv)
          "sequences that decode together (1,8,16)", 0, 0},
         {"json", 0, OPTION_FLAG, &json, NULL, "print the result as JSON", 0, 0},
         {"cpu", 0, OPTION_STRING, &cpu, "NAME", "best instruction set to use (auto)", 0, 0},
+        {"pin", 0, OPTION_FLAG, &pin, NULL, "tie each thread to a core", 0, 0},
+        {"kv-type", 0, OPTION_STRING, &kv_type, "NAME", "KV cache as f16 or int8 (f16)", 0, 0},
         {0},
     };
     const struct options options = {
@@ -311,6 +317,8 @@ int cli_bench(int argc, char **argv)
     struct err e = {0};
     struct bench_result result = {0};
     struct bench b = {.cpu = cpu,
+                      .kv_type = kv_type,
+                      .pin = pin,
                       .threads = (int)threads,
                       .n_prompt = (int)n_prompt,
                       .n_decode = (int)n_decode,

@@ -278,7 +278,7 @@ int cli_eval(int argc, char **argv)
 {
     const char *path = NULL;
     const char *set = NULL;
-    const char *cpu = "auto";
+    const char *cpu = "auto", *kv_type = NULL;
     bool json = false;
     long show = 0;
     long limit = 0;
@@ -295,6 +295,7 @@ int cli_eval(int argc, char **argv)
          0, 0},
         {"threads", 't', OPTION_INT, &threads, "N", "threads (number of cores)", 1, 256},
         {"cpu", 0, OPTION_STRING, &cpu, "NAME", "best instruction set to use (auto)", 0, 0},
+        {"kv-type", 0, OPTION_STRING, &kv_type, "NAME", "KV cache as f16 or int8 (f16)", 0, 0},
         {0},
     };
     const struct options options = {
@@ -317,7 +318,13 @@ int cli_eval(int argc, char **argv)
                             .shown_on = json ? stderr : stdout,
                             .progress = isatty(STDERR_FILENO) && show == 0};
     struct local_model_settings s = {
-        .path = path, .cpu = cpu, .threads = (int)threads, .max_rows = 256, .n_slots = 1};
+        .path = path,
+        .cpu = cpu,
+        .kv_type = kv_type,
+        .threads = (int)threads,
+        .max_rows = 256,
+        .n_slots = 1,
+    };
     rc = local_model_open(&ev.model, &s, &e);
     if (rc == 0) {
         rc = run_set(&ev, set, &e);

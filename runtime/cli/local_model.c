@@ -36,10 +36,17 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
             "neon, dotprod and i8mm are",
             s->cpu);
     }
+    enum ops_type kv_type;
+    if (kv_cache_type_named(s->kv_type, &kv_type, e) != 0) {
+        return -1;
+    }
     uint32_t features = cpu_features() & mask;
     l->team = team_create(s->threads, e);
     if (!l->team) {
         return -1;
+    }
+    if (s->pin && team_pin(l->team, e) != 0) {
+        goto fail;
     }
     struct parallel parallel = parallel_team(l->team);
     l->model = model_open(s->path, MODEL_UNHASHED, &parallel, e);
@@ -56,7 +63,8 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
         .parallel = parallel,
     };
     l->state = llama_state_create(&l->model->config, &set, e);
-    if (!l->state || kv_cache_init(&l->kv, &l->model->config, s->n_slots, l->context, e) != 0 ||
+    if (!l->state ||
+        kv_cache_init(&l->kv, &l->model->config, kv_type, s->n_slots, l->context, e) != 0 ||
         sampler_scratch_init(&l->scratch, set.ops, l->model->config.vocab, e) != 0) {
         goto fail;
     }

@@ -21,8 +21,10 @@ struct local_model {
 
 struct local_model_settings {
     const char *path;
-    const char *cpu; /* as for --cpu */
+    const char *cpu;     /* as for --cpu */
+    const char *kv_type; /* as for --kv-type; NULL: f16 */
     int threads;
+    bool pin;     /* each thread to a CPU of its own */
     int context;  /* 0: the model's own, at most 8192 */
     int max_rows; /* rows of one step */
     int n_slots;  /* sequences of the KV cache; 1 unless a benchmark wants more */

@@ -67,7 +67,7 @@ int cli_logits(int argc, char **argv)
 {
     const char *path = NULL;
     const char *list = NULL;
-    const char *cpu = "auto";
+    const char *cpu = "auto", *kv_type = NULL;
     bool all = false;
     long threads = local_core_count();
     const struct option table[] = {
@@ -77,6 +77,7 @@ int cli_logits(int argc, char **argv)
          0},
         {"threads", 't', OPTION_INT, &threads, "N", "threads (number of cores)", 1, 256},
         {"cpu", 0, OPTION_STRING, &cpu, "NAME", "best instruction set to use (auto)", 0, 0},
+        {"kv-type", 0, OPTION_STRING, &kv_type, "NAME", "KV cache as f16 or int8 (f16)", 0, 0},
         {0},
     };
     const struct options options = {"weir logits -m FILE --tokens 1,2,3 [--all]",
@@ -96,7 +97,13 @@ int cli_logits(int argc, char **argv)
     struct token_list tokens = {0};
     struct local_model l;
     struct local_model_settings s = {
-        .path = path, .cpu = cpu, .threads = (int)threads, .max_rows = 256, .n_slots = 1};
+        .path = path,
+        .cpu = cpu,
+        .kv_type = kv_type,
+        .threads = (int)threads,
+        .max_rows = 256,
+        .n_slots = 1,
+    };
     rc = parse_tokens(list, &tokens, &e);
     if (rc == 0) {
         rc = local_model_open(&l, &s, &e);

@@ -18,7 +18,9 @@ struct serve_options {
     const char *api_key;
     const char *admin_key;
     const char *cpu;
+    const char *kv_type;
     long threads;
+    bool pin;
     long context;
     long parallel;
     long queue;
@@ -45,6 +47,7 @@ static int parse(struct serve_options *o, int argc, char **argv)
          "key of the admin routes (WEIR_ADMIN_KEY; made and shown if not given)", 0, 0},
         {"threads", 't', OPTION_INT, &o->threads, "N", "threads that compute (number of cores)",
          1, 256},
+        {"pin", 0, OPTION_FLAG, &o->pin, NULL, "tie each of those threads to a core", 0, 0},
         {"context", 'c', OPTION_INT, &o->context, "N",
          "tokens a conversation may have (the model's)", 16, 1 << 20},
         {"parallel", 0, OPTION_INT, &o->parallel, "N", "requests that run together (16)", 1,
@@ -53,6 +56,9 @@ static int parse(struct serve_options *o, int argc, char **argv)
          100000},
         {"batch", 0, OPTION_INT, &o->batch, "N", "tokens of one step at the most (256)", 1,
          8192},
+        {"kv-type", 0, OPTION_STRING, &o->kv_type, "NAME",
+         "keys and values of running requests as f16, or as int8 in half the memory (f16)", 0,
+         0},
         {"temperature", 0, OPTION_DOUBLE, &o->temperature, "T",
          "for requests that give none (0.8; 0 is greedy)", 0, 0},
         {"cpu", 0, OPTION_STRING, &o->cpu, "NAME",
@@ -154,13 +160,20 @@ int cli_serve(int argc, char **argv)
         fprintf(stderr, "weir serve: --cpu: \"%s\" is not known (see --help)\n", o.cpu);
         return 2;
     }
+    enum ops_type kv_type;
+    if (kv_cache_type_named(o.kv_type, &kv_type, &e) != 0) {
+        cli_fail("serve", &e);
+        return 2;
+    }
     struct server_settings set = {
         .generation = {.model_path = o.model,
                        .threads = (int)o.threads,
+                       .pin = o.pin,
                        .context = (int)o.context,
                        .max_sequences = (int)o.parallel,
                        .max_waiting = (int)o.queue,
                        .step_tokens = (int)o.batch,
+                       .kv_type = kv_type,
                        .cpu_features = cpu_features() & cpu_mask},
         .host = o.host,
         .port = (uint16_t)o.port,

@@ -208,6 +208,12 @@ static void publish(struct engine *en)
 static void *engine_main(void *ctx)
 {
     struct engine *en = ctx;
+    if (en->set.pin) {
+        /* engine_create saw that it can be done. Should the system refuse all the same, threads
+         * that may move are slower, not wrong. */
+        struct err ignored;
+        (void)team_pin(en->team, &ignored);
+    }
     for (;;) {
         pthread_mutex_lock(&en->lock);
         take_work(en);
@@ -232,6 +238,9 @@ static int create_parts(struct engine *en, struct err *e)
 {
     const struct ops *ops = ops_select(en->set.cpu_features);
     size_t max_sequences = (size_t)en->set.max_sequences;
+    if (en->set.pin && team_check_pin(en->set.threads, e) != 0) {
+        return -1;
+    }
     en->team = team_create(en->set.threads, e);
     if (!en->team) {
         return -1;
@@ -246,8 +255,8 @@ static int create_parts(struct engine *en, struct err *e)
     };
     en->state = llama_state_create(&en->model->config, &s, e);
     if (!en->state ||
-        kv_cache_init(&en->kv, &en->model->config, en->set.max_sequences, en->set.context, e) !=
-            0 ||
+        kv_cache_init(&en->kv, &en->model->config, en->set.kv_type, en->set.max_sequences,
+                      en->set.context, e) != 0 ||
         sampler_scratch_init(&en->scratch, ops, en->model->config.vocab, e) != 0) {
         return -1;
     }

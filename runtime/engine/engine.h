@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "models/model.h"
+#include "quant/ops.h"
 #include "runtime/base/err.h"
 #include "runtime/engine/sampler.h"
 
@@ -24,11 +25,13 @@ struct engine;
 
 struct engine_settings {
     int threads;       /* workers of the kernels */
+    bool pin;          /* each worker to a CPU of its own */
     int context;       /* tokens a sequence may hold; at most the model's own */
     int max_sequences; /* that run together; each holds a KV slot */
     int max_waiting;   /* requests beyond those; more are refused with ERR_BUSY */
     int step_tokens;   /* rows of one step at the most: a prompt is read in chunks of about this
                         */
+    enum ops_type kv_type; /* OPS_F16 or OPS_I8 */
     uint32_t cpu_features; /* instruction sets the kernels may use: cpu_features() & a mask */
     void (*notify)(void *ctx);
     void *notify_ctx;

@@ -1,6 +1,7 @@
 #include "runtime/engine/team.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -217,6 +218,67 @@ void team_run(struct team *t, void (*fn)(void *ctx, int worker, int n_workers), 
         return;
     }
     gate_wait(&t->done, done, t->spin);
+}
+
+struct pinning {
+    cpu_set_t allowed;
+    atomic_int status; /* errno of a worker that failed, or 0 */
+};
+
+/* The index-th CPU of the set. */
+static size_t nth_cpu(const cpu_set_t *set, int index)
+{
+    size_t cpu = 0;
+    while (!CPU_ISSET(cpu, set) || index-- > 0) {
+        cpu++;
+    }
+    return cpu;
+}
+
+static void pin_worker(void *ctx, int worker, int n_workers)
+{
+    (void)n_workers;
+    struct pinning *p = ctx;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(nth_cpu(&p->allowed, worker), &one);
+    int status = pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+    if (status != 0) {
+        atomic_store(&p->status, status);
+    }
+}
+
+static int read_allowed(cpu_set_t *allowed, int threads, struct err *e)
+{
+    int status = pthread_getaffinity_np(pthread_self(), sizeof(*allowed), allowed);
+    if (status != 0) {
+        return err_set_errno(e, status, "cannot read which CPUs may be used");
+    }
+    if (CPU_COUNT(allowed) < threads) {
+        return err_set_param(e, ERR_INVALID, "pin",
+                             "%d threads cannot be pinned: the process may use %d CPUs; lower "
+                             "--threads or leave out --pin",
+                             threads, CPU_COUNT(allowed));
+    }
+    return 0;
+}
+
+int team_check_pin(int threads, struct err *e)
+{
+    cpu_set_t allowed;
+    return read_allowed(&allowed, threads, e);
+}
+
+int team_pin(struct team *t, struct err *e)
+{
+    struct pinning p;
+    atomic_init(&p.status, 0);
+    if (read_allowed(&p.allowed, t->size, e) != 0) {
+        return -1;
+    }
+    team_run(t, pin_worker, &p);
+    int status = atomic_load(&p.status);
+    return status == 0 ? 0 : err_set_errno(e, status, "cannot pin a thread to a CPU");
 }
 
 void team_barrier(struct team *t)

@@ -26,5 +26,13 @@ int team_size(const struct team *t);
 
 void team_run(struct team *t, void (*fn)(void *ctx, int worker, int n_workers), void *ctx);
 
+/* Ties each worker to a CPU of its own among those that the process may use, in their order;
+ * the calling thread, worker 0, to the first. Fails, changing nothing, when there are fewer
+ * CPUs than workers; some tied, when the system refuses. */
+int team_pin(struct team *t, struct err *e);
+
+/* Whether so many threads could be pinned by a thread like the calling one; 0, or why not. */
+int team_check_pin(int threads, struct err *e);
+
 /* Inside fn only, and by every worker or none. */
 void team_barrier(struct team *t);

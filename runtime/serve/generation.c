@@ -56,10 +56,12 @@ struct generation *generation_load(const struct generation_settings *s, struct e
              g->model->version[0] ? g->model->version : g->model->sha256);
     struct engine_settings engine = {
         .threads = s->threads,
+        .pin = s->pin,
         .context = s->context > 0 ? s->context : g->model->config.context,
         .max_sequences = s->max_sequences,
         .max_waiting = s->max_waiting,
         .step_tokens = s->step_tokens,
+        .kv_type = s->kv_type,
         .cpu_features = s->cpu_features,
         .notify = wake_loop,
         .notify_ctx = g,

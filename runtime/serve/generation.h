@@ -17,10 +17,12 @@
 struct generation_settings {
     const char *model_path; /* borrowed, lives as long as the server */
     int threads;
+    bool pin;
     int context;
     int max_sequences;
     int max_waiting;
     int step_tokens;
+    enum ops_type kv_type;
     uint32_t cpu_features;
 };
 

@@ -154,9 +154,21 @@ static float *new_floats(size_t n)
     return p;
 }
 
-static float as_stored(float f, enum ops_type type)
+/* What is read back of a stored key or value, in place. */
+static void as_stored(float *x, size_t n, enum ops_type type)
 {
-    return type == OPS_F16 ? q8_f16_to_f32(q8_f32_to_f16(f)) : f;
+    float greatest = 0.0f;
+    for (size_t i = 0; i < n; i++) {
+        greatest = fmaxf(greatest, fabsf(x[i]));
+    }
+    const float scale = greatest / 127.0f;
+    for (size_t i = 0; i < n; i++) {
+        if (type == OPS_F16) {
+            x[i] = q8_f16_to_f32(q8_f32_to_f16(x[i]));
+        } else if (type == OPS_I8) {
+            x[i] = scale > 0.0f ? nearbyintf(x[i] / scale) * scale : 0.0f;
+        }
+    }
 }
 
 static void store_all(struct scene *s, struct rng *r, const struct ops *o)
@@ -167,29 +179,33 @@ static void store_all(struct scene *s, struct rng *r, const struct ops *o)
     for (size_t p = 0; p < s->n_positions; p++) {
         o->kv_store(&s->kv, p, s->keys + p * dim, s->values + p * dim);
     }
-    for (size_t i = 0; i < s->n_positions * dim; i++) {
-        s->keys[i] = as_stored(s->keys[i], s->kv.type);
-        s->values[i] = as_stored(s->values[i], s->kv.type);
+    for (size_t p = 0; p < s->n_positions; p++) {
+        as_stored(s->keys + p * dim, dim, s->kv.type);
+        as_stored(s->values + p * dim, dim, s->kv.type);
     }
 }
 
 static void make_scene(struct scene *s, struct rng *r, size_t n_positions, size_t n_heads,
                        size_t head_dim, enum ops_type type)
 {
-    const size_t page_positions = (size_t)OPS_KV_BLOCK * (1 + rng_below(r, 4));
+    const size_t page_positions =
+        (size_t)OPS_KV_BLOCK * (1 + rng_below(r, rng_below(r, 2) ? 4 : 20));
     const size_t half =
         page_positions * head_dim; /* elements of keys, and of values, in a page */
     *s = (struct scene){.n_positions = n_positions, .n_heads = n_heads};
     s->n_pages = (n_positions + page_positions - 1) / page_positions;
     for (size_t i = 0; i < s->n_pages; i++) {
-        s->pages[i] = mem_zalloc_aligned((2 * half + 16) * sizeof(float));
+        s->pages[i] = mem_zalloc_aligned((2 * half + 16 + 2 * page_positions) * sizeof(float));
         assert_non_null(s->pages[i]);
-        memset(s->pages[i], 0xff, (2 * half + 16) * sizeof(float)); /* not stored yet: NaNs */
+        memset(s->pages[i], 0xff,
+               (2 * half + 16 + 2 * page_positions) * sizeof(float)); /* not stored yet: NaNs */
     }
     s->kv = (struct ops_kv){.pages = s->pages,
                             .page_positions = page_positions,
                             .k_offset = 16,
                             .v_offset = 16 + half,
+                            .k_scale_offset = 16 + 2 * half,
+                            .v_scale_offset = 16 + 2 * half + page_positions,
                             .head_dim = head_dim,
                             .type = type};
     s->keys = new_floats(n_positions * head_dim);
@@ -234,8 +250,10 @@ static void attend_rows(struct scene *s, const struct ops *o, size_t row0, size_
 static void random_scene(struct scene *s, struct rng *r)
 {
     static const size_t dims[] = {16, 32, 64, 80, 128};
-    make_scene(s, r, 1 + rng_below(r, 100), 1 + rng_below(r, 9), dims[rng_below(r, 5)],
-               rng_below(r, 2) ? OPS_F16 : OPS_F32);
+    static const enum ops_type types[] = {OPS_F16, OPS_F32, OPS_I8};
+    const uint32_t longest = rng_below(r, 5) == 0 ? 300 : 100;
+    make_scene(s, r, 1 + rng_below(r, longest), 1 + rng_below(r, 9), dims[rng_below(r, 5)],
+               types[rng_below(r, 3)]);
 }
 
 static void check_attend(const struct ops *o, struct rng *r)
@@ -297,7 +315,8 @@ static void check_stores(const struct ops *o, struct rng *r)
         struct rng data = *r, same = *r;
         store_all(&a, &data, reference());
         store_all(&b, &same, o);
-        const size_t bytes = (2 * a.kv.page_positions * a.kv.head_dim + 16) * sizeof(float);
+        const size_t page = a.kv.page_positions;
+        const size_t bytes = (2 * page * a.kv.head_dim + 16 + 2 * page) * sizeof(float);
         for (size_t p = 0; p < a.n_pages; p++) {
             ASSERT_SAME(a.pages[p], b.pages[p], bytes, "%s: kv_store, page %zu", o->name, p);
         }
@@ -310,6 +329,35 @@ static void variants_store_the_same_keys_and_values(void **state)
 {
     (void)state;
     for_each_variant(check_stores);
+}
+
+static void int8_keys_and_values_keep_their_extremes(void **state)
+{
+    (void)state;
+    struct rng r;
+    rng_seed(&r, seed);
+    for (const struct ops *const *o = ops_variants; *o; o++) {
+        if (((*o)->needs & ~cpu_features()) != 0) {
+            continue;
+        }
+        struct scene s;
+        make_scene(&s, &r, 4, 1, 16, OPS_I8);
+        float keys[16] = {[3] = -2.0f, [4] = 1.0f}, zeros[16] = {0}, tiny[16] = {[0] = 1e-45f};
+        float bad[16] = {[5] = INFINITY, [6] = 1.0f};
+        const int8_t *stored = (const int8_t *)s.pages[0];
+        const float *scales = (const float *)s.pages[0] + s.kv.k_scale_offset;
+        (*o)->kv_store(&s.kv, 0, keys, zeros);
+        (*o)->kv_store(&s.kv, 1, tiny, zeros);
+        (*o)->kv_store(&s.kv, 2, bad, zeros);
+        assert_int_equal(stored[s.kv.k_offset + 3 * 16], -127);
+        assert_int_equal(stored[s.kv.k_offset + 4 * 16], 64);
+        assert_int_equal(stored[s.kv.v_offset], 0);
+        assert_true(scales[0] == 2.0f / 127.0f);
+        assert_int_equal(stored[s.kv.k_offset + 1], 0);
+        assert_true(scales[1] == 0.0f);
+        assert_true(isnan(scales[2]));
+        free_scene(&s);
+    }
 }
 
 /* out of one row and head, in double. */
@@ -498,6 +546,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(variants_equal_the_reference_in_attention),
         cmocka_unit_test(how_a_prompt_is_cut_into_chunks_changes_no_bit),
         cmocka_unit_test(variants_store_the_same_keys_and_values),
+        cmocka_unit_test(int8_keys_and_values_keep_their_extremes),
         cmocka_unit_test(attention_is_close_to_that_in_double),
         cmocka_unit_test(exp_is_within_one_ulp_of_libm),
         cmocka_unit_test(exp_is_right_at_its_ends),

@@ -5,6 +5,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,6 +57,50 @@ static void each_worker_is_called_exactly_once_a_run(void **state)
         assert_int_equal(atomic_load(&c.wrong_size), 0);
         team_destroy(t);
     }
+}
+
+static void where_am_i(void *ctx, int worker, int n_workers)
+{
+    cpu_set_t *sets = ctx;
+    (void)n_workers;
+    pthread_getaffinity_np(pthread_self(), sizeof(sets[worker]), &sets[worker]);
+}
+
+/* On a thread of its own: the test's own thread stays free. */
+static void *pin_a_team(void *ctx)
+{
+    cpu_set_t *all = ctx;
+    struct err e = {0};
+    cpu_set_t sets[2], both;
+    struct team *t = make_team(2);
+    int rc = team_pin(t, &e);
+    if (CPU_COUNT(all) < 2) {
+        assert_int_equal(rc, -1);
+        assert_non_null(strstr(e.message, "--pin"));
+    } else {
+        assert_int_equal(rc, 0);
+        team_run(t, where_am_i, sets);
+        CPU_AND(&both, &sets[0], &sets[1]);
+        assert_int_equal(CPU_COUNT(&sets[0]), 1);
+        assert_int_equal(CPU_COUNT(&sets[1]), 1);
+        assert_int_equal(CPU_COUNT(&both), 0);
+    }
+    team_destroy(t);
+    return NULL;
+}
+
+static void pinned_workers_have_a_cpu_each(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    cpu_set_t all;
+    pthread_t thread;
+    pthread_getaffinity_np(pthread_self(), sizeof(all), &all);
+    assert_int_equal(pthread_create(&thread, NULL, pin_a_team, &all), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(team_check_pin(CPU_COUNT(&all), &e), 0);
+    assert_int_equal(team_check_pin(CPU_COUNT(&all) + 1, &e), -1);
+    assert_non_null(strstr(e.message, "lower --threads"));
 }
 
 /* Plain memory: a thread sanitizer sees any access that a barrier fails to order. */
@@ -176,6 +223,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_worker_is_called_exactly_once_a_run),
+        cmocka_unit_test(pinned_workers_have_a_cpu_each),
         cmocka_unit_test(what_was_written_before_a_barrier_is_seen_after_it),
         cmocka_unit_test(results_of_a_run_are_seen_by_the_caller),
         cmocka_unit_test(an_idle_team_uses_no_processor),
