@@ -156,12 +156,13 @@ static void embed(struct llama_state *s, size_t r0, size_t r1)
     }
 }
 
+/* Each row is quantised while it is still in the first cache. */
 static void normalise(struct llama_state *s, const float *weight, size_t r0, size_t r1)
 {
     for (size_t r = r0; r < r1; r++) {
         s->set.ops->rmsnorm(s->normed + r * s->d, s->x + r * s->d, weight, s->c.rms_eps, s->d);
+        s->set.kernel->quantize(&s->acts_d, s->normed, s->d, r, r + 1);
     }
-    s->set.kernel->quantize(&s->acts_d, s->normed, s->d, r0, r1);
 }
 
 static void add_update(struct llama_state *s, size_t r0, size_t r1)
@@ -237,8 +238,8 @@ static void activate(struct llama_state *s, size_t r0, size_t r1)
     for (size_t r = r0; r < r1; r++) {
         float *gate = s->gate_up + r * 2 * s->ff;
         s->set.ops->silu_mul(gate, gate, gate + s->ff, s->ff);
+        s->set.kernel->quantize(&s->acts_ff, s->gate_up, 2 * s->ff, r, r + 1);
     }
-    s->set.kernel->quantize(&s->acts_ff, s->gate_up, 2 * s->ff, r0, r1);
 }
 
 static void multiply(const struct llama_state *s, float *y, const struct q8_acts *x,

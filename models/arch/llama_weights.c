@@ -41,11 +41,10 @@ static const struct gguf_tensor *find(struct loader *l, const char *name, size_t
                 n, k);
         return NULL;
     }
-    if (t->type != TENSOR_F32 && t->type != TENSOR_F16 && t->type != TENSOR_BF16 &&
-        t->type != TENSOR_Q8_0) {
+    if (!tensor_type_readable(t->type)) {
         const struct tensor_type_info *info = tensor_type_info(t->type);
         err_set(l->e, ERR_UNSUPPORTED,
-                "%s: tensor \"%s\" has type %s; f32, f16, bf16 and q8_0 can be served",
+                "%s: tensor \"%s\" has type %s; " TENSOR_READABLE_NAMES " can be served",
                 gguf_path(l->g), name, info ? info->name : "unknown");
         return NULL;
     }

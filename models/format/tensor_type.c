@@ -5,32 +5,33 @@
 #include <string.h>
 #include <strings.h>
 
+#include "models/format/block_types.h"
 #include "quant/q8.h"
 
 /* GGUF specification, "enum ggml_type"; block layouts as ggml-common.h gives them. */
 static const struct tensor_type_info types[] = {
     {TENSOR_F32, "f32", 1, 4},
     {TENSOR_F16, "f16", 1, 2},
-    {2, "q4_0", 32, 18},
-    {3, "q4_1", 32, 20},
-    {6, "q5_0", 32, 22},
-    {7, "q5_1", 32, 24},
+    {TENSOR_Q4_0, "q4_0", 32, 18},
+    {TENSOR_Q4_1, "q4_1", 32, 20},
+    {TENSOR_Q5_0, "q5_0", 32, 22},
+    {TENSOR_Q5_1, "q5_1", 32, 24},
     {TENSOR_Q8_0, "q8_0", 32, 34},
     {9, "q8_1", 32, 36},
-    {10, "q2_k", 256, 84},
-    {11, "q3_k", 256, 110},
-    {12, "q4_k", 256, 144},
-    {13, "q5_k", 256, 176},
-    {14, "q6_k", 256, 210},
+    {TENSOR_Q2_K, "q2_k", 256, 84},
+    {TENSOR_Q3_K, "q3_k", 256, 110},
+    {TENSOR_Q4_K, "q4_k", 256, 144},
+    {TENSOR_Q5_K, "q5_k", 256, 176},
+    {TENSOR_Q6_K, "q6_k", 256, 210},
     {15, "q8_k", 256, 292},
     {16, "iq2_xxs", 256, 66},
     {17, "iq2_xs", 256, 74},
     {18, "iq3_xxs", 256, 98},
     {19, "iq1_s", 256, 50},
-    {20, "iq4_nl", 32, 18},
+    {TENSOR_IQ4_NL, "iq4_nl", 32, 18},
     {21, "iq3_s", 256, 110},
     {22, "iq2_s", 256, 82},
-    {23, "iq4_xs", 256, 136},
+    {TENSOR_IQ4_XS, "iq4_xs", 256, 136},
     {TENSOR_I8, "i8", 1, 1},
     {25, "i16", 1, 2},
     {26, "i32", 1, 4},
@@ -40,7 +41,7 @@ static const struct tensor_type_info types[] = {
     {TENSOR_BF16, "bf16", 1, 2},
     {34, "tq1_0", 256, 54},
     {35, "tq2_0", 256, 66},
-    {39, "mxfp4", 32, 17},
+    {TENSOR_MXFP4, "mxfp4", 32, 17},
 };
 
 #define N_TYPES (sizeof types / sizeof types[0])
@@ -149,6 +150,12 @@ static void q8_0_row_to_f32(const unsigned char *src, float *dst, size_t n)
     }
 }
 
+bool tensor_type_readable(uint32_t type)
+{
+    return type == TENSOR_F32 || type == TENSOR_F16 || type == TENSOR_BF16 ||
+           type == TENSOR_Q8_0 || block_type_known(type);
+}
+
 int tensor_row_to_f32(uint32_t type, const void *src, float *dst, size_t n)
 {
     const unsigned char *p = src;
@@ -174,7 +181,7 @@ int tensor_row_to_f32(uint32_t type, const void *src, float *dst, size_t n)
         q8_0_row_to_f32(p, dst, n);
         return 0;
     default:
-        return -1;
+        return block_row_to_f32(type, p, dst, n);
     }
 }
 

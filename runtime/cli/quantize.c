@@ -50,12 +50,11 @@ static int convert_rows(const struct gguf_tensor *t, uint32_t type, float *row, 
 
 static int check_type(const struct conversion *c, const struct gguf_tensor *t, struct err *e)
 {
-    if (t->type == TENSOR_F32 || t->type == TENSOR_F16 || t->type == TENSOR_BF16 ||
-        t->type == TENSOR_Q8_0) {
+    if (tensor_type_readable(t->type)) {
         return 0;
     }
     return err_set(e, ERR_UNSUPPORTED,
-                   "%s: tensor \"%s\" has type %s; f32, f16, bf16 and q8_0 can be converted",
+                   "%s: tensor \"%s\" has type %s; " TENSOR_READABLE_NAMES " can be converted",
                    gguf_path(c->in), t->name, type_name(t->type));
 }
 
