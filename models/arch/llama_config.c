@@ -1,10 +1,11 @@
 #include "models/arch/llama_config.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "models/arch/llama_packed.h"
-#include "quant/ops.h"
+#include "models/format/tensor_type.h"
 #include "quant/q8.h"
 
 /* Generous for any llama-shaped model, and small enough that products of two fit easily. */
@@ -44,36 +45,111 @@ static int get_positive(const struct gguf *g, const char *key, float *out, struc
     return 0;
 }
 
-static int check_architecture(const struct gguf *g, struct err *e)
+static const struct {
+    const char *name;
+    enum llama_rope rope;
+} architectures[] = {
+    {"llama", LLAMA_ROPE_PAIRS},
+    {"qwen2", LLAMA_ROPE_HALVES},
+    {"qwen3", LLAMA_ROPE_HALVES},
+};
+
+static int read_architecture(struct llama_config *c, const struct gguf *g, struct err *e)
 {
     struct gguf_str name;
     if (gguf_get_str(g, "general.architecture", &name, e) != 0) {
         return -1;
     }
-    if (name.len != 5 || memcmp(name.data, "llama", 5) != 0) {
+    for (size_t i = 0; i < sizeof(architectures) / sizeof(architectures[0]); i++) {
+        if (name.len == strlen(architectures[i].name) &&
+            memcmp(name.data, architectures[i].name, name.len) == 0) {
+            c->arch = architectures[i].name;
+            c->rope = architectures[i].rope;
+            return 0;
+        }
+    }
+    return err_set(e, ERR_UNSUPPORTED,
+                   "%s: architecture \"%.*s\" is not supported; llama, qwen2 and qwen3 are",
+                   gguf_path(g), (int)(name.len < 64 ? name.len : 64), name.data);
+}
+
+/* A metadata key of this architecture: "qwen2.block_count". */
+#define KEY_MAX 96
+struct key {
+    char text[KEY_MAX];
+};
+
+static struct key key(const struct llama_config *c, const char *rest)
+{
+    struct key k;
+    snprintf(k.text, sizeof(k.text), "%s.%s", c->arch, rest);
+    return k;
+}
+
+/* Linear scaling divides all angles; what would change the numbers otherwise is refused. */
+static int read_rope_scaling(struct llama_config *c, const struct gguf *g, struct err *e)
+{
+    float factor = 1.0f;
+    struct gguf_str type = {"none", 4};
+    struct key type_key = key(c, "rope.scaling.type");
+    struct key factor_key = key(c, "rope.scaling.factor");
+    if (gguf_has(g, type_key.text) && gguf_get_str(g, type_key.text, &type, e) != 0) {
+        return -1;
+    }
+    bool linear = type.len == 6 && memcmp(type.data, "linear", 6) == 0;
+    if (!linear && (type.len != 4 || memcmp(type.data, "none", 4) != 0)) {
         return err_set(e, ERR_UNSUPPORTED,
-                       "%s: architecture \"%.*s\" is not supported, \"llama\" is", gguf_path(g),
-                       (int)(name.len < 64 ? name.len : 64), name.data);
+                       "%s: RoPE scaling of type \"%.*s\" is not supported; linear is, and "
+                       "factors in the file",
+                       gguf_path(g), (int)(type.len < 64 ? type.len : 64), type.data);
+    }
+    if (linear && get_positive(g, factor_key.text, &factor, e) != 0) {
+        return -1;
+    }
+    for (int i = 0; i < c->head_dim / 2; i++) {
+        c->rope_factor[i] = factor;
     }
     return 0;
 }
 
-/* Features that would change the numbers are refused, never skipped. */
-static int check_nothing_unknown(const struct gguf *g, struct err *e)
+/* Factors of each frequency, as converters write them for Llama 3.1 and later. */
+static int read_rope_factors(struct llama_config *c, const struct gguf *g, struct err *e)
 {
-    struct gguf_str scaling;
-    if (gguf_has(g, "llama.rope.scaling.type")) {
-        if (gguf_get_str(g, "llama.rope.scaling.type", &scaling, e) != 0) {
-            return -1;
-        }
-        if (scaling.len != 4 || memcmp(scaling.data, "none", 4) != 0) {
-            return err_set(e, ERR_UNSUPPORTED, "%s: RoPE scaling is not supported",
+    const struct gguf_tensor *t = gguf_tensor_find(g, "rope_freqs.weight");
+    if (!t) {
+        return 0;
+    }
+    size_t n = (size_t)c->head_dim / 2;
+    float factors[OPS_HEAD_DIM_MAX / 2];
+    if (c->rope_factor[0] != 1.0f) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s: RoPE scaling both linear and by factors is not supported",
+                       gguf_path(g));
+    }
+    if (t->n_elements != n || t->type != TENSOR_F32 ||
+        tensor_row_to_f32(t->type, t->data, factors, n) != 0) {
+        return err_set(e, ERR_FORMAT,
+                       "%s: tensor \"rope_freqs.weight\" must have %zu numbers of type f32",
+                       gguf_path(g), n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(factors[i]) || factors[i] <= 0.0f) {
+            return err_set(e, ERR_FORMAT,
+                           "%s: tensor \"rope_freqs.weight\" holds a number that is not "
+                           "positive",
                            gguf_path(g));
         }
+        c->rope_factor[i] = factors[i];
     }
+    c->rope_tensor = true;
+    return 0;
+}
+
+static int check_no_experts(const struct llama_config *c, const struct gguf *g, struct err *e)
+{
     uint32_t experts = 0;
-    if (gguf_has(g, "llama.expert_count") &&
-        gguf_get_u32(g, "llama.expert_count", &experts, e) != 0) {
+    struct key count = key(c, "expert_count");
+    if (gguf_has(g, count.text) && gguf_get_u32(g, count.text, &experts, e) != 0) {
         return -1;
     }
     return experts == 0 ? 0
@@ -111,7 +187,7 @@ static int read_vocab(struct llama_config *c, const struct gguf *g, struct err *
         return -1;
     }
     if (is_packed) {
-        return get_size(g, "llama.vocab_size", MAX_WIDTH, &c->vocab, e);
+        return get_size(g, key(c, "vocab_size").text, MAX_WIDTH, &c->vocab, e);
     }
     const struct gguf_tensor *embedding = gguf_tensor_find(g, "token_embd.weight");
     if (!embedding || embedding->n_dims != 2 || embedding->dims[1] > MAX_WIDTH) {
@@ -123,26 +199,30 @@ static int read_vocab(struct llama_config *c, const struct gguf *g, struct err *
     return 0;
 }
 
-int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct err *e)
+static int read_sizes(struct llama_config *c, const struct gguf *g, struct err *e)
 {
-    *c = (struct llama_config){.rope_base = 10000.0f};
-    if (check_architecture(g, e) != 0 || check_nothing_unknown(g, e) != 0 ||
-        get_size(g, "llama.block_count", MAX_LAYERS, &c->n_layers, e) != 0 ||
-        get_size(g, "llama.embedding_length", MAX_WIDTH, &c->d_model, e) != 0 ||
-        get_size(g, "llama.feed_forward_length", MAX_WIDTH, &c->d_ff, e) != 0 ||
-        get_size(g, "llama.context_length", MAX_CONTEXT, &c->context, e) != 0 ||
-        get_size(g, "llama.attention.head_count", 4096, &c->n_heads, e) != 0 ||
-        get_positive(g, "llama.attention.layer_norm_rms_epsilon", &c->rms_eps, e) != 0) {
+    if (get_size(g, key(c, "block_count").text, MAX_LAYERS, &c->n_layers, e) != 0 ||
+        get_size(g, key(c, "embedding_length").text, MAX_WIDTH, &c->d_model, e) != 0 ||
+        get_size(g, key(c, "feed_forward_length").text, MAX_WIDTH, &c->d_ff, e) != 0 ||
+        get_size(g, key(c, "context_length").text, MAX_CONTEXT, &c->context, e) != 0 ||
+        get_size(g, key(c, "attention.head_count").text, 4096, &c->n_heads, e) != 0 ||
+        get_positive(g, key(c, "attention.layer_norm_rms_epsilon").text, &c->rms_eps, e) != 0) {
         return -1;
     }
     c->n_kv_heads = c->n_heads;
     c->head_dim = c->d_model / c->n_heads;
-    if (get_optional_size(g, "llama.attention.head_count_kv", 4096, &c->n_kv_heads, e) != 0 ||
-        get_optional_size(g, "llama.attention.key_length", 4096, &c->head_dim, e) != 0) {
-        return -1;
-    }
+    return get_optional_size(g, key(c, "attention.head_count_kv").text, 4096, &c->n_kv_heads,
+                             e) != 0 ||
+                   get_optional_size(g, key(c, "attention.key_length").text, 4096, &c->head_dim,
+                                     e) != 0
+               ? -1
+               : 0;
+}
+
+static int read_rope(struct llama_config *c, const struct gguf *g, struct err *e)
+{
     int rope_dims = c->head_dim;
-    if (get_optional_size(g, "llama.rope.dimension_count", 4096, &rope_dims, e) != 0) {
+    if (get_optional_size(g, key(c, "rope.dimension_count").text, 4096, &rope_dims, e) != 0) {
         return -1;
     }
     if (rope_dims != c->head_dim) {
@@ -150,12 +230,22 @@ int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct 
                        "%s: RoPE over %d of %d head dimensions is not supported", gguf_path(g),
                        rope_dims, c->head_dim);
     }
-    if (gguf_has(g, "llama.rope.freq_base") &&
-        get_positive(g, "llama.rope.freq_base", &c->rope_base, e) != 0) {
+    struct key base = key(c, "rope.freq_base");
+    c->rope_base = 10000.0f;
+    if (gguf_has(g, base.text) && get_positive(g, base.text, &c->rope_base, e) != 0) {
         return -1;
     }
-    if (read_vocab(c, g, e) != 0) {
+    return read_rope_scaling(c, g, e) != 0 || read_rope_factors(c, g, e) != 0 ? -1 : 0;
+}
+
+int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct err *e)
+{
+    *c = (struct llama_config){0};
+    if (read_architecture(c, g, e) != 0 || check_no_experts(c, g, e) != 0 ||
+        read_sizes(c, g, e) != 0 || read_vocab(c, g, e) != 0 || check_shape(c, g, e) != 0) {
         return -1;
     }
-    return check_shape(c, g, e);
+    c->qkv_bias = gguf_tensor_find(g, "blk.0.attn_q.bias") != NULL;
+    c->qk_norm = gguf_tensor_find(g, "blk.0.attn_q_norm.weight") != NULL;
+    return read_rope(c, g, e);
 }

@@ -1,14 +1,25 @@
-/* llama_config.h: the sizes of a model of architecture "llama", read from GGUF metadata.
+/* llama_config.h: the sizes and the variant of a llama-shaped model, read from GGUF metadata.
+ *
+ * Llama-shaped are the architectures "llama" (Llama 1 to 3, Mistral, SmolLM), "qwen2" and
+ * "qwen3": RMSNorm, rotary positions, grouped-query attention, SwiGLU. What differs among them
+ * is here, so that weights and step are driven by it.
  *
  * Every size is checked here, so that the code behind may multiply without fear: all are
  * positive, head counts divide, rows are whole int8 groups, and no product of two of them
  * overflows. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "models/format/gguf.h"
+#include "quant/ops.h"
 #include "runtime/base/err.h"
 
+/* Which numbers of a head are turned together: 2i and 2i + 1, or i and i + head_dim / 2. */
+enum llama_rope { LLAMA_ROPE_PAIRS, LLAMA_ROPE_HALVES };
+
 struct llama_config {
+    const char *arch; /* "qwen2": what metadata keys begin with; a static string */
     int vocab;
     int n_layers;
     int d_model;
@@ -19,6 +30,12 @@ struct llama_config {
     int context; /* positions it was trained for */
     float rms_eps;
     float rope_base;
+    enum llama_rope rope;
+    float rope_factor[OPS_HEAD_DIM_MAX / 2]; /* (head_dim / 2): angles are divided by it; RoPE
+                                                scaling of Llama 3.1, or linear */
+    bool rope_tensor; /* the factors came from the tensor "rope_freqs.weight" */
+    bool qkv_bias;    /* queries, keys and values have biases */
+    bool qk_norm;     /* each head of queries and keys is normalised before it is turned */
 };
 
 int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct err *e);

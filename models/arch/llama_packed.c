@@ -102,10 +102,30 @@ static void put_vector(struct gguf_writer *out, const char *name, const float *v
     gguf_add_tensor(out, name, TENSOR_F32, 1, &(uint64_t){(uint64_t)n}, v);
 }
 
-static void put_layer(const struct llama_layer *layer, int i, int d_model,
+static void put_attention_vectors(const struct llama_layer *layer, int i,
+                                  const struct llama_config *c, struct gguf_writer *out)
+{
+    char name[LLAMA_TENSOR_NAME_MAX];
+    int q = c->n_heads * c->head_dim, kv = c->n_kv_heads * c->head_dim;
+    if (c->qk_norm) {
+        put_vector(out, llama_tensor_name(name, i, "attn_q_norm", "weight"), layer->q_norm,
+                   c->head_dim);
+        put_vector(out, llama_tensor_name(name, i, "attn_k_norm", "weight"), layer->k_norm,
+                   c->head_dim);
+    }
+    if (c->qkv_bias) {
+        const float *bias = layer->qkv_bias;
+        put_vector(out, llama_tensor_name(name, i, "attn_q", "bias"), bias, q);
+        put_vector(out, llama_tensor_name(name, i, "attn_k", "bias"), bias + q, kv);
+        put_vector(out, llama_tensor_name(name, i, "attn_v", "bias"), bias + q + kv, kv);
+    }
+}
+
+static void put_layer(const struct llama_layer *layer, int i, const struct llama_config *c,
                       struct gguf_writer *out)
 {
     char name[LLAMA_TENSOR_NAME_MAX];
+    int d_model = c->d_model;
     const struct {
         const char *part;
         const struct q8_packed *matrix;
@@ -116,6 +136,7 @@ static void put_layer(const struct llama_layer *layer, int i, int d_model,
     put_vector(out, llama_tensor_name(name, i, "attn_norm", "weight"), layer->attn_norm,
                d_model);
     put_vector(out, llama_tensor_name(name, i, "ffn_norm", "weight"), layer->ffn_norm, d_model);
+    put_attention_vectors(layer, i, c, out);
     for (size_t m = 0; m < sizeof(matrices) / sizeof(matrices[0]); m++) {
         put_matrix(out, llama_tensor_name(name, i, matrices[m].part, "packed"),
                    matrices[m].matrix);
@@ -127,13 +148,18 @@ void llama_weights_put_packed(const struct llama_weights *w, const struct llama_
 {
     gguf_writer_align(out, Q8_ALIGN);
     gguf_put_u32(out, VERSION_KEY, LLAMA_PACKED_VERSION);
-    gguf_put_u32(out, "llama.vocab_size", (uint32_t)c->vocab);
+    char vocab_key[LLAMA_TENSOR_NAME_MAX];
+    snprintf(vocab_key, sizeof(vocab_key), "%s.vocab_size", c->arch);
+    gguf_put_u32(out, vocab_key, (uint32_t)c->vocab);
     put_matrix(out, "token_embd.packed", &w->embedding);
     if (w->output.data != w->embedding.data) {
         put_matrix(out, "output.packed", &w->output);
     }
     put_vector(out, "output_norm.weight", w->output_norm, c->d_model);
+    if (c->rope_tensor) {
+        put_vector(out, "rope_freqs.weight", c->rope_factor, c->head_dim / 2);
+    }
     for (int i = 0; i < c->n_layers; i++) {
-        put_layer(&w->layers[i], i, c->d_model, out);
+        put_layer(&w->layers[i], i, c, out);
     }
 }

@@ -50,7 +50,8 @@ static void fill_rope_tables(struct llama_state *s)
     for (int pos = 0; pos < s->set.context; pos++) {
         for (size_t i = 0; i < s->half_head; i++) {
             double exponent = -2.0 * (double)i / (double)s->c.head_dim;
-            double angle = (double)pos * pow((double)s->c.rope_base, exponent);
+            double angle = (double)pos * pow((double)s->c.rope_base, exponent) /
+                           (double)s->c.rope_factor[i];
             s->rope_cos[(size_t)pos * s->half_head + i] = (float)cos(angle);
             s->rope_sin[(size_t)pos * s->half_head + i] = (float)sin(angle);
         }
@@ -170,6 +171,25 @@ static void add_update(struct llama_state *s, size_t r0, size_t r1)
     s->set.ops->add(s->x + r0 * s->d, s->update + r0 * s->d, (r1 - r0) * s->d);
 }
 
+/* What some architectures do to queries and keys before they are turned. */
+static void prepare_qkv(const struct llama_state *s, const struct llama_layer *layer,
+                        float *qkv)
+{
+    size_t hd = (size_t)s->c.head_dim;
+    float *k = qkv + s->q_dim;
+    if (layer->qkv_bias) {
+        s->set.ops->add(qkv, layer->qkv_bias, s->qkv_dim);
+    }
+    if (layer->q_norm) {
+        for (float *head = qkv; head < k; head += hd) {
+            s->set.ops->rmsnorm(head, head, layer->q_norm, s->c.rms_eps, hd);
+        }
+        for (float *head = k; head < k + s->kv_dim; head += hd) {
+            s->set.ops->rmsnorm(head, head, layer->k_norm, s->c.rms_eps, hd);
+        }
+    }
+}
+
 static void rotate_and_store(struct llama_state *s, int layer, size_t r0, size_t r1)
 {
     const struct ops *ops = s->set.ops;
@@ -181,6 +201,7 @@ static void rotate_and_store(struct llama_state *s, int layer, size_t r0, size_t
         float *q = s->qkv + r * s->qkv_dim;
         float *k = q + s->q_dim;
         float *v = k + s->kv_dim;
+        prepare_qkv(s, &s->w->layers[layer], q);
         ops->rope(q, (size_t)s->c.n_heads, hd, cos, sin);
         ops->rope(k, (size_t)s->c.n_kv_heads, hd, cos, sin);
         for (int h = 0; h < s->c.n_kv_heads; h++) {

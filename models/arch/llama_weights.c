@@ -54,20 +54,27 @@ static const struct gguf_tensor *find(struct loader *l, const char *name, size_t
     return t;
 }
 
-static int load_vector(struct loader *l, const char *name, size_t n, const float **out)
+/* Where number i of a head comes from in the file. */
+static size_t unpaired(size_t i, size_t head_dim)
 {
-    const struct gguf_tensor *t = find(l, name, 1, n);
-    if (!t) {
-        return -1;
-    }
-    float *values = take(l, n * sizeof(float));
-    if (!values) {
-        return 0;
-    }
-    if (tensor_row_to_f32(t->type, t->data, values, n) != 0) {
-        return err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" has broken rows", gguf_path(l->g),
-                       name);
-    }
+    return i % 2 * (head_dim / 2) + i / 2;
+}
+
+/* The head size by which rows of queries and keys change places; 0: they stay. In a packed file
+ * they have done so. */
+static size_t paired_head(const struct loader *l)
+{
+    return l->c->rope == LLAMA_ROPE_HALVES && !l->packed ? (size_t)l->c->head_dim : 0;
+}
+
+/* Row `row` of a matrix or number of a vector whose heads are put into pairs. */
+static size_t row_in_file(size_t row, size_t head_dim)
+{
+    return head_dim == 0 ? row : row - row % head_dim + unpaired(row % head_dim, head_dim);
+}
+
+static int check_finite(struct loader *l, const char *name, const float *values, size_t n)
+{
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(values[i])) {
             return err_set(l->e, ERR_FORMAT,
@@ -75,28 +82,71 @@ static int load_vector(struct loader *l, const char *name, size_t n, const float
                            gguf_path(l->g), name);
         }
     }
-    *out = values;
     return 0;
+}
+
+/* Into values, which is NULL while sizes are added up. */
+static int read_vector(struct loader *l, const char *name, size_t n, size_t head_dim,
+                       float *values)
+{
+    const struct gguf_tensor *t = find(l, name, 1, n);
+    if (!t || !values) {
+        return t ? 0 : -1;
+    }
+    float *as_stored = mem_array(n, sizeof(float));
+    if (!as_stored) {
+        return err_nomem(l->e);
+    }
+    int rc = tensor_row_to_f32(t->type, t->data, as_stored, n) == 0
+                 ? check_finite(l, name, as_stored, n)
+                 : err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" has broken rows",
+                           gguf_path(l->g), name);
+    for (size_t i = 0; i < n; i++) {
+        values[i] = as_stored[row_in_file(i, head_dim)];
+    }
+    mem_free(as_stored);
+    return rc;
+}
+
+static int load_vector(struct loader *l, const char *name, size_t n, size_t head_dim,
+                       const float **out)
+{
+    float *values = take(l, n * sizeof(float));
+    *out = values;
+    return read_vector(l, name, n, head_dim, values);
 }
 
 struct pack_job {
     void *block;
     struct q8_packed packed;
     const struct gguf_tensor *tensor;
-    size_t row_bytes; /* of the tensor in the file */
-    float *rows;      /* (workers, Q8_TILE, k); NULL for Q8_0 */
-    bool *bad;        /* (workers): met a number that is not finite */
+    size_t row_bytes;    /* of the tensor in the file */
+    size_t head_dim;     /* of heads to put into pairs, or 0 */
+    unsigned char *rows; /* (workers, scratch_bytes): a tile's rows, in order and as floats */
+    size_t scratch_bytes;
+    bool *bad; /* (workers): met a number that is not finite */
 };
+
+static const unsigned char *row_at(const struct pack_job *job, size_t row)
+{
+    const unsigned char *data = job->tensor->data;
+    return data + row_in_file(row, job->head_dim) * job->row_bytes;
+}
+
+static size_t rows_in_tile(const struct pack_job *job, size_t tile)
+{
+    size_t left = job->packed.n - tile * Q8_TILE;
+    return left < Q8_TILE ? left : Q8_TILE;
+}
 
 /* Floats are packed a tile at a time: a whole matrix in float would double the memory of
  * loading. */
 static void pack_float_tile(const struct pack_job *job, float *rows, size_t tile, bool *bad)
 {
     size_t k = job->packed.k;
-    size_t first = tile * Q8_TILE;
-    size_t n = job->packed.n - first < Q8_TILE ? job->packed.n - first : Q8_TILE;
+    size_t n = rows_in_tile(job, tile);
     for (size_t r = 0; r < n; r++) {
-        const char *from = (const char *)job->tensor->data + (first + r) * job->row_bytes;
+        const unsigned char *from = row_at(job, tile * Q8_TILE + r);
         if (tensor_row_to_f32(job->tensor->type, from, rows + r * k, k) != 0) {
             *bad = true;
         }
@@ -111,6 +161,19 @@ static void pack_float_tile(const struct pack_job *job, float *rows, size_t tile
     unsigned char *at = (unsigned char *)job->block + tile * job->packed.tile_bytes;
     q8_packed_init(&one, at, n, k);
     q8_pack_floats(at, &one, rows, 0, 1);
+}
+
+/* Blocks whose rows change places. */
+static void pack_block_tile(const struct pack_job *job, unsigned char *rows, size_t tile)
+{
+    size_t n = rows_in_tile(job, tile);
+    for (size_t r = 0; r < n; r++) {
+        memcpy(rows + r * job->row_bytes, row_at(job, tile * Q8_TILE + r), job->row_bytes);
+    }
+    struct q8_packed one;
+    unsigned char *at = (unsigned char *)job->block + tile * job->packed.tile_bytes;
+    q8_packed_init(&one, at, n, job->packed.k);
+    q8_pack_blocks(at, &one, rows, 0, 1);
 }
 
 static void check_scales(const struct pack_job *job, size_t tile0, size_t tile1, bool *bad)
@@ -134,32 +197,41 @@ static void pack_share(void *ctx, int worker, int n_workers)
     size_t tile0;
     size_t tile1;
     parallel_share(q8_tiles(&job->packed), worker, n_workers, &tile0, &tile1);
-    if (job->tensor->type == TENSOR_Q8_0) {
+    unsigned char *scratch = job->rows + (size_t)worker * job->scratch_bytes;
+    bool blocks = job->tensor->type == TENSOR_Q8_0;
+    if (blocks) {
         check_scales(job, tile0, tile1, &job->bad[worker]);
+    }
+    if (blocks && job->head_dim == 0) {
         q8_pack_blocks(job->block, &job->packed, job->tensor->data, tile0, tile1);
         return;
     }
-    float *rows = job->rows + (size_t)worker * Q8_TILE * job->packed.k;
     for (size_t tile = tile0; tile < tile1 && !job->bad[worker]; tile++) {
-        pack_float_tile(job, rows, tile, &job->bad[worker]);
+        if (blocks) {
+            pack_block_tile(job, scratch, tile);
+        } else {
+            pack_float_tile(job, (float *)(void *)scratch, tile, &job->bad[worker]);
+        }
     }
 }
 
 /* Packs one tensor into `block`, which has room for n whole tiles. */
-static int pack_tensor(struct loader *l, const char *name, void *block, size_t n, size_t k)
+static int pack_tensor(struct loader *l, const char *name, void *block, size_t n, size_t k,
+                       size_t head_dim)
 {
     const struct gguf_tensor *t = find(l, name, n, k);
     if (!t || !block) {
         return t ? 0 : -1;
     }
-    struct pack_job job = {.block = block, .tensor = t};
+    struct pack_job job = {.block = block, .tensor = t, .head_dim = head_dim};
     job.row_bytes = (size_t)tensor_type_row_bytes(t->type, k);
     q8_packed_init(&job.packed, block, n, k);
     size_t workers = (size_t)l->p->n_workers;
     job.bad = mem_zarray(workers, sizeof(*job.bad));
-    job.rows = t->type == TENSOR_Q8_0 ? NULL : mem_array(workers * Q8_TILE * k, sizeof(float));
+    job.scratch_bytes = Q8_TILE * k * sizeof(float); /* no format takes more */
+    job.rows = mem_array(workers, job.scratch_bytes);
     int rc = 0;
-    if (!job.bad || (t->type != TENSOR_Q8_0 && !job.rows)) {
+    if (!job.bad || !job.rows) {
         rc = err_nomem(l->e);
         goto cleanup;
     }
@@ -187,6 +259,7 @@ struct source {
     const char *packed; /* name in a packed file */
     const char *names[PARTS_MAX];
     size_t rows[PARTS_MAX]; /* 0: no more parts */
+    size_t paired;          /* so many parts have heads to put into pairs */
 };
 
 static int load_matrix(struct loader *l, struct q8_packed *out, size_t k,
@@ -210,10 +283,44 @@ static int load_matrix(struct loader *l, struct q8_packed *out, size_t k,
     size_t first = 0;
     for (size_t i = 0; i < PARTS_MAX && from->rows[i] > 0; i++) {
         unsigned char *at = block ? block + first / Q8_TILE * out->tile_bytes : NULL;
-        if (pack_tensor(l, from->names[i], at, from->rows[i], k) != 0) {
+        size_t head_dim = i < from->paired ? paired_head(l) : 0;
+        if (pack_tensor(l, from->names[i], at, from->rows[i], k, head_dim) != 0) {
             return -1;
         }
         first += from->rows[i];
+    }
+    return 0;
+}
+
+/* What only some architectures have. */
+static int load_attention_vectors(struct loader *l, int i, struct llama_layer *layer)
+{
+    static const char *const parts[] = {"attn_q", "attn_k", "attn_v"};
+    char name[LLAMA_TENSOR_NAME_MAX];
+    size_t hd = (size_t)l->c->head_dim;
+    size_t q = (size_t)l->c->n_heads * hd, kv = (size_t)l->c->n_kv_heads * hd;
+    const size_t rows[] = {q, kv, kv};
+    if (l->c->qk_norm) {
+        llama_tensor_name(name, i, "attn_q_norm", "weight");
+        if (load_vector(l, name, hd, paired_head(l), &layer->q_norm) != 0) {
+            return -1;
+        }
+        llama_tensor_name(name, i, "attn_k_norm", "weight");
+        if (load_vector(l, name, hd, paired_head(l), &layer->k_norm) != 0) {
+            return -1;
+        }
+    }
+    if (!l->c->qkv_bias) {
+        return 0;
+    }
+    float *bias = take(l, (q + 2 * kv) * sizeof(float));
+    layer->qkv_bias = bias;
+    for (size_t part = 0; part < 3; part++) {
+        llama_tensor_name(name, i, parts[part], "bias");
+        if (read_vector(l, name, rows[part], part < 2 ? paired_head(l) : 0, bias) != 0) {
+            return -1;
+        }
+        bias += bias ? rows[part] : 0;
     }
     return 0;
 }
@@ -228,10 +335,11 @@ static int load_layer(struct loader *l, int i, struct llama_layer *layer)
     char b[LLAMA_TENSOR_NAME_MAX];
     char c[LLAMA_TENSOR_NAME_MAX];
     char packed[LLAMA_TENSOR_NAME_MAX];
-    if (load_vector(l, llama_tensor_name(a, i, "attn_norm", "weight"), d, &layer->attn_norm) !=
+    if (load_vector(l, llama_tensor_name(a, i, "attn_norm", "weight"), d, 0,
+                    &layer->attn_norm) != 0 ||
+        load_vector(l, llama_tensor_name(b, i, "ffn_norm", "weight"), d, 0, &layer->ffn_norm) !=
             0 ||
-        load_vector(l, llama_tensor_name(a, i, "ffn_norm", "weight"), d, &layer->ffn_norm) !=
-            0) {
+        load_attention_vectors(l, i, layer) != 0) {
         return -1;
     }
     struct source qkv = {
@@ -240,6 +348,7 @@ static int load_layer(struct loader *l, int i, struct llama_layer *layer)
                   llama_tensor_name(b, i, "attn_k", "weight"),
                   llama_tensor_name(c, i, "attn_v", "weight")},
         .rows = {q, kv, kv},
+        .paired = 2,
     };
     if (load_matrix(l, &layer->qkv, d, &qkv) != 0) {
         return -1;
@@ -272,7 +381,7 @@ static int load_all(struct loader *l, struct llama_weights *w)
     const struct source output = {
         .packed = "output.packed", .names = {"output.weight"}, .rows = {vocab}};
     if (load_matrix(l, &w->embedding, d, &embedding) != 0 ||
-        load_vector(l, "output_norm.weight", d, &w->output_norm) != 0) {
+        load_vector(l, "output_norm.weight", d, 0, &w->output_norm) != 0) {
         return -1;
     }
     w->output = w->embedding;
@@ -313,12 +422,13 @@ int llama_weights_init(struct llama_weights *w, const struct llama_config *c,
     if (load_all(&l, w) != 0) {
         goto fail;
     }
+    l.tensors_used += c->rope_tensor; /* its numbers are in the configuration */
     if (l.tensors_used != gguf_tensor_count(g)) {
-        err_set(e, ERR_UNSUPPORTED,
-                "%s: has %zu tensors, a plain llama model of this shape has %zu; it needs "
-                "something "
-                "that is not supported",
-                gguf_path(g), gguf_tensor_count(g), l.tensors_used);
+        err_set(
+            e, ERR_UNSUPPORTED,
+            "%s: has %zu tensors, a %s model of this shape has %zu; it needs something that "
+            "is not supported",
+            gguf_path(g), gguf_tensor_count(g), c->arch, l.tensors_used);
         goto fail;
     }
     return 0;

@@ -1,8 +1,12 @@
-/* llama_weights.h: the weights of a llama model, packed for the int8 kernels.
+/* llama_weights.h: the weights of a llama-shaped model, packed for the int8 kernels.
+ *
+ * Where an architecture turns the numbers i and i + head_dim / 2 of a head together, the rows
+ * of the query and key matrices, and what belongs to them, are put into the order of pairs
+ * while loading: scores are the same, and the step knows one way only.
  *
  * Matrices of an ordinary file are copied out of it while loading, so the file may change or
  * vanish afterwards. Q8_0 tensors keep their int8 values and scales exactly; F32, F16 and BF16
- * tensors are quantised as Q8_0 is.
+ * tensors are quantised as Q8_0 is, and so are those of fewer bits.
  *
  * A packed file (`weir quantize --type packed`) has the matrices as the kernels want them. They
  * are used where they are mapped: loading copies nothing, and processes that serve the same
@@ -27,6 +31,9 @@
 struct llama_layer {
     const float *attn_norm;   /* (d_model) */
     const float *ffn_norm;    /* (d_model) */
+    const float *qkv_bias;    /* ((n_heads + 2 n_kv_heads) * head_dim), or NULL */
+    const float *q_norm;      /* (head_dim), or NULL */
+    const float *k_norm;      /* (head_dim), or NULL */
     struct q8_packed qkv;     /* (n_heads + 2 n_kv_heads) * head_dim rows of d_model */
     struct q8_packed out;     /* d_model rows of n_heads * head_dim */
     struct q8_packed gate_up; /* 2 d_ff rows of d_model: gate, then up */

@@ -12,29 +12,33 @@
 #include "runtime/cli/cli.h"
 
 struct shape {
-    const char *name;
-    uint32_t width, layers, heads, kv_heads, ffn, vocab, context;
+    const char *name, *arch;
+    uint32_t width, layers, heads, kv_heads, head_dim, ffn, vocab, context;
     float rope_base;
     bool tied; /* the output matrix is the embedding */
+    bool qkv_bias, qk_norm;
 };
 
+/* clang-format off */
 static const struct shape shapes[] = {
-    {"tinyllama-1.1b", 2048, 22, 32, 4, 5632, 32000, 2048, 10000.0f, false},
-    {"smollm-135m", 576, 30, 9, 3, 1536, 49152, 2048, 10000.0f, true},
-    {"smollm2-135m", 576, 30, 9, 3, 1536, 49152, 8192, 100000.0f, true},
-    /* Without the real one's biases: they take no time to speak of. */
-    {"qwen2.5-0.5b", 896, 24, 14, 2, 4864, 151936, 32768, 1000000.0f, true},
-    {"llama-3.2-1b", 2048, 16, 32, 8, 8192, 128256, 2048, 500000.0f, true},
-    {"weir-tiny", 256, 6, 8, 4, 704, 4096, 1024, 10000.0f, true},
-    {"tiny-test", 64, 2, 4, 2, 128, 320, 256, 10000.0f, true},
+    {"tinyllama-1.1b", "llama", 2048, 22, 32, 4, 64, 5632, 32000, 2048, 10000.0f, false, false, false},
+    {"smollm-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 2048, 10000.0f, true, false, false},
+    {"smollm2-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 8192, 100000.0f, true, false, false},
+    {"qwen2.5-0.5b", "qwen2", 896, 24, 14, 2, 64, 4864, 151936, 32768, 1000000.0f, true, true, false},
+    {"llama-3.2-1b", "llama", 2048, 16, 32, 8, 64, 8192, 128256, 2048, 500000.0f, true, false, false},
+    {"weir-tiny", "llama", 256, 6, 8, 4, 32, 704, 4096, 1024, 10000.0f, true, false, false},
+    {"tiny-test", "llama", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, false, false},
+    {"qwen3-0.6b", "qwen3", 1024, 28, 16, 8, 128, 3072, 151936, 40960, 1000000.0f, true, false, true},
+    {"tiny-test-qwen2", "qwen2", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, true, false},
+    {"tiny-test-qwen3", "qwen3", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true, false, true},
 };
+/* clang-format on */
 
 #define N_SHAPES       (sizeof(shapes) / sizeof(shapes[0]))
-#define LAYER_TENSORS  9
+#define LAYER_TENSORS  14
 #define OTHER_TENSORS  3
 #define FILLER_LETTERS 5
 #define FILLER_BYTES   (FILLER_LETTERS + BYTE_ALPHABET_MAX)
-#define WEIGHT_RANGE   0.05f /* uniform in +-0.05: a standard deviation of 0.029 */
 
 static const struct shape *find_shape(const char *name)
 {
@@ -122,7 +126,7 @@ static int copy_tokenizer(struct gguf_writer *w, struct shape *s, const char *pa
 
 static void put_metadata(struct gguf_writer *w, const struct shape *s, uint32_t type)
 {
-    gguf_put_str(w, "general.architecture", "llama");
+    gguf_put_str(w, "general.architecture", s->arch);
     gguf_put_str(w, "general.name", s->name);
     gguf_put_str(w, "general.description", "random weights");
     /* general.file_type of the GGUF specification. */
@@ -130,16 +134,30 @@ static void put_metadata(struct gguf_writer *w, const struct shape *s, uint32_t 
     if (type == TENSOR_Q8_0) {
         gguf_put_u32(w, "general.quantization_version", 2);
     }
-    gguf_put_u32(w, "llama.context_length", s->context);
-    gguf_put_u32(w, "llama.embedding_length", s->width);
-    gguf_put_u32(w, "llama.block_count", s->layers);
-    gguf_put_u32(w, "llama.feed_forward_length", s->ffn);
-    gguf_put_u32(w, "llama.attention.head_count", s->heads);
-    gguf_put_u32(w, "llama.attention.head_count_kv", s->kv_heads);
-    gguf_put_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
-    gguf_put_u32(w, "llama.rope.dimension_count", s->width / s->heads);
-    gguf_put_f32(w, "llama.rope.freq_base", s->rope_base);
-    gguf_put_u32(w, "llama.vocab_size", s->vocab);
+    const struct {
+        const char *key;
+        uint32_t value;
+    } sizes[] = {
+        {"context_length", s->context},
+        {"embedding_length", s->width},
+        {"block_count", s->layers},
+        {"feed_forward_length", s->ffn},
+        {"attention.head_count", s->heads},
+        {"attention.head_count_kv", s->kv_heads},
+        {"attention.key_length", s->head_dim},
+        {"attention.value_length", s->head_dim},
+        {"rope.dimension_count", s->head_dim},
+        {"vocab_size", s->vocab},
+    };
+    char key[GGUF_MAX_TENSOR_NAME];
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        snprintf(key, sizeof(key), "%s.%s", s->arch, sizes[i].key);
+        gguf_put_u32(w, key, sizes[i].value);
+    }
+    snprintf(key, sizeof(key), "%s.attention.layer_norm_rms_epsilon", s->arch);
+    gguf_put_f32(w, key, 1e-5f);
+    snprintf(key, sizeof(key), "%s.rope.freq_base", s->arch);
+    gguf_put_f32(w, key, s->rope_base);
 }
 
 /* --- weights --- */
@@ -149,6 +167,7 @@ struct synthesis {
     struct gguf_writer *out;
     uint32_t type; /* of matrices */
     uint64_t seed;
+    float spread;   /* numbers are uniform in +-spread, of norms around 1 */
     void **tensors; /* (count) owned */
     size_t count;
     struct err *e;
@@ -166,7 +185,7 @@ static int fill_matrix(const struct synthesis *s, char *to, size_t rows, size_t 
     rng_seed(&rng, s->seed * 1000003 + s->count);
     for (size_t i = 0; i < rows; i++, to += row_bytes) {
         for (size_t k = 0; k < width; k++) {
-            row[k] = (2.0f * rng_uniform(&rng) - 1.0f) * WEIGHT_RANGE;
+            row[k] = (2.0f * rng_uniform(&rng) - 1.0f) * s->spread;
         }
         (void)tensor_row_from_f32(s->type, row, to, width); /* small numbers fit every type */
     }
@@ -187,14 +206,17 @@ static int add_matrix(struct synthesis *s, const char *name, uint32_t rows, uint
     return rc;
 }
 
-static int add_norm(struct synthesis *s, const char *name, uint32_t width)
+/* Around 1 for a norm, around 0 for a bias. */
+static int add_vector(struct synthesis *s, const char *name, uint32_t width, float around)
 {
     float *data = mem_array(width, sizeof(*data));
     if (!data) {
         return err_nomem(s->e);
     }
+    struct rng rng;
+    rng_seed(&rng, s->seed * 1000003 + s->count);
     for (uint32_t i = 0; i < width; i++) {
-        data[i] = 1.0f;
+        data[i] = around + (2.0f * rng_uniform(&rng) - 1.0f) * s->spread;
     }
     s->tensors[s->count++] = data;
     gguf_add_tensor(s->out, name, TENSOR_F32, 1, (uint64_t[]){width}, data);
@@ -203,25 +225,39 @@ static int add_norm(struct synthesis *s, const char *name, uint32_t width)
 
 static int add_layer(struct synthesis *s, const struct shape *shape, uint32_t layer)
 {
-    uint32_t width = shape->width;
-    uint32_t kv = width / shape->heads * shape->kv_heads;
+    const uint32_t width = shape->width, hd = shape->head_dim;
+    const uint32_t q = hd * shape->heads, kv = hd * shape->kv_heads;
     const struct {
         const char *name;
-        uint32_t rows; /* 0: a norm */
+        uint32_t rows; /* 0: a vector */
         uint32_t width;
+        bool there;
+        float around;
     } parts[LAYER_TENSORS] = {
-        {"attn_norm", 0, width},         {"attn_q", width, width},
-        {"attn_k", kv, width},           {"attn_v", kv, width},
-        {"attn_output", width, width},   {"ffn_norm", 0, width},
-        {"ffn_gate", shape->ffn, width}, {"ffn_up", shape->ffn, width},
-        {"ffn_down", width, shape->ffn},
+        {"attn_norm.weight", 0, width, true, 1.0f},
+        {"attn_q.weight", q, width, true, 0.0f},
+        {"attn_k.weight", kv, width, true, 0.0f},
+        {"attn_v.weight", kv, width, true, 0.0f},
+        {"attn_q.bias", 0, q, shape->qkv_bias, 0.0f},
+        {"attn_k.bias", 0, kv, shape->qkv_bias, 0.0f},
+        {"attn_v.bias", 0, kv, shape->qkv_bias, 0.0f},
+        {"attn_q_norm.weight", 0, hd, shape->qk_norm, 1.0f},
+        {"attn_k_norm.weight", 0, hd, shape->qk_norm, 1.0f},
+        {"attn_output.weight", width, q, true, 0.0f},
+        {"ffn_norm.weight", 0, width, true, 1.0f},
+        {"ffn_gate.weight", shape->ffn, width, true, 0.0f},
+        {"ffn_up.weight", shape->ffn, width, true, 0.0f},
+        {"ffn_down.weight", width, shape->ffn, true, 0.0f},
     };
     int rc = 0;
     for (size_t i = 0; i < LAYER_TENSORS && rc == 0; i++) {
+        if (!parts[i].there) {
+            continue;
+        }
         char name[GGUF_MAX_TENSOR_NAME];
-        snprintf(name, sizeof(name), "blk.%u.%s.weight", layer, parts[i].name);
+        snprintf(name, sizeof(name), "blk.%u.%s", layer, parts[i].name);
         rc = parts[i].rows ? add_matrix(s, name, parts[i].rows, parts[i].width)
-                           : add_norm(s, name, parts[i].width);
+                           : add_vector(s, name, parts[i].width, parts[i].around);
     }
     return rc;
 }
@@ -240,7 +276,7 @@ static int add_tensors(struct synthesis *s, const struct shape *shape)
         fputs("\r\033[K", stderr);
     }
     if (rc == 0) {
-        rc = add_norm(s, "output_norm.weight", shape->width);
+        rc = add_vector(s, "output_norm.weight", shape->width, 1.0f);
     }
     if (rc == 0 && !shape->tied) {
         rc = add_matrix(s, "output.weight", shape->vocab, shape->width);
@@ -249,9 +285,9 @@ static int add_tensors(struct synthesis *s, const struct shape *shape)
 }
 
 static int synthesize(struct shape shape, const char *vocab, uint32_t type, uint64_t seed,
-                      const char *path, struct err *e)
+                      float spread, const char *path, struct err *e)
 {
-    struct synthesis s = {.type = type, .seed = seed, .e = e};
+    struct synthesis s = {.type = type, .seed = seed, .spread = spread, .e = e};
     s.out = gguf_writer_create(e);
     s.tensors = mem_zarray(LAYER_TENSORS * shape.layers + OTHER_TENSORS, sizeof(*s.tensors));
     int rc = s.out ? 0 : -1;
@@ -292,11 +328,12 @@ int cli_synth(int argc, char **argv)
     const char *vocab = NULL;
     const char *type = "q8_0";
     long seed = 1;
+    double spread = 0.05;
     long context = 0;
     const struct option table[] = {
         {"shape", 0, OPTION_STRING, &shape_name, "NAME",
-         "tinyllama-1.1b, smollm-135m, smollm2-135m, qwen2.5-0.5b, llama-3.2-1b, weir-tiny or "
-         "tiny-test",
+         "tinyllama-1.1b, smollm-135m, smollm2-135m, qwen2.5-0.5b, qwen3-0.6b, llama-3.2-1b, "
+         "weir-tiny, tiny-test, tiny-test-qwen2 or tiny-test-qwen3",
          0, 0},
         {"vocab", 0, OPTION_STRING, &vocab, "FILE.gguf",
          "take the tokenizer of this file (a made-up one)", 0, 0},
@@ -304,6 +341,7 @@ int cli_synth(int argc, char **argv)
         {"context", 0, OPTION_INT, &context, "N", "tokens of context (the shape's own)", 1,
          1 << 20},
         {"seed", 0, OPTION_INT, &seed, "N", "of the weights (1)", 0, 1L << 40},
+        {"spread", 0, OPTION_DOUBLE, &spread, "X", "weights are uniform in +-X (0.05)", 0, 0},
         {0},
     };
     const struct options options = {"weir synth --shape NAME [options] OUT.gguf",
@@ -324,6 +362,9 @@ int cli_synth(int argc, char **argv)
         (info->type != TENSOR_F32 && info->type != TENSOR_F16 && info->type != TENSOR_Q8_0)) {
         return usage_error(&options, "--type: f32, f16 and q8_0 are known");
     }
+    if (!(spread > 0.0 && spread <= 100.0)) {
+        return usage_error(&options, "--spread: above 0 up to 100 is allowed");
+    }
     if (positional != 1) {
         return usage_error(&options, "one name of a file to write is needed");
     }
@@ -332,6 +373,6 @@ int cli_synth(int argc, char **argv)
     if (context > 0) {
         chosen.context = (uint32_t)context;
     }
-    rc = synthesize(chosen, vocab, info->type, (uint64_t)seed, argv[1], &e);
+    rc = synthesize(chosen, vocab, info->type, (uint64_t)seed, (float)spread, argv[1], &e);
     return rc == 0 ? 0 : cli_fail("synth", &e);
 }

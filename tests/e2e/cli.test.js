@@ -101,6 +101,24 @@ test('a packed file gives the same logits, and one that is broken is refused', {
     assert.match(broken('short', (b) => b.subarray(0, b.length - 64)), /short/);
 });
 
+test('every architecture loads, also packed; an unknown one is named', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const logits = (file) => succeed(['logits', '-m', file, '--tokens', '5,6,7,8,9,10', '--all']);
+    for (const [shape, arch] of [['tiny-test', 'llama'], ['tiny-test-qwen2', 'qwen2'], ['tiny-test-qwen3', 'qwen3']]) {
+        const [plain, packed] = ['plain', 'packed'].map((kind) => path.join(folder, `${shape}-${kind}.gguf`));
+        succeed(['synth', '--shape', shape, '--type', 'f32', '--spread', '0.3', plain]);
+        assert.match(succeed(['inspect', plain]), new RegExp(`general\\.architecture.*${arch}`));
+        succeed(['quantize', plain, packed, '--type', 'packed']);
+        assert.equal(logits(packed), logits(plain), shape);
+    }
+    const other = path.join(folder, 'other.gguf');
+    const bytes = fs.readFileSync(path.join(folder, 'tiny-test-qwen2-plain.gguf'));
+    fs.writeFileSync(other, Buffer.from(bytes.toString('latin1').replaceAll('qwen2', 'qwenX'), 'latin1'));
+    const { status, stderr } = weir(['logits', '-m', other, '--tokens', '1']);
+    assert.equal(status, 1);
+    assert.match(stderr, /architecture "qwenX" is not supported; llama, qwen2 and qwen3 are/);
+});
+
 test('render shows the prompt that the template makes', { skip }, (t) => {
     const folder = makeFolder(t);
     const file = writeFile(folder, 'messages.json', [

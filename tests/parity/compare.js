@@ -15,6 +15,7 @@ const { parseArgs } = require('node:util');
 
 const ROOT = path.resolve(__dirname, '../..');
 const N_CONVERSATIONS = 24;
+const LOGITS_TOKENS = 240; // the smallest synthetic models have a context of 256
 const HARD_LINES = [
     'Hello, world! 1234567890', "It's what we're after; they'll say I've no idea.", '   three   blanks   ',
     'tab\tand "quotes" and (parentheses)', 'Ünïcödé — “quotes” … €', '日本語のテキスト', '🙂🙃 emoji 👩‍👩‍👧',
@@ -103,5 +104,5 @@ function divergence(a, b) {
 
 const conversations = heldOutTexts();
 const { ids, different } = compareTokens([...conversations, ...HARD_LINES]);
-const agreement = compareLogits(ids.slice(0, conversations.length));
+const agreement = compareLogits(ids.slice(0, conversations.length).map((row) => row.slice(0, LOGITS_TOKENS)));
 process.exitCode = different === 0 && agreement >= 0.98 ? 0 : 1;

@@ -146,6 +146,36 @@ static void heldout_rules_are_not_trained_on_in_any_wording(void **state)
     text_set_deinit(&train);
 }
 
+static void heldout_statements_of_facts_are_not_trained_on_in_any_wording(void **state)
+{
+    (void)state;
+    struct text_set train = {0};
+    struct exchange x;
+    char text[PERSONA_SENTENCE_MAX];
+    struct rng r;
+    rng_seed(&r, SEED);
+    for (size_t i = 0; i < 600; i++) {
+        struct persona p = {.n_facts = 0};
+        system_fact_draw(&r, CORPUS_HELDOUT, &p);
+        corpus_set_wordings(CORPUS_WORDINGS_ALL);
+        for (size_t k = 0; k < 60; k++) {
+            system_fact_say(&r, CORPUS_TRAIN, &p.facts[0], text, sizeof(text));
+            text_set_add(&train, text);
+            system_fact_exchange(&r, CORPUS_TRAIN, &p.facts[0], &x);
+            text_set_add(&train, x.user);
+        }
+        corpus_set_wordings(CORPUS_WORDINGS_COMMON);
+        for (size_t k = 0; k < 6; k++) {
+            system_fact_say(&r, CORPUS_HELDOUT, &p.facts[0], text, sizeof(text));
+            system_fact_exchange(&r, CORPUS_HELDOUT, &p.facts[0], &x);
+            if (text_set_has(&train, text) || text_set_has(&train, x.user)) {
+                fail_msg("trained on \"%s\" or \"%s\"", text, x.user);
+            }
+        }
+    }
+    text_set_deinit(&train);
+}
+
 static void heldout_names_are_never_given_in_training(void **state)
 {
     struct seen *seen = *state;
@@ -416,6 +446,7 @@ int main(void)
         cmocka_unit_test(heldout_questions_are_not_trained_on),
         cmocka_unit_test(heldout_tones_are_not_trained_on),
         cmocka_unit_test(heldout_rules_are_not_trained_on_in_any_wording),
+        cmocka_unit_test(heldout_statements_of_facts_are_not_trained_on_in_any_wording),
         cmocka_unit_test(heldout_names_are_never_given_in_training),
         cmocka_unit_test(values_of_open_kinds_belong_to_one_split),
         cmocka_unit_test(heldout_topics_are_never_forbidden_in_training),

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "models/format/gguf_write.h"
@@ -20,15 +21,24 @@
 #define FFN      96
 #define CONTEXT  96
 
+#define HEAD_DIM (WIDTH / HEADS)
+
 struct weights {
     struct gguf_writer *out;
+    const char *arch;
     float *next; /* unused numbers of the pool */
 };
+
+static bool is_qwen2(const struct weights *w)
+{
+    return strcmp(w->arch, "qwen2") == 0;
+}
 
 static size_t pool_numbers(void)
 {
     size_t layer = 2 * WIDTH + 2 * WIDTH * WIDTH + 2 * WIDTH * KV_WIDTH + 3 * WIDTH * FFN;
-    return SMALL_VOCAB_SIZE * WIDTH + LAYERS * layer + WIDTH;
+    size_t biases = WIDTH + 2 * KV_WIDTH;
+    return SMALL_VOCAB_SIZE * WIDTH + LAYERS * (layer + biases) + WIDTH;
 }
 
 /* One row is a norm. */
@@ -41,6 +51,29 @@ static void add(struct weights *w, struct rng *rng, const char *name, size_t row
     }
     gguf_add_tensor(w->out, name, TENSOR_F32, rows == 1 ? 1 : 2, (uint64_t[]){width, rows},
                     data);
+}
+
+/* From pairs to halves: of each head first the even rows, then the odd ones. */
+static void part_rows(float *data, size_t rows)
+{
+    float head[HEAD_DIM * WIDTH];
+    for (size_t first = 0; first < rows; first += HEAD_DIM) {
+        float *from = data + first * WIDTH;
+        for (size_t i = 0; i < HEAD_DIM; i++) {
+            size_t to = i % 2 * (HEAD_DIM / 2) + i / 2;
+            memcpy(head + to * WIDTH, from + i * WIDTH, WIDTH * sizeof(float));
+        }
+        memcpy(from, head, sizeof(head));
+    }
+}
+
+static void add_bias(struct weights *w, int layer, const char *part, size_t width)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "blk.%d.%s.bias", layer, part);
+    memset(w->next, 0, width * sizeof(float));
+    gguf_add_tensor(w->out, name, TENSOR_F32, 1, (uint64_t[]){width}, w->next);
+    w->next += width;
 }
 
 static void add_tensors(struct weights *w)
@@ -60,36 +93,56 @@ static void add_tensors(struct weights *w)
         for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
             char name[64];
             snprintf(name, sizeof(name), "blk.%d.%s.weight", layer, parts[i].name);
+            float *data = w->next;
             add(w, &rng, name, parts[i].rows, parts[i].width);
+            bool turned =
+                strcmp(parts[i].name, "attn_q") == 0 || strcmp(parts[i].name, "attn_k") == 0;
+            if (turned && is_qwen2(w)) {
+                part_rows(data, parts[i].rows);
+            }
+        }
+        if (is_qwen2(w)) {
+            add_bias(w, layer, "attn_q", WIDTH);
+            add_bias(w, layer, "attn_k", KV_WIDTH);
+            add_bias(w, layer, "attn_v", KV_WIDTH);
         }
     }
     add(w, &rng, "output_norm.weight", 1, WIDTH);
 }
 
-static void put_metadata(struct gguf_writer *w, const struct gguf *vocab)
+static void put_size(struct weights *w, const char *key, uint32_t value)
 {
-    gguf_put_str(w, "general.architecture", "llama");
-    gguf_put_u32(w, "llama.context_length", CONTEXT);
-    gguf_put_u32(w, "llama.embedding_length", WIDTH);
-    gguf_put_u32(w, "llama.block_count", LAYERS);
-    gguf_put_u32(w, "llama.feed_forward_length", FFN);
-    gguf_put_u32(w, "llama.attention.head_count", HEADS);
-    gguf_put_u32(w, "llama.attention.head_count_kv", HEADS * KV_WIDTH / WIDTH);
-    gguf_put_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
-    gguf_put_copies(w, vocab, "tokenizer.");
+    char full[64];
+    snprintf(full, sizeof(full), "%s.%s", w->arch, key);
+    gguf_put_u32(w->out, full, value);
 }
 
-struct model *tiny_model_open(void)
+static void put_metadata(struct weights *w, const struct gguf *vocab)
+{
+    char eps[64];
+    snprintf(eps, sizeof(eps), "%s.attention.layer_norm_rms_epsilon", w->arch);
+    gguf_put_str(w->out, "general.architecture", w->arch);
+    put_size(w, "context_length", CONTEXT);
+    put_size(w, "embedding_length", WIDTH);
+    put_size(w, "block_count", LAYERS);
+    put_size(w, "feed_forward_length", FFN);
+    put_size(w, "attention.head_count", HEADS);
+    put_size(w, "attention.head_count_kv", KV_WIDTH / HEAD_DIM);
+    gguf_put_f32(w->out, eps, 1e-5f);
+    gguf_put_copies(w->out, vocab, "tokenizer.");
+}
+
+static struct model *open_as(const char *arch)
 {
     char path[64];
     struct err e = {0};
     struct gguf *vocab = small_vocab_open();
     float *pool = test_malloc(pool_numbers() * sizeof(float));
-    struct weights w = {.out = gguf_writer_create(&e), .next = pool};
+    struct weights w = {.out = gguf_writer_create(&e), .arch = arch, .next = pool};
 
     snprintf(path, sizeof(path), "/tmp/weir-test-model-%ld.gguf", (long)getpid());
     assert_non_null(w.out);
-    put_metadata(w.out, vocab);
+    put_metadata(&w, vocab);
     add_tensors(&w);
     if (gguf_writer_write(w.out, path, &e) != 0) {
         fail_msg("%s", e.message);
@@ -103,4 +156,14 @@ struct model *tiny_model_open(void)
     gguf_close(vocab);
     test_free(pool);
     return m;
+}
+
+struct model *tiny_model_open(void)
+{
+    return open_as("llama");
+}
+
+struct model *tiny_model_open_qwen2(void)
+{
+    return open_as("qwen2");
 }

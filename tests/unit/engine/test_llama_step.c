@@ -1,0 +1,172 @@
+/* A step's logits depend on the tokens before them alone: not on how a prompt is cut, on who
+ * else runs, on which rows want logits; and not on the order of rows in the file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "models/arch/llama_step.h"
+#include "quant/cpu.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/rng.h"
+#include "tests/unit/engine/tiny_model.h"
+
+#define TOKENS 90 /* more than one worker's turn of attention rows */
+#define SLOTS  2
+
+struct fixture {
+    struct model *model;
+    struct llama_state *state;
+    struct kv_cache kv;
+    size_t vocab;
+    int32_t tokens[SLOTS][TOKENS];
+    float *logits; /* (TOKENS, vocab) of slot 0's sequence, all rows at once */
+};
+
+static void open_fixture(struct fixture *f, struct model *m, enum ops_type kv_type)
+{
+    struct err e = {0};
+    struct rng r;
+    *f = (struct fixture){.model = m, .vocab = (size_t)m->config.vocab};
+    struct llama_state_settings set = {
+        .max_rows = SLOTS * TOKENS,
+        .max_logits = SLOTS * TOKENS,
+        .context = m->config.context,
+        .kernel = q8_kernel_select(cpu_features()),
+        .ops = ops_select(cpu_features()),
+        .parallel = parallel_none,
+    };
+    f->state = llama_state_create(&m->config, &set, &e);
+    if (!f->state ||
+        kv_cache_init(&f->kv, &m->config, kv_type, SLOTS, m->config.context, &e) != 0) {
+        fail_msg("%s", e.message);
+    }
+    rng_seed(&r, 3);
+    for (size_t i = 0; i < (size_t)SLOTS * TOKENS; i++) {
+        f->tokens[i / TOKENS][i % TOKENS] = (int32_t)rng_below(&r, (uint32_t)m->config.vocab);
+    }
+    f->logits = test_malloc(TOKENS * f->vocab * sizeof(float));
+}
+
+static void close_fixture(struct fixture *f)
+{
+    test_free(f->logits);
+    kv_cache_deinit(&f->kv);
+    llama_state_destroy(f->state);
+    model_close(f->model);
+}
+
+static struct llama_row row_of(const struct fixture *f, int slot, int position, bool want)
+{
+    return (struct llama_row){.token = f->tokens[slot][position],
+                              .position = position,
+                              .slot = slot,
+                              .want_logits = want};
+}
+
+static void run_all_rows(struct fixture *f)
+{
+    struct llama_row rows[TOKENS];
+    for (int i = 0; i < TOKENS; i++) {
+        rows[i] = row_of(f, 0, i, true);
+    }
+    llama_step(f->state, &f->model->weights, &f->kv, rows, TOKENS);
+    memcpy(f->logits, llama_logits(f->state, 0), TOKENS * f->vocab * sizeof(float));
+}
+
+static void expect_logits(const struct fixture *f, int wanted, int position)
+{
+    const float *want = f->logits + (size_t)position * f->vocab;
+    if (memcmp(llama_logits(f->state, wanted), want, f->vocab * sizeof(float)) != 0) {
+        fail_msg("logits after token %d are others", position);
+    }
+}
+
+/* In chunks of random length, of which the last row wants logits; at times none does. */
+static void run_in_chunks(struct fixture *f, struct rng *r)
+{
+    for (int first = 0; first < TOKENS;) {
+        struct llama_row rows[TOKENS];
+        int n = 1 + (int)rng_below(r, 40);
+        n = n < TOKENS - first ? n : TOKENS - first;
+        bool want = rng_below(r, 3) > 0;
+        for (int i = 0; i < n; i++) {
+            rows[i] = row_of(f, 0, first + i, want && i == n - 1);
+        }
+        llama_step(f->state, &f->model->weights, &f->kv, rows, n);
+        first += n;
+        if (want) {
+            expect_logits(f, 0, first - 1);
+        }
+    }
+}
+
+/* Another sequence in the same steps, and logits wanted of rows here and there. */
+static void run_beside_another(struct fixture *f, struct rng *r)
+{
+    for (int first = 0; first < TOKENS;) {
+        struct llama_row rows[SLOTS * TOKENS];
+        int wanted[TOKENS], n_wanted = 0, n = 1 + (int)rng_below(r, 40), at = 0;
+        n = n < TOKENS - first ? n : TOKENS - first;
+        for (int i = 0; i < n; i++) {
+            rows[at++] = row_of(f, 1, first + i, false);
+        }
+        for (int i = 0; i < n; i++) {
+            bool want = rng_below(r, 2) == 0;
+            rows[at++] = row_of(f, 0, first + i, want);
+            if (want) {
+                wanted[n_wanted++] = first + i;
+            }
+        }
+        llama_step(f->state, &f->model->weights, &f->kv, rows, at);
+        for (int i = 0; i < n_wanted; i++) {
+            expect_logits(f, i, wanted[i]);
+        }
+        first += n;
+    }
+}
+
+static void logits_depend_on_the_tokens_alone(void **state)
+{
+    (void)state;
+    static const enum ops_type types[] = {OPS_F16, OPS_I8};
+    struct rng r;
+    rng_seed(&r, 5);
+    for (size_t t = 0; t < 2; t++) {
+        struct fixture f;
+        open_fixture(&f, tiny_model_open(), types[t]);
+        run_all_rows(&f);
+        for (int i = 0; i < 5; i++) {
+            run_in_chunks(&f, &r);
+            run_beside_another(&f, &r);
+        }
+        close_fixture(&f);
+    }
+}
+
+static void the_order_of_rows_in_the_file_changes_nothing(void **state)
+{
+    (void)state;
+    struct fixture llama, qwen2;
+    open_fixture(&llama, tiny_model_open(), OPS_F16);
+    open_fixture(&qwen2, tiny_model_open_qwen2(), OPS_F16);
+    assert_string_equal(qwen2.model->config.arch, "qwen2");
+    assert_true(qwen2.model->config.qkv_bias);
+    run_all_rows(&llama);
+    run_all_rows(&qwen2);
+    assert_memory_equal(llama.logits, qwen2.logits, TOKENS * llama.vocab * sizeof(float));
+    close_fixture(&llama);
+    close_fixture(&qwen2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(logits_depend_on_the_tokens_alone),
+        cmocka_unit_test(the_order_of_rows_in_the_file_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
