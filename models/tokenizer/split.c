@@ -39,20 +39,59 @@
 #define DEEPSEEK_PUNCTUATION \
     "!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3000}-\\x{3002}"
 
+#define LLAMA3 CONTRACTIONS_ANY_CASE "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}" TAIL_OF_GPT4
+
+/* Words of capitals and small letters: GPT-4o and Mistral's Tekken. `after` may follow a word.
+ */
+#define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+#define CASED_WORDS(after)                                 \
+    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" after "|" \
+    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*" after
+#define TAIL_OF_GPT4O "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
 /* tokenizer.json of the models named, field "pre_tokenizer"; "default" is what llama.cpp does
- * for a file that names no rule. */
+ * for a file that names no rule. Names that stand together have one rule. */
 static const struct split_rule rules[] = {
-    {"gpt-2", {GPT2}, false, false},
+    {"gpt-2 phi-2 mpt olmo jais trillion granite-docling jina-es jina-de jina-v1-en jina-v2-es "
+     "jina-v2-de jina-v2-code roberta-bpe gigachat modern-bert exaone4",
+     {GPT2},
+     false,
+     false},
     {"default", {"[\\p{P}$+<=>^~|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}, false, false},
-    {"smollm", {"\\p{N}", GPT2}, false, false},
-    {"qwen2",
+    {"falcon", {"[\\p{P}$+<=>^~|`]+", GPT2, "[0-9][0-9][0-9]"}, false, false},
+    {"smollm starcoder refact command-r codeshell exaone minerva-7b",
+     {"\\p{N}", GPT2},
+     false,
+     false},
+    {"qwen2 deepseek-r1-qwen stablelm2 megrez hunyuan",
      {CONTRACTIONS_ANY_CASE "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" TAIL_OF_GPT4},
      false,
      false},
-    {"llama-bpe",
-     {CONTRACTIONS_ANY_CASE "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}" TAIL_OF_GPT4},
-     true,
-     true},
+    {"qwen35",
+     {CONTRACTIONS_ANY_CASE
+      "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|"
+      "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},
+     false,
+     false},
+    {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral lfm2", {LLAMA3}, true, true},
+    {"dbrx smaug-bpe glm4 chatglm-bpe", {LLAMA3}, false, false},
+    {"gpt-4o llama4",
+     {CASED_WORDS(CONTRACTIONS_ANY_CASE "?") "|\\p{N}{1,3}" TAIL_OF_GPT4O},
+     false,
+     false},
+    {"tekken", {CASED_WORDS("") "|\\p{N}" TAIL_OF_GPT4O}, true, false},
+    {"deepseek-v3 hunyuan-dense",
+     {"\\p{N}{1,3}", "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+",
+      "[!-/:-@\\[-`{-~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+|"
+      " ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},
+     false,
+     false},
+    {"deepseek-coder",
+     {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[\\x{800}-\\x{9FA5}\\x{AC00}-\\x{D7FF}]+",
+      "\\p{N}"},
+     false,
+     false},
     /* The fourth is \s+$, held to the beginning of a run of spaces so that its time is linear.
      */
     {"deepseek-llm",
@@ -67,10 +106,23 @@ struct splitter {
     size_t n_stages;
 };
 
+/* Whether name[len] is one of the words of `names`. */
+static bool names_have(const char *names, const char *name, size_t len)
+{
+    for (const char *word = names; *word != '\0';) {
+        const size_t n = strcspn(word, " ");
+        if (n == len && memcmp(word, name, len) == 0) {
+            return true;
+        }
+        word += n + (word[n] == ' ');
+    }
+    return false;
+}
+
 const struct split_rule *split_rule_find(const char *name, size_t len)
 {
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        if (strlen(rules[i].name) == len && memcmp(rules[i].name, name, len) == 0) {
+        if (names_have(rules[i].names, name, len)) {
             return &rules[i];
         }
     }
@@ -95,7 +147,7 @@ struct splitter *splitter_create(const struct split_rule *rule, struct err *e)
         if (!s->stages[i]) {
             err_set(e, ERR_NOMEM,
                     "split rule %s: expression %zu does not compile (PCRE2 error %d)",
-                    rule->name, i, code);
+                    rule->names, i, code);
             splitter_destroy(s);
             return NULL;
         }

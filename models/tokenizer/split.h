@@ -20,7 +20,7 @@
 #define SPLIT_MAX_TEXT   ((size_t)1 << 30)
 
 struct split_rule {
-    const char *name;                           /* as in tokenizer.ggml.pre */
+    const char *names;                          /* as in tokenizer.ggml.pre, parted by blanks */
     const char *patterns[SPLIT_MAX_STAGES + 1]; /* PCRE2, ends with NULL */
     bool ignore_merges; /* a word that is in the vocabulary is that token, whatever the merges
                            say */

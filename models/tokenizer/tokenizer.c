@@ -6,6 +6,7 @@
 #include "models/tokenizer/bpe.h"
 #include "models/tokenizer/byte_alphabet.h"
 #include "models/tokenizer/split.h"
+#include "models/tokenizer/spm.h"
 #include "models/tokenizer/vocab.h"
 #include "runtime/base/mem.h"
 
@@ -21,6 +22,8 @@ static const char *const end_names[] = {
 
 struct tokenizer {
     struct vocab vocab;
+    bool is_spm;    /* SentencePiece: what follows up to byte_ids is not used */
+    struct spm spm; /* or this is not */
     const struct split_rule *rule;
     struct splitter *splitter;
     struct bpe_table merges;
@@ -87,19 +90,20 @@ void token_list_deinit(struct token_list *list)
 
 /* --- loading --- */
 
-static int check_model(const struct gguf *g, struct err *e)
+static int read_model(struct tokenizer *t, const struct gguf *g, struct err *e)
 {
     struct gguf_str model;
 
     if (gguf_get_str(g, "tokenizer.ggml.model", &model, e) != 0) {
         return -1;
     }
-    if (model.len == 4 && memcmp(model.data, "gpt2", 4) == 0) {
+    t->is_spm = model.len == 5 && memcmp(model.data, "llama", 5) == 0;
+    if (t->is_spm || (model.len == 4 && memcmp(model.data, "gpt2", 4) == 0)) {
         return 0;
     }
     return err_set(e, ERR_UNSUPPORTED,
-                   "%s: metadata key \"tokenizer.ggml.model\": \"%.*s\" is not supported; only "
-                   "\"gpt2\" (byte-level BPE) is",
+                   "%s: metadata key \"tokenizer.ggml.model\": \"%.*s\" is not supported; "
+                   "\"gpt2\" (byte-level BPE) and \"llama\" (SentencePiece BPE) are",
                    gguf_path(g), (int)(model.len < 64 ? model.len : 64), model.data);
 }
 
@@ -237,7 +241,7 @@ static int load_ids(struct tokenizer *t, const struct gguf *g, struct err *e)
     for (size_t i = 0; i < N_END_NAMES; i++) {
         t->ends[i] = tokenizer_find_special(t, end_names[i]);
     }
-    t->add_bos = t->rule->add_bos;
+    t->add_bos = t->is_spm || t->rule->add_bos;
     if (gguf_has(g, "tokenizer.ggml.add_bos_token") &&
         gguf_get_bool(g, "tokenizer.ggml.add_bos_token", &t->add_bos, e) != 0) {
         return -1;
@@ -266,8 +270,11 @@ struct tokenizer *tokenizer_from_gguf(const struct gguf *g, struct err *e)
         err_nomem(e);
         return NULL;
     }
-    if (check_model(g, e) != 0 || load_rule(t, g, e) != 0 || vocab_init(&t->vocab, g, e) != 0 ||
-        load_merges(t, g, e) != 0 || load_ids(t, g, e) != 0) {
+    if (read_model(t, g, e) != 0 ||
+        vocab_init(&t->vocab, g, t->is_spm ? VOCAB_SENTENCE_PIECE : VOCAB_BYTE_LEVEL, e) != 0 ||
+        (t->is_spm ? spm_init(&t->spm, &t->vocab, g, e) != 0
+                   : load_rule(t, g, e) != 0 || load_merges(t, g, e) != 0) ||
+        load_ids(t, g, e) != 0) {
         tokenizer_destroy(t);
         return NULL;
     }
@@ -281,6 +288,7 @@ void tokenizer_destroy(struct tokenizer *t)
         return;
     }
     vocab_deinit(&t->vocab);
+    spm_deinit(&t->spm);
     splitter_destroy(t->splitter);
     bpe_table_deinit(&t->merges);
     mem_free(t);
@@ -323,6 +331,9 @@ static int encode_plain(struct encoding *c, const char *text, size_t len)
 {
     size_t start = 0;
 
+    if (c->t->is_spm) {
+        return spm_encode(&c->t->spm, text, len, c->out, c->e);
+    }
     if (splitter_split(c->t->splitter, text, len, &c->words, c->e) != 0) {
         return -1;
     }
@@ -435,6 +446,11 @@ int32_t tokenizer_eot(const struct tokenizer *t)
 bool tokenizer_add_bos(const struct tokenizer *t)
 {
     return t->add_bos;
+}
+
+bool tokenizer_space_before(const struct tokenizer *t)
+{
+    return t->is_spm && t->spm.space_before;
 }
 
 int32_t tokenizer_match_special(const struct tokenizer *t, const char *text, size_t len,

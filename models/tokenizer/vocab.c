@@ -1,6 +1,7 @@
 #include "models/tokenizer/vocab.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +82,54 @@ static int check_name(const struct gguf *g, const struct gguf_str *name,
     return 0;
 }
 
+/* The space of SentencePiece, U+2581, becomes a space; out has room for len bytes. */
+static size_t unmark_spaces(const char *name, size_t len, char *out)
+{
+    static const char mark[] = "\xe2\x96\x81";
+    size_t n = 0;
+
+    for (size_t i = 0; i < len;) {
+        if (len - i >= 3 && memcmp(name + i, mark, 3) == 0) {
+            out[n++] = ' ';
+            i += 3;
+        } else {
+            out[n++] = name[i++];
+        }
+    }
+    return n;
+}
+
+/* The byte that "<0x0A>" names. */
+static bool named_byte(const struct vocab_token *t, char *byte)
+{
+    unsigned value;
+    char end;
+
+    if (t->name_len != 6 || sscanf(t->name, "<0x%2X%c", &value, &end) != 2 || end != '>') {
+        return false;
+    }
+    *byte = (char)value;
+    return true;
+}
+
+/* What an ordinary token stands for, into out, which has room for its name. */
+static size_t derive_bytes(enum vocab_notation notation, const struct vocab_token *t, char *out)
+{
+    size_t n;
+
+    if (notation == VOCAB_SENTENCE_PIECE) {
+        if (t->kind == TOKEN_BYTE && named_byte(t, out)) {
+            return 1;
+        }
+        return unmark_spaces(t->name, t->name_len, out);
+    }
+    if (!byte_alphabet_decode(t->name, t->name_len, out, &n)) {
+        memcpy(out, t->name, t->name_len);
+        return t->name_len;
+    }
+    return n;
+}
+
 /* Copies names and derives bytes. An ordinary token outside the byte alphabet stands for its
  * name. */
 static int read_texts(struct vocab *v, const struct gguf *g, const struct gguf_str *names,
@@ -111,8 +160,9 @@ static int read_texts(struct vocab *v, const struct gguf *g, const struct gguf_s
         t->bytes = next;
         if (t->kind == TOKEN_CONTROL || t->kind == TOKEN_UNKNOWN) {
             n_bytes = 0;
-        } else if (!is_ordinary(t->kind) ||
-                   !byte_alphabet_decode(t->name, t->name_len, next, &n_bytes)) {
+        } else if (is_ordinary(t->kind)) {
+            n_bytes = derive_bytes(v->notation, t, next);
+        } else {
             memcpy(next, t->name, t->name_len);
         }
         t->n_bytes = (uint32_t)n_bytes;
@@ -140,7 +190,8 @@ static int index_bytes(struct vocab *v, struct err *e)
     for (int32_t id = 0; id < v->n_tokens; id++) {
         const struct vocab_token *t = &v->tokens[id];
 
-        if (!is_ordinary(t->kind) || t->n_bytes == 0 ||
+        const bool fallback = v->notation == VOCAB_SENTENCE_PIECE && t->kind == TOKEN_BYTE;
+        if (!is_ordinary(t->kind) || fallback || t->n_bytes == 0 ||
             vocab_find_bytes(v, t->bytes, t->n_bytes) >= 0) {
             continue;
         }
@@ -186,12 +237,13 @@ static int index_specials(struct vocab *v, struct err *e)
     return 0;
 }
 
-int vocab_init(struct vocab *v, const struct gguf *g, struct err *e)
+int vocab_init(struct vocab *v, const struct gguf *g, enum vocab_notation notation,
+               struct err *e)
 {
     const struct gguf_str *names;
     size_t n;
 
-    *v = (struct vocab){0};
+    *v = (struct vocab){.notation = notation};
     if (gguf_get_strs(g, KEY_TOKENS, &names, &n, e) != 0) {
         return -1;
     }

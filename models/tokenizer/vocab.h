@@ -2,8 +2,10 @@
  * them.
  *
  * Private to the tokenizer. A token's name is its text in the file; its bytes are what it
- * stands for: the name through byte_alphabet_decode for ordinary tokens, the name itself for
- * user-defined ones, nothing for control tokens.
+ * stands for: nothing for control tokens, the name itself for user-defined ones. Of ordinary
+ * ones it depends on the notation: the name through byte_alphabet_decode (VOCAB_BYTE_LEVEL), or
+ * with a space for each U+2581, and of kind byte the byte that "<0x0A>" names
+ * (VOCAB_SENTENCE_PIECE).
  *
  * Threads: immutable after vocab_init.
  */
@@ -28,6 +30,8 @@ enum token_kind {
     TOKEN_BYTE = 6,
 };
 
+enum vocab_notation { VOCAB_BYTE_LEVEL, VOCAB_SENTENCE_PIECE };
+
 struct vocab_token {
     const char *name;  /* NUL-terminated; NUL inside was refused */
     const char *bytes; /* NUL-terminated too */
@@ -37,10 +41,12 @@ struct vocab_token {
 };
 
 struct vocab {
+    enum vocab_notation notation;
     struct vocab_token *tokens; /* (n_tokens) */
     int32_t n_tokens;
     char *text;     /* names and bytes */
-    int32_t *slots; /* (mask + 1): ids by hash of bytes, -1 empty; ordinary tokens only */
+    int32_t *slots; /* (mask + 1): ids by hash of bytes, -1 empty; ordinary tokens only, of
+                       VOCAB_SENTENCE_PIECE without those of kind byte */
     size_t mask;
     int32_t *specials; /* (n_specials): control and user-defined ids, by name */
     size_t n_specials;
@@ -48,7 +54,8 @@ struct vocab {
 
 /* Reads tokenizer.ggml.tokens and token_type. On failure v can be passed to vocab_deinit too.
  */
-int vocab_init(struct vocab *v, const struct gguf *g, struct err *e);
+int vocab_init(struct vocab *v, const struct gguf *g, enum vocab_notation notation,
+               struct err *e);
 void vocab_deinit(struct vocab *v);
 
 /* The ordinary token that stands for these bytes, the lowest if several do, or -1. */

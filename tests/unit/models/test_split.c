@@ -51,6 +51,27 @@ static void words_are_split_as_the_rule_says(void **state)
     expect_split("qwen2", "caf\xc3\xa9 \xe4\xbd\xa0\xe5\xa5\xbd",
                  "caf\xc3\xa9| \xe4\xbd\xa0\xe5\xa5\xbd");
     expect_split("qwen2", "", "");
+    expect_split("gpt-4o", "HelloWorld isn't 12345 it/\n",
+                 "Hello|World| isn't| |123|45| it|/\n");
+    expect_split("llama4", "ABc dE", "ABc| d|E");
+    expect_split("tekken", "HelloWorld isn't 12", "Hello|World| isn|'t| |1|2");
+    expect_split("deepseek-v3", "x=12345 .foo \xe4\xbd\xa0y",
+                 "x|=|123|45| .|foo| |\xe4\xbd\xa0|y");
+    expect_split("deepseek-coder", "a 12, b", "a| |1|2|,| b");
+    expect_split("falcon", "a`b 1234", "a|`|b| |123|4");
+    expect_split("qwen35", "e\xcc\x81t\xc3\xa9 1", "e\xcc\x81t\xc3\xa9| |1");
+    expect_split("stablelm2", "a 12", "a| |1|2");
+    expect_split("smaug-bpe", "1234", "123|4");
+}
+
+static void one_rule_has_many_names(void **state)
+{
+    (void)state;
+    assert_non_null(split_rule_find("phi-2", 5));
+    assert_ptr_equal(split_rule_find("phi-2", 5), split_rule_find("gpt-2", 5));
+    assert_null(split_rule_find("phi", 3));
+    assert_null(split_rule_find("gpt-2 phi-2", 11));
+    assert_null(split_rule_find("", 0));
 }
 
 static void bytes_that_are_no_text_are_words_of_their_own(void **state)
@@ -67,6 +88,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(words_are_split_as_the_rule_says, no_block_is_left),
+        cmocka_unit_test(one_rule_has_many_names),
         cmocka_unit_test_teardown(bytes_that_are_no_text_are_words_of_their_own,
                                   no_block_is_left),
     };

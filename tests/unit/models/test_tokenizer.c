@@ -19,8 +19,9 @@
 
 #define VECTORS WEIR_SOURCE_DIR "/../shared/data/tokenizers/ggml-vocab-"
 
-static const char *const rule_names[] = {"gpt-2", "default",   "smollm",
-                                         "qwen2", "llama-bpe", "deepseek-llm"};
+static const char *const rule_names[] = {
+    "gpt-2",  "default", "smollm", "qwen2",  "llama-bpe",   "deepseek-llm",
+    "falcon", "qwen35",  "gpt-4o", "tekken", "deepseek-v3", "deepseek-coder"};
 
 #define N_RULES (sizeof(rule_names) / sizeof(rule_names[0]))
 
@@ -51,7 +52,13 @@ static void expect_round_trip(const struct tokenizer *t, const char *text, size_
         size_t n;
         const char *bytes = tokenizer_token_bytes(t, list.ids[i], &n);
 
-        assert_true(n > 0 && n <= len - at);
+        assert_true(n > 0);
+        if (i == 0 && tokenizer_space_before(t)) {
+            assert_int_equal(bytes[0], ' ');
+            bytes++;
+            n--;
+        }
+        assert_true(n <= len - at);
         assert_memory_equal(bytes, text + at, n);
         at += n;
     }
@@ -128,6 +135,12 @@ static void gpt2_encodes_as_its_vectors_say(void **state)
 {
     (void)state;
     check_vectors("gpt-2");
+}
+
+static void llama_spm_encodes_as_its_vectors_say(void **state)
+{
+    (void)state;
+    check_vectors("llama-spm");
 }
 
 static void deepseek_llm_encodes_as_its_vectors_say(void **state)
@@ -346,7 +359,7 @@ static void put_unknown_rule(struct gguf_writer *w)
 
 static void put_unknown_model(struct gguf_writer *w)
 {
-    gguf_put_str(w, "tokenizer.ggml.model", "llama");
+    gguf_put_str(w, "tokenizer.ggml.model", "t5");
 }
 
 static void put_numeric_model(struct gguf_writer *w)
@@ -415,7 +428,7 @@ static void a_bad_vocabulary_is_refused_by_the_name_of_the_key(void **state)
 {
     (void)state;
     expect_refusal(put_unknown_rule, "\"tokenizer.ggml.pre\": no split rule \"no-such-rule\"");
-    expect_refusal(put_unknown_model, "\"tokenizer.ggml.model\": \"llama\" is not supported");
+    expect_refusal(put_unknown_model, "\"tokenizer.ggml.model\": \"t5\" is not supported");
     expect_refusal(put_numeric_model, "\"tokenizer.ggml.model\": type u32, must be a string");
     expect_refusal(put_float_tokens, "\"tokenizer.ggml.tokens\": an array of f32");
     expect_refusal(put_no_tokens, "\"tokenizer.ggml.tokens\": 0 tokens");
@@ -502,6 +515,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(gpt2_encodes_as_its_vectors_say, no_block_is_left),
+        cmocka_unit_test_teardown(llama_spm_encodes_as_its_vectors_say, no_block_is_left),
         cmocka_unit_test_teardown(deepseek_llm_encodes_as_its_vectors_say, no_block_is_left),
         cmocka_unit_test_teardown(special_text_of_a_user_is_plain_text, no_block_is_left),
         cmocka_unit_test_teardown(special_ids_are_known, no_block_is_left),

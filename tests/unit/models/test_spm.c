@@ -1,0 +1,305 @@
+/* SentencePiece BPE, on a vocabulary of a few tokens. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/mem.h"
+#include "runtime/base/rng.h"
+#include "runtime/base/utf8.h"
+#include "tests/unit/models/small_vocab.h"
+
+#define MARK    "\xe2\x96\x81" /* U+2581, the space of vocabularies */
+#define N_BYTES 256
+#define FIRST   3 /* of the byte tokens: <unk>, <s> and </s> come before */
+
+/* Ordinary tokens and their scores. "ab" is joined before "bc", "bc" before "b" with a space.
+ */
+static const struct {
+    const char *text;
+    float score;
+} words[] = {
+    {MARK, -10.0f},      {"a", -11.0f},       {"b", -12.0f},  {"c", -13.0f},      {"ab", -1.0f},
+    {"bc", -2.0f},       {MARK "b", -3.0f},   {"abc", -4.0f}, {MARK MARK, -5.0f}, {"aa", -6.0f},
+    {MARK "abc", -7.0f}, {"\xc3\xa4", -8.0f}, {"<s>", 0.0f},
+};
+#define N_WORDS  (sizeof(words) / sizeof(words[0]))
+#define N_TOKENS (FIRST + N_BYTES + N_WORDS)
+
+static int32_t id_of(const char *text)
+{
+    for (size_t i = 0; i < N_WORDS; i++) {
+        if (strcmp(words[i].text, text) == 0) {
+            return (int32_t)(FIRST + N_BYTES + i);
+        }
+    }
+    fail_msg("no token \"%s\"", text);
+    return -1;
+}
+
+struct vocab_settings {
+    bool space_before;
+    size_t n_scores;
+    float a_score;
+    const char *one_more; /* instead of "aa", or NULL */
+};
+
+static struct gguf *make_vocab(const struct vocab_settings *set)
+{
+    static char byte_names[N_BYTES][8];
+    struct gguf_str tokens[N_TOKENS] = {{"<unk>", 5}, {"<s>", 3}, {"</s>", 4}};
+    int32_t kinds[N_TOKENS] = {2, 3, 3};
+    float scores[N_TOKENS] = {0};
+    struct err e = {0};
+    for (size_t i = 0; i < N_BYTES; i++) {
+        snprintf(byte_names[i], sizeof(byte_names[i]), "<0x%02X>", (unsigned)i);
+        tokens[FIRST + i] = (struct gguf_str){byte_names[i], 6};
+        kinds[FIRST + i] = 6;
+    }
+    for (size_t i = 0; i < N_WORDS; i++) {
+        const char *text = words[i].text;
+        if (set->one_more && strcmp(text, "aa") == 0) {
+            text = set->one_more;
+        }
+        tokens[FIRST + N_BYTES + i] = (struct gguf_str){text, strlen(text)};
+        kinds[FIRST + N_BYTES + i] = 1;
+        scores[FIRST + N_BYTES + i] = words[i].score;
+    }
+    scores[FIRST + N_BYTES + 1] = set->a_score;
+    struct gguf_writer *w = gguf_writer_create(&e);
+    assert_non_null(w);
+    gguf_put_str(w, "tokenizer.ggml.model", "llama");
+    gguf_put_strs(w, "tokenizer.ggml.tokens", tokens, N_TOKENS);
+    gguf_put_array(w, "tokenizer.ggml.token_type", GGUF_I32, kinds, N_TOKENS);
+    gguf_put_array(w, "tokenizer.ggml.scores", GGUF_F32, scores, set->n_scores);
+    gguf_put_bool(w, "tokenizer.ggml.add_space_prefix", set->space_before);
+    gguf_put_u32(w, "tokenizer.ggml.bos_token_id", 1);
+    gguf_put_u32(w, "tokenizer.ggml.eos_token_id", 2);
+    return small_vocab_reopen(w);
+}
+
+static struct tokenizer *open_tokenizer(const struct vocab_settings *set)
+{
+    struct err e = {0};
+    struct gguf *g = make_vocab(set);
+    struct tokenizer *t = tokenizer_from_gguf(g, &e);
+    gguf_close(g);
+    if (!t) {
+        fail_msg("%s", e.message);
+    }
+    return t;
+}
+
+static const struct vocab_settings plain = {.n_scores = N_TOKENS, .a_score = -11.0f};
+
+static void encode(const struct tokenizer *t, const char *text, size_t len,
+                   struct token_list *out)
+{
+    struct err e = {0};
+    token_list_clear(out);
+    if (tokenizer_encode(t, text, len, false, out, &e) != 0) {
+        fail_msg("%s", e.message);
+    }
+}
+
+static void expect(const struct tokenizer *t, const char *text, const int32_t *ids, size_t n)
+{
+    struct token_list list = {0};
+    encode(t, text, strlen(text), &list);
+    assert_int_equal(list.count, n);
+    assert_memory_equal(list.ids, ids, n * sizeof(*ids));
+    token_list_deinit(&list);
+}
+
+#define EXPECT(t, text, ...)                            \
+    expect((t), (text), (const int32_t[]){__VA_ARGS__}, \
+           sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t))
+
+static void the_best_score_is_joined_first(void **state)
+{
+    (void)state;
+    struct tokenizer *t = open_tokenizer(&plain);
+    EXPECT(t, "abc", id_of("abc"));
+    EXPECT(t, "bbc", id_of("b"), id_of("bc"));
+    EXPECT(t, "abbc", id_of("ab"), id_of("bc"));
+    EXPECT(t, "aaa", id_of("aa"), id_of("a")); /* the leftmost of equals */
+    EXPECT(t, " abc", id_of(MARK "abc"));
+    EXPECT(t, " bc", id_of(MARK), id_of("bc"));
+    EXPECT(t, "   b", id_of(MARK MARK), id_of(MARK "b"));
+    EXPECT(t, "a b", id_of("a"), id_of(MARK "b"));
+    tokenizer_destroy(t);
+}
+
+static void a_space_stands_before_a_text_if_the_file_says_so(void **state)
+{
+    (void)state;
+    struct vocab_settings set = plain;
+    set.space_before = true;
+    struct tokenizer *t = open_tokenizer(&set);
+    assert_true(tokenizer_space_before(t) && tokenizer_add_bos(t));
+    EXPECT(t, "abc", id_of(MARK "abc"));
+    struct token_list none = {0};
+    encode(t, "", 0, &none);
+    assert_int_equal(none.count, 0);
+    token_list_deinit(&none);
+    tokenizer_destroy(t);
+}
+
+static void what_is_no_token_becomes_bytes(void **state)
+{
+    (void)state;
+    struct tokenizer *t = open_tokenizer(&plain);
+    EXPECT(t, "a\nz", id_of("a"), FIRST + '\n', FIRST + 'z');
+    EXPECT(t, "\xc3\xa4\xc3\xb6", id_of("\xc3\xa4"), FIRST + 0xc3, FIRST + 0xb6);
+    EXPECT(t, "\xff\xc3", FIRST + 0xff, FIRST + 0xc3); /* not UTF-8 */
+    tokenizer_destroy(t);
+}
+
+static void control_tokens_are_not_made_of_text(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct token_list list = {0};
+    struct tokenizer *t = open_tokenizer(&plain);
+    encode(t, "</s>", 4, &list);
+    for (size_t i = 0; i < list.count; i++) {
+        assert_false(tokenizer_is_control(t, list.ids[i]));
+    }
+    token_list_clear(&list);
+    assert_int_equal(tokenizer_encode(t, "</s>a", 5, true, &list, &e), 0);
+    assert_int_equal(list.count, 2);
+    assert_int_equal(list.ids[0], 2);
+    token_list_deinit(&list);
+    tokenizer_destroy(t);
+}
+
+/* A token with a space inside makes the whole text one word: what else is encoded stays so. */
+static void words_apart_or_together_give_the_same(void **state)
+{
+    (void)state;
+    static const char letters[] = "abc  \xc3\xa4z";
+    struct vocab_settings set = plain;
+    struct rng r;
+    struct token_list one = {0}, other = {0};
+    struct tokenizer *apart = open_tokenizer(&set);
+    set.one_more = "zz" MARK "zz";
+    struct tokenizer *together = open_tokenizer(&set);
+    rng_seed(&r, 1);
+    for (int i = 0; i < 2000; i++) {
+        char text[40];
+        size_t len = rng_below(&r, sizeof(text));
+        for (size_t k = 0; k < len; k++) {
+            text[k] = letters[rng_below(&r, sizeof(letters) - 1)];
+            if (k > 0 && text[k - 1] == 'a' && text[k] == 'a') {
+                text[k] = 'b'; /* "aa" is in one vocabulary only */
+            }
+        }
+        encode(apart, text, len, &one);
+        encode(together, text, len, &other);
+        assert_int_equal(one.count, other.count);
+        if (one.count > 0) {
+            assert_memory_equal(one.ids, other.ids, one.count * sizeof(*one.ids));
+        }
+    }
+    token_list_deinit(&one);
+    token_list_deinit(&other);
+    tokenizer_destroy(apart);
+    tokenizer_destroy(together);
+}
+
+static void random_bytes_come_back(void **state)
+{
+    (void)state;
+    struct rng r;
+    struct token_list list = {0};
+    struct tokenizer *t = open_tokenizer(&plain);
+    rng_seed(&r, 2);
+    for (int i = 0; i < 10000; i++) {
+        char text[60];
+        size_t len = rng_below(&r, sizeof(text)), at = 0;
+        for (size_t k = 0; k < len; k++) {
+            text[k] = rng_below(&r, 2) ? (char)rng_below(&r, 256) : "abc "[rng_below(&r, 4)];
+        }
+        encode(t, text, len, &list);
+        for (size_t k = 0; k < list.count; k++) {
+            size_t n;
+            const char *bytes = tokenizer_token_bytes(t, list.ids[k], &n);
+            assert_true(n <= len - at);
+            assert_memory_equal(bytes, text + at, n);
+            at += n;
+        }
+        assert_int_equal(at, len);
+    }
+    token_list_deinit(&list);
+    tokenizer_destroy(t);
+}
+
+static void expect_refusal(const struct vocab_settings *set, const char *words_of_it)
+{
+    struct err e = {0};
+    struct gguf *g = make_vocab(set);
+    struct tokenizer *t = tokenizer_from_gguf(g, &e);
+    gguf_close(g);
+    assert_null(t);
+    if (!strstr(e.message, words_of_it)) {
+        fail_msg("%s", e.message);
+    }
+}
+
+static void bad_scores_are_refused(void **state)
+{
+    (void)state;
+    struct vocab_settings set = plain;
+    set.n_scores = N_TOKENS - 1;
+    expect_refusal(&set, "scores for");
+    set = plain;
+    set.a_score = NAN;
+    expect_refusal(&set, "is not a number");
+}
+
+static void any_allocation_may_fail(void **state)
+{
+    (void)state;
+    struct gguf *g = make_vocab(&plain);
+    struct tokenizer *t = NULL;
+    struct err e = {0};
+    for (size_t nth = 1; !t; nth++) {
+        const size_t live = mem_live();
+        mem_fail_at(nth);
+        t = tokenizer_from_gguf(g, &e);
+        mem_fail_at(0);
+        assert_true(t || (e.kind == ERR_NOMEM && mem_live() == live));
+    }
+    int rc = -1;
+    for (size_t nth = 1; rc != 0; nth++) {
+        struct token_list list = {0};
+        mem_fail_at(nth);
+        rc = tokenizer_encode(t, "abc bca", 7, false, &list, &e);
+        mem_fail_at(0);
+        assert_true(rc == 0 || (e.kind == ERR_NOMEM && list.count == 0));
+        token_list_deinit(&list);
+    }
+    tokenizer_destroy(t);
+    gguf_close(g);
+    assert_int_equal(mem_live(), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_best_score_is_joined_first),
+        cmocka_unit_test(a_space_stands_before_a_text_if_the_file_says_so),
+        cmocka_unit_test(what_is_no_token_becomes_bytes),
+        cmocka_unit_test(control_tokens_are_not_made_of_text),
+        cmocka_unit_test(words_apart_or_together_give_the_same),
+        cmocka_unit_test(random_bytes_come_back),
+        cmocka_unit_test(bad_scores_are_refused),
+        cmocka_unit_test(any_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
