@@ -49,7 +49,8 @@ struct ops_kv {
 };
 
 /* Attention of consecutive tokens of one sequence, for all query heads that share one KV head
- * (grouped-query attention). Row r sees positions 0 .. n_past + r, its own included. */
+ * (grouped-query attention). Row r sees positions 0 .. n_past + r, its own included; with a
+ * window only the last `window` of them. */
 struct ops_attention {
     float *out;        /* row r, head h at out + r * out_stride + h * head_dim */
     size_t out_stride; /* floats */
@@ -59,6 +60,8 @@ struct ops_attention {
     size_t n_heads; /* query heads of this KV head */
     size_t n_past;  /* positions before row 0; those of all rows are stored already */
     float scale;    /* 1 / sqrt(head_dim) */
+    float softcap;  /* a score s becomes softcap * tanh(s / softcap); 0: it stays */
+    size_t window;  /* 0: none */
     const struct ops_kv *kv;
     float *scratch; /* ops_attention_scratch(...) floats of this thread's own, aligned to 64 */
 };
@@ -85,6 +88,15 @@ struct ops {
     /* y[i] = gate[i] / (1 + exp(-gate[i])) * up[i], SwiGLU. In place with either allowed. */
     void (*silu_mul)(float *y, const float *gate, const float *up, size_t n);
 
+    /* The same with gelu(gate) in the form with tanh, Hendrycks and Gimpel 2016. */
+    void (*gelu_mul)(float *y, const float *gate, const float *up, size_t n);
+
+    /* In place: x[i] = cap * tanh(x[i] / cap). */
+    void (*softcap)(float *x, float cap, size_t n);
+
+    /* In place: x[i] *= by. */
+    void (*scale)(float *x, float by, size_t n);
+
     /* y[i] += x[i], the residual. */
     void (*add)(float *y, const float *x, size_t n);
 
@@ -103,10 +115,10 @@ struct ops {
                      const float *value);
 
     /* For each row r and head h: s[p] = (q . key[p]) * scale, the dot product by fmaf over dims
-     * ascending; softmax over p; out = sum of s[p] * value[p], positions ascending. With OPS_I8
-     * keys and values are the integers, the dot product is multiplied by the key's scale before
-     * `scale`, and s[p] after the softmax by the value's. How rows were split into calls
-     * changes no bit. */
+     * ascending; the soft cap; softmax over p; out = sum of s[p] * value[p], positions
+     * ascending. With OPS_I8 keys and values are the integers, the dot product is multiplied by
+     * the key's scale before `scale`, and s[p] after the softmax by the value's. How rows were
+     * split into calls changes no bit. */
     void (*attend)(const struct ops_attention *a);
 };
 

@@ -93,23 +93,75 @@ static void rope(float *x, size_t n_heads, size_t head_dim, const float *cos, co
     }
 }
 
+/* tanh x = 1 - 2 / (e^2x + 1), to about 1e-7 absolutely. */
+ALWAYS_INLINE struct lanes lanes_tanh(struct lanes x)
+{
+    const struct lanes e = lanes_exp(lanes_add(x, x));
+    const struct lanes part = lanes_div(lanes_set(2.0f), lanes_add(e, lanes_set(1.0f)));
+    return lanes_sub(lanes_set(1.0f), part);
+}
+
+ALWAYS_INLINE struct lanes softcap_lanes(struct lanes x, struct lanes cap)
+{
+    return lanes_mul(cap, lanes_tanh(lanes_div(x, cap)));
+}
+
+static void softcap(float *x, float cap, size_t n)
+{
+    const struct lanes c = lanes_set(cap);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        lanes_store(x + i, softcap_lanes(lanes_load(x + i), c));
+    }
+    if (i < n) {
+        lanes_store_part(x + i, n - i, softcap_lanes(lanes_load_part(x + i, n - i, 0.0f), c));
+    }
+}
+
+static void scale(float *x, float by, size_t n)
+{
+    const struct lanes b = lanes_set(by);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        lanes_store(x + i, lanes_mul(lanes_load(x + i), b));
+    }
+    for (; i < n; i++) {
+        x[i] *= by;
+    }
+}
+
+/* gelu(x) = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) */
+ALWAYS_INLINE struct lanes gelu_mul_lanes(struct lanes gate, struct lanes up)
+{
+    const struct lanes cubic = lanes_mul(lanes_mul(gate, gate), lanes_set(0.044715f));
+    const struct lanes inner =
+        lanes_mul(lanes_fma(cubic, gate, gate), lanes_set(0.7978845608028654f));
+    const struct lanes half = lanes_mul(gate, lanes_set(0.5f));
+    return lanes_mul(lanes_fma(half, lanes_tanh(inner), half), up);
+}
+
 ALWAYS_INLINE struct lanes silu_mul_lanes(struct lanes gate, struct lanes up)
 {
     const struct lanes e = lanes_exp(lanes_sub(lanes_set(0.0f), gate));
     return lanes_mul(lanes_div(gate, lanes_add(lanes_set(1.0f), e)), up);
 }
 
-static void silu_mul(float *y, const float *gate, const float *up, size_t n)
-{
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        lanes_store(y + i, silu_mul_lanes(lanes_load(gate + i), lanes_load(up + i)));
+/* y = f(gate, up) over rows of any length. */
+#define GATED(name, f)                                                                  \
+    static void name(float *y, const float *gate, const float *up, size_t n)            \
+    {                                                                                   \
+        size_t i = 0;                                                                   \
+        for (; i + LANES <= n; i += LANES) {                                            \
+            lanes_store(y + i, f(lanes_load(gate + i), lanes_load(up + i)));            \
+        }                                                                               \
+        if (i < n) {                                                                    \
+            const struct lanes g = lanes_load_part(gate + i, n - i, 0.0f);              \
+            lanes_store_part(y + i, n - i, f(g, lanes_load_part(up + i, n - i, 0.0f))); \
+        }                                                                               \
     }
-    if (i < n) {
-        const struct lanes g = lanes_load_part(gate + i, n - i, 0.0f);
-        lanes_store_part(y + i, n - i, silu_mul_lanes(g, lanes_load_part(up + i, n - i, 0.0f)));
-    }
-}
+GATED(silu_mul, silu_mul_lanes)
+GATED(gelu_mul, gelu_mul_lanes)
+#undef GATED
 
 static void add(float *y, const float *x, size_t n)
 {
@@ -289,8 +341,15 @@ struct queries {
     size_t count;
     const float *q[QUERIES];
     float *out[QUERIES];
-    size_t len[QUERIES]; /* ascending */
-    float *score[QUERIES];
+    size_t begin[QUERIES]; /* the first position seen; ascending */
+    size_t len[QUERIES];   /* behind the last one; ascending */
+    float *score[QUERIES]; /* of position p at [p] */
+};
+
+/* What happens to a score before the softmax. */
+struct scoring {
+    struct lanes scale, softcap;
+    bool capped;
 };
 
 static size_t round_to_block(size_t n)
@@ -302,7 +361,7 @@ static size_t round_to_block(size_t n)
  * inlined. */
 ALWAYS_INLINE void score_block(const struct queries *s, size_t first, const size_t count,
                                const struct ops_kv *kv, const enum ops_type type, size_t p,
-                               struct lanes scale)
+                               const struct scoring *how)
 {
     const char *keys = key_block(kv, p);
     struct lanes sum[QUERIES];
@@ -322,14 +381,23 @@ ALWAYS_INLINE void score_block(const struct queries *s, size_t first, const size
         }
     }
     for (size_t i = 0; i < count; i++) {
-        lanes_store(s->score[first + i] + p, lanes_mul(sum[i], scale));
+        sum[i] = lanes_mul(sum[i], how->scale);
+        if (how->capped) {
+            sum[i] = softcap_lanes(sum[i], how->softcap);
+        }
+        lanes_store(s->score[first + i] + p, sum[i]);
     }
 }
 
-/* score *= the values' scales, over [0, len). */
-static void scale_by_values(float *score, size_t len, const struct ops_kv *kv)
+static size_t block_begin(size_t position)
 {
-    for (size_t p = 0; p < len; p += OPS_KV_BLOCK) {
+    return position / OPS_KV_BLOCK * OPS_KV_BLOCK;
+}
+
+/* score *= the values' scales, over [begin, len) and what comes before in its block. */
+static void scale_by_values(float *score, size_t begin, size_t len, const struct ops_kv *kv)
+{
+    for (size_t p = block_begin(begin); p < len; p += OPS_KV_BLOCK) {
         const float *scales = scales_at(kv, p, kv->v_scale_offset);
         if (len - p >= OPS_KV_BLOCK) {
             lanes_store(score + p, lanes_mul(lanes_load(score + p), lanes_load(scales)));
@@ -346,7 +414,7 @@ static void scale_by_values(float *score, size_t len, const struct ops_kv *kv)
 #define VALUE_TILE 128
 
 /* Adds score * value over positions [p0, p1), which lie in one page, to 16 dims of `count`
- * outputs; they begin at 0 where p0 does. */
+ * outputs. */
 ALWAYS_INLINE void value_block(const struct queries *s, size_t first, const size_t count,
                                const struct ops_kv *kv, const enum ops_type type, size_t p0,
                                size_t p1, size_t d)
@@ -354,7 +422,7 @@ ALWAYS_INLINE void value_block(const struct queries *s, size_t first, const size
     const char *values = value_row(kv, p0);
     struct lanes sum[QUERIES];
     for (size_t i = 0; i < count; i++) {
-        sum[i] = p0 == 0 ? lanes_set(0.0f) : lanes_load(s->out[first + i] + d);
+        sum[i] = lanes_load(s->out[first + i] + d);
     }
     for (size_t p = p0; p < p1; p++) {
         const struct lanes v = lanes_load_as(values, type, (p - p0) * kv->head_dim + d);
@@ -382,42 +450,57 @@ ALWAYS_INLINE void value_sums(const struct queries *s, size_t first, const size_
     }
 }
 
-ALWAYS_INLINE void attend_queries(const struct queries *s, size_t first, const size_t count,
-                                  const struct ops_kv *kv, const enum ops_type type,
-                                  float scale)
+/* out = sum of score * value over what each of `count` queries sees: first what it sees before
+ * the last one begins, then what all see, then the rest to its own end. */
+ALWAYS_INLINE void sum_values(const struct queries *s, size_t first, const size_t count,
+                              const struct ops_kv *kv, const enum ops_type type)
 {
-    const struct lanes by = lanes_set(scale);
-    for (size_t p = 0; p < s->len[first + count - 1]; p += OPS_KV_BLOCK) {
-        score_block(s, first, count, kv, type, p, by);
+    size_t begin = s->begin[first + count - 1], end = s->len[first];
+    if (begin > end) {
+        begin = end = 0; /* they have nothing in common */
     }
-    for (size_t i = 0; i < count; i++) {
-        softmax(s->score[first + i], s->len[first + i]);
-    }
-    if (type == OPS_I8) {
-        for (size_t i = 0; i < count; i++) {
-            scale_by_values(s->score[first + i], s->len[first + i], kv);
+    for (size_t i = first; i < first + count; i++) {
+        memset(s->out[i], 0, kv->head_dim * sizeof(float));
+        if (s->begin[i] < begin) {
+            value_sums(s, i, 1, kv, type, s->begin[i], begin);
         }
     }
-    /* What all queries see, then each alone to its own end. */
-    const size_t common = s->len[first];
-    value_sums(s, first, count, kv, type, 0, common);
-    for (size_t i = 1; i < count; i++) {
-        value_sums(s, first + i, 1, kv, type, common, s->len[first + i]);
+    value_sums(s, first, count, kv, type, begin, end);
+    for (size_t i = first; i < first + count; i++) {
+        const size_t rest = s->begin[i] > end ? s->begin[i] : end;
+        value_sums(s, i, 1, kv, type, rest, s->len[i]);
     }
 }
 
+ALWAYS_INLINE void attend_queries(const struct queries *s, size_t first, const size_t count,
+                                  const struct ops_kv *kv, const enum ops_type type,
+                                  const struct scoring *how)
+{
+    const size_t end = s->len[first + count - 1];
+    for (size_t p = block_begin(s->begin[first]); p < end; p += OPS_KV_BLOCK) {
+        score_block(s, first, count, kv, type, p, how);
+    }
+    for (size_t i = first; i < first + count; i++) {
+        softmax(s->score[i] + s->begin[i], s->len[i] - s->begin[i]);
+        if (type == OPS_I8) {
+            scale_by_values(s->score[i], s->begin[i], s->len[i], kv);
+        }
+    }
+    sum_values(s, first, count, kv, type);
+}
+
 ALWAYS_INLINE void attend_typed(const struct queries *s, const struct ops_kv *kv,
-                                const enum ops_type type, float scale)
+                                const enum ops_type type, const struct scoring *how)
 {
     size_t i = 0;
     for (; i + ATTEND_TOGETHER <= s->count; i += ATTEND_TOGETHER) {
-        attend_queries(s, i, ATTEND_TOGETHER, kv, type, scale);
+        attend_queries(s, i, ATTEND_TOGETHER, kv, type, how);
     }
     for (; i + 2 <= s->count; i += 2) {
-        attend_queries(s, i, 2, kv, type, scale);
+        attend_queries(s, i, 2, kv, type, how);
     }
     if (i < s->count) {
-        attend_queries(s, i, 1, kv, type, scale);
+        attend_queries(s, i, 1, kv, type, how);
     }
 }
 
@@ -425,6 +508,9 @@ static void attend(const struct ops_attention *a)
 {
     const size_t n_queries = a->n_rows * a->n_heads;
     const size_t row_floats = round_to_block(a->n_past + a->n_rows);
+    const struct scoring how = {.scale = lanes_set(a->scale),
+                                .softcap = lanes_set(a->softcap),
+                                .capped = a->softcap > 0.0f};
     for (size_t first = 0; first < n_queries; first += QUERIES) {
         struct queries s;
         s.count = n_queries - first < QUERIES ? n_queries - first : QUERIES;
@@ -433,17 +519,18 @@ static void attend(const struct ops_attention *a)
             s.q[i] = a->q + row * a->q_stride + head * a->kv->head_dim;
             s.out[i] = a->out + row * a->out_stride + head * a->kv->head_dim;
             s.len[i] = a->n_past + row + 1;
+            s.begin[i] = a->window > 0 && s.len[i] > a->window ? s.len[i] - a->window : 0;
             s.score[i] = a->scratch + i * row_floats;
         }
         switch (a->kv->type) {
         case OPS_I8:
-            attend_typed(&s, a->kv, OPS_I8, a->scale);
+            attend_typed(&s, a->kv, OPS_I8, &how);
             break;
         case OPS_F16:
-            attend_typed(&s, a->kv, OPS_F16, a->scale);
+            attend_typed(&s, a->kv, OPS_F16, &how);
             break;
         case OPS_F32:
-            attend_typed(&s, a->kv, OPS_F32, a->scale);
+            attend_typed(&s, a->kv, OPS_F32, &how);
             break;
         }
     }
@@ -456,6 +543,9 @@ const struct ops OPS_TABLE = {
     .rope = rope,
     .softmax = softmax,
     .silu_mul = silu_mul,
+    .gelu_mul = gelu_mul,
+    .softcap = softcap,
+    .scale = scale,
     .add = add,
     .argmax = argmax,
     .dot = dot,

@@ -95,6 +95,18 @@ static void check_vectors(const struct ops *o, struct rng *r)
         o->silu_mul(v.got, v.a, v.b, n);
         COMPARE(o, &v, "silu_mul");
         make_vectors(&v, r, n);
+        ref->gelu_mul(v.want, v.a, v.b, n);
+        o->gelu_mul(v.got, v.a, v.b, n);
+        COMPARE(o, &v, "gelu_mul");
+        make_vectors(&v, r, n);
+        ref->softcap(v.want, 3.0f, n);
+        o->softcap(v.got, 3.0f, n);
+        COMPARE(o, &v, "softcap");
+        make_vectors(&v, r, n);
+        ref->scale(v.want, 0.3f, n);
+        o->scale(v.got, 0.3f, n);
+        COMPARE(o, &v, "scale");
+        make_vectors(&v, r, n);
         ref->add(v.want, v.b, n);
         o->add(v.got, v.b, n);
         COMPARE(o, &v, "add");
@@ -143,6 +155,8 @@ struct scene {
     struct ops_kv kv;
     void *pages[64];
     size_t n_pages, n_positions, n_heads;
+    size_t window;        /* 0: none */
+    float softcap;        /* 0: none */
     float *keys, *values; /* [n_positions][head_dim], as stored */
     float *q, *out, *scratch;
 };
@@ -242,6 +256,8 @@ static void attend_rows(struct scene *s, const struct ops *o, size_t row0, size_
         .n_heads = s->n_heads,
         .n_past = row0,
         .scale = 1.0f / sqrtf((float)s->kv.head_dim),
+        .softcap = s->softcap,
+        .window = s->window,
         .kv = &s->kv,
         .scratch = s->scratch,
     });
@@ -254,6 +270,8 @@ static void random_scene(struct scene *s, struct rng *r)
     const uint32_t longest = rng_below(r, 5) == 0 ? 300 : 100;
     make_scene(s, r, 1 + rng_below(r, longest), 1 + rng_below(r, 9), dims[rng_below(r, 5)],
                types[rng_below(r, 3)]);
+    s->window = rng_below(r, 2) ? 1 + rng_below(r, 40) : 0;
+    s->softcap = rng_below(r, 2) ? 0.5f : 0.0f;
 }
 
 static void check_attend(const struct ops *o, struct rng *r)
@@ -371,15 +389,20 @@ static void attend_exactly(const struct scene *s, size_t row, size_t head, doubl
     for (size_t d = 0; d < dim; d++) {
         out[d] = 0.0;
     }
-    for (size_t p = 0; p <= row; p++) {
+    const size_t begin = s->window > 0 && row + 1 > s->window ? row + 1 - s->window : 0;
+    for (size_t p = begin; p <= row; p++) {
         double dot = 0.0;
         for (size_t d = 0; d < dim; d++) {
             dot += (double)q[d] * (double)s->keys[p * dim + d];
         }
-        score[p] = exp(dot / sqrt((double)dim));
+        dot /= sqrt((double)dim);
+        if (s->softcap > 0.0f) {
+            dot = (double)s->softcap * tanh(dot / (double)s->softcap);
+        }
+        score[p] = exp(dot);
         sum += score[p];
     }
-    for (size_t p = 0; p <= row; p++) {
+    for (size_t p = begin; p <= row; p++) {
         for (size_t d = 0; d < dim; d++) {
             out[d] += score[p] / sum * (double)s->values[p * dim + d];
         }
@@ -510,6 +533,25 @@ static void silu_is_x_times_the_logistic_function(void **state)
     assert_true(y[2] < 0.0f && y[2] > -1e-10f);
 }
 
+static void gelu_and_the_soft_cap_are_what_they_are_called(void **state)
+{
+    (void)state;
+    const float x[5] = {0.0f, 0.01f, 1.5f, -2.0f, -40.0f};
+    const float up[5] = {1.0f, 2.0f, 3.0f, 1.0f, 1.0f};
+    float y[5];
+    reference()->gelu_mul(y, x, up, 5);
+    for (size_t i = 0; i < 5; i++) {
+        const double g = (double)x[i];
+        const double inner = sqrt(2.0 / M_PI) * (g + 0.044715 * g * g * g);
+        assert_true(fabs((double)y[i] - 0.5 * g * (1.0 + tanh(inner)) * (double)up[i]) < 1e-6);
+    }
+    memcpy(y, (const float[5]){0.0f, 1.0f, 30.0f, -1000.0f, INFINITY}, sizeof(y));
+    reference()->softcap(y, 30.0f, 5);
+    assert_true(y[0] == 0.0f && y[3] == -30.0f && y[4] == 30.0f);
+    assert_true(fabs((double)y[1] - 30.0 * tanh(1.0 / 30.0)) < 1e-5);
+    assert_true(fabs((double)y[2] - 30.0 * tanh(1.0)) < 1e-5);
+}
+
 static void argmax_takes_the_first_of_equals_and_no_nan(void **state)
 {
     (void)state;
@@ -553,6 +595,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(softmax_sums_to_one_and_norms_to_unit_mean_square),
         cmocka_unit_test(rope_turns_pairs_by_the_angle_given),
         cmocka_unit_test(silu_is_x_times_the_logistic_function),
+        cmocka_unit_test(gelu_and_the_soft_cap_are_what_they_are_called),
         cmocka_unit_test(argmax_takes_the_first_of_equals_and_no_nan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
