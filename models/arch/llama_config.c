@@ -45,14 +45,25 @@ static int get_positive(const struct gguf *g, const char *key, float *out, struc
     return 0;
 }
 
-static const struct {
+static const struct architecture {
     const char *name;
     enum llama_rope rope;
+    enum llama_qk_norm qk_norm;
+    bool post_norm_alone, post_norm, gelu, fused;
 } architectures[] = {
-    {"llama", LLAMA_ROPE_PAIRS},
-    {"qwen2", LLAMA_ROPE_HALVES},
-    {"qwen3", LLAMA_ROPE_HALVES},
+    {.name = "llama"},
+    {.name = "granite"},
+    {.name = "qwen2", .rope = LLAMA_ROPE_HALVES},
+    {.name = "qwen3", .rope = LLAMA_ROPE_HALVES, .qk_norm = LLAMA_QK_NORM_HEAD},
+    {.name = "olmo2",
+     .rope = LLAMA_ROPE_HALVES,
+     .qk_norm = LLAMA_QK_NORM_ROW,
+     .post_norm_alone = true,
+     .post_norm = true},
+    {.name = "gemma2", .rope = LLAMA_ROPE_HALVES, .post_norm = true, .gelu = true},
+    {.name = "phi3", .rope = LLAMA_ROPE_HALVES, .fused = true},
 };
+#define ARCHITECTURE_NAMES "llama, granite, qwen2, qwen3, olmo2, gemma2 and phi3"
 
 static int read_architecture(struct llama_config *c, const struct gguf *g, struct err *e)
 {
@@ -63,13 +74,19 @@ static int read_architecture(struct llama_config *c, const struct gguf *g, struc
     for (size_t i = 0; i < sizeof(architectures) / sizeof(architectures[0]); i++) {
         if (name.len == strlen(architectures[i].name) &&
             memcmp(name.data, architectures[i].name, name.len) == 0) {
-            c->arch = architectures[i].name;
-            c->rope = architectures[i].rope;
+            const struct architecture *a = &architectures[i];
+            c->arch = a->name;
+            c->rope = a->rope;
+            c->qk_norm = a->qk_norm;
+            c->pre_norm = !a->post_norm_alone;
+            c->post_norm = a->post_norm;
+            c->gelu = a->gelu;
+            c->fused = a->fused;
             return 0;
         }
     }
     return err_set(e, ERR_UNSUPPORTED,
-                   "%s: architecture \"%.*s\" is not supported; llama, qwen2 and qwen3 are",
+                   "%s: architecture \"%.*s\" is not supported; " ARCHITECTURE_NAMES " are",
                    gguf_path(g), (int)(name.len < 64 ? name.len : 64), name.data);
 }
 
@@ -238,14 +255,65 @@ static int read_rope(struct llama_config *c, const struct gguf *g, struct err *e
     return read_rope_scaling(c, g, e) != 0 || read_rope_factors(c, g, e) != 0 ? -1 : 0;
 }
 
+static int get_optional_positive(const struct gguf *g, struct key k, float *out, struct err *e)
+{
+    return gguf_has(g, k.text) ? get_positive(g, k.text, out, e) : 0;
+}
+
+/* Granite's factors, Gemma 2's factors and caps. */
+static int read_scales(struct llama_config *c, const struct gguf *g, struct err *e)
+{
+    bool gemma2 = strcmp(c->arch, "gemma2") == 0;
+    float divisor = 1.0f;
+    /* Gemma 2 of 27B alone divides by the width of a head as if there were no other size. */
+    int head = gemma2 && c->n_layers == 46 ? c->d_model / c->n_heads : c->head_dim;
+    c->embedding_scale = gemma2 ? sqrtf((float)c->d_model) : 1.0f;
+    c->residual_scale = 1.0f;
+    c->attention_scale = 1.0f / sqrtf((float)head);
+    if (gemma2) {
+        c->attention_softcap = 50.0f;
+        c->logit_softcap = 30.0f;
+    }
+    if (get_optional_positive(g, key(c, "embedding_scale"), &c->embedding_scale, e) != 0 ||
+        get_optional_positive(g, key(c, "residual_scale"), &c->residual_scale, e) != 0 ||
+        get_optional_positive(g, key(c, "attention.scale"), &c->attention_scale, e) != 0 ||
+        get_optional_positive(g, key(c, "logit_scale"), &divisor, e) != 0 ||
+        get_optional_positive(g, key(c, "attn_logit_softcapping"), &c->attention_softcap, e) !=
+            0 ||
+        get_optional_positive(g, key(c, "final_logit_softcapping"), &c->logit_softcap, e) !=
+            0) {
+        return -1;
+    }
+    c->logit_scale = 1.0f / divisor;
+    return 0;
+}
+
+/* Other architectures carry the key and do without a window, as llama.cpp does. */
+static int read_window(struct llama_config *c, const struct gguf *g, struct err *e)
+{
+    bool gemma2 = strcmp(c->arch, "gemma2") == 0, phi3 = strcmp(c->arch, "phi3") == 0;
+    struct key window = key(c, "attention.sliding_window");
+    c->window = gemma2 ? 4096 : 0;
+    c->window_period = gemma2 ? 2 : 0;
+    uint32_t value = 0;
+    if ((!gemma2 && !phi3) || !gguf_has(g, window.text)) {
+        return 0;
+    }
+    if (gguf_get_u32(g, window.text, &value, e) != 0) {
+        return -1;
+    }
+    c->window = value > MAX_CONTEXT ? 0 : (int)value;
+    return 0;
+}
+
 int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct err *e)
 {
     *c = (struct llama_config){0};
     if (read_architecture(c, g, e) != 0 || check_no_experts(c, g, e) != 0 ||
-        read_sizes(c, g, e) != 0 || read_vocab(c, g, e) != 0 || check_shape(c, g, e) != 0) {
+        read_sizes(c, g, e) != 0 || read_vocab(c, g, e) != 0 || check_shape(c, g, e) != 0 ||
+        read_scales(c, g, e) != 0 || read_window(c, g, e) != 0) {
         return -1;
     }
     c->qkv_bias = gguf_tensor_find(g, "blk.0.attn_q.bias") != NULL;
-    c->qk_norm = gguf_tensor_find(g, "blk.0.attn_q_norm.weight") != NULL;
     return read_rope(c, g, e);
 }

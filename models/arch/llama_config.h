@@ -1,8 +1,9 @@
 /* llama_config.h: the sizes and the variant of a llama-shaped model, read from GGUF metadata.
  *
- * Llama-shaped are the architectures "llama" (Llama 1 to 3, Mistral, SmolLM), "qwen2" and
- * "qwen3": RMSNorm, rotary positions, grouped-query attention, SwiGLU. What differs among them
- * is here, so that weights and step are driven by it.
+ * Llama-shaped are the architectures "llama" (Llama 1 to 3, Mistral, SmolLM), "qwen2", "qwen3",
+ * "granite", "olmo2", "gemma2" and "phi3": RMSNorm, rotary positions, grouped-query attention,
+ * a gated feed-forward network. What differs among them is here, so that weights and step are
+ * driven by it.
  *
  * Every size is checked here, so that the code behind may multiply without fear: all are
  * positive, head counts divide, rows are whole int8 groups, and no product of two of them
@@ -14,6 +15,10 @@
 #include "models/format/gguf.h"
 #include "quant/ops.h"
 #include "runtime/base/err.h"
+
+/* What is normalised before queries and keys are turned: nothing, each head, or all heads of a
+ * row together. */
+enum llama_qk_norm { LLAMA_QK_NORM_NONE, LLAMA_QK_NORM_HEAD, LLAMA_QK_NORM_ROW };
 
 /* Which numbers of a head are turned together: 2i and 2i + 1, or i and i + head_dim / 2. */
 enum llama_rope { LLAMA_ROPE_PAIRS, LLAMA_ROPE_HALVES };
@@ -35,7 +40,16 @@ struct llama_config {
                                                 scaling of Llama 3.1, or linear */
     bool rope_tensor; /* the factors came from the tensor "rope_freqs.weight" */
     bool qkv_bias;    /* queries, keys and values have biases */
-    bool qk_norm;     /* each head of queries and keys is normalised before it is turned */
+    enum llama_qk_norm qk_norm;
+    bool pre_norm;  /* what goes into attention and feed-forward is normalised */
+    bool post_norm; /* what comes out of them is normalised */
+    bool gelu;      /* the gate of the feed-forward network; SiLU otherwise */
+    bool fused;     /* one tensor for queries, keys and values, one for gate and up */
+    float embedding_scale, residual_scale, attention_scale, logit_scale; /* factors */
+    float attention_softcap, logit_softcap;                              /* 0: none */
+    int window;        /* positions that a layer with a window sees; 0: no window */
+    int window_period; /* of so many layers the last one sees everything; 0: all have a window
+                        */
 };
 
 int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct err *e);

@@ -107,11 +107,12 @@ static void put_attention_vectors(const struct llama_layer *layer, int i,
 {
     char name[LLAMA_TENSOR_NAME_MAX];
     int q = c->n_heads * c->head_dim, kv = c->n_kv_heads * c->head_dim;
-    if (c->qk_norm) {
+    if (c->qk_norm != LLAMA_QK_NORM_NONE) {
+        bool per_head = c->qk_norm == LLAMA_QK_NORM_HEAD;
         put_vector(out, llama_tensor_name(name, i, "attn_q_norm", "weight"), layer->q_norm,
-                   c->head_dim);
+                   per_head ? c->head_dim : q);
         put_vector(out, llama_tensor_name(name, i, "attn_k_norm", "weight"), layer->k_norm,
-                   c->head_dim);
+                   per_head ? c->head_dim : kv);
     }
     if (c->qkv_bias) {
         const float *bias = layer->qkv_bias;
@@ -125,7 +126,6 @@ static void put_layer(const struct llama_layer *layer, int i, const struct llama
                       struct gguf_writer *out)
 {
     char name[LLAMA_TENSOR_NAME_MAX];
-    int d_model = c->d_model;
     const struct {
         const char *part;
         const struct q8_packed *matrix;
@@ -133,9 +133,19 @@ static void put_layer(const struct llama_layer *layer, int i, const struct llama
                     {"attn_output", &layer->out},
                     {"ffn_gate_up", &layer->gate_up},
                     {"ffn_down", &layer->down}};
-    put_vector(out, llama_tensor_name(name, i, "attn_norm", "weight"), layer->attn_norm,
-               d_model);
-    put_vector(out, llama_tensor_name(name, i, "ffn_norm", "weight"), layer->ffn_norm, d_model);
+    const struct {
+        const char *part;
+        const float *norm;
+    } norms[] = {{"attn_norm", layer->attn_norm},
+                 {"post_attention_norm", layer->attn_post_norm},
+                 {"ffn_norm", layer->ffn_norm},
+                 {"post_ffw_norm", layer->ffn_post_norm}};
+    for (size_t k = 0; k < sizeof(norms) / sizeof(norms[0]); k++) {
+        if (norms[k].norm) {
+            put_vector(out, llama_tensor_name(name, i, norms[k].part, "weight"), norms[k].norm,
+                       c->d_model);
+        }
+    }
     put_attention_vectors(layer, i, c, out);
     for (size_t m = 0; m < sizeof(matrices) / sizeof(matrices[0]); m++) {
         put_matrix(out, llama_tensor_name(name, i, matrices[m].part, "packed"),

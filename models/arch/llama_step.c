@@ -154,21 +154,38 @@ static void embed(struct llama_state *s, size_t r0, size_t r1)
 {
     for (size_t r = r0; r < r1; r++) {
         q8_packed_row(s->x + r * s->d, &s->w->embedding, (size_t)s->rows[r].token);
+        if (s->c.embedding_scale != 1.0f) {
+            s->set.ops->scale(s->x + r * s->d, s->c.embedding_scale, s->d);
+        }
     }
 }
 
-/* Each row is quantised while it is still in the first cache. */
+/* Each row is quantised while it is still in the first cache. weight NULL: as it is. */
 static void normalise(struct llama_state *s, const float *weight, size_t r0, size_t r1)
 {
+    const float *from = weight ? s->normed : s->x;
     for (size_t r = r0; r < r1; r++) {
-        s->set.ops->rmsnorm(s->normed + r * s->d, s->x + r * s->d, weight, s->c.rms_eps, s->d);
-        s->set.kernel->quantize(&s->acts_d, s->normed, s->d, r, r + 1);
+        if (weight) {
+            s->set.ops->rmsnorm(s->normed + r * s->d, s->x + r * s->d, weight, s->c.rms_eps,
+                                s->d);
+        }
+        s->set.kernel->quantize(&s->acts_d, from, s->d, r, r + 1);
     }
 }
 
-static void add_update(struct llama_state *s, size_t r0, size_t r1)
+/* Adds what a block made to the residual stream. */
+static void add_update(struct llama_state *s, const float *post_norm, size_t r0, size_t r1)
 {
-    s->set.ops->add(s->x + r0 * s->d, s->update + r0 * s->d, (r1 - r0) * s->d);
+    for (size_t r = r0; r < r1; r++) {
+        float *update = s->update + r * s->d;
+        if (post_norm) {
+            s->set.ops->rmsnorm(update, update, post_norm, s->c.rms_eps, s->d);
+        }
+        if (s->c.residual_scale != 1.0f) {
+            s->set.ops->scale(update, s->c.residual_scale, s->d);
+        }
+        s->set.ops->add(s->x + r * s->d, update, s->d);
+    }
 }
 
 /* What some architectures do to queries and keys before they are turned. */
@@ -180,13 +197,16 @@ static void prepare_qkv(const struct llama_state *s, const struct llama_layer *l
     if (layer->qkv_bias) {
         s->set.ops->add(qkv, layer->qkv_bias, s->qkv_dim);
     }
-    if (layer->q_norm) {
+    if (s->c.qk_norm == LLAMA_QK_NORM_HEAD) {
         for (float *head = qkv; head < k; head += hd) {
             s->set.ops->rmsnorm(head, head, layer->q_norm, s->c.rms_eps, hd);
         }
         for (float *head = k; head < k + s->kv_dim; head += hd) {
             s->set.ops->rmsnorm(head, head, layer->k_norm, s->c.rms_eps, hd);
         }
+    } else if (s->c.qk_norm == LLAMA_QK_NORM_ROW) {
+        s->set.ops->rmsnorm(qkv, qkv, layer->q_norm, s->c.rms_eps, s->q_dim);
+        s->set.ops->rmsnorm(k, k, layer->k_norm, s->c.rms_eps, s->kv_dim);
     }
 }
 
@@ -212,6 +232,14 @@ static void rotate_and_store(struct llama_state *s, int layer, size_t r0, size_t
     }
 }
 
+/* Positions that a layer sees; 0: all. */
+static size_t window_of(const struct llama_state *s, int layer)
+{
+    int period = s->c.window_period;
+    bool sees_all = period > 0 && layer % period == period - 1;
+    return sees_all ? 0 : (size_t)s->c.window;
+}
+
 /* Rows [row, row + n_rows) of a run for the query heads of one KV head. */
 static void attend_rows(struct llama_state *s, int layer, size_t kv_head, const struct run *run,
                         size_t row, size_t n_rows, float *scratch)
@@ -229,7 +257,9 @@ static void attend_rows(struct llama_state *s, int layer, size_t kv_head, const 
         .n_rows = n_rows,
         .n_heads = group,
         .n_past = (size_t)first->position,
-        .scale = 1.0f / sqrtf((float)hd),
+        .scale = s->c.attention_scale,
+        .softcap = s->c.attention_softcap,
+        .window = window_of(s, layer),
         .kv = &view,
         .scratch = scratch,
     });
@@ -258,7 +288,8 @@ static void activate(struct llama_state *s, size_t r0, size_t r1)
 {
     for (size_t r = r0; r < r1; r++) {
         float *gate = s->gate_up + r * 2 * s->ff;
-        s->set.ops->silu_mul(gate, gate, gate + s->ff, s->ff);
+        (s->c.gelu ? s->set.ops->gelu_mul : s->set.ops->silu_mul)(gate, gate, gate + s->ff,
+                                                                  s->ff);
         s->set.kernel->quantize(&s->acts_ff, s->gate_up, 2 * s->ff, r, r + 1);
     }
 }
@@ -270,6 +301,25 @@ static void multiply(const struct llama_state *s, float *y, const struct q8_acts
     size_t tile1;
     parallel_share(q8_tiles(w), worker, n_workers, &tile0, &tile1);
     s->set.kernel->matmul(y, w->n, x, n_rows, w, tile0, tile1);
+}
+
+/* This worker's columns of all wanted rows. */
+static void make_logits(struct llama_state *s, size_t n_rows, int worker, int n_workers)
+{
+    size_t tile0, tile1;
+    multiply(s, s->logits, &s->acts_d, &s->w->output, n_rows, worker, n_workers);
+    parallel_share(q8_tiles(&s->w->output), worker, n_workers, &tile0, &tile1);
+    size_t vocab = (size_t)s->c.vocab, first = tile0 * Q8_TILE, end = tile1 * Q8_TILE;
+    end = end < vocab ? end : vocab;
+    for (size_t r = 0; r < n_rows && first < end; r++) {
+        float *row = s->logits + r * vocab + first;
+        if (s->c.logit_scale != 1.0f) {
+            s->set.ops->scale(row, s->c.logit_scale, end - first);
+        }
+        if (s->c.logit_softcap > 0.0f) {
+            s->set.ops->softcap(row, s->c.logit_softcap, end - first);
+        }
+    }
 }
 
 static void gather_wanted(struct llama_state *s)
@@ -321,7 +371,7 @@ static void work(void *ctx, int worker, int n_workers)
         BARRIER();
         multiply(s, s->update, &s->acts_q, &layer->out, m, worker, n_workers);
         BARRIER();
-        add_update(s, r0, r1);
+        add_update(s, layer->attn_post_norm, r0, r1);
         normalise(s, layer->ffn_norm, r0, r1);
         BARRIER();
         multiply(s, s->gate_up, &s->acts_d, &layer->gate_up, m, worker, n_workers);
@@ -330,11 +380,11 @@ static void work(void *ctx, int worker, int n_workers)
         BARRIER();
         multiply(s, s->update, &s->acts_ff, &layer->down, m, worker, n_workers);
         BARRIER();
-        add_update(s, r0, r1);
+        add_update(s, layer->ffn_post_norm, r0, r1);
     }
     normalise(s, s->w->output_norm, r0, r1);
     BARRIER();
-    multiply(s, s->logits, &s->acts_d, &s->w->output, m, worker, n_workers);
+    make_logits(s, m, worker, n_workers);
 #undef BARRIER
 }
 

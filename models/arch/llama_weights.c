@@ -27,6 +27,7 @@ static void *take(struct loader *l, size_t bytes)
     return p;
 }
 
+/* A tensor of n rows by k, found and known. */
 static const struct gguf_tensor *find(struct loader *l, const char *name, size_t n, size_t k)
 {
     const struct gguf_tensor *t = gguf_tensor_find(l->g, name);
@@ -122,6 +123,7 @@ struct pack_job {
     const struct gguf_tensor *tensor;
     size_t row_bytes;    /* of the tensor in the file */
     size_t head_dim;     /* of heads to put into pairs, or 0 */
+    size_t first_row;    /* of the tensor */
     unsigned char *rows; /* (workers, scratch_bytes): a tile's rows, in order and as floats */
     size_t scratch_bytes;
     bool *bad; /* (workers): met a number that is not finite */
@@ -130,7 +132,7 @@ struct pack_job {
 static const unsigned char *row_at(const struct pack_job *job, size_t row)
 {
     const unsigned char *data = job->tensor->data;
-    return data + row_in_file(row, job->head_dim) * job->row_bytes;
+    return data + (job->first_row + row_in_file(row, job->head_dim)) * job->row_bytes;
 }
 
 static size_t rows_in_tile(const struct pack_job *job, size_t tile)
@@ -181,6 +183,7 @@ static void check_scales(const struct pack_job *job, size_t tile0, size_t tile1,
     size_t blocks = job->packed.k / Q8_GROUP;
     size_t end = tile1 * Q8_TILE < job->packed.n ? tile1 * Q8_TILE : job->packed.n;
     const unsigned char *data = job->tensor->data;
+    data += job->first_row * job->row_bytes;
     for (size_t i = tile0 * Q8_TILE * blocks; i < end * blocks; i++) {
         uint16_t scale;
         memcpy(&scale, data + i * Q8_BLOCK_BYTES, sizeof(scale));
@@ -203,7 +206,9 @@ static void pack_share(void *ctx, int worker, int n_workers)
         check_scales(job, tile0, tile1, &job->bad[worker]);
     }
     if (blocks && job->head_dim == 0) {
-        q8_pack_blocks(job->block, &job->packed, job->tensor->data, tile0, tile1);
+        const unsigned char *data = job->tensor->data;
+        q8_pack_blocks(job->block, &job->packed, data + job->first_row * job->row_bytes, tile0,
+                       tile1);
         return;
     }
     for (size_t tile = tile0; tile < tile1 && !job->bad[worker]; tile++) {
@@ -215,15 +220,39 @@ static void pack_share(void *ctx, int worker, int n_workers)
     }
 }
 
-/* Packs one tensor into `block`, which has room for n whole tiles. */
-static int pack_tensor(struct loader *l, const char *name, void *block, size_t n, size_t k,
-                       size_t head_dim)
+/* Where a matrix of the model comes from: up to three runs of rows, or one tensor of a packed
+ * file. All runs but the last have a multiple of Q8_TILE rows, so that each begins with a tile
+ * of its own. */
+#define PARTS_MAX 3
+
+struct part {
+    const char *name;
+    size_t rows;      /* 0: no more parts */
+    size_t first, of; /* where in a tensor of how many rows, if it has others too */
+    bool heads;       /* heads may have to be put into pairs */
+};
+
+struct source {
+    const char *packed; /* name in a packed file */
+    struct part parts[PARTS_MAX];
+};
+
+/* Packs a run of rows into `block`, which has room for whole tiles. */
+static int pack_part(struct loader *l, const struct part *part, void *block, size_t k)
 {
-    const struct gguf_tensor *t = find(l, name, n, k);
+    const char *name = part->name;
+    size_t n = part->rows;
+    const struct gguf_tensor *t = find(l, name, part->of ? part->of : n, k);
     if (!t || !block) {
         return t ? 0 : -1;
     }
-    struct pack_job job = {.block = block, .tensor = t, .head_dim = head_dim};
+    if (part->first > 0) {
+        l->tensors_used--; /* was counted with its first rows */
+    }
+    struct pack_job job = {.block = block,
+                           .tensor = t,
+                           .first_row = part->first,
+                           .head_dim = part->heads ? paired_head(l) : 0};
     job.row_bytes = (size_t)tensor_type_row_bytes(t->type, k);
     q8_packed_init(&job.packed, block, n, k);
     size_t workers = (size_t)l->p->n_workers;
@@ -236,7 +265,9 @@ static int pack_tensor(struct loader *l, const char *name, void *block, size_t n
         goto cleanup;
     }
     l->p->run(l->p->team, pack_share, &job);
-    gguf_give_back(l->g, t->data, (size_t)t->size);
+    if (part->first + n == (part->of ? part->of : n)) {
+        gguf_give_back(l->g, t->data, (size_t)t->size);
+    }
     for (size_t i = 0; i < workers; i++) {
         if (job.bad[i]) {
             rc =
@@ -250,22 +281,10 @@ cleanup:
     return rc;
 }
 
-/* Where a matrix of the model comes from: up to three tensors, whose rows follow one another,
- * or one of a packed file. All tensors but the last have a multiple of Q8_TILE rows, so that
- * each begins with a tile of its own. */
-#define PARTS_MAX 3
-
-struct source {
-    const char *packed; /* name in a packed file */
-    const char *names[PARTS_MAX];
-    size_t rows[PARTS_MAX]; /* 0: no more parts */
-    size_t paired;          /* so many parts have heads to put into pairs */
-};
-
 static int load_matrix(struct loader *l, struct q8_packed *out, size_t k,
                        const struct source *from)
 {
-    size_t n = from->rows[0] + from->rows[1] + from->rows[2];
+    size_t n = from->parts[0].rows + from->parts[1].rows + from->parts[2].rows;
     if (l->packed && !l->block) {
         return 0; /* nothing to make room for */
     }
@@ -276,18 +295,17 @@ static int load_matrix(struct loader *l, struct q8_packed *out, size_t k,
     size_t bytes = q8_packed_bytes(n, k);
     if (bytes == 0) {
         return err_set(l->e, ERR_LIMIT, "%s: tensor \"%s\" is too large", gguf_path(l->g),
-                       from->names[0]);
+                       from->parts[0].name);
     }
     unsigned char *block = take(l, bytes);
     q8_packed_init(out, block, n, k);
     size_t first = 0;
-    for (size_t i = 0; i < PARTS_MAX && from->rows[i] > 0; i++) {
+    for (size_t i = 0; i < PARTS_MAX && from->parts[i].rows > 0; i++) {
         unsigned char *at = block ? block + first / Q8_TILE * out->tile_bytes : NULL;
-        size_t head_dim = i < from->paired ? paired_head(l) : 0;
-        if (pack_tensor(l, from->names[i], at, from->rows[i], k, head_dim) != 0) {
+        if (pack_part(l, &from->parts[i], at, k) != 0) {
             return -1;
         }
-        first += from->rows[i];
+        first += from->parts[i].rows;
     }
     return 0;
 }
@@ -300,13 +318,14 @@ static int load_attention_vectors(struct loader *l, int i, struct llama_layer *l
     size_t hd = (size_t)l->c->head_dim;
     size_t q = (size_t)l->c->n_heads * hd, kv = (size_t)l->c->n_kv_heads * hd;
     const size_t rows[] = {q, kv, kv};
-    if (l->c->qk_norm) {
+    if (l->c->qk_norm != LLAMA_QK_NORM_NONE) {
+        bool per_head = l->c->qk_norm == LLAMA_QK_NORM_HEAD;
         llama_tensor_name(name, i, "attn_q_norm", "weight");
-        if (load_vector(l, name, hd, paired_head(l), &layer->q_norm) != 0) {
+        if (load_vector(l, name, per_head ? hd : q, paired_head(l), &layer->q_norm) != 0) {
             return -1;
         }
         llama_tensor_name(name, i, "attn_k_norm", "weight");
-        if (load_vector(l, name, hd, paired_head(l), &layer->k_norm) != 0) {
+        if (load_vector(l, name, per_head ? hd : kv, paired_head(l), &layer->k_norm) != 0) {
             return -1;
         }
     }
@@ -325,50 +344,77 @@ static int load_attention_vectors(struct loader *l, int i, struct llama_layer *l
     return 0;
 }
 
+/* The norms of a layer around its two blocks, where it has them. */
+static int load_norms(struct loader *l, int i, struct llama_layer *layer)
+{
+    const struct {
+        const char *part;
+        bool there;
+        const float **to;
+    } norms[] = {
+        {"attn_norm", l->c->pre_norm, &layer->attn_norm},
+        {"post_attention_norm", l->c->post_norm, &layer->attn_post_norm},
+        {"ffn_norm", l->c->pre_norm, &layer->ffn_norm},
+        {"post_ffw_norm", l->c->post_norm, &layer->ffn_post_norm},
+    };
+    char name[LLAMA_TENSOR_NAME_MAX];
+    for (size_t k = 0; k < sizeof(norms) / sizeof(norms[0]); k++) {
+        llama_tensor_name(name, i, norms[k].part, "weight");
+        if (norms[k].there &&
+            load_vector(l, name, (size_t)l->c->d_model, 0, norms[k].to) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int load_qkv(struct loader *l, int i, struct llama_layer *layer)
+{
+    size_t q = (size_t)l->c->n_heads * (size_t)l->c->head_dim;
+    size_t kv = (size_t)l->c->n_kv_heads * (size_t)l->c->head_dim;
+    char packed[LLAMA_TENSOR_NAME_MAX], names[3][LLAMA_TENSOR_NAME_MAX];
+    struct source from = {
+        .packed = llama_tensor_name(packed, i, "attn_qkv", "packed"),
+        .parts = {{llama_tensor_name(names[0], i, "attn_q", "weight"), q, .heads = true},
+                  {llama_tensor_name(names[1], i, "attn_k", "weight"), kv, .heads = true},
+                  {llama_tensor_name(names[2], i, "attn_v", "weight"), kv}}};
+    if (l->c->fused) {
+        const char *all = llama_tensor_name(names[0], i, "attn_qkv", "weight");
+        size_t of = q + 2 * kv;
+        from.parts[0] = (struct part){all, q, 0, of, .heads = true};
+        from.parts[1] = (struct part){all, kv, q, of, .heads = true};
+        from.parts[2] = (struct part){all, kv, q + kv, of, .heads = false};
+    }
+    return load_matrix(l, &layer->qkv, (size_t)l->c->d_model, &from);
+}
+
 static int load_layer(struct loader *l, int i, struct llama_layer *layer)
 {
     size_t d = (size_t)l->c->d_model;
     size_t ff = (size_t)l->c->d_ff;
     size_t q = (size_t)l->c->n_heads * (size_t)l->c->head_dim;
-    size_t kv = (size_t)l->c->n_kv_heads * (size_t)l->c->head_dim;
-    char a[LLAMA_TENSOR_NAME_MAX];
-    char b[LLAMA_TENSOR_NAME_MAX];
-    char c[LLAMA_TENSOR_NAME_MAX];
-    char packed[LLAMA_TENSOR_NAME_MAX];
-    if (load_vector(l, llama_tensor_name(a, i, "attn_norm", "weight"), d, 0,
-                    &layer->attn_norm) != 0 ||
-        load_vector(l, llama_tensor_name(b, i, "ffn_norm", "weight"), d, 0, &layer->ffn_norm) !=
-            0 ||
-        load_attention_vectors(l, i, layer) != 0) {
-        return -1;
-    }
-    struct source qkv = {
-        .packed = llama_tensor_name(packed, i, "attn_qkv", "packed"),
-        .names = {llama_tensor_name(a, i, "attn_q", "weight"),
-                  llama_tensor_name(b, i, "attn_k", "weight"),
-                  llama_tensor_name(c, i, "attn_v", "weight")},
-        .rows = {q, kv, kv},
-        .paired = 2,
-    };
-    if (load_matrix(l, &layer->qkv, d, &qkv) != 0) {
+    char a[LLAMA_TENSOR_NAME_MAX], b[LLAMA_TENSOR_NAME_MAX], packed[LLAMA_TENSOR_NAME_MAX];
+    if (load_norms(l, i, layer) != 0 || load_attention_vectors(l, i, layer) != 0 ||
+        load_qkv(l, i, layer) != 0) {
         return -1;
     }
     struct source out = {.packed = llama_tensor_name(packed, i, "attn_output", "packed"),
-                         .names = {llama_tensor_name(a, i, "attn_output", "weight")},
-                         .rows = {d}};
+                         .parts = {{llama_tensor_name(a, i, "attn_output", "weight"), d}}};
     if (load_matrix(l, &layer->out, q, &out) != 0) {
         return -1;
     }
     struct source gate_up = {.packed = llama_tensor_name(packed, i, "ffn_gate_up", "packed"),
-                             .names = {llama_tensor_name(a, i, "ffn_gate", "weight"),
-                                       llama_tensor_name(b, i, "ffn_up", "weight")},
-                             .rows = {ff, ff}};
+                             .parts = {{llama_tensor_name(a, i, "ffn_gate", "weight"), ff},
+                                       {llama_tensor_name(b, i, "ffn_up", "weight"), ff}}};
+    if (l->c->fused) {
+        gate_up.parts[0] = (struct part){b, 2 * ff, .heads = false};
+        gate_up.parts[1] = (struct part){0};
+    }
     if (load_matrix(l, &layer->gate_up, d, &gate_up) != 0) {
         return -1;
     }
     struct source down = {.packed = llama_tensor_name(packed, i, "ffn_down", "packed"),
-                          .names = {llama_tensor_name(a, i, "ffn_down", "weight")},
-                          .rows = {d}};
+                          .parts = {{llama_tensor_name(a, i, "ffn_down", "weight"), d}}};
     return load_matrix(l, &layer->down, ff, &down);
 }
 
@@ -376,16 +422,16 @@ static int load_all(struct loader *l, struct llama_weights *w)
 {
     size_t d = (size_t)l->c->d_model;
     size_t vocab = (size_t)l->c->vocab;
-    const struct source embedding = {
-        .packed = "token_embd.packed", .names = {"token_embd.weight"}, .rows = {vocab}};
-    const struct source output = {
-        .packed = "output.packed", .names = {"output.weight"}, .rows = {vocab}};
+    const struct source embedding = {.packed = "token_embd.packed",
+                                     .parts = {{"token_embd.weight", vocab}}};
+    const struct source output = {.packed = "output.packed",
+                                  .parts = {{"output.weight", vocab}}};
     if (load_matrix(l, &w->embedding, d, &embedding) != 0 ||
         load_vector(l, "output_norm.weight", d, 0, &w->output_norm) != 0) {
         return -1;
     }
     w->output = w->embedding;
-    if (gguf_tensor_find(l->g, l->packed ? output.packed : output.names[0]) &&
+    if (gguf_tensor_find(l->g, l->packed ? output.packed : output.parts[0].name) &&
         load_matrix(l, &w->output, d, &output) != 0) {
         return -1;
     }

@@ -29,11 +29,13 @@
 #include "quant/q8.h"
 
 struct llama_layer {
-    const float *attn_norm;   /* (d_model) */
-    const float *ffn_norm;    /* (d_model) */
-    const float *qkv_bias;    /* ((n_heads + 2 n_kv_heads) * head_dim), or NULL */
-    const float *q_norm;      /* (head_dim), or NULL */
-    const float *k_norm;      /* (head_dim), or NULL */
+    const float *attn_norm;      /* (d_model), or NULL */
+    const float *attn_post_norm; /* (d_model), or NULL */
+    const float *ffn_norm;       /* (d_model), or NULL */
+    const float *ffn_post_norm;  /* (d_model), or NULL */
+    const float *qkv_bias;       /* ((n_heads + 2 n_kv_heads) * head_dim), or NULL */
+    const float *q_norm; /* (head_dim) or (n_heads * head_dim), llama_config.qk_norm; or NULL */
+    const float *k_norm; /* likewise */
     struct q8_packed qkv;     /* (n_heads + 2 n_kv_heads) * head_dim rows of d_model */
     struct q8_packed out;     /* d_model rows of n_heads * head_dim */
     struct q8_packed gate_up; /* 2 d_ff rows of d_model: gate, then up */

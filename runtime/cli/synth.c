@@ -16,29 +16,58 @@ struct shape {
     uint32_t width, layers, heads, kv_heads, head_dim, ffn, vocab, context;
     float rope_base;
     bool tied; /* the output matrix is the embedding */
-    bool qkv_bias, qk_norm;
+};
+
+/* What layers have beside the seven matrices, by architecture: llama_config.h says more. */
+struct variant {
+    const char *arch;
+    bool qkv_bias, qk_norm_head, qk_norm_row, no_pre_norm, post_norm, fused;
+};
+
+static const struct variant variants[] = {
+    {.arch = "llama"},
+    {.arch = "granite"},
+    {.arch = "qwen2", .qkv_bias = true},
+    {.arch = "qwen3", .qk_norm_head = true},
+    {.arch = "olmo2", .qk_norm_row = true, .no_pre_norm = true, .post_norm = true},
+    {.arch = "gemma2", .post_norm = true},
+    {.arch = "phi3", .fused = true},
 };
 
 /* clang-format off */
 static const struct shape shapes[] = {
-    {"tinyllama-1.1b", "llama", 2048, 22, 32, 4, 64, 5632, 32000, 2048, 10000.0f, false, false, false},
-    {"smollm-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 2048, 10000.0f, true, false, false},
-    {"smollm2-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 8192, 100000.0f, true, false, false},
-    {"qwen2.5-0.5b", "qwen2", 896, 24, 14, 2, 64, 4864, 151936, 32768, 1000000.0f, true, true, false},
-    {"llama-3.2-1b", "llama", 2048, 16, 32, 8, 64, 8192, 128256, 2048, 500000.0f, true, false, false},
-    {"weir-tiny", "llama", 256, 6, 8, 4, 32, 704, 4096, 1024, 10000.0f, true, false, false},
-    {"tiny-test", "llama", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, false, false},
-    {"qwen3-0.6b", "qwen3", 1024, 28, 16, 8, 128, 3072, 151936, 40960, 1000000.0f, true, false, true},
-    {"tiny-test-qwen2", "qwen2", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, true, false},
-    {"tiny-test-qwen3", "qwen3", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true, false, true},
+    {"tinyllama-1.1b", "llama", 2048, 22, 32, 4, 64, 5632, 32000, 2048, 10000.0f, false},
+    {"smollm-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 2048, 10000.0f, true},
+    {"smollm2-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 8192, 100000.0f, true},
+    {"qwen2.5-0.5b", "qwen2", 896, 24, 14, 2, 64, 4864, 151936, 32768, 1000000.0f, true},
+    {"qwen3-0.6b", "qwen3", 1024, 28, 16, 8, 128, 3072, 151936, 40960, 1000000.0f, true},
+    {"llama-3.2-1b", "llama", 2048, 16, 32, 8, 64, 8192, 128256, 2048, 500000.0f, true},
+    {"weir-tiny", "llama", 256, 6, 8, 4, 32, 704, 4096, 1024, 10000.0f, true},
+    {"tiny-test", "llama", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true},
+    {"tiny-test-granite", "granite", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true},
+    {"tiny-test-qwen2", "qwen2", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true},
+    {"tiny-test-qwen3", "qwen3", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true},
+    {"tiny-test-olmo2", "olmo2", 64, 2, 4, 4, 16, 128, 320, 256, 10000.0f, false},
+    /* Gemma 2 has no smaller depth that other programs know. */
+    {"tiny-test-gemma2", "gemma2", 64, 26, 4, 2, 32, 128, 320, 256, 10000.0f, true},
+    {"tiny-test-phi", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false},
 };
 /* clang-format on */
 
 #define N_SHAPES       (sizeof(shapes) / sizeof(shapes[0]))
-#define LAYER_TENSORS  14
+#define LAYER_TENSORS  17
 #define OTHER_TENSORS  3
 #define FILLER_LETTERS 5
 #define FILLER_BYTES   (FILLER_LETTERS + BYTE_ALPHABET_MAX)
+
+static const struct variant *find_variant(const char *arch)
+{
+    size_t i = 0;
+    while (strcmp(variants[i].arch, arch) != 0) {
+        i++; /* every shape's is there */
+    }
+    return &variants[i];
+}
 
 static const struct shape *find_shape(const char *name)
 {
@@ -154,10 +183,29 @@ static void put_metadata(struct gguf_writer *w, const struct shape *s, uint32_t 
         snprintf(key, sizeof(key), "%s.%s", s->arch, sizes[i].key);
         gguf_put_u32(w, key, sizes[i].value);
     }
-    snprintf(key, sizeof(key), "%s.attention.layer_norm_rms_epsilon", s->arch);
-    gguf_put_f32(w, key, 1e-5f);
-    snprintf(key, sizeof(key), "%s.rope.freq_base", s->arch);
-    gguf_put_f32(w, key, s->rope_base);
+    const struct {
+        const char *arch, *key;
+        float value;
+    } numbers[] = {
+        {s->arch, "attention.layer_norm_rms_epsilon", 1e-5f},
+        {s->arch, "rope.freq_base", s->rope_base},
+        {"granite", "embedding_scale", 12.0f},
+        {"granite", "residual_scale", 0.22f},
+        {"granite", "attention.scale", 0.125f},
+        {"granite", "logit_scale", 8.0f},
+        {"gemma2", "attn_logit_softcapping", 50.0f},
+        {"gemma2", "final_logit_softcapping", 30.0f},
+    };
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (strcmp(numbers[i].arch, s->arch) == 0) {
+            snprintf(key, sizeof(key), "%s.%s", s->arch, numbers[i].key);
+            gguf_put_f32(w, key, numbers[i].value);
+        }
+    }
+    if (strcmp(s->arch, "gemma2") == 0 || strcmp(s->arch, "phi3") == 0) {
+        snprintf(key, sizeof(key), "%s.attention.sliding_window", s->arch);
+        gguf_put_u32(w, key, s->context / 8);
+    }
 }
 
 /* --- weights --- */
@@ -225,8 +273,9 @@ static int add_vector(struct synthesis *s, const char *name, uint32_t width, flo
 
 static int add_layer(struct synthesis *s, const struct shape *shape, uint32_t layer)
 {
-    const uint32_t width = shape->width, hd = shape->head_dim;
+    const uint32_t width = shape->width, hd = shape->head_dim, ffn = shape->ffn;
     const uint32_t q = hd * shape->heads, kv = hd * shape->kv_heads;
+    const struct variant *v = find_variant(shape->arch);
     const struct {
         const char *name;
         uint32_t rows; /* 0: a vector */
@@ -234,20 +283,25 @@ static int add_layer(struct synthesis *s, const struct shape *shape, uint32_t la
         bool there;
         float around;
     } parts[LAYER_TENSORS] = {
-        {"attn_norm.weight", 0, width, true, 1.0f},
-        {"attn_q.weight", q, width, true, 0.0f},
-        {"attn_k.weight", kv, width, true, 0.0f},
-        {"attn_v.weight", kv, width, true, 0.0f},
-        {"attn_q.bias", 0, q, shape->qkv_bias, 0.0f},
-        {"attn_k.bias", 0, kv, shape->qkv_bias, 0.0f},
-        {"attn_v.bias", 0, kv, shape->qkv_bias, 0.0f},
-        {"attn_q_norm.weight", 0, hd, shape->qk_norm, 1.0f},
-        {"attn_k_norm.weight", 0, hd, shape->qk_norm, 1.0f},
+        {"attn_norm.weight", 0, width, !v->no_pre_norm, 1.0f},
+        {"attn_qkv.weight", q + 2 * kv, width, v->fused, 0.0f},
+        {"attn_q.weight", q, width, !v->fused, 0.0f},
+        {"attn_k.weight", kv, width, !v->fused, 0.0f},
+        {"attn_v.weight", kv, width, !v->fused, 0.0f},
+        {"attn_q.bias", 0, q, v->qkv_bias, 0.0f},
+        {"attn_k.bias", 0, kv, v->qkv_bias, 0.0f},
+        {"attn_v.bias", 0, kv, v->qkv_bias, 0.0f},
+        {"attn_q_norm.weight", 0, v->qk_norm_row ? q : hd, v->qk_norm_row || v->qk_norm_head,
+         1.0f},
+        {"attn_k_norm.weight", 0, v->qk_norm_row ? kv : hd, v->qk_norm_row || v->qk_norm_head,
+         1.0f},
         {"attn_output.weight", width, q, true, 0.0f},
-        {"ffn_norm.weight", 0, width, true, 1.0f},
-        {"ffn_gate.weight", shape->ffn, width, true, 0.0f},
-        {"ffn_up.weight", shape->ffn, width, true, 0.0f},
-        {"ffn_down.weight", width, shape->ffn, true, 0.0f},
+        {"post_attention_norm.weight", 0, width, v->post_norm, 1.0f},
+        {"ffn_norm.weight", 0, width, !v->no_pre_norm, 1.0f},
+        {"ffn_gate.weight", ffn, width, !v->fused, 0.0f},
+        {"ffn_up.weight", v->fused ? 2 * ffn : ffn, width, true, 0.0f},
+        {"ffn_down.weight", width, ffn, true, 0.0f},
+        {"post_ffw_norm.weight", 0, width, v->post_norm, 1.0f},
     };
     int rc = 0;
     for (size_t i = 0; i < LAYER_TENSORS && rc == 0; i++) {
@@ -332,9 +386,7 @@ int cli_synth(int argc, char **argv)
     long context = 0;
     const struct option table[] = {
         {"shape", 0, OPTION_STRING, &shape_name, "NAME",
-         "tinyllama-1.1b, smollm-135m, smollm2-135m, qwen2.5-0.5b, qwen3-0.6b, llama-3.2-1b, "
-         "weir-tiny, tiny-test, tiny-test-qwen2 or tiny-test-qwen3",
-         0, 0},
+         "tinyllama-1.1b, qwen2.5-0.5b and so on; a wrong name lists them", 0, 0},
         {"vocab", 0, OPTION_STRING, &vocab, "FILE.gguf",
          "take the tokenizer of this file (a made-up one)", 0, 0},
         {"type", 0, OPTION_STRING, &type, "TYPE", "of matrices: f32, f16 or q8_0 (q8_0)", 0, 0},

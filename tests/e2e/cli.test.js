@@ -104,7 +104,9 @@ test('a packed file gives the same logits, and one that is broken is refused', {
 test('every architecture loads, also packed; an unknown one is named', { skip }, (t) => {
     const folder = makeFolder(t);
     const logits = (file) => succeed(['logits', '-m', file, '--tokens', '5,6,7,8,9,10', '--all']);
-    for (const [shape, arch] of [['tiny-test', 'llama'], ['tiny-test-qwen2', 'qwen2'], ['tiny-test-qwen3', 'qwen3']]) {
+    const shapes = { 'tiny-test': 'llama', 'tiny-test-granite': 'granite', 'tiny-test-qwen2': 'qwen2',
+        'tiny-test-qwen3': 'qwen3', 'tiny-test-olmo2': 'olmo2', 'tiny-test-gemma2': 'gemma2', 'tiny-test-phi': 'phi3' };
+    for (const [shape, arch] of Object.entries(shapes)) {
         const [plain, packed] = ['plain', 'packed'].map((kind) => path.join(folder, `${shape}-${kind}.gguf`));
         succeed(['synth', '--shape', shape, '--type', 'f32', '--spread', '0.3', plain]);
         assert.match(succeed(['inspect', plain]), new RegExp(`general\\.architecture.*${arch}`));
@@ -116,7 +118,7 @@ test('every architecture loads, also packed; an unknown one is named', { skip },
     fs.writeFileSync(other, Buffer.from(bytes.toString('latin1').replaceAll('qwen2', 'qwenX'), 'latin1'));
     const { status, stderr } = weir(['logits', '-m', other, '--tokens', '1']);
     assert.equal(status, 1);
-    assert.match(stderr, /architecture "qwenX" is not supported; llama, qwen2 and qwen3 are/);
+    assert.match(stderr, /architecture "qwenX" is not supported; llama, granite, qwen2, qwen3, olmo2, gemma2 and phi3 are/);
 });
 
 test('render shows the prompt that the template makes', { skip }, (t) => {
