@@ -103,24 +103,89 @@ static struct key key(const struct llama_config *c, const char *rest)
     return k;
 }
 
-/* Linear scaling divides all angles; what would change the numbers otherwise is refused. */
+static int get_optional_positive(const struct gguf *g, struct key k, float *out, struct err *e)
+{
+    return gguf_has(g, k.text) ? get_positive(g, k.text, out, e) : 0;
+}
+
+/* YaRN, Peng et al. 2023 (arXiv 2309.00071), section 3.4: slow frequencies are stretched by the
+ * whole factor, fast ones not at all, those between in part. */
+struct yarn {
+    float factor;
+    uint32_t trained; /* context before it was stretched */
+    float beta_fast, beta_slow;
+    float magnitude;
+};
+
+/* The pair that turns `rotations` times within the trained context. */
+static double yarn_pair(const struct llama_config *c, const struct yarn *y, double rotations)
+{
+    double length = (double)y->trained / (rotations * 2.0 * M_PI);
+    return (double)c->head_dim * log(length) / (2.0 * log((double)c->rope_base));
+}
+
+static void apply_yarn(struct llama_config *c, const struct yarn *y)
+{
+    double last = (double)c->head_dim - 1.0;
+    double low = fmax(0.0, floor(yarn_pair(c, y, (double)y->beta_fast)));
+    double high = fmin(last, ceil(yarn_pair(c, y, (double)y->beta_slow)));
+    for (int i = 0; i < c->head_dim / 2; i++) {
+        double ramp = ((double)i - low) / fmax(0.001, high - low);
+        double kept = 1.0 - fmin(1.0, fmax(0.0, ramp));
+        double frequency = (1.0 - kept) / (double)y->factor + kept;
+        c->rope_factor[i] = (float)(1.0 / frequency);
+    }
+    c->rope_magnitude = (float)((double)y->magnitude * (1.0 + 0.1 * log((double)y->factor)));
+}
+
+static int read_yarn(struct llama_config *c, const struct gguf *g, struct err *e)
+{
+    struct yarn y = {.beta_fast = 32.0f, .beta_slow = 1.0f, .magnitude = 1.0f};
+    int trained = c->context;
+    if (get_positive(g, key(c, "rope.scaling.factor").text, &y.factor, e) != 0 ||
+        get_optional_size(g, key(c, "rope.scaling.original_context_length").text, MAX_CONTEXT,
+                          &trained, e) != 0 ||
+        get_optional_positive(g, key(c, "rope.scaling.yarn_beta_fast"), &y.beta_fast, e) != 0 ||
+        get_optional_positive(g, key(c, "rope.scaling.yarn_beta_slow"), &y.beta_slow, e) != 0 ||
+        get_optional_positive(g, key(c, "rope.scaling.attn_factor"), &y.magnitude, e) != 0) {
+        return -1;
+    }
+    if (y.factor < 1.0f) {
+        return err_set(e, ERR_FORMAT, "%s: rope.scaling.factor is %g; 1 or more is needed",
+                       gguf_path(g), (double)y.factor);
+    }
+    y.trained = (uint32_t)trained;
+    apply_yarn(c, &y);
+    return 0;
+}
+
+static bool is_name(const struct gguf_str *s, const char *name)
+{
+    return s->len == strlen(name) && memcmp(s->data, name, s->len) == 0;
+}
+
+/* Linear scaling divides all angles alike. What is not known would change the numbers and is
+ * refused. */
 static int read_rope_scaling(struct llama_config *c, const struct gguf *g, struct err *e)
 {
     float factor = 1.0f;
     struct gguf_str type = {"none", 4};
     struct key type_key = key(c, "rope.scaling.type");
-    struct key factor_key = key(c, "rope.scaling.factor");
     if (gguf_has(g, type_key.text) && gguf_get_str(g, type_key.text, &type, e) != 0) {
         return -1;
     }
-    bool linear = type.len == 6 && memcmp(type.data, "linear", 6) == 0;
-    if (!linear && (type.len != 4 || memcmp(type.data, "none", 4) != 0)) {
+    c->rope_magnitude = 1.0f;
+    if (is_name(&type, "yarn")) {
+        return read_yarn(c, g, e);
+    }
+    bool linear = is_name(&type, "linear");
+    if (!linear && !is_name(&type, "none")) {
         return err_set(e, ERR_UNSUPPORTED,
-                       "%s: RoPE scaling of type \"%.*s\" is not supported; linear is, and "
-                       "factors in the file",
+                       "%s: RoPE scaling of type \"%.*s\" is not supported; linear and yarn "
+                       "are, and factors in the file",
                        gguf_path(g), (int)(type.len < 64 ? type.len : 64), type.data);
     }
-    if (linear && get_positive(g, factor_key.text, &factor, e) != 0) {
+    if (linear && get_positive(g, key(c, "rope.scaling.factor").text, &factor, e) != 0) {
         return -1;
     }
     for (int i = 0; i < c->head_dim / 2; i++) {
@@ -138,9 +203,13 @@ static int read_rope_factors(struct llama_config *c, const struct gguf *g, struc
     }
     size_t n = (size_t)c->head_dim / 2;
     float factors[OPS_HEAD_DIM_MAX / 2];
-    if (c->rope_factor[0] != 1.0f) {
+    bool scaled = c->rope_magnitude != 1.0f;
+    for (size_t i = 0; i < n; i++) {
+        scaled |= c->rope_factor[i] != 1.0f;
+    }
+    if (scaled) {
         return err_set(e, ERR_UNSUPPORTED,
-                       "%s: RoPE scaling both linear and by factors is not supported",
+                       "%s: RoPE scaling both by a formula and by factors is not supported",
                        gguf_path(g));
     }
     if (t->n_elements != n || t->type != TENSOR_F32 ||
@@ -253,11 +322,6 @@ static int read_rope(struct llama_config *c, const struct gguf *g, struct err *e
         return -1;
     }
     return read_rope_scaling(c, g, e) != 0 || read_rope_factors(c, g, e) != 0 ? -1 : 0;
-}
-
-static int get_optional_positive(const struct gguf *g, struct key k, float *out, struct err *e)
-{
-    return gguf_has(g, k.text) ? get_positive(g, k.text, out, e) : 0;
 }
 
 /* Granite's factors, Gemma 2's factors and caps. */

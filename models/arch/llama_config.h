@@ -37,9 +37,10 @@ struct llama_config {
     float rope_base;
     enum llama_rope rope;
     float rope_factor[OPS_HEAD_DIM_MAX / 2]; /* (head_dim / 2): angles are divided by it; RoPE
-                                                scaling of Llama 3.1, or linear */
-    bool rope_tensor; /* the factors came from the tensor "rope_freqs.weight" */
-    bool qkv_bias;    /* queries, keys and values have biases */
+                                                scaling of Llama 3.1, linear or YaRN */
+    float rope_magnitude; /* of turned queries and keys: YaRN makes it more than 1 */
+    bool rope_tensor;     /* the factors came from the tensor "rope_freqs.weight" */
+    bool qkv_bias;        /* queries, keys and values have biases */
     enum llama_qk_norm qk_norm;
     bool pre_norm;  /* what goes into attention and feed-forward is normalised */
     bool post_norm; /* what comes out of them is normalised */

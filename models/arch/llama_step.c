@@ -52,8 +52,10 @@ static void fill_rope_tables(struct llama_state *s)
             double exponent = -2.0 * (double)i / (double)s->c.head_dim;
             double angle = (double)pos * pow((double)s->c.rope_base, exponent) /
                            (double)s->c.rope_factor[i];
-            s->rope_cos[(size_t)pos * s->half_head + i] = (float)cos(angle);
-            s->rope_sin[(size_t)pos * s->half_head + i] = (float)sin(angle);
+            s->rope_cos[(size_t)pos * s->half_head + i] =
+                s->c.rope_magnitude * (float)cos(angle);
+            s->rope_sin[(size_t)pos * s->half_head + i] =
+                s->c.rope_magnitude * (float)sin(angle);
         }
     }
 }

@@ -15,7 +15,8 @@ struct shape {
     const char *name, *arch;
     uint32_t width, layers, heads, kv_heads, head_dim, ffn, vocab, context;
     float rope_base;
-    bool tied; /* the output matrix is the embedding */
+    bool tied;  /* the output matrix is the embedding */
+    float yarn; /* factor of RoPE scaling, 0: none */
 };
 
 /* What layers have beside the seven matrices, by architecture: llama_config.h says more. */
@@ -36,21 +37,22 @@ static const struct variant variants[] = {
 
 /* clang-format off */
 static const struct shape shapes[] = {
-    {"tinyllama-1.1b", "llama", 2048, 22, 32, 4, 64, 5632, 32000, 2048, 10000.0f, false},
-    {"smollm-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 2048, 10000.0f, true},
-    {"smollm2-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 8192, 100000.0f, true},
-    {"qwen2.5-0.5b", "qwen2", 896, 24, 14, 2, 64, 4864, 151936, 32768, 1000000.0f, true},
-    {"qwen3-0.6b", "qwen3", 1024, 28, 16, 8, 128, 3072, 151936, 40960, 1000000.0f, true},
-    {"llama-3.2-1b", "llama", 2048, 16, 32, 8, 64, 8192, 128256, 2048, 500000.0f, true},
-    {"weir-tiny", "llama", 256, 6, 8, 4, 32, 704, 4096, 1024, 10000.0f, true},
-    {"tiny-test", "llama", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true},
-    {"tiny-test-granite", "granite", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true},
-    {"tiny-test-qwen2", "qwen2", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true},
-    {"tiny-test-qwen3", "qwen3", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true},
-    {"tiny-test-olmo2", "olmo2", 64, 2, 4, 4, 16, 128, 320, 256, 10000.0f, false},
+    {"tinyllama-1.1b", "llama", 2048, 22, 32, 4, 64, 5632, 32000, 2048, 10000.0f, false, 0.0f},
+    {"smollm-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 2048, 10000.0f, true, 0.0f},
+    {"smollm2-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 8192, 100000.0f, true, 0.0f},
+    {"qwen2.5-0.5b", "qwen2", 896, 24, 14, 2, 64, 4864, 151936, 32768, 1000000.0f, true, 0.0f},
+    {"qwen3-0.6b", "qwen3", 1024, 28, 16, 8, 128, 3072, 151936, 40960, 1000000.0f, true, 0.0f},
+    {"llama-3.2-1b", "llama", 2048, 16, 32, 8, 64, 8192, 128256, 2048, 500000.0f, true, 0.0f},
+    {"weir-tiny", "llama", 256, 6, 8, 4, 32, 704, 4096, 1024, 10000.0f, true, 0.0f},
+    {"tiny-test", "llama", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f},
+    {"tiny-test-yarn", "llama", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true, 8.0f},
+    {"tiny-test-granite", "granite", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f},
+    {"tiny-test-qwen2", "qwen2", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f},
+    {"tiny-test-qwen3", "qwen3", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true, 0.0f},
+    {"tiny-test-olmo2", "olmo2", 64, 2, 4, 4, 16, 128, 320, 256, 10000.0f, false, 0.0f},
     /* Gemma 2 has no smaller depth that other programs know. */
-    {"tiny-test-gemma2", "gemma2", 64, 26, 4, 2, 32, 128, 320, 256, 10000.0f, true},
-    {"tiny-test-phi", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false},
+    {"tiny-test-gemma2", "gemma2", 64, 26, 4, 2, 32, 128, 320, 256, 10000.0f, true, 0.0f},
+    {"tiny-test-phi", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false, 0.0f},
 };
 /* clang-format on */
 
@@ -201,6 +203,14 @@ static void put_metadata(struct gguf_writer *w, const struct shape *s, uint32_t 
             snprintf(key, sizeof(key), "%s.%s", s->arch, numbers[i].key);
             gguf_put_f32(w, key, numbers[i].value);
         }
+    }
+    if (s->yarn > 0.0f) {
+        snprintf(key, sizeof(key), "%s.rope.scaling.type", s->arch);
+        gguf_put_str(w, key, "yarn");
+        snprintf(key, sizeof(key), "%s.rope.scaling.factor", s->arch);
+        gguf_put_f32(w, key, s->yarn);
+        snprintf(key, sizeof(key), "%s.rope.scaling.original_context_length", s->arch);
+        gguf_put_u32(w, key, (uint32_t)((float)s->context / s->yarn));
     }
     if (strcmp(s->arch, "gemma2") == 0 || strcmp(s->arch, "phi3") == 0) {
         snprintf(key, sizeof(key), "%s.attention.sliding_window", s->arch);
