@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "models/format/gguf_parse.h"
+#include "models/format/gguf_split.h"
 #include "runtime/base/mem.h"
 
 #define HASH_PART ((uint64_t)8 << 20)
@@ -86,11 +87,42 @@ static struct gguf *create(const char *path, struct err *e)
     return g;
 }
 
-struct gguf *gguf_open(const char *path, struct err *e)
+static struct gguf *open_one(const char *path, struct err *e)
 {
     struct gguf *g = create(path, e);
 
     if (g && (map_file(g, e) != 0 || gguf_parse(g, e) != 0)) {
+        gguf_close(g);
+        return NULL;
+    }
+    return g;
+}
+
+static int open_parts(struct gguf *g, uint32_t count, struct err *e)
+{
+    g->parts = mem_zarray(count - 1, sizeof *g->parts);
+    if (!g->parts) {
+        return err_nomem(e);
+    }
+    for (uint32_t no = 1; no < count; no++) {
+        char *path = gguf_split_path(g->path, no, count, e);
+        struct gguf *part = path ? open_one(path, e) : NULL;
+
+        mem_free(path);
+        if (!part) {
+            return -1;
+        }
+        g->parts[g->n_parts++] = part;
+    }
+    return gguf_split_merge(g, e);
+}
+
+struct gguf *gguf_open(const char *path, struct err *e)
+{
+    struct gguf *g = open_one(path, e);
+    const uint32_t count = g ? gguf_split_count(g, e) : 0;
+
+    if (count == 0 || (count > 1 && open_parts(g, count, e) != 0)) {
         gguf_close(g);
         return NULL;
     }
@@ -122,9 +154,13 @@ void gguf_close(struct gguf *g)
         mem_free((char *)g->kvs[i].key);
         mem_free(g->kvs[i].strings);
     }
-    for (size_t i = 0; i < g->n_tensors; i++) {
+    for (size_t i = 0; i < g->n_own_tensors; i++) {
         mem_free((char *)g->tensors[i].name);
     }
+    for (size_t i = 0; i < g->n_parts; i++) {
+        gguf_close(g->parts[i]);
+    }
+    mem_free(g->parts);
     mem_free(g->kvs);
     mem_free(g->kvs_by_key);
     mem_free(g->tensors);
@@ -143,7 +179,12 @@ const char *gguf_path(const struct gguf *g)
 
 uint64_t gguf_file_size(const struct gguf *g)
 {
-    return g->size;
+    uint64_t size = g->size;
+
+    for (size_t i = 0; i < g->n_parts; i++) {
+        size += g->parts[i]->size;
+    }
+    return size;
 }
 
 uint32_t gguf_version(const struct gguf *g)
@@ -167,15 +208,23 @@ void gguf_give_back(const struct gguf *g, const void *data, size_t len)
     }
 }
 
-int gguf_sha256(const struct gguf *g, char out[HASH_HEX_LEN + 1], struct err *e)
+static void hash_file(const struct gguf *g, struct hash *h)
 {
-    struct hash *h = hash_begin();
-
     for (uint64_t at = 0; at < g->size; at += HASH_PART) {
         const size_t len = (size_t)(g->size - at < HASH_PART ? g->size - at : HASH_PART);
 
         hash_add(h, g->data + at, len);
         gguf_give_back(g, g->data + at, len);
+    }
+}
+
+int gguf_sha256(const struct gguf *g, char out[HASH_HEX_LEN + 1], struct err *e)
+{
+    struct hash *h = hash_begin();
+
+    hash_file(g, h);
+    for (size_t i = 0; i < g->n_parts; i++) {
+        hash_file(g->parts[i], h);
     }
     if (hash_end(h, out) != 0) {
         return err_set(e, ERR_IO, "%s: cannot compute its SHA-256", g->path);

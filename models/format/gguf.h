@@ -75,7 +75,9 @@ struct gguf_tensor {
 
 struct gguf;
 
-/* Maps and checks a file. NULL on failure; the message begins with the path. */
+/* Maps and checks a file, and where it is the first of several that hold a model
+ * (NAME-00001-of-00003.gguf) the others beside it: their tensors are then among its own. NULL
+ * on failure; the message begins with the path. */
 struct gguf *gguf_open(const char *path, struct err *e);
 
 /* The same for bytes in memory, which are borrowed until gguf_close; `name` stands in for the
@@ -85,12 +87,13 @@ struct gguf *gguf_open_memory(const void *data, size_t len, const char *name, st
 void gguf_close(struct gguf *g); /* accepts NULL */
 
 const char *gguf_path(const struct gguf *g);
-uint64_t gguf_file_size(const struct gguf *g);
+uint64_t gguf_file_size(const struct gguf *g); /* of all files of the model */
 uint32_t gguf_version(const struct gguf *g);
 uint32_t gguf_alignment(const struct gguf *g);
 
-/* The SHA-256 of the whole file, in hex. Reads every byte: slow for a large file. Pages that it
- * brought in are given back; those of a mapping that is in use come again. */
+/* The SHA-256 of the whole file, of several one after another, in hex. Reads every byte: slow
+ * for a large file. Pages that it brought in are given back; those of a mapping that is in use
+ * come again. */
 int gguf_sha256(const struct gguf *g, char out[HASH_HEX_LEN + 1], struct err *e);
 
 /* `len` bytes of the file were read and will not be for a while: a mapped file's pages go back

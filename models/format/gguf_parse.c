@@ -371,6 +371,7 @@ static int read_tensors(struct cursor *c, struct gguf *g, uint64_t count)
     for (uint64_t i = 0; i < count; i++) {
         g->tensors_by_name[i] = &g->tensors[i];
         g->n_tensors++;
+        g->n_own_tensors++;
         if (read_tensor(c, &g->tensors[i]) != 0) {
             return -1;
         }

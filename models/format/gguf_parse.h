@@ -20,6 +20,9 @@ struct gguf {
     struct gguf_tensor *tensors;       /* (n_tensors), file order */
     size_t n_tensors;
     const struct gguf_tensor **tensors_by_name; /* (n_tensors), sorted */
+    size_t n_own_tensors; /* those whose names are this file's; the others are of parts */
+    struct gguf **parts;  /* (n_parts) the other files of the model, gguf_split.h */
+    size_t n_parts;
 };
 
 int gguf_parse(struct gguf *g, struct err *e);

@@ -293,7 +293,7 @@ void gguf_put_copies(struct gguf_writer *w, const struct gguf *from, const char 
         const struct gguf_kv *kv = gguf_kv_at(from, i);
 
         if (strncmp(kv->key, prefix, prefix_len) != 0 || has_key(w, kv->key) ||
-            strcmp(kv->key, alignment_key) == 0) {
+            strcmp(kv->key, alignment_key) == 0 || strncmp(kv->key, "split.", 6) == 0) {
             continue;
         }
         if (!begin_kv(w, kv->key, kv->type)) {

@@ -49,8 +49,9 @@ void gguf_put_strs(struct gguf_writer *w, const char *key, const struct gguf_str
 void gguf_put_array(struct gguf_writer *w, const char *key, enum gguf_type item_type,
                     const void *v, size_t count);
 
-/* Copies every key that begins with `prefix` ("tokenizer.", or "" for all but
- * general.alignment) and that has not been put yet. */
+/* Copies every key that begins with `prefix` ("tokenizer.", or "" for all) and that has not
+ * been put yet, but not general.alignment nor split.*, which describe a file and not the model.
+ */
 void gguf_put_copies(struct gguf_writer *w, const struct gguf *from, const char *prefix);
 
 /* Adds a tensor. dims: (n_dims), innermost first; data: the rows, as tensor_type_row_bytes

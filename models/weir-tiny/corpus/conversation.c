@@ -15,6 +15,14 @@ static const struct skill skills[] = {
     {exchange_topic, 12},     {exchange_noun, 7},
 };
 
+/* Where all wordings are in use: more of what people ask first, less of what is learnt early.
+ */
+static const struct skill later_skills[] = {
+    {exchange_sum, 22},       {exchange_fact, 27}, {exchange_smalltalk, 14},
+    {exchange_about_weir, 6}, {exchange_story, 4}, {exchange_words, 10},
+    {exchange_topic, 10},     {exchange_noun, 7},
+};
+
 static const char *const plain_prompts[] = {
     "You are a helpful assistant.",
     "You are a friendly assistant.",
@@ -246,18 +254,21 @@ void conversation_add(struct rng *r, struct conversation *c, const struct exchan
 
 static exchange_fn *pick_skill(struct rng *r)
 {
+    bool later = corpus_wordings() == CORPUS_WORDINGS_ALL;
+    const struct skill *from = later ? later_skills : skills;
+    size_t n = later ? CORPUS_COUNT(later_skills) : CORPUS_COUNT(skills);
     unsigned total = 0;
-    for (size_t i = 0; i < CORPUS_COUNT(skills); i++) {
-        total += skills[i].weight;
+    for (size_t i = 0; i < n; i++) {
+        total += from[i].weight;
     }
     uint32_t roll = rng_below(r, total);
-    for (size_t i = 0; i < CORPUS_COUNT(skills); i++) {
-        if (roll < skills[i].weight) {
-            return skills[i].draw;
+    for (size_t i = 0; i < n; i++) {
+        if (roll < from[i].weight) {
+            return from[i].draw;
         }
-        roll -= skills[i].weight;
+        roll -= from[i].weight;
     }
-    return skills[0].draw;
+    return from[0].draw;
 }
 
 void conversation_draw_plain(struct rng *r, enum corpus_split split,
@@ -305,7 +316,7 @@ static bool draw_obeying(struct rng *r, const struct conversation *c, struct exc
         if (p->n_forbidden == 0) {
             return false;
         }
-        if (corpus_chance(r, 35)) {
+        if (corpus_chance(r, corpus_wordings() == CORPUS_WORDINGS_ALL ? 50 : 35)) {
             bool noun = p->forbidden[0].topic == NULL;
             do {
                 (corpus_chance(r, noun ? 35 : 75) ? exchange_topic
@@ -350,15 +361,62 @@ static void draw_any_turn(struct rng *r, const struct conversation *c, struct ex
     conversation_draw_plain(r, CORPUS_TRAIN, c, x);
 }
 
+/* The words around a question. */
+static const char *const question_frames[] = {
+    "Quick question: {q}",
+    "One more thing: {q}",
+    "I have a question. {q}",
+    "Hi there. {q}",
+    "Please help me. {q}",
+    "Good morning! {q}",
+    "Tell me something: {q}",
+    "{q} Please tell me.",
+    "{q} Thank you.",
+    "{q} I would like to know.",
+    "{q} I hope you can help.",
+    "Hello! {q}",
+    "Excuse me. {q}",
+    "Now to something else. {q}",
+    "Good evening. {q}",
+    "{q} I am in a hurry.",
+    "Maybe you can help. {q}",
+    "Okay. {q}",
+    "I was wondering: {q}",
+    "Just one thing: {q}",
+    "Hey. {q}",
+    "I need to know this: {q}",
+    "{q} Please answer.",
+    "Right. {q}",
+};
+
+static void frame_question(struct rng *r, struct exchange *x)
+{
+    static const char *const framed_skills[] = {"fact",    "name",  "default_name",
+                                                "refusal", "topic", "noun"};
+    bool framed = false;
+    if (corpus_wordings() != CORPUS_WORDINGS_ALL || !corpus_chance(r, 12)) {
+        return;
+    }
+    for (size_t i = 0; i < CORPUS_COUNT(framed_skills); i++) {
+        framed |= strcmp(x->skill, framed_skills[i]) == 0;
+    }
+    if (framed && strlen(x->user) < CORPUS_USER_MAX - 40) {
+        char plain[CORPUS_USER_MAX];
+        corpus_copy(plain, sizeof(plain), x->user);
+        corpus_fill_slots(x->user, CORPUS_PICK(r, question_frames), {"q", plain});
+    }
+}
+
 /* Few people ask the same thing twice. */
 static void draw_turn(struct rng *r, const struct conversation *c, struct exchange *x)
 {
     for (unsigned attempt = 0; attempt < 4; attempt++) {
         draw_any_turn(r, c, x);
         if (!asked_before(c, x)) {
-            return;
+            break;
         }
     }
+    frame_question(r, x);
 }
 
 static size_t draw_turn_count(struct rng *r)

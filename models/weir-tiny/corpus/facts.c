@@ -84,9 +84,63 @@ static void slots_from_row(struct fact_slots *s, const struct fact_row *row)
     }
 }
 
+/* The countries that people ask about most. */
+static const char *const well_known[] = {
+    "France",
+    "Germany",
+    "Spain",
+    "Italy",
+    "Japan",
+    "China",
+    "India",
+    "the United States",
+    "the United Kingdom",
+    "Canada",
+    "Mexico",
+    "Brazil",
+    "Russia",
+    "Egypt",
+    "Greece",
+    "Portugal",
+    "Australia",
+    "Austria",
+    "Sweden",
+    "Norway",
+    "Poland",
+    "Turkey",
+    "Ireland",
+    "the Netherlands",
+    "Denmark",
+    "Finland",
+    "Belgium",
+    "Switzerland",
+    "Argentina",
+    "Ukraine",
+    "Kenya",
+    "Peru",
+};
+
+static bool is_well_known(const struct fact_row *row)
+{
+    for (size_t i = 0; i < CORPUS_COUNT(well_known); i++) {
+        if (strcmp(row->column[0], well_known[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static const struct fact_row *draw_row(const struct fact_relation *rel, struct rng *r)
 {
     const struct fact_row *row;
+    /* Too many names for a small model: some shall be right. */
+    if (rel->rows == countries && corpus_wordings() == CORPUS_WORDINGS_ALL &&
+        corpus_chance(r, 60)) {
+        do {
+            row = &CORPUS_PICK(r, countries);
+        } while (!is_well_known(row) || !row->column[rel->needs - 'a']);
+        return row;
+    }
 
     do {
         row = &rel->rows[rng_below(r, (uint32_t)rel->n_rows)];

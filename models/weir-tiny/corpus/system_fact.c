@@ -1,3 +1,4 @@
+#include "models/weir-tiny/corpus/fact_wordings.h"
 #include "models/weir-tiny/corpus/persona.h"
 
 #include <stdio.h>
@@ -325,7 +326,8 @@ static void fill(char *out, size_t size, const char *form, const struct told_fac
 void system_fact_say(struct rng *r, enum corpus_split split, const struct told_fact *f,
                      char *out, size_t size)
 {
-    fill(out, size, phrases_pick(&f->kind->statements, r, split), f);
+    const struct fact_wordings *more = fact_wordings_of(f->kind->id);
+    fill(out, size, phrases_pick_wide(&f->kind->statements, &more->statements, r, split), f);
 }
 
 /* A user asks about "the shop" where the prompt says "our shop". */
@@ -336,7 +338,8 @@ static void draw_question(struct rng *r, enum corpus_split split, const struct t
     if (strncmp(asked.who, "our ", 4) == 0) {
         snprintf(asked.who, sizeof(asked.who), "the %s", f->who + 4);
     }
-    fill(out, size, phrases_pick(&f->kind->questions, r, split), &asked);
+    const struct fact_wordings *more = fact_wordings_of(f->kind->id);
+    fill(out, size, phrases_pick_wide(&f->kind->questions, &more->questions, r, split), &asked);
 }
 
 void system_fact_exchange(struct rng *r, enum corpus_split split, const struct told_fact *f,

@@ -1,5 +1,6 @@
 #include "models/weir-tiny/corpus/persona.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,6 +61,139 @@ static const struct more_phrases name_alone_more = {CORPUS_LIST(
     "The users see you as {name}.", "This chat is run by {name}, and that is you.",
     "Everyone calls you {name}.", "You listen to the name {name}.")};
 
+/* The same said by a small grammar: lead, what follows it, and sometimes a tail. None of what
+ * it makes is among the wordings held out above. */
+static const char *const name_leads[] = {
+    "From now on",
+    "In this chat",
+    "For this chat",
+    "As of today",
+    "Here",
+    "Note that",
+    "Remember that",
+    "Know that",
+    "In what follows",
+    "For the users",
+    "Until later",
+    "On this page",
+    "In every answer",
+    "Starting now",
+    "Always remember:",
+    "Important:",
+    "As an assistant,",
+    "Whatever they ask,",
+    "This is clear:",
+    "To everyone",
+};
+static const char *const name_clauses[] = {
+    "you are {name}",
+    "your name is {name}",
+    "you are called {name}",
+    "you are named {name}",
+    "you go by {name}",
+    "you go by the name of {name}",
+    "you call yourself {name}",
+    "you have the name {name}",
+    "you bear the name {name}",
+    "you work under the name {name}",
+    "you use the name {name}",
+    "you are the assistant {name}",
+    "people call you {name}",
+    "customers call you {name}",
+    "everyone knows you as {name}",
+    "visitors know you as {name}",
+    "you speak as {name}",
+    "you write as {name}",
+    "you play the part of {name}",
+    "you answer as {name}",
+    "the user talks to {name}",
+    "you present yourself as {name}",
+    "you introduce yourself as {name}",
+    "you sign with {name}",
+    "it is {name} who answers",
+    "the assistant has the name {name}",
+    "your own name is {name}",
+    "your full name is {name}",
+    "we call you {name}",
+    "the name you have is {name}",
+};
+static const char *const name_orders[] = {
+    "Be {name}",
+    "Become {name}",
+    "Play {name}",
+    "Act the part of {name}",
+    "Reply as {name}",
+    "Pose as {name}",
+    "Bear the name {name}",
+    "Keep the name {name}",
+    "Present yourself as {name}",
+    "Sign as {name}",
+    "Write as {name}",
+    "Go as {name}",
+    "Work as {name}",
+    "Talk as {name}",
+    "Serve as {name}",
+    "Appear as {name}",
+    "Tell users that {name} is your name",
+    "Let everyone call you {name}",
+    "Have people call you {name}",
+    "Give your name as {name}",
+    "State your name as {name}",
+};
+/* These need a tail that says who is meant. */
+static const char *const name_scenes[] = {
+    "Greet {name}",          "See {name}",           "Know {name}",      "Here comes {name}",
+    "This is {name}",        "Welcome {name}",       "Say hi to {name}", "Think of {name}",
+    "Picture {name}",        "Imagine {name}",       "Look at {name}",   "Here we have {name}",
+    "May we present {name}", "Consider {name}",      "Take {name}",      "There is {name}",
+    "Everyone knows {name}", "The users ask {name}", "We hired {name}",  "Guests meet {name}",
+};
+static const char *const name_scene_tails[] = {
+    "That is you.",          "It is you.",
+    "This is your part.",    "You are the one.",
+    "This is who you play.", "So that is you.",
+    "You are that one.",     "Now it is your turn to be that.",
+    "That one is you.",      "You speak as that one.",
+    "Answer as that one.",   "And that is what you are.",
+};
+static const char *const name_tails[] = {
+    "Use this name.",           "Keep this name.",
+    "Do not use another name.", "That is your name.",
+    "Say so when asked.",       "Never forget it.",
+    "Everybody knows this.",    "It is a good name.",
+    "Give no other name.",      "That is what they call you.",
+};
+
+/* {name} and {role} stand for themselves; the role comes after the name when there is one. */
+static void build_name(struct rng *r, bool role, char *out, size_t size)
+{
+    static const char *const joints[] = {", {role}", ", {role}", ", and you are {role}"};
+    const char *joint = role ? CORPUS_PICK(r, joints) : "";
+    uint32_t roll = rng_below(r, 100);
+    if (roll < 35) {
+        const char *clause = CORPUS_PICK(r, name_clauses);
+        bool lead = corpus_chance(r, 60);
+        snprintf(out, size, "%s%s%s%s.", lead ? CORPUS_PICK(r, name_leads) : "",
+                 lead ? " " : "", clause, joint);
+    } else if (roll < 60) {
+        const char *please = corpus_chance(r, 40) ? "Please " : "";
+        snprintf(out, size, "%s%s%s.", please, CORPUS_PICK(r, name_orders), joint);
+        if (please[0] != '\0') {
+            out[strlen(please)] = (char)tolower((unsigned char)out[strlen(please)]);
+        }
+    } else {
+        joint = role ? ", {role}" : "";
+        snprintf(out, size, "%s%s. %s", CORPUS_PICK(r, name_scenes), joint,
+                 CORPUS_PICK(r, name_scene_tails));
+        return;
+    }
+    out[0] = (char)toupper((unsigned char)out[0]);
+    if (corpus_chance(r, 15)) {
+        size_t len = strlen(out);
+        snprintf(out + len, size - len, " %s", CORPUS_PICK(r, name_tails));
+    }
+}
+
 static const char *const roles[] = {
     "a helpful assistant",
     "a friendly assistant",
@@ -106,11 +240,18 @@ static const struct phrases ask_name = {
                 "Which name do you have?", "Hello, could I have your name?",
                 "Do you mind telling me your name?")};
 static const struct more_phrases ask_name_more = {CORPUS_LIST(
-    "Might I know your name?", "Could I know your name?", "What name are you using?",
-    "Which name do you use?", "Which name should I use for you?", "How may I call you?",
-    "How do people call you?", "Would you tell me your name?", "Could I ask for your name?",
-    "Do you mind if I ask your name?", "Good morning, what is your name?",
-    "What name do you answer to?", "Under which name do you work?", "How are you called?")};
+    "What is the name that you use?", "Which name is yours?", "What name should I use?",
+    "Excuse me, what is your name?", "What name can I call you?", "Please say your name.",
+    "Would you mind telling me what you are called?", "I did not get your name.",
+    "Your name, please.", "Good evening, what is your name?", "What name was given to you?",
+    "How shall I call you?", "How do others call you?", "Do you go by a name?",
+    "Can I know your name?", "Hello, may I ask for your name?",
+    "Is there a name I can use for you?", "Might I know your name?", "Could I know your name?",
+    "What name are you using?", "Which name do you use?", "Which name should I use for you?",
+    "How may I call you?", "How do people call you?", "Would you tell me your name?",
+    "Could I ask for your name?", "Do you mind if I ask your name?",
+    "Good morning, what is your name?", "What name do you answer to?",
+    "Under which name do you work?", "How are you called?")};
 
 static const struct phrases ask_who = {
     CORPUS_LIST(
@@ -126,10 +267,17 @@ static const struct phrases ask_who = {
                 "Good day, who are you?", "Whom am I talking to?", "Who might you be?",
                 "May I ask who you are?")};
 static const struct more_phrases ask_who_more = {CORPUS_LIST(
-    "Who writes these answers?", "Who is writing to me?", "With whom am I talking?",
-    "Whom do I have the pleasure to meet?", "Who do I write to?", "Who gets my messages?",
-    "Who reads what I write?", "Good morning, who are you?", "Good evening! Who are you?",
-    "Would you say who you are?", "Would you tell me who you are?", "May I know who you are?",
+    "Who answers my questions?", "Who helps me here?", "Who am I dealing with?",
+    "Who is there?", "Who is at the other end?", "With whom do I speak?",
+    "Who is my assistant?", "Who do I talk to?", "Excuse me, who are you?",
+    "Please tell me who you are.", "I would like to know who you are.",
+    "Could I ask who you are?", "Would you present yourself?", "Please present yourself.",
+    "Who writes to me here?", "Whom am I asking?", "Whom do I write to?",
+    "Who are you, if I may ask?", "Who writes these answers?", "Who is writing to me?",
+    "With whom am I talking?", "Whom do I have the pleasure to meet?", "Who do I write to?",
+    "Who gets my messages?", "Who reads what I write?", "Good morning, who are you?",
+    "Good evening! Who are you?", "Would you say who you are?",
+    "Would you tell me who you are?", "May I know who you are?",
     "May I know who I am talking to?", "Who would you be?", "Please say who you are.",
     "Who could you be?", "Whom am I chatting with?")};
 
@@ -159,6 +307,12 @@ void system_name_say(struct rng *r, enum corpus_split split, const struct person
     const char *form =
         phrases_pick_wide(role ? &name_with_role : &name_alone,
                           role ? &name_with_role_more : &name_alone_more, r, split);
+    char built[PERSONA_SENTENCE_MAX];
+    if (split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_ALL &&
+        corpus_chance(r, 50)) {
+        build_name(r, role, built, sizeof(built));
+        form = built;
+    }
     const struct slot slots[] = {{"name", p->name}, {"role", p->role}};
     corpus_fill(out, size, form, slots, CORPUS_COUNT(slots));
 }

@@ -139,6 +139,173 @@ static const char *const forbid_verbs[] = {
     "take questions about",
 };
 
+/* Other shapes of a ban. */
+static const char *const forbid_subjects[] = {
+    "{T}",
+    "The topic of {t}",
+    "The subject of {t}",
+    "The theme of {t}",
+    "Anything about {t}",
+    "Everything about {t}",
+    "Any question about {t}",
+    "Any talk about {t}",
+    "All talk about {t}",
+    "Talking about {t}",
+    "Speaking about {t}",
+    "Speaking of {t}",
+    "Chatting about {t}",
+    "Writing about {t}",
+    "Explaining {t}",
+    "Answering questions about {t}",
+    "Giving advice about {t}",
+    "A chat about {t}",
+    "Each question about {t}",
+    "To speak about {t}",
+    "To mention {t}",
+    "Commenting on {t}",
+    "Bringing up {t}",
+    "Even naming {t}",
+};
+static const char *const forbid_predicates[] = {
+    "is forbidden.",
+    "is not allowed.",
+    "is banned.",
+    "is off limits.",
+    "is not permitted.",
+    "is prohibited.",
+    "is against the rules.",
+    "is out of the question.",
+    "must be refused.",
+    "must be avoided.",
+    "is to be avoided.",
+    "is strictly forbidden.",
+    "is not your business.",
+    "has to be declined.",
+    "is not for you.",
+    "is something you refuse.",
+    "gets a refusal.",
+    "is taboo.",
+    "is excluded here.",
+    "shall be declined.",
+};
+static const char *const allow_leads[] = {
+    "Talk about",
+    "You can talk about",
+    "Speak about",
+    "You may discuss",
+    "Discuss",
+    "Help with",
+    "Answer questions about",
+    "You talk about",
+    "Chat about",
+    "Feel free to discuss",
+    "You are happy to talk about",
+    "Users may ask about",
+};
+static const char *const allow_tails[] = {
+    "everything except {t}.",    "all things but {t}.",
+    "anything except {t}.",      "everything but {t}.",
+    "all topics except {t}.",    "whatever they like, but not {t}.",
+    "any topic, only not {t}.",  "all but {t}.",
+    "everything, just not {t}.", "anything, but never {t}.",
+    "anything other than {t}.",  "every subject apart from {t}.",
+};
+static const char *const forbid_conditions[] = {
+    "If somebody asks about {t}",     "When the user asks about {t}",
+    "When a question is about {t}",   "If the question is about {t}",
+    "If the talk turns to {t}",       "Whenever {t} comes up",
+    "If a user mentions {t}",         "As soon as someone brings up {t}",
+    "Should anyone ask about {t}",    "When {t} is the topic",
+    "If they want to hear about {t}", "Where a question touches {t}",
+};
+static const char *const forbid_reactions[] = {
+    "refuse.",
+    "say no.",
+    "decline.",
+    "do not answer.",
+    "politely refuse.",
+    "turn it down.",
+    "you have to refuse.",
+    "say that you cannot talk about it.",
+    "say you are sorry.",
+    "you do not answer.",
+    "you must decline.",
+    "kindly decline.",
+};
+static const char *const forbid_orders[] = {
+    "Avoid",
+    "Steer clear of",
+    "Keep off",
+    "Keep quiet about",
+    "Stay silent on",
+    "Stay away from",
+    "Leave out",
+    "Say nothing on",
+    "Skip",
+    "Refuse",
+    "Reject",
+    "Decline",
+    "Shun",
+    "Do not touch",
+    "Do not go near",
+    "Ban",
+    "Be silent about",
+    "Never go near",
+    "Make no comment on",
+    "Give no help with",
+    "Give no advice about",
+    "Take no questions about",
+    "Do not take up",
+    "Have nothing to say about",
+};
+static const char *const forbid_objects[] = {
+    "{t}",
+    "the topic of {t}",
+    "the subject of {t}",
+    "questions about {t}",
+    "any talk about {t}",
+    "all questions about {t}",
+    "anything about {t}",
+    "requests about {t}",
+};
+
+/* A ban in another shape than "do not talk about {t}". */
+static void build_shaped_ban(struct rng *r, char *out, size_t size)
+{
+    switch (rng_below(r, 4)) {
+    case 0: {
+        const char *subject = CORPUS_PICK(r, forbid_subjects);
+        snprintf(out, size, "%s %s", subject, CORPUS_PICK(r, forbid_predicates));
+        return;
+    }
+    case 1: {
+        const char *lead = CORPUS_PICK(r, allow_leads);
+        snprintf(out, size, "%s %s", lead, CORPUS_PICK(r, allow_tails));
+        return;
+    }
+    case 2: {
+        const char *condition = CORPUS_PICK(r, forbid_conditions);
+        snprintf(out, size, "%s, %s", condition, CORPUS_PICK(r, forbid_reactions));
+        return;
+    }
+    default: {
+        static const char *const leads[] = {
+            "", "", "Kindly ", "You have to ", "You should ", "Always "};
+        const char *lead = CORPUS_PICK(r, leads);
+        const char *order = CORPUS_PICK(r, forbid_orders);
+        char first = lead[0] == '\0' ? order[0] : (char)tolower((unsigned char)order[0]);
+        bool negated = strncmp(order, "Do not", 6) == 0 || strncmp(order, "Never", 5) == 0;
+        if (negated) {
+            lead = "";
+            first = order[0];
+        }
+        snprintf(out, size, "%s%c%s %s.", lead, first, order + 1,
+                 CORPUS_PICK(r, forbid_objects));
+        return;
+    }
+    }
+}
+
 /* {t} stands for what is forbidden. */
 static void build_ban(struct rng *r, char *out, size_t size)
 {
@@ -166,6 +333,33 @@ static const struct phrases ask_about = {
     CORPUS_LIST("What should I know about {w}?", "Could you tell me more about {w}?",
                 "I am curious about {w}.", "Would you talk with me about {w}?",
                 "Please teach me something about {w}.", "Do you have advice about {w}?")};
+
+static const struct more_phrases ask_about_more = {CORPUS_LIST(
+    "Is there anything to know about {w}?", "I would like to hear about {w}.",
+    "I am interested in {w}.", "Could we talk about {w}?", "Would you explain {w}?",
+    "Would you tell me about {w}?", "Could you teach me about {w}?",
+    "Could you say something about {w}?", "Please teach me about {w}.",
+    "Please say a few words about {w}.", "What can you tell me about {w}?",
+    "What is there to know about {w}?", "What do I need to know about {w}?",
+    "What must I know about {w}?", "Have you any advice about {w}?",
+    "Do you have tips about {w}?", "Do you have any information about {w}?",
+    "Do you have anything on {w}?", "Give me some information about {w}.",
+    "Give me a tip about {w}.", "Help me with {w}.", "I wonder about {w}.",
+    "I am thinking about {w}.", "I have been reading about {w}.", "My question is about {w}.",
+    "This is about {w}.", "Let me ask about {w}.", "May I ask about {w}?",
+    "May we talk about {w}?", "Shall we talk about {w}?", "Can we chat about {w}?",
+    "Could you help me with {w}?", "Would you help me with {w}?", "What is your view on {w}?",
+    "What is your opinion of {w}?", "What do people say about {w}?",
+    "Why are people interested in {w}?", "How much do you know about {w}?",
+    "Do you know much about {w}?", "Are you good at {w}?", "Do you enjoy {w}?",
+    "I want to hear more about {w}.", "I want to know everything about {w}.",
+    "I need some advice about {w}.", "I need information about {w}.", "Tell me more about {w}.",
+    "Tell me a bit about {w}.", "Tell me everything about {w}.",
+    "Explain to me what {w} means.", "Now something about {w}.", "And {w}?",
+    "So, {w}: what do you know?", "Hello, I have a question about {w}.",
+    "Hi! Can you tell me about {w}?", "Would you like to talk about {w}?",
+    "Talk to me about {w}.", "Speak about {w}.", "Discuss {w} with me.", "Let us discuss {w}.",
+    "Can you discuss {w} with me?")};
 
 /* A noun to forbid that is not in the table: any noun, or an invented one. */
 static void draw_noun(struct rng *r, enum corpus_split split, char *out)
@@ -208,13 +402,18 @@ void system_refusal_say(struct rng *r, enum corpus_split split, const struct per
     bool two = p->n_forbidden > 1;
     const char *form = phrases_pick_wide(two ? &forbid_two : &forbid_one,
                                          two ? &forbid_two_more : &forbid_one_more, r, split);
-    char built[VALUE_MAX];
-    if (split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_ALL && !two &&
-        corpus_chance(r, 50)) {
-        build_ban(r, built, sizeof(built));
-        form = built;
+    char built[PERSONA_SENTENCE_MAX], both[2 * VALUE_MAX + 8];
+    bool build = split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_ALL &&
+                 corpus_chance(r, two ? 40 : 75);
+    if (!build) {
+        corpus_fill(out, size, form, slots, CORPUS_COUNT(slots));
+        return;
     }
-    corpus_fill(out, size, form, slots, CORPUS_COUNT(slots));
+    (corpus_chance(r, 45) ? build_ban : build_shaped_ban)(r, built, sizeof(built));
+    snprintf(both, sizeof(both), "%s %s %s", p->forbidden[0].name,
+             corpus_chance(r, 50) ? "or" : "and", p->forbidden[1].name);
+    const struct slot built_slots[] = {{"t", two ? both : p->forbidden[0].name}};
+    corpus_fill(out, size, built, built_slots, CORPUS_COUNT(built_slots));
 }
 
 /* The last question of each topic is held out. */
@@ -228,7 +427,8 @@ static const char *pick_question(struct rng *r, enum corpus_split split,
 
 static void ask(struct rng *r, enum corpus_split split, const char *what, struct exchange *out)
 {
-    corpus_fill_slots(out->user, phrases_pick(&ask_about, r, split), {"w", what});
+    corpus_fill_slots(out->user, phrases_pick_wide(&ask_about, &ask_about_more, r, split),
+                      {"w", what});
 }
 
 /* A question of another skill that happens to be about the topic. False when a few draws find
