@@ -35,7 +35,8 @@ enum model_hashing {
     MODEL_HASHED, /* reads the whole file: what answers are said to be made with */
 };
 
-/* Loads a GGUF file. NULL on failure; the message begins with the path. */
+/* Loads a GGUF file, or a folder as convert/hf_model.h has it. NULL on failure; the message
+ * begins with the path. */
 struct model *model_open(const char *path, enum model_hashing hashing, const struct parallel *p,
                          struct err *e);
 void model_close(struct model *m); /* accepts NULL */

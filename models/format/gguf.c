@@ -1,17 +1,15 @@
 #include "models/format/gguf.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "models/format/gguf_parse.h"
 #include "models/format/gguf_split.h"
+#include "runtime/base/file.h"
 #include "runtime/base/mem.h"
 
 #define HASH_PART ((uint64_t)8 << 20)
@@ -37,41 +35,6 @@ size_t gguf_type_size(enum gguf_type type)
     return type <= GGUF_F64 ? types[type].size : 0;
 }
 
-/* Maps the file; g->data stays NULL when it is empty. */
-static int map_file(struct gguf *g, struct err *e)
-{
-    struct stat st;
-    int rc = -1;
-    const int fd = open(g->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-    if (fd < 0) {
-        return err_set_errno(e, errno, "%s: cannot open", g->path);
-    }
-    if (fstat(fd, &st) != 0) {
-        err_set_errno(e, errno, "%s: cannot read", g->path);
-        goto cleanup;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        err_set(e, ERR_INVALID, "%s: not a regular file", g->path);
-        goto cleanup;
-    }
-    if (st.st_size > 0) {
-        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-
-        if (p == MAP_FAILED) {
-            err_set_errno(e, errno, "%s: cannot map", g->path);
-            goto cleanup;
-        }
-        g->data = p;
-        g->size = (uint64_t)st.st_size;
-        g->is_mapped = true;
-    }
-    rc = 0;
-cleanup:
-    close(fd);
-    return rc;
-}
-
 static struct gguf *create(const char *path, struct err *e)
 {
     struct gguf *g = mem_zalloc(sizeof *g);
@@ -91,7 +54,10 @@ static struct gguf *open_one(const char *path, struct err *e)
 {
     struct gguf *g = create(path, e);
 
-    if (g && (map_file(g, e) != 0 || gguf_parse(g, e) != 0)) {
+    if (g) {
+        g->is_mapped = true;
+    }
+    if (g && (file_map(path, &g->data, &g->size, e) != 0 || gguf_parse(g, e) != 0)) {
         gguf_close(g);
         return NULL;
     }
@@ -166,7 +132,7 @@ void gguf_close(struct gguf *g)
     mem_free(g->tensors);
     mem_free(g->tensors_by_name);
     if (g->is_mapped) {
-        munmap((void *)g->data, (size_t)g->size);
+        file_unmap(g->data, g->size);
     }
     mem_free(g->path);
     mem_free(g);

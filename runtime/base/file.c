@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,4 +105,44 @@ int file_write_atomic(const char *path, const void *data, size_t len, struct err
         unlink(temporary);
     }
     return rc;
+}
+
+int file_map(const char *path, const unsigned char **data, uint64_t *size, struct err *e)
+{
+    struct stat st;
+    int rc = -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    *data = NULL;
+    *size = 0;
+    if (fd < 0) {
+        return err_set_errno(e, errno, "%s: cannot open", path);
+    }
+    if (fstat(fd, &st) != 0) {
+        err_set_errno(e, errno, "%s: cannot read", path);
+        goto cleanup;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        err_set(e, ERR_INVALID, "%s: not a regular file", path);
+        goto cleanup;
+    }
+    if (st.st_size > 0) {
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED) {
+            err_set_errno(e, errno, "%s: cannot map", path);
+            goto cleanup;
+        }
+        *data = p;
+        *size = (uint64_t)st.st_size;
+    }
+    rc = 0;
+cleanup:
+    close(fd);
+    return rc;
+}
+
+void file_unmap(const unsigned char *data, uint64_t size)
+{
+    if (data) {
+        munmap((void *)data, (size_t)size);
+    }
 }

@@ -2,12 +2,18 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "runtime/base/err.h"
 
 /* Reads a whole regular file of at most max bytes. Returned memory is the caller's (mem_free)
  * and NUL-terminated; *len excludes the NUL. "-" reads standard input. */
 char *file_read(const char *path, size_t max, size_t *len, struct err *e);
+
+/* Maps a regular file read-only and private; *data is NULL when it is empty. It must not be
+ * truncated while it is mapped. */
+int file_map(const char *path, const unsigned char **data, uint64_t *size, struct err *e);
+void file_unmap(const unsigned char *data, uint64_t size); /* accepts NULL */
 
 /* Writes to PATH.tmp in the same folder, fsyncs and renames, so that a reader sees the old file
  * or the new one and never a part. */

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "models/convert/hf_model.h"
 #include "models/format/gguf.h"
 #include "models/format/gguf_write.h"
 #include "models/model.h"
@@ -125,13 +126,7 @@ static int convert_all(struct conversion *c, const char *path, struct err *e)
 static int quantize(const char *from, const char *to, uint32_t type, struct err *e)
 {
     struct conversion c = {.type = type};
-    struct stat info;
     int rc = -1;
-    if (stat(from, &info) == 0 && S_ISDIR(info.st_mode)) {
-        return err_set(e, ERR_UNSUPPORTED,
-                       "%s: is a folder; only GGUF files can be read so far, not safetensors",
-                       from);
-    }
     c.in = gguf_open(from, e);
     c.out = c.in ? gguf_writer_create(e) : NULL;
     if (!c.out) {
@@ -156,6 +151,22 @@ cleanup:
     mem_free(c.tensors);
     gguf_close(c.in);
     return rc;
+}
+
+/* A folder with config.json, tokenizer.json and safetensors. */
+static int quantize_folder(const char *from, const char *to, uint32_t type, struct err *e)
+{
+    if (hf_model_convert(from, to, type, e) != 0) {
+        return -1;
+    }
+    printf("%s: written from the folder %s\n", to, from);
+    return 0;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 /* Loads the model as a server would and writes its matrices as they then lie in memory. */
@@ -189,8 +200,10 @@ int cli_quantize(int argc, char **argv)
         {0},
     };
     const struct options options = {
-        "weir quantize IN.gguf OUT.gguf [--type q8_0|packed|f16|f32]",
-        "Writes a model anew with its matrices in another number format. packed is q8_0 as the "
+        "weir quantize IN OUT.gguf [--type q8_0|packed|f16|f32]",
+        "Writes a model anew with its matrices in another number format. IN is a GGUF file, or "
+        "a "
+        "folder with config.json, tokenizer.json and safetensors. packed is q8_0 as the "
         "kernels read it: Weir alone loads it, in no time and without a copy.",
         table};
     int positional;
@@ -209,7 +222,17 @@ int cli_quantize(int argc, char **argv)
         return 2;
     }
     struct err e = {0};
-    rc = packed ? quantize_packed(argv[1], argv[2], &e)
-                : quantize(argv[1], argv[2], info->type, &e);
+    bool folder = is_folder(argv[1]);
+    if (packed && folder) {
+        fprintf(stderr,
+                "weir quantize: --type packed needs a GGUF file: make one of the folder "
+                "first, with --type q8_0\n");
+        return 2;
+    }
+    if (packed) {
+        rc = quantize_packed(argv[1], argv[2], &e);
+    } else {
+        rc = (folder ? quantize_folder : quantize)(argv[1], argv[2], info->type, &e);
+    }
     return rc == 0 ? 0 : cli_fail("quantize", &e);
 }

@@ -33,7 +33,8 @@ struct serve_options {
 static int parse(struct serve_options *o, int argc, char **argv)
 {
     const struct option table[] = {
-        {"model", 'm', OPTION_STRING, &o->model, "FILE", "the model, a GGUF file", 0, 0},
+        {"model", 'm', OPTION_STRING, &o->model, "FILE",
+         "the model: a GGUF file, or a folder with safetensors", 0, 0},
         {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "address to listen on (127.0.0.1)", 0,
          0},
         {"port", 'p', OPTION_INT, &o->port, "N", "port, 0 for any free one (8080)", 0, 65535},

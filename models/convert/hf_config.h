@@ -1,0 +1,25 @@
+/* hf_config.h: config.json. Private to models/convert. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "models/format/gguf_write.h"
+#include "quant/ops.h"
+#include "runtime/base/json.h"
+
+struct hf_config {
+    const char *arch; /* as in GGUF: "qwen2" */
+    int heads, kv_heads, head_dim;
+    int vocab;
+    bool pairs;          /* GGUF has rows of queries and keys in the order of pairs */
+    bool post_norm;      /* "post_attention_layernorm" is what it says, not the norm before the
+                            feed-forward network */
+    bool norms_from_one; /* the file has norms less one */
+    bool tied;
+    float rope_factors[OPS_HEAD_DIM_MAX / 2]; /* Llama 3.1: (head_dim / 2) */
+    bool has_rope_factors;
+};
+
+/* Reads what the conversion of tensors needs and puts the metadata. */
+int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer *out,
+                   struct err *e);

@@ -1,0 +1,435 @@
+#include "models/convert/hf_tokenizer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/tokenizer/vocab.h"
+#include "runtime/base/mem.h"
+
+#define SPACE_MARK  "\xe2\x96\x81"
+#define NO_MERGE    -1e9f /* the score of what no merge makes */
+#define FILLER_MAX  16    /* "[PAD151999]" */
+#define NAME_PARTED ' '
+
+/* The lists that GGUF wants, by id. */
+struct lists {
+    int n;
+    struct gguf_str *names; /* (n) */
+    int32_t *kinds;         /* (n) */
+    float *scores;          /* (n) */
+    char (*fillers)[FILLER_MAX];
+    struct gguf_str *merges; /* (n_merges) "a b" */
+    char *merge_text;        /* what pairs were joined in */
+    size_t n_merges;
+};
+
+static const cJSON *get(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNull(item) ? NULL : item;
+}
+
+static int wrong(struct err *e, const char *what)
+{
+    return err_set(e, ERR_FORMAT, "tokenizer.json: %s", what);
+}
+
+/* --- tokens --- */
+
+static int set_token(struct lists *l, const cJSON *id, const char *text, enum token_kind kind,
+                     struct err *e)
+{
+    double v = cJSON_IsNumber(id) ? id->valuedouble : -1.0;
+    if (!text || !(v >= 0.0 && v < (double)l->n)) {
+        return wrong(e, "a token has no text or an id outside of config.json's \"vocab_size\"");
+    }
+    l->names[(int)v] = (struct gguf_str){text, strlen(text)};
+    l->kinds[(int)v] = (int32_t)kind;
+    return 0;
+}
+
+static bool is_byte_name(const char *s)
+{
+    return strlen(s) == 6 && strncmp(s, "<0x", 3) == 0 && s[5] == '>';
+}
+
+static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, struct err *e)
+{
+    const cJSON *token, *model = get(t->tokenizer, "model");
+    const char *unknown = cJSON_GetStringValue(get(model, "unk_token"));
+    cJSON_ArrayForEach(token, get(model, "vocab"))
+    {
+        enum token_kind kind = TOKEN_NORMAL;
+        if (spm && is_byte_name(token->string)) {
+            kind = TOKEN_BYTE;
+        } else if (unknown && strcmp(token->string, unknown) == 0) {
+            kind = TOKEN_UNKNOWN;
+        }
+        if (set_token(l, token, token->string, kind, e) != 0) {
+            return -1;
+        }
+    }
+    cJSON_ArrayForEach(token, get(t->tokenizer, "added_tokens"))
+    {
+        const char *text = cJSON_GetStringValue(get(token, "content"));
+        bool special = cJSON_IsTrue(get(token, "special"));
+        enum token_kind kind = special ? TOKEN_CONTROL : TOKEN_USER_DEFINED;
+        if (unknown && text && strcmp(text, unknown) == 0) {
+            kind = TOKEN_UNKNOWN;
+        }
+        if (set_token(l, get(token, "id"), text, kind, e) != 0) {
+            return -1;
+        }
+    }
+    for (int i = 0; i < l->n; i++) {
+        if (!l->names[i].data) {
+            int len = snprintf(l->fillers[i], FILLER_MAX, "[PAD%d]", i);
+            l->names[i] = (struct gguf_str){l->fillers[i], (size_t)len};
+            l->kinds[i] = TOKEN_UNUSED;
+        }
+    }
+    return 0;
+}
+
+/* --- merges --- */
+
+/* "a b", or in newer files ["a", "b"]. */
+static const char *merge_halves(const cJSON *merge, const char **second, size_t *first_len)
+{
+    if (cJSON_IsString(merge)) {
+        const char *space = strchr(merge->valuestring, NAME_PARTED);
+        *second = space ? space + 1 : NULL;
+        *first_len = space ? (size_t)(space - merge->valuestring) : 0;
+        return space ? merge->valuestring : NULL;
+    }
+    const char *first = cJSON_GetStringValue(cJSON_GetArrayItem(merge, 0));
+    *second = cJSON_GetStringValue(cJSON_GetArrayItem(merge, 1));
+    *first_len = first ? strlen(first) : 0;
+    return first && *second && cJSON_GetArraySize(merge) == 2 ? first : NULL;
+}
+
+static int read_merges(struct lists *l, const cJSON *merges, struct err *e)
+{
+    const cJSON *merge;
+    size_t bytes = 0, n = 0, len;
+    const char *second;
+    cJSON_ArrayForEach(merge, merges)
+    {
+        if (!merge_halves(merge, &second, &len)) {
+            return wrong(e, "a merge is not two texts");
+        }
+        bytes += len + strlen(second) + 2;
+        n++;
+    }
+    l->merges = mem_array(n + 1, sizeof(*l->merges));
+    l->merge_text = mem_alloc(bytes + 1);
+    if (!l->merges || !l->merge_text) {
+        return err_nomem(e);
+    }
+    char *to = l->merge_text;
+    cJSON_ArrayForEach(merge, merges)
+    {
+        const char *first = merge_halves(merge, &second, &len);
+        int made = snprintf(to, bytes, "%.*s %s", (int)len, first, second);
+        l->merges[l->n_merges++] = (struct gguf_str){to, (size_t)made};
+        to += made + 1;
+        bytes -= (size_t)made + 1;
+    }
+    return 0;
+}
+
+/* --- SentencePiece --- */
+
+static int compare_names(const void *a, const void *b, void *names)
+{
+    const struct gguf_str *x = (const struct gguf_str *)names + *(const int *)a;
+    const struct gguf_str *y = (const struct gguf_str *)names + *(const int *)b;
+    return strcmp(x->data, y->data);
+}
+
+/* The token that is called a + b, or -1; order: ids by name. */
+static int find_joined(const struct lists *l, const int *order, const char *a, size_t a_len,
+                       const char *b)
+{
+    int low = 0, high = l->n - 1;
+    while (low <= high) {
+        int mid = low + (high - low) / 2;
+        const char *name = l->names[order[mid]].data;
+        int c = strncmp(name, a, a_len);
+        c = c != 0 ? c : strcmp(name + a_len, b);
+        if (c == 0) {
+            return order[mid];
+        }
+        if (c < 0) {
+            low = mid + 1;
+        } else {
+            high = mid - 1;
+        }
+    }
+    return -1;
+}
+
+/* The first merge that makes a token gives it its score. */
+static int score_tokens(struct lists *l, const cJSON *merges, struct err *e)
+{
+    const cJSON *merge;
+    int *order = mem_array((size_t)l->n, sizeof(*order));
+    float rank = 0.0f;
+    if (!order) {
+        return err_nomem(e);
+    }
+    for (int i = 0; i < l->n; i++) {
+        order[i] = i;
+        l->scores[i] = NO_MERGE;
+    }
+    qsort_r(order, (size_t)l->n, sizeof(*order), compare_names, l->names);
+    cJSON_ArrayForEach(merge, merges)
+    {
+        const char *second;
+        size_t len;
+        const char *first = merge_halves(merge, &second, &len);
+        int id = first ? find_joined(l, order, first, len, second) : -1;
+        if (id >= 0 && l->scores[id] <= NO_MERGE) {
+            l->scores[id] = rank;
+        }
+        rank -= 1.0f;
+    }
+    mem_free(order);
+    return 0;
+}
+
+/* Whether some part of the tokenizer puts a space before the text. */
+static bool prepends_space(const cJSON *item)
+{
+    const cJSON *child;
+    const char *scheme = cJSON_GetStringValue(get(item, "prepend_scheme"));
+    const char *prepend = cJSON_GetStringValue(get(item, "prepend"));
+    if ((scheme && strcmp(scheme, "never") != 0) ||
+        cJSON_IsTrue(get(item, "add_prefix_space")) ||
+        (prepend && strcmp(prepend, SPACE_MARK) == 0)) {
+        return true;
+    }
+    cJSON_ArrayForEach(child, item)
+    {
+        if ((cJSON_IsObject(child) || cJSON_IsArray(child)) && prepends_space(child)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- how words are split --- */
+
+#define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+#define LETTERS      "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
+#define TAIL         "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
+/* The expressions as the models' files have them, and the names of split.h's rules. */
+static const struct {
+    const char *expression, *rule, *with_ignore_merges;
+} expressions[] = {
+    {CONTRACTIONS LETTERS "\\p{N}{1,3}" TAIL, "dbrx", "llama-bpe"},
+    {CONTRACTIONS LETTERS "\\p{N}" TAIL, "qwen2", NULL},
+    {"[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+"
+     "|"
+     "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*"
+     "|"
+     "\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+     "tekken", "tekken"},
+};
+
+struct splitting {
+    const char *expression; /* of a part of type Split */
+    bool digits;            /* a part of type Digits, each alone */
+    bool gpt2;              /* ByteLevel with its own expression */
+    bool other;             /* a part that is none of these */
+};
+
+static void look_at(const cJSON *part, struct splitting *s)
+{
+    const cJSON *child;
+    const char *type = cJSON_GetStringValue(get(part, "type"));
+    type = type ? type : "";
+    if (strcmp(type, "Sequence") == 0) {
+        cJSON_ArrayForEach(child, get(part, "pretokenizers"))
+        {
+            look_at(child, s);
+        }
+    } else if (strcmp(type, "Split") == 0) {
+        const char *regex = cJSON_GetStringValue(get(get(part, "pattern"), "Regex"));
+        s->other |= s->expression != NULL || !regex;
+        s->expression = regex;
+    } else if (strcmp(type, "ByteLevel") == 0) {
+        s->gpt2 = !cJSON_IsFalse(get(part, "use_regex"));
+    } else if (strcmp(type, "Digits") == 0) {
+        s->digits = cJSON_IsTrue(get(part, "individual_digits"));
+        s->other |= !s->digits;
+    } else {
+        s->other = true;
+    }
+}
+
+static const char *find_rule(const cJSON *tokenizer, bool ignore_merges)
+{
+    struct splitting s = {0};
+    look_at(get(tokenizer, "pre_tokenizer"), &s);
+    if (s.other || (s.expression && (s.gpt2 || s.digits))) {
+        return NULL;
+    }
+    if (!s.expression) {
+        return !s.gpt2 ? NULL : s.digits ? "smollm" : "gpt-2";
+    }
+    for (size_t i = 0; i < sizeof(expressions) / sizeof(expressions[0]); i++) {
+        if (strcmp(expressions[i].expression, s.expression) == 0) {
+            return ignore_merges && expressions[i].with_ignore_merges
+                       ? expressions[i].with_ignore_merges
+                       : expressions[i].rule;
+        }
+    }
+    return NULL;
+}
+
+/* --- special tokens --- */
+
+/* A token as text, or an object with "content". */
+static const char *token_text(const cJSON *item)
+{
+    const char *text = cJSON_GetStringValue(item);
+    return text ? text : cJSON_GetStringValue(get(item, "content"));
+}
+
+static int find_token(const struct lists *l, const char *text)
+{
+    for (int i = 0; text && i < l->n; i++) {
+        if (strcmp(l->names[i].data, text) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* By name in tokenizer_config.json, or by id, the first of several, in config.json. */
+static void put_special(const struct hf_tokenizer *t, const struct lists *l, const char *name,
+                        struct gguf_writer *out)
+{
+    char key[64], id_key[64];
+    snprintf(key, sizeof(key), "%s_token", name);
+    snprintf(id_key, sizeof(id_key), "%s_token_id", name);
+    int id = find_token(l, token_text(get(t->config, key)));
+    const cJSON *number = get(t->model, id_key);
+    number = cJSON_IsArray(number) ? cJSON_GetArrayItem(number, 0) : number;
+    if (id < 0 && cJSON_IsNumber(number) && number->valueint >= 0 && number->valueint < l->n) {
+        id = number->valueint;
+    }
+    if (id >= 0) {
+        snprintf(key, sizeof(key), "tokenizer.ggml.%s_token_id", name);
+        gguf_put_u32(out, key, (uint32_t)id);
+    }
+}
+
+/* Said outright, or by a post-processor that puts the token first. */
+static bool adds_bos(const struct hf_tokenizer *t, bool spm)
+{
+    const cJSON *said = get(t->config, "add_bos_token");
+    const char *bos = token_text(get(t->config, "bos_token"));
+    if (cJSON_IsBool(said)) {
+        return cJSON_IsTrue(said);
+    }
+    const cJSON *post = get(t->tokenizer, "post_processor"), *part;
+    const cJSON *parts = get(post, "processors");
+    bool found = false;
+    cJSON_ArrayForEach(part, parts)
+    {
+        const cJSON *first = cJSON_GetArrayItem(get(part, "single"), 0);
+        const char *id = cJSON_GetStringValue(get(get(first, "SpecialToken"), "id"));
+        found |= id && bos && strcmp(id, bos) == 0;
+    }
+    const cJSON *first = cJSON_GetArrayItem(get(post, "single"), 0);
+    const char *id = cJSON_GetStringValue(get(get(first, "SpecialToken"), "id"));
+    return found || (id && bos && strcmp(id, bos) == 0) || (spm && !post);
+}
+
+/* One template, or several with names, of which one is "default". */
+static void put_template(const cJSON *config, struct gguf_writer *out)
+{
+    const cJSON *item = get(config, "chat_template"), *one;
+    const char *text = cJSON_GetStringValue(item);
+    cJSON_ArrayForEach(one, item)
+    {
+        const char *name = cJSON_GetStringValue(get(one, "name"));
+        if (name && strcmp(name, "default") == 0) {
+            text = cJSON_GetStringValue(get(one, "template"));
+        }
+    }
+    if (text) {
+        gguf_put_str(out, "tokenizer.chat_template", text);
+    }
+}
+
+/* --- all of it --- */
+
+static int put_lists(const struct hf_tokenizer *t, struct lists *l, bool spm,
+                     struct gguf_writer *out, struct err *e)
+{
+    const cJSON *model = get(t->tokenizer, "model"), *merges = get(model, "merges");
+    if (read_tokens(l, t, spm, e) != 0) {
+        return -1;
+    }
+    gguf_put_str(out, "tokenizer.ggml.model", spm ? "llama" : "gpt2");
+    gguf_put_strs(out, "tokenizer.ggml.tokens", l->names, (size_t)l->n);
+    gguf_put_array(out, "tokenizer.ggml.token_type", GGUF_I32, l->kinds, (size_t)l->n);
+    if (spm) {
+        if (score_tokens(l, merges, e) != 0) {
+            return -1;
+        }
+        gguf_put_array(out, "tokenizer.ggml.scores", GGUF_F32, l->scores, (size_t)l->n);
+        gguf_put_bool(out, "tokenizer.ggml.add_space_prefix",
+                      prepends_space(get(t->tokenizer, "normalizer")) ||
+                          prepends_space(get(t->tokenizer, "pre_tokenizer")));
+    } else {
+        const char *rule = find_rule(t->tokenizer, cJSON_IsTrue(get(model, "ignore_merges")));
+        if (!rule) {
+            return err_set(
+                e, ERR_UNSUPPORTED,
+                "tokenizer.json: \"pre_tokenizer\" splits words in a way that is not "
+                "known; a GGUF file of the model may be");
+        }
+        if (read_merges(l, merges, e) != 0) {
+            return -1;
+        }
+        gguf_put_str(out, "tokenizer.ggml.pre", rule);
+        gguf_put_strs(out, "tokenizer.ggml.merges", l->merges, l->n_merges);
+    }
+    put_special(t, l, "bos", out);
+    put_special(t, l, "eos", out);
+    gguf_put_bool(out, "tokenizer.ggml.add_bos_token", adds_bos(t, spm));
+    put_template(t->config, out);
+    return 0;
+}
+
+int hf_tokenizer_put(const struct hf_tokenizer *t, struct gguf_writer *out, struct err *e)
+{
+    const cJSON *model = get(t->tokenizer, "model");
+    const char *type = cJSON_GetStringValue(get(model, "type"));
+    if (!cJSON_IsObject(get(model, "vocab")) || (type && strcmp(type, "BPE") != 0)) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "tokenizer.json: a model of type \"%.32s\" is not supported; BPE is",
+                       type ? type : "");
+    }
+    size_t n = (size_t)t->vocab;
+    struct lists l = {.n = t->vocab};
+    l.names = mem_zarray(n, sizeof(*l.names));
+    l.kinds = mem_zarray(n, sizeof(*l.kinds));
+    l.scores = mem_zarray(n, sizeof(*l.scores));
+    l.fillers = mem_zarray(n, sizeof(*l.fillers));
+    int rc = l.names && l.kinds && l.scores && l.fillers ? 0 : err_nomem(e);
+    rc = rc == 0 ? put_lists(t, &l, cJSON_IsTrue(get(model, "byte_fallback")), out, e) : rc;
+    mem_free(l.names);
+    mem_free(l.kinds);
+    mem_free(l.scores);
+    mem_free(l.fillers);
+    mem_free(l.merges);
+    mem_free(l.merge_text);
+    return rc;
+}

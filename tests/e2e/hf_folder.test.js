@@ -1,0 +1,121 @@
+'use strict';
+// Models as Hugging Face lays them out: `weir quantize FOLDER out.gguf` and `weir serve --model FOLDER`.
+
+const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+const test = require('node:test');
+
+const { makeFolder } = require('./lib/files.js');
+const { writeHfFolder } = require('./lib/hf_folder.js');
+const { startServer, missing, modelPath, programPath } = require('./lib/server.js');
+
+const skip = missing();
+
+function weir(args, input = '') {
+    return spawnSync(programPath(), args, { input, encoding: 'utf8', timeout: 120_000 });
+}
+
+function succeed(args, input) {
+    const { status, stdout, stderr } = weir(args, input);
+    assert.equal(status, 0, `weir ${args.join(' ')}: ${stderr}`);
+    return stdout;
+}
+
+function synthesize(folder, shape) {
+    const file = path.join(folder, `${shape}.gguf`);
+    succeed(['synth', '--shape', shape, '--type', 'f32', '--spread', '0.3', '--vocab', modelPath(), file]);
+    return file;
+}
+
+const logits = (file) => succeed(['logits', '-m', file, '--tokens', '5,600,7,8,900,10', '--all']);
+
+test('a folder of any architecture becomes the GGUF file that it was made from', { skip }, (t) => {
+    const folder = makeFolder(t);
+    for (const arch of ['', '-yarn', '-granite', '-qwen2', '-qwen3', '-olmo2', '-phi']) {
+        const file = synthesize(folder, `tiny-test${arch}`);
+        const hf = writeHfFolder(path.join(folder, `hf${arch}`), file, { shards: arch === '-qwen2' ? 2 : 1 });
+        const again = path.join(folder, `again${arch}.gguf`);
+        succeed(['quantize', hf, again, '--type', 'f32']);
+        assert.equal(logits(again), logits(file), arch);
+        for (const text of ['Hello, world! 1234', 'What is the capital of France?\n', 'Ünïcödé <|im_end|>']) {
+            assert.equal(succeed(['tokenize', '-m', again], text), succeed(['tokenize', '-m', file], text));
+        }
+    }
+});
+
+// Norms less one and one more are rounded: nearly the same.
+test('a folder of Gemma 2 gives nearly the same logits', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = synthesize(folder, 'tiny-test-gemma2');
+    const again = path.join(folder, 'again.gguf');
+    succeed(['quantize', writeHfFolder(path.join(folder, 'hf'), file), again, '--type', 'f32']);
+    const [a, b] = [file, again].map((f) => JSON.parse(logits(f).split('\n')[0]));
+    const range = Math.max(...a) - Math.min(...a);
+    assert.ok(Math.max(...a.map((x, i) => Math.abs(x - b[i]))) < 0.02 * range);
+});
+
+test('a folder is served as it is', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const hf = writeHfFolder(path.join(folder, 'my-model'), synthesize(folder, 'tiny-test-qwen3'));
+    const server = await startServer(t, { model: hf });
+    const models = await (await fetch(`${server.url}/v1/models`)).json();
+    assert.equal(models.data[0].id, 'my-model');
+    const answer = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ max_tokens: 4, messages: [{ role: 'user', content: 'Hi' }] }) });
+    assert.equal(answer.status, 200);
+});
+
+test('a SentencePiece tokenizer is recognised by its byte fallback', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = path.join(folder, 'plain.gguf');
+    succeed(['synth', '--shape', 'tiny-test', file, '--type', 'f32']);
+    const hf = writeHfFolder(path.join(folder, 'hf'), file);
+    const bytes = Array.from({ length: 256 }, (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, '0')}>`);
+    const tokens = ['<unk>', '<s>', '</s>', ...bytes, '▁', 'a', 'b', 'ab', '▁ab', 'ba'];
+    fs.writeFileSync(path.join(hf, 'tokenizer.json'), JSON.stringify({
+        added_tokens: tokens.slice(0, 3).map((content, id) => ({ id, content, special: true })),
+        normalizer: { type: 'Sequence', normalizers: [{ type: 'Prepend', prepend: '▁' },
+            { type: 'Replace', pattern: { String: ' ' }, content: '▁' }] },
+        model: { type: 'BPE', byte_fallback: true, unk_token: '<unk>',
+            vocab: Object.fromEntries(tokens.map((text, id) => [text, id])), merges: ['a b', '▁ ab', 'b a'] } }));
+    const again = path.join(folder, 'again.gguf');
+    succeed(['quantize', hf, again]);
+    const id = (text) => tokens.indexOf(text);
+    const ids = (text) => succeed(['tokenize', '-m', again], text).trim().split(/\s+/).map(Number);
+    assert.deepEqual(ids('ab'), [id('▁ab')]);
+    assert.deepEqual(ids('abba ab'), [id('▁ab'), id('ba'), id('▁ab')]);
+    assert.deepEqual(ids('z\n'), [id('▁'), id('<0x7A>'), id('<0x0A>')]);
+});
+
+test('what is missing, broken or unknown in a folder is named', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = synthesize(folder, 'tiny-test');
+    const refused = (name, spoil, change) => {
+        const hf = writeHfFolder(path.join(folder, name), file, { change });
+        spoil(hf);
+        const { status, stderr } = weir(['quantize', hf, path.join(folder, 'out.gguf')]);
+        assert.equal(status, 1, name);
+        assert.ok(!fs.existsSync(path.join(folder, 'out.gguf')), name);
+        return stderr;
+    };
+    const nothing = () => {};
+    const weights = (hf) => path.join(hf, 'model.safetensors');
+    assert.match(refused('no-config', (hf) => fs.unlinkSync(path.join(hf, 'config.json'))), /config\.json: cannot open/);
+    assert.match(refused('no-tokenizer', (hf) => fs.unlinkSync(path.join(hf, 'tokenizer.json'))), /tokenizer\.json/);
+    assert.match(refused('no-weights', (hf) => fs.unlinkSync(weights(hf))), /model\.safetensors: cannot open/);
+    assert.match(refused('short', (hf) => fs.truncateSync(weights(hf), 5000)), /cut short|do not fit/);
+    assert.match(refused('header', (hf) => fs.writeFileSync(weights(hf), Buffer.alloc(64, 0xff))), /no safetensors file/);
+    assert.match(refused('architecture', nothing, (c) => { c.architectures = ['BertModel']; }), /"BertModel" is not supported/);
+    assert.match(refused('layers', nothing, (c) => { c.num_hidden_layers = 'two'; }), /"num_hidden_layers" must be/);
+    assert.match(refused('rope', nothing, (c) => { c.rope_scaling = { type: 'longrope' }; }), /"longrope" is not supported/);
+    assert.match(refused('words', (hf) => {
+        const name = path.join(hf, 'tokenizer.json');
+        const json = JSON.parse(fs.readFileSync(name, 'utf8'));
+        json.pre_tokenizer.pretokenizers[0].pattern.Regex = '\\w+';
+        fs.writeFileSync(name, JSON.stringify(json));
+    }), /"pre_tokenizer" splits words in a way that is not known/);
+    assert.match(weir(['quantize', path.join(folder, 'rope'), 'x.gguf', '--type', 'packed']).stderr, /first, with --type q8_0/);
+});

@@ -1,0 +1,132 @@
+'use strict';
+// Writes a GGUF model of F32 tensors as Hugging Face lays models out: config.json, tokenizer.json,
+// tokenizer_config.json and safetensors, in one file or two.
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { readGguf } = require('./gguf.js');
+
+const ARCHITECTURES = {
+    llama: 'LlamaForCausalLM', granite: 'GraniteForCausalLM', qwen2: 'Qwen2ForCausalLM', qwen3: 'Qwen3ForCausalLM',
+    olmo2: 'Olmo2ForCausalLM', gemma2: 'Gemma2ForCausalLM', phi3: 'Phi3ForCausalLM',
+};
+const OUTER = { 'token_embd.weight': 'model.embed_tokens.weight', 'output_norm.weight': 'model.norm.weight',
+    'output.weight': 'lm_head.weight' };
+const INNER = {
+    attn_norm: 'input_layernorm', attn_q: 'self_attn.q_proj', attn_k: 'self_attn.k_proj', attn_v: 'self_attn.v_proj',
+    attn_qkv: 'self_attn.qkv_proj', attn_q_norm: 'self_attn.q_norm', attn_k_norm: 'self_attn.k_norm',
+    attn_output: 'self_attn.o_proj', ffn_gate: 'mlp.gate_proj', ffn_up: 'mlp.up_proj', ffn_down: 'mlp.down_proj',
+    post_attention_norm: 'post_attention_layernorm', post_ffw_norm: 'post_feedforward_layernorm',
+};
+const TAIL = '| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
+const QWEN2 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" + TAIL;
+
+function hfName(name, arch) {
+    const [, layer, part, kind] = name.match(/^blk\.(\d+)\.(\w+)\.(\w+)$/) ?? [];
+    if (layer === undefined) return OUTER[name];
+    let to = INNER[part];
+    if (part === 'ffn_norm') to = arch === 'gemma2' ? 'pre_feedforward_layernorm' : 'post_attention_layernorm';
+    if (part === 'ffn_up' && arch === 'phi3') to = 'mlp.gate_up_proj';
+    return `model.layers.${layer}.${to}.${kind}`;
+}
+
+// From pairs to halves: of each head the even rows, then the odd ones.
+function partRows(data, rows, headDim) {
+    const width = data.length / rows, out = Buffer.alloc(data.length);
+    for (let row = 0; row < rows; row++) {
+        const i = row % headDim;
+        const to = row - i + (i % 2) * (headDim / 2) + Math.floor(i / 2);
+        data.copy(out, to * width, row * width, (row + 1) * width);
+    }
+    return out;
+}
+
+function lessOne(data) {
+    const out = Buffer.from(data);
+    for (let i = 0; i < out.length; i += 4) out.writeFloatLE(out.readFloatLE(i) - 1, i);
+    return out;
+}
+
+function convert(tensor, arch, headDim) {
+    let { data } = tensor;
+    const dims = tensor.dims.toReversed ? tensor.dims.toReversed() : [...tensor.dims].reverse();
+    const paired = ['llama', 'granite'].includes(arch) && /\.attn_[qk]\./.test(tensor.name);
+    if (paired) data = partRows(data, dims[0], headDim);
+    if (arch === 'gemma2' && tensor.name.includes('norm.')) data = lessOne(data);
+    return { name: hfName(tensor.name, arch), dims, data };
+}
+
+function writeSafetensors(file, tensors) {
+    const table = { __metadata__: { format: 'pt' } };
+    let at = 0;
+    for (const { name, dims, data } of tensors) {
+        table[name] = { dtype: 'F32', shape: dims, data_offsets: [at, at + data.length] };
+        at += data.length;
+    }
+    const header = Buffer.from(JSON.stringify(table));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(header.length));
+    fs.writeFileSync(file, Buffer.concat([length, header, ...tensors.map(({ data }) => data)]));
+}
+
+function config(m, arch) {
+    const get = (key) => m[`${arch}.${key}`];
+    const yarn = get('rope.scaling.type') && { rope_type: get('rope.scaling.type'), factor: get('rope.scaling.factor'),
+        original_max_position_embeddings: get('rope.scaling.original_context_length') };
+    return {
+        architectures: [ARCHITECTURES[arch]], num_hidden_layers: get('block_count'),
+        hidden_size: get('embedding_length'), intermediate_size: get('feed_forward_length'),
+        max_position_embeddings: get('context_length'), num_attention_heads: get('attention.head_count'),
+        num_key_value_heads: get('attention.head_count_kv'), head_dim: get('attention.key_length'),
+        vocab_size: get('vocab_size'), rms_norm_eps: get('attention.layer_norm_rms_epsilon'),
+        rope_theta: get('rope.freq_base'), rope_scaling: yarn ?? null, sliding_window: get('attention.sliding_window'),
+        embedding_multiplier: get('embedding_scale'), residual_multiplier: get('residual_scale'),
+        attention_multiplier: get('attention.scale'), logits_scaling: get('logit_scale'),
+        attn_logit_softcapping: get('attn_logit_softcapping'),
+        final_logit_softcapping: get('final_logit_softcapping'),
+        bos_token_id: m['tokenizer.ggml.bos_token_id'], eos_token_id: [m['tokenizer.ggml.eos_token_id']],
+    };
+}
+
+function tokenizer(m) {
+    const tokens = m['tokenizer.ggml.tokens'], kinds = m['tokenizer.ggml.token_type'];
+    const CONTROL = 3;
+    return {
+        added_tokens: tokens.map((content, id) => ({ id, content, special: true })).filter(({ id }) => kinds[id] === CONTROL),
+        pre_tokenizer: { type: 'Sequence', pretokenizers: [
+            { type: 'Split', pattern: { Regex: QWEN2 }, behavior: 'Isolated', invert: false },
+            { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: false }] },
+        model: { type: 'BPE', vocab: Object.fromEntries(tokens.map((text, id) => [text, id]).filter(([, id]) => kinds[id] !== CONTROL)),
+            merges: m['tokenizer.ggml.merges'].map((merge, i) => (i % 2 ? merge : merge.split(' '))) },
+    };
+}
+
+/* Returns the folder; change(config) may alter config.json. */
+function writeHfFolder(folder, ggufFile, { shards = 1, change = () => {} } = {}) {
+    const { metadata, tensors } = readGguf(ggufFile);
+    const arch = metadata['general.architecture'];
+    const all = tensors.map((t) => convert(t, arch, metadata[`${arch}.attention.key_length`]));
+    fs.mkdirSync(folder, { recursive: true });
+    if (shards === 1) {
+        writeSafetensors(path.join(folder, 'model.safetensors'), all);
+    } else {
+        const map = {}, cut = Math.ceil(all.length / shards);
+        for (let i = 0; i < shards; i++) {
+            const file = `model-0000${i + 1}-of-0000${shards}.safetensors`;
+            const part = all.slice(i * cut, (i + 1) * cut);
+            writeSafetensors(path.join(folder, file), part);
+            part.forEach(({ name }) => { map[name] = file; });
+        }
+        fs.writeFileSync(path.join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }));
+    }
+    const settings = { ...config(metadata, arch), tie_word_embeddings: !all.some(({ name }) => name === 'lm_head.weight') };
+    change(settings);
+    fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify(settings));
+    fs.writeFileSync(path.join(folder, 'tokenizer.json'), JSON.stringify(tokenizer(metadata)));
+    fs.writeFileSync(path.join(folder, 'tokenizer_config.json'), JSON.stringify({
+        eos_token: { content: metadata['tokenizer.ggml.tokens'][metadata['tokenizer.ggml.eos_token_id']] },
+        add_bos_token: false, chat_template: metadata['tokenizer.chat_template'] }));
+    return folder;
+}
+
+module.exports = { writeHfFolder };
