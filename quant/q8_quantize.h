@@ -42,3 +42,18 @@ static inline struct q8_group q8_quantize_group(int8_t *q, const float *x)
     }
     return (struct q8_group){.scale = amax / 127.0f, .sum = sum};
 }
+
+/* Rows of groups, each by `group`, which is constant where this is inlined. */
+static inline __attribute__((always_inline)) void
+q8_quantize_rows(struct q8_acts *out, const float *x, size_t x_stride, size_t row0, size_t row1,
+                 struct q8_group (*group)(int8_t *q, const float *x))
+{
+    for (size_t r = row0; r < row1; r++) {
+        for (size_t g = 0; g < out->groups; g++) {
+            int8_t *q = out->q + r * out->q_stride + g * Q8_GROUP;
+            struct q8_group made = group(q, x + r * x_stride + g * Q8_GROUP);
+            out->scale[r * out->groups + g] = made.scale;
+            out->correction[r * out->groups + g] = -128 * made.sum;
+        }
+    }
+}

@@ -265,14 +265,7 @@ ALWAYS_INLINE struct q8_group quantize_group(int8_t *q, const float *x)
 void q8_avx512_quantize(struct q8_acts *out, const float *x, size_t x_stride, size_t row0,
                         size_t row1)
 {
-    for (size_t r = row0; r < row1; r++) {
-        for (size_t g = 0; g < out->groups; g++) {
-            int8_t *q = out->q + r * out->q_stride + g * Q8_GROUP;
-            struct q8_group made = quantize_group(q, x + r * x_stride + g * Q8_GROUP);
-            out->scale[r * out->groups + g] = made.scale;
-            out->correction[r * out->groups + g] = -128 * made.sum;
-        }
-    }
+    q8_quantize_rows(out, x, x_stride, row0, row1, quantize_group);
 }
 
 /* Twelve independent sums: enough for two multiplies a cycle of five cycles each. */

@@ -2,27 +2,18 @@
 // The commands besides `weir serve`, as a person in a terminal uses them.
 
 const assert = require('node:assert/strict');
-const { spawn, spawnSync } = require('node:child_process');
+const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
 
+const { weir, succeed } = require('./lib/command.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
 const { startServer, missing, modelPath, programPath } = require('./lib/server.js');
 
 const skip = missing();
 const COMMANDS = ['serve', 'chat', 'inspect', 'quantize', 'synth', 'bench', 'logits', 'tokenize', 'render',
     'filter', 'train', 'eval'];
-
-function weir(args, input = '') {
-    return spawnSync(programPath(), args, { input, encoding: 'utf8', timeout: 120_000 });
-}
-
-function succeed(args, input) {
-    const { status, stdout, stderr } = weir(args, input);
-    assert.equal(status, 0, `weir ${args.join(' ')}: ${stderr}`);
-    return stdout;
-}
 
 test('every command explains itself and refuses what it does not know', { skip }, async (t) => {
     assert.match(succeed(['--help']), /usage: weir COMMAND/);

@@ -2,26 +2,16 @@
 // Models as Hugging Face lays them out: `weir quantize FOLDER out.gguf` and `weir serve --model FOLDER`.
 
 const assert = require('node:assert/strict');
-const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
 
+const { weir, succeed } = require('./lib/command.js');
 const { makeFolder } = require('./lib/files.js');
 const { writeHfFolder } = require('./lib/hf_folder.js');
-const { startServer, missing, modelPath, programPath } = require('./lib/server.js');
+const { startServer, missing, modelPath } = require('./lib/server.js');
 
 const skip = missing();
-
-function weir(args, input = '') {
-    return spawnSync(programPath(), args, { input, encoding: 'utf8', timeout: 120_000 });
-}
-
-function succeed(args, input) {
-    const { status, stdout, stderr } = weir(args, input);
-    assert.equal(status, 0, `weir ${args.join(' ')}: ${stderr}`);
-    return stdout;
-}
 
 function synthesize(folder, shape) {
     const file = path.join(folder, `${shape}.gguf`);
