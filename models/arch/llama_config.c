@@ -250,7 +250,7 @@ static int check_shape(const struct llama_config *c, const struct gguf *g, struc
         return err_set(e, ERR_FORMAT, "%s: %d attention heads do not divide among %d KV heads",
                        path, c->n_heads, c->n_kv_heads);
     }
-    if (c->head_dim % 16 != 0 || c->head_dim > OPS_HEAD_DIM_MAX) {
+    if (c->head_dim == 0 || c->head_dim % 16 != 0 || c->head_dim > OPS_HEAD_DIM_MAX) {
         return err_set(e, ERR_UNSUPPORTED,
                        "%s: head size %d is not supported, multiples of 16 up to %d are", path,
                        c->head_dim, OPS_HEAD_DIM_MAX);

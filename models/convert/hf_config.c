@@ -61,7 +61,7 @@ static int read_size(const struct reader *r, const char *key, int fallback, int 
         *out = fallback;
         return 0;
     }
-    double v = cJSON_IsNumber(item) ? item->valuedouble : 0.0;
+    double v = item && cJSON_IsNumber(item) ? item->valuedouble : 0.0;
     if (!(v >= 1.0 && v <= 1e9) || floor(v) < v) {
         return err_set(r->e, ERR_FORMAT, "config.json: \"%s\" must be a whole number from 1 on",
                        key);

@@ -8,7 +8,7 @@
 #include "runtime/base/mem.h"
 
 #define SPACE_MARK  "\xe2\x96\x81"
-#define NO_MERGE    -1e9f /* the score of what no merge makes */
+#define NO_MERGE    (-1e9f) /* the score of what no merge makes */
 #define FILLER_MAX  16    /* "[PAD151999]" */
 #define NAME_PARTED ' '
 

@@ -54,7 +54,7 @@ char *gguf_split_path(const char *first, uint32_t no, uint32_t count, struct err
         return NULL;
     }
     make_tail(tail, no, count);
-    memcpy(path + len - tail_len, tail, tail_len);
+    snprintf(path + len - tail_len, tail_len + 1, "%s", tail);
     return path;
 }
 

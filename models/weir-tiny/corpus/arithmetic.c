@@ -17,6 +17,16 @@ static const struct phrases ask_sum = {
                 "How many are {a} and {b} together?", "Tell me the sum of {a} and {b}.",
                 "Please tell me what {a} + {b} is.")};
 
+static const struct more_phrases ask_sum_more = {CORPUS_LIST(
+    "What do you get when {a} is added to {b}?", "{a} added to {b} makes what?",
+    "If I add {a} to {b}, what do I get?", "How much is {a} added to {b}?",
+    "What is {b} with {a} added?", "Add {a} to {b}.", "Add {a} on top of {b}.",
+    "What is the total of {a} and {b}?", "What does adding {a} to {b} give?",
+    "Put {a} and {b} together. What is it?", "{a} and {b} make how many?",
+    "How many are {a} and {b}?", "Count {a} and {b} together.", "Give me {a} + {b}.",
+    "What number is {a} + {b}?", "What is {a} and {b}?", "To {a} I add {b}. What is it now?",
+    "{b} is added to {a}. What is the result?", "What will {a} plus {b} be?")};
+
 /* For numbers above 1, because of the plurals. */
 static const struct phrases tell_sum = {
     CORPUS_LIST(
@@ -120,7 +130,13 @@ void exchange_addition(struct rng *r, enum corpus_split split, struct exchange *
 {
     unsigned pair[2];
     draw_pair(r, split, split == CORPUS_TRAIN && corpus_chance(r, 15) ? 20 : 100, pair);
-    write(r, split, choose(r, &ask_sum, &tell_sum, pair), pair, "+", pair[0] + pair[1], out);
+    const struct phrases *ask = choose(r, &ask_sum, &tell_sum, pair);
+    struct phrases more = {ask_sum_more.train, ask_sum_more.n_train, NULL, 0};
+    if (split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_WIDEST &&
+        ask == &ask_sum && corpus_chance(r, 50)) {
+        ask = &more;
+    }
+    write(r, split, ask, pair, "+", pair[0] + pair[1], out);
     out->skill = "sum";
 }
 

@@ -254,7 +254,7 @@ void conversation_add(struct rng *r, struct conversation *c, const struct exchan
 
 static exchange_fn *pick_skill(struct rng *r)
 {
-    bool later = corpus_wordings() == CORPUS_WORDINGS_ALL;
+    bool later = corpus_wordings() >= CORPUS_WORDINGS_WIDE;
     const struct skill *from = later ? later_skills : skills;
     size_t n = later ? CORPUS_COUNT(later_skills) : CORPUS_COUNT(skills);
     unsigned total = 0;
@@ -316,7 +316,8 @@ static bool draw_obeying(struct rng *r, const struct conversation *c, struct exc
         if (p->n_forbidden == 0) {
             return false;
         }
-        if (corpus_chance(r, corpus_wordings() == CORPUS_WORDINGS_ALL ? 50 : 35)) {
+        static const unsigned allowed[] = {35, 50, 62}; /* of a hundred, by corpus_wordings() */
+        if (corpus_chance(r, allowed[corpus_wordings()])) {
             bool noun = p->forbidden[0].topic == NULL;
             do {
                 (corpus_chance(r, noun ? 35 : 75) ? exchange_topic
@@ -394,7 +395,7 @@ static void frame_question(struct rng *r, struct exchange *x)
     static const char *const framed_skills[] = {"fact",    "name",  "default_name",
                                                 "refusal", "topic", "noun"};
     bool framed = false;
-    if (corpus_wordings() != CORPUS_WORDINGS_ALL || !corpus_chance(r, 12)) {
+    if (corpus_wordings() < CORPUS_WORDINGS_WIDE || !corpus_chance(r, 12)) {
         return;
     }
     for (size_t i = 0; i < CORPUS_COUNT(framed_skills); i++) {
@@ -438,6 +439,9 @@ static void draw_demands(struct rng *r, struct demands *d)
 {
     memset(d, 0, sizeof(*d));
     uint32_t roll = rng_below(r, 100);
+    if (corpus_wordings() == CORPUS_WORDINGS_WIDEST && corpus_chance(r, 40)) {
+        roll = 52; /* more bans */
+    }
     d->name = roll < 22 || corpus_chance(r, 20);
     d->n_facts = (roll >= 22 && roll < 52) || corpus_chance(r, 15)
                      ? 1 + rng_below(r, PERSONA_MAX_FACTS)

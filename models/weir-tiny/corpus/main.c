@@ -16,7 +16,7 @@ struct job {
     long conversations;
     long documents;
     long arithmetic;
-    bool all_wordings;
+    const char *wordings;
     const char *split;
     const char *out;
 };
@@ -109,8 +109,24 @@ static int write_heldout(FILE *f, const struct job *job, struct err *e)
     return rc;
 }
 
+static int set_wordings(const char *name, struct err *e)
+{
+    static const char *const names[] = {"common", "wide", "widest"}; /* enum corpus_wordings */
+    for (size_t i = 0; i < CORPUS_COUNT(names); i++) {
+        if (strcmp(names[i], name) == 0) {
+            corpus_set_wordings((enum corpus_wordings)i);
+            return 0;
+        }
+    }
+    return err_set_param(e, ERR_INVALID, "wordings",
+                         "--wordings %s: give common, wide or widest", name);
+}
+
 static int run(const struct job *job, struct err *e)
 {
+    if (set_wordings(job->wordings, e) != 0) {
+        return -1;
+    }
     bool heldout = strcmp(job->split, "heldout") == 0;
     if (!heldout && strcmp(job->split, "train") != 0) {
         return err_set_param(e, ERR_INVALID, "split", "--split %s: give train or heldout",
@@ -119,7 +135,6 @@ static int run(const struct job *job, struct err *e)
     if (job->out == NULL) {
         return err_set_param(e, ERR_INVALID, "out", "--out is missing: name the file to write");
     }
-    corpus_set_wordings(job->all_wordings ? CORPUS_WORDINGS_ALL : CORPUS_WORDINGS_COMMON);
     FILE *f = fopen(job->out, "wb");
     if (f == NULL) {
         return err_set_errno(e, errno, "%s: cannot open for writing", job->out);
@@ -133,8 +148,7 @@ static int run(const struct job *job, struct err *e)
 
 int main(int argc, char **argv)
 {
-    struct job job = {
-        .seed = 1, .conversations = 1000, .documents = 0, .split = "train", .out = NULL};
+    struct job job = {.seed = 1, .conversations = 1000, .wordings = "common", .split = "train"};
     const struct option table[] = {
         {"seed", 's', OPTION_INT, &job.seed, "N",
          "the same seed gives the same bytes (default 1)", 0, 1L << 40},
@@ -144,8 +158,8 @@ int main(int argc, char **argv)
          "how many pieces of prose (default 0)", 0, 1L << 30},
         {"arithmetic", 'a', OPTION_INT, &job.arithmetic, "N",
          "how many conversations of sums alone (default 0)", 0, 1L << 30},
-        {"all-wordings", 0, OPTION_FLAG, &job.all_wordings, NULL,
-         "say things in more ways than the common ones", 0, 0},
+        {"wordings", 0, OPTION_STRING, &job.wordings, "common|wide|widest",
+         "in how many ways things are said (default common)", 0, 0},
         {"split", 0, OPTION_STRING, &job.split, "train|heldout",
          "text to train on, or questions to grade with", 0, 0},
         {"out", 'o', OPTION_STRING, &job.out, "FILE", "the JSON lines to write", 0, 0},

@@ -308,7 +308,7 @@ void system_name_say(struct rng *r, enum corpus_split split, const struct person
         phrases_pick_wide(role ? &name_with_role : &name_alone,
                           role ? &name_with_role_more : &name_alone_more, r, split);
     char built[PERSONA_SENTENCE_MAX];
-    if (split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_ALL &&
+    if (split == CORPUS_TRAIN && corpus_wordings() >= CORPUS_WORDINGS_WIDE &&
         corpus_chance(r, 50)) {
         build_name(r, role, built, sizeof(built));
         form = built;

@@ -361,6 +361,70 @@ static const struct more_phrases ask_about_more = {CORPUS_LIST(
     "Talk to me about {w}.", "Speak about {w}.", "Discuss {w} with me.", "Let us discuss {w}.",
     "Can you discuss {w} with me?")};
 
+/* Questions of any shape. */
+static const char *const ask_any[] = {"How do {w} work?",
+                                      "Where do I find {w}?",
+                                      "Why do I need {w}?",
+                                      "Who invented {w}?",
+                                      "When did {w} begin?",
+                                      "What goes with {w}?",
+                                      "Is it safe to use {w}?",
+                                      "Do I need {w}?",
+                                      "Which {w} are the best?",
+                                      "How old are {w}?",
+                                      "What makes {w} special?",
+                                      "What helps against {w}?",
+                                      "Should I buy {w} today?",
+                                      "Can you lend me {w}?",
+                                      "How do I hold {w}?",
+                                      "What happens to {w} in the rain?",
+                                      "How much are {w}?",
+                                      "Do people in Spain like {w}?",
+                                      "What do toddlers think of {w}?",
+                                      "Why are there {w}?",
+                                      "Is there a way to clean {w}?",
+                                      "What do {w} eat?",
+                                      "What noise do {w} make?",
+                                      "Whom should I ask about {w}?",
+                                      "Which {w} can not fly?",
+                                      "When will I see {w}?",
+                                      "Are {w} made of iron?",
+                                      "What do I do with {w}?",
+                                      "How do I learn {w}?",
+                                      "Why did she leave {w} here?",
+                                      "What should I wear to {w}?",
+                                      "Is {w} a word?",
+                                      "How far is it to {w}?",
+                                      "Who takes care of {w}?",
+                                      "What comes after {w}?",
+                                      "Which of my {w} is the prettiest?",
+                                      "How long do {w} live?",
+                                      "Can {w} swim?",
+                                      "Do you have a photo of {w}?",
+                                      "Why is it cold near {w}?",
+                                      "Please make up a tale of {w}.",
+                                      "Please explain what {w} do.",
+                                      "What is a theory of {w}?",
+                                      "What does an expert for {w} do?",
+                                      "How do I repair {w}?",
+                                      "What is new in {w} today?",
+                                      "Where were the first {w}?",
+                                      "Is there a law against {w}?",
+                                      "How do I get rid of {w}?",
+                                      "What is inside {w}?",
+                                      "I saw {w}. What are they?",
+                                      "My {w} broke. What now?",
+                                      "All these {w} are too much for me.",
+                                      "Are my {w} dark?",
+                                      "Give me an idea with {w}.",
+                                      "Tell me a fact of {w}.",
+                                      "When did {w} live?",
+                                      "Who was the first with {w}?",
+                                      "What colour do {w} have?",
+                                      "Could {w} be dangerous?",
+                                      "What do {w} cost in winter?",
+                                      "Is {w} good for children?"};
+
 /* A noun to forbid that is not in the table: any noun, or an invented one. */
 static void draw_noun(struct rng *r, enum corpus_split split, char *out)
 {
@@ -403,7 +467,7 @@ void system_refusal_say(struct rng *r, enum corpus_split split, const struct per
     const char *form = phrases_pick_wide(two ? &forbid_two : &forbid_one,
                                          two ? &forbid_two_more : &forbid_one_more, r, split);
     char built[PERSONA_SENTENCE_MAX], both[2 * VALUE_MAX + 8];
-    bool build = split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_ALL &&
+    bool build = split == CORPUS_TRAIN && corpus_wordings() >= CORPUS_WORDINGS_WIDE &&
                  corpus_chance(r, two ? 40 : 75);
     if (!build) {
         corpus_fill(out, size, form, slots, CORPUS_COUNT(slots));
@@ -427,6 +491,11 @@ static const char *pick_question(struct rng *r, enum corpus_split split,
 
 static void ask(struct rng *r, enum corpus_split split, const char *what, struct exchange *out)
 {
+    if (split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_WIDEST &&
+        corpus_chance(r, 60)) {
+        corpus_fill_slots(out->user, CORPUS_PICK(r, ask_any), {"w", what});
+        return;
+    }
     corpus_fill_slots(out->user, phrases_pick_wide(&ask_about, &ask_about_more, r, split),
                       {"w", what});
 }
