@@ -99,6 +99,44 @@ float *checkpoint_read_params(const char *path, struct checkpoint_header *h, str
     return params;
 }
 
+static int write_params(const char *path, const struct checkpoint_header *h,
+                        const float *params, struct err *e)
+{
+    size_t block = train_shape_param_count(&h->shape) * sizeof(float);
+    size_t len = sizeof(*h) + 3 * block;
+    char *bytes = mem_zalloc(len);
+    if (!bytes) {
+        return err_nomem(e);
+    }
+    memcpy(bytes, h, sizeof(*h));
+    memcpy(bytes + sizeof(*h), params, block);
+    int rc = file_write_atomic(path, bytes, len, e);
+    mem_free(bytes);
+    return rc;
+}
+
+int checkpoint_average(const char *a, const char *b, float weight, const char *out,
+                       struct err *e)
+{
+    struct checkpoint_header ha, hb;
+    float *pa = checkpoint_read_params(a, &ha, e);
+    float *pb = pa ? checkpoint_read_params(b, &hb, e) : NULL;
+    int rc = pb ? 0 : -1;
+    if (rc == 0 && memcmp(&ha.shape, &hb.shape, sizeof(ha.shape)) != 0) {
+        rc = err_set(e, ERR_INVALID, "%s: its model has another shape than %s", b, a);
+    }
+    if (rc == 0) {
+        size_t n = train_shape_param_count(&ha.shape);
+        for (size_t i = 0; i < n; i++) {
+            pa[i] += (pb[i] - pa[i]) * weight;
+        }
+        rc = write_params(out, &hb, pa, e);
+    }
+    mem_free_aligned(pa);
+    mem_free_aligned(pb);
+    return rc;
+}
+
 static int read_blocks(const char *path, struct trainer *t, struct checkpoint_header *h,
                        bool moments, struct err *e)
 {

@@ -33,6 +33,12 @@ int checkpoint_read_header(const char *path, struct checkpoint_header *h, struct
  * (mem_free_aligned). */
 float *checkpoint_read_params(const char *path, struct checkpoint_header *h, struct err *e);
 
+/* Writes a checkpoint whose weights are a + (b - a) * weight, with the header of b and moments
+ * of zero: to export or to begin another stage with. Wortsman et al. 2022, "Robust fine-tuning
+ * of zero-shot models". */
+int checkpoint_average(const char *a, const char *b, float weight, const char *out,
+                       struct err *e);
+
 /* The weights alone, into a trainer of the same shape (fine-tuning). */
 int checkpoint_load_params(const char *path, struct trainer *t, struct err *e);
 

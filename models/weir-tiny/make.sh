@@ -22,7 +22,7 @@ TUNE_STEPS=5000 TUNE_LR=1.5e-3 TUNE_MIN_LR=0 TUNE_WARMUP=50
 
 # The last stage asks about anything under bans of something else.
 LAST_SEED=9 LAST_CONVERSATIONS=60000 LAST_ARITHMETIC=14000
-LAST_STEPS=500 LAST_LR=5e-4 LAST_MIN_LR=0 LAST_WARMUP=20
+LAST_STEPS=500 LAST_LR=5e-4 LAST_MIN_LR=0 LAST_WARMUP=20 LAST_SHARE=0.75
 
 HELDOUT_SEED=2 HELDOUT_ITEMS=200 # of each skill
 
@@ -88,8 +88,11 @@ train tune TUNE --init "$work/pre.ckpt"
 say "fine-tuning, the last stage"
 train last LAST --init "$work/tune.ckpt"
 
+# The mean keeps more of the refusals that the last stage unlearns.
+"$weir" train average "$work/tune.ckpt" "$work/last.ckpt" "$work/mean.ckpt" --weight $LAST_SHARE
+
 say "export"
-"$weir" train export "$work/last.ckpt" --vocab "$work/vocab.gguf" --type q8_0 --name weir-tiny \
+"$weir" train export "$work/mean.ckpt" --vocab "$work/vocab.gguf" --type q8_0 --name weir-tiny \
     "$work/weir-tiny.gguf"
 
 say "held-out questions"

@@ -1,5 +1,5 @@
-/* weir train: the words vocab, tokenize and export have their own files; without a word it
- * trains. */
+/* weir train: the words vocab, tokenize, average and export have their own files; without a
+ * word it trains. */
 #include "runtime/cli/train.h"
 
 #include <stdio.h>
@@ -19,6 +19,7 @@ static int no_train(int argc, char **argv)
     return 1;
 }
 #    define cli_train_run      no_train
+#    define cli_train_average  no_train
 #    define cli_train_export   no_train
 #    define cli_train_tokenize no_train
 #endif
@@ -31,6 +32,7 @@ int cli_train(int argc, char **argv)
     } words[] = {
         {"vocab", cli_train_vocab},
         {"tokenize", cli_train_tokenize},
+        {"average", cli_train_average},
         {"export", cli_train_export},
     };
     for (size_t i = 0; argc > 1 && i < sizeof(words) / sizeof(words[0]); i++) {
@@ -39,9 +41,10 @@ int cli_train(int argc, char **argv)
         }
     }
     if (argc > 1 && argv[1][0] != '-') {
-        fprintf(stderr,
-                "weir train: unknown word \"%s\"; there are vocab, tokenize and export\n",
-                argv[1]);
+        fprintf(
+            stderr,
+            "weir train: unknown word \"%s\"; there are vocab, tokenize, average and export\n",
+            argv[1]);
         return 2;
     }
     return cli_train_run(argc, argv);

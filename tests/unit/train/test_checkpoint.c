@@ -217,6 +217,35 @@ static void other_data_is_refused_on_resume(void **state)
     trainer_destroy(t);
 }
 
+static void the_mean_of_two_checkpoints_has_the_share_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    struct checkpoint_header h;
+    char out[80];
+    size_t n = train_shape_param_count(&shape);
+    struct trainer *t = new_trainer(f);
+    snprintf(out, sizeof(out), "%s.mean", f->ckpt);
+    for (size_t i = 0; i < n; i++) {
+        trainer_params(t)[i] = (float)i;
+    }
+    assert_int_equal(checkpoint_save(f->ckpt, t, f->data, &e), 0);
+    for (size_t i = 0; i < n; i++) {
+        trainer_params(t)[i] = (float)i + 4.0f;
+    }
+    assert_int_equal(checkpoint_save(f->other, t, f->data, &e), 0);
+    assert_int_equal(checkpoint_average(f->ckpt, f->other, 0.75f, out, &e), 0);
+    float *mean = checkpoint_read_params(out, &h, &e);
+    assert_non_null(mean);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(mean[i] == (float)i + 3.0f);
+    }
+    assert_int_equal(checkpoint_average(f->ckpt, "/nowhere", 0.5f, out, &e), -1);
+    mem_free_aligned(mean);
+    unlink(out);
+    trainer_destroy(t);
+}
+
 static void expect_refused(const struct fixture *f, const char *bytes, size_t len,
                            const char *word)
 {
@@ -300,6 +329,9 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(every_shard_s_gradient_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(training_lowers_the_loss, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_mean_of_two_checkpoints_has_the_share_asked_for,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_checkpoints_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(other_data_is_refused_on_resume, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_checkpoints_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_allocation_leaks_nothing, setup, teardown),
