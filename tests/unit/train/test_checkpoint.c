@@ -331,7 +331,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(training_lowers_the_loss, setup, teardown),
         cmocka_unit_test_setup_teardown(the_mean_of_two_checkpoints_has_the_share_asked_for,
                                         setup, teardown),
-        cmocka_unit_test_setup_teardown(damaged_checkpoints_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(other_data_is_refused_on_resume, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_checkpoints_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_allocation_leaks_nothing, setup, teardown),
