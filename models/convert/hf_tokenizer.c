@@ -9,7 +9,7 @@
 
 #define SPACE_MARK  "\xe2\x96\x81"
 #define NO_MERGE    (-1e9f) /* the score of what no merge makes */
-#define FILLER_MAX  16    /* "[PAD151999]" */
+#define FILLER_MAX  16      /* "[PAD151999]" */
 #define NAME_PARTED ' '
 
 /* The lists that GGUF wants, by id. */
