@@ -48,9 +48,10 @@ run_peer() { # NAME LLAMA_BENCH [BATCHED_BENCH]
     note "$1" prefill "$(grep -oP "pp$prompt *\| *\K[0-9.]+" <<<"$table")"
     note "$1" decode "$(grep -oP "tg$tokens *\| *\K[0-9.]+" <<<"$table")"
     [[ -n ${3:-} ]] || return 0
-    table=$("$3" -m "$model" -t "$threads" -c $((batch * (tokens + 8))) -npp 8 -ntg "$tokens" -npl "$batch" \
-        2>/dev/null)
-    note "$1" batch "$(awk -F'|' -v b="$batch" '$4 + 0 == b { print $9 + 0 }' <<<"$table")"
+    # Some print the table on standard error.
+    table=$("$3" -m "$model" -t "$threads" -c $((batch * (tokens + 8))) -npp 8 -ntg "$tokens" -npl "$batch" 2>&1)
+    table=$(awk -F'|' -v b="$batch" 'NF > 9 && $4 + 0 == b { print $9 + 0 }' <<<"$table")
+    [[ -z $table ]] || note "$1" batch "$table"
 }
 
 for ((round = 1; round <= rounds; round++)); do
