@@ -65,6 +65,11 @@ static const struct architecture {
 };
 #define ARCHITECTURE_NAMES "llama, granite, qwen2, qwen3, olmo2, gemma2 and phi3"
 
+static bool is_name(const struct gguf_str *s, const char *name)
+{
+    return s->len == strlen(name) && memcmp(s->data, name, s->len) == 0;
+}
+
 static int read_architecture(struct llama_config *c, const struct gguf *g, struct err *e)
 {
     struct gguf_str name;
@@ -72,8 +77,7 @@ static int read_architecture(struct llama_config *c, const struct gguf *g, struc
         return -1;
     }
     for (size_t i = 0; i < sizeof(architectures) / sizeof(architectures[0]); i++) {
-        if (name.len == strlen(architectures[i].name) &&
-            memcmp(name.data, architectures[i].name, name.len) == 0) {
+        if (is_name(&name, architectures[i].name)) {
             const struct architecture *a = &architectures[i];
             c->arch = a->name;
             c->rope = a->rope;
@@ -157,11 +161,6 @@ static int read_yarn(struct llama_config *c, const struct gguf *g, struct err *e
     y.trained = (uint32_t)trained;
     apply_yarn(c, &y);
     return 0;
-}
-
-static bool is_name(const struct gguf_str *s, const char *name)
-{
-    return s->len == strlen(name) && memcmp(s->data, name, s->len) == 0;
 }
 
 /* Linear scaling divides all angles alike. What is not known would change the numbers and is

@@ -23,6 +23,13 @@ enum llama_qk_norm { LLAMA_QK_NORM_NONE, LLAMA_QK_NORM_HEAD, LLAMA_QK_NORM_ROW }
 /* Which numbers of a head are turned together: 2i and 2i + 1, or i and i + head_dim / 2. */
 enum llama_rope { LLAMA_ROPE_PAIRS, LLAMA_ROPE_HALVES };
 
+/* Row `row` of heads in pairs is this row of heads in halves. */
+static inline size_t llama_row_in_halves(size_t row, size_t head_dim)
+{
+    size_t i = row % head_dim;
+    return row - i + i % 2 * (head_dim / 2) + i / 2;
+}
+
 struct llama_config {
     const char *arch; /* "qwen2": what metadata keys begin with; a static string */
     int vocab;

@@ -330,6 +330,9 @@ static void gather_wanted(struct llama_state *s)
         /* Wanted rows come in ascending order, so row i is never overwritten before it was
          * read. */
         size_t row = s->wanted[i];
+        if (row == i) {
+            continue; /* in place already, as all are while decoding */
+        }
         memmove(s->x + i * s->d, s->x + row * s->d, s->d * sizeof(float));
         memmove(s->mixed + i * s->q_dim, s->mixed + row * s->q_dim, s->q_dim * sizeof(float));
     }

@@ -55,12 +55,6 @@ static const struct gguf_tensor *find(struct loader *l, const char *name, size_t
     return t;
 }
 
-/* Where number i of a head comes from in the file. */
-static size_t unpaired(size_t i, size_t head_dim)
-{
-    return i % 2 * (head_dim / 2) + i / 2;
-}
-
 /* The head size by which rows of queries and keys change places; 0: they stay. In a packed file
  * they have done so. */
 static size_t paired_head(const struct loader *l)
@@ -71,7 +65,7 @@ static size_t paired_head(const struct loader *l)
 /* Row `row` of a matrix or number of a vector whose heads are put into pairs. */
 static size_t row_in_file(size_t row, size_t head_dim)
 {
-    return head_dim == 0 ? row : row - row % head_dim + unpaired(row % head_dim, head_dim);
+    return head_dim == 0 ? row : llama_row_in_halves(row, head_dim);
 }
 
 static int check_finite(struct loader *l, const char *name, const float *values, size_t n)
@@ -102,7 +96,7 @@ static int read_vector(struct loader *l, const char *name, size_t n, size_t head
                  ? check_finite(l, name, as_stored, n)
                  : err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" has broken rows",
                            gguf_path(l->g), name);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && rc == 0; i++) {
         values[i] = as_stored[row_in_file(i, head_dim)];
     }
     mem_free(as_stored);

@@ -6,6 +6,10 @@
 
 #define KEY_MAX 96
 
+/* As the reader of GGUF files has it (arch/llama_config.c). */
+#define MAX_SIZE    1048576.0
+#define MAX_CONTEXT 16777216.0
+
 static const struct architecture {
     const char *hf, *gguf;
     bool pairs, post_norm, norms_from_one;
@@ -53,8 +57,9 @@ static int find_architecture(struct hf_config *c, const cJSON *config, struct er
                    name ? name : "");
 }
 
-/* A whole number from 1 on; `fallback` where it is absent, 0: it must be there. */
-static int read_size(const struct reader *r, const char *key, int fallback, int *out)
+/* A whole number from 1 to max; `fallback` where it is absent, 0: it must be there. */
+static int read_size(const struct reader *r, const char *key, int fallback, double max,
+                     int *out)
 {
     const cJSON *item = get(r->config, key);
     if (!item && fallback > 0) {
@@ -62,9 +67,9 @@ static int read_size(const struct reader *r, const char *key, int fallback, int 
         return 0;
     }
     double v = item && cJSON_IsNumber(item) ? item->valuedouble : 0.0;
-    if (!(v >= 1.0 && v <= 1e9) || floor(v) < v) {
-        return err_set(r->e, ERR_FORMAT, "config.json: \"%s\" must be a whole number from 1 on",
-                       key);
+    if (!(v >= 1.0 && v <= max) || floor(v) < v) {
+        return err_set(r->e, ERR_FORMAT,
+                       "config.json: \"%s\" must be a whole number from 1 to %.0f", key, max);
     }
     *out = (int)v;
     return 0;
@@ -99,60 +104,124 @@ static void copy_number(const struct reader *r, const char *from, const char *to
     }
 }
 
+/* What RoPE scaling says of itself. */
+struct scaling {
+    const char *type;
+    double factor, old_context, base;
+};
+
 /* Llama 3.1: frequencies that turn slowly within the old context are divided by the factor,
  * fast ones stay, those between in part. */
-static void llama3_factors(struct hf_config *c, const cJSON *scaling, double base, double old)
+static int llama3_factors(struct hf_config *c, const struct reader *r, const cJSON *item,
+                          const struct scaling *s)
 {
-    double factor = number_or(scaling, "factor", 8.0);
-    double low = number_or(scaling, "low_freq_factor", 1.0);
-    double high = number_or(scaling, "high_freq_factor", 4.0);
+    double low = number_or(item, "low_freq_factor", 1.0);
+    double high = number_or(item, "high_freq_factor", 4.0);
+    if (!(high > low) || !(s->factor > 0.0)) {
+        return err_set(r->e, ERR_FORMAT,
+                       "config.json: RoPE scaling needs a \"factor\" above 0 and a "
+                       "\"high_freq_factor\" above \"low_freq_factor\"");
+    }
     for (int i = 0; i < c->head_dim / 2; i++) {
-        double length = 2.0 * M_PI * pow(base, 2.0 * (double)i / (double)c->head_dim);
-        double smooth = (old / length - low) / (high - low);
-        double by = smooth <= 0.0   ? factor
-                    : smooth >= 1.0 ? 1.0
-                                    : 1.0 / ((1.0 - smooth) / factor + smooth);
-        c->rope_factors[i] = (float)by;
+        double length = 2.0 * M_PI * pow(s->base, 2.0 * (double)i / (double)c->head_dim);
+        double smooth = (s->old_context / length - low) / (high - low);
+        smooth = fmin(1.0, fmax(0.0, smooth));
+        c->rope_factors[i] = (float)(1.0 / ((1.0 - smooth) / s->factor + smooth));
     }
     c->has_rope_factors = true;
+    return 0;
 }
 
-static int read_rope(struct hf_config *c, const struct reader *r, int context)
+/* "attention_factor" is the whole magnitude; GGUF has what it is beside YaRN's own. */
+static void put_yarn(const struct reader *r, const cJSON *item, const struct scaling *s)
 {
-    const cJSON *scaling = get(r->config, "rope_scaling");
-    double base = number_or(r->config, "rope_theta", 10000.0);
+    static const struct {
+        const char *hf, *gguf;
+    } betas[] = {{"beta_fast", "rope.scaling.yarn_beta_fast"},
+                 {"beta_slow", "rope.scaling.yarn_beta_slow"}};
+    const cJSON *magnitude = get(item, "attention_factor");
+    put_size(r, "rope.scaling.original_context_length", (int)s->old_context);
+    for (size_t i = 0; i < sizeof(betas) / sizeof(betas[0]); i++) {
+        const cJSON *beta = get(item, betas[i].hf);
+        if (cJSON_IsNumber(beta)) {
+            put_number(r, betas[i].gguf, beta->valuedouble);
+        }
+    }
+    if (cJSON_IsNumber(magnitude)) {
+        put_number(r, "rope.scaling.attn_factor",
+                   magnitude->valuedouble / (1.0 + 0.1 * log(s->factor)));
+    }
+}
+
+static int put_scaling(struct hf_config *c, const struct reader *r, const cJSON *item,
+                       const struct scaling *s)
+{
     char key[KEY_MAX];
-    put_number(r, "rope.freq_base", base);
-    put_size(r, "rope.dimension_count", c->head_dim);
-    if (!scaling) {
+    if (strcmp(s->type, "default") == 0) {
         return 0;
     }
-    const char *type = cJSON_GetStringValue(get(scaling, "rope_type"));
-    type = type ? type : cJSON_GetStringValue(get(scaling, "type"));
-    double old = number_or(scaling, "original_max_position_embeddings", (double)context);
-    double factor = number_or(scaling, "factor", 1.0);
-    if (type && strcmp(type, "default") == 0) {
-        return 0;
-    }
-    if (type && strcmp(type, "llama3") == 0) {
-        llama3_factors(c, scaling, base, old);
-        return 0;
-    }
-    bool yarn = type && strcmp(type, "yarn") == 0;
-    if (!yarn && !(type && strcmp(type, "linear") == 0)) {
+    if (!(s->old_context >= 1.0 && s->old_context <= MAX_CONTEXT)) {
         return err_set(
-            r->e, ERR_UNSUPPORTED,
-            "config.json: \"rope_scaling\" of type \"%.32s\" is not supported; linear, "
-            "yarn and llama3 are",
-            type ? type : "");
+            r->e, ERR_FORMAT,
+            "config.json: \"original_max_position_embeddings\" must be from 1 to %.0f",
+            MAX_CONTEXT);
+    }
+    if (strcmp(s->type, "llama3") == 0) {
+        return llama3_factors(c, r, item, s);
+    }
+    bool yarn = strcmp(s->type, "yarn") == 0;
+    if (!yarn && strcmp(s->type, "linear") != 0) {
+        return err_set(r->e, ERR_UNSUPPORTED,
+                       "config.json: RoPE scaling of type \"%.32s\" is not supported; linear, "
+                       "yarn and llama3 are",
+                       s->type);
     }
     snprintf(key, sizeof(key), "%s.rope.scaling.type", r->arch);
-    gguf_put_str(r->out, key, type);
-    put_number(r, "rope.scaling.factor", factor);
+    gguf_put_str(r->out, key, s->type);
+    put_number(r, "rope.scaling.factor", s->factor);
     if (yarn) {
-        put_size(r, "rope.scaling.original_context_length", (int)old);
+        put_yarn(r, item, s);
     }
     return 0;
+}
+
+/* Newer files say all of it in "rope_parameters". */
+static int read_rope(struct hf_config *c, const struct reader *r, int context)
+{
+    const cJSON *item = get(r->config, "rope_parameters");
+    item = item ? item : get(r->config, "rope_scaling");
+    const char *type = cJSON_GetStringValue(get(item, "rope_type"));
+    type = type ? type : cJSON_GetStringValue(get(item, "type"));
+    double base = number_or(r->config, "rope_theta", 10000.0);
+    const struct scaling s = {
+        .type = type                           ? type
+                : item && !get(item, "factor") ? "default"
+                                               : "",
+        .factor = number_or(item, "factor", 1.0),
+        .old_context = number_or(item, "original_max_position_embeddings", (double)context),
+        .base = number_or(item, "rope_theta", base)};
+    put_number(r, "rope.freq_base", s.base);
+    put_size(r, "rope.dimension_count", c->head_dim);
+    return item ? put_scaling(c, r, item, &s) : 0;
+}
+
+/* What is computed in one way only. */
+static int check_known(const struct reader *r)
+{
+    const char *activation = cJSON_GetStringValue(get(r->config, "hidden_activation"));
+    activation = activation ? activation : cJSON_GetStringValue(get(r->config, "hidden_act"));
+    const char *known = strcmp(r->arch, "gemma2") == 0 ? "gelu_pytorch_tanh" : "silu";
+    if (activation && strcmp(activation, known) != 0) {
+        return err_set(r->e, ERR_UNSUPPORTED,
+                       "config.json: activation \"%.32s\" is not supported in %s; %s is",
+                       activation, r->arch, known);
+    }
+    double part = number_or(r->config, "partial_rotary_factor", 1.0);
+    return part < 1.0 || part > 1.0
+               ? err_set(r->e, ERR_UNSUPPORTED,
+                         "config.json: \"partial_rotary_factor\" %g is not supported; 1 is",
+                         part)
+               : 0;
 }
 
 /* What only Granite, Gemma 2 and Phi 3 say. */
@@ -186,16 +255,19 @@ int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer 
         return -1;
     }
     const struct reader r = {.config = config, .out = out, .arch = c->arch, .e = e};
+    if (check_known(&r) != 0) {
+        return -1;
+    }
     int layers, width, ffn, context;
-    if (read_size(&r, "num_hidden_layers", 0, &layers) != 0 ||
-        read_size(&r, "hidden_size", 0, &width) != 0 ||
-        read_size(&r, "intermediate_size", 0, &ffn) != 0 ||
-        read_size(&r, "vocab_size", 0, &c->vocab) != 0 ||
-        read_size(&r, "max_position_embeddings", 0, &context) != 0 ||
-        read_size(&r, "num_attention_heads", 0, &c->heads) != 0 ||
-        read_size(&r, "num_key_value_heads", c->heads, &c->kv_heads) != 0 ||
-        read_size(&r, "head_dim", width / c->heads > 0 ? width / c->heads : 1, &c->head_dim) !=
-            0) {
+    if (read_size(&r, "num_hidden_layers", 0, MAX_SIZE, &layers) != 0 ||
+        read_size(&r, "hidden_size", 0, MAX_SIZE, &width) != 0 ||
+        read_size(&r, "intermediate_size", 0, MAX_SIZE, &ffn) != 0 ||
+        read_size(&r, "vocab_size", 0, MAX_SIZE, &c->vocab) != 0 ||
+        read_size(&r, "max_position_embeddings", 0, MAX_CONTEXT, &context) != 0 ||
+        read_size(&r, "num_attention_heads", 0, MAX_SIZE, &c->heads) != 0 ||
+        read_size(&r, "num_key_value_heads", c->heads, MAX_SIZE, &c->kv_heads) != 0 ||
+        read_size(&r, "head_dim", width / c->heads > 0 ? width / c->heads : 1, MAX_SIZE,
+                  &c->head_dim) != 0) {
         return -1;
     }
     if (c->head_dim > OPS_HEAD_DIM_MAX || c->head_dim % 2 != 0) {

@@ -25,17 +25,12 @@ struct conversion {
     struct err *e;
 };
 
-static int path_in(const struct conversion *c, const char *name, char out[PATH_MAX_LEN])
-{
-    int n = snprintf(out, PATH_MAX_LEN, "%s/%s", c->folder, name);
-    return n < PATH_MAX_LEN ? 0
-                            : err_set(c->e, ERR_INVALID, "%.100s...: path too long", c->folder);
-}
-
 static cJSON *read_json(const struct conversion *c, const char *name, size_t max)
 {
     char path[PATH_MAX_LEN];
-    return path_in(c, name, path) == 0 ? json_parse_file(path, max, c->e) : NULL;
+    return file_join(path, sizeof(path), c->folder, name, c->e) == 0
+               ? json_parse_file(path, max, c->e)
+               : NULL;
 }
 
 static int open_all(struct conversion *c)
@@ -43,7 +38,8 @@ static int open_all(struct conversion *c)
     char path[PATH_MAX_LEN];
     c->config = read_json(c, "config.json", MAX_CONFIG);
     c->tokenizer = c->config ? read_json(c, "tokenizer.json", MAX_TOKENIZER) : NULL;
-    if (!c->tokenizer || path_in(c, "tokenizer_config.json", path) != 0) {
+    if (!c->tokenizer ||
+        file_join(path, sizeof(path), c->folder, "tokenizer_config.json", c->e) != 0) {
         return -1;
     }
     if (access(path, F_OK) == 0) {
@@ -62,7 +58,7 @@ static int put_template_file(const struct conversion *c)
 {
     char path[PATH_MAX_LEN];
     size_t len;
-    if (path_in(c, "chat_template.jinja", path) != 0) {
+    if (file_join(path, sizeof(path), c->folder, "chat_template.jinja", c->e) != 0) {
         return -1;
     }
     if (access(path, F_OK) != 0) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/arch/llama_config.h"
 #include "quant/q8.h"
 #include "runtime/base/mem.h"
 
@@ -93,13 +94,6 @@ static bool has_heads(const char *name)
     return strstr(name, ".attn_q.") || strstr(name, ".attn_k.");
 }
 
-/* Where row `row` comes from, when heads change from halves to pairs. */
-static uint64_t source_row(uint64_t row, uint64_t head_dim)
-{
-    uint64_t i = row % head_dim;
-    return row - i + i % 2 * (head_dim / 2) + i / 2;
-}
-
 struct rows {
     const struct safetensor *from;
     uint64_t n, width; /* rows, numbers in each */
@@ -112,7 +106,7 @@ static int convert_rows(const struct rows *r, uint32_t type, float *row, unsigne
     size_t from_bytes = (size_t)tensor_type_row_bytes(r->from->type, r->width);
     size_t to_bytes = (size_t)tensor_type_row_bytes(type, r->width);
     for (uint64_t i = 0; i < r->n; i++, to += to_bytes) {
-        uint64_t source = r->head_dim ? source_row(i, r->head_dim) : i;
+        uint64_t source = r->head_dim ? llama_row_in_halves(i, r->head_dim) : i;
         (void)tensor_row_to_f32(
             r->from->type, r->from->data + source * from_bytes, row,
             (size_t)r->width); /* safetensors.h has types that can be read */

@@ -175,12 +175,6 @@ static int read_shard(struct safetensors *s, const char *path, struct err *e)
 
 /* --- the folder --- */
 
-static int join(char out[PATH_MAX_LEN], const char *folder, const char *name, struct err *e)
-{
-    int n = snprintf(out, PATH_MAX_LEN, "%s/%s", folder, name);
-    return n < PATH_MAX_LEN ? 0 : err_set(e, ERR_INVALID, "%.100s...: path too long", folder);
-}
-
 /* Each file once, in the order of their first tensor. */
 static int read_indexed(struct safetensors *s, const char *folder, const char *index,
                         struct err *e)
@@ -205,8 +199,9 @@ static int read_indexed(struct safetensors *s, const char *folder, const char *i
         }
         seen = cJSON_GetObjectItemCaseSensitive(files, name);
         if (!seen) {
-            rc =
-                cJSON_AddNullToObject(files, name) ? join(path, folder, name, e) : err_nomem(e);
+            rc = cJSON_AddNullToObject(files, name)
+                     ? file_join(path, sizeof(path), folder, name, e)
+                     : err_nomem(e);
             rc = rc == 0 ? read_shard(s, path, e) : rc;
         }
     }
@@ -223,11 +218,14 @@ struct safetensors *safetensors_open(const char *folder, struct err *e)
         err_nomem(e);
         return NULL;
     }
-    int rc = join(path, folder, INDEX_FILE, e);
+    int rc = file_join(path, sizeof(path), folder, INDEX_FILE, e);
     if (rc == 0 && access(path, F_OK) == 0) {
         rc = read_indexed(s, folder, path, e);
     } else if (rc == 0) {
-        rc = join(path, folder, ONE_FILE, e) != 0 || read_shard(s, path, e) != 0 ? -1 : 0;
+        rc = file_join(path, sizeof(path), folder, ONE_FILE, e) != 0 ||
+                     read_shard(s, path, e) != 0
+                 ? -1
+                 : 0;
     }
     if (rc != 0) {
         safetensors_close(s);

@@ -8,7 +8,7 @@
 
 #define KEY_SCORES "tokenizer.ggml.scores"
 #define KEY_PREFIX "tokenizer.ggml.add_space_prefix"
-#define NONE       SIZE_MAX
+#define NONE       UINT32_MAX
 
 /* --- loading --- */
 
@@ -81,15 +81,15 @@ void spm_deinit(struct spm *s)
 
 /* A piece of the word: characters at first, tokens when they have been joined. */
 struct symbol {
-    size_t at, len;    /* in the word; len 0: joined to the one before */
-    size_t prev, next; /* NONE at the ends */
-    int32_t id;        /* -1: no token */
+    uint32_t at, len;    /* in the word; len 0: joined to the one before */
+    uint32_t prev, next; /* NONE at the ends */
+    int32_t id;          /* -1: no token */
 };
 
 struct join {
     float score;
-    size_t left, right; /* symbols */
-    size_t len;         /* of both when they were looked at: another length, and it is stale */
+    uint32_t left, right; /* symbols */
+    uint32_t len; /* of both when they were looked at: another length, and it is stale */
     int32_t id;
 };
 
@@ -97,8 +97,9 @@ struct merging {
     const struct spm *spm;
     const char *word;
     struct symbol *symbols; /* (cap) */
-    size_t n_symbols;
-    struct join *heap; /* (2 * cap): each join takes one away and offers two at the most */
+    uint32_t n_symbols;
+    struct join *heap; /* (2 * cap): one a pair to begin with, and each join takes one away and
+                          offers two at the most */
     size_t n_joins;
     size_t cap;
 };
@@ -134,7 +135,7 @@ static struct join heap_pop(struct merging *m)
     return top;
 }
 
-static void offer(struct merging *m, size_t left, size_t right)
+static void offer(struct merging *m, uint32_t left, uint32_t right)
 {
     if (left == NONE || right == NONE) {
         return;
@@ -155,10 +156,10 @@ static void cut_into_characters(struct merging *m, size_t len)
 {
     m->n_symbols = 0;
     m->n_joins = 0;
-    for (size_t at = 0; at < len;) {
+    for (uint32_t at = 0; at < len;) {
         uint32_t c;
         int size = utf8_decode(m->word + at, len - at, &c);
-        size_t n = size > 0 ? (size_t)size : 1;
+        uint32_t n = size > 0 ? (uint32_t)size : 1;
         m->symbols[m->n_symbols] =
             (struct symbol){.at = at,
                             .len = n,
@@ -172,7 +173,7 @@ static void cut_into_characters(struct merging *m, size_t len)
 
 static void join_all(struct merging *m)
 {
-    for (size_t i = 1; i < m->n_symbols; i++) {
+    for (uint32_t i = 1; i < m->n_symbols; i++) {
         offer(m, i - 1, i);
     }
     while (m->n_joins > 0) {
@@ -219,7 +220,7 @@ static int reserve(struct merging *m, size_t len, struct err *e)
     mem_free(m->heap);
     m->cap = len < 64 ? 64 : len;
     m->symbols = mem_array(m->cap, sizeof(*m->symbols));
-    m->heap = mem_array(m->cap, 3 * sizeof(*m->heap));
+    m->heap = mem_array(m->cap, 2 * sizeof(*m->heap));
     if (!m->symbols || !m->heap) {
         m->cap = 0;
         return err_nomem(e);
@@ -236,7 +237,7 @@ static int encode_word(struct merging *m, const char *word, size_t len, struct t
     }
     cut_into_characters(m, len);
     join_all(m);
-    for (size_t i = 0; i != NONE; i = m->symbols[i].next) {
+    for (uint32_t i = 0; i != NONE; i = m->symbols[i].next) {
         const struct symbol *s = &m->symbols[i];
         if (s->id < 0 ? push_bytes(m, s, out, e) != 0 : token_list_push(out, s->id) != 0) {
             return s->id < 0 ? -1 : err_nomem(e);
@@ -279,8 +280,11 @@ int spm_encode(const struct spm *s, const char *text, size_t len, struct token_l
     if (len == 0) {
         return 0;
     }
+    if (len >= SPM_MAX_TEXT) {
+        return err_set(e, ERR_LIMIT, "a text of %zu bytes is too long to encode", len);
+    }
     if (s->space_before) {
-        copy = len < SIZE_MAX ? mem_alloc(len + 1) : NULL;
+        copy = mem_alloc(len + 1);
         if (!copy) {
             return err_nomem(e);
         }

@@ -16,6 +16,8 @@
 #include "models/tokenizer/tokenizer.h"
 #include "models/tokenizer/vocab.h"
 
+#define SPM_MAX_TEXT ((size_t)1 << 30)
+
 struct spm {
     const struct vocab *vocab; /* borrowed */
     float *scores;             /* (n_tokens) */

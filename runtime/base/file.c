@@ -107,6 +107,14 @@ int file_write_atomic(const char *path, const void *data, size_t len, struct err
     return rc;
 }
 
+int file_join(char *out, size_t size, const char *folder, const char *name, struct err *e)
+{
+    int n = snprintf(out, size, "%s/%s", folder, name);
+    return n >= 0 && (size_t)n < size
+               ? 0
+               : err_set(e, ERR_INVALID, "%.100s...: the path is too long", folder);
+}
+
 int file_map(const char *path, const unsigned char **data, uint64_t *size, struct err *e)
 {
     struct stat st;

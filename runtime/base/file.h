@@ -10,6 +10,9 @@
  * and NUL-terminated; *len excludes the NUL. "-" reads standard input. */
 char *file_read(const char *path, size_t max, size_t *len, struct err *e);
 
+/* FOLDER/NAME into out[size]. */
+int file_join(char *out, size_t size, const char *folder, const char *name, struct err *e);
+
 /* Maps a regular file read-only and private; *data is NULL when it is empty. It must not be
  * truncated while it is mapped. */
 int file_map(const char *path, const unsigned char **data, uint64_t *size, struct err *e);

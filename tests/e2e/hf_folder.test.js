@@ -8,6 +8,7 @@ const test = require('node:test');
 
 const { weir, succeed } = require('./lib/command.js');
 const { makeFolder } = require('./lib/files.js');
+const { readGguf } = require('./lib/gguf.js');
 const { writeHfFolder } = require('./lib/hf_folder.js');
 const { startServer, missing, modelPath } = require('./lib/server.js');
 
@@ -33,6 +34,36 @@ test('a folder of any architecture becomes the GGUF file that it was made from',
             assert.equal(succeed(['tokenize', '-m', again], text), succeed(['tokenize', '-m', file], text));
         }
     }
+});
+
+test('RoPE scaling is taken over: Llama 3.1, and YaRN with all that it says', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = synthesize(folder, 'tiny-test');
+    const converted = (name, change) => {
+        const to = path.join(folder, `${name}.gguf`);
+        succeed(['quantize', writeHfFolder(path.join(folder, name), file, { change }), to, '--type', 'f32']);
+        return readGguf(to);
+    };
+    const llama3 = { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4,
+        original_max_position_embeddings: 8192 };
+    for (const change of [
+        (c) => Object.assign(c, { rope_theta: 500000, rope_scaling: llama3 }),
+        (c) => { delete c.rope_theta; c.rope_parameters = { ...llama3, rope_theta: 500000 }; }]) {
+        const { metadata, tensors } = converted('llama3', change);
+        const { data } = tensors.find(({ name }) => name === 'rope_freqs.weight');
+        assert.equal(metadata['llama.rope.freq_base'], 500000);
+        assert.equal(data.readFloatLE(0), 1);
+        assert.ok(Math.abs(data.readFloatLE(4 * 4) - 2.6945) < 1e-3); // of 8 frequencies, by hand
+        assert.equal(data.readFloatLE(7 * 4), 8);
+    }
+    const { metadata } = converted('yarn', (c) => {
+        c.rope_scaling = { rope_type: 'yarn', factor: 8, original_max_position_embeddings: 32, beta_fast: 16,
+            beta_slow: 2, attention_factor: 1 + 0.1 * Math.log(8) };
+    });
+    const said = (key) => metadata[`llama.rope.scaling.${key}`];
+    assert.deepEqual([said('type'), said('factor'), said('original_context_length'), said('yarn_beta_fast'),
+        said('yarn_beta_slow')], ['yarn', 8, 32, 16, 2]);
+    assert.ok(Math.abs(said('attn_factor') - 1) < 1e-6);
 });
 
 // Norms less one and one more are rounded: nearly the same.
@@ -101,6 +132,12 @@ test('what is missing, broken or unknown in a folder is named', { skip }, (t) =>
     assert.match(refused('architecture', nothing, (c) => { c.architectures = ['BertModel']; }), /"BertModel" is not supported/);
     assert.match(refused('layers', nothing, (c) => { c.num_hidden_layers = 'two'; }), /"num_hidden_layers" must be/);
     assert.match(refused('rope', nothing, (c) => { c.rope_scaling = { type: 'longrope' }; }), /"longrope" is not supported/);
+    assert.match(refused('old-context', nothing, (c) => {
+        c.rope_scaling = { rope_type: 'yarn', factor: 2, original_max_position_embeddings: 1e300 };
+    }), /"original_max_position_embeddings" must be/);
+    assert.match(refused('vocabulary', nothing, (c) => { c.vocab_size = 1e9; }), /"vocab_size" must be .* to 1048576/);
+    assert.match(refused('activation', nothing, (c) => { c.hidden_act = 'gelu'; }), /activation "gelu" is not supported/);
+    assert.match(refused('part', nothing, (c) => { c.partial_rotary_factor = 0.75; }), /"partial_rotary_factor" 0\.75/);
     assert.match(refused('words', (hf) => {
         const name = path.join(hf, 'tokenizer.json');
         const json = JSON.parse(fs.readFileSync(name, 'utf8'));
