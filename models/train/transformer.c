@@ -32,20 +32,23 @@ struct transformer {
     const struct train_kernels *kernels;
     float *memory; /* one block, cut up below */
     struct layer_state layers[TRAIN_MAX_LAYERS];
-    float *output;   /* (n, d_model) residual stream after the last layer */
-    float *rstd;     /* (n) */
-    float *norm;     /* (n, d_model) */
-    float *picked;   /* (LOGITS_ROWS, d_model) rows of norm that have a target */
-    float *logits;   /* (LOGITS_ROWS, vocab) */
-    float *dpicked;  /* (LOGITS_ROWS, d_model) */
-    float *dstream;  /* (n, d_model) gradient of the residual stream */
-    float *dnorm;    /* (n, d_model) */
-    float *dqkv;     /* (n, d_model + 2 * kv_dim) */
-    float *dact;     /* (n, ffn) */
-    float *dgate_up; /* (n, 2 * ffn) */
-    float *angles;   /* (context, 2, head_dim) as the kernel rope takes it */
+    /* From the last layer's attention on, only the rows of tokens with a target are worked on;
+     * n_rows of them. */
+    uint32_t *rows; /* (n) which tokens they are, in rising order */
+    uint32_t n_rows;
+    float *last_input; /* (n_rows, d_model) the last layer's input in these rows */
+    float *last_att;   /* (n_rows, d_model) its att */
+    float *output;     /* (n_rows, d_model) residual stream after the last layer */
+    float *rstd;       /* (n_rows) */
+    float *norm;       /* (n_rows, d_model) */
+    float *logits;     /* (LOGITS_ROWS, vocab) */
+    float *dstream;    /* (n, d_model) gradient of the residual stream */
+    float *dnorm;      /* (n, d_model) */
+    float *dqkv;       /* (n, d_model + 2 * kv_dim) */
+    float *dact;       /* (n, ffn) */
+    float *dgate_up;   /* (n, 2 * ffn) */
+    float *angles;     /* (context, 2, head_dim) as the kernel rope takes it */
     struct attention_scratch scratch;
-    uint32_t picked_rows[LOGITS_ROWS];
 };
 
 int train_slice_init(struct train_slice *s, uint32_t capacity, struct err *e)
@@ -98,12 +101,13 @@ static size_t cut_up(struct transformer *m, float *block)
         l->gate_up = take(block, &used, n * 2 * ffn);
         l->act = take(block, &used, n * ffn);
     }
+    m->rows = (uint32_t *)take(block, &used, n);
+    m->last_input = take(block, &used, n * d);
+    m->last_att = take(block, &used, n * d);
     m->output = take(block, &used, n * d);
     m->rstd = take(block, &used, n);
     m->norm = take(block, &used, n * d);
-    m->picked = take(block, &used, LOGITS_ROWS * d);
     m->logits = take(block, &used, LOGITS_ROWS * (size_t)s->vocab);
-    m->dpicked = take(block, &used, LOGITS_ROWS * d);
     m->dstream = take(block, &used, n * d);
     m->dnorm = take(block, &used, n * d);
     m->dqkv = take(block, &used, n * wide);
@@ -164,10 +168,44 @@ void transformer_destroy(struct transformer *m)
     mem_free(m);
 }
 
-/* input (n, d_model) -> middle: input + attention(norm(input)). */
-static void attention_layer_forward(struct transformer *m, struct layer_state *l,
-                                    const struct train_layer *w,
-                                    const struct train_slice *slice)
+/* Notes which tokens have a target. */
+static void find_target_rows(struct transformer *m, const struct train_slice *slice)
+{
+    m->n_rows = 0;
+    for (uint32_t t = 0; t < slice->n_tokens; t++) {
+        if (slice->targets[t] != TRAIN_NO_TARGET) {
+            m->rows[m->n_rows++] = t;
+        }
+    }
+}
+
+/* The rows with a target of `from` (n_tokens, width), one behind the other. */
+static void gather_target_rows(const struct transformer *m, float *to, const float *from,
+                               size_t width)
+{
+    for (uint32_t i = 0; i < m->n_rows; i++) {
+        memcpy(to + i * width, from + m->rows[i] * width, width * sizeof(float));
+    }
+}
+
+/* The way back, in place: each row returns to its token, the others are zero. From the end on,
+ * since no row moves to a lower place. */
+static void scatter_target_rows(const struct transformer *m, float *x, size_t n_tokens,
+                                size_t width)
+{
+    uint32_t left = m->n_rows;
+    for (size_t t = n_tokens; t-- > 0;) {
+        if (left == 0 || m->rows[left - 1] != t) {
+            memset(x + t * width, 0, width * sizeof(float));
+        } else if (--left != t) {
+            memcpy(x + t * width, x + left * width, width * sizeof(float));
+        }
+    }
+}
+
+/* input (n, d_model) -> att: attention(norm(input)), before the output matrix. */
+static void attention_forward(struct transformer *m, struct layer_state *l,
+                              const struct train_layer *w, const struct train_slice *slice)
 {
     const struct train_shape *s = &m->shape;
     size_t n = slice->n_tokens, d = s->d_model, wide = d + 2 * (size_t)train_shape_kv_dim(s);
@@ -180,24 +218,41 @@ static void attention_layer_forward(struct transformer *m, struct layer_state *l
                                 l->qkv + begin * wide, slice->doc_ends[doc] - begin, s,
                                 &m->scratch);
     }
-    matmul_forward(l->middle, l->att, w->attn_out, n, d, d);
-    m->kernels->add(l->middle, l->input, n * d);
 }
 
-/* dstream: on entry the gradient of middle, on return that of input. */
-static void attention_layer_backward(struct transformer *m, const struct layer_state *l,
-                                     const struct train_layer *w, const struct train_layer *dw,
-                                     const struct train_slice *slice)
+/* att -> middle: input + att through the output matrix. */
+static void attention_output_forward(const struct transformer *m, float *middle,
+                                     const float *att, const float *input,
+                                     const struct train_layer *w, size_t n)
+{
+    size_t d = m->shape.d_model;
+    matmul_forward(middle, att, w->attn_out, n, d, d);
+    m->kernels->add(middle, input, n * d);
+}
+
+/* dstream is the gradient of middle and, for the part that went past the attention, of input;
+ * that of att goes to dnorm. */
+static void attention_output_backward(struct transformer *m, const float *att,
+                                      const struct train_layer *w, const struct train_layer *dw,
+                                      size_t n)
+{
+    size_t d = m->shape.d_model;
+    matmul_backward_weight(dw->attn_out, m->dstream, att, n, d, d);
+    matmul_backward_input(m->dnorm, m->dstream, w->attn_out, n, d, d, 0.0f);
+}
+
+/* dnorm: on entry the gradient of att. To dstream is added what comes back to input. */
+static void attention_backward(struct transformer *m, const struct layer_state *l,
+                               const struct train_layer *w, const struct train_layer *dw,
+                               const struct train_slice *slice)
 {
     const struct train_shape *s = &m->shape;
     size_t n = slice->n_tokens, d = s->d_model, wide = d + 2 * (size_t)train_shape_kv_dim(s);
-    float *datt = m->dnorm; /* the two are never needed together */
-    matmul_backward_weight(dw->attn_out, m->dstream, l->att, n, d, d);
-    matmul_backward_input(datt, m->dstream, w->attn_out, n, d, d, 0.0f);
     for (uint32_t doc = 0, begin = 0; doc < slice->n_docs; begin = slice->doc_ends[doc++]) {
-        train_attention_backward(m->dqkv + begin * wide, datt + begin * d, l->att + begin * d,
-                                 l->lse + begin * (size_t)s->n_heads, l->qkv + begin * wide,
-                                 slice->doc_ends[doc] - begin, s, &m->scratch);
+        train_attention_backward(m->dqkv + begin * wide, m->dnorm + begin * d,
+                                 l->att + begin * d, l->lse + begin * (size_t)s->n_heads,
+                                 l->qkv + begin * wide, slice->doc_ends[doc] - begin, s,
+                                 &m->scratch);
     }
     m->kernels->rope(m->dqkv, n, wide, s->n_heads + s->n_kv_heads, train_shape_head_dim(s),
                      m->angles, slice->positions, -1.0f);
@@ -253,44 +308,24 @@ static void embed_backward(const struct transformer *m, float *dembed,
     }
 }
 
-/* Gathers up to LOGITS_ROWS rows from *at on that have a target, and moves *at past them. */
-static uint32_t pick_rows(struct transformer *m, const struct train_slice *slice, uint32_t *at)
-{
-    size_t d = m->shape.d_model;
-    uint32_t count = 0;
-    for (; *at < slice->n_tokens && count < LOGITS_ROWS; (*at)++) {
-        if (slice->targets[*at] == TRAIN_NO_TARGET) {
-            continue;
-        }
-        memcpy(m->picked + count * d, m->norm + *at * d, d * sizeof(float));
-        m->picked_rows[count++] = *at;
-    }
-    return count;
-}
-
-/* Loss over the tied output matrix, and with it the way back to dnorm (n, d_model) when dembed
- * is given: logits are turned into their gradient where they lie and are gone. */
+/* Loss over the tied output matrix, and with it the way back to dnorm (n_rows, d_model) when
+ * dembed is given: logits are turned into their gradient where they lie and are gone. */
 static double output_layer(struct transformer *m, const float *embed, float *dembed,
                            const struct train_slice *slice, float scale)
 {
     size_t d = m->shape.d_model, vocab = m->shape.vocab;
     double loss = 0.0;
-    if (dembed) {
-        memset(m->dnorm, 0, slice->n_tokens * d * sizeof(float));
-    }
-    for (uint32_t at = 0, count; (count = pick_rows(m, slice, &at)) > 0;) {
-        matmul_forward(m->logits, m->picked, embed, count, d, vocab);
+    for (uint32_t at = 0, count; at < m->n_rows; at += count) {
+        count = m->n_rows - at < LOGITS_ROWS ? m->n_rows - at : LOGITS_ROWS;
+        const float *norm = m->norm + at * d;
+        matmul_forward(m->logits, norm, embed, count, d, vocab);
         for (uint32_t i = 0; i < count; i++) {
             loss += m->kernels->cross_entropy(m->logits + i * vocab, vocab,
-                                              slice->targets[m->picked_rows[i]], scale);
+                                              slice->targets[m->rows[at + i]], scale);
         }
-        if (!dembed) {
-            continue;
-        }
-        matmul_backward_weight(dembed, m->logits, m->picked, count, d, vocab);
-        matmul_backward_input(m->dpicked, m->logits, embed, count, d, vocab, 0.0f);
-        for (uint32_t i = 0; i < count; i++) {
-            memcpy(m->dnorm + m->picked_rows[i] * d, m->dpicked + i * d, d * sizeof(float));
+        if (dembed) {
+            matmul_backward_weight(dembed, m->logits, norm, count, d, vocab);
+            matmul_backward_input(m->dnorm + at * d, m->logits, embed, count, d, vocab, 0.0f);
         }
     }
     return loss;
@@ -300,15 +335,49 @@ static void forward(struct transformer *m, const struct train_params *p,
                     const struct train_slice *slice)
 {
     const struct train_shape *s = &m->shape;
-    size_t n = slice->n_tokens;
-    embed_forward(m->layers[0].input, p->embed, slice, s->d_model);
-    for (uint32_t i = 0; i < s->n_layers; i++) {
+    size_t n = slice->n_tokens, d = s->d_model;
+    uint32_t last = s->n_layers - 1;
+    embed_forward(m->layers[0].input, p->embed, slice, d);
+    for (uint32_t i = 0; i < last; i++) {
         struct layer_state *l = &m->layers[i];
-        attention_layer_forward(m, l, &p->layers[i], slice);
-        ffn_layer_forward(m, l, i + 1 < s->n_layers ? l[1].input : m->output, &p->layers[i], n);
+        attention_forward(m, l, &p->layers[i], slice);
+        attention_output_forward(m, l->middle, l->att, l->input, &p->layers[i], n);
+        ffn_layer_forward(m, l, l[1].input, &p->layers[i], n);
     }
-    m->kernels->rmsnorm_forward(m->norm, m->rstd, m->output, p->out_norm, n, s->d_model,
+    struct layer_state *l = &m->layers[last];
+    attention_forward(m, l, &p->layers[last], slice);
+    find_target_rows(m, slice);
+    gather_target_rows(m, m->last_att, l->att, d);
+    gather_target_rows(m, m->last_input, l->input, d);
+    attention_output_forward(m, l->middle, m->last_att, m->last_input, &p->layers[last],
+                             m->n_rows);
+    ffn_layer_forward(m, l, m->output, &p->layers[last], m->n_rows);
+    m->kernels->rmsnorm_forward(m->norm, m->rstd, m->output, p->out_norm, m->n_rows, d,
                                 s->norm_eps);
+}
+
+/* dnorm (n_rows, d_model) -> dstream (n_tokens, d_model), the gradient of the embeddings. */
+static void backward(struct transformer *m, const struct train_params *p,
+                     const struct train_params *grads, const struct train_slice *slice)
+{
+    const struct train_shape *s = &m->shape;
+    size_t n = slice->n_tokens, d = s->d_model;
+    uint32_t last = s->n_layers - 1;
+    memset(m->dstream, 0, m->n_rows * d * sizeof(float));
+    m->kernels->rmsnorm_backward(m->dstream, grads->out_norm, m->dnorm, m->output, p->out_norm,
+                                 m->rstd, m->n_rows, d);
+    ffn_layer_backward(m, &m->layers[last], &p->layers[last], &grads->layers[last], m->n_rows);
+    attention_output_backward(m, m->last_att, &p->layers[last], &grads->layers[last],
+                              m->n_rows);
+    scatter_target_rows(m, m->dnorm, n, d);
+    scatter_target_rows(m, m->dstream, n, d);
+    attention_backward(m, &m->layers[last], &p->layers[last], &grads->layers[last], slice);
+    for (uint32_t i = last; i-- > 0;) {
+        const struct layer_state *l = &m->layers[i];
+        ffn_layer_backward(m, l, &p->layers[i], &grads->layers[i], n);
+        attention_output_backward(m, l->att, &p->layers[i], &grads->layers[i], n);
+        attention_backward(m, l, &p->layers[i], &grads->layers[i], slice);
+    }
 }
 
 double transformer_loss(struct transformer *m, const struct train_params *params,
@@ -322,17 +391,9 @@ double transformer_gradients(struct transformer *m, const struct train_params *p
                              const struct train_params *grads, const struct train_slice *slice,
                              float scale)
 {
-    size_t n = slice->n_tokens, d = m->shape.d_model;
     forward(m, params, slice);
     double loss = output_layer(m, params->embed, grads->embed, slice, scale);
-    memset(m->dstream, 0, n * d * sizeof(float));
-    m->kernels->rmsnorm_backward(m->dstream, grads->out_norm, m->dnorm, m->output,
-                                 params->out_norm, m->rstd, n, d);
-    for (uint32_t i = m->shape.n_layers; i-- > 0;) {
-        ffn_layer_backward(m, &m->layers[i], &params->layers[i], &grads->layers[i], n);
-        attention_layer_backward(m, &m->layers[i], &params->layers[i], &grads->layers[i],
-                                 slice);
-    }
+    backward(m, params, grads, slice);
     embed_backward(m, grads->embed, slice);
     return loss;
 }
