@@ -1,8 +1,8 @@
 #include "models/template/chat_template.h"
 
-#include <math.h>
 #include <string.h>
 
+#include "models/template/jinja_builtin.h"
 #include "models/template/jinja_parser.h"
 #include "models/template/jinja_run.h"
 #include "runtime/base/clock.h"
@@ -86,62 +86,6 @@ static int set_variable(struct jinja_run *run, const char *text, struct jinja_va
     return jinja_scope_set(run, name, value);
 }
 
-/* A copy, so that the tree need not live as long as the values. */
-static int json_text(struct jinja_run *run, const char *text, struct jinja_value *out)
-{
-    struct jinja_string s = text_of(text, false);
-    s.data = jinja_arena_strndup(run->arena, text, s.len, run->err);
-    return s.data ? jinja_string_value(run, s, out) : -1;
-}
-
-static int json_value(struct jinja_run *run, const cJSON *json, struct jinja_value *out);
-
-static int json_container(struct jinja_run *run, const cJSON *json, struct jinja_value *out)
-{
-    bool object = cJSON_IsObject(json);
-    int rc =
-        object ? jinja_dict_new(run, JINJA_DICT, out) : jinja_list_new(run, JINJA_LIST, 0, out);
-    for (const cJSON *item = json->child; rc == 0 && item; item = item->next) {
-        struct jinja_value key, value;
-        rc = json_value(run, item, &value);
-        if (rc == 0 && object) {
-            rc = json_text(run, item->string, &key) == 0
-                     ? jinja_dict_put(run, out->dict, key, value)
-                     : -1;
-        } else if (rc == 0) {
-            rc = jinja_list_push(run, out->list, value);
-        }
-    }
-    return rc;
-}
-
-/* cJSON keeps numbers as doubles: a whole one is taken for an integer, as it mostly was. */
-static struct jinja_value json_number(double d)
-{
-    return d == floor(d) && fabs(d) <= 0x1p53 ? jinja_int((int64_t)d) : jinja_float(d);
-}
-
-static int json_value(struct jinja_run *run, const cJSON *json, struct jinja_value *out)
-{
-    if (cJSON_IsString(json)) {
-        return json_text(run, json->valuestring, out);
-    }
-    if (cJSON_IsNumber(json)) {
-        *out = json_number(json->valuedouble);
-        return 0;
-    }
-    if (cJSON_IsArray(json) || cJSON_IsObject(json)) {
-        int rc = jinja_enter(run);
-        if (rc == 0) {
-            rc = json_container(run, json, out);
-            jinja_leave(run);
-        }
-        return rc;
-    }
-    *out = cJSON_IsBool(json) ? jinja_bool(cJSON_IsTrue(json)) : jinja_none();
-    return 0;
-}
-
 /* Templates make control tokens out of roles ('<|' + message.role + '|>'), so the usual ones
  * are constants, trusted like the template. Any other is text. */
 static struct jinja_string role_text(const char *role)
@@ -157,14 +101,11 @@ static struct jinja_string role_text(const char *role)
 
 static int put_tool_calls(struct jinja_run *run, struct jinja_dict *dict, const char *text)
 {
-    cJSON *json = json_parse(text, strlen(text), run->err);
-    if (!json) {
+    struct jinja_value value;
+    if (jinja_parse_json(run, text, strlen(text), &value) != 0) {
         return err_prefix(run->err, "tool_calls");
     }
-    struct jinja_value value;
-    int rc = json_value(run, json, &value);
-    cJSON_Delete(json);
-    return rc == 0 ? put(run, dict, "tool_calls", value) : -1;
+    return put(run, dict, "tool_calls", value);
 }
 
 static int message_value(struct jinja_run *run, const struct chat_message *m,
@@ -236,7 +177,7 @@ static int set_kwargs(struct jinja_run *run, const cJSON *kwargs)
                                  "chat_template_kwargs: \"%s\" is to be %s", allowed[i].name,
                                  allowed[i].type_name);
         }
-        if (json_value(run, item, &value) != 0 ||
+        if (jinja_from_cjson(run, item, &value) != 0 ||
             set_variable(run, allowed[i].name, value) != 0) {
             return -1;
         }
@@ -250,7 +191,7 @@ static int set_inputs(struct jinja_run *run, const struct chat_render *in)
     struct jinja_value tools = jinja_none();
     if (jinja_string_value(run, text_of(in->bos_token, true), &bos) != 0 ||
         jinja_string_value(run, text_of(in->eos_token, true), &eos) != 0 ||
-        (in->tools && json_value(run, in->tools, &tools) != 0) ||
+        (in->tools && jinja_from_cjson(run, in->tools, &tools) != 0) ||
         set_variable(run, "bos_token", bos) != 0 || set_variable(run, "eos_token", eos) != 0 ||
         set_variable(run, "tools", tools) != 0 ||
         set_variable(run, "documents", jinja_none()) != 0 ||

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "models/template/jinja_run.h"
+#include "runtime/base/json.h"
 
 /* `self` is what is filtered or tested or the method's object, JINJA_MISSING for a function.
  * `argv` has JINJA_MAX_PARAMS values in the order of the parameters; those not given are
@@ -48,7 +49,8 @@ int jinja_arg_int(struct jinja_run *run, const struct jinja_value *arg, const ch
                   int64_t *out);
 bool jinja_arg_true(const struct jinja_value *arg, bool otherwise);
 
-/* --- values as text (jinja_text.c, jinja_json.c) --- */
+/* --- values as text (jinja_text.c, jinja_json.c), and JSON as values (jinja_from_json.c) ---
+ */
 
 /* As Python's str() writes it; a string is itself, undefined is nothing. */
 int jinja_to_string(struct jinja_run *run, const struct jinja_value *value,
@@ -70,6 +72,11 @@ struct jinja_json_style {
 /* As Python's json.dumps writes it. */
 int jinja_append_json(struct jinja_run *run, struct jinja_builder *b,
                       const struct jinja_value *value, const struct jinja_json_style *style);
+
+/* The value of a JSON tree, copied. */
+int jinja_from_cjson(struct jinja_run *run, const cJSON *json, struct jinja_value *out);
+int jinja_parse_json(struct jinja_run *run, const char *text, size_t len,
+                     struct jinja_value *out);
 
 /* --- operations that a filter and a method share (jinja_filters.c) --- */
 

@@ -382,6 +382,18 @@ static int filter_length(struct jinja_run *run, const struct jinja_value *self,
     return 0;
 }
 
+/* Not Jinja's own: servers add it for templates that take a call's arguments as text. */
+static int filter_from_json(struct jinja_run *run, const struct jinja_value *self,
+                            const struct jinja_value *argv, struct jinja_value *out)
+{
+    (void)argv;
+    if (self->type != JINJA_STRING) {
+        return jinja_fail(run, ERR_INVALID, "from_json takes a string, not %s",
+                          jinja_type_name(self->type));
+    }
+    return jinja_parse_json(run, self->string->data, self->string->len, out);
+}
+
 const struct jinja_builtin *jinja_filter_find(const char *name)
 {
     static const struct jinja_builtin table[] = {
@@ -391,6 +403,7 @@ const struct jinja_builtin *jinja_filter_find(const char *name)
         {.name = "d", .call = filter_default, .params = {"default_value", "boolean"}},
         {.name = "default", .call = filter_default, .params = {"default_value", "boolean"}},
         {.name = "float", .call = filter_float, .params = {"default"}},
+        {.name = "from_json", .call = filter_from_json},
         {.name = "indent", .call = filter_indent, .params = {"width", "first", "blank"}},
         {.name = "int", .call = filter_int, .params = {"default"}},
         {.name = "length", .call = filter_length},

@@ -210,6 +210,19 @@ static int find_named(struct jinja_run *run, const struct jinja_value *name, con
 }
 
 /* map(attribute="a.b", default=x) or map("filter", argument) */
+/* What map, select and their like go through: what is false, as none is, counts as empty. */
+static int items_of(struct jinja_run *run, const struct jinja_value *self,
+                    struct jinja_list **out)
+{
+    if (jinja_is_true(self)) {
+        return jinja_to_list(run, self, out);
+    }
+    struct jinja_value empty;
+    int rc = jinja_list_new(run, JINJA_LIST, 0, &empty);
+    *out = empty.list;
+    return rc;
+}
+
 static int filter_map(struct jinja_run *run, const struct jinja_value *self,
                       const struct jinja_value *argv, struct jinja_value *out)
 {
@@ -220,7 +233,7 @@ static int filter_map(struct jinja_run *run, const struct jinja_value *self,
     if (find_named(run, &argv[0], "filter", jinja_filter_find, jinja_given(&argv[1]),
                    &filter) != 0 ||
         jinja_arg_string(run, &argv[2], "attribute", &attribute) != 0 ||
-        jinja_to_list(run, self, &list) != 0 ||
+        items_of(run, self, &list) != 0 ||
         jinja_list_new(run, JINJA_LIST, list->count, out) != 0) {
         return -1;
     }
@@ -254,7 +267,7 @@ static int select_items(struct jinja_run *run, const struct jinja_value *self,
     const struct jinja_value own[JINJA_MAX_PARAMS] = {argv[1]};
     struct jinja_list *list;
     if (find_named(run, &argv[0], "test", jinja_test_find, jinja_given(&argv[1]), &test) != 0 ||
-        jinja_to_list(run, self, &list) != 0 || jinja_list_new(run, JINJA_LIST, 0, out) != 0) {
+        items_of(run, self, &list) != 0 || jinja_list_new(run, JINJA_LIST, 0, out) != 0) {
         return -1;
     }
     for (size_t i = 0; i < list->count; i++) {
@@ -393,6 +406,46 @@ static int filter_sort(struct jinja_run *run, const struct jinja_value *self,
     return 0;
 }
 
+/* The first of the least items, or of the greatest. argv: case_sensitive, attribute */
+static int extreme(struct jinja_run *run, const struct jinja_value *self,
+                   const struct jinja_value *argv, int wanted, struct jinja_value *out)
+{
+    const struct jinja_string *attribute = NULL;
+    struct jinja_list *list;
+    struct jinja_value best_key = jinja_none();
+    if (jinja_arg_string(run, &argv[1], "attribute", &attribute) != 0 ||
+        jinja_to_list(run, self, &list) != 0) {
+        return -1;
+    }
+    *out = jinja_undefined("an item of an empty list");
+    for (size_t i = 0; i < list->count; i++) {
+        struct jinja_value key;
+        int order = wanted;
+        if (order_key(run, &list->items[i], attribute, jinja_arg_true(&argv[0], false), &key) !=
+                0 ||
+            (i > 0 && jinja_compare(run, &key, &best_key, &order) != 0)) {
+            return -1;
+        }
+        if (order * wanted > 0) {
+            best_key = key;
+            *out = list->items[i];
+        }
+    }
+    return 0;
+}
+
+static int filter_min(struct jinja_run *run, const struct jinja_value *self,
+                      const struct jinja_value *argv, struct jinja_value *out)
+{
+    return extreme(run, self, argv, -1, out);
+}
+
+static int filter_max(struct jinja_run *run, const struct jinja_value *self,
+                      const struct jinja_value *argv, struct jinja_value *out)
+{
+    return extreme(run, self, argv, 1, out);
+}
+
 /* argv: case_sensitive, by, reverse */
 static int filter_dictsort(struct jinja_run *run, const struct jinja_value *self,
                            const struct jinja_value *argv, struct jinja_value *out)
@@ -449,6 +502,8 @@ const struct jinja_builtin jinja_list_filters[] = {
     {.name = "last", .call = filter_last},
     {.name = "list", .call = filter_list},
     {.name = "map", .call = filter_map, .params = {"name", "argument", "attribute", "default"}},
+    {.name = "max", .call = filter_max, .params = {"case_sensitive", "attribute"}},
+    {.name = "min", .call = filter_min, .params = {"case_sensitive", "attribute"}},
     {.name = "reject", .call = filter_reject, .params = {"name", "argument"}},
     {.name = "rejectattr",
      .call = filter_rejectattr,

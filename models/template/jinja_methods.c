@@ -181,6 +181,71 @@ static int method_split(struct jinja_run *run, const struct jinja_value *self,
     return split_at(run, self->string, separator, limit, out->list);
 }
 
+/* The argument that a field names: "{}" the next, "{1}" the one of that number. */
+static int field_argument(struct jinja_run *run, const char *name, size_t len, size_t *next,
+                          const struct jinja_value *argv, const struct jinja_value **out)
+{
+    size_t at = *next;
+    if (len == 0) {
+        (*next)++;
+    } else if (len == 1 && name[0] >= '0' && name[0] <= '9') {
+        at = (size_t)(name[0] - '0');
+    } else {
+        return jinja_fail(run, ERR_UNSUPPORTED,
+                          "format() with the field {%.*s}; {} and {0} are "
+                          "supported",
+                          len < 40 ? (int)len : 40, name);
+    }
+    if (at >= JINJA_MAX_PARAMS || !jinja_given(&argv[at])) {
+        return jinja_fail(run, ERR_INVALID, "format() has no argument %zu", at);
+    }
+    *out = &argv[at];
+    return 0;
+}
+
+static int append_slice(struct jinja_builder *b, const struct jinja_string *s, size_t from,
+                        size_t to)
+{
+    const struct jinja_string part = jinja_string_slice(s, from, to);
+    return jinja_builder_append(b, &part);
+}
+
+static int method_format(struct jinja_run *run, const struct jinja_value *self,
+                         const struct jinja_value *argv, struct jinja_value *out)
+{
+    const struct jinja_string *s = self->string;
+    struct jinja_builder b;
+    size_t next = 0, copied = 0;
+    jinja_builder_init(&b, run);
+    for (size_t i = 0; i < s->len; i++) {
+        char c = s->data[i];
+        if (c != '{' && c != '}') {
+            continue;
+        }
+        bool doubled = i + 1 < s->len && s->data[i + 1] == c;
+        const char *end = doubled || c == '}' ? NULL : memchr(s->data + i, '}', s->len - i);
+        if (!doubled && !end) {
+            return jinja_fail(run, ERR_INVALID, "format() of a string with a single %c", c);
+        }
+        if (append_slice(&b, s, copied, doubled ? i + 1 : i) != 0) {
+            return -1;
+        }
+        if (doubled) {
+            i++;
+        } else {
+            const struct jinja_value *argument = NULL;
+            const char *name = s->data + i + 1;
+            if (field_argument(run, name, (size_t)(end - name), &next, argv, &argument) != 0 ||
+                jinja_append_value(run, &b, argument) != 0) {
+                return -1;
+            }
+            i = (size_t)(end - s->data);
+        }
+        copied = i + 1;
+    }
+    return append_slice(&b, s, copied, s->len) == 0 ? jinja_builder_value(&b, out) : -1;
+}
+
 /* --- dicts and lists --- */
 
 static int method_get(struct jinja_run *run, const struct jinja_value *self,
@@ -222,6 +287,26 @@ static int method_append(struct jinja_run *run, const struct jinja_value *self,
     return jinja_list_push(run, self->list, argv[0]);
 }
 
+/* The last item, or that at the index, taken out. */
+static int method_pop(struct jinja_run *run, const struct jinja_value *self,
+                      const struct jinja_value *argv, struct jinja_value *out)
+{
+    struct jinja_list *list = self->list;
+    int64_t at = -1;
+    if (jinja_arg_int(run, &argv[0], "index", &at) != 0) {
+        return -1;
+    }
+    at += at < 0 ? (int64_t)list->count : 0;
+    if (at < 0 || (uint64_t)at >= list->count) {
+        return jinja_fail(run, ERR_INVALID, "pop() from a list of %zu items: no such index",
+                          list->count);
+    }
+    *out = list->items[at];
+    size_t behind = --list->count - (size_t)at;
+    memmove(&list->items[at], &list->items[at + 1], behind * sizeof(list->items[0]));
+    return jinja_charge_items(run, behind);
+}
+
 /* No name is a method of two types: which type a template's value will have is not known when
  * it is compiled. */
 const struct jinja_builtin *jinja_method_find(const char *name)
@@ -230,12 +315,14 @@ const struct jinja_builtin *jinja_method_find(const char *name)
         {"append", method_append, {"item"}, 1, JINJA_LIST, false},
         {"capitalize", method_capitalize, {NULL}, 0, JINJA_STRING, false},
         {"endswith", method_endswith, {"suffix"}, 1, JINJA_STRING, false},
+        {"format", method_format, {"0", "1", "2", "3"}, 0, JINJA_STRING, false},
         {"get", method_get, {"key", "default"}, 1, JINJA_DICT, false},
         {"items", method_items, {NULL}, 0, JINJA_DICT, false},
         {"join", method_join, {"items"}, 1, JINJA_STRING, false},
         {"keys", method_keys, {NULL}, 0, JINJA_DICT, false},
         {"lower", method_lower, {NULL}, 0, JINJA_STRING, false},
         {"lstrip", method_lstrip, {"chars"}, 0, JINJA_STRING, false},
+        {"pop", method_pop, {"index"}, 0, JINJA_LIST, false},
         {"replace", method_replace, {"old", "new", "count"}, 2, JINJA_STRING, false},
         {"rstrip", method_rstrip, {"chars"}, 0, JINJA_STRING, false},
         {"split", method_split, {"sep", "maxsplit"}, 0, JINJA_STRING, false},

@@ -120,6 +120,34 @@ test('render shows the prompt that the template makes', { skip }, (t) => {
         '<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nU<|im_end|>\n<|im_start|>assistant');
 });
 
+test('render takes a template of its own, tools and calls, and tells what is wrong', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const template = writeFile(folder, 't.jinja',
+        '{{ bos_token }}{{ tools[0].name }} {{ messages[0].tool_calls[0].n }}{% if enable_thinking %}!{% endif %}');
+    const render = (conversation, ...more) => weir(['render', '--template', template, '--messages', '-', ...more],
+        typeof conversation === 'string' ? conversation : JSON.stringify(conversation));
+    const call = { role: 'assistant', tool_calls: [{ n: 7 }] };
+    assert.equal(render({ messages: [call], tools: [{ name: 'f' }],
+        chat_template_kwargs: { enable_thinking: true } }, '--bos', '<s>').stdout, '<s>f 7!');
+    for (const [bad, message] of [
+        [[{ role: 'user', content: 1 }], /messages\[0\]: "content" must be a string/],
+        [[{ role: 'user' }], /messages\[0\]: "role" and "content"/],
+        [[{ ...call, tool_calls: {} }], /messages\[0\]: "tool_calls" must be an array/],
+        [[{ ...call, tool_call_id: [] }], /"tool_call_id" must be a string/],
+        [{ messages: [call], tools: 1 }, /"tools" must be an array/],
+        [{ messages: [call], chat_template_kwargs: { x: 1 } }, /"x" is not allowed/],
+        [[], /array of messages/], ['{', /line 1/],
+    ]) {
+        const { status, stderr } = render(bad);
+        assert.equal(status, 1);
+        assert.match(stderr, message);
+    }
+    assert.match(weir(['render', '--template', writeFile(folder, 'u.jinja', 'a\n{% nonsense %}'), '--messages', '-'],
+        '[]').stderr, /array of messages/);
+    assert.match(weir(['render', '--template', path.join(folder, 'u.jinja'), '--messages', '-'],
+        JSON.stringify([call])).stderr, /u\.jinja: .*line 2/);
+});
+
 test('filter runs text through a chain, the same for every chunk size', { skip }, (t) => {
     const folder = makeFolder(t);
     const file = writeFile(folder, 'chain.json', { name: 'x', filters: [

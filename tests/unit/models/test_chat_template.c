@@ -106,9 +106,42 @@ static void statements_and_expressions(void **state)
         {"{{ {'k': 'v'}.get('k') }}{{ {}.get('k', 'd') }}", "vd"},
         {"{{ 6 is divisibleby(3) }}{{ 'a' is string }}{{ [] is mapping }}", "TrueTrueFalse"},
         {"{{ 'a\nb' | indent(2) }}", "a\n  b"},
+        {"{{ [3, 1, 2] | min }}{{ ['b', 'C'] | max }}{{ [] | min is defined }}", "1CFalse"},
+        {"{{ [{'n': 2}, {'n': 1}] | min(attribute='n') }}", "{'n': 1}"},
+        {"{% set l = [1, 2, 3, 4] %}{{ l.pop(0) }}{{ l.pop() }}{{ l.pop(-2) }}{{ l }}",
+         "142[3]"},
+        {"{{ ('{\"a\": [1, 2.5, \"x\"]}' | from_json).a[2] }}", "x"},
+        {"{{ '<{}:{0}{{}}>'.format(1) }}{{ '{1}{0}'.format('a', 'b') }}", "<1:1{}>ba"},
+        {"{{ none | selectattr('a') | list }}{{ none | map('upper') | list }}", "[][]"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         check(cases[i].source, m, 2, cases[i].expected);
+    }
+}
+
+static void wrong_arguments_are_told(void **state)
+{
+    (void)state;
+    const struct chat_message m[] = {message("user", "x")};
+    static const struct {
+        const char *source;
+        const char *expected;
+    } cases[] = {
+        {"{{ [].pop() }}", "pop() from a list of 0 items"},
+        {"{{ [1].pop(1) }}", "pop() from a list of 1 items"},
+        {"{{ '{' | from_json }}", "line 1"},
+        {"{{ 1 | from_json }}", "from_json takes a string"},
+        {"{{ '{}{}'.format(1) }}", "format() has no argument 1"},
+        {"{{ '{'.format(1) }}", "a single {"},
+        {"{{ '{name}'.format(1) }}", "the field {name}"},
+        {"{{ [1, 'a'] | max }}", "cannot be ordered"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *got = render(cases[i].source, m, 1);
+        if (!strstr(got, cases[i].expected)) {
+            fail_msg("%s gives %s", cases[i].source, got);
+        }
+        mem_free(got);
     }
 }
 
@@ -234,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chatml_renders_a_conversation),
         cmocka_unit_test(statements_and_expressions),
+        cmocka_unit_test(wrong_arguments_are_told),
         cmocka_unit_test(raise_exception_refuses_the_conversation),
         cmocka_unit_test(what_is_unknown_does_not_compile),
         cmocka_unit_test(hostile_templates_are_bounded),
