@@ -50,6 +50,9 @@ static const struct architecture {
     enum llama_rope rope;
     enum llama_qk_norm qk_norm;
     bool post_norm_alone, post_norm, gelu, fused;
+    bool gemma;  /* the embedding is scaled by the root of its width */
+    bool window; /* the window in the file counts; others carry the key and do without */
+    int window_default, window_period, no_rope_period;
 } architectures[] = {
     {.name = "llama"},
     {.name = "granite"},
@@ -60,21 +63,39 @@ static const struct architecture {
      .qk_norm = LLAMA_QK_NORM_ROW,
      .post_norm_alone = true,
      .post_norm = true},
-    {.name = "gemma2", .rope = LLAMA_ROPE_HALVES, .post_norm = true, .gelu = true},
-    {.name = "phi3", .rope = LLAMA_ROPE_HALVES, .fused = true},
+    {.name = "gemma2",
+     .rope = LLAMA_ROPE_HALVES,
+     .post_norm = true,
+     .gelu = true,
+     .gemma = true,
+     .window = true,
+     .window_default = 4096,
+     .window_period = 2},
+    {.name = "gemma3",
+     .rope = LLAMA_ROPE_HALVES,
+     .qk_norm = LLAMA_QK_NORM_HEAD,
+     .post_norm = true,
+     .gelu = true,
+     .gemma = true,
+     .window = true,
+     .window_period = 6},
+    {.name = "phi3", .rope = LLAMA_ROPE_HALVES, .fused = true, .window = true},
+    {.name = "smollm3", .no_rope_period = 4},
 };
-#define ARCHITECTURE_NAMES "llama, granite, qwen2, qwen3, olmo2, gemma2 and phi3"
+#define ARCHITECTURE_NAMES \
+    "llama, granite, qwen2, qwen3, olmo2, gemma2, gemma3, phi3 and smollm3"
 
 static bool is_name(const struct gguf_str *s, const char *name)
 {
     return s->len == strlen(name) && memcmp(s->data, name, s->len) == 0;
 }
 
-static int read_architecture(struct llama_config *c, const struct gguf *g, struct err *e)
+static const struct architecture *read_architecture(struct llama_config *c,
+                                                    const struct gguf *g, struct err *e)
 {
     struct gguf_str name;
     if (gguf_get_str(g, "general.architecture", &name, e) != 0) {
-        return -1;
+        return NULL;
     }
     for (size_t i = 0; i < sizeof(architectures) / sizeof(architectures[0]); i++) {
         if (is_name(&name, architectures[i].name)) {
@@ -86,12 +107,14 @@ static int read_architecture(struct llama_config *c, const struct gguf *g, struc
             c->post_norm = a->post_norm;
             c->gelu = a->gelu;
             c->fused = a->fused;
-            return 0;
+            c->no_rope_period = a->no_rope_period;
+            return a;
         }
     }
-    return err_set(e, ERR_UNSUPPORTED,
-                   "%s: architecture \"%.*s\" is not supported; " ARCHITECTURE_NAMES " are",
-                   gguf_path(g), (int)(name.len < 64 ? name.len : 64), name.data);
+    err_set(e, ERR_UNSUPPORTED,
+            "%s: architecture \"%.*s\" is not supported; " ARCHITECTURE_NAMES " are",
+            gguf_path(g), (int)(name.len < 64 ? name.len : 64), name.data);
+    return NULL;
 }
 
 /* A metadata key of this architecture: "qwen2.block_count". */
@@ -323,14 +346,17 @@ static int read_rope(struct llama_config *c, const struct gguf *g, struct err *e
     return read_rope_scaling(c, g, e) != 0 || read_rope_factors(c, g, e) != 0 ? -1 : 0;
 }
 
-/* Granite's factors, Gemma 2's factors and caps. */
-static int read_scales(struct llama_config *c, const struct gguf *g, struct err *e)
+/* Granite's factors, Gemma's factors and caps. */
+static int read_scales(struct llama_config *c, const struct architecture *a,
+                       const struct gguf *g, struct err *e)
 {
     bool gemma2 = strcmp(c->arch, "gemma2") == 0;
     float divisor = 1.0f;
-    /* Gemma 2 of 27B alone divides by the width of a head as if there were no other size. */
-    int head = gemma2 && c->n_layers == 46 ? c->d_model / c->n_heads : c->head_dim;
-    c->embedding_scale = gemma2 ? sqrtf((float)c->d_model) : 1.0f;
+    /* The 27B models of Gemma 2 and 3 alone divide by the width of a head as if there were no
+     * other size. */
+    bool largest = a->gemma && c->n_layers == (gemma2 ? 46 : 62);
+    int head = largest ? c->d_model / c->n_heads : c->head_dim;
+    c->embedding_scale = a->gemma ? sqrtf((float)c->d_model) : 1.0f;
     c->residual_scale = 1.0f;
     c->attention_scale = 1.0f / sqrtf((float)head);
     if (gemma2) {
@@ -351,30 +377,35 @@ static int read_scales(struct llama_config *c, const struct gguf *g, struct err 
     return 0;
 }
 
-/* Other architectures carry the key and do without a window, as llama.cpp does. */
-static int read_window(struct llama_config *c, const struct gguf *g, struct err *e)
+static int read_window(struct llama_config *c, const struct architecture *a,
+                       const struct gguf *g, struct err *e)
 {
-    bool gemma2 = strcmp(c->arch, "gemma2") == 0, phi3 = strcmp(c->arch, "phi3") == 0;
     struct key window = key(c, "attention.sliding_window");
-    c->window = gemma2 ? 4096 : 0;
-    c->window_period = gemma2 ? 2 : 0;
-    uint32_t value = 0;
-    if ((!gemma2 && !phi3) || !gguf_has(g, window.text)) {
-        return 0;
-    }
-    if (gguf_get_u32(g, window.text, &value, e) != 0) {
+    uint32_t value = (uint32_t)a->window_default;
+    if (a->window && gguf_has(g, window.text) && gguf_get_u32(g, window.text, &value, e) != 0) {
         return -1;
     }
     c->window = value > MAX_CONTEXT ? 0 : (int)value;
-    return 0;
+    c->window_period = a->window_period;
+    if (strcmp(c->arch, "gemma3") != 0 || c->window == 0) {
+        return 0;
+    }
+    c->rope_base_window = 10000.0f;
+    return get_optional_size(g, key(c, "attention.sliding_window_pattern").text, MAX_LAYERS,
+                             &c->window_period, e) != 0 ||
+                   get_optional_positive(g, key(c, "rope.freq_base_swa"), &c->rope_base_window,
+                                         e) != 0
+               ? -1
+               : 0;
 }
 
 int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct err *e)
 {
     *c = (struct llama_config){0};
-    if (read_architecture(c, g, e) != 0 || check_no_experts(c, g, e) != 0 ||
-        read_sizes(c, g, e) != 0 || read_vocab(c, g, e) != 0 || check_shape(c, g, e) != 0 ||
-        read_scales(c, g, e) != 0 || read_window(c, g, e) != 0) {
+    const struct architecture *a = read_architecture(c, g, e);
+    if (!a || check_no_experts(c, g, e) != 0 || read_sizes(c, g, e) != 0 ||
+        read_vocab(c, g, e) != 0 || check_shape(c, g, e) != 0 || read_scales(c, a, g, e) != 0 ||
+        read_window(c, a, g, e) != 0) {
         return -1;
     }
     c->qkv_bias = gguf_tensor_find(g, "blk.0.attn_q.bias") != NULL;

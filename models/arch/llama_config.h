@@ -1,9 +1,9 @@
 /* llama_config.h: the sizes and the variant of a llama-shaped model, read from GGUF metadata.
  *
  * Llama-shaped are the architectures "llama" (Llama 1 to 3, Mistral, SmolLM), "qwen2", "qwen3",
- * "granite", "olmo2", "gemma2" and "phi3": RMSNorm, rotary positions, grouped-query attention,
- * a gated feed-forward network. What differs among them is here, so that weights and step are
- * driven by it.
+ * "granite", "olmo2", "gemma2", "gemma3", "phi3" and "smollm3": RMSNorm, rotary positions,
+ * grouped-query attention, a gated feed-forward network. What differs among them is here, so
+ * that weights and step are driven by it.
  *
  * Every size is checked here, so that the code behind may multiply without fear: all are
  * positive, head counts divide, rows are whole int8 groups, and no product of two of them
@@ -45,6 +45,9 @@ struct llama_config {
     enum llama_rope rope;
     float rope_factor[OPS_HEAD_DIM_MAX / 2]; /* (head_dim / 2): angles are divided by it; RoPE
                                                 scaling of Llama 3.1, linear or YaRN */
+    float rope_base_window; /* of layers with a window, which no scaling touches; 0: as the
+                               others (Gemma 3) */
+    int no_rope_period; /* of so many layers the last one does not turn; 0: all do (SmolLM 3) */
     float rope_magnitude; /* of turned queries and keys: YaRN makes it more than 1 */
     bool rope_tensor;     /* the factors came from the tensor "rope_freqs.weight" */
     bool qkv_bias;        /* queries, keys and values have biases */

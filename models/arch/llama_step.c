@@ -8,22 +8,26 @@
 #define ATTEND_ROWS \
     64 /* rows whose attention one worker computes before it is another's turn */
 
+struct rope_table {
+    float *cos, *sin; /* (context, half_head) */
+};
+
 struct llama_state {
     struct llama_config c;
     struct llama_state_settings set;
     size_t d, ff, q_dim, kv_dim, qkv_dim; /* row widths */
     size_t half_head;
 
-    float *x;        /* (max_rows, d)            residual stream */
-    float *normed;   /* (max_rows, d) */
-    float *qkv;      /* (max_rows, qkv_dim)      queries, keys, values */
-    float *mixed;    /* (max_rows, q_dim)        attention output */
-    float *gate_up;  /* (max_rows, 2 ff) */
-    float *update;   /* (max_rows, d)            what a block adds to the residual stream */
-    float *logits;   /* (max_logits, vocab) */
-    float *rope_cos; /* (context, half_head) */
-    float *rope_sin; /* (context, half_head) */
-    float *scores;   /* (workers, attention scratch) */
+    float *x;       /* (max_rows, d)            residual stream */
+    float *normed;  /* (max_rows, d) */
+    float *qkv;     /* (max_rows, qkv_dim)      queries, keys, values */
+    float *mixed;   /* (max_rows, q_dim)        attention output */
+    float *gate_up; /* (max_rows, 2 ff) */
+    float *update;  /* (max_rows, d)            what a block adds to the residual stream */
+    float *logits;  /* (max_logits, vocab) */
+    struct rope_table rope;        /* of most layers */
+    struct rope_table rope_window; /* of those with a window, where they have their own */
+    float *scores;                 /* (workers, attention scratch) */
     size_t scores_per_worker;
     /* The quantised input of the next product. One block, seen with each of the row widths. */
     struct q8_acts acts_d, acts_q, acts_ff;
@@ -45,18 +49,32 @@ struct run {
     size_t first, n_rows;
 };
 
-static void fill_rope_tables(struct llama_state *s)
+/* scaled: by the model's factors and magnitude. */
+static void fill_rope_table(const struct llama_state *s, struct rope_table *t, float base,
+                            bool scaled)
 {
+    float magnitude = scaled ? s->c.rope_magnitude : 1.0f;
     for (int pos = 0; pos < s->set.context; pos++) {
         for (size_t i = 0; i < s->half_head; i++) {
             double exponent = -2.0 * (double)i / (double)s->c.head_dim;
-            double angle = (double)pos * pow((double)s->c.rope_base, exponent) /
-                           (double)s->c.rope_factor[i];
-            s->rope_cos[(size_t)pos * s->half_head + i] =
-                s->c.rope_magnitude * (float)cos(angle);
-            s->rope_sin[(size_t)pos * s->half_head + i] =
-                s->c.rope_magnitude * (float)sin(angle);
+            double factor = scaled ? (double)s->c.rope_factor[i] : 1.0;
+            double angle = (double)pos * pow((double)base, exponent) / factor;
+            t->cos[(size_t)pos * s->half_head + i] = magnitude * (float)cos(angle);
+            t->sin[(size_t)pos * s->half_head + i] = magnitude * (float)sin(angle);
         }
+    }
+}
+
+static bool has_window_rope(const struct llama_state *s)
+{
+    return s->c.rope_base_window > 0.0f;
+}
+
+static void fill_rope_tables(struct llama_state *s)
+{
+    fill_rope_table(s, &s->rope, s->c.rope_base, true);
+    if (has_window_rope(s)) {
+        fill_rope_table(s, &s->rope_window, s->c.rope_base_window, false);
     }
 }
 
@@ -88,8 +106,14 @@ static bool allocate(struct llama_state *s)
     s->gate_up = floats(rows, 2 * s->ff);
     s->update = floats(rows, s->d);
     s->logits = floats((size_t)s->set.max_logits, (size_t)s->c.vocab);
-    s->rope_cos = floats(context, s->half_head);
-    s->rope_sin = floats(context, s->half_head);
+    s->rope = (struct rope_table){floats(context, s->half_head), floats(context, s->half_head)};
+    if (has_window_rope(s)) {
+        s->rope_window =
+            (struct rope_table){floats(context, s->half_head), floats(context, s->half_head)};
+        if (!s->rope_window.cos || !s->rope_window.sin) {
+            return false;
+        }
+    }
     s->scores = floats((size_t)s->set.parallel.n_workers, s->scores_per_worker);
     s->acts_block = mem_zalloc_aligned(q8_acts_bytes(rows, widest));
     if (s->acts_block) {
@@ -100,7 +124,7 @@ static bool allocate(struct llama_state *s)
     s->runs = mem_zarray(rows, sizeof(*s->runs));
     s->wanted = mem_zarray((size_t)s->set.max_logits, sizeof(*s->wanted));
     return s->x && s->normed && s->qkv && s->mixed && s->gate_up && s->update && s->logits &&
-           s->rope_cos && s->rope_sin && s->scores && s->acts_block && s->runs && s->wanted;
+           s->rope.cos && s->rope.sin && s->scores && s->acts_block && s->runs && s->wanted;
 }
 
 struct llama_state *llama_state_create(const struct llama_config *c,
@@ -134,8 +158,9 @@ void llama_state_destroy(struct llama_state *s)
     if (!s) {
         return;
     }
-    float *arrays[] = {s->x,      s->normed, s->qkv,      s->mixed,    s->gate_up,
-                       s->update, s->logits, s->rope_cos, s->rope_sin, s->scores};
+    float *arrays[] = {
+        s->x,      s->normed,   s->qkv,      s->mixed,           s->gate_up,         s->update,
+        s->logits, s->rope.cos, s->rope.sin, s->rope_window.cos, s->rope_window.sin, s->scores};
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {
         mem_free_aligned(arrays[i]);
     }
@@ -212,34 +237,50 @@ static void prepare_qkv(const struct llama_state *s, const struct llama_layer *l
     }
 }
 
+/* Whether a layer is the last of so many; of a period of 0 none is. */
+static bool ends_period(int layer, int period)
+{
+    return period > 0 && layer % period == period - 1;
+}
+
+/* Positions that a layer sees; 0: all. */
+static size_t window_of(const struct llama_state *s, int layer)
+{
+    return ends_period(layer, s->c.window_period) ? 0 : (size_t)s->c.window;
+}
+
+/* How a layer turns queries and keys; NULL: not at all. */
+static const struct rope_table *rope_of(const struct llama_state *s, int layer)
+{
+    if (ends_period(layer, s->c.no_rope_period)) {
+        return NULL;
+    }
+    return has_window_rope(s) && window_of(s, layer) > 0 ? &s->rope_window : &s->rope;
+}
+
 static void rotate_and_store(struct llama_state *s, int layer, size_t r0, size_t r1)
 {
     const struct ops *ops = s->set.ops;
+    const struct rope_table *rope = rope_of(s, layer);
     size_t hd = (size_t)s->c.head_dim;
     for (size_t r = r0; r < r1; r++) {
         size_t position = (size_t)s->rows[r].position;
-        const float *cos = s->rope_cos + position * s->half_head;
-        const float *sin = s->rope_sin + position * s->half_head;
         float *q = s->qkv + r * s->qkv_dim;
         float *k = q + s->q_dim;
         float *v = k + s->kv_dim;
         prepare_qkv(s, &s->w->layers[layer], q);
-        ops->rope(q, (size_t)s->c.n_heads, hd, cos, sin);
-        ops->rope(k, (size_t)s->c.n_kv_heads, hd, cos, sin);
+        if (rope) {
+            const float *cos = rope->cos + position * s->half_head;
+            const float *sin = rope->sin + position * s->half_head;
+            ops->rope(q, (size_t)s->c.n_heads, hd, cos, sin);
+            ops->rope(k, (size_t)s->c.n_kv_heads, hd, cos, sin);
+        }
         for (int h = 0; h < s->c.n_kv_heads; h++) {
             void *page;
             struct ops_kv view = kv_cache_view(s->kv, s->rows[r].slot, layer, h, &page);
             ops->kv_store(&view, position, k + (size_t)h * hd, v + (size_t)h * hd);
         }
     }
-}
-
-/* Positions that a layer sees; 0: all. */
-static size_t window_of(const struct llama_state *s, int layer)
-{
-    int period = s->c.window_period;
-    bool sees_all = period > 0 && layer % period == period - 1;
-    return sees_all ? 0 : (size_t)s->c.window;
 }
 
 /* Rows [row, row + n_rows) of a run for the query heads of one KV head. */

@@ -22,6 +22,8 @@ static const struct architecture {
     {"Phi3ForCausalLM", "phi3", .pairs = false},
     {"Olmo2ForCausalLM", "olmo2", .post_norm = true},
     {"Gemma2ForCausalLM", "gemma2", .post_norm = true, .norms_from_one = true},
+    {"Gemma3ForCausalLM", "gemma3", .post_norm = true, .norms_from_one = true},
+    {"SmolLM3ForCausalLM", "smollm3", .pairs = true},
 };
 
 struct reader {
@@ -30,6 +32,11 @@ struct reader {
     const char *arch;
     struct err *e;
 };
+
+static bool is_gemma(const char *arch)
+{
+    return strcmp(arch, "gemma2") == 0 || strcmp(arch, "gemma3") == 0;
+}
 
 static const cJSON *get(const cJSON *object, const char *key)
 {
@@ -51,10 +58,11 @@ static int find_architecture(struct hf_config *c, const cJSON *config, struct er
             return 0;
         }
     }
-    return err_set(e, ERR_UNSUPPORTED,
-                   "config.json: architecture \"%.64s\" is not supported; Llama, Mistral, "
-                   "Granite, Qwen2, Qwen3, Phi3, Olmo2 and Gemma2ForCausalLM are",
-                   name ? name : "");
+    return err_set(
+        e, ERR_UNSUPPORTED,
+        "config.json: architecture \"%.64s\" is not supported; Llama, Mistral, "
+        "Granite, Qwen2, Qwen3, Phi3, Olmo2, Gemma2, Gemma3 and SmolLM3ForCausalLM are",
+        name ? name : "");
 }
 
 /* A whole number from 1 to max; `fallback` where it is absent, 0: it must be there. */
@@ -190,6 +198,8 @@ static int read_rope(struct hf_config *c, const struct reader *r, int context)
 {
     const cJSON *item = get(r->config, "rope_parameters");
     item = item ? item : get(r->config, "rope_scaling");
+    /* Where layers differ, this is about those that see everything. */
+    item = get(item, "full_attention") ? get(item, "full_attention") : item;
     const char *type = cJSON_GetStringValue(get(item, "rope_type"));
     type = type ? type : cJSON_GetStringValue(get(item, "type"));
     double base = number_or(r->config, "rope_theta", 10000.0);
@@ -210,7 +220,7 @@ static int check_known(const struct reader *r)
 {
     const char *activation = cJSON_GetStringValue(get(r->config, "hidden_activation"));
     activation = activation ? activation : cJSON_GetStringValue(get(r->config, "hidden_act"));
-    const char *known = strcmp(r->arch, "gemma2") == 0 ? "gelu_pytorch_tanh" : "silu";
+    const char *known = is_gemma(r->arch) ? "gelu_pytorch_tanh" : "silu";
     if (activation && strcmp(activation, known) != 0) {
         return err_set(r->e, ERR_UNSUPPORTED,
                        "config.json: activation \"%.32s\" is not supported in %s; %s is",
@@ -224,8 +234,45 @@ static int check_known(const struct reader *r)
                : 0;
 }
 
-/* What only Granite, Gemma 2 and Phi 3 say. */
-static void put_special(const struct reader *r, const struct hf_config *c)
+/* One layer in `period` is of another kind than the rest: the last of each. Older files give
+ * the period, newer ones a list of layers. */
+static int check_period(const struct reader *r, const char *list_key, const char *other,
+                        int period)
+{
+    const cJSON *item;
+    int layer = 0;
+    cJSON_ArrayForEach(item, get(r->config, list_key))
+    {
+        const char *name = cJSON_GetStringValue(item);
+        bool is_other =
+            name ? strcmp(name, other) == 0 : cJSON_IsNumber(item) && item->valuedouble == 0.0;
+        if (is_other != (++layer % period == 0)) {
+            return err_set(r->e, ERR_UNSUPPORTED,
+                           "config.json: \"%s\" is not one layer in %d, as in others of %s",
+                           list_key, period, r->arch);
+        }
+    }
+    return 0;
+}
+
+/* Gemma 3: a window in five layers of six, and a rotary base of its own in those. */
+static int put_gemma3(const struct reader *r)
+{
+    const cJSON *rope = get(get(r->config, "rope_parameters"), "sliding_attention");
+    int period;
+    if (read_size(r, "sliding_window_pattern", 6, MAX_SIZE, &period) != 0 ||
+        check_period(r, "layer_types", "full_attention", period) != 0) {
+        return -1;
+    }
+    put_size(r, "attention.sliding_window_pattern", period);
+    put_number(
+        r, "rope.freq_base_swa",
+        number_or(rope, "rope_theta", number_or(r->config, "rope_local_base_freq", 10000.0)));
+    return 0;
+}
+
+/* What only some architectures say. */
+static int put_special(const struct reader *r, const struct hf_config *c)
 {
     if (strcmp(c->arch, "granite") == 0) {
         copy_number(r, "embedding_multiplier", "embedding_scale");
@@ -233,18 +280,22 @@ static void put_special(const struct reader *r, const struct hf_config *c)
         copy_number(r, "attention_multiplier", "attention.scale");
         copy_number(r, "logits_scaling", "logit_scale");
     }
-    if (strcmp(c->arch, "gemma2") == 0) {
+    if (is_gemma(c->arch)) {
         copy_number(r, "attn_logit_softcapping", "attn_logit_softcapping");
         copy_number(r, "final_logit_softcapping", "final_logit_softcapping");
         put_number(r, "attention.scale",
                    1.0 / sqrt(number_or(r->config, "query_pre_attn_scalar", c->head_dim)));
     }
     const cJSON *window = get(r->config, "sliding_window");
-    bool has_window = strcmp(c->arch, "gemma2") == 0 || strcmp(c->arch, "phi3") == 0;
+    bool has_window = is_gemma(c->arch) || strcmp(c->arch, "phi3") == 0;
     if (has_window && cJSON_IsNumber(window) && window->valuedouble >= 1.0 &&
         window->valuedouble < 1e9) {
         put_size(r, "attention.sliding_window", (int)window->valuedouble);
     }
+    if (strcmp(c->arch, "gemma3") == 0) {
+        return put_gemma3(r);
+    }
+    return strcmp(c->arch, "smollm3") == 0 ? check_period(r, "no_rope_layers", "", 4) : 0;
 }
 
 int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer *out,
@@ -274,8 +325,8 @@ int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer 
         return err_set(e, ERR_UNSUPPORTED, "config.json: heads of %d numbers are not supported",
                        c->head_dim);
     }
-    c->tied =
-        cJSON_IsTrue(get(config, "tie_word_embeddings")) || strcmp(c->arch, "gemma2") == 0;
+    c->tied = is_gemma(c->arch) ? !cJSON_IsFalse(get(config, "tie_word_embeddings"))
+                                : cJSON_IsTrue(get(config, "tie_word_embeddings"));
     gguf_put_str(out, "general.architecture", c->arch);
     put_size(&r, "block_count", layers);
     put_size(&r, "embedding_length", width);
@@ -287,6 +338,5 @@ int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer 
     put_size(&r, "attention.value_length", c->head_dim);
     put_size(&r, "vocab_size", c->vocab);
     put_number(&r, "attention.layer_norm_rms_epsilon", number_or(config, "rms_norm_eps", 1e-6));
-    put_special(&r, c);
-    return read_rope(c, &r, context);
+    return put_special(&r, c) != 0 ? -1 : read_rope(c, &r, context);
 }

@@ -32,6 +32,8 @@ static const struct variant variants[] = {
     {.arch = "qwen3", .qk_norm_head = true},
     {.arch = "olmo2", .qk_norm_row = true, .no_pre_norm = true, .post_norm = true},
     {.arch = "gemma2", .post_norm = true},
+    {.arch = "gemma3", .qk_norm_head = true, .post_norm = true},
+    {.arch = "smollm3"},
     {.arch = "phi3", .fused = true},
 };
 
@@ -52,6 +54,8 @@ static const struct shape shapes[] = {
     {"tiny-test-olmo2", "olmo2", 64, 2, 4, 4, 16, 128, 320, 256, 10000.0f, false, 0.0f},
     /* Gemma 2 has no smaller depth that other programs know. */
     {"tiny-test-gemma2", "gemma2", 64, 26, 4, 2, 32, 128, 320, 256, 10000.0f, true, 0.0f},
+    {"tiny-test-gemma3", "gemma3", 64, 26, 4, 2, 32, 128, 320, 256, 1000000.0f, true, 0.0f},
+    {"tiny-test-smollm3", "smollm3", 64, 8, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f},
     {"tiny-test-phi", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false, 0.0f},
 };
 /* clang-format on */
@@ -212,7 +216,7 @@ static void put_metadata(struct gguf_writer *w, const struct shape *s, uint32_t 
         snprintf(key, sizeof(key), "%s.rope.scaling.original_context_length", s->arch);
         gguf_put_u32(w, key, (uint32_t)((float)s->context / s->yarn));
     }
-    if (strcmp(s->arch, "gemma2") == 0 || strcmp(s->arch, "phi3") == 0) {
+    if (strncmp(s->arch, "gemma", 5) == 0 || strcmp(s->arch, "phi3") == 0) {
         snprintf(key, sizeof(key), "%s.attention.sliding_window", s->arch);
         gguf_put_u32(w, key, s->context / 8);
     }

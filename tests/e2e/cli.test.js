@@ -96,7 +96,8 @@ test('every architecture loads, also packed; an unknown one is named', { skip },
     const folder = makeFolder(t);
     const logits = (file) => succeed(['logits', '-m', file, '--tokens', '5,6,7,8,9,10', '--all']);
     const shapes = { 'tiny-test': 'llama', 'tiny-test-granite': 'granite', 'tiny-test-yarn': 'llama', 'tiny-test-qwen2': 'qwen2',
-        'tiny-test-qwen3': 'qwen3', 'tiny-test-olmo2': 'olmo2', 'tiny-test-gemma2': 'gemma2', 'tiny-test-phi': 'phi3' };
+        'tiny-test-qwen3': 'qwen3', 'tiny-test-olmo2': 'olmo2', 'tiny-test-gemma2': 'gemma2', 'tiny-test-phi': 'phi3',
+        'tiny-test-gemma3': 'gemma3', 'tiny-test-smollm3': 'smollm3' };
     for (const [shape, arch] of Object.entries(shapes)) {
         const [plain, packed] = ['plain', 'packed'].map((kind) => path.join(folder, `${shape}-${kind}.gguf`));
         succeed(['synth', '--shape', shape, '--type', 'f32', '--spread', '0.3', plain]);
@@ -109,7 +110,7 @@ test('every architecture loads, also packed; an unknown one is named', { skip },
     fs.writeFileSync(other, Buffer.from(bytes.toString('latin1').replaceAll('qwen2', 'qwenX'), 'latin1'));
     const { status, stderr } = weir(['logits', '-m', other, '--tokens', '1']);
     assert.equal(status, 1);
-    assert.match(stderr, /architecture "qwenX" is not supported; llama, granite, qwen2, qwen3, olmo2, gemma2 and phi3 are/);
+    assert.match(stderr, /architecture "qwenX" is not supported; llama, granite, qwen2, qwen3, olmo2, gemma2, gemma3, phi3 and smollm3 are/);
 });
 
 test('render shows the prompt that the template makes', { skip }, (t) => {

@@ -24,7 +24,7 @@ const logits = (file) => succeed(['logits', '-m', file, '--tokens', '5,600,7,8,9
 
 test('a folder of any architecture becomes the GGUF file that it was made from', { skip }, (t) => {
     const folder = makeFolder(t);
-    for (const arch of ['', '-yarn', '-granite', '-qwen2', '-qwen3', '-olmo2', '-phi']) {
+    for (const arch of ['', '-yarn', '-granite', '-qwen2', '-qwen3', '-olmo2', '-phi', '-smollm3']) {
         const file = synthesize(folder, `tiny-test${arch}`);
         const hf = writeHfFolder(path.join(folder, `hf${arch}`), file, { shards: arch === '-qwen2' ? 2 : 1 });
         const again = path.join(folder, `again${arch}.gguf`);
@@ -67,14 +67,40 @@ test('RoPE scaling is taken over: Llama 3.1, and YaRN with all that it says', { 
 });
 
 // Norms less one and one more are rounded: nearly the same.
-test('a folder of Gemma 2 gives nearly the same logits', { skip }, (t) => {
+test('a folder of Gemma 2 or 3 gives nearly the same logits', { skip }, (t) => {
     const folder = makeFolder(t);
-    const file = synthesize(folder, 'tiny-test-gemma2');
-    const again = path.join(folder, 'again.gguf');
-    succeed(['quantize', writeHfFolder(path.join(folder, 'hf'), file), again, '--type', 'f32']);
-    const [a, b] = [file, again].map((f) => JSON.parse(logits(f).split('\n')[0]));
-    const range = Math.max(...a) - Math.min(...a);
-    assert.ok(Math.max(...a.map((x, i) => Math.abs(x - b[i]))) < 0.02 * range);
+    for (const arch of ['gemma2', 'gemma3']) {
+        const file = synthesize(folder, `tiny-test-${arch}`);
+        const again = path.join(folder, `${arch}-again.gguf`);
+        succeed(['quantize', writeHfFolder(path.join(folder, arch), file), again, '--type', 'f32']);
+        const [a, b] = [file, again].map((f) => JSON.parse(logits(f).split('\n')[0]));
+        const range = Math.max(...a) - Math.min(...a);
+        assert.ok(Math.max(...a.map((x, i) => Math.abs(x - b[i]))) < 0.02 * range, arch);
+    }
+});
+
+test('which layers of Gemma 3 and SmolLM 3 differ is read, and refused where it is new', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const convert = (shape, name, change) => {
+        const hf = writeHfFolder(path.join(folder, name), synthesize(folder, `tiny-test-${shape}`), { change });
+        return weir(['quantize', hf, path.join(folder, 'out.gguf'), '--type', 'f32']);
+    };
+    const one_in = (n, of, other, rest) => Array.from({ length: of }, (_, i) => (i % n === n - 1 ? other : rest));
+    assert.equal(convert('gemma3', 'newer', (c) => {
+        c.layer_types = one_in(6, 26, 'full_attention', 'sliding_attention');
+        delete c.rope_theta;
+        c.rope_parameters = { full_attention: { rope_type: 'linear', factor: 8, rope_theta: 1e6 },
+            sliding_attention: { rope_type: 'default', rope_theta: 5000 } };
+    }).status, 0);
+    const { metadata } = readGguf(path.join(folder, 'out.gguf'));
+    assert.deepEqual(['freq_base', 'freq_base_swa', 'scaling.type', 'scaling.factor'].map(
+        (key) => metadata[`gemma3.rope.${key}`]), [1e6, 5000, 'linear', 8]);
+    assert.match(convert('gemma3', 'other', (c) => {
+        c.layer_types = one_in(5, 26, 'full_attention', 'sliding_attention');
+    }).stderr, /"layer_types" is not one layer in 6/);
+    assert.equal(convert('smollm3', 'known', (c) => { c.no_rope_layers = one_in(4, 8, 0, 1); }).status, 0);
+    assert.match(convert('smollm3', 'unknown', (c) => { c.no_rope_layers = one_in(3, 8, 0, 1); }).stderr,
+        /"no_rope_layers" is not one layer in 4/);
 });
 
 test('a folder is served as it is', { skip }, async (t) => {

@@ -8,7 +8,8 @@ const { readGguf } = require('./gguf.js');
 
 const ARCHITECTURES = {
     llama: 'LlamaForCausalLM', granite: 'GraniteForCausalLM', qwen2: 'Qwen2ForCausalLM', qwen3: 'Qwen3ForCausalLM',
-    olmo2: 'Olmo2ForCausalLM', gemma2: 'Gemma2ForCausalLM', phi3: 'Phi3ForCausalLM',
+    olmo2: 'Olmo2ForCausalLM', gemma2: 'Gemma2ForCausalLM', gemma3: 'Gemma3ForCausalLM',
+    phi3: 'Phi3ForCausalLM', smollm3: 'SmolLM3ForCausalLM',
 };
 const OUTER = { 'token_embd.weight': 'model.embed_tokens.weight', 'output_norm.weight': 'model.norm.weight',
     'output.weight': 'lm_head.weight' };
@@ -21,11 +22,13 @@ const INNER = {
 const TAIL = '| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
 const QWEN2 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" + TAIL;
 
+const isGemma = (arch) => arch === 'gemma2' || arch === 'gemma3';
+
 function hfName(name, arch) {
     const [, layer, part, kind] = name.match(/^blk\.(\d+)\.(\w+)\.(\w+)$/) ?? [];
     if (layer === undefined) return OUTER[name];
     let to = INNER[part];
-    if (part === 'ffn_norm') to = arch === 'gemma2' ? 'pre_feedforward_layernorm' : 'post_attention_layernorm';
+    if (part === 'ffn_norm') to = isGemma(arch) ? 'pre_feedforward_layernorm' : 'post_attention_layernorm';
     if (part === 'ffn_up' && arch === 'phi3') to = 'mlp.gate_up_proj';
     return `model.layers.${layer}.${to}.${kind}`;
 }
@@ -50,9 +53,9 @@ function lessOne(data) {
 function convert(tensor, arch, headDim) {
     let { data } = tensor;
     const dims = tensor.dims.toReversed ? tensor.dims.toReversed() : [...tensor.dims].reverse();
-    const paired = ['llama', 'granite'].includes(arch) && /\.attn_[qk]\./.test(tensor.name);
+    const paired = ['llama', 'granite', 'smollm3'].includes(arch) && /\.attn_[qk]\./.test(tensor.name);
     if (paired) data = partRows(data, dims[0], headDim);
-    if (arch === 'gemma2' && tensor.name.includes('norm.')) data = lessOne(data);
+    if (isGemma(arch) && tensor.name.includes('norm.')) data = lessOne(data);
     return { name: hfName(tensor.name, arch), dims, data };
 }
 
