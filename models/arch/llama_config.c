@@ -201,13 +201,15 @@ static int read_rope_scaling(struct llama_config *c, const struct gguf *g, struc
         return read_yarn(c, g, e);
     }
     bool linear = is_name(&type, "linear");
-    if (!linear && !is_name(&type, "none")) {
+    if (!linear && !is_name(&type, "none") && !is_name(&type, "longrope")) {
         return err_set(e, ERR_UNSUPPORTED,
-                       "%s: RoPE scaling of type \"%.*s\" is not supported; linear and yarn "
-                       "are, and factors in the file",
+                       "%s: RoPE scaling of type \"%.*s\" is not supported; linear, yarn "
+                       "and longrope are, and factors in the file",
                        gguf_path(g), (int)(type.len < 64 ? type.len : 64), type.data);
     }
-    if (linear && get_positive(g, key(c, "rope.scaling.factor").text, &factor, e) != 0) {
+    if ((linear && get_positive(g, key(c, "rope.scaling.factor").text, &factor, e) != 0) ||
+        get_optional_positive(g, key(c, "rope.scaling.attn_factor"), &c->rope_magnitude, e) !=
+            0) {
         return -1;
     }
     for (int i = 0; i < c->head_dim / 2; i++) {
@@ -216,41 +218,58 @@ static int read_rope_scaling(struct llama_config *c, const struct gguf *g, struc
     return 0;
 }
 
-/* Factors of each frequency, as converters write them for Llama 3.1 and later. */
-static int read_rope_factors(struct llama_config *c, const struct gguf *g, struct err *e)
+static int read_factors(struct llama_config *c, const struct gguf *g, const char *name,
+                        float *to, struct err *e)
 {
-    const struct gguf_tensor *t = gguf_tensor_find(g, "rope_freqs.weight");
-    if (!t) {
-        return 0;
-    }
+    const struct gguf_tensor *t = gguf_tensor_find(g, name);
     size_t n = (size_t)c->head_dim / 2;
-    float factors[OPS_HEAD_DIM_MAX / 2];
-    bool scaled = c->rope_magnitude != 1.0f;
+    if (!t || t->n_elements != n || t->type != TENSOR_F32 ||
+        tensor_row_to_f32(t->type, t->data, to, n) != 0) {
+        return err_set(e, ERR_FORMAT, "%s: tensor \"%s\" must have %zu numbers of type f32",
+                       gguf_path(g), name, n);
+    }
     for (size_t i = 0; i < n; i++) {
+        if (!isfinite(to[i]) || to[i] <= 0.0f) {
+            return err_set(e, ERR_FORMAT,
+                           "%s: tensor \"%s\" holds a number that is not positive",
+                           gguf_path(g), name);
+        }
+    }
+    c->rope_tensors++;
+    return 0;
+}
+
+static bool is_scaled(const struct llama_config *c)
+{
+    bool scaled = false;
+    for (int i = 0; i < c->head_dim / 2; i++) {
         scaled |= c->rope_factor[i] != 1.0f;
     }
-    if (scaled) {
+    return scaled;
+}
+
+/* Factors of each frequency, as converters write them for Llama 3.1 and later, or two sets for
+ * LongRoPE. */
+static int read_factor_tensors(struct llama_config *c, const struct gguf *g, struct err *e)
+{
+    bool one = gguf_tensor_find(g, "rope_freqs.weight") != NULL;
+    bool two = gguf_tensor_find(g, "rope_factors_long.weight") != NULL;
+    if ((one || two) && (is_scaled(c) || (one && two))) {
         return err_set(e, ERR_UNSUPPORTED,
                        "%s: RoPE scaling both by a formula and by factors is not supported",
                        gguf_path(g));
     }
-    if (t->n_elements != n || t->type != TENSOR_F32 ||
-        tensor_row_to_f32(t->type, t->data, factors, n) != 0) {
-        return err_set(e, ERR_FORMAT,
-                       "%s: tensor \"rope_freqs.weight\" must have %zu numbers of type f32",
-                       gguf_path(g), n);
+    if (two) {
+        return get_size(g, key(c, "rope.scaling.original_context_length").text, MAX_CONTEXT,
+                        &c->rope_trained, e) != 0 ||
+                       read_factors(c, g, "rope_factors_short.weight", c->rope_factor, e) !=
+                           0 ||
+                       read_factors(c, g, "rope_factors_long.weight", c->rope_factor_long, e) !=
+                           0
+                   ? -1
+                   : 0;
     }
-    for (size_t i = 0; i < n; i++) {
-        if (!isfinite(factors[i]) || factors[i] <= 0.0f) {
-            return err_set(e, ERR_FORMAT,
-                           "%s: tensor \"rope_freqs.weight\" holds a number that is not "
-                           "positive",
-                           gguf_path(g));
-        }
-        c->rope_factor[i] = factors[i];
-    }
-    c->rope_tensor = true;
-    return 0;
+    return one ? read_factors(c, g, "rope_freqs.weight", c->rope_factor, e) : 0;
 }
 
 static int check_no_experts(const struct llama_config *c, const struct gguf *g, struct err *e)
@@ -343,7 +362,7 @@ static int read_rope(struct llama_config *c, const struct gguf *g, struct err *e
     if (gguf_has(g, base.text) && get_positive(g, base.text, &c->rope_base, e) != 0) {
         return -1;
     }
-    return read_rope_scaling(c, g, e) != 0 || read_rope_factors(c, g, e) != 0 ? -1 : 0;
+    return read_rope_scaling(c, g, e) != 0 || read_factor_tensors(c, g, e) != 0 ? -1 : 0;
 }
 
 /* Granite's factors, Gemma's factors and caps. */

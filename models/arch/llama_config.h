@@ -49,8 +49,14 @@ struct llama_config {
                                others (Gemma 3) */
     int no_rope_period; /* of so many layers the last one does not turn; 0: all do (SmolLM 3) */
     float rope_magnitude; /* of turned queries and keys: YaRN makes it more than 1 */
-    bool rope_tensor;     /* the factors came from the tensor "rope_freqs.weight" */
-    bool qkv_bias;        /* queries, keys and values have biases */
+    int rope_tensors;     /* how many tensors of the file hold factors: none; one,
+                             "rope_freqs.weight"; or two, "rope_factors_short.weight" and
+                             "rope_factors_long.weight" */
+    /* LongRoPE (Ding et al. 2024, arXiv 2402.13753): rope_factor is for contexts up to
+     * rope_trained, this for longer ones. */
+    float rope_factor_long[OPS_HEAD_DIM_MAX / 2]; /* (head_dim / 2) */
+    int rope_trained;                             /* 0: one set of factors for all */
+    bool qkv_bias;                                /* queries, keys and values have biases */
     enum llama_qk_norm qk_norm;
     bool pre_norm;  /* what goes into attention and feed-forward is normalised */
     bool post_norm; /* what comes out of them is normalised */

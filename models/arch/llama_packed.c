@@ -166,8 +166,11 @@ void llama_weights_put_packed(const struct llama_weights *w, const struct llama_
         put_matrix(out, "output.packed", &w->output);
     }
     put_vector(out, "output_norm.weight", w->output_norm, c->d_model);
-    if (c->rope_tensor) {
+    if (c->rope_tensors == 1) {
         put_vector(out, "rope_freqs.weight", c->rope_factor, c->head_dim / 2);
+    } else if (c->rope_tensors == 2) {
+        put_vector(out, "rope_factors_short.weight", c->rope_factor, c->head_dim / 2);
+        put_vector(out, "rope_factors_long.weight", c->rope_factor_long, c->head_dim / 2);
     }
     for (int i = 0; i < c->n_layers; i++) {
         put_layer(&w->layers[i], i, c, out);

@@ -49,15 +49,15 @@ struct run {
     size_t first, n_rows;
 };
 
-/* scaled: by the model's factors and magnitude. */
+/* factors NULL: not scaled. */
 static void fill_rope_table(const struct llama_state *s, struct rope_table *t, float base,
-                            bool scaled)
+                            const float *factors)
 {
-    float magnitude = scaled ? s->c.rope_magnitude : 1.0f;
+    float magnitude = factors ? s->c.rope_magnitude : 1.0f;
     for (int pos = 0; pos < s->set.context; pos++) {
         for (size_t i = 0; i < s->half_head; i++) {
             double exponent = -2.0 * (double)i / (double)s->c.head_dim;
-            double factor = scaled ? (double)s->c.rope_factor[i] : 1.0;
+            double factor = factors ? (double)factors[i] : 1.0;
             double angle = (double)pos * pow((double)base, exponent) / factor;
             t->cos[(size_t)pos * s->half_head + i] = magnitude * (float)cos(angle);
             t->sin[(size_t)pos * s->half_head + i] = magnitude * (float)sin(angle);
@@ -72,9 +72,11 @@ static bool has_window_rope(const struct llama_state *s)
 
 static void fill_rope_tables(struct llama_state *s)
 {
-    fill_rope_table(s, &s->rope, s->c.rope_base, true);
+    bool is_long = s->c.rope_trained > 0 && s->set.context > s->c.rope_trained;
+    fill_rope_table(s, &s->rope, s->c.rope_base,
+                    is_long ? s->c.rope_factor_long : s->c.rope_factor);
     if (has_window_rope(s)) {
-        fill_rope_table(s, &s->rope_window, s->c.rope_base_window, false);
+        fill_rope_table(s, &s->rope_window, s->c.rope_base_window, NULL);
     }
 }
 

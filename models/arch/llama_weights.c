@@ -462,7 +462,7 @@ int llama_weights_init(struct llama_weights *w, const struct llama_config *c,
     if (load_all(&l, w) != 0) {
         goto fail;
     }
-    l.tensors_used += c->rope_tensor; /* its numbers are in the configuration */
+    l.tensors_used += (size_t)c->rope_tensors; /* their numbers are in the configuration */
     if (l.tensors_used != gguf_tensor_count(g)) {
         err_set(
             e, ERR_UNSUPPORTED,

@@ -161,6 +161,49 @@ static void put_yarn(const struct reader *r, const cJSON *item, const struct sca
     }
 }
 
+static int read_factors(const struct hf_config *c, const struct reader *r, const cJSON *item,
+                        const char *key, float *to)
+{
+    const cJSON *list = get(item, key), *number;
+    int n = 0;
+    if (cJSON_GetArraySize(list) == c->head_dim / 2) {
+        cJSON_ArrayForEach(number, list)
+        {
+            to[n++] = cJSON_IsNumber(number) ? (float)number->valuedouble : 0.0f;
+        }
+    }
+    for (int i = 0; i < c->head_dim / 2; i++) {
+        if (n == 0 || !(to[i] > 0.0f)) {
+            return err_set(r->e, ERR_FORMAT, "config.json: \"%s\" must have %d numbers above 0",
+                           key, c->head_dim / 2);
+        }
+    }
+    return 0;
+}
+
+/* LongRoPE: a set of factors for contexts as long as those of the first training, and one for
+ * longer ones. */
+static int put_longrope(struct hf_config *c, const struct reader *r, const cJSON *item,
+                        const struct scaling *s, int context)
+{
+    double old = number_or(r->config, "original_max_position_embeddings", s->old_context);
+    double longer = get(item, "factor") ? s->factor : (double)context / old;
+    if (!(old > 1.0 && old <= MAX_CONTEXT)) {
+        return err_set(
+            r->e, ERR_FORMAT,
+            "config.json: \"original_max_position_embeddings\" must be from 2 to %.0f",
+            MAX_CONTEXT);
+    }
+    double magnitude = longer > 1.0 ? sqrt(1.0 + log(longer) / log(old)) : 1.0;
+    c->has_rope_factors_long = true;
+    put_size(r, "rope.scaling.original_context_length", (int)old);
+    put_number(r, "rope.scaling.attn_factor", number_or(item, "attention_factor", magnitude));
+    return read_factors(c, r, item, "short_factor", c->rope_factors) != 0 ||
+                   read_factors(c, r, item, "long_factor", c->rope_factors_long) != 0
+               ? -1
+               : 0;
+}
+
 static int put_scaling(struct hf_config *c, const struct reader *r, const cJSON *item,
                        const struct scaling *s)
 {
@@ -181,7 +224,7 @@ static int put_scaling(struct hf_config *c, const struct reader *r, const cJSON 
     if (!yarn && strcmp(s->type, "linear") != 0) {
         return err_set(r->e, ERR_UNSUPPORTED,
                        "config.json: RoPE scaling of type \"%.32s\" is not supported; linear, "
-                       "yarn and llama3 are",
+                       "yarn, longrope and llama3 are",
                        s->type);
     }
     snprintf(key, sizeof(key), "%s.rope.scaling.type", r->arch);
@@ -212,6 +255,9 @@ static int read_rope(struct hf_config *c, const struct reader *r, int context)
         .base = number_or(item, "rope_theta", base)};
     put_number(r, "rope.freq_base", s.base);
     put_size(r, "rope.dimension_count", c->head_dim);
+    if (strcmp(s.type, "longrope") == 0 || strcmp(s.type, "su") == 0) {
+        return put_longrope(c, r, item, &s, context);
+    }
     return item ? put_scaling(c, r, item, &s) : 0;
 }
 

@@ -16,8 +16,10 @@ struct hf_config {
                             feed-forward network */
     bool norms_from_one; /* the file has norms less one */
     bool tied;
-    float rope_factors[OPS_HEAD_DIM_MAX / 2]; /* Llama 3.1: (head_dim / 2) */
-    bool has_rope_factors;
+    float rope_factors[OPS_HEAD_DIM_MAX / 2]; /* (head_dim / 2) Llama 3.1, or LongRoPE's short
+                                                 ones */
+    float rope_factors_long[OPS_HEAD_DIM_MAX / 2]; /* (head_dim / 2) LongRoPE */
+    bool has_rope_factors, has_rope_factors_long;
 };
 
 /* Reads what the conversion of tensors needs and puts the metadata. */

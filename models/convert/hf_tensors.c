@@ -186,8 +186,13 @@ int hf_tensors_add(struct hf_tensors *t, const struct safetensors *from,
             return -1;
         }
     }
-    if (c->has_rope_factors) {
-        uint64_t factors = (uint64_t)c->head_dim / 2;
+    uint64_t factors = (uint64_t)c->head_dim / 2;
+    if (c->has_rope_factors_long) {
+        gguf_add_tensor(out, "rope_factors_short.weight", TENSOR_F32, 1, &factors,
+                        c->rope_factors);
+        gguf_add_tensor(out, "rope_factors_long.weight", TENSOR_F32, 1, &factors,
+                        c->rope_factors_long);
+    } else if (c->has_rope_factors) {
         gguf_add_tensor(out, "rope_freqs.weight", TENSOR_F32, 1, &factors, c->rope_factors);
     }
     return 0;

@@ -17,6 +17,7 @@ struct shape {
     float rope_base;
     bool tied;  /* the output matrix is the embedding */
     float yarn; /* factor of RoPE scaling, 0: none */
+    bool longrope;
 };
 
 /* What layers have beside the seven matrices, by architecture: llama_config.h says more. */
@@ -39,30 +40,31 @@ static const struct variant variants[] = {
 
 /* clang-format off */
 static const struct shape shapes[] = {
-    {"tinyllama-1.1b", "llama", 2048, 22, 32, 4, 64, 5632, 32000, 2048, 10000.0f, false, 0.0f},
-    {"smollm-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 2048, 10000.0f, true, 0.0f},
-    {"smollm2-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 8192, 100000.0f, true, 0.0f},
-    {"qwen2.5-0.5b", "qwen2", 896, 24, 14, 2, 64, 4864, 151936, 32768, 1000000.0f, true, 0.0f},
-    {"qwen3-0.6b", "qwen3", 1024, 28, 16, 8, 128, 3072, 151936, 40960, 1000000.0f, true, 0.0f},
-    {"llama-3.2-1b", "llama", 2048, 16, 32, 8, 64, 8192, 128256, 2048, 500000.0f, true, 0.0f},
-    {"weir-tiny", "llama", 256, 6, 8, 4, 32, 704, 4096, 1024, 10000.0f, true, 0.0f},
-    {"tiny-test", "llama", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f},
-    {"tiny-test-yarn", "llama", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true, 8.0f},
-    {"tiny-test-granite", "granite", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f},
-    {"tiny-test-qwen2", "qwen2", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f},
-    {"tiny-test-qwen3", "qwen3", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true, 0.0f},
-    {"tiny-test-olmo2", "olmo2", 64, 2, 4, 4, 16, 128, 320, 256, 10000.0f, false, 0.0f},
+    {"tinyllama-1.1b", "llama", 2048, 22, 32, 4, 64, 5632, 32000, 2048, 10000.0f, false, 0.0f, false},
+    {"smollm-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 2048, 10000.0f, true, 0.0f, false},
+    {"smollm2-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 8192, 100000.0f, true, 0.0f, false},
+    {"qwen2.5-0.5b", "qwen2", 896, 24, 14, 2, 64, 4864, 151936, 32768, 1000000.0f, true, 0.0f, false},
+    {"qwen3-0.6b", "qwen3", 1024, 28, 16, 8, 128, 3072, 151936, 40960, 1000000.0f, true, 0.0f, false},
+    {"llama-3.2-1b", "llama", 2048, 16, 32, 8, 64, 8192, 128256, 2048, 500000.0f, true, 0.0f, false},
+    {"weir-tiny", "llama", 256, 6, 8, 4, 32, 704, 4096, 1024, 10000.0f, true, 0.0f, false},
+    {"tiny-test", "llama", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false},
+    {"tiny-test-yarn", "llama", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true, 8.0f, false},
+    {"tiny-test-granite", "granite", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false},
+    {"tiny-test-qwen2", "qwen2", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false},
+    {"tiny-test-qwen3", "qwen3", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true, 0.0f, false},
+    {"tiny-test-olmo2", "olmo2", 64, 2, 4, 4, 16, 128, 320, 256, 10000.0f, false, 0.0f, false},
     /* Gemma 2 has no smaller depth that other programs know. */
-    {"tiny-test-gemma2", "gemma2", 64, 26, 4, 2, 32, 128, 320, 256, 10000.0f, true, 0.0f},
-    {"tiny-test-gemma3", "gemma3", 64, 26, 4, 2, 32, 128, 320, 256, 1000000.0f, true, 0.0f},
-    {"tiny-test-smollm3", "smollm3", 64, 8, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f},
-    {"tiny-test-phi", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false, 0.0f},
+    {"tiny-test-gemma2", "gemma2", 64, 26, 4, 2, 32, 128, 320, 256, 10000.0f, true, 0.0f, false},
+    {"tiny-test-gemma3", "gemma3", 64, 26, 4, 2, 32, 128, 320, 256, 1000000.0f, true, 0.0f, false},
+    {"tiny-test-smollm3", "smollm3", 64, 8, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false},
+    {"tiny-test-longrope", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false, 0.0f, true},
+    {"tiny-test-phi", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false, 0.0f, false},
 };
 /* clang-format on */
 
 #define N_SHAPES       (sizeof(shapes) / sizeof(shapes[0]))
 #define LAYER_TENSORS  17
-#define OTHER_TENSORS  3
+#define OTHER_TENSORS  5
 #define FILLER_LETTERS 5
 #define FILLER_BYTES   (FILLER_LETTERS + BYTE_ALPHABET_MAX)
 
@@ -216,6 +218,12 @@ static void put_metadata(struct gguf_writer *w, const struct shape *s, uint32_t 
         snprintf(key, sizeof(key), "%s.rope.scaling.original_context_length", s->arch);
         gguf_put_u32(w, key, (uint32_t)((float)s->context / s->yarn));
     }
+    if (s->longrope) {
+        snprintf(key, sizeof(key), "%s.rope.scaling.original_context_length", s->arch);
+        gguf_put_u32(w, key, s->context / 8);
+        snprintf(key, sizeof(key), "%s.rope.scaling.attn_factor", s->arch);
+        gguf_put_f32(w, key, 1.1f);
+    }
     if (strncmp(s->arch, "gemma", 5) == 0 || strcmp(s->arch, "phi3") == 0) {
         snprintf(key, sizeof(key), "%s.attention.sliding_window", s->arch);
         gguf_put_u32(w, key, s->context / 8);
@@ -348,6 +356,12 @@ static int add_tensors(struct synthesis *s, const struct shape *shape)
     }
     if (rc == 0 && !shape->tied) {
         rc = add_matrix(s, "output.weight", shape->vocab, shape->width);
+    }
+    if (rc == 0 && shape->longrope) {
+        rc = add_vector(s, "rope_factors_short.weight", shape->head_dim / 2, 1.5f);
+    }
+    if (rc == 0 && shape->longrope) {
+        rc = add_vector(s, "rope_factors_long.weight", shape->head_dim / 2, 4.0f);
     }
     return rc;
 }

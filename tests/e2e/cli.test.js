@@ -97,7 +97,7 @@ test('every architecture loads, also packed; an unknown one is named', { skip },
     const logits = (file) => succeed(['logits', '-m', file, '--tokens', '5,6,7,8,9,10', '--all']);
     const shapes = { 'tiny-test': 'llama', 'tiny-test-granite': 'granite', 'tiny-test-yarn': 'llama', 'tiny-test-qwen2': 'qwen2',
         'tiny-test-qwen3': 'qwen3', 'tiny-test-olmo2': 'olmo2', 'tiny-test-gemma2': 'gemma2', 'tiny-test-phi': 'phi3',
-        'tiny-test-gemma3': 'gemma3', 'tiny-test-smollm3': 'smollm3' };
+        'tiny-test-gemma3': 'gemma3', 'tiny-test-smollm3': 'smollm3', 'tiny-test-longrope': 'phi3' };
     for (const [shape, arch] of Object.entries(shapes)) {
         const [plain, packed] = ['plain', 'packed'].map((kind) => path.join(folder, `${shape}-${kind}.gguf`));
         succeed(['synth', '--shape', shape, '--type', 'f32', '--spread', '0.3', plain]);

@@ -24,7 +24,7 @@ const logits = (file) => succeed(['logits', '-m', file, '--tokens', '5,600,7,8,9
 
 test('a folder of any architecture becomes the GGUF file that it was made from', { skip }, (t) => {
     const folder = makeFolder(t);
-    for (const arch of ['', '-yarn', '-granite', '-qwen2', '-qwen3', '-olmo2', '-phi', '-smollm3']) {
+    for (const arch of ['', '-yarn', '-granite', '-qwen2', '-qwen3', '-olmo2', '-phi', '-smollm3', '-longrope']) {
         const file = synthesize(folder, `tiny-test${arch}`);
         const hf = writeHfFolder(path.join(folder, `hf${arch}`), file, { shards: arch === '-qwen2' ? 2 : 1 });
         const again = path.join(folder, `again${arch}.gguf`);
@@ -157,7 +157,9 @@ test('what is missing, broken or unknown in a folder is named', { skip }, (t) =>
     assert.match(refused('header', (hf) => fs.writeFileSync(weights(hf), Buffer.alloc(64, 0xff))), /no safetensors file/);
     assert.match(refused('architecture', nothing, (c) => { c.architectures = ['BertModel']; }), /"BertModel" is not supported/);
     assert.match(refused('layers', nothing, (c) => { c.num_hidden_layers = 'two'; }), /"num_hidden_layers" must be/);
-    assert.match(refused('rope', nothing, (c) => { c.rope_scaling = { type: 'longrope' }; }), /"longrope" is not supported/);
+    assert.match(refused('rope', nothing, (c) => { c.rope_scaling = { type: 'dynamic' }; }), /"dynamic" is not supported/);
+    assert.match(refused('long-rope', nothing, (c) => { c.rope_scaling = { type: 'longrope', long_factor: [1] }; }),
+        /"short_factor" must have 8 numbers above 0/);
     assert.match(refused('old-context', nothing, (c) => {
         c.rope_scaling = { rope_type: 'yarn', factor: 2, original_max_position_embeddings: 1e300 };
     }), /"original_max_position_embeddings" must be/);

@@ -72,9 +72,21 @@ function writeSafetensors(file, tensors) {
     fs.writeFileSync(file, Buffer.concat([length, header, ...tensors.map(({ data }) => data)]));
 }
 
-function config(m, arch) {
+// The factors of LongRoPE, which GGUF has as tensors.
+function longRope(m, arch, tensors) {
+    const numbers = (name) => {
+        const { data, dims } = tensors.find((t) => t.name === `rope_factors_${name}.weight`);
+        return Array.from({ length: dims[0] }, (_, i) => data.readFloatLE(4 * i));
+    };
+    return { type: 'longrope', short_factor: numbers('short'), long_factor: numbers('long'),
+        attention_factor: m[`${arch}.rope.scaling.attn_factor`],
+        original_max_position_embeddings: m[`${arch}.rope.scaling.original_context_length`] };
+}
+
+function config(m, arch, tensors) {
     const get = (key) => m[`${arch}.${key}`];
-    const yarn = get('rope.scaling.type') && { rope_type: get('rope.scaling.type'), factor: get('rope.scaling.factor'),
+    const isLong = tensors.some(({ name }) => name === 'rope_factors_long.weight');
+    const scaling = isLong ? longRope(m, arch, tensors) : get('rope.scaling.type') && { rope_type: get('rope.scaling.type'), factor: get('rope.scaling.factor'),
         original_max_position_embeddings: get('rope.scaling.original_context_length') };
     return {
         architectures: [ARCHITECTURES[arch]], num_hidden_layers: get('block_count'),
@@ -82,7 +94,7 @@ function config(m, arch) {
         max_position_embeddings: get('context_length'), num_attention_heads: get('attention.head_count'),
         num_key_value_heads: get('attention.head_count_kv'), head_dim: get('attention.key_length'),
         vocab_size: get('vocab_size'), rms_norm_eps: get('attention.layer_norm_rms_epsilon'),
-        rope_theta: get('rope.freq_base'), rope_scaling: yarn ?? null, sliding_window: get('attention.sliding_window'),
+        rope_theta: get('rope.freq_base'), rope_scaling: scaling ?? null, sliding_window: get('attention.sliding_window'),
         embedding_multiplier: get('embedding_scale'), residual_multiplier: get('residual_scale'),
         attention_multiplier: get('attention.scale'), logits_scaling: get('logit_scale'),
         attn_logit_softcapping: get('attn_logit_softcapping'),
@@ -108,7 +120,7 @@ function tokenizer(m) {
 function writeHfFolder(folder, ggufFile, { shards = 1, change = () => {} } = {}) {
     const { metadata, tensors } = readGguf(ggufFile);
     const arch = metadata['general.architecture'];
-    const all = tensors.map((t) => convert(t, arch, metadata[`${arch}.attention.key_length`]));
+    const all = tensors.filter(({ name }) => !name.startsWith('rope_factors_')).map((t) => convert(t, arch, metadata[`${arch}.attention.key_length`]));
     fs.mkdirSync(folder, { recursive: true });
     if (shards === 1) {
         writeSafetensors(path.join(folder, 'model.safetensors'), all);
@@ -122,7 +134,7 @@ function writeHfFolder(folder, ggufFile, { shards = 1, change = () => {} } = {})
         }
         fs.writeFileSync(path.join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }));
     }
-    const settings = { ...config(metadata, arch), tie_word_embeddings: !all.some(({ name }) => name === 'lm_head.weight') };
+    const settings = { ...config(metadata, arch, tensors), tie_word_embeddings: !all.some(({ name }) => name === 'lm_head.weight') };
     change(settings);
     fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify(settings));
     fs.writeFileSync(path.join(folder, 'tokenizer.json'), JSON.stringify(tokenizer(metadata)));
