@@ -289,6 +289,21 @@ void conversation_draw_plain(struct rng *r, enum corpus_split split,
     }
 }
 
+/* A question that a ban must not stop. */
+static void draw_allowed(struct rng *r, const struct conversation *c, struct exchange *x)
+{
+    bool widest = corpus_wordings() == CORPUS_WORDINGS_WIDEST;
+    bool noun = c->persona.forbidden[0].topic == NULL;
+    if (widest && corpus_chance(r, 50)) {
+        conversation_draw_plain(r, CORPUS_TRAIN, c, x);
+        return;
+    }
+    unsigned about_topic = noun ? 35 : widest ? 50 : 75;
+    do {
+        (corpus_chance(r, about_topic) ? exchange_topic : exchange_noun)(r, CORPUS_TRAIN, x);
+    } while (system_refusal_forbids(&c->persona, x));
+}
+
 /* A turn that shows the prompt obeyed. False when this persona asks for nothing that needs one.
  */
 static bool draw_obeying(struct rng *r, const struct conversation *c, struct exchange *x)
@@ -316,13 +331,9 @@ static bool draw_obeying(struct rng *r, const struct conversation *c, struct exc
         if (p->n_forbidden == 0) {
             return false;
         }
-        static const unsigned allowed[] = {35, 50, 62}; /* of a hundred, by corpus_wordings() */
+        static const unsigned allowed[] = {35, 50, 75}; /* of a hundred, by corpus_wordings() */
         if (corpus_chance(r, allowed[corpus_wordings()])) {
-            bool noun = p->forbidden[0].topic == NULL;
-            do {
-                (corpus_chance(r, noun ? 35 : 75) ? exchange_topic
-                                                  : exchange_noun)(r, CORPUS_TRAIN, x);
-            } while (system_refusal_forbids(p, x));
+            draw_allowed(r, c, x);
             return true;
         }
         system_refusal_exchange(r, CORPUS_TRAIN, p, rng_below(r, (uint32_t)p->n_forbidden),

@@ -1,5 +1,7 @@
 #include "models/weir-tiny/corpus/persona.h"
 
+#include "models/weir-tiny/corpus/words.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -361,75 +363,36 @@ static const struct more_phrases ask_about_more = {CORPUS_LIST(
     "Talk to me about {w}.", "Speak about {w}.", "Discuss {w} with me.", "Let us discuss {w}.",
     "Can you discuss {w} with me?")};
 
-/* Questions of any shape. */
-static const char *const ask_any[] = {"How do {w} work?",
-                                      "Where do I find {w}?",
-                                      "Why do I need {w}?",
-                                      "Who invented {w}?",
-                                      "When did {w} begin?",
-                                      "What goes with {w}?",
-                                      "Is it safe to use {w}?",
-                                      "Do I need {w}?",
-                                      "Which {w} are the best?",
-                                      "How old are {w}?",
-                                      "What makes {w} special?",
-                                      "What helps against {w}?",
-                                      "Should I buy {w} today?",
-                                      "Can you lend me {w}?",
-                                      "How do I hold {w}?",
-                                      "What happens to {w} in the rain?",
-                                      "How much are {w}?",
-                                      "Do people in Spain like {w}?",
-                                      "What do toddlers think of {w}?",
-                                      "Why are there {w}?",
-                                      "Is there a way to clean {w}?",
-                                      "What do {w} eat?",
-                                      "What noise do {w} make?",
-                                      "Whom should I ask about {w}?",
-                                      "Which {w} can not fly?",
-                                      "When will I see {w}?",
-                                      "Are {w} made of iron?",
-                                      "What do I do with {w}?",
-                                      "How do I learn {w}?",
-                                      "Why did she leave {w} here?",
-                                      "What should I wear to {w}?",
-                                      "Is {w} a word?",
-                                      "How far is it to {w}?",
-                                      "Who takes care of {w}?",
-                                      "What comes after {w}?",
-                                      "Which of my {w} is the prettiest?",
-                                      "How long do {w} live?",
-                                      "Can {w} swim?",
-                                      "Do you have a photo of {w}?",
-                                      "Why is it cold near {w}?",
-                                      "Please make up a tale of {w}.",
-                                      "Please explain what {w} do.",
-                                      "What is a theory of {w}?",
-                                      "What does an expert for {w} do?",
-                                      "How do I repair {w}?",
-                                      "What is new in {w} today?",
-                                      "Where were the first {w}?",
-                                      "Is there a law against {w}?",
-                                      "How do I get rid of {w}?",
-                                      "What is inside {w}?",
-                                      "I saw {w}. What are they?",
-                                      "My {w} broke. What now?",
-                                      "All these {w} are too much for me.",
-                                      "Are my {w} dark?",
-                                      "Give me an idea with {w}.",
-                                      "Tell me a fact of {w}.",
-                                      "When did {w} live?",
-                                      "Who was the first with {w}?",
-                                      "What colour do {w} have?",
-                                      "Could {w} be dangerous?",
-                                      "What do {w} cost in winter?",
-                                      "Is {w} good for children?"};
+static const char *const ask_any[] = {
+#include "models/weir-tiny/corpus/questions_any.inc"
+};
+
+static const char *const ask_among_words[] = {
+#include "models/weir-tiny/corpus/questions_among_words.inc"
+};
+
+/* Any noun of the word tasks, or one that does not exist, in a form that reads well after
+ * "about". */
+static void draw_open_noun(struct rng *r, char *out)
+{
+    char noun[WORD_MAX];
+    if (corpus_chance(r, 30)) {
+        words_invent(r, CORPUS_TRAIN, noun);
+    } else {
+        words_plural(words_noun(r, CORPUS_TRAIN), noun);
+    }
+    bool described = corpus_chance(r, 20);
+    snprintf(out, VALUE_MAX, "%s%s%s", described ? words_adjective(r, CORPUS_TRAIN) : "",
+             described ? " " : "", noun);
+}
 
 /* A noun to forbid that is not in the table: any noun, or an invented one. */
 static void draw_noun(struct rng *r, enum corpus_split split, char *out)
 {
     if (split == CORPUS_HELDOUT) {
         corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, heldout_topics));
+    } else if (corpus_wordings() == CORPUS_WORDINGS_WIDEST && corpus_chance(r, 60)) {
+        draw_open_noun(r, out);
     } else if (corpus_chance(r, 45)) {
         corpus_copy(out, VALUE_MAX, value_noun(r, split));
     } else if (corpus_chance(r, 45)) {
@@ -489,11 +452,31 @@ static const char *pick_question(struct rng *r, enum corpus_split split,
         .train[split == CORPUS_HELDOUT ? n - 1 : rng_below(r, (uint32_t)n - 1)];
 }
 
+/* A question about {w} in which other words occur: whether it is refused depends on {w} alone.
+ */
+static void ask_with_words(struct rng *r, const char *what, struct exchange *out)
+{
+    char other[WORD_MAX], things[WORD_MAX];
+    words_plural(words_noun(r, CORPUS_TRAIN), things);
+    if (corpus_chance(r, 15)) {
+        words_invent(r, CORPUS_TRAIN, other);
+    } else {
+        corpus_copy(other, sizeof(other), words_noun(r, CORPUS_TRAIN));
+    }
+    corpus_fill_slots(out->user, CORPUS_PICK(r, ask_among_words), {"w", what}, {"n", other},
+                      {"m", things}, {"v", words_verb(r, CORPUS_TRAIN)},
+                      {"a", words_adjective(r, CORPUS_TRAIN)});
+}
+
 static void ask(struct rng *r, enum corpus_split split, const char *what, struct exchange *out)
 {
     if (split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_WIDEST &&
-        corpus_chance(r, 60)) {
-        corpus_fill_slots(out->user, CORPUS_PICK(r, ask_any), {"w", what});
+        corpus_chance(r, 70)) {
+        if (corpus_chance(r, 30)) {
+            corpus_fill_slots(out->user, CORPUS_PICK(r, ask_any), {"w", what});
+        } else {
+            ask_with_words(r, what, out);
+        }
         return;
     }
     corpus_fill_slots(out->user, phrases_pick_wide(&ask_about, &ask_about_more, r, split),
@@ -533,8 +516,9 @@ void system_refusal_exchange(struct rng *r, enum corpus_split split, const struc
 {
     const struct forbidden *f = &p->forbidden[which];
     if (by == REFUSAL_BY_ANY) {
-        by = f->topic == NULL || corpus_chance(r, 35) ? REFUSAL_BY_NAME
-                                                      : REFUSAL_BY_RELATED_WORD;
+        unsigned by_name = corpus_wordings() == CORPUS_WORDINGS_WIDEST ? 75 : 35;
+        by = f->topic == NULL || corpus_chance(r, by_name) ? REFUSAL_BY_NAME
+                                                           : REFUSAL_BY_RELATED_WORD;
     }
     if (f->topic == NULL || by == REFUSAL_BY_NAME) {
         ask(r, split, f->name, out);
