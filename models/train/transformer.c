@@ -34,7 +34,7 @@ struct transformer {
     struct layer_state layers[TRAIN_MAX_LAYERS];
     /* From the last layer's attention on, only the rows of tokens with a target are worked on;
      * n_rows of them. */
-    uint32_t *rows; /* (n) which tokens they are, in rising order */
+    uint32_t *rows; /* (n) which tokens they are, in rising order; not in the block */
     uint32_t n_rows;
     float *last_input; /* (n_rows, d_model) the last layer's input in these rows */
     float *last_att;   /* (n_rows, d_model) its att */
@@ -101,7 +101,6 @@ static size_t cut_up(struct transformer *m, float *block)
         l->gate_up = take(block, &used, n * 2 * ffn);
         l->act = take(block, &used, n * ffn);
     }
-    m->rows = (uint32_t *)take(block, &used, n);
     m->last_input = take(block, &used, n * d);
     m->last_att = take(block, &used, n * d);
     m->output = take(block, &used, n * d);
@@ -149,9 +148,10 @@ struct transformer *transformer_create(const struct train_shape *shape, uint32_t
     m->max_tokens = max_tokens;
     m->kernels = train_kernels_get();
     m->memory = mem_zalloc_aligned(cut_up(m, NULL) * sizeof(float));
-    if (!m->memory) {
+    m->rows = mem_array(max_tokens, sizeof(*m->rows));
+    if (!m->memory || !m->rows) {
         err_nomem(e);
-        mem_free(m);
+        transformer_destroy(m);
         return NULL;
     }
     cut_up(m, m->memory);
@@ -165,6 +165,7 @@ void transformer_destroy(struct transformer *m)
         return;
     }
     mem_free_aligned(m->memory);
+    mem_free(m->rows);
     mem_free(m);
 }
 
