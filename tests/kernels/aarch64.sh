@@ -25,4 +25,4 @@ fetch_cmocka() {
 cmake -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DKERNELS_ONLY=ON \
     -DCMAKE_TOOLCHAIN_FILE="$PWD/cmake/aarch64-linux-gnu.cmake" -DCMOCKA_ROOT="$build/cmocka/usr" >/dev/null
 cmake --build "$build" >/dev/null
-ctest --test-dir "$build" --output-on-failure --no-tests=error "$@"
+ctest --test-dir "$build" --output-on-failure --test-output-size-passed 1048576 --no-tests=error "$@"
