@@ -115,7 +115,8 @@ static void copy_number(const struct reader *r, const char *from, const char *to
 /* What RoPE scaling says of itself. */
 struct scaling {
     const char *type;
-    double factor, old_context, base;
+    double factor; /* 0: not said */
+    double context, old_context, base;
 };
 
 /* Llama 3.1: frequencies that turn slowly within the old context are divided by the factor,
@@ -184,19 +185,12 @@ static int read_factors(const struct hf_config *c, const struct reader *r, const
 /* LongRoPE: a set of factors for contexts as long as those of the first training, and one for
  * longer ones. */
 static int put_longrope(struct hf_config *c, const struct reader *r, const cJSON *item,
-                        const struct scaling *s, int context)
+                        const struct scaling *s)
 {
-    double old = number_or(r->config, "original_max_position_embeddings", s->old_context);
-    double longer = get(item, "factor") ? s->factor : (double)context / old;
-    if (!(old > 1.0 && old <= MAX_CONTEXT)) {
-        return err_set(
-            r->e, ERR_FORMAT,
-            "config.json: \"original_max_position_embeddings\" must be from 2 to %.0f",
-            MAX_CONTEXT);
-    }
-    double magnitude = longer > 1.0 ? sqrt(1.0 + log(longer) / log(old)) : 1.0;
+    double longer = s->factor > 0.0 ? s->factor : s->context / s->old_context;
+    double magnitude = longer > 1.0 ? sqrt(1.0 + log(longer) / log(s->old_context)) : 1.0;
     c->has_rope_factors_long = true;
-    put_size(r, "rope.scaling.original_context_length", (int)old);
+    put_size(r, "rope.scaling.original_context_length", (int)s->old_context);
     put_number(r, "rope.scaling.attn_factor", number_or(item, "attention_factor", magnitude));
     return read_factors(c, r, item, "short_factor", c->rope_factors) != 0 ||
                    read_factors(c, r, item, "long_factor", c->rope_factors_long) != 0
@@ -211,11 +205,14 @@ static int put_scaling(struct hf_config *c, const struct reader *r, const cJSON 
     if (strcmp(s->type, "default") == 0) {
         return 0;
     }
-    if (!(s->old_context >= 1.0 && s->old_context <= MAX_CONTEXT)) {
+    if (!(s->old_context >= 2.0 && s->old_context <= MAX_CONTEXT)) {
         return err_set(
             r->e, ERR_FORMAT,
-            "config.json: \"original_max_position_embeddings\" must be from 1 to %.0f",
+            "config.json: \"original_max_position_embeddings\" must be from 2 to %.0f",
             MAX_CONTEXT);
+    }
+    if (strcmp(s->type, "longrope") == 0 || strcmp(s->type, "su") == 0) {
+        return put_longrope(c, r, item, s);
     }
     if (strcmp(s->type, "llama3") == 0) {
         return llama3_factors(c, r, item, s);
@@ -225,6 +222,11 @@ static int put_scaling(struct hf_config *c, const struct reader *r, const cJSON 
         return err_set(r->e, ERR_UNSUPPORTED,
                        "config.json: RoPE scaling of type \"%.32s\" is not supported; linear, "
                        "yarn, longrope and llama3 are",
+                       s->type);
+    }
+    if (!(s->factor > 0.0)) {
+        return err_set(r->e, ERR_FORMAT,
+                       "config.json: RoPE scaling of type %s needs a \"factor\" above 0",
                        s->type);
     }
     snprintf(key, sizeof(key), "%s.rope.scaling.type", r->arch);
@@ -250,14 +252,14 @@ static int read_rope(struct hf_config *c, const struct reader *r, int context)
         .type = type                           ? type
                 : item && !get(item, "factor") ? "default"
                                                : "",
-        .factor = number_or(item, "factor", 1.0),
-        .old_context = number_or(item, "original_max_position_embeddings", (double)context),
+        .factor = number_or(item, "factor", 0.0),
+        .context = (double)context,
+        .old_context = number_or(
+            item, "original_max_position_embeddings",
+            number_or(r->config, "original_max_position_embeddings", (double)context)),
         .base = number_or(item, "rope_theta", base)};
     put_number(r, "rope.freq_base", s.base);
     put_size(r, "rope.dimension_count", c->head_dim);
-    if (strcmp(s.type, "longrope") == 0 || strcmp(s.type, "su") == 0) {
-        return put_longrope(c, r, item, &s, context);
-    }
     return item ? put_scaling(c, r, item, &s) : 0;
 }
 

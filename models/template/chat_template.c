@@ -101,11 +101,14 @@ static struct jinja_string role_text(const char *role)
 
 static int put_tool_calls(struct jinja_run *run, struct jinja_dict *dict, const char *text)
 {
-    struct jinja_value value;
-    if (jinja_parse_json(run, text, strlen(text), &value) != 0) {
+    cJSON *json = json_parse(text, strlen(text), run->err);
+    if (!json) {
         return err_prefix(run->err, "tool_calls");
     }
-    return put(run, dict, "tool_calls", value);
+    struct jinja_value value;
+    int rc = jinja_from_cjson(run, json, &value);
+    cJSON_Delete(json);
+    return rc == 0 ? put(run, dict, "tool_calls", value) : -1;
 }
 
 static int message_value(struct jinja_run *run, const struct chat_message *m,

@@ -75,8 +75,6 @@ int jinja_append_json(struct jinja_run *run, struct jinja_builder *b,
 
 /* The value of a JSON tree, copied. */
 int jinja_from_cjson(struct jinja_run *run, const cJSON *json, struct jinja_value *out);
-int jinja_parse_json(struct jinja_run *run, const char *text, size_t len,
-                     struct jinja_value *out);
 
 /* --- operations that a filter and a method share (jinja_filters.c) --- */
 

@@ -382,6 +382,10 @@ static int filter_length(struct jinja_run *run, const struct jinja_value *self,
     return 0;
 }
 
+/* A tree of JSON takes many times the memory of its text, and it is outside the run's budget.
+ */
+#define FROM_JSON_BYTES_MAX ((size_t)1 << 20)
+
 /* Not Jinja's own: servers add it for templates that take a call's arguments as text. */
 static int filter_from_json(struct jinja_run *run, const struct jinja_value *self,
                             const struct jinja_value *argv, struct jinja_value *out)
@@ -391,7 +395,21 @@ static int filter_from_json(struct jinja_run *run, const struct jinja_value *sel
         return jinja_fail(run, ERR_INVALID, "from_json takes a string, not %s",
                           jinja_type_name(self->type));
     }
-    return jinja_parse_json(run, self->string->data, self->string->len, out);
+    if (self->string->len > FROM_JSON_BYTES_MAX) {
+        return jinja_fail(run, ERR_LIMIT, "from_json of %zu bytes, at most %zu are allowed",
+                          self->string->len, FROM_JSON_BYTES_MAX);
+    }
+    if (jinja_charge_bytes(run, self->string->len) != 0) {
+        return -1;
+    }
+    struct err cause;
+    cJSON *json = json_parse(self->string->data, self->string->len, &cause);
+    if (!json) {
+        return jinja_fail(run, cause.kind, "from_json: %s", cause.message);
+    }
+    int rc = jinja_from_cjson(run, json, out);
+    cJSON_Delete(json);
+    return rc;
 }
 
 const struct jinja_builtin *jinja_filter_find(const char *name)

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "models/template/jinja_builtin.h"
-#include "runtime/base/json.h"
 
 /* A copy, so that the tree need not live as long as the values. */
 static int json_text(struct jinja_run *run, const char *text, struct jinja_value *out)
@@ -58,16 +57,4 @@ int jinja_from_cjson(struct jinja_run *run, const cJSON *json, struct jinja_valu
     }
     *out = cJSON_IsBool(json) ? jinja_bool(cJSON_IsTrue(json)) : jinja_none();
     return 0;
-}
-
-int jinja_parse_json(struct jinja_run *run, const char *text, size_t len,
-                     struct jinja_value *out)
-{
-    if (jinja_charge_bytes(run, len) != 0) {
-        return -1;
-    }
-    cJSON *json = json_parse(text, len, run->err);
-    int rc = json ? jinja_from_cjson(run, json, out) : -1;
-    cJSON_Delete(json);
-    return rc;
 }

@@ -209,7 +209,6 @@ static int find_named(struct jinja_run *run, const struct jinja_value *name, con
     return 0;
 }
 
-/* map(attribute="a.b", default=x) or map("filter", argument) */
 /* What map, select and their like go through: what is false, as none is, counts as empty. */
 static int items_of(struct jinja_run *run, const struct jinja_value *self,
                     struct jinja_list **out)
@@ -223,6 +222,7 @@ static int items_of(struct jinja_run *run, const struct jinja_value *self,
     return rc;
 }
 
+/* map(attribute="a.b", default=x) or map("filter", argument) */
 static int filter_map(struct jinja_run *run, const struct jinja_value *self,
                       const struct jinja_value *argv, struct jinja_value *out)
 {

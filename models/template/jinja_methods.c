@@ -217,6 +217,9 @@ static int method_format(struct jinja_run *run, const struct jinja_value *self,
     struct jinja_builder b;
     size_t next = 0, copied = 0;
     jinja_builder_init(&b, run);
+    if (jinja_charge_bytes(run, s->len) != 0) {
+        return -1;
+    }
     for (size_t i = 0; i < s->len; i++) {
         char c = s->data[i];
         if (c != '{' && c != '}') {

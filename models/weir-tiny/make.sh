@@ -2,8 +2,8 @@
 # Makes weir-tiny from nothing: models/weir-tiny/make.sh [WORK_FOLDER]
 #
 # Builds Weir, writes the training text, learns the vocabulary, trains, fine-tunes, exports and grades.
-# On two cores with AVX2 it takes two and a half hours or more, and less than 1 GB of disk. The text depends on the seeds
-# alone; the weights also on SHARDS and on the kind of processor (models/train/README.md).
+# On two cores with AVX2 it takes two and a half hours or more, and less than 1 GB of disk. The text depends
+# on the seeds alone; the weights also on SHARDS and on the kind of processor (models/train/README.md).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

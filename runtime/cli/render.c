@@ -29,12 +29,19 @@ static void conversation_deinit(struct conversation *c)
     cJSON_Delete(c->root);
 }
 
+/* A field; NULL where it is missing or null. */
+static const cJSON *get(const cJSON *object, const char *key)
+{
+    const cJSON *field = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNull(field) ? NULL : field;
+}
+
 /* A string, or NULL where the field is missing or null. */
 static int read_string(const cJSON *item, size_t at, const char *key, const char **out,
                        struct err *e)
 {
-    const cJSON *field = cJSON_GetObjectItemCaseSensitive(item, key);
-    if (field && !cJSON_IsString(field) && !cJSON_IsNull(field)) {
+    const cJSON *field = get(item, key);
+    if (field && !cJSON_IsString(field)) {
         return err_set(e, ERR_INVALID, "messages[%zu]: \"%s\" must be a string", at, key);
     }
     *out = cJSON_GetStringValue(field);
@@ -49,7 +56,7 @@ static int read_message(const cJSON *item, size_t at, struct chat_message *m, st
         read_string(item, at, "tool_call_id", &m->tool_call_id, e) != 0) {
         return -1;
     }
-    const cJSON *calls = cJSON_GetObjectItemCaseSensitive(item, "tool_calls");
+    const cJSON *calls = get(item, "tool_calls");
     if (calls && !cJSON_IsArray(calls)) {
         return err_set(e, ERR_INVALID, "messages[%zu]: \"tool_calls\" must be an array", at);
     }
@@ -72,9 +79,9 @@ static int read_conversation(const char *path, struct conversation *c, struct er
     }
     const cJSON *list = c->root;
     if (cJSON_IsObject(c->root)) {
-        list = cJSON_GetObjectItemCaseSensitive(c->root, "messages");
-        c->tools = cJSON_GetObjectItemCaseSensitive(c->root, "tools");
-        c->kwargs = cJSON_GetObjectItemCaseSensitive(c->root, "chat_template_kwargs");
+        list = get(c->root, "messages");
+        c->tools = get(c->root, "tools");
+        c->kwargs = get(c->root, "chat_template_kwargs");
     }
     if (!cJSON_IsArray(list) || !list->child) {
         return err_set(e, ERR_INVALID, "an array of messages is wanted");

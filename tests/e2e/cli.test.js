@@ -130,6 +130,11 @@ test('render takes a template of its own, tools and calls, and tells what is wro
     const call = { role: 'assistant', tool_calls: [{ n: 7 }] };
     assert.equal(render({ messages: [call], tools: [{ name: 'f' }],
         chat_template_kwargs: { enable_thinking: true } }, '--bos', '<s>').stdout, '<s>f 7!');
+    // What is not there is null for some clients.
+    const plain = writeFile(folder, 'plain.jinja', '{{ messages[0].content }}{{ tools is none }}');
+    assert.equal(succeed(['render', '--template', plain, '--messages', '-'], JSON.stringify({ tools: null,
+        chat_template_kwargs: null, messages: [{ role: 'user', content: 'x', tool_calls: null, reasoning_content: null }],
+    })), 'xTrue');
     for (const [bad, message] of [
         [[{ role: 'user', content: 1 }], /messages\[0\]: "content" must be a string/],
         [[{ role: 'user' }], /messages\[0\]: "role" and "content"/],

@@ -79,15 +79,31 @@ test('a folder of Gemma 2 or 3 gives nearly the same logits', { skip }, (t) => {
     }
 });
 
+test('LongRoPE: the short factors serve contexts up to the first training\'s, the long ones longer ones', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = synthesize(folder, 'tiny-test-longrope'); // with a context of 256
+    const converted = (name, set) => {
+        const to = path.join(folder, `${name}.gguf`);
+        succeed(['quantize', writeHfFolder(path.join(folder, name), file, {
+            change: (c) => { Object.assign(c.rope_scaling, set(c.rope_scaling)); } }), to, '--type', 'f32']);
+        return logits(to);
+    };
+    const long = logits(file);
+    const short = converted('short', () => ({ original_max_position_embeddings: 256 }));
+    assert.notEqual(short, long);
+    assert.equal(converted('swapped', (s) => ({ long_factor: s.short_factor })), short);
+    assert.equal(converted('over', () => ({ original_max_position_embeddings: 255 })), long);
+});
+
 test('which layers of Gemma 3 and SmolLM 3 differ is read, and refused where it is new', { skip }, (t) => {
     const folder = makeFolder(t);
     const convert = (shape, name, change) => {
         const hf = writeHfFolder(path.join(folder, name), synthesize(folder, `tiny-test-${shape}`), { change });
         return weir(['quantize', hf, path.join(folder, 'out.gguf'), '--type', 'f32']);
     };
-    const one_in = (n, of, other, rest) => Array.from({ length: of }, (_, i) => (i % n === n - 1 ? other : rest));
+    const oneIn = (n, of, other, rest) => Array.from({ length: of }, (_, i) => (i % n === n - 1 ? other : rest));
     assert.equal(convert('gemma3', 'newer', (c) => {
-        c.layer_types = one_in(6, 26, 'full_attention', 'sliding_attention');
+        c.layer_types = oneIn(6, 26, 'full_attention', 'sliding_attention');
         delete c.rope_theta;
         c.rope_parameters = { full_attention: { rope_type: 'linear', factor: 8, rope_theta: 1e6 },
             sliding_attention: { rope_type: 'default', rope_theta: 5000 } };
@@ -96,10 +112,10 @@ test('which layers of Gemma 3 and SmolLM 3 differ is read, and refused where it 
     assert.deepEqual(['freq_base', 'freq_base_swa', 'scaling.type', 'scaling.factor'].map(
         (key) => metadata[`gemma3.rope.${key}`]), [1e6, 5000, 'linear', 8]);
     assert.match(convert('gemma3', 'other', (c) => {
-        c.layer_types = one_in(5, 26, 'full_attention', 'sliding_attention');
+        c.layer_types = oneIn(5, 26, 'full_attention', 'sliding_attention');
     }).stderr, /"layer_types" is not one layer in 6/);
-    assert.equal(convert('smollm3', 'known', (c) => { c.no_rope_layers = one_in(4, 8, 0, 1); }).status, 0);
-    assert.match(convert('smollm3', 'unknown', (c) => { c.no_rope_layers = one_in(3, 8, 0, 1); }).stderr,
+    assert.equal(convert('smollm3', 'known', (c) => { c.no_rope_layers = oneIn(4, 8, 0, 1); }).status, 0);
+    assert.match(convert('smollm3', 'unknown', (c) => { c.no_rope_layers = oneIn(3, 8, 0, 1); }).stderr,
         /"no_rope_layers" is not one layer in 4/);
 });
 

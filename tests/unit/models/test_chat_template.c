@@ -129,7 +129,7 @@ static void wrong_arguments_are_told(void **state)
     } cases[] = {
         {"{{ [].pop() }}", "pop() from a list of 0 items"},
         {"{{ [1].pop(1) }}", "pop() from a list of 1 items"},
-        {"{{ '{' | from_json }}", "line 1"},
+        {"x\n{{ '{' | from_json }}", "line 2: from_json: "},
         {"{{ 1 | from_json }}", "from_json takes a string"},
         {"{{ '{}{}'.format(1) }}", "format() has no argument 1"},
         {"{{ '{'.format(1) }}", "a single {"},
@@ -143,6 +143,26 @@ static void wrong_arguments_are_told(void **state)
         }
         mem_free(got);
     }
+}
+
+static void fill(struct buf *b, const char *piece, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(buf_append_str(b, piece), 0);
+    }
+}
+
+static void json_in_a_text_is_bounded(void **state)
+{
+    (void)state;
+    struct buf text;
+    buf_init(&text, 2 << 20);
+    fill(&text, "[", (1 << 20) + 1);
+    const struct chat_message m[] = {message("user", text.data)};
+    char *got = render("{{ messages[0].content | from_json }}", m, 1);
+    assert_non_null(strstr(got, "from_json of 1048577 bytes"));
+    mem_free(got);
+    buf_deinit(&text);
 }
 
 static void raise_exception_refuses_the_conversation(void **state)
@@ -171,13 +191,6 @@ static void what_is_unknown_does_not_compile(void **state)
             fail_msg("compiled: %s", sources[i]);
         }
         assert_non_null(strstr(e.message, "line 1"));
-    }
-}
-
-static void fill(struct buf *b, const char *piece, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        assert_int_equal(buf_append_str(b, piece), 0);
     }
 }
 
@@ -268,6 +281,7 @@ int main(void)
         cmocka_unit_test(chatml_renders_a_conversation),
         cmocka_unit_test(statements_and_expressions),
         cmocka_unit_test(wrong_arguments_are_told),
+        cmocka_unit_test(json_in_a_text_is_bounded),
         cmocka_unit_test(raise_exception_refuses_the_conversation),
         cmocka_unit_test(what_is_unknown_does_not_compile),
         cmocka_unit_test(hostile_templates_are_bounded),

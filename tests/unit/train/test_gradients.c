@@ -105,6 +105,21 @@ static void loss_is_that_of_the_double_model(void **state)
     assert_true(fabs(transformer_loss(f->model, &p, &f->slice) - expected) < 1e-5 * expected);
 }
 
+static void nothing_is_learnt_without_a_target(void **state)
+{
+    struct fixture *f = *state;
+    struct train_params p, g;
+    train_params_bind(&p, &shape, f->params);
+    train_params_bind(&g, &shape, f->grads);
+    for (uint32_t t = 0; t < f->slice.n_tokens; t++) {
+        f->slice.targets[t] = TRAIN_NO_TARGET;
+    }
+    assert_true(transformer_gradients(f->model, &p, &g, &f->slice, SCALE) == 0.0);
+    for (size_t i = 0; i < f->n; i++) {
+        assert_true(f->grads[i] == 0.0f);
+    }
+}
+
 static double difference(struct fixture *f, size_t at)
 {
     double keep = f->exact[at];
@@ -173,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(loss_is_that_of_the_double_model, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_is_learnt_without_a_target, setup, teardown),
         cmocka_unit_test_setup_teardown(every_tensor_s_gradient_is_the_central_difference,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(gradients_add_up_over_calls, setup, teardown),
