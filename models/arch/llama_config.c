@@ -148,15 +148,15 @@ struct yarn {
 static double yarn_pair(const struct llama_config *c, const struct yarn *y, double rotations)
 {
     double length = (double)y->trained / (rotations * 2.0 * M_PI);
-    return (double)c->head_dim * log(length) / (2.0 * log((double)c->rope_base));
+    return (double)c->rope_dims * log(length) / (2.0 * log((double)c->rope_base));
 }
 
 static void apply_yarn(struct llama_config *c, const struct yarn *y)
 {
-    double last = (double)c->head_dim - 1.0;
+    double last = (double)c->rope_dims - 1.0;
     double low = fmax(0.0, floor(yarn_pair(c, y, (double)y->beta_fast)));
     double high = fmin(last, ceil(yarn_pair(c, y, (double)y->beta_slow)));
-    for (int i = 0; i < c->head_dim / 2; i++) {
+    for (int i = 0; i < c->rope_dims / 2; i++) {
         double ramp = ((double)i - low) / fmax(0.001, high - low);
         double kept = 1.0 - fmin(1.0, fmax(0.0, ramp));
         double frequency = (1.0 - kept) / (double)y->factor + kept;
@@ -212,7 +212,7 @@ static int read_rope_scaling(struct llama_config *c, const struct gguf *g, struc
             0) {
         return -1;
     }
-    for (int i = 0; i < c->head_dim / 2; i++) {
+    for (int i = 0; i < c->rope_dims / 2; i++) {
         c->rope_factor[i] = factor;
     }
     return 0;
@@ -222,7 +222,7 @@ static int read_factors(struct llama_config *c, const struct gguf *g, const char
                         float *to, struct err *e)
 {
     const struct gguf_tensor *t = gguf_tensor_find(g, name);
-    size_t n = (size_t)c->head_dim / 2;
+    size_t n = (size_t)c->rope_dims / 2;
     if (!t || t->n_elements != n || t->type != TENSOR_F32 ||
         tensor_row_to_f32(t->type, t->data, to, n) != 0) {
         return err_set(e, ERR_FORMAT, "%s: tensor \"%s\" must have %zu numbers of type f32",
@@ -242,7 +242,7 @@ static int read_factors(struct llama_config *c, const struct gguf *g, const char
 static bool is_scaled(const struct llama_config *c)
 {
     bool scaled = false;
-    for (int i = 0; i < c->head_dim / 2; i++) {
+    for (int i = 0; i < c->rope_dims / 2; i++) {
         scaled |= c->rope_factor[i] != 1.0f;
     }
     return scaled;
@@ -348,14 +348,16 @@ static int read_sizes(struct llama_config *c, const struct gguf *g, struct err *
 
 static int read_rope(struct llama_config *c, const struct gguf *g, struct err *e)
 {
-    int rope_dims = c->head_dim;
-    if (get_optional_size(g, key(c, "rope.dimension_count").text, 4096, &rope_dims, e) != 0) {
+    c->rope_dims = c->head_dim;
+    if (get_optional_size(g, key(c, "rope.dimension_count").text, 4096, &c->rope_dims, e) !=
+        0) {
         return -1;
     }
-    if (rope_dims != c->head_dim) {
-        return err_set(e, ERR_UNSUPPORTED,
-                       "%s: RoPE over %d of %d head dimensions is not supported", gguf_path(g),
-                       rope_dims, c->head_dim);
+    if (c->rope_dims > c->head_dim || c->rope_dims % 2 != 0) {
+        return err_set(e, ERR_FORMAT,
+                       "%s: rope.dimension_count is %d; an even number up to %d, the size of "
+                       "a head, is needed",
+                       gguf_path(g), c->rope_dims, c->head_dim);
     }
     struct key base = key(c, "rope.freq_base");
     c->rope_base = 10000.0f;

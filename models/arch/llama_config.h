@@ -20,14 +20,15 @@
  * row together. */
 enum llama_qk_norm { LLAMA_QK_NORM_NONE, LLAMA_QK_NORM_HEAD, LLAMA_QK_NORM_ROW };
 
-/* Which numbers of a head are turned together: 2i and 2i + 1, or i and i + head_dim / 2. */
+/* Which numbers of a head are turned together: 2i and 2i + 1, or i and i + rope_dims / 2. */
 enum llama_rope { LLAMA_ROPE_PAIRS, LLAMA_ROPE_HALVES };
 
-/* Row `row` of heads in pairs is this row of heads in halves. */
-static inline size_t llama_row_in_halves(size_t row, size_t head_dim)
+/* Row `row` of heads in pairs is this row of heads in halves. What lies behind the rope_dims
+ * that are turned stays where it is. */
+static inline size_t llama_row_in_halves(size_t row, size_t head_dim, size_t rope_dims)
 {
     size_t i = row % head_dim;
-    return row - i + i % 2 * (head_dim / 2) + i / 2;
+    return i < rope_dims ? row - i + i % 2 * (rope_dims / 2) + i / 2 : row;
 }
 
 struct llama_config {
@@ -42,8 +43,9 @@ struct llama_config {
     int context; /* positions it was trained for */
     float rms_eps;
     float rope_base;
+    int rope_dims; /* numbers of a head that are turned, its first ones; even */
     enum llama_rope rope;
-    float rope_factor[OPS_HEAD_DIM_MAX / 2]; /* (head_dim / 2): angles are divided by it; RoPE
+    float rope_factor[OPS_HEAD_DIM_MAX / 2]; /* (rope_dims / 2): angles are divided by it; RoPE
                                                 scaling of Llama 3.1, linear or YaRN */
     float rope_base_window; /* of layers with a window, which no scaling touches; 0: as the
                                others (Gemma 3) */
@@ -54,7 +56,7 @@ struct llama_config {
                              "rope_factors_long.weight" */
     /* LongRoPE (Ding et al. 2024, arXiv 2402.13753): rope_factor is for contexts up to
      * rope_trained, this for longer ones. */
-    float rope_factor_long[OPS_HEAD_DIM_MAX / 2]; /* (head_dim / 2) */
+    float rope_factor_long[OPS_HEAD_DIM_MAX / 2]; /* (rope_dims / 2) */
     int rope_trained;                             /* 0: one set of factors for all */
     bool qkv_bias;                                /* queries, keys and values have biases */
     enum llama_qk_norm qk_norm;

@@ -167,10 +167,10 @@ void llama_weights_put_packed(const struct llama_weights *w, const struct llama_
     }
     put_vector(out, "output_norm.weight", w->output_norm, c->d_model);
     if (c->rope_tensors == 1) {
-        put_vector(out, "rope_freqs.weight", c->rope_factor, c->head_dim / 2);
+        put_vector(out, "rope_freqs.weight", c->rope_factor, c->rope_dims / 2);
     } else if (c->rope_tensors == 2) {
-        put_vector(out, "rope_factors_short.weight", c->rope_factor, c->head_dim / 2);
-        put_vector(out, "rope_factors_long.weight", c->rope_factor_long, c->head_dim / 2);
+        put_vector(out, "rope_factors_short.weight", c->rope_factor, c->rope_dims / 2);
+        put_vector(out, "rope_factors_long.weight", c->rope_factor_long, c->rope_dims / 2);
     }
     for (int i = 0; i < c->n_layers; i++) {
         put_layer(&w->layers[i], i, c, out);

@@ -49,18 +49,25 @@ struct run {
     size_t first, n_rows;
 };
 
-/* factors NULL: not scaled. */
+/* factors NULL: not scaled. Numbers behind those that are turned turn by no angle. */
 static void fill_rope_table(const struct llama_state *s, struct rope_table *t, float base,
                             const float *factors)
 {
     float magnitude = factors ? s->c.rope_magnitude : 1.0f;
+    size_t turned = (size_t)s->c.rope_dims / 2;
     for (int pos = 0; pos < s->set.context; pos++) {
-        for (size_t i = 0; i < s->half_head; i++) {
-            double exponent = -2.0 * (double)i / (double)s->c.head_dim;
+        float *cosines = t->cos + (size_t)pos * s->half_head;
+        float *sines = t->sin + (size_t)pos * s->half_head;
+        for (size_t i = 0; i < turned; i++) {
+            double exponent = -2.0 * (double)i / (double)s->c.rope_dims;
             double factor = factors ? (double)factors[i] : 1.0;
             double angle = (double)pos * pow((double)base, exponent) / factor;
-            t->cos[(size_t)pos * s->half_head + i] = magnitude * (float)cos(angle);
-            t->sin[(size_t)pos * s->half_head + i] = magnitude * (float)sin(angle);
+            cosines[i] = magnitude * (float)cos(angle);
+            sines[i] = magnitude * (float)sin(angle);
+        }
+        for (size_t i = turned; i < s->half_head; i++) {
+            cosines[i] = 1.0f;
+            sines[i] = 0.0f;
         }
     }
 }

@@ -55,17 +55,19 @@ static const struct gguf_tensor *find(struct loader *l, const char *name, size_t
     return t;
 }
 
-/* The head size by which rows of queries and keys change places; 0: they stay. In a packed file
- * they have done so. */
-static size_t paired_head(const struct loader *l)
+/* The model whose heads of queries and keys have rows that change places; NULL: they stay. In a
+ * packed file they have done so. */
+static const struct llama_config *paired_heads(const struct loader *l)
 {
-    return l->c->rope == LLAMA_ROPE_HALVES && !l->packed ? (size_t)l->c->head_dim : 0;
+    return l->c->rope == LLAMA_ROPE_HALVES && !l->packed ? l->c : NULL;
 }
 
-/* Row `row` of a matrix or number of a vector whose heads are put into pairs. */
-static size_t row_in_file(size_t row, size_t head_dim)
+/* Row `row` of a matrix or number of a vector, which lies elsewhere in heads to put into pairs.
+ */
+static size_t row_in_file(size_t row, const struct llama_config *heads)
 {
-    return head_dim == 0 ? row : llama_row_in_halves(row, head_dim);
+    return heads ? llama_row_in_halves(row, (size_t)heads->head_dim, (size_t)heads->rope_dims)
+                 : row;
 }
 
 static int check_finite(struct loader *l, const char *name, const float *values, size_t n)
@@ -81,8 +83,8 @@ static int check_finite(struct loader *l, const char *name, const float *values,
 }
 
 /* Into values, which is NULL while sizes are added up. */
-static int read_vector(struct loader *l, const char *name, size_t n, size_t head_dim,
-                       float *values)
+static int read_vector(struct loader *l, const char *name, size_t n,
+                       const struct llama_config *heads, float *values)
 {
     const struct gguf_tensor *t = find(l, name, 1, n);
     if (!t || !values) {
@@ -97,27 +99,27 @@ static int read_vector(struct loader *l, const char *name, size_t n, size_t head
                  : err_set(l->e, ERR_FORMAT, "%s: tensor \"%s\" has broken rows",
                            gguf_path(l->g), name);
     for (size_t i = 0; i < n && rc == 0; i++) {
-        values[i] = as_stored[row_in_file(i, head_dim)];
+        values[i] = as_stored[row_in_file(i, heads)];
     }
     mem_free(as_stored);
     return rc;
 }
 
-static int load_vector(struct loader *l, const char *name, size_t n, size_t head_dim,
-                       const float **out)
+static int load_vector(struct loader *l, const char *name, size_t n,
+                       const struct llama_config *heads, const float **out)
 {
     float *values = take(l, n * sizeof(float));
     *out = values;
-    return read_vector(l, name, n, head_dim, values);
+    return read_vector(l, name, n, heads, values);
 }
 
 struct pack_job {
     void *block;
     struct q8_packed packed;
     const struct gguf_tensor *tensor;
-    size_t row_bytes;    /* of the tensor in the file */
-    size_t head_dim;     /* of heads to put into pairs, or 0 */
-    size_t first_row;    /* of the tensor */
+    size_t row_bytes;                 /* of the tensor in the file */
+    const struct llama_config *heads; /* those to put into pairs, or NULL */
+    size_t first_row;                 /* of the tensor */
     unsigned char *rows; /* (workers, scratch_bytes): a tile's rows, in order and as floats */
     size_t scratch_bytes;
     bool *bad; /* (workers): met a number that is not finite */
@@ -126,7 +128,7 @@ struct pack_job {
 static const unsigned char *row_at(const struct pack_job *job, size_t row)
 {
     const unsigned char *data = job->tensor->data;
-    return data + (job->first_row + row_in_file(row, job->head_dim)) * job->row_bytes;
+    return data + (job->first_row + row_in_file(row, job->heads)) * job->row_bytes;
 }
 
 static size_t rows_in_tile(const struct pack_job *job, size_t tile)
@@ -199,7 +201,7 @@ static void pack_share(void *ctx, int worker, int n_workers)
     if (blocks) {
         check_scales(job, tile0, tile1, &job->bad[worker]);
     }
-    if (blocks && job->head_dim == 0) {
+    if (blocks && !job->heads) {
         const unsigned char *data = job->tensor->data;
         q8_pack_blocks(job->block, &job->packed, data + job->first_row * job->row_bytes, tile0,
                        tile1);
@@ -246,7 +248,7 @@ static int pack_part(struct loader *l, const struct part *part, void *block, siz
     struct pack_job job = {.block = block,
                            .tensor = t,
                            .first_row = part->first,
-                           .head_dim = part->heads ? paired_head(l) : 0};
+                           .heads = part->heads ? paired_heads(l) : NULL};
     job.row_bytes = (size_t)tensor_type_row_bytes(t->type, k);
     q8_packed_init(&job.packed, block, n, k);
     size_t workers = (size_t)l->p->n_workers;
@@ -315,11 +317,11 @@ static int load_attention_vectors(struct loader *l, int i, struct llama_layer *l
     if (l->c->qk_norm != LLAMA_QK_NORM_NONE) {
         bool per_head = l->c->qk_norm == LLAMA_QK_NORM_HEAD;
         llama_tensor_name(name, i, "attn_q_norm", "weight");
-        if (load_vector(l, name, per_head ? hd : q, paired_head(l), &layer->q_norm) != 0) {
+        if (load_vector(l, name, per_head ? hd : q, paired_heads(l), &layer->q_norm) != 0) {
             return -1;
         }
         llama_tensor_name(name, i, "attn_k_norm", "weight");
-        if (load_vector(l, name, per_head ? hd : kv, paired_head(l), &layer->k_norm) != 0) {
+        if (load_vector(l, name, per_head ? hd : kv, paired_heads(l), &layer->k_norm) != 0) {
             return -1;
         }
     }
@@ -330,7 +332,7 @@ static int load_attention_vectors(struct loader *l, int i, struct llama_layer *l
     layer->qkv_bias = bias;
     for (size_t part = 0; part < 3; part++) {
         llama_tensor_name(name, i, parts[part], "bias");
-        if (read_vector(l, name, rows[part], part < 2 ? paired_head(l) : 0, bias) != 0) {
+        if (read_vector(l, name, rows[part], part < 2 ? paired_heads(l) : NULL, bias) != 0) {
             return -1;
         }
         bias += bias ? rows[part] : 0;
@@ -355,7 +357,7 @@ static int load_norms(struct loader *l, int i, struct llama_layer *layer)
     for (size_t k = 0; k < sizeof(norms) / sizeof(norms[0]); k++) {
         llama_tensor_name(name, i, norms[k].part, "weight");
         if (norms[k].there &&
-            load_vector(l, name, (size_t)l->c->d_model, 0, norms[k].to) != 0) {
+            load_vector(l, name, (size_t)l->c->d_model, NULL, norms[k].to) != 0) {
             return -1;
         }
     }
@@ -421,7 +423,7 @@ static int load_all(struct loader *l, struct llama_weights *w)
     const struct source output = {.packed = "output.packed",
                                   .parts = {{"output.weight", vocab}}};
     if (load_matrix(l, &w->embedding, d, &embedding) != 0 ||
-        load_vector(l, "output_norm.weight", d, 0, &w->output_norm) != 0) {
+        load_vector(l, "output_norm.weight", d, NULL, &w->output_norm) != 0) {
         return -1;
     }
     w->output = w->embedding;

@@ -1,6 +1,6 @@
 /* llama_weights.h: the weights of a llama-shaped model, packed for the int8 kernels.
  *
- * Where an architecture turns the numbers i and i + head_dim / 2 of a head together, the rows
+ * Where an architecture turns the numbers i and i + rope_dims / 2 of a head together, the rows
  * of the query and key matrices, and what belongs to them, are put into the order of pairs
  * while loading: scores are the same, and the step knows one way only.
  *

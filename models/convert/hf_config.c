@@ -131,8 +131,8 @@ static int llama3_factors(struct hf_config *c, const struct reader *r, const cJS
                        "config.json: RoPE scaling needs a \"factor\" above 0 and a "
                        "\"high_freq_factor\" above \"low_freq_factor\"");
     }
-    for (int i = 0; i < c->head_dim / 2; i++) {
-        double length = 2.0 * M_PI * pow(s->base, 2.0 * (double)i / (double)c->head_dim);
+    for (int i = 0; i < c->rope_dims / 2; i++) {
+        double length = 2.0 * M_PI * pow(s->base, 2.0 * (double)i / (double)c->rope_dims);
         double smooth = (s->old_context / length - low) / (high - low);
         smooth = fmin(1.0, fmax(0.0, smooth));
         c->rope_factors[i] = (float)(1.0 / ((1.0 - smooth) / s->factor + smooth));
@@ -167,16 +167,16 @@ static int read_factors(const struct hf_config *c, const struct reader *r, const
 {
     const cJSON *list = get(item, key), *number;
     int n = 0;
-    if (cJSON_GetArraySize(list) == c->head_dim / 2) {
+    if (cJSON_GetArraySize(list) == c->rope_dims / 2) {
         cJSON_ArrayForEach(number, list)
         {
             to[n++] = cJSON_IsNumber(number) ? (float)number->valuedouble : 0.0f;
         }
     }
-    for (int i = 0; i < c->head_dim / 2; i++) {
+    for (int i = 0; i < c->rope_dims / 2; i++) {
         if (n == 0 || !(to[i] > 0.0f)) {
             return err_set(r->e, ERR_FORMAT, "config.json: \"%s\" must have %d numbers above 0",
-                           key, c->head_dim / 2);
+                           key, c->rope_dims / 2);
         }
     }
     return 0;
@@ -238,6 +238,23 @@ static int put_scaling(struct hf_config *c, const struct reader *r, const cJSON 
     return 0;
 }
 
+/* A part of each head may be turned alone: Phi-4-mini turns three quarters. */
+static int read_rope_dims(struct hf_config *c, const struct reader *r, const cJSON *rope)
+{
+    double part = number_or(rope, "partial_rotary_factor",
+                            number_or(r->config, "partial_rotary_factor", 1.0));
+    double dims = part * (double)c->head_dim;
+    if (!(part > 0.0 && part <= 1.0) || dims < 2.0 || (int)dims % 2 != 0) {
+        return err_set(r->e, ERR_FORMAT,
+                       "config.json: \"partial_rotary_factor\" %g must be above 0 and at most "
+                       "1, and turn an even count of a head's %d numbers",
+                       part, c->head_dim);
+    }
+    c->rope_dims = (int)dims;
+    put_size(r, "rope.dimension_count", c->rope_dims);
+    return 0;
+}
+
 /* Newer files say all of it in "rope_parameters". */
 static int read_rope(struct hf_config *c, const struct reader *r, int context)
 {
@@ -259,7 +276,9 @@ static int read_rope(struct hf_config *c, const struct reader *r, int context)
             number_or(r->config, "original_max_position_embeddings", (double)context)),
         .base = number_or(item, "rope_theta", base)};
     put_number(r, "rope.freq_base", s.base);
-    put_size(r, "rope.dimension_count", c->head_dim);
+    if (read_rope_dims(c, r, item) != 0) {
+        return -1;
+    }
     return item ? put_scaling(c, r, item, &s) : 0;
 }
 
@@ -274,12 +293,7 @@ static int check_known(const struct reader *r)
                        "config.json: activation \"%.32s\" is not supported in %s; %s is",
                        activation, r->arch, known);
     }
-    double part = number_or(r->config, "partial_rotary_factor", 1.0);
-    return part < 1.0 || part > 1.0
-               ? err_set(r->e, ERR_UNSUPPORTED,
-                         "config.json: \"partial_rotary_factor\" %g is not supported; 1 is",
-                         part)
-               : 0;
+    return 0;
 }
 
 /* One layer in `period` is of another kind than the rest: the last of each. Older files give

@@ -10,15 +10,16 @@
 struct hf_config {
     const char *arch; /* as in GGUF: "qwen2" */
     int heads, kv_heads, head_dim;
+    int rope_dims; /* numbers of a head that are turned, its first ones */
     int vocab;
     bool pairs;          /* GGUF has rows of queries and keys in the order of pairs */
     bool post_norm;      /* "post_attention_layernorm" is what it says, not the norm before the
                             feed-forward network */
     bool norms_from_one; /* the file has norms less one */
     bool tied;
-    float rope_factors[OPS_HEAD_DIM_MAX / 2]; /* (head_dim / 2) Llama 3.1, or LongRoPE's short
+    float rope_factors[OPS_HEAD_DIM_MAX / 2]; /* (rope_dims / 2) Llama 3.1, or LongRoPE's short
                                                  ones */
-    float rope_factors_long[OPS_HEAD_DIM_MAX / 2]; /* (head_dim / 2) LongRoPE */
+    float rope_factors_long[OPS_HEAD_DIM_MAX / 2]; /* (rope_dims / 2) LongRoPE */
     bool has_rope_factors, has_rope_factors_long;
 };
 

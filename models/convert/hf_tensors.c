@@ -98,6 +98,7 @@ struct rows {
     const struct safetensor *from;
     uint64_t n, width; /* rows, numbers in each */
     uint64_t head_dim; /* of heads to put into pairs, or 0 */
+    uint64_t rope_dims;
     bool plus_one;
 };
 
@@ -106,7 +107,7 @@ static int convert_rows(const struct rows *r, uint32_t type, float *row, unsigne
     size_t from_bytes = (size_t)tensor_type_row_bytes(r->from->type, r->width);
     size_t to_bytes = (size_t)tensor_type_row_bytes(type, r->width);
     for (uint64_t i = 0; i < r->n; i++, to += to_bytes) {
-        uint64_t source = r->head_dim ? llama_row_in_halves(i, r->head_dim) : i;
+        uint64_t source = r->head_dim ? llama_row_in_halves(i, r->head_dim, r->rope_dims) : i;
         (void)tensor_row_to_f32(
             r->from->type, r->from->data + source * from_bytes, row,
             (size_t)r->width); /* safetensors.h has types that can be read */
@@ -133,6 +134,7 @@ static int add(struct hf_tensors *t, const struct safetensor *from, const char *
     }
     if (c->pairs && has_heads(name)) {
         r.head_dim = (uint64_t)c->head_dim;
+        r.rope_dims = (uint64_t)c->rope_dims;
         if (vector) { /* a bias: each number is a row */
             r.n = r.width;
             r.width = 1;
@@ -186,7 +188,7 @@ int hf_tensors_add(struct hf_tensors *t, const struct safetensors *from,
             return -1;
         }
     }
-    uint64_t factors = (uint64_t)c->head_dim / 2;
+    uint64_t factors = (uint64_t)c->rope_dims / 2;
     if (c->has_rope_factors_long) {
         gguf_add_tensor(out, "rope_factors_short.weight", TENSOR_F32, 1, &factors,
                         c->rope_factors);

@@ -18,6 +18,7 @@ struct shape {
     bool tied;  /* the output matrix is the embedding */
     float yarn; /* factor of RoPE scaling, 0: none */
     bool longrope;
+    uint32_t rope_dims; /* numbers of a head that are turned; 0: all */
 };
 
 /* What layers have beside the seven matrices, by architecture: llama_config.h says more. */
@@ -40,25 +41,26 @@ static const struct variant variants[] = {
 
 /* clang-format off */
 static const struct shape shapes[] = {
-    {"tinyllama-1.1b", "llama", 2048, 22, 32, 4, 64, 5632, 32000, 2048, 10000.0f, false, 0.0f, false},
-    {"smollm-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 2048, 10000.0f, true, 0.0f, false},
-    {"smollm2-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 8192, 100000.0f, true, 0.0f, false},
-    {"qwen2.5-0.5b", "qwen2", 896, 24, 14, 2, 64, 4864, 151936, 32768, 1000000.0f, true, 0.0f, false},
-    {"qwen3-0.6b", "qwen3", 1024, 28, 16, 8, 128, 3072, 151936, 40960, 1000000.0f, true, 0.0f, false},
-    {"llama-3.2-1b", "llama", 2048, 16, 32, 8, 64, 8192, 128256, 2048, 500000.0f, true, 0.0f, false},
-    {"weir-tiny", "llama", 256, 6, 8, 4, 32, 704, 4096, 1024, 10000.0f, true, 0.0f, false},
-    {"tiny-test", "llama", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false},
-    {"tiny-test-yarn", "llama", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true, 8.0f, false},
-    {"tiny-test-granite", "granite", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false},
-    {"tiny-test-qwen2", "qwen2", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false},
-    {"tiny-test-qwen3", "qwen3", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true, 0.0f, false},
-    {"tiny-test-olmo2", "olmo2", 64, 2, 4, 4, 16, 128, 320, 256, 10000.0f, false, 0.0f, false},
+    {"tinyllama-1.1b", "llama", 2048, 22, 32, 4, 64, 5632, 32000, 2048, 10000.0f, false, 0.0f, false, 0},
+    {"smollm-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 2048, 10000.0f, true, 0.0f, false, 0},
+    {"smollm2-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 8192, 100000.0f, true, 0.0f, false, 0},
+    {"qwen2.5-0.5b", "qwen2", 896, 24, 14, 2, 64, 4864, 151936, 32768, 1000000.0f, true, 0.0f, false, 0},
+    {"qwen3-0.6b", "qwen3", 1024, 28, 16, 8, 128, 3072, 151936, 40960, 1000000.0f, true, 0.0f, false, 0},
+    {"llama-3.2-1b", "llama", 2048, 16, 32, 8, 64, 8192, 128256, 2048, 500000.0f, true, 0.0f, false, 0},
+    {"weir-tiny", "llama", 256, 6, 8, 4, 32, 704, 4096, 1024, 10000.0f, true, 0.0f, false, 0},
+    {"tiny-test", "llama", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false, 0},
+    {"tiny-test-yarn", "llama", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true, 8.0f, false, 0},
+    {"tiny-test-granite", "granite", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false, 0},
+    {"tiny-test-qwen2", "qwen2", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false, 0},
+    {"tiny-test-qwen3", "qwen3", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true, 0.0f, false, 0},
+    {"tiny-test-olmo2", "olmo2", 64, 2, 4, 4, 16, 128, 320, 256, 10000.0f, false, 0.0f, false, 0},
     /* Gemma 2 has no smaller depth that other programs know. */
-    {"tiny-test-gemma2", "gemma2", 64, 26, 4, 2, 32, 128, 320, 256, 10000.0f, true, 0.0f, false},
-    {"tiny-test-gemma3", "gemma3", 64, 26, 4, 2, 32, 128, 320, 256, 1000000.0f, true, 0.0f, false},
-    {"tiny-test-smollm3", "smollm3", 64, 8, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false},
-    {"tiny-test-longrope", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false, 0.0f, true},
-    {"tiny-test-phi", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false, 0.0f, false},
+    {"tiny-test-gemma2", "gemma2", 64, 26, 4, 2, 32, 128, 320, 256, 10000.0f, true, 0.0f, false, 0},
+    {"tiny-test-gemma3", "gemma3", 64, 26, 4, 2, 32, 128, 320, 256, 1000000.0f, true, 0.0f, false, 0},
+    {"tiny-test-smollm3", "smollm3", 64, 8, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false, 0},
+    {"tiny-test-longrope", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false, 0.0f, true, 0},
+    {"tiny-test-phi4", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false, 0.0f, false, 12},
+    {"tiny-test-phi", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false, 0.0f, false, 0},
 };
 /* clang-format on */
 
@@ -75,6 +77,11 @@ static const struct variant *find_variant(const char *arch)
         i++; /* every shape's is there */
     }
     return &variants[i];
+}
+
+static uint32_t rope_dims(const struct shape *s)
+{
+    return s->rope_dims ? s->rope_dims : s->head_dim;
 }
 
 static const struct shape *find_shape(const char *name)
@@ -183,7 +190,7 @@ static void put_metadata(struct gguf_writer *w, const struct shape *s, uint32_t 
         {"attention.head_count_kv", s->kv_heads},
         {"attention.key_length", s->head_dim},
         {"attention.value_length", s->head_dim},
-        {"rope.dimension_count", s->head_dim},
+        {"rope.dimension_count", rope_dims(s)},
         {"vocab_size", s->vocab},
     };
     char key[GGUF_MAX_TENSOR_NAME];
@@ -358,10 +365,10 @@ static int add_tensors(struct synthesis *s, const struct shape *shape)
         rc = add_matrix(s, "output.weight", shape->vocab, shape->width);
     }
     if (rc == 0 && shape->longrope) {
-        rc = add_vector(s, "rope_factors_short.weight", shape->head_dim / 2, 1.5f);
+        rc = add_vector(s, "rope_factors_short.weight", rope_dims(shape) / 2, 1.5f);
     }
     if (rc == 0 && shape->longrope) {
-        rc = add_vector(s, "rope_factors_long.weight", shape->head_dim / 2, 4.0f);
+        rc = add_vector(s, "rope_factors_long.weight", rope_dims(shape) / 2, 4.0f);
     }
     return rc;
 }

@@ -88,6 +88,9 @@ test('a packed file gives the same logits, and one that is broken is refused', {
         /"blk\.0\.attn_output\.packed" holds a scale that is not finite/);
     assert.match(broken('version', setNumber('weir.packed', 2)), /weir quantize --type packed/);
     assert.match(broken('vocabulary', setNumber('llama.vocab_size', 5000)), /vocabulary/);
+    for (const dims of [13, 64]) { // of heads of 32 numbers
+        assert.match(broken('rope', setNumber('llama.rope.dimension_count', dims)), new RegExp(`dimension_count is ${dims}; an even`));
+    }
     assert.match(broken('alignment', setNumber('general.alignment', 32)), /alignment 32/);
     assert.match(broken('short', (b) => b.subarray(0, b.length - 64)), /short/);
 });
@@ -97,7 +100,8 @@ test('every architecture loads, also packed; an unknown one is named', { skip },
     const logits = (file) => succeed(['logits', '-m', file, '--tokens', '5,6,7,8,9,10', '--all']);
     const shapes = { 'tiny-test': 'llama', 'tiny-test-granite': 'granite', 'tiny-test-yarn': 'llama', 'tiny-test-qwen2': 'qwen2',
         'tiny-test-qwen3': 'qwen3', 'tiny-test-olmo2': 'olmo2', 'tiny-test-gemma2': 'gemma2', 'tiny-test-phi': 'phi3',
-        'tiny-test-gemma3': 'gemma3', 'tiny-test-smollm3': 'smollm3', 'tiny-test-longrope': 'phi3' };
+        'tiny-test-gemma3': 'gemma3', 'tiny-test-smollm3': 'smollm3', 'tiny-test-longrope': 'phi3',
+        'tiny-test-phi4': 'phi3' };
     for (const [shape, arch] of Object.entries(shapes)) {
         const [plain, packed] = ['plain', 'packed'].map((kind) => path.join(folder, `${shape}-${kind}.gguf`));
         succeed(['synth', '--shape', shape, '--type', 'f32', '--spread', '0.3', plain]);

@@ -24,7 +24,8 @@ const logits = (file) => succeed(['logits', '-m', file, '--tokens', '5,600,7,8,9
 
 test('a folder of any architecture becomes the GGUF file that it was made from', { skip }, (t) => {
     const folder = makeFolder(t);
-    for (const arch of ['', '-yarn', '-granite', '-qwen2', '-qwen3', '-olmo2', '-phi', '-smollm3', '-longrope']) {
+    for (const arch of ['', '-yarn', '-granite', '-qwen2', '-qwen3', '-olmo2', '-phi', '-smollm3', '-longrope',
+        '-phi4']) {
         const file = synthesize(folder, `tiny-test${arch}`);
         const hf = writeHfFolder(path.join(folder, `hf${arch}`), file, { shards: arch === '-qwen2' ? 2 : 1 });
         const again = path.join(folder, `again${arch}.gguf`);
@@ -93,6 +94,26 @@ test('LongRoPE: the short factors serve contexts up to the first training\'s, th
     assert.notEqual(short, long);
     assert.equal(converted('swapped', (s) => ({ long_factor: s.short_factor })), short);
     assert.equal(converted('over', () => ({ original_max_position_embeddings: 255 })), long);
+});
+
+test('LongRoPE over a part of each head has factors for that part alone', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = synthesize(folder, 'tiny-test-phi4'); // turns 12 of 16 numbers
+    const converted = (name, n, part) => {
+        const to = path.join(folder, `${name}.gguf`);
+        const hf = writeHfFolder(path.join(folder, name), file, { change: (c) => {
+            c.partial_rotary_factor = part;
+            c.rope_scaling = { type: 'longrope', short_factor: Array(n).fill(2), long_factor: Array(n).fill(3) };
+        } });
+        return { to, ...weir(['quantize', hf, to, '--type', 'f32']) };
+    };
+    const part = converted('part', 6, 0.75), whole = converted('whole', 8, 1);
+    assert.deepEqual([part.status, whole.status], [0, 0], part.stderr + whole.stderr);
+    const { metadata, tensors } = readGguf(part.to);
+    assert.equal(metadata['phi3.rope.dimension_count'], 12);
+    assert.deepEqual(tensors.find(({ name }) => name === 'rope_factors_long.weight').dims, [6]);
+    assert.notEqual(logits(part.to), logits(whole.to));
+    assert.match(converted('too-many', 8, 0.75).stderr, /"short_factor" must have 6 numbers above 0/);
 });
 
 test('which layers of Gemma 3 and SmolLM 3 differ is read, and refused where it is new', { skip }, (t) => {
@@ -181,7 +202,9 @@ test('what is missing, broken or unknown in a folder is named', { skip }, (t) =>
     }), /"original_max_position_embeddings" must be/);
     assert.match(refused('vocabulary', nothing, (c) => { c.vocab_size = 1e9; }), /"vocab_size" must be .* to 1048576/);
     assert.match(refused('activation', nothing, (c) => { c.hidden_act = 'gelu'; }), /activation "gelu" is not supported/);
-    assert.match(refused('part', nothing, (c) => { c.partial_rotary_factor = 0.75; }), /"partial_rotary_factor" 0\.75/);
+    for (const part of [0, 0.7, 1.5]) { // 0.7 of 16 is no even number
+        assert.match(refused(`part-${part}`, nothing, (c) => { c.partial_rotary_factor = part; }), /"partial_rotary_factor" \d/);
+    }
     assert.match(refused('words', (hf) => {
         const name = path.join(hf, 'tokenizer.json');
         const json = JSON.parse(fs.readFileSync(name, 'utf8'));

@@ -95,6 +95,7 @@ function config(m, arch, tensors) {
         num_key_value_heads: get('attention.head_count_kv'), head_dim: get('attention.key_length'),
         vocab_size: get('vocab_size'), rms_norm_eps: get('attention.layer_norm_rms_epsilon'),
         rope_theta: get('rope.freq_base'), rope_scaling: scaling ?? null, sliding_window: get('attention.sliding_window'),
+        partial_rotary_factor: get('rope.dimension_count') / get('attention.key_length'),
         embedding_multiplier: get('embedding_scale'), residual_multiplier: get('residual_scale'),
         attention_multiplier: get('attention.scale'), logits_scaling: get('logit_scale'),
         attn_logit_softcapping: get('attn_logit_softcapping'),
