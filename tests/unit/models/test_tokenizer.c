@@ -66,6 +66,35 @@ static void expect_round_trip(const struct tokenizer *t, const char *text, size_
     token_list_deinit(&list);
 }
 
+/* Characters of all planes, most of them from the lower ones; returns the bytes. */
+static size_t random_text(struct rng *r, char *text, size_t size)
+{
+    static const uint32_t limits[] = {0x80, 0x800, 0x3000, 0x10000, 0x110000};
+    size_t len = 0;
+
+    while (len + 4 < size) {
+        const uint32_t c = rng_below(r, limits[rng_below(r, 5)]);
+
+        if (c < 0xd800 || c > 0xdfff) {
+            len += (size_t)utf8_encode(c, text + len);
+        }
+    }
+    return len;
+}
+
+static void expect_random_texts_come_back(const struct tokenizer *t)
+{
+    struct rng r;
+    char text[200];
+
+    rng_seed(&r, 3);
+    for (int i = 0; i < 10000; i++) {
+        const size_t size = 5 + rng_below(&r, sizeof(text) - 4);
+
+        expect_round_trip(t, text, random_text(&r, text, size));
+    }
+}
+
 /* --- vectors --- */
 
 static void expect_ids(const struct tokenizer *t, const char *text, size_t len,
@@ -125,6 +154,7 @@ static void check_vectors(const char *name)
         line = line ? line + 1 : NULL;
         text = end ? end + strlen(separator) : NULL;
     }
+    expect_random_texts_come_back(t);
     mem_free(texts);
     mem_free(ids);
     tokenizer_destroy(t);
@@ -273,7 +303,6 @@ static void random_bytes_come_back(void **state)
 static void random_characters_come_back(void **state)
 {
     (void)state;
-    static const uint32_t limits[] = {0x80, 0x800, 0x3000, 0x10000, 0x110000};
     struct rng r;
     char text[1024];
 
@@ -282,16 +311,7 @@ static void random_characters_come_back(void **state)
         struct tokenizer *t = small_vocab_tokenizer(rule_names[rule]);
 
         for (int round = 0; round < 200; round++) {
-            size_t len = 0;
-
-            while (len + 4 < sizeof(text)) {
-                const uint32_t c = rng_below(&r, limits[rng_below(&r, 5)]);
-
-                if (c < 0xd800 || c > 0xdfff) {
-                    len += (size_t)utf8_encode(c, text + len);
-                }
-            }
-            expect_round_trip(t, text, len);
+            expect_round_trip(t, text, random_text(&r, text, sizeof(text)));
         }
         tokenizer_destroy(t);
     }
