@@ -371,9 +371,13 @@ static int load_qkv(struct loader *l, int i, struct llama_layer *layer)
     char packed[LLAMA_TENSOR_NAME_MAX], names[3][LLAMA_TENSOR_NAME_MAX];
     struct source from = {
         .packed = llama_tensor_name(packed, i, "attn_qkv", "packed"),
-        .parts = {{llama_tensor_name(names[0], i, "attn_q", "weight"), q, .heads = true},
-                  {llama_tensor_name(names[1], i, "attn_k", "weight"), kv, .heads = true},
-                  {llama_tensor_name(names[2], i, "attn_v", "weight"), kv}}};
+        .parts = {{.name = llama_tensor_name(names[0], i, "attn_q", "weight"),
+                   .rows = q,
+                   .heads = true},
+                  {.name = llama_tensor_name(names[1], i, "attn_k", "weight"),
+                   .rows = kv,
+                   .heads = true},
+                  {.name = llama_tensor_name(names[2], i, "attn_v", "weight"), .rows = kv}}};
     if (l->c->fused) {
         const char *all = llama_tensor_name(names[0], i, "attn_qkv", "weight");
         size_t of = q + 2 * kv;
@@ -394,14 +398,16 @@ static int load_layer(struct loader *l, int i, struct llama_layer *layer)
         load_qkv(l, i, layer) != 0) {
         return -1;
     }
-    struct source out = {.packed = llama_tensor_name(packed, i, "attn_output", "packed"),
-                         .parts = {{llama_tensor_name(a, i, "attn_output", "weight"), d}}};
+    struct source out = {
+        .packed = llama_tensor_name(packed, i, "attn_output", "packed"),
+        .parts = {{.name = llama_tensor_name(a, i, "attn_output", "weight"), .rows = d}}};
     if (load_matrix(l, &layer->out, q, &out) != 0) {
         return -1;
     }
-    struct source gate_up = {.packed = llama_tensor_name(packed, i, "ffn_gate_up", "packed"),
-                             .parts = {{llama_tensor_name(a, i, "ffn_gate", "weight"), ff},
-                                       {llama_tensor_name(b, i, "ffn_up", "weight"), ff}}};
+    struct source gate_up = {
+        .packed = llama_tensor_name(packed, i, "ffn_gate_up", "packed"),
+        .parts = {{.name = llama_tensor_name(a, i, "ffn_gate", "weight"), .rows = ff},
+                  {.name = llama_tensor_name(b, i, "ffn_up", "weight"), .rows = ff}}};
     if (l->c->fused) {
         gate_up.parts[0] = (struct part){b, 2 * ff, .heads = false};
         gate_up.parts[1] = (struct part){0};
@@ -409,8 +415,9 @@ static int load_layer(struct loader *l, int i, struct llama_layer *layer)
     if (load_matrix(l, &layer->gate_up, d, &gate_up) != 0) {
         return -1;
     }
-    struct source down = {.packed = llama_tensor_name(packed, i, "ffn_down", "packed"),
-                          .parts = {{llama_tensor_name(a, i, "ffn_down", "weight"), d}}};
+    struct source down = {
+        .packed = llama_tensor_name(packed, i, "ffn_down", "packed"),
+        .parts = {{.name = llama_tensor_name(a, i, "ffn_down", "weight"), .rows = d}}};
     return load_matrix(l, &layer->down, ff, &down);
 }
 
@@ -419,9 +426,9 @@ static int load_all(struct loader *l, struct llama_weights *w)
     size_t d = (size_t)l->c->d_model;
     size_t vocab = (size_t)l->c->vocab;
     const struct source embedding = {.packed = "token_embd.packed",
-                                     .parts = {{"token_embd.weight", vocab}}};
+                                     .parts = {{.name = "token_embd.weight", .rows = vocab}}};
     const struct source output = {.packed = "output.packed",
-                                  .parts = {{"output.weight", vocab}}};
+                                  .parts = {{.name = "output.weight", .rows = vocab}}};
     if (load_matrix(l, &w->embedding, d, &embedding) != 0 ||
         load_vector(l, "output_norm.weight", d, NULL, &w->output_norm) != 0) {
         return -1;
