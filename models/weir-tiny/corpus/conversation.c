@@ -450,10 +450,11 @@ static void draw_demands(struct rng *r, struct demands *d)
 {
     memset(d, 0, sizeof(*d));
     uint32_t roll = rng_below(r, 100);
-    if (corpus_wordings() == CORPUS_WORDINGS_WIDEST && corpus_chance(r, 40)) {
+    bool widest = corpus_wordings() == CORPUS_WORDINGS_WIDEST;
+    if (widest && corpus_chance(r, 40)) {
         roll = 52; /* more bans */
     }
-    d->name = roll < 22 || corpus_chance(r, 20);
+    d->name = roll < 22 || corpus_chance(r, widest ? 35 : 20);
     d->n_facts = (roll >= 22 && roll < 52) || corpus_chance(r, 15)
                      ? 1 + rng_below(r, PERSONA_MAX_FACTS)
                      : 0;

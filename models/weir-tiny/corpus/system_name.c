@@ -164,6 +164,45 @@ static const char *const name_tails[] = {
     "Give no other name.",      "That is what they call you.",
 };
 
+/* More of both, for the widest wordings. */
+static const char *const name_scenes_more[] = {
+    "Enter {name}",
+    "Shake hands with {name}",
+    "Please welcome {name}",
+    "You all know {name}",
+    "In comes {name}",
+    "The stage is for {name}",
+    "People ask {name}",
+    "Hear {name}",
+    "The page belongs to {name}",
+    "Behold {name}",
+    "Our new one is {name}",
+    "Here sits {name}",
+    "Let me show {name}",
+    "Talk is with {name}",
+    "A hand for {name}",
+    "We are glad of {name}",
+    "Someone sent {name}",
+    "This page has {name}",
+};
+static const char *const name_scene_tails_more[] = {
+    "You are it.",
+    "This name is yours.",
+    "Such is your part.",
+    "So you are called.",
+    "Nobody else but you.",
+    "I mean you.",
+    "You, that is.",
+    "That one lives in you.",
+    "Those words are about you.",
+    "You will be this one all day.",
+    "In this chat you are just that.",
+    "All of it describes you.",
+    "Now you know your part.",
+    "Be this one.",
+    "By that I mean yourself.",
+};
+
 /* {name} and {role} stand for themselves; the role comes after the name when there is one. */
 static void build_name(struct rng *r, bool role, char *out, size_t size)
 {
@@ -183,8 +222,13 @@ static void build_name(struct rng *r, bool role, char *out, size_t size)
         }
     } else {
         joint = role ? ", {role}" : "";
-        snprintf(out, size, "%s%s. %s", CORPUS_PICK(r, name_scenes), joint,
-                 CORPUS_PICK(r, name_scene_tails));
+        bool widest = corpus_wordings() == CORPUS_WORDINGS_WIDEST;
+        const char *tail = widest && corpus_chance(r, 50)
+                               ? CORPUS_PICK(r, name_scene_tails_more)
+                               : CORPUS_PICK(r, name_scene_tails);
+        const char *scene = widest && corpus_chance(r, 50) ? CORPUS_PICK(r, name_scenes_more)
+                                                           : CORPUS_PICK(r, name_scenes);
+        snprintf(out, size, "%s%s. %s", scene, joint, tail);
         return;
     }
     out[0] = (char)toupper((unsigned char)out[0]);
@@ -281,6 +325,115 @@ static const struct more_phrases ask_who_more = {CORPUS_LIST(
     "May I know who I am talking to?", "Who would you be?", "Please say who you are.",
     "Who could you be?", "Whom am I chatting with?")};
 
+/* A lead and what is asked, or a question word and its rest: more ways to ask than anybody
+ * would list. */
+static const char *const ask_leads[] = {
+    "Tell me",
+    "Please tell me",
+    "Can you say",
+    "Could you say",
+    "I wonder",
+    "I want to hear",
+    "I forgot",
+    "Remind me",
+    "Let me know",
+    "I need to know",
+    "You did not say",
+    "Would you say",
+    "I would love to know",
+    "Kindly tell me",
+    "Just say",
+    "First of all, tell me",
+    "It would help to know",
+    "Nobody told me",
+    "I keep forgetting",
+    "Please write down",
+};
+static const char *const asked_names[] = {
+    "what your name is",
+    "what you are called",
+    "what they call you",
+    "what to call you",
+    "under what name you work",
+    "what name they gave you",
+    "your name",
+    "your own name",
+    "what name you bear",
+    "how people call you",
+    "what name is yours",
+    "the name that you carry",
+};
+static const char *const asked_persons[] = {
+    "who you are",           "who is speaking",
+    "who I am talking with", "who is on the other side",
+    "who this is",           "with whom I am chatting",
+    "who is helping me",     "who answers",
+    "who sits there",        "whom I have in front of me",
+    "who this assistant is", "who will help me",
+};
+static const char *const what_name_rests[] = {
+    "were you given",
+    "do they call you by",
+    "are you known by",
+    "stands on your badge",
+    "did they choose for you",
+    "belongs to you",
+    "may I write down",
+    "do I write down",
+    "is on your door",
+    "have you got",
+    "shall I use",
+    "have they given you",
+    "is yours",
+    "suits you",
+    "do your friends use",
+    "can I save you under",
+};
+static const char *const who_rests[] = {
+    "is it that answers me",
+    "stands behind this chat",
+    "are you supposed to be",
+    "is at work here",
+    "am I meeting",
+    "have I reached",
+    "do I thank for the help",
+    "is my helper today",
+    "answers here",
+    "will help me",
+    "am I typing to",
+    "is with me now",
+    "have we here",
+    "did I find here",
+    "is on duty",
+};
+
+static void build_question(struct rng *r, bool person, char *out, size_t size)
+{
+    if (corpus_chance(r, 50)) {
+        const char *lead = CORPUS_PICK(r, ask_leads);
+        bool asks = lead[0] == 'C' || strncmp(lead, "Would", 5) == 0;
+        const char *what = person ? CORPUS_PICK(r, asked_persons) : CORPUS_PICK(r, asked_names);
+        snprintf(out, size, "%s %s%s", lead, what, asks ? "?" : ".");
+        return;
+    }
+    const char *rest = person ? CORPUS_PICK(r, who_rests) : CORPUS_PICK(r, what_name_rests);
+    snprintf(out, size, "%s %s?", person ? "Who" : "What name", rest);
+}
+
+/* A question for the name, or for the person when `person` is set. */
+static void ask_for(struct rng *r, enum corpus_split split, bool person, struct exchange *out)
+{
+    bool build = split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_WIDEST &&
+                 corpus_chance(r, 50);
+    if (build) {
+        build_question(r, person, out->user, sizeof(out->user));
+        return;
+    }
+    corpus_copy(out->user, sizeof(out->user),
+                phrases_pick_wide(person ? &ask_who : &ask_name,
+                                  person ? &ask_who_more : &ask_name_more, r, split));
+}
+
 static const struct phrases ask_yes = {
     CORPUS_LIST("Are you {name}?", "Is your name {name}?", "Am I talking to {name}?",
                 "Is this {name}?", "You are {name}, right?"),
@@ -346,13 +499,11 @@ void system_name_exchange(struct rng *r, enum corpus_split split, const struct p
     }
     corpus_fill_slots(out->terse, "{name}.", {"name", name});
     if (corpus_chance(r, 50)) {
-        corpus_copy(out->user, sizeof(out->user),
-                    phrases_pick_wide(&ask_name, &ask_name_more, r, split));
+        ask_for(r, split, false, out);
         corpus_fill_slots(out->answer, "My name is {name}.", {"name", name});
         return;
     }
-    corpus_copy(out->user, sizeof(out->user),
-                phrases_pick_wide(&ask_who, &ask_who_more, r, split));
+    ask_for(r, split, true, out);
     const char *role = p->role;
     if (role[0] == '\0') {
         role = p->name[0] != '\0' ? "your assistant" : "a small language model";

@@ -463,9 +463,12 @@ static void ask_with_words(struct rng *r, const char *what, struct exchange *out
     } else {
         corpus_copy(other, sizeof(other), words_noun(r, CORPUS_TRAIN));
     }
-    corpus_fill_slots(out->user, CORPUS_PICK(r, ask_among_words), {"w", what}, {"n", other},
-                      {"m", things}, {"v", words_verb(r, CORPUS_TRAIN)},
-                      {"a", words_adjective(r, CORPUS_TRAIN)});
+    /* The arguments of one call are evaluated in any order. */
+    const char *verb = words_verb(r, CORPUS_TRAIN);
+    const char *adjective = words_adjective(r, CORPUS_TRAIN);
+    const char *form = CORPUS_PICK(r, ask_among_words);
+    corpus_fill_slots(out->user, form, {"w", what}, {"n", other}, {"m", things}, {"v", verb},
+                      {"a", adjective});
 }
 
 static void ask(struct rng *r, enum corpus_split split, const char *what, struct exchange *out)
