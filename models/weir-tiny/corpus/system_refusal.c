@@ -371,6 +371,16 @@ static const char *const ask_among_words[] = {
 #include "models/weir-tiny/corpus/questions_among_words.inc"
 };
 
+static bool is_heldout_topic(const char *noun)
+{
+    for (size_t i = 0; i < CORPUS_COUNT(heldout_topics); i++) {
+        if (strcmp(heldout_topics[i], noun) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Any noun of the word tasks, or one that does not exist, in a form that reads well after
  * "about". */
 static void draw_open_noun(struct rng *r, char *out)
@@ -380,6 +390,10 @@ static void draw_open_noun(struct rng *r, char *out)
         words_invent(r, CORPUS_TRAIN, noun);
     } else {
         words_plural(words_noun(r, CORPUS_TRAIN), noun);
+    }
+    if (is_heldout_topic(noun)) {
+        /* Another draw would change all the text behind this. */
+        corpus_copy(noun, sizeof(noun), "journeys");
     }
     bool described = corpus_chance(r, 20);
     snprintf(out, VALUE_MAX, "%s%s%s", described ? words_adjective(r, CORPUS_TRAIN) : "",
