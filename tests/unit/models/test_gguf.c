@@ -115,6 +115,39 @@ static void check_arrays(const struct gguf *g)
     assert_int_equal(n, 0);
 }
 
+static void check_texts(const struct gguf *g)
+{
+    static const struct {
+        const char *key, *text;
+    } wanted[] = {{"u8", "200"},
+                  {"i8", "-100"},
+                  {"u16", "60000"},
+                  {"i16", "-30000"},
+                  {"u32", "4000000000"},
+                  {"i32", "-2000000000"},
+                  {"u64", "18446744073709551615"},
+                  {"i64", "-9223372036854775808"},
+                  {"f32", "0.1"},
+                  {"f64", "0.1"},
+                  {"bool", "true"},
+                  {"ints", "-1"},
+                  {"floats", "1e-05"}};
+    size_t n_seen = 0;
+
+    for (size_t i = 0; i < gguf_kv_count(g); i++) {
+        const struct gguf_kv *kv = gguf_kv_at(g, i);
+        for (size_t k = 0; k < sizeof(wanted) / sizeof(wanted[0]); k++) {
+            char text[GGUF_NUMBER_TEXT];
+            if (strcmp(kv->key, wanted[k].key) == 0) {
+                gguf_format_number(kv, 0, text);
+                assert_string_equal(text, wanted[k].text);
+                n_seen++;
+            }
+        }
+    }
+    assert_int_equal(n_seen, sizeof(wanted) / sizeof(wanted[0]));
+}
+
 static void what_was_written_is_read(void **state)
 {
     (void)state;
@@ -139,6 +172,7 @@ static void what_was_written_is_read(void **state)
     assert_int_equal(gguf_tensor_count(g), 3);
     check_scalars(g);
     check_arrays(g);
+    check_texts(g);
     const struct gguf_tensor *t = gguf_tensor_find(g, "a.weight");
     assert_int_equal(t->n_dims, 2);
     assert_int_equal(t->dims[0], 3);
