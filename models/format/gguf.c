@@ -478,7 +478,8 @@ void gguf_format_number(const struct gguf_kv *kv, size_t i, char out[GGUF_NUMBER
     case GGUF_I16:
     case GGUF_I32:
     case GGUF_I64:
-        snprintf(out, GGUF_NUMBER_TEXT, "%" PRId64, sign_extend(gguf_load(p, size), kv->item_type));
+        snprintf(out, GGUF_NUMBER_TEXT, "%" PRId64,
+                 sign_extend(gguf_load(p, size), kv->item_type));
         break;
     case GGUF_F32:
         format_float((double)load_f32(p), true, out);
