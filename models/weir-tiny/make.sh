@@ -14,7 +14,7 @@ BATCH_TOKENS=4096 # tokens of a step
 SHARDS=2          # threads; the weights depend on it
 
 PRE_SEED=1 PRE_CONVERSATIONS=300000 PRE_DOCUMENTS=20000
-PRE_STEPS=1500 PRE_LR=2e-3 PRE_MIN_LR=1.2e-3 PRE_WARMUP=100
+PRE_STEPS=1000 PRE_LR=2e-3 PRE_MIN_LR=1.2e-3 PRE_WARMUP=100
 
 # Fine-tuning says things in many more ways and asks about anything under bans of something else.
 TUNE_SEED=7 TUNE_CONVERSATIONS=200000 TUNE_ARITHMETIC=45000
