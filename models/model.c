@@ -70,7 +70,7 @@ static int read_template(struct model *m, const struct gguf *g, struct err *e)
 }
 
 static int load(struct model *m, const struct gguf *g, enum model_hashing hashing,
-                const struct parallel *p, struct err *e)
+                enum llama_precision precision, const struct parallel *p, struct err *e)
 {
     if (hashing == MODEL_HASHED && gguf_sha256(g, m->sha256, e) != 0) {
         return -1;
@@ -87,7 +87,7 @@ static int load(struct model *m, const struct gguf *g, enum model_hashing hashin
                        gguf_path(g), tokenizer_vocab_size(m->tokenizer), m->config.vocab);
     }
     if (read_template(m, g, e) != 0 ||
-        llama_weights_init(&m->weights, &m->config, g, p, e) != 0) {
+        llama_weights_init(&m->weights, &m->config, g, precision, p, e) != 0) {
         return -1;
     }
     return read_identity(m, g, e);
@@ -118,8 +118,9 @@ static struct gguf *open_any(const char *path, struct err *e)
     return folder ? open_folder(path, e) : gguf_open(path, e);
 }
 
-struct model *model_open(const char *path, enum model_hashing hashing, const struct parallel *p,
-                         struct err *e)
+static struct model *open_with(const char *path, enum model_hashing hashing,
+                               enum llama_precision precision, const struct parallel *p,
+                               struct err *e)
 {
     struct gguf *g = open_any(path, e);
     if (!g) {
@@ -128,7 +129,7 @@ struct model *model_open(const char *path, enum model_hashing hashing, const str
     struct model *m = mem_zalloc(sizeof(*m));
     if (!m) {
         err_nomem(e);
-    } else if (load(m, g, hashing, p, e) != 0) {
+    } else if (load(m, g, hashing, precision, p, e) != 0) {
         model_close(m);
         m = NULL;
     }
@@ -138,6 +139,18 @@ struct model *model_open(const char *path, enum model_hashing hashing, const str
         gguf_close(g);
     }
     return m;
+}
+
+struct model *model_open(const char *path, enum model_hashing hashing, const struct parallel *p,
+                         struct err *e)
+{
+    return open_with(path, hashing, LLAMA_INT8, p, e);
+}
+
+struct model *model_open_as(const char *path, enum llama_precision precision,
+                            const struct parallel *p, struct err *e)
+{
+    return open_with(path, MODEL_UNHASHED, precision, p, e);
 }
 
 void model_close(struct model *m)

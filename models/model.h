@@ -35,8 +35,12 @@ enum model_hashing {
     MODEL_HASHED, /* reads the whole file: what answers are said to be made with */
 };
 
-/* Loads a GGUF file, or a folder as convert/hf_model.h has it. NULL on failure; the message
- * begins with the path. */
+/* Loads a GGUF file with int8 weights, or a folder as convert/hf_model.h has it. NULL on
+ * failure; the message begins with the path. */
 struct model *model_open(const char *path, enum model_hashing hashing, const struct parallel *p,
                          struct err *e);
+
+/* The same with weights of the given precision, unhashed. */
+struct model *model_open_as(const char *path, enum llama_precision precision,
+                            const struct parallel *p, struct err *e);
 void model_close(struct model *m); /* accepts NULL */

@@ -77,6 +77,11 @@ struct ops {
     /* y[i] = x[i] * (1 / sqrt(mean(x^2) + eps)) * weight[i]. In place allowed. */
     void (*rmsnorm)(float *y, const float *x, const float *weight, float eps, size_t n);
 
+    /* y[i] = (x[i] - mean) * (1 / sqrt(mean((x - mean)^2) + eps)) * weight[i] + bias[i]. In
+     * place allowed. */
+    void (*layernorm)(float *y, const float *x, const float *weight, const float *bias,
+                      float eps, size_t n);
+
     /* Rotates the pairs (x[2i], x[2i + 1]) of each of n_heads adjacent heads, in place, by the
      * angle of pair i. cos and sin: [head_dim / 2], of this position, computed by the caller in
      * double. */
@@ -90,6 +95,9 @@ struct ops {
 
     /* The same with gelu(gate) in the form with tanh, Hendrycks and Gimpel 2016. */
     void (*gelu_mul)(float *y, const float *gate, const float *up, size_t n);
+
+    /* In place: x[i] = gelu(x[i]), in the same form. */
+    void (*gelu)(float *x, size_t n);
 
     /* In place: x[i] = cap * tanh(x[i] / cap). */
     void (*softcap)(float *x, float cap, size_t n);
@@ -106,7 +114,7 @@ struct ops {
 
     float (*dot)(const float *a, const float *b, size_t n);
 
-    /* out[i] = exp(x[i]), within 1 ulp down to the smallest normal number; below it 0, above
+    /* out[i] = exp(x[i]), within 1.01 ulp down to the smallest normal number; below it 0, above
      * the greatest infinity. In place allowed. */
     void (*exp)(float *out, const float *x, size_t n);
 

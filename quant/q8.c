@@ -70,6 +70,23 @@ void q8_acts_init(struct q8_acts *a, void *block, size_t rows, size_t k)
     };
 }
 
+void q8_acts_from(struct q8_acts *view, const struct q8_acts *a, size_t first)
+{
+    *view = *a;
+    view->rows -= first;
+    view->q += first * a->q_stride;
+    view->scale += first * a->groups;
+    view->correction += first * a->groups;
+}
+
+void q8_acts_copy(struct q8_acts *a, size_t to, const struct q8_acts *source, size_t from)
+{
+    const size_t n = a->groups;
+    memcpy(a->q + to * a->q_stride, source->q + from * a->q_stride, a->k);
+    memcpy(a->scale + to * n, source->scale + from * n, n * sizeof(*a->scale));
+    memcpy(a->correction + to * n, source->correction + from * n, n * sizeof(*a->correction));
+}
+
 /* Puts one row's block into lane `lane` of group g of a tile. */
 static void tile_put(uint8_t *tile, size_t groups, size_t g, size_t lane, const uint8_t *block)
 {

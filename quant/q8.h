@@ -73,6 +73,12 @@ size_t q8_acts_bytes(size_t rows, size_t k);
 void q8_packed_init(struct q8_packed *p, const void *block, size_t n, size_t k);
 void q8_acts_init(struct q8_acts *a, void *block, size_t rows, size_t k);
 
+/* *view shows the rows of a from `first` on. */
+void q8_acts_from(struct q8_acts *view, const struct q8_acts *a, size_t first);
+
+/* Row `to` of a becomes row `from` of another with the same k. */
+void q8_acts_copy(struct q8_acts *a, size_t to, const struct q8_acts *source, size_t from);
+
 static inline size_t q8_tiles(const struct q8_packed *p)
 {
     return (p->n + Q8_TILE - 1) / Q8_TILE;

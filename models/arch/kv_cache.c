@@ -15,14 +15,26 @@ int kv_cache_type_named(const char *name, enum ops_type *type, struct err *e)
         *type = OPS_I8;
         return 0;
     }
+    if (strcmp(name, "f32") == 0) {
+        *type = OPS_F32;
+        return 0;
+    }
     return err_set_param(e, ERR_INVALID, "kv-type",
-                         "--kv-type: \"%s\" is not known; f16 and int8 are", name);
+                         "--kv-type: \"%s\" is not known; f16, int8 and f32 are", name);
 }
 
 /* Of a key or value of one position, its scale included. */
 static size_t row_bytes(const struct kv_cache *kv)
 {
-    return kv->type == OPS_I8 ? kv->head_dim + sizeof(float) : kv->head_dim * sizeof(uint16_t);
+    switch (kv->type) {
+    case OPS_I8:
+        return kv->head_dim + sizeof(float);
+    case OPS_F16:
+        return kv->head_dim * sizeof(uint16_t);
+    case OPS_F32:
+        break;
+    }
+    return kv->head_dim * sizeof(float);
 }
 
 int kv_cache_init(struct kv_cache *kv, const struct llama_config *c, enum ops_type type,

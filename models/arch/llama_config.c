@@ -12,6 +12,7 @@
 #define MAX_WIDTH   1048576u
 #define MAX_LAYERS  1024u
 #define MAX_CONTEXT 16777216u
+#define MAX_EXPERTS 512u
 
 static int get_size(const struct gguf *g, const char *key, uint32_t max, int *out,
                     struct err *e)
@@ -49,15 +50,22 @@ static const struct architecture {
     const char *name;
     enum llama_rope rope;
     enum llama_qk_norm qk_norm;
-    bool post_norm_alone, post_norm, gelu, fused;
-    bool gemma;  /* the embedding is scaled by the root of its width */
-    bool window; /* the window in the file counts; others carry the key and do without */
+    bool layer_norm, learned_positions, post_norm_alone, post_norm, gelu, ungated;
+    bool fused_qkv, fused_gate_up;
+    bool share_weights; /* of experts */
+    bool gemma;         /* the embedding is scaled by the root of its width */
+    bool window;        /* the window in the file counts; others carry the key and do without */
     int window_default, window_period, no_rope_period;
 } architectures[] = {
-    {.name = "llama"},
+    {.name = "llama", .share_weights = true},
     {.name = "granite"},
     {.name = "qwen2", .rope = LLAMA_ROPE_HALVES},
     {.name = "qwen3", .rope = LLAMA_ROPE_HALVES, .qk_norm = LLAMA_QK_NORM_HEAD},
+    {.name = "qwen2moe", .rope = LLAMA_ROPE_HALVES},
+    {.name = "qwen3moe",
+     .rope = LLAMA_ROPE_HALVES,
+     .qk_norm = LLAMA_QK_NORM_HEAD,
+     .share_weights = true},
     {.name = "olmo2",
      .rope = LLAMA_ROPE_HALVES,
      .qk_norm = LLAMA_QK_NORM_ROW,
@@ -79,11 +87,28 @@ static const struct architecture {
      .gemma = true,
      .window = true,
      .window_period = 6},
-    {.name = "phi3", .rope = LLAMA_ROPE_HALVES, .fused = true, .window = true},
+    {.name = "phi3",
+     .rope = LLAMA_ROPE_HALVES,
+     .fused_qkv = true,
+     .fused_gate_up = true,
+     .window = true},
     {.name = "smollm3", .no_rope_period = 4},
+    {.name = "gpt2",
+     .layer_norm = true,
+     .learned_positions = true,
+     .gelu = true,
+     .ungated = true,
+     .fused_qkv = true},
+    {.name = "starcoder2",
+     .rope = LLAMA_ROPE_HALVES,
+     .layer_norm = true,
+     .gelu = true,
+     .ungated = true},
+    {.name = "stablelm", .rope = LLAMA_ROPE_HALVES, .layer_norm = true},
 };
-#define ARCHITECTURE_NAMES \
-    "llama, granite, qwen2, qwen3, olmo2, gemma2, gemma3, phi3 and smollm3"
+#define ARCHITECTURE_NAMES                                                            \
+    "llama, granite, qwen2, qwen2moe, qwen3, qwen3moe, olmo2, gemma2, gemma3, phi3, " \
+    "smollm3, gpt2, starcoder2 and stablelm"
 
 static bool is_name(const struct gguf_str *s, const char *name)
 {
@@ -103,10 +128,15 @@ static const struct architecture *read_architecture(struct llama_config *c,
             c->arch = a->name;
             c->rope = a->rope;
             c->qk_norm = a->qk_norm;
+            c->layer_norm = a->layer_norm;
+            c->learned_positions = a->learned_positions;
             c->pre_norm = !a->post_norm_alone;
             c->post_norm = a->post_norm;
             c->gelu = a->gelu;
-            c->fused = a->fused;
+            c->ungated = a->ungated;
+            c->fused_qkv = a->fused_qkv;
+            c->fused_gate_up = a->fused_gate_up;
+            c->share_weights = a->share_weights;
             c->no_rope_period = a->no_rope_period;
             return a;
         }
@@ -272,16 +302,40 @@ static int read_factor_tensors(struct llama_config *c, const struct gguf *g, str
     return one ? read_factors(c, g, "rope_freqs.weight", c->rope_factor, e) : 0;
 }
 
-static int check_no_experts(const struct llama_config *c, const struct gguf *g, struct err *e)
+/* d_ff becomes the width of the network beside the experts. */
+static int read_experts(struct llama_config *c, const struct gguf *g, struct err *e)
 {
     uint32_t experts = 0;
     struct key count = key(c, "expert_count");
     if (gguf_has(g, count.text) && gguf_get_u32(g, count.text, &experts, e) != 0) {
         return -1;
     }
-    return experts == 0 ? 0
-                        : err_set(e, ERR_UNSUPPORTED, "%s: mixture of experts is not supported",
-                                  gguf_path(g));
+    if (experts == 0) {
+        return 0;
+    }
+    c->d_ff_expert = c->d_ff;
+    int shared = c->d_ff;
+    if (get_size(g, count.text, MAX_EXPERTS, &c->n_experts, e) != 0 ||
+        get_size(g, key(c, "expert_used_count").text, experts, &c->n_experts_used, e) != 0 ||
+        get_optional_size(g, key(c, "expert_feed_forward_length").text, MAX_WIDTH,
+                          &c->d_ff_expert, e) != 0 ||
+        get_optional_size(g, key(c, "expert_shared_feed_forward_length").text, MAX_WIDTH,
+                          &shared, e) != 0) {
+        return -1;
+    }
+    c->d_ff = gguf_tensor_find(g, "blk.0.ffn_gate_inp_shexp.weight") ? shared : 0;
+    if (c->d_ff_expert % Q8_TILE != 0 || c->d_ff_expert % Q8_GROUP != 0) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s: experts of width %d are not supported, multiples of %d are",
+                       gguf_path(g), c->d_ff_expert, Q8_GROUP);
+    }
+    if (gguf_tensor_find(g, "blk.0.ffn_gate.0.weight")) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s: each expert is a tensor of its own, as files of before April 2024 "
+                       "have them; convert the model anew",
+                       gguf_path(g));
+    }
+    return 0;
 }
 
 static int check_shape(const struct llama_config *c, const struct gguf *g, struct err *e)
@@ -328,12 +382,14 @@ static int read_vocab(struct llama_config *c, const struct gguf *g, struct err *
 
 static int read_sizes(struct llama_config *c, const struct gguf *g, struct err *e)
 {
+    const char *epsilon =
+        c->layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
     if (get_size(g, key(c, "block_count").text, MAX_LAYERS, &c->n_layers, e) != 0 ||
         get_size(g, key(c, "embedding_length").text, MAX_WIDTH, &c->d_model, e) != 0 ||
         get_size(g, key(c, "feed_forward_length").text, MAX_WIDTH, &c->d_ff, e) != 0 ||
         get_size(g, key(c, "context_length").text, MAX_CONTEXT, &c->context, e) != 0 ||
         get_size(g, key(c, "attention.head_count").text, 4096, &c->n_heads, e) != 0 ||
-        get_positive(g, key(c, "attention.layer_norm_rms_epsilon").text, &c->rms_eps, e) != 0) {
+        get_positive(g, key(c, epsilon).text, &c->norm_eps, e) != 0) {
         return -1;
     }
     c->n_kv_heads = c->n_heads;
@@ -420,15 +476,23 @@ static int read_window(struct llama_config *c, const struct architecture *a,
                : 0;
 }
 
+static void find_biases(struct llama_config *c, const struct gguf *g)
+{
+    const char *qkv = c->fused_qkv ? "blk.0.attn_qkv.bias" : "blk.0.attn_q.bias";
+    c->qkv_bias = gguf_tensor_find(g, qkv) != NULL;
+    c->out_bias = gguf_tensor_find(g, "blk.0.attn_output.bias") != NULL;
+    c->ffn_bias = gguf_tensor_find(g, "blk.0.ffn_down.bias") != NULL;
+}
+
 int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct err *e)
 {
     *c = (struct llama_config){0};
     const struct architecture *a = read_architecture(c, g, e);
-    if (!a || check_no_experts(c, g, e) != 0 || read_sizes(c, g, e) != 0 ||
+    if (!a || read_sizes(c, g, e) != 0 || read_experts(c, g, e) != 0 ||
         read_vocab(c, g, e) != 0 || check_shape(c, g, e) != 0 || read_scales(c, a, g, e) != 0 ||
         read_window(c, a, g, e) != 0) {
         return -1;
     }
-    c->qkv_bias = gguf_tensor_find(g, "blk.0.attn_q.bias") != NULL;
+    find_biases(c, g);
     return read_rope(c, g, e);
 }

@@ -1,9 +1,11 @@
 /* llama_config.h: the sizes and the variant of a llama-shaped model, read from GGUF metadata.
  *
- * Llama-shaped are the architectures "llama" (Llama 1 to 3, Mistral, SmolLM), "qwen2", "qwen3",
- * "granite", "olmo2", "gemma2", "gemma3", "phi3" and "smollm3": RMSNorm, rotary positions,
- * grouped-query attention, a gated feed-forward network. What differs among them is here, so
- * that weights and step are driven by it.
+ * Llama-shaped are the architectures "llama" (Llama 1 to 3, Mistral, Mixtral, SmolLM), "qwen2",
+ * "qwen2moe", "qwen3", "qwen3moe", "granite", "olmo2", "gemma2", "gemma3", "phi3" and
+ * "smollm3": RMSNorm, rotary positions, grouped-query attention, a gated feed-forward network
+ * or a mixture of them. "gpt2", "starcoder2" and "stablelm" have LayerNorm and biases, and the
+ * first two no gate. What differs among them is here, so that weights and step are driven by
+ * it.
  *
  * Every size is checked here, so that the code behind may multiply without fear: all are
  * positive, head counts divide, rows are whole int8 groups, and no product of two of them
@@ -41,7 +43,7 @@ struct llama_config {
     int head_dim;
     int d_ff;
     int context; /* positions it was trained for */
-    float rms_eps;
+    float norm_eps;
     float rope_base;
     int rope_dims; /* numbers of a head that are turned, its first ones; even */
     enum llama_rope rope;
@@ -58,12 +60,23 @@ struct llama_config {
      * rope_trained, this for longer ones. */
     float rope_factor_long[OPS_HEAD_DIM_MAX / 2]; /* (rope_dims / 2) */
     int rope_trained;                             /* 0: one set of factors for all */
-    bool qkv_bias;                                /* queries, keys and values have biases */
+    bool qkv_bias, out_bias, ffn_bias;            /* of the attention's input and output, of all
+                                                     matrices of the feed-forward network */
     enum llama_qk_norm qk_norm;
-    bool pre_norm;  /* what goes into attention and feed-forward is normalised */
-    bool post_norm; /* what comes out of them is normalised */
-    bool gelu;      /* the gate of the feed-forward network; SiLU otherwise */
-    bool fused;     /* one tensor for queries, keys and values, one for gate and up */
+    bool layer_norm;        /* LayerNorm with a bias (Ba et al. 2016) in place of RMSNorm */
+    bool learned_positions; /* added to the embeddings, nothing is turned (GPT-2) */
+    bool pre_norm;          /* what goes into attention and feed-forward is normalised */
+    bool post_norm;         /* what comes out of them is normalised */
+    bool gelu;              /* in the feed-forward network; SiLU otherwise */
+    bool ungated;           /* the feed-forward network has no gate: down(gelu(up)) */
+    /* Mixture of experts (Shazeer et al. 2017): for each token the n_experts_used networks that
+     * a router likes best, weighted. d_ff is then the width of the network that all tokens
+     * share, 0 if there is none (Qwen 2 has one, with a gate of its own). */
+    int n_experts, n_experts_used; /* 0: none */
+    int d_ff_expert;
+    bool share_weights; /* the weights of those chosen are made to sum to 1 */
+    bool fused_qkv,
+        fused_gate_up; /* one tensor for queries, keys and values, one for gate and up */
     float embedding_scale, residual_scale, attention_scale, logit_scale; /* factors */
     float attention_softcap, logit_softcap;                              /* 0: none */
     int window;        /* positions that a layer with a window sees; 0: no window */

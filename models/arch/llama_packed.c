@@ -31,7 +31,11 @@ int llama_packed_check(const struct gguf *g, bool *is_packed, struct err *e)
 const char *llama_tensor_name(char out[LLAMA_TENSOR_NAME_MAX], int layer, const char *part,
                               const char *suffix)
 {
-    snprintf(out, LLAMA_TENSOR_NAME_MAX, "blk.%d.%s.%s", layer, part, suffix);
+    if (layer < 0) {
+        snprintf(out, LLAMA_TENSOR_NAME_MAX, "%s.%s", part, suffix);
+    } else {
+        snprintf(out, LLAMA_TENSOR_NAME_MAX, "blk.%d.%s.%s", layer, part, suffix);
+    }
     return out;
 }
 
@@ -91,88 +95,120 @@ int llama_packed_matrix(const struct gguf *g, const char *name, size_t n, size_t
 
 /* --- writing --- */
 
-static void put_matrix(struct gguf_writer *out, const char *name, const struct q8_packed *m)
+/* Where tensors of a layer go; -1: of none. */
+struct place {
+    struct gguf_writer *out;
+    int layer;
+};
+
+static void put_matrix(struct place at, const char *part, const struct llama_matrix *m)
 {
+    char name[LLAMA_TENSOR_NAME_MAX];
     uint64_t bytes = q8_packed_bytes(m->n, m->k);
-    gguf_add_tensor(out, name, TENSOR_I8, 1, &bytes, m->data);
+    gguf_add_tensor(at.out, llama_tensor_name(name, at.layer, part, "packed"), TENSOR_I8, 1,
+                    &bytes, m->q8.data);
 }
 
-static void put_vector(struct gguf_writer *out, const char *name, const float *v, int n)
-{
-    gguf_add_tensor(out, name, TENSOR_F32, 1, &(uint64_t){(uint64_t)n}, v);
-}
-
-static void put_attention_vectors(const struct llama_layer *layer, int i,
-                                  const struct llama_config *c, struct gguf_writer *out)
+/* rows of width numbers; nothing where there are none. */
+static void put_floats(struct place at, const char *part, const char *suffix, const float *v,
+                       int width, int rows)
 {
     char name[LLAMA_TENSOR_NAME_MAX];
+    const uint64_t dims[] = {(uint64_t)width, (uint64_t)rows};
+    if (v) {
+        gguf_add_tensor(at.out, llama_tensor_name(name, at.layer, part, suffix), TENSOR_F32,
+                        rows > 1 ? 2 : 1, dims, v);
+    }
+}
+
+static void put_norm(struct place at, const char *part, const struct llama_norm *norm,
+                     int width)
+{
+    put_floats(at, part, "weight", norm->weight, width, 1);
+    put_floats(at, part, "bias", norm->bias, width, 1);
+}
+
+/* Biases lie one behind the other in memory, and as the tensors of the model in the file. */
+static void put_biases(struct place at, const struct llama_layer *layer,
+                       const struct llama_config *c)
+{
+    const float *qkv = layer->qkv.bias, *gate_up = layer->gate_up.bias;
     int q = c->n_heads * c->head_dim, kv = c->n_kv_heads * c->head_dim;
-    if (c->qk_norm != LLAMA_QK_NORM_NONE) {
-        bool per_head = c->qk_norm == LLAMA_QK_NORM_HEAD;
-        put_vector(out, llama_tensor_name(name, i, "attn_q_norm", "weight"), layer->q_norm,
-                   per_head ? c->head_dim : q);
-        put_vector(out, llama_tensor_name(name, i, "attn_k_norm", "weight"), layer->k_norm,
-                   per_head ? c->head_dim : kv);
+    if (qkv && c->fused_qkv) {
+        put_floats(at, "attn_qkv", "bias", qkv, q + 2 * kv, 1);
+    } else if (qkv) {
+        put_floats(at, "attn_q", "bias", qkv, q, 1);
+        put_floats(at, "attn_k", "bias", qkv + q, kv, 1);
+        put_floats(at, "attn_v", "bias", qkv + q + kv, kv, 1);
     }
-    if (c->qkv_bias) {
-        const float *bias = layer->qkv_bias;
-        put_vector(out, llama_tensor_name(name, i, "attn_q", "bias"), bias, q);
-        put_vector(out, llama_tensor_name(name, i, "attn_k", "bias"), bias + q, kv);
-        put_vector(out, llama_tensor_name(name, i, "attn_v", "bias"), bias + q + kv, kv);
+    put_floats(at, "attn_output", "bias", layer->out.bias, c->d_model, 1);
+    if (gate_up && (c->ungated || c->fused_gate_up)) {
+        put_floats(at, "ffn_up", "bias", gate_up, c->ungated ? c->d_ff : 2 * c->d_ff, 1);
+    } else if (gate_up) {
+        put_floats(at, "ffn_gate", "bias", gate_up, c->d_ff, 1);
+        put_floats(at, "ffn_up", "bias", gate_up + c->d_ff, c->d_ff, 1);
+    }
+    put_floats(at, "ffn_down", "bias", layer->down.bias, c->d_model, 1);
+}
+
+static void put_experts(struct place at, const struct llama_experts *experts,
+                        const struct llama_config *c)
+{
+    put_floats(at, "ffn_gate_inp", "weight", experts->router, c->d_model, c->n_experts);
+    put_floats(at, "ffn_gate_inp_shexp", "weight", experts->shared_gate, c->d_model, 1);
+    for (int i = 0; i < c->n_experts; i++) {
+        char part[32];
+        snprintf(part, sizeof(part), "ffn_gate_up.%d", i);
+        put_matrix(at, part, &experts->gate_up[i]);
+        snprintf(part, sizeof(part), "ffn_down.%d", i);
+        put_matrix(at, part, &experts->down[i]);
     }
 }
 
-static void put_layer(const struct llama_layer *layer, int i, const struct llama_config *c,
-                      struct gguf_writer *out)
+static void put_layer(struct place at, const struct llama_layer *layer,
+                      const struct llama_config *c)
 {
-    char name[LLAMA_TENSOR_NAME_MAX];
-    const struct {
-        const char *part;
-        const struct q8_packed *matrix;
-    } matrices[] = {{"attn_qkv", &layer->qkv},
-                    {"attn_output", &layer->out},
-                    {"ffn_gate_up", &layer->gate_up},
-                    {"ffn_down", &layer->down}};
-    const struct {
-        const char *part;
-        const float *norm;
-    } norms[] = {{"attn_norm", layer->attn_norm},
-                 {"post_attention_norm", layer->attn_post_norm},
-                 {"ffn_norm", layer->ffn_norm},
-                 {"post_ffw_norm", layer->ffn_post_norm}};
-    for (size_t k = 0; k < sizeof(norms) / sizeof(norms[0]); k++) {
-        if (norms[k].norm) {
-            put_vector(out, llama_tensor_name(name, i, norms[k].part, "weight"), norms[k].norm,
-                       c->d_model);
-        }
+    bool per_head = c->qk_norm == LLAMA_QK_NORM_HEAD;
+    put_norm(at, "attn_norm", &layer->attn_norm, c->d_model);
+    put_norm(at, "post_attention_norm", &layer->attn_post_norm, c->d_model);
+    put_norm(at, "ffn_norm", &layer->ffn_norm, c->d_model);
+    put_norm(at, "post_ffw_norm", &layer->ffn_post_norm, c->d_model);
+    put_norm(at, "attn_q_norm", &layer->q_norm, c->head_dim * (per_head ? 1 : c->n_heads));
+    put_norm(at, "attn_k_norm", &layer->k_norm, c->head_dim * (per_head ? 1 : c->n_kv_heads));
+    put_biases(at, layer, c);
+    put_matrix(at, "attn_qkv", &layer->qkv.matrix);
+    put_matrix(at, "attn_output", &layer->out.matrix);
+    if (c->d_ff > 0) {
+        put_matrix(at, "ffn_gate_up", &layer->gate_up.matrix);
+        put_matrix(at, "ffn_down", &layer->down.matrix);
     }
-    put_attention_vectors(layer, i, c, out);
-    for (size_t m = 0; m < sizeof(matrices) / sizeof(matrices[0]); m++) {
-        put_matrix(out, llama_tensor_name(name, i, matrices[m].part, "packed"),
-                   matrices[m].matrix);
+    if (c->n_experts > 0) {
+        put_experts(at, &layer->experts, c);
     }
 }
 
 void llama_weights_put_packed(const struct llama_weights *w, const struct llama_config *c,
                               struct gguf_writer *out)
 {
+    struct place at = {.out = out, .layer = -1};
     gguf_writer_align(out, Q8_ALIGN);
     gguf_put_u32(out, VERSION_KEY, LLAMA_PACKED_VERSION);
     char vocab_key[LLAMA_TENSOR_NAME_MAX];
     snprintf(vocab_key, sizeof(vocab_key), "%s.vocab_size", c->arch);
     gguf_put_u32(out, vocab_key, (uint32_t)c->vocab);
-    put_matrix(out, "token_embd.packed", &w->embedding);
-    if (w->output.data != w->embedding.data) {
-        put_matrix(out, "output.packed", &w->output);
+    put_matrix(at, "token_embd", &w->embedding);
+    if (w->output.q8.data != w->embedding.q8.data) {
+        put_matrix(at, "output", &w->output);
     }
-    put_vector(out, "output_norm.weight", w->output_norm, c->d_model);
+    put_norm(at, "output_norm", &w->output_norm, c->d_model);
+    put_floats(at, "position_embd", "weight", w->positions, c->d_model, c->context);
     if (c->rope_tensors == 1) {
-        put_vector(out, "rope_freqs.weight", c->rope_factor, c->rope_dims / 2);
+        put_floats(at, "rope_freqs", "weight", c->rope_factor, c->rope_dims / 2, 1);
     } else if (c->rope_tensors == 2) {
-        put_vector(out, "rope_factors_short.weight", c->rope_factor, c->rope_dims / 2);
-        put_vector(out, "rope_factors_long.weight", c->rope_factor_long, c->rope_dims / 2);
+        put_floats(at, "rope_factors_short", "weight", c->rope_factor, c->rope_dims / 2, 1);
+        put_floats(at, "rope_factors_long", "weight", c->rope_factor_long, c->rope_dims / 2, 1);
     }
-    for (int i = 0; i < c->n_layers; i++) {
-        put_layer(&w->layers[i], i, c, out);
+    for (at.layer = 0; at.layer < c->n_layers; at.layer++) {
+        put_layer(at, &w->layers[at.layer], c);
     }
 }

@@ -6,7 +6,7 @@
 #include "models/parallel.h"
 #include "quant/q8.h"
 
-/* "blk.3.attn_q.weight" */
+/* "blk.3.attn_q.weight"; "output.weight" for layer -1 */
 #define LLAMA_TENSOR_NAME_MAX 64
 const char *llama_tensor_name(char out[LLAMA_TENSOR_NAME_MAX], int layer, const char *part,
                               const char *suffix);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "models/arch/llama_mixture.h"
 #include "runtime/base/mem.h"
 
 #define ATTEND_ROWS \
@@ -17,21 +18,23 @@ struct llama_state {
     struct llama_state_settings set;
     size_t d, ff, q_dim, kv_dim, qkv_dim; /* row widths */
     size_t half_head;
+    size_t up_dim; /* outputs of gate and up together */
 
     float *x;       /* (max_rows, d)            residual stream */
     float *normed;  /* (max_rows, d) */
     float *qkv;     /* (max_rows, qkv_dim)      queries, keys, values */
     float *mixed;   /* (max_rows, q_dim)        attention output */
-    float *gate_up; /* (max_rows, 2 ff) */
+    float *gate_up; /* (max_rows, up_dim) */
     float *update;  /* (max_rows, d)            what a block adds to the residual stream */
     float *logits;  /* (max_logits, vocab) */
     struct rope_table rope;        /* of most layers */
     struct rope_table rope_window; /* of those with a window, where they have their own */
     float *scores;                 /* (workers, attention scratch) */
     size_t scores_per_worker;
-    /* The quantised input of the next product. One block, seen with each of the row widths. */
-    struct q8_acts acts_d, acts_q, acts_ff;
-    void *acts_block;
+    /* The input of the next product. One block, seen with each of the row widths. */
+    struct llama_input in_d, in_q, in_ff;
+    void *in_block;
+    struct llama_mixture *mixture; /* NULL: no experts */
 
     /* The step that runs now. */
     const struct llama_weights *w;
@@ -112,7 +115,7 @@ static bool allocate(struct llama_state *s)
     s->normed = floats(rows, s->d);
     s->qkv = floats(rows, s->qkv_dim);
     s->mixed = floats(rows, s->q_dim);
-    s->gate_up = floats(rows, 2 * s->ff);
+    s->gate_up = floats(rows, max2(s->up_dim, 1));
     s->update = floats(rows, s->d);
     s->logits = floats((size_t)s->set.max_logits, (size_t)s->c.vocab);
     s->rope = (struct rope_table){floats(context, s->half_head), floats(context, s->half_head)};
@@ -124,16 +127,16 @@ static bool allocate(struct llama_state *s)
         }
     }
     s->scores = floats((size_t)s->set.parallel.n_workers, s->scores_per_worker);
-    s->acts_block = mem_zalloc_aligned(q8_acts_bytes(rows, widest));
-    if (s->acts_block) {
-        q8_acts_init(&s->acts_d, s->acts_block, rows, s->d);
-        q8_acts_init(&s->acts_q, s->acts_block, rows, s->q_dim);
-        q8_acts_init(&s->acts_ff, s->acts_block, rows, s->ff);
+    s->in_block = mem_zalloc_aligned(llama_input_bytes(s->set.precision, rows, widest));
+    if (s->in_block) {
+        llama_input_init(&s->in_d, s->set.precision, s->in_block, rows, s->d);
+        llama_input_init(&s->in_q, s->set.precision, s->in_block, rows, s->q_dim);
+        llama_input_init(&s->in_ff, s->set.precision, s->in_block, rows, s->ff);
     }
     s->runs = mem_zarray(rows, sizeof(*s->runs));
     s->wanted = mem_zarray((size_t)s->set.max_logits, sizeof(*s->wanted));
     return s->x && s->normed && s->qkv && s->mixed && s->gate_up && s->update && s->logits &&
-           s->rope.cos && s->rope.sin && s->scores && s->acts_block && s->runs && s->wanted;
+           s->rope.cos && s->rope.sin && s->scores && s->in_block && s->runs && s->wanted;
 }
 
 struct llama_state *llama_state_create(const struct llama_config *c,
@@ -152,6 +155,17 @@ struct llama_state *llama_state_create(const struct llama_config *c,
     s->kv_dim = (size_t)c->n_kv_heads * (size_t)c->head_dim;
     s->qkv_dim = s->q_dim + 2 * s->kv_dim;
     s->half_head = (size_t)c->head_dim / 2;
+    s->up_dim = c->ungated ? s->ff : 2 * s->ff;
+    if (c->learned_positions && set->context > c->context) {
+        err_set(e, ERR_LIMIT, "the model knows %d positions, a context of %d was asked for",
+                c->context, set->context);
+        llama_state_destroy(s);
+        return NULL;
+    }
+    if (c->n_experts > 0 && !(s->mixture = llama_mixture_create(c, set, e))) {
+        llama_state_destroy(s);
+        return NULL;
+    }
     if (!allocate(s)) {
         llama_state_destroy(s);
         err_set(e, ERR_NOMEM, "no memory for the working space of a step of %d rows",
@@ -173,7 +187,8 @@ void llama_state_destroy(struct llama_state *s)
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {
         mem_free_aligned(arrays[i]);
     }
-    mem_free_aligned(s->acts_block);
+    llama_mixture_destroy(s->mixture);
+    mem_free_aligned(s->in_block);
     mem_free(s->runs);
     mem_free(s->wanted);
     mem_free(s);
@@ -189,33 +204,49 @@ const float *llama_logits(const struct llama_state *s, int i)
 static void embed(struct llama_state *s, size_t r0, size_t r1)
 {
     for (size_t r = r0; r < r1; r++) {
-        q8_packed_row(s->x + r * s->d, &s->w->embedding, (size_t)s->rows[r].token);
+        float *x = s->x + r * s->d;
+        llama_matrix_row(x, &s->w->embedding, (size_t)s->rows[r].token);
         if (s->c.embedding_scale != 1.0f) {
-            s->set.ops->scale(s->x + r * s->d, s->c.embedding_scale, s->d);
+            s->set.ops->scale(x, s->c.embedding_scale, s->d);
+        }
+        if (s->w->positions) {
+            s->set.ops->add(x, s->w->positions + (size_t)s->rows[r].position * s->d, s->d);
         }
     }
 }
 
-/* Each row is quantised while it is still in the first cache. weight NULL: as it is. */
-static void normalise(struct llama_state *s, const float *weight, size_t r0, size_t r1)
+static void apply_norm(const struct llama_state *s, float *y, const float *x,
+                       const struct llama_norm *norm, size_t n)
 {
-    const float *from = weight ? s->normed : s->x;
+    if (norm->bias) {
+        s->set.ops->layernorm(y, x, norm->weight, norm->bias, s->c.norm_eps, n);
+    } else {
+        s->set.ops->rmsnorm(y, x, norm->weight, s->c.norm_eps, n);
+    }
+}
+
+/* The input of the next product, each row quantised while it is still in the first cache. No
+ * norm: rows as they are. */
+static void normalise(struct llama_state *s, const struct llama_norm *norm, size_t r0,
+                      size_t r1)
+{
+    const float *from = norm->weight ? s->normed : s->x;
     for (size_t r = r0; r < r1; r++) {
-        if (weight) {
-            s->set.ops->rmsnorm(s->normed + r * s->d, s->x + r * s->d, weight, s->c.rms_eps,
-                                s->d);
+        if (norm->weight) {
+            apply_norm(s, s->normed + r * s->d, s->x + r * s->d, norm, s->d);
         }
-        s->set.kernel->quantize(&s->acts_d, from, s->d, r, r + 1);
+        llama_input_set(&s->in_d, s->set.kernel, from, s->d, r, r + 1);
     }
 }
 
 /* Adds what a block made to the residual stream. */
-static void add_update(struct llama_state *s, const float *post_norm, size_t r0, size_t r1)
+static void add_update(struct llama_state *s, const struct llama_norm *post_norm, size_t r0,
+                       size_t r1)
 {
     for (size_t r = r0; r < r1; r++) {
         float *update = s->update + r * s->d;
-        if (post_norm) {
-            s->set.ops->rmsnorm(update, update, post_norm, s->c.rms_eps, s->d);
+        if (post_norm->weight) {
+            apply_norm(s, update, update, post_norm, s->d);
         }
         if (s->c.residual_scale != 1.0f) {
             s->set.ops->scale(update, s->c.residual_scale, s->d);
@@ -224,25 +255,21 @@ static void add_update(struct llama_state *s, const float *post_norm, size_t r0,
     }
 }
 
-/* What some architectures do to queries and keys before they are turned. */
-static void prepare_qkv(const struct llama_state *s, const struct llama_layer *layer,
-                        float *qkv)
+/* Some architectures normalise queries and keys before they are turned. */
+static void normalise_qk(const struct llama_state *s, const struct llama_layer *layer, float *q)
 {
     size_t hd = (size_t)s->c.head_dim;
-    float *k = qkv + s->q_dim;
-    if (layer->qkv_bias) {
-        s->set.ops->add(qkv, layer->qkv_bias, s->qkv_dim);
-    }
+    float *k = q + s->q_dim;
     if (s->c.qk_norm == LLAMA_QK_NORM_HEAD) {
-        for (float *head = qkv; head < k; head += hd) {
-            s->set.ops->rmsnorm(head, head, layer->q_norm, s->c.rms_eps, hd);
+        for (float *head = q; head < k; head += hd) {
+            apply_norm(s, head, head, &layer->q_norm, hd);
         }
         for (float *head = k; head < k + s->kv_dim; head += hd) {
-            s->set.ops->rmsnorm(head, head, layer->k_norm, s->c.rms_eps, hd);
+            apply_norm(s, head, head, &layer->k_norm, hd);
         }
     } else if (s->c.qk_norm == LLAMA_QK_NORM_ROW) {
-        s->set.ops->rmsnorm(qkv, qkv, layer->q_norm, s->c.rms_eps, s->q_dim);
-        s->set.ops->rmsnorm(k, k, layer->k_norm, s->c.rms_eps, s->kv_dim);
+        apply_norm(s, q, q, &layer->q_norm, s->q_dim);
+        apply_norm(s, k, k, &layer->k_norm, s->kv_dim);
     }
 }
 
@@ -261,7 +288,7 @@ static size_t window_of(const struct llama_state *s, int layer)
 /* How a layer turns queries and keys; NULL: not at all. */
 static const struct rope_table *rope_of(const struct llama_state *s, int layer)
 {
-    if (ends_period(layer, s->c.no_rope_period)) {
+    if (s->c.learned_positions || ends_period(layer, s->c.no_rope_period)) {
         return NULL;
     }
     return has_window_rope(s) && window_of(s, layer) > 0 ? &s->rope_window : &s->rope;
@@ -277,7 +304,7 @@ static void rotate_and_store(struct llama_state *s, int layer, size_t r0, size_t
         float *q = s->qkv + r * s->qkv_dim;
         float *k = q + s->q_dim;
         float *v = k + s->kv_dim;
-        prepare_qkv(s, &s->w->layers[layer], q);
+        normalise_qk(s, &s->w->layers[layer], q);
         if (rope) {
             const float *cos = rope->cos + position * s->half_head;
             const float *sin = rope->sin + position * s->half_head;
@@ -338,29 +365,39 @@ static void attend(struct llama_state *s, int layer, int worker, int n_workers)
 
 static void activate(struct llama_state *s, size_t r0, size_t r1)
 {
+    const struct ops *ops = s->set.ops;
     for (size_t r = r0; r < r1; r++) {
-        float *gate = s->gate_up + r * 2 * s->ff;
-        (s->c.gelu ? s->set.ops->gelu_mul : s->set.ops->silu_mul)(gate, gate, gate + s->ff,
-                                                                  s->ff);
-        s->set.kernel->quantize(&s->acts_ff, s->gate_up, 2 * s->ff, r, r + 1);
+        float *gate = s->gate_up + r * s->up_dim;
+        if (s->c.ungated) {
+            ops->gelu(gate, s->ff);
+        } else {
+            (s->c.gelu ? ops->gelu_mul : ops->silu_mul)(gate, gate, gate + s->ff, s->ff);
+        }
+        llama_input_set(&s->in_ff, s->set.kernel, s->gate_up, s->up_dim, r, r + 1);
     }
 }
 
-static void multiply(const struct llama_state *s, float *y, const struct q8_acts *x,
-                     const struct q8_packed *w, size_t n_rows, int worker, int n_workers)
+/* This worker's columns of all rows. */
+static void multiply(const struct llama_state *s, float *y, const struct llama_input *in,
+                     const struct llama_linear *w, size_t n_rows, int worker, int n_workers)
 {
-    size_t tile0;
-    size_t tile1;
-    parallel_share(q8_tiles(w), worker, n_workers, &tile0, &tile1);
-    s->set.kernel->matmul(y, w->n, x, n_rows, w, tile0, tile1);
+    size_t tile0, tile1;
+    const struct llama_matrix *m = &w->matrix;
+    parallel_share(llama_matrix_tiles(m), worker, n_workers, &tile0, &tile1);
+    llama_matrix_multiply(y, m, in, 0, n_rows, tile0, tile1, s->set.kernel, s->set.ops);
+    size_t first = tile0 * Q8_TILE, end = tile1 * Q8_TILE < m->n ? tile1 * Q8_TILE : m->n;
+    for (size_t r = 0; r < n_rows && w->bias && first < end; r++) {
+        s->set.ops->add(y + r * m->n + first, w->bias + first, end - first);
+    }
 }
 
 /* This worker's columns of all wanted rows. */
 static void make_logits(struct llama_state *s, size_t n_rows, int worker, int n_workers)
 {
     size_t tile0, tile1;
-    multiply(s, s->logits, &s->acts_d, &s->w->output, n_rows, worker, n_workers);
-    parallel_share(q8_tiles(&s->w->output), worker, n_workers, &tile0, &tile1);
+    const struct llama_linear output = {.matrix = s->w->output};
+    multiply(s, s->logits, &s->in_d, &output, n_rows, worker, n_workers);
+    parallel_share(llama_matrix_tiles(&s->w->output), worker, n_workers, &tile0, &tile1);
     size_t vocab = (size_t)s->c.vocab, first = tile0 * Q8_TILE, end = tile1 * Q8_TILE;
     end = end < vocab ? end : vocab;
     for (size_t r = 0; r < n_rows && first < end; r++) {
@@ -388,6 +425,30 @@ static void gather_wanted(struct llama_state *s)
     }
 }
 
+/* From the normalised rows to `update` of this worker's rows. */
+static void feed_forward(struct llama_state *s, const struct llama_layer *layer, size_t n_rows,
+                         int worker, int n_workers)
+{
+    const struct parallel *p = &s->set.parallel;
+    size_t r0, r1;
+    parallel_share(n_rows, worker, n_workers, &r0, &r1);
+    if (s->mixture) {
+        llama_mixture_run(s->mixture, &layer->experts, s->normed, &s->in_d, n_rows, worker,
+                          n_workers);
+    }
+    if (s->ff > 0) {
+        multiply(s, s->gate_up, &s->in_d, &layer->gate_up, n_rows, worker, n_workers);
+        p->barrier(p->team);
+        activate(s, r0, r1);
+        p->barrier(p->team);
+        multiply(s, s->update, &s->in_ff, &layer->down, n_rows, worker, n_workers);
+        p->barrier(p->team);
+    }
+    if (s->mixture) {
+        llama_mixture_add(s->mixture, &layer->experts, s->normed, s->update, r0, r1);
+    }
+}
+
 /* The step itself, run by every worker. Between two barriers each writes only its share. */
 static void work(void *ctx, int worker, int n_workers)
 {
@@ -402,9 +463,9 @@ static void work(void *ctx, int worker, int n_workers)
     embed(s, r0, r1);
     for (int i = 0; i < s->c.n_layers; i++) {
         const struct llama_layer *layer = &s->w->layers[i];
-        normalise(s, layer->attn_norm, r0, r1);
+        normalise(s, &layer->attn_norm, r0, r1);
         BARRIER();
-        multiply(s, s->qkv, &s->acts_d, &layer->qkv, m, worker, n_workers);
+        multiply(s, s->qkv, &s->in_d, &layer->qkv, m, worker, n_workers);
         BARRIER();
         rotate_and_store(s, i, r0, r1);
         BARRIER();
@@ -422,22 +483,17 @@ static void work(void *ctx, int worker, int n_workers)
             m = s->n_wanted;
             parallel_share(m, worker, n_workers, &r0, &r1);
         }
-        s->set.kernel->quantize(&s->acts_q, s->mixed, s->q_dim, r0, r1);
+        llama_input_set(&s->in_q, s->set.kernel, s->mixed, s->q_dim, r0, r1);
         BARRIER();
-        multiply(s, s->update, &s->acts_q, &layer->out, m, worker, n_workers);
+        multiply(s, s->update, &s->in_q, &layer->out, m, worker, n_workers);
         BARRIER();
-        add_update(s, layer->attn_post_norm, r0, r1);
-        normalise(s, layer->ffn_norm, r0, r1);
+        add_update(s, &layer->attn_post_norm, r0, r1);
+        normalise(s, &layer->ffn_norm, r0, r1);
         BARRIER();
-        multiply(s, s->gate_up, &s->acts_d, &layer->gate_up, m, worker, n_workers);
-        BARRIER();
-        activate(s, r0, r1);
-        BARRIER();
-        multiply(s, s->update, &s->acts_ff, &layer->down, m, worker, n_workers);
-        BARRIER();
-        add_update(s, layer->ffn_post_norm, r0, r1);
+        feed_forward(s, layer, m, worker, n_workers);
+        add_update(s, &layer->ffn_post_norm, r0, r1);
     }
-    normalise(s, s->w->output_norm, r0, r1);
+    normalise(s, &s->w->output_norm, r0, r1);
     BARRIER();
     make_logits(s, m, worker, n_workers);
 #undef BARRIER

@@ -7,7 +7,7 @@
  *
  * Architecture: Touvron et al. 2023, with RMSNorm (Zhang and Sennrich 2019), rotary positions
  * on adjacent pairs (Su et al. 2021), grouped-query attention (Ainslie et al. 2023), SwiGLU
- * (Shazeer 2020).
+ * (Shazeer 2020); llama_config.h has the variants.
  *
  * Threads: one step at a time for a state; work inside is shared out by `parallel`. */
 #pragma once
@@ -35,6 +35,7 @@ struct llama_state_settings {
     int max_rows;
     int max_logits; /* rows of one step that may want logits */
     int context;    /* positions; rotary tables and attention scratch are sized by it */
+    enum llama_precision precision; /* that of the weights */
     const struct q8_kernel *kernel;
     const struct ops *ops;
     struct parallel parallel;

@@ -16,39 +16,59 @@
  *
  * is aligned to Q8_ALIGN, and has one tensor of type i8 and one dimension for each matrix: the
  * bytes that quant/q8.h describes, under the names token_embd.packed, output.packed,
- * blk.N.attn_qkv.packed, blk.N.attn_output.packed, blk.N.ffn_gate_up.packed and
- * blk.N.ffn_down.packed. Vectors are as in an ordinary file.
+ * blk.N.attn_qkv.packed, blk.N.attn_output.packed, blk.N.ffn_gate_up.packed,
+ * blk.N.ffn_down.packed and, of the expert E, blk.N.ffn_gate_up.E.packed and
+ * blk.N.ffn_down.E.packed. All else is as in an ordinary file, as f32.
  *
  * Ownership: llama_weights_init fills, llama_weights_deinit releases. Immutable in between; any
  * number of threads may read. */
 #pragma once
 
 #include "models/arch/llama_config.h"
+#include "models/arch/llama_matrix.h"
 #include "models/format/gguf_write.h"
 #include "models/parallel.h"
 #include "quant/q8.h"
 
+struct llama_norm {
+    const float *weight; /* (width); NULL: there is no norm here */
+    const float *bias;   /* (width), of LayerNorm; NULL otherwise */
+};
+
+struct llama_linear {
+    struct llama_matrix matrix;
+    const float *bias; /* (n), or NULL */
+};
+
+/* A mixture of experts. */
+struct llama_experts {
+    const float *router;      /* (n_experts, d_model) */
+    const float *shared_gate; /* (d_model): how much of the shared network counts; or NULL */
+    struct llama_matrix *gate_up; /* (n_experts) 2 d_ff_expert rows of d_model */
+    struct llama_matrix *down;    /* (n_experts) d_model rows of d_ff_expert */
+};
+
 struct llama_layer {
-    const float *attn_norm;      /* (d_model), or NULL */
-    const float *attn_post_norm; /* (d_model), or NULL */
-    const float *ffn_norm;       /* (d_model), or NULL */
-    const float *ffn_post_norm;  /* (d_model), or NULL */
-    const float *qkv_bias;       /* ((n_heads + 2 n_kv_heads) * head_dim), or NULL */
-    const float *q_norm; /* (head_dim) or (n_heads * head_dim), llama_config.qk_norm; or NULL */
-    const float *k_norm; /* likewise */
-    struct q8_packed qkv;     /* (n_heads + 2 n_kv_heads) * head_dim rows of d_model */
-    struct q8_packed out;     /* d_model rows of n_heads * head_dim */
-    struct q8_packed gate_up; /* 2 d_ff rows of d_model: gate, then up */
-    struct q8_packed down;    /* d_model rows of d_ff */
+    struct llama_norm attn_norm, attn_post_norm, ffn_norm, ffn_post_norm; /* (d_model) */
+    struct llama_norm q_norm, k_norm; /* llama_config.qk_norm has the width */
+    struct llama_linear qkv;          /* (n_heads + 2 n_kv_heads) * head_dim rows of d_model */
+    struct llama_linear out;          /* d_model rows of n_heads * head_dim */
+    struct llama_linear
+        gate_up;              /* 2 d_ff rows of d_model: gate, then up; d_ff without a gate */
+    struct llama_linear down; /* d_model rows of d_ff */
+    struct llama_experts experts;
 };
 
 struct llama_weights {
-    struct q8_packed embedding; /* vocab rows of d_model */
-    struct q8_packed
-        output; /* vocab rows of d_model; the embedding's memory if they are tied */
-    const float *output_norm;   /* (d_model) */
-    struct llama_layer *layers; /* (n_layers) */
-    unsigned char *block;       /* all numbers that are copied, one allocation */
+    enum llama_precision precision;
+    struct llama_matrix embedding; /* vocab rows of d_model */
+    struct llama_matrix
+        output;             /* vocab rows of d_model; the embedding's memory if they are tied */
+    const float *positions; /* (context, d_model) learned ones, or NULL */
+    struct llama_norm output_norm; /* (d_model) */
+    struct llama_layer *layers;    /* (n_layers) */
+    struct llama_matrix *experts;  /* those of all layers */
+    unsigned char *block;          /* all numbers that are copied, one allocation */
     size_t block_bytes;
     bool in_file; /* matrices lie in the gguf, which has to stay open */
 };
@@ -56,9 +76,11 @@ struct llama_weights {
 #define LLAMA_PACKED_VERSION 1
 
 /* Every tensor must be there, have the right shape and finite numbers, and no tensor may be
- * left over: a file with biases, experts or RoPE factors is refused rather than run wrongly. */
+ * left over: a file with something that is not known here is refused rather than run wrongly.
+ * A packed file has int8 alone. */
 int llama_weights_init(struct llama_weights *w, const struct llama_config *c,
-                       const struct gguf *g, const struct parallel *p, struct err *e);
+                       const struct gguf *g, enum llama_precision precision,
+                       const struct parallel *p, struct err *e);
 void llama_weights_deinit(struct llama_weights *w);
 
 /* Adds all tensors of a packed file, and the metadata that marks it, to `out`, which borrows

@@ -82,6 +82,52 @@ static void rmsnorm(float *y, const float *x, const float *weight, float eps, si
     }
 }
 
+/* Sum of (x - mean)^2. */
+static float squared_deviations(const float *x, float mean, size_t n)
+{
+    const struct lanes m = lanes_set(mean);
+    struct lanes sum = lanes_set(0.0f);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        const struct lanes away = lanes_sub(lanes_load(x + i), m);
+        sum = lanes_fma(away, away, sum);
+    }
+    if (i < n) {
+        const struct lanes away = lanes_sub(lanes_load_part(x + i, n - i, mean), m);
+        sum = lanes_fma(away, away, sum);
+    }
+    return lanes_sum(sum);
+}
+
+static float sum_of(const float *x, size_t n)
+{
+    struct lanes sum = lanes_set(0.0f);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        sum = lanes_add(sum, lanes_load(x + i));
+    }
+    if (i < n) {
+        sum = lanes_add(sum, lanes_load_part(x + i, n - i, 0.0f));
+    }
+    return lanes_sum(sum);
+}
+
+static void layernorm(float *y, const float *x, const float *weight, const float *bias,
+                      float eps, size_t n)
+{
+    const float mean = sum_of(x, n) / (float)n;
+    const float scale = 1.0f / sqrtf(squared_deviations(x, mean, n) / (float)n + eps);
+    const struct lanes m = lanes_set(mean), s = lanes_set(scale);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        const struct lanes unit = lanes_mul(lanes_sub(lanes_load(x + i), m), s);
+        lanes_store(y + i, lanes_fma(unit, lanes_load(weight + i), lanes_load(bias + i)));
+    }
+    for (; i < n; i++) {
+        y[i] = fmaf((x[i] - mean) * scale, weight[i], bias[i]);
+    }
+}
+
 static void rope(float *x, size_t n_heads, size_t head_dim, const float *cos, const float *sin)
 {
     for (size_t h = 0; h < n_heads; h++, x += head_dim) {
@@ -162,6 +208,19 @@ ALWAYS_INLINE struct lanes silu_mul_lanes(struct lanes gate, struct lanes up)
 GATED(silu_mul, silu_mul_lanes)
 GATED(gelu_mul, gelu_mul_lanes)
 #undef GATED
+
+static void gelu(float *x, size_t n)
+{
+    const struct lanes one = lanes_set(1.0f);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        lanes_store(x + i, gelu_mul_lanes(lanes_load(x + i), one));
+    }
+    if (i < n) {
+        lanes_store_part(x + i, n - i,
+                         gelu_mul_lanes(lanes_load_part(x + i, n - i, 0.0f), one));
+    }
+}
 
 static void add(float *y, const float *x, size_t n)
 {
@@ -540,10 +599,12 @@ const struct ops OPS_TABLE = {
     .name = OPS_NAME,
     .needs = OPS_NEEDS,
     .rmsnorm = rmsnorm,
+    .layernorm = layernorm,
     .rope = rope,
     .softmax = softmax,
     .silu_mul = silu_mul,
     .gelu_mul = gelu_mul,
+    .gelu = gelu,
     .softcap = softcap,
     .scale = scale,
     .add = add,

@@ -188,24 +188,30 @@ struct matrix_sizes {
     double packed_bytes;
 };
 
-static void add_matrix(struct matrix_sizes *s, const struct q8_packed *m)
+static void add_matrix(struct matrix_sizes *s, const struct llama_matrix *m)
 {
     s->weights += (double)m->n * (double)m->k;
     s->packed_bytes += (double)q8_packed_bytes(m->n, m->k);
 }
 
-/* Prefill multiplies by the layers' matrices; only the last row meets the output matrix. Decode
- * reads them all for each token. */
+/* Prefill multiplies by the layers' matrices, of experts by as many as a token has; only the
+ * last row meets the output matrix. Decode reads them all for each token. */
 static void compare_with_machine(const struct bench *b, struct bench_result *r)
 {
     const struct model *m = b->model.model;
     struct matrix_sizes sizes = {0};
     for (int i = 0; i < m->config.n_layers; i++) {
         const struct llama_layer *layer = &m->weights.layers[i];
-        add_matrix(&sizes, &layer->qkv);
-        add_matrix(&sizes, &layer->out);
-        add_matrix(&sizes, &layer->gate_up);
-        add_matrix(&sizes, &layer->down);
+        add_matrix(&sizes, &layer->qkv.matrix);
+        add_matrix(&sizes, &layer->out.matrix);
+        if (m->config.d_ff > 0) {
+            add_matrix(&sizes, &layer->gate_up.matrix);
+            add_matrix(&sizes, &layer->down.matrix);
+        }
+        for (int k = 0; k < m->config.n_experts_used; k++) {
+            add_matrix(&sizes, &layer->experts.gate_up[k]);
+            add_matrix(&sizes, &layer->experts.down[k]);
+        }
     }
     r->prefill_peak_fraction = 2.0 * sizes.weights * r->prefill_tps / r->int8_peak_ops;
     add_matrix(&sizes, &m->weights.output);
@@ -298,7 +304,8 @@ int cli_bench(int argc, char **argv)
         {"json", 0, OPTION_FLAG, &json, NULL, "print the result as JSON", 0, 0},
         {"cpu", 0, OPTION_STRING, &cpu, "NAME", "best instruction set to use (auto)", 0, 0},
         {"pin", 0, OPTION_FLAG, &pin, NULL, "tie each thread to a core", 0, 0},
-        {"kv-type", 0, OPTION_STRING, &kv_type, "NAME", "KV cache as f16 or int8 (f16)", 0, 0},
+        {"kv-type", 0, OPTION_STRING, &kv_type, "NAME", "KV cache as f16, int8 or f32 (f16)", 0,
+         0},
         {0},
     };
     const struct options options = {

@@ -278,7 +278,7 @@ int cli_eval(int argc, char **argv)
 {
     const char *path = NULL;
     const char *set = NULL;
-    const char *cpu = "auto", *kv_type = NULL;
+    const char *cpu = "auto", *kv_type = NULL, *weights = NULL;
     bool json = false;
     long show = 0;
     long limit = 0;
@@ -295,7 +295,10 @@ int cli_eval(int argc, char **argv)
          0, 0},
         {"threads", 't', OPTION_INT, &threads, "N", "threads (number of cores)", 1, 256},
         {"cpu", 0, OPTION_STRING, &cpu, "NAME", "best instruction set to use (auto)", 0, 0},
-        {"kv-type", 0, OPTION_STRING, &kv_type, "NAME", "KV cache as f16 or int8 (f16)", 0, 0},
+        {"kv-type", 0, OPTION_STRING, &kv_type, "NAME", "KV cache as f16, int8 or f32 (f16)", 0,
+         0},
+        {"weights", 0, OPTION_STRING, &weights, "NAME",
+         "weights as int8, or f32: slow, to see what int8 costs (int8)", 0, 0},
         {0},
     };
     const struct options options = {
@@ -321,6 +324,7 @@ int cli_eval(int argc, char **argv)
         .path = path,
         .cpu = cpu,
         .kv_type = kv_type,
+        .weights = weights,
         .threads = (int)threads,
         .max_rows = 256,
         .n_slots = 1,

@@ -1,5 +1,6 @@
 #include "runtime/cli/local_model.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "models/template/chat_prompt.h"
@@ -25,6 +26,16 @@ static int choose_context(const struct llama_config *c, int asked)
     return c->context < CONTEXT_DEFAULT_MAX ? c->context : CONTEXT_DEFAULT_MAX;
 }
 
+static int precision_named(const char *name, enum llama_precision *precision, struct err *e)
+{
+    bool f32 = name && strcmp(name, "f32") == 0;
+    *precision = f32 ? LLAMA_F32 : LLAMA_INT8;
+    return f32 || !name || strcmp(name, "int8") == 0
+               ? 0
+               : err_set_param(e, ERR_INVALID, "weights",
+                               "--weights: \"%s\" is not known; int8 and f32 are", name);
+}
+
 int local_model_open(struct local_model *l, const struct local_model_settings *s, struct err *e)
 {
     *l = (struct local_model){.max_rows = s->max_rows};
@@ -37,7 +48,9 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
             s->cpu);
     }
     enum ops_type kv_type;
-    if (kv_cache_type_named(s->kv_type, &kv_type, e) != 0) {
+    enum llama_precision precision;
+    if (kv_cache_type_named(s->kv_type, &kv_type, e) != 0 ||
+        precision_named(s->weights, &precision, e) != 0) {
         return -1;
     }
     uint32_t features = cpu_features() & mask;
@@ -49,7 +62,7 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
         goto fail;
     }
     struct parallel parallel = parallel_team(l->team);
-    l->model = model_open(s->path, MODEL_UNHASHED, &parallel, e);
+    l->model = model_open_as(s->path, precision, &parallel, e);
     if (!l->model) {
         goto fail;
     }
@@ -58,6 +71,7 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
         .max_rows = s->max_rows,
         .max_logits = s->n_slots,
         .context = l->context,
+        .precision = precision,
         .kernel = q8_kernel_select(features),
         .ops = ops_select(features),
         .parallel = parallel,

@@ -67,7 +67,7 @@ int cli_logits(int argc, char **argv)
 {
     const char *path = NULL;
     const char *list = NULL;
-    const char *cpu = "auto", *kv_type = NULL;
+    const char *cpu = "auto", *kv_type = NULL, *weights = NULL;
     bool all = false;
     long threads = local_core_count();
     const struct option table[] = {
@@ -77,7 +77,10 @@ int cli_logits(int argc, char **argv)
          0},
         {"threads", 't', OPTION_INT, &threads, "N", "threads (number of cores)", 1, 256},
         {"cpu", 0, OPTION_STRING, &cpu, "NAME", "best instruction set to use (auto)", 0, 0},
-        {"kv-type", 0, OPTION_STRING, &kv_type, "NAME", "KV cache as f16 or int8 (f16)", 0, 0},
+        {"kv-type", 0, OPTION_STRING, &kv_type, "NAME", "KV cache as f16, int8 or f32 (f16)", 0,
+         0},
+        {"weights", 0, OPTION_STRING, &weights, "NAME",
+         "weights as int8, or f32: slow, to see what int8 costs (int8)", 0, 0},
         {0},
     };
     const struct options options = {"weir logits -m FILE --tokens 1,2,3 [--all]",
@@ -100,6 +103,7 @@ int cli_logits(int argc, char **argv)
         .path = path,
         .cpu = cpu,
         .kv_type = kv_type,
+        .weights = weights,
         .threads = (int)threads,
         .max_rows = 256,
         .n_slots = 1,

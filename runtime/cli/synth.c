@@ -10,96 +10,19 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
 #include "runtime/cli/cli.h"
+#include "runtime/cli/synth_shapes.h"
 
-struct shape {
-    const char *name, *arch;
-    uint32_t width, layers, heads, kv_heads, head_dim, ffn, vocab, context;
-    float rope_base;
-    bool tied;  /* the output matrix is the embedding */
-    float yarn; /* factor of RoPE scaling, 0: none */
-    bool longrope;
-    uint32_t rope_dims; /* numbers of a head that are turned; 0: all */
-};
-
-/* What layers have beside the seven matrices, by architecture: llama_config.h says more. */
-struct variant {
-    const char *arch;
-    bool qkv_bias, qk_norm_head, qk_norm_row, no_pre_norm, post_norm, fused;
-};
-
-static const struct variant variants[] = {
-    {.arch = "llama"},
-    {.arch = "granite"},
-    {.arch = "qwen2", .qkv_bias = true},
-    {.arch = "qwen3", .qk_norm_head = true},
-    {.arch = "olmo2", .qk_norm_row = true, .no_pre_norm = true, .post_norm = true},
-    {.arch = "gemma2", .post_norm = true},
-    {.arch = "gemma3", .qk_norm_head = true, .post_norm = true},
-    {.arch = "smollm3"},
-    {.arch = "phi3", .fused = true},
-};
-
-/* clang-format off */
-static const struct shape shapes[] = {
-    {"tinyllama-1.1b", "llama", 2048, 22, 32, 4, 64, 5632, 32000, 2048, 10000.0f, false, 0.0f, false, 0},
-    {"smollm-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 2048, 10000.0f, true, 0.0f, false, 0},
-    {"smollm2-135m", "llama", 576, 30, 9, 3, 64, 1536, 49152, 8192, 100000.0f, true, 0.0f, false, 0},
-    {"qwen2.5-0.5b", "qwen2", 896, 24, 14, 2, 64, 4864, 151936, 32768, 1000000.0f, true, 0.0f, false, 0},
-    {"qwen3-0.6b", "qwen3", 1024, 28, 16, 8, 128, 3072, 151936, 40960, 1000000.0f, true, 0.0f, false, 0},
-    {"llama-3.2-1b", "llama", 2048, 16, 32, 8, 64, 8192, 128256, 2048, 500000.0f, true, 0.0f, false, 0},
-    {"weir-tiny", "llama", 256, 6, 8, 4, 32, 704, 4096, 1024, 10000.0f, true, 0.0f, false, 0},
-    {"tiny-test", "llama", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false, 0},
-    {"tiny-test-yarn", "llama", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true, 8.0f, false, 0},
-    {"tiny-test-granite", "granite", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false, 0},
-    {"tiny-test-qwen2", "qwen2", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false, 0},
-    {"tiny-test-qwen3", "qwen3", 64, 2, 4, 2, 32, 128, 320, 256, 10000.0f, true, 0.0f, false, 0},
-    {"tiny-test-olmo2", "olmo2", 64, 2, 4, 4, 16, 128, 320, 256, 10000.0f, false, 0.0f, false, 0},
-    /* Gemma 2 has no smaller depth that other programs know. */
-    {"tiny-test-gemma2", "gemma2", 64, 26, 4, 2, 32, 128, 320, 256, 10000.0f, true, 0.0f, false, 0},
-    {"tiny-test-gemma3", "gemma3", 64, 26, 4, 2, 32, 128, 320, 256, 1000000.0f, true, 0.0f, false, 0},
-    {"tiny-test-smollm3", "smollm3", 64, 8, 4, 2, 16, 128, 320, 256, 10000.0f, true, 0.0f, false, 0},
-    {"tiny-test-longrope", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false, 0.0f, true, 0},
-    {"tiny-test-phi4", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false, 0.0f, false, 12},
-    {"tiny-test-phi", "phi3", 64, 2, 4, 2, 16, 128, 320, 256, 10000.0f, false, 0.0f, false, 0},
-};
-/* clang-format on */
-
-#define N_SHAPES       (sizeof(shapes) / sizeof(shapes[0]))
-#define LAYER_TENSORS  17
-#define OTHER_TENSORS  5
+#define LAYER_TENSORS  31 /* at most */
+#define OTHER_TENSORS  7
 #define FILLER_LETTERS 5
 #define FILLER_BYTES   (FILLER_LETTERS + BYTE_ALPHABET_MAX)
-
-static const struct variant *find_variant(const char *arch)
-{
-    size_t i = 0;
-    while (strcmp(variants[i].arch, arch) != 0) {
-        i++; /* every shape's is there */
-    }
-    return &variants[i];
-}
-
-static uint32_t rope_dims(const struct shape *s)
-{
-    return s->rope_dims ? s->rope_dims : s->head_dim;
-}
-
-static const struct shape *find_shape(const char *name)
-{
-    for (size_t i = 0; i < N_SHAPES; i++) {
-        if (strcmp(shapes[i].name, name) == 0) {
-            return &shapes[i];
-        }
-    }
-    return NULL;
-}
 
 /* --- tokenizer --- */
 
 /* The control tokens, the bytes, then words of letters until the vocabulary is full: " baaaa",
  * " caaaa". No merge makes those, so text is encoded byte by byte and only a model says them.
  */
-static void name_tokens(const struct shape *s, struct gguf_str *names, int32_t *kinds,
+static void name_tokens(const struct synth_shape *s, struct gguf_str *names, int32_t *kinds,
                         char *text)
 {
     for (uint32_t id = 0; id < s->vocab; id++) {
@@ -123,7 +46,7 @@ static void name_tokens(const struct shape *s, struct gguf_str *names, int32_t *
     }
 }
 
-static int put_tokenizer(struct gguf_writer *w, const struct shape *s, struct err *e)
+static int put_tokenizer(struct gguf_writer *w, const struct synth_shape *s, struct err *e)
 {
     struct gguf_str *names = mem_array(s->vocab, sizeof(*names));
     int32_t *kinds = mem_array(s->vocab, sizeof(*kinds));
@@ -149,7 +72,7 @@ static int put_tokenizer(struct gguf_writer *w, const struct shape *s, struct er
 }
 
 /* The tokenizer of another model; the shape takes its size. */
-static int copy_tokenizer(struct gguf_writer *w, struct shape *s, const char *path,
+static int copy_tokenizer(struct gguf_writer *w, struct synth_shape *s, const char *path,
                           struct err *e)
 {
     const struct gguf_str *tokens;
@@ -168,19 +91,23 @@ static int copy_tokenizer(struct gguf_writer *w, struct shape *s, const char *pa
     return rc;
 }
 
-static void put_metadata(struct gguf_writer *w, const struct shape *s, uint32_t type)
+/* "gemma2.block_count" */
+struct key {
+    char text[GGUF_MAX_TENSOR_NAME];
+};
+
+static struct key key(const struct synth_shape *s, const char *rest)
 {
-    gguf_put_str(w, "general.architecture", s->arch);
-    gguf_put_str(w, "general.name", s->name);
-    gguf_put_str(w, "general.description", "random weights");
-    /* general.file_type of the GGUF specification. */
-    gguf_put_u32(w, "general.file_type", type == TENSOR_Q8_0 ? 7 : type == TENSOR_F16 ? 1 : 0);
-    if (type == TENSOR_Q8_0) {
-        gguf_put_u32(w, "general.quantization_version", 2);
-    }
+    struct key k;
+    snprintf(k.text, sizeof(k.text), "%s.%s", s->arch->name, rest);
+    return k;
+}
+
+static void put_sizes(struct gguf_writer *w, const struct synth_shape *s)
+{
     const struct {
         const char *key;
-        uint32_t value;
+        uint32_t value; /* 0: the key is left out */
     } sizes[] = {
         {"context_length", s->context},
         {"embedding_length", s->width},
@@ -190,20 +117,27 @@ static void put_metadata(struct gguf_writer *w, const struct shape *s, uint32_t 
         {"attention.head_count_kv", s->kv_heads},
         {"attention.key_length", s->head_dim},
         {"attention.value_length", s->head_dim},
-        {"rope.dimension_count", rope_dims(s)},
+        {"attention.sliding_window", s->arch->window ? s->context / 8 : 0},
+        {"rope.dimension_count", s->rope_dims},
         {"vocab_size", s->vocab},
+        {"expert_count", s->experts},
+        {"expert_used_count", s->used},
+        {"expert_feed_forward_length", s->experts ? s->ffn : 0},
+        {"expert_shared_feed_forward_length", s->shared_ffn},
     };
-    char key[GGUF_MAX_TENSOR_NAME];
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        snprintf(key, sizeof(key), "%s.%s", s->arch, sizes[i].key);
-        gguf_put_u32(w, key, sizes[i].value);
+        if (sizes[i].value > 0) {
+            gguf_put_u32(w, key(s, sizes[i].key).text, sizes[i].value);
+        }
     }
+}
+
+static void put_numbers(struct gguf_writer *w, const struct synth_shape *s)
+{
     const struct {
         const char *arch, *key;
         float value;
     } numbers[] = {
-        {s->arch, "attention.layer_norm_rms_epsilon", 1e-5f},
-        {s->arch, "rope.freq_base", s->rope_base},
         {"granite", "embedding_scale", 12.0f},
         {"granite", "residual_scale", 0.22f},
         {"granite", "attention.scale", 0.125f},
@@ -211,30 +145,44 @@ static void put_metadata(struct gguf_writer *w, const struct shape *s, uint32_t 
         {"gemma2", "attn_logit_softcapping", 50.0f},
         {"gemma2", "final_logit_softcapping", 30.0f},
     };
+    const char *epsilon = s->arch->layer_norm ? "attention.layer_norm_epsilon"
+                                              : "attention.layer_norm_rms_epsilon";
+    gguf_put_f32(w, key(s, epsilon).text, 1e-5f);
+    gguf_put_f32(w, key(s, "rope.freq_base").text, s->rope_base);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        if (strcmp(numbers[i].arch, s->arch) == 0) {
-            snprintf(key, sizeof(key), "%s.%s", s->arch, numbers[i].key);
-            gguf_put_f32(w, key, numbers[i].value);
+        if (strcmp(numbers[i].arch, s->arch->name) == 0) {
+            gguf_put_f32(w, key(s, numbers[i].key).text, numbers[i].value);
         }
     }
+}
+
+static void put_rope_scaling(struct gguf_writer *w, const struct synth_shape *s)
+{
     if (s->yarn > 0.0f) {
-        snprintf(key, sizeof(key), "%s.rope.scaling.type", s->arch);
-        gguf_put_str(w, key, "yarn");
-        snprintf(key, sizeof(key), "%s.rope.scaling.factor", s->arch);
-        gguf_put_f32(w, key, s->yarn);
-        snprintf(key, sizeof(key), "%s.rope.scaling.original_context_length", s->arch);
-        gguf_put_u32(w, key, (uint32_t)((float)s->context / s->yarn));
+        gguf_put_str(w, key(s, "rope.scaling.type").text, "yarn");
+        gguf_put_f32(w, key(s, "rope.scaling.factor").text, s->yarn);
+        gguf_put_u32(w, key(s, "rope.scaling.original_context_length").text,
+                     (uint32_t)((float)s->context / s->yarn));
     }
     if (s->longrope) {
-        snprintf(key, sizeof(key), "%s.rope.scaling.original_context_length", s->arch);
-        gguf_put_u32(w, key, s->context / 8);
-        snprintf(key, sizeof(key), "%s.rope.scaling.attn_factor", s->arch);
-        gguf_put_f32(w, key, 1.1f);
+        gguf_put_u32(w, key(s, "rope.scaling.original_context_length").text, s->context / 8);
+        gguf_put_f32(w, key(s, "rope.scaling.attn_factor").text, 1.1f);
     }
-    if (strncmp(s->arch, "gemma", 5) == 0 || strcmp(s->arch, "phi3") == 0) {
-        snprintf(key, sizeof(key), "%s.attention.sliding_window", s->arch);
-        gguf_put_u32(w, key, s->context / 8);
+}
+
+static void put_metadata(struct gguf_writer *w, const struct synth_shape *s, uint32_t type)
+{
+    gguf_put_str(w, "general.architecture", s->arch->name);
+    gguf_put_str(w, "general.name", s->name);
+    gguf_put_str(w, "general.description", "random weights");
+    /* general.file_type of the GGUF specification. */
+    gguf_put_u32(w, "general.file_type", type == TENSOR_Q8_0 ? 7 : type == TENSOR_F16 ? 1 : 0);
+    if (type == TENSOR_Q8_0) {
+        gguf_put_u32(w, "general.quantization_version", 2);
     }
+    put_sizes(w, s);
+    put_numbers(w, s);
+    put_rope_scaling(w, s);
 }
 
 /* --- weights --- */
@@ -250,8 +198,8 @@ struct synthesis {
     struct err *e;
 };
 
-static int fill_matrix(const struct synthesis *s, char *to, size_t rows, size_t row_bytes,
-                       size_t width)
+static int fill_matrix(const struct synthesis *s, uint32_t type, char *to, size_t rows,
+                       size_t row_bytes, size_t width)
 {
     float *row = mem_array(width, sizeof(*row));
     if (!row) {
@@ -264,23 +212,31 @@ static int fill_matrix(const struct synthesis *s, char *to, size_t rows, size_t 
         for (size_t k = 0; k < width; k++) {
             row[k] = (2.0f * rng_uniform(&rng) - 1.0f) * s->spread;
         }
-        (void)tensor_row_from_f32(s->type, row, to, width); /* small numbers fit every type */
+        (void)tensor_row_from_f32(type, row, to, width); /* small numbers fit every type */
     }
     mem_free(row);
     return 0;
 }
 
-static int add_matrix(struct synthesis *s, const char *name, uint32_t rows, uint32_t width)
+/* `many` matrices of that many rows, one behind the other. */
+static int add_matrices(struct synthesis *s, const char *name, uint32_t type, uint32_t many,
+                        uint32_t rows, uint32_t width)
 {
-    size_t row_bytes = (size_t)tensor_type_row_bytes(s->type, width);
-    char *data = mem_array(rows, row_bytes);
+    size_t row_bytes = (size_t)tensor_type_row_bytes(type, width), all = (size_t)many * rows;
+    char *data = mem_array(all, row_bytes);
     if (!data) {
         return err_nomem(s->e);
     }
-    int rc = fill_matrix(s, data, rows, row_bytes, width);
+    int rc = fill_matrix(s, type, data, all, row_bytes, width);
     s->tensors[s->count++] = data;
-    gguf_add_tensor(s->out, name, s->type, 2, (uint64_t[]){width, rows}, data);
+    gguf_add_tensor(s->out, name, type, many > 1 ? 3 : 2, (uint64_t[]){width, rows, many},
+                    data);
     return rc;
+}
+
+static int add_matrix(struct synthesis *s, const char *name, uint32_t rows, uint32_t width)
+{
+    return add_matrices(s, name, s->type, 1, rows, width);
 }
 
 /* Around 1 for a norm, around 0 for a bias. */
@@ -300,52 +256,106 @@ static int add_vector(struct synthesis *s, const char *name, uint32_t width, flo
     return 0;
 }
 
-static int add_layer(struct synthesis *s, const struct shape *shape, uint32_t layer)
+enum kind { MATRIX, EXPERTS, ROUTER, NORM, BIAS };
+
+struct tensor {
+    const char *name;
+    enum kind kind;
+    uint32_t rows, width; /* rows of a vector do not count */
+    bool there;
+};
+
+static int add_tensor(struct synthesis *s, const struct synth_shape *shape, uint32_t layer,
+                      const struct tensor *t)
 {
+    char name[GGUF_MAX_TENSOR_NAME];
+    snprintf(name, sizeof(name), "blk.%u.%s", layer, t->name);
+    switch (t->kind) {
+    case MATRIX:
+        return add_matrix(s, name, t->rows, t->width);
+    case EXPERTS:
+        return add_matrices(s, name, s->type, shape->experts, t->rows, t->width);
+    case ROUTER:
+        return add_matrices(s, name, TENSOR_F32, 1, t->rows, t->width);
+    case NORM:
+        return add_vector(s, name, t->width, 1.0f);
+    case BIAS:
+        break;
+    }
+    return add_vector(s, name, t->width, 0.0f);
+}
+
+static int add_layer(struct synthesis *s, const struct synth_shape *shape, uint32_t layer)
+{
+    const struct synth_arch *a = shape->arch;
     const uint32_t width = shape->width, hd = shape->head_dim, ffn = shape->ffn;
     const uint32_t q = hd * shape->heads, kv = hd * shape->kv_heads;
-    const struct variant *v = find_variant(shape->arch);
-    const struct {
-        const char *name;
-        uint32_t rows; /* 0: a vector */
-        uint32_t width;
-        bool there;
-        float around;
-    } parts[LAYER_TENSORS] = {
-        {"attn_norm.weight", 0, width, !v->no_pre_norm, 1.0f},
-        {"attn_qkv.weight", q + 2 * kv, width, v->fused, 0.0f},
-        {"attn_q.weight", q, width, !v->fused, 0.0f},
-        {"attn_k.weight", kv, width, !v->fused, 0.0f},
-        {"attn_v.weight", kv, width, !v->fused, 0.0f},
-        {"attn_q.bias", 0, q, v->qkv_bias, 0.0f},
-        {"attn_k.bias", 0, kv, v->qkv_bias, 0.0f},
-        {"attn_v.bias", 0, kv, v->qkv_bias, 0.0f},
-        {"attn_q_norm.weight", 0, v->qk_norm_row ? q : hd, v->qk_norm_row || v->qk_norm_head,
-         1.0f},
-        {"attn_k_norm.weight", 0, v->qk_norm_row ? kv : hd, v->qk_norm_row || v->qk_norm_head,
-         1.0f},
-        {"attn_output.weight", width, q, true, 0.0f},
-        {"post_attention_norm.weight", 0, width, v->post_norm, 1.0f},
-        {"ffn_norm.weight", 0, width, !v->no_pre_norm, 1.0f},
-        {"ffn_gate.weight", ffn, width, !v->fused, 0.0f},
-        {"ffn_up.weight", v->fused ? 2 * ffn : ffn, width, true, 0.0f},
-        {"ffn_down.weight", width, ffn, true, 0.0f},
-        {"post_ffw_norm.weight", 0, width, v->post_norm, 1.0f},
+    const bool qk_norm = a->qk_norm_row || a->qk_norm_head, experts = shape->experts > 0;
+    const struct tensor tensors[LAYER_TENSORS] = {
+        {"attn_norm.weight", NORM, 0, width, !a->no_pre_norm},
+        {"attn_norm.bias", BIAS, 0, width, a->layer_norm},
+        {"attn_qkv.weight", MATRIX, q + 2 * kv, width, a->fused_qkv},
+        {"attn_qkv.bias", BIAS, 0, q + 2 * kv, a->fused_qkv && a->qkv_bias},
+        {"attn_q.weight", MATRIX, q, width, !a->fused_qkv},
+        {"attn_k.weight", MATRIX, kv, width, !a->fused_qkv},
+        {"attn_v.weight", MATRIX, kv, width, !a->fused_qkv},
+        {"attn_q.bias", BIAS, 0, q, !a->fused_qkv && a->qkv_bias},
+        {"attn_k.bias", BIAS, 0, kv, !a->fused_qkv && a->qkv_bias},
+        {"attn_v.bias", BIAS, 0, kv, !a->fused_qkv && a->qkv_bias},
+        {"attn_q_norm.weight", NORM, 0, a->qk_norm_row ? q : hd, qk_norm},
+        {"attn_k_norm.weight", NORM, 0, a->qk_norm_row ? kv : hd, qk_norm},
+        {"attn_output.weight", MATRIX, width, q, true},
+        {"attn_output.bias", BIAS, 0, width, a->other_biases},
+        {"post_attention_norm.weight", NORM, 0, width, a->post_norm},
+        {"ffn_norm.weight", NORM, 0, width, !a->no_pre_norm},
+        {"ffn_norm.bias", BIAS, 0, width, a->layer_norm},
+        {"ffn_gate.weight", MATRIX, ffn, width, !experts && !a->fused_gate_up && !a->ungated},
+        {"ffn_up.weight", MATRIX, a->fused_gate_up ? 2 * ffn : ffn, width, !experts},
+        {"ffn_up.bias", BIAS, 0, ffn, a->other_biases},
+        {"ffn_down.weight", MATRIX, width, ffn, !experts},
+        {"ffn_down.bias", BIAS, 0, width, a->other_biases},
+        {"post_ffw_norm.weight", NORM, 0, width, a->post_norm},
+        {"ffn_gate_inp.weight", ROUTER, shape->experts, width, experts},
+        {"ffn_gate_exps.weight", EXPERTS, ffn, width, experts},
+        {"ffn_up_exps.weight", EXPERTS, ffn, width, experts},
+        {"ffn_down_exps.weight", EXPERTS, width, ffn, experts},
+        {"ffn_gate_inp_shexp.weight", BIAS, 0, width, a->shared_expert},
+        {"ffn_gate_shexp.weight", MATRIX, shape->shared_ffn, width, a->shared_expert},
+        {"ffn_up_shexp.weight", MATRIX, shape->shared_ffn, width, a->shared_expert},
+        {"ffn_down_shexp.weight", MATRIX, width, shape->shared_ffn, a->shared_expert},
     };
     int rc = 0;
     for (size_t i = 0; i < LAYER_TENSORS && rc == 0; i++) {
-        if (!parts[i].there) {
-            continue;
-        }
-        char name[GGUF_MAX_TENSOR_NAME];
-        snprintf(name, sizeof(name), "blk.%u.%s", layer, parts[i].name);
-        rc = parts[i].rows ? add_matrix(s, name, parts[i].rows, parts[i].width)
-                           : add_vector(s, name, parts[i].width, parts[i].around);
+        rc = tensors[i].there ? add_tensor(s, shape, layer, &tensors[i]) : 0;
     }
     return rc;
 }
 
-static int add_tensors(struct synthesis *s, const struct shape *shape)
+/* What no layer has. */
+static int add_ends(struct synthesis *s, const struct synth_shape *shape)
+{
+    const struct synth_arch *a = shape->arch;
+    int rc = add_vector(s, "output_norm.weight", shape->width, 1.0f);
+    if (rc == 0 && a->layer_norm) {
+        rc = add_vector(s, "output_norm.bias", shape->width, 0.0f);
+    }
+    if (rc == 0 && a->learned_positions) {
+        rc = add_matrices(s, "position_embd.weight", TENSOR_F32, 1, shape->context,
+                          shape->width);
+    }
+    if (rc == 0 && shape->untied) {
+        rc = add_matrix(s, "output.weight", shape->vocab, shape->width);
+    }
+    if (rc == 0 && shape->longrope) {
+        rc = add_vector(s, "rope_factors_short.weight", shape->rope_dims / 2, 1.5f);
+    }
+    if (rc == 0 && shape->longrope) {
+        rc = add_vector(s, "rope_factors_long.weight", shape->rope_dims / 2, 4.0f);
+    }
+    return rc;
+}
+
+static int add_tensors(struct synthesis *s, const struct synth_shape *shape)
 {
     bool progress = isatty(STDERR_FILENO);
     int rc = add_matrix(s, "token_embd.weight", shape->vocab, shape->width);
@@ -358,22 +368,10 @@ static int add_tensors(struct synthesis *s, const struct shape *shape)
     if (progress) {
         fputs("\r\033[K", stderr);
     }
-    if (rc == 0) {
-        rc = add_vector(s, "output_norm.weight", shape->width, 1.0f);
-    }
-    if (rc == 0 && !shape->tied) {
-        rc = add_matrix(s, "output.weight", shape->vocab, shape->width);
-    }
-    if (rc == 0 && shape->longrope) {
-        rc = add_vector(s, "rope_factors_short.weight", rope_dims(shape) / 2, 1.5f);
-    }
-    if (rc == 0 && shape->longrope) {
-        rc = add_vector(s, "rope_factors_long.weight", rope_dims(shape) / 2, 4.0f);
-    }
-    return rc;
+    return rc == 0 ? add_ends(s, shape) : rc;
 }
 
-static int synthesize(struct shape shape, const char *vocab, uint32_t type, uint64_t seed,
+static int synthesize(struct synth_shape shape, const char *vocab, uint32_t type, uint64_t seed,
                       float spread, const char *path, struct err *e)
 {
     struct synthesis s = {.type = type, .seed = seed, .spread = spread, .e = e};
@@ -404,8 +402,8 @@ static int synthesize(struct shape shape, const char *vocab, uint32_t type, uint
 static int usage_error(const struct options *options, const char *what)
 {
     fprintf(stderr, "weir synth: %s\nusage: %s\nshapes:", what, options->usage);
-    for (size_t i = 0; i < N_SHAPES; i++) {
-        fprintf(stderr, " %s", shapes[i].name);
+    for (size_t i = 0; synth_shape_name(i); i++) {
+        fprintf(stderr, " %s", synth_shape_name(i));
     }
     fputc('\n', stderr);
     return 2;
@@ -441,8 +439,8 @@ int cli_synth(int argc, char **argv)
         return rc;
     }
     const struct tensor_type_info *info = tensor_type_find(type);
-    const struct shape *shape = shape_name ? find_shape(shape_name) : NULL;
-    if (!shape) {
+    struct synth_shape shape;
+    if (!shape_name || !synth_shape_find(shape_name, &shape)) {
         return usage_error(&options, "--shape: one of the shapes below is needed");
     }
     if (!info ||
@@ -456,10 +454,9 @@ int cli_synth(int argc, char **argv)
         return usage_error(&options, "one name of a file to write is needed");
     }
     struct err e = {0};
-    struct shape chosen = *shape;
     if (context > 0) {
-        chosen.context = (uint32_t)context;
+        shape.context = (uint32_t)context;
     }
-    rc = synthesize(chosen, vocab, info->type, (uint64_t)seed, (float)spread, argv[1], &e);
+    rc = synthesize(shape, vocab, info->type, (uint64_t)seed, (float)spread, argv[1], &e);
     return rc == 0 ? 0 : cli_fail("synth", &e);
 }

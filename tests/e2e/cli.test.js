@@ -101,7 +101,9 @@ test('every architecture loads, also packed; an unknown one is named', { skip },
     const shapes = { 'tiny-test': 'llama', 'tiny-test-granite': 'granite', 'tiny-test-yarn': 'llama', 'tiny-test-qwen2': 'qwen2',
         'tiny-test-qwen3': 'qwen3', 'tiny-test-olmo2': 'olmo2', 'tiny-test-gemma2': 'gemma2', 'tiny-test-phi': 'phi3',
         'tiny-test-gemma3': 'gemma3', 'tiny-test-smollm3': 'smollm3', 'tiny-test-longrope': 'phi3',
-        'tiny-test-phi4': 'phi3' };
+        'tiny-test-phi4': 'phi3', 'tiny-test-mixtral': 'llama', 'tiny-test-qwen2moe': 'qwen2moe',
+        'tiny-test-qwen3moe': 'qwen3moe', 'tiny-test-gpt2': 'gpt2', 'tiny-test-starcoder2': 'starcoder2',
+        'tiny-test-stablelm': 'stablelm' };
     for (const [shape, arch] of Object.entries(shapes)) {
         const [plain, packed] = ['plain', 'packed'].map((kind) => path.join(folder, `${shape}-${kind}.gguf`));
         succeed(['synth', '--shape', shape, '--type', 'f32', '--spread', '0.3', plain]);
@@ -114,7 +116,40 @@ test('every architecture loads, also packed; an unknown one is named', { skip },
     fs.writeFileSync(other, Buffer.from(bytes.toString('latin1').replaceAll('qwen2', 'qwenX'), 'latin1'));
     const { status, stderr } = weir(['logits', '-m', other, '--tokens', '1']);
     assert.equal(status, 1);
-    assert.match(stderr, /architecture "qwenX" is not supported; llama, granite, qwen2, qwen3, olmo2, gemma2, gemma3, phi3 and smollm3 are/);
+    assert.match(stderr, /architecture "qwenX" is not supported; llama, granite, qwen2, qwen2moe, .* and stablelm are/);
+});
+
+test('float weights give logits near those of int8, and a packed file has none', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const packed = path.join(folder, 'packed.gguf');
+    succeed(['quantize', modelPath(), packed, '--type', 'packed']);
+    const logits = (...options) => ['logits', '-m', modelPath(), '--tokens', '1,300,301,7', ...options];
+    const numbers = (...options) => JSON.parse(succeed(logits(...options)));
+    const [a, b] = [numbers(), numbers('--weights', 'f32', '--kv-type', 'f32')];
+    const range = Math.max(...b) - Math.min(...b);
+    const delta = Math.max(...a.map((x, i) => Math.abs(x - b[i])));
+    assert.ok(delta > 0 && delta < 0.05 * range, `${delta} of ${range}`);
+    assert.match(weir(['logits', '-m', packed, '--tokens', '1', '--weights', 'f32']).stderr, /int8 weights alone/);
+    assert.match(weir(logits('--weights', 'f16')).stderr, /int8 and f32 are/);
+});
+
+test('a broken mixture of experts is refused', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = path.join(folder, 'mixture.gguf');
+    succeed(['synth', '--shape', 'tiny-test-mixtral', file]);
+    const bytes = fs.readFileSync(file);
+    const refused = (key, value) => {
+        const changed = Buffer.from(bytes), broken = path.join(folder, 'broken.gguf');
+        changed.writeUInt32LE(value, changed.indexOf(key) + key.length + 4); // behind the key is its type
+        fs.writeFileSync(broken, changed);
+        return weir(['logits', '-m', broken, '--tokens', '1']).stderr;
+    };
+    assert.match(refused('llama.expert_used_count', 9), /expert_used_count is 9, 1 to 8 are allowed/);
+    assert.match(refused('llama.expert_used_count', 0), /expert_used_count is 0, 1 to 8 are allowed/);
+    assert.match(refused('llama.expert_count', 4), /"blk\.0\.ffn_gate_inp\.weight" is 8 x 64, 4 x 64 was expected/);
+    assert.match(refused('llama.expert_count', 1e9), /expert_count is 1000000000, 1 to 512 are allowed/);
+    assert.match(refused('llama.expert_feed_forward_length', 40), /experts of width 40 are not supported/);
+    assert.match(refused('llama.expert_feed_forward_length', 64), /"blk\.0\.ffn_gate_exps\.weight" is 1024 x 64, 512 x 64 was expected/);
 });
 
 test('render shows the prompt that the template makes', { skip }, (t) => {

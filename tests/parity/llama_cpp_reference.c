@@ -9,7 +9,9 @@
  * reference MODEL tokens       each line of stdin, "\n" standing for a line break, to ids
  * reference MODEL logits       each line of stdin is ids parted by blanks; prints the logits
  * after every one of them as a JSON array of arrays
+ * reference MODEL logits-f32   the same with keys and values kept as f32
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,10 +54,11 @@ static void print_tokens(const struct llama_vocab *vocab, char *line)
     printf("\n");
 }
 
-static int print_logits(struct llama_model *model, int n_vocab, char *line)
+static int print_logits(struct llama_model *model, int n_vocab, bool f32, char *line)
 {
     struct llama_context_params params = llama_context_default_params();
     params.n_ctx = params.n_batch = TOKENS_MAX;
+    params.type_k = params.type_v = f32 ? GGML_TYPE_F32 : GGML_TYPE_F16;
     struct llama_context *ctx = llama_init_from_model(model, params);
     struct llama_batch batch = llama_batch_init(TOKENS_MAX, 0, 1);
     for (char *word = strtok(line, " \n"); word; word = strtok(NULL, " \n")) {
@@ -84,7 +87,7 @@ int main(int argc, char **argv)
 {
     static char line[LINE_MAX_BYTES];
     if (argc != 3) {
-        fprintf(stderr, "usage: %s MODEL tokens|logits\n", argv[0]);
+        fprintf(stderr, "usage: %s MODEL tokens|logits|logits-f32\n", argv[0]);
         return 2;
     }
     llama_log_set(quiet, NULL);
@@ -99,7 +102,8 @@ int main(int argc, char **argv)
         if (strcmp(argv[2], "tokens") == 0) {
             print_tokens(vocab, line);
         } else {
-            rc = print_logits(model, llama_vocab_n_tokens(vocab), line);
+            bool f32 = strcmp(argv[2], "logits-f32") == 0;
+            rc = print_logits(model, llama_vocab_n_tokens(vocab), f32, line);
         }
     }
     llama_model_free(model);

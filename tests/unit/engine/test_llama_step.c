@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <math.h>
 #include <string.h>
 
 #include "models/arch/llama_step.h"
@@ -35,6 +36,7 @@ static void open_fixture(struct fixture *f, struct model *m, enum ops_type kv_ty
         .max_rows = SLOTS * TOKENS,
         .max_logits = SLOTS * TOKENS,
         .context = m->config.context,
+        .precision = m->weights.precision,
         .kernel = q8_kernel_select(cpu_features()),
         .ops = ops_select(cpu_features()),
         .parallel = parallel_none,
@@ -129,22 +131,83 @@ static void run_beside_another(struct fixture *f, struct rng *r)
     }
 }
 
+static void expect_tokens_alone_to_count(struct model *m, enum ops_type kv_type)
+{
+    struct rng r;
+    struct fixture f;
+    rng_seed(&r, 5);
+    open_fixture(&f, m, kv_type);
+    run_all_rows(&f);
+    for (int i = 0; i < 5; i++) {
+        run_in_chunks(&f, &r);
+        run_beside_another(&f, &r);
+    }
+    close_fixture(&f);
+}
+
 static void logits_depend_on_the_tokens_alone(void **state)
 {
     (void)state;
-    static const enum ops_type types[] = {OPS_F16, OPS_I8};
-    struct rng r;
-    rng_seed(&r, 5);
-    for (size_t t = 0; t < 2; t++) {
-        struct fixture f;
-        open_fixture(&f, tiny_model_open(), types[t]);
-        run_all_rows(&f);
-        for (int i = 0; i < 5; i++) {
-            run_in_chunks(&f, &r);
-            run_beside_another(&f, &r);
-        }
-        close_fixture(&f);
+    expect_tokens_alone_to_count(tiny_model_open(), OPS_F16);
+    expect_tokens_alone_to_count(tiny_model_open(), OPS_I8);
+}
+
+static void logits_of_float_weights_depend_on_the_tokens_alone(void **state)
+{
+    (void)state;
+    expect_tokens_alone_to_count(tiny_model_open_f32(), OPS_F32);
+}
+
+static void logits_of_a_mixture_depend_on_the_tokens_alone(void **state)
+{
+    (void)state;
+    expect_tokens_alone_to_count(tiny_model_open_mixture(), OPS_F16);
+}
+
+/* Root of the mean square of differences, of the range. */
+static double difference(const struct fixture *a, const struct fixture *b)
+{
+    double low = 0.0, high = 0.0, squares = 0.0;
+    size_t n = TOKENS * a->vocab;
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)a->logits[i] - (double)b->logits[i];
+        low = fmin(low, (double)a->logits[i]);
+        high = fmax(high, (double)a->logits[i]);
+        squares += d * d;
     }
+    return sqrt(squares / (double)n) / (high - low);
+}
+
+static void int8_is_near_to_float(void **state)
+{
+    (void)state;
+    struct fixture int8, f32;
+    open_fixture(&int8, tiny_model_open(), OPS_F16);
+    open_fixture(&f32, tiny_model_open_f32(), OPS_F32);
+    run_all_rows(&int8);
+    run_all_rows(&f32);
+    double d = difference(&f32, &int8);
+    if (!(d > 0.0 && d < 0.03)) {
+        fail_msg("int8 differs from float by %g of the range", d);
+    }
+    close_fixture(&int8);
+    close_fixture(&f32);
+}
+
+static void a_mixture_of_equal_experts_is_one_network(void **state)
+{
+    (void)state;
+    struct fixture one, mixture;
+    open_fixture(&one, tiny_model_open_f32(), OPS_F32);
+    open_fixture(&mixture, tiny_model_open_same_experts(), OPS_F32);
+    run_all_rows(&one);
+    run_all_rows(&mixture);
+    double d = difference(&one, &mixture);
+    if (!(d < 1e-5)) { /* two weights that sum to 1 */
+        fail_msg("a mixture differs from one network by %g of the range", d);
+    }
+    close_fixture(&one);
+    close_fixture(&mixture);
 }
 
 static void the_order_of_rows_in_the_file_changes_nothing(void **state)
@@ -166,6 +229,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_depend_on_the_tokens_alone),
+        cmocka_unit_test(logits_of_float_weights_depend_on_the_tokens_alone),
+        cmocka_unit_test(logits_of_a_mixture_depend_on_the_tokens_alone),
+        cmocka_unit_test(int8_is_near_to_float),
+        cmocka_unit_test(a_mixture_of_equal_experts_is_one_network),
         cmocka_unit_test(the_order_of_rows_in_the_file_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

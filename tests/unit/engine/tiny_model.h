@@ -10,3 +10,13 @@ struct model *tiny_model_open(void);
 /* The same model as the architecture "qwen2" has it in a file: rows of queries and keys in
  * another order, and biases, which are zero. */
 struct model *tiny_model_open_qwen2(void);
+
+/* The first one with float weights. */
+struct model *tiny_model_open_f32(void);
+
+/* With a mixture of experts in place of each feed-forward network. */
+struct model *tiny_model_open_mixture(void);
+
+/* The one with float weights, its feed-forward networks being mixtures of experts that are all
+ * the same: whatever the router says, it computes what tiny_model_open_f32 does. */
+struct model *tiny_model_open_same_experts(void);
