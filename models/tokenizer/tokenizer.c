@@ -8,6 +8,7 @@
 #include "models/tokenizer/split.h"
 #include "models/tokenizer/spm.h"
 #include "models/tokenizer/vocab.h"
+#include "models/tokenizer/word_cache.h"
 #include "runtime/base/mem.h"
 
 /* Control tokens that end a generation whatever the file names as eos. */
@@ -40,12 +41,13 @@ struct encoding {
     struct token_list *out;
     struct split_words words;
     struct bpe_scratch scratch;
+    struct word_cache cache;
     struct err *e;
 };
 
 /* --- token lists --- */
 
-static int token_list_reserve(struct token_list *list, size_t more)
+int token_list_reserve(struct token_list *list, size_t more)
 {
     size_t need;
     size_t cap = list->cap ? list->cap : 64;
@@ -74,6 +76,16 @@ int token_list_push(struct token_list *list, int32_t id)
         return -1;
     }
     list->ids[list->count++] = id;
+    return 0;
+}
+
+int token_list_append(struct token_list *list, const int32_t *ids, size_t n)
+{
+    if (token_list_reserve(list, n) != 0) {
+        return -1;
+    }
+    memcpy(list->ids + list->count, ids, n * sizeof(*ids));
+    list->count += n;
     return 0;
 }
 
@@ -296,7 +308,9 @@ void tokenizer_destroy(struct tokenizer *t)
 
 /* --- encoding --- */
 
-static int encode_word(struct encoding *c, const char *word, size_t len)
+/* ids: room for len. */
+static int merge_word(struct encoding *c, const char *word, size_t len, int32_t *ids,
+                      size_t *n_ids)
 {
     const struct tokenizer *t = c->t;
 
@@ -304,13 +318,11 @@ static int encode_word(struct encoding *c, const char *word, size_t len)
         const int32_t id = vocab_find_bytes(&t->vocab, word, len);
 
         if (id >= 0) {
-            return token_list_push(c->out, id) == 0 ? 0 : err_nomem(c->e);
+            ids[0] = id;
+            *n_ids = 1;
+            return 0;
         }
     }
-    if (token_list_reserve(c->out, len) != 0) {
-        return err_nomem(c->e);
-    }
-    int32_t *ids = c->out->ids + c->out->count;
     for (size_t i = 0; i < len; i++) {
         ids[i] = t->byte_ids[(unsigned char)word[i]];
         if (ids[i] < 0) {
@@ -319,10 +331,26 @@ static int encode_word(struct encoding *c, const char *word, size_t len)
                            (unsigned)(unsigned char)word[i]);
         }
     }
-    size_t n = len;
-    if (bpe_merge_word(&t->merges, ids, &n, &c->scratch) != 0) {
+    *n_ids = len;
+    return bpe_merge_word(&t->merges, ids, n_ids, &c->scratch) == 0 ? 0 : err_nomem(c->e);
+}
+
+static int encode_word(struct encoding *c, const char *word, size_t len)
+{
+    size_t n;
+    const int32_t *known = word_cache_find(&c->cache, word, len, &n);
+
+    if (known) {
+        return token_list_append(c->out, known, n) == 0 ? 0 : err_nomem(c->e);
+    }
+    if (token_list_reserve(c->out, len) != 0) {
         return err_nomem(c->e);
     }
+    int32_t *ids = c->out->ids + c->out->count;
+    if (merge_word(c, word, len, ids, &n) != 0) {
+        return -1;
+    }
+    word_cache_put(&c->cache, word, len, ids, n);
     c->out->count += n;
     return 0;
 }
@@ -391,11 +419,14 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len,
 {
     struct encoding c = {.t = t, .out = out, .e = e};
     const size_t count = out->count;
-    const int rc = encode_all(&c, text, len, parse_special);
+    const int rc = word_cache_init(&c.cache, len) == 0
+                       ? encode_all(&c, text, len, parse_special)
+                       : err_nomem(e);
 
     if (rc != 0) {
         out->count = count;
     }
+    word_cache_deinit(&c.cache);
     split_words_deinit(&c.words);
     bpe_scratch_deinit(&c.scratch);
     return rc;

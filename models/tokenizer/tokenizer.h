@@ -31,8 +31,11 @@ struct token_list {
     size_t cap;
 };
 
-int token_list_push(struct token_list *list, int32_t id); /* 0, or -1 when out of memory */
-void token_list_clear(struct token_list *list);           /* keeps the memory */
+/* All three: 0, or -1 when out of memory. */
+int token_list_reserve(struct token_list *list, size_t more); /* room for so many more */
+int token_list_push(struct token_list *list, int32_t id);
+int token_list_append(struct token_list *list, const int32_t *ids, size_t n);
+void token_list_clear(struct token_list *list); /* keeps the memory */
 void token_list_deinit(struct token_list *list);
 
 struct tokenizer;
