@@ -360,7 +360,7 @@ static int encode_plain(struct encoding *c, const char *text, size_t len)
     size_t start = 0;
 
     if (c->t->is_spm) {
-        return spm_encode(&c->t->spm, text, len, c->out, c->e);
+        return spm_encode(&c->t->spm, text, len, &c->cache, &c->scratch, c->out, c->e);
     }
     if (splitter_split(c->t->splitter, text, len, &c->words, c->e) != 0) {
         return -1;
