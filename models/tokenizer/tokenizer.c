@@ -9,6 +9,7 @@
 #include "models/tokenizer/spm.h"
 #include "models/tokenizer/vocab.h"
 #include "models/tokenizer/word_cache.h"
+#include "models/tokenizer/wordpiece.h"
 #include "runtime/base/mem.h"
 
 /* Control tokens that end a generation whatever the file names as eos. */
@@ -21,18 +22,29 @@ static const char *const end_names[] = {
 
 #define N_END_NAMES (sizeof(end_names) / sizeof(end_names[0]))
 
+/* `tokenizer.ggml.model`. */
+enum tokenizer_model { MODEL_BYTE_LEVEL, MODEL_SPM, MODEL_WORDPIECE };
+
+static const char *const model_names[] = {
+    [MODEL_BYTE_LEVEL] = "gpt2", [MODEL_SPM] = "llama", [MODEL_WORDPIECE] = "bert"};
+
+#define N_MODELS (sizeof(model_names) / sizeof(model_names[0]))
+
 struct tokenizer {
     struct vocab vocab;
-    bool is_spm;    /* SentencePiece: what follows up to byte_ids is not used */
-    struct spm spm; /* or this is not */
+    enum tokenizer_model model;
+    struct spm spm;
+    struct wordpiece wordpiece;
+    /* Byte-level only: */
     const struct split_rule *rule;
     struct splitter *splitter;
     struct bpe_table merges;
-    int32_t byte_ids[256];    /* -1 when the vocabulary lacks the byte */
+    int32_t byte_ids[256]; /* -1 when the vocabulary lacks the byte */
+    /* Of every model: */
     bool begins_special[256]; /* some special token begins with this byte */
     int32_t bos, eos, eot;
     int32_t ends[N_END_NAMES]; /* TOKEN_NONE where the vocabulary lacks one */
-    bool add_bos;
+    bool add_bos, add_eos;
 };
 
 /* What one encoding needs and releases at its end. */
@@ -109,13 +121,17 @@ static int read_model(struct tokenizer *t, const struct gguf *g, struct err *e)
     if (gguf_get_str(g, "tokenizer.ggml.model", &model, e) != 0) {
         return -1;
     }
-    t->is_spm = model.len == 5 && memcmp(model.data, "llama", 5) == 0;
-    if (t->is_spm || (model.len == 4 && memcmp(model.data, "gpt2", 4) == 0)) {
-        return 0;
+    for (size_t i = 0; i < N_MODELS; i++) {
+        if (model.len == strlen(model_names[i]) &&
+            memcmp(model.data, model_names[i], model.len) == 0) {
+            t->model = (enum tokenizer_model)i;
+            return 0;
+        }
     }
     return err_set(e, ERR_UNSUPPORTED,
                    "%s: metadata key \"tokenizer.ggml.model\": \"%.*s\" is not supported; "
-                   "\"gpt2\" (byte-level BPE) and \"llama\" (SentencePiece BPE) are",
+                   "\"gpt2\" (byte-level BPE), \"llama\" (SentencePiece BPE) and \"bert\" "
+                   "(WordPiece) are",
                    gguf_path(g), (int)(model.len < 64 ? model.len : 64), model.data);
 }
 
@@ -238,6 +254,39 @@ static int load_id(const struct tokenizer *t, const struct gguf *g, const char *
     return 0;
 }
 
+static int load_flag(const struct gguf *g, const char *key, bool *out, struct err *e)
+{
+    return gguf_has(g, key) ? gguf_get_bool(g, key, out, e) : 0;
+}
+
+/* BERT's files may name [CLS] and [SEP] ("seperator" in the GGUF specification) in the stead of
+ * bos and eos. */
+static int load_ends(struct tokenizer *t, const struct gguf *g, struct err *e)
+{
+    const bool is_bert = t->model == MODEL_WORDPIECE;
+    int32_t cls = TOKEN_NONE, sep = TOKEN_NONE;
+
+    if (is_bert &&
+        (load_id(t, g, "tokenizer.ggml.cls_token_id", TOKEN_NONE, &cls, e) != 0 ||
+         load_id(t, g, "tokenizer.ggml.seperator_token_id", TOKEN_NONE, &sep, e) != 0)) {
+        return -1;
+    }
+    if (load_id(t, g, "tokenizer.ggml.bos_token_id", cls, &t->bos, e) != 0 ||
+        load_id(t, g, "tokenizer.ggml.eos_token_id", sep, &t->eos, e) != 0) {
+        return -1;
+    }
+    t->add_bos = t->model == MODEL_BYTE_LEVEL ? t->rule->add_bos : true;
+    t->add_eos = is_bert;
+    if (load_flag(g, "tokenizer.ggml.add_bos_token", &t->add_bos, e) != 0 ||
+        (is_bert && load_flag(g, "tokenizer.ggml.add_sep_token", &t->add_eos, e) != 0) ||
+        load_flag(g, "tokenizer.ggml.add_eos_token", &t->add_eos, e) != 0) {
+        return -1;
+    }
+    t->add_bos = t->add_bos && t->bos != TOKEN_NONE;
+    t->add_eos = t->add_eos && t->eos != TOKEN_NONE;
+    return 0;
+}
+
 static int load_ids(struct tokenizer *t, const struct gguf *g, struct err *e)
 {
     int32_t eot = tokenizer_find_special(t, "<|eot_id|>");
@@ -245,21 +294,44 @@ static int load_ids(struct tokenizer *t, const struct gguf *g, struct err *e)
     if (eot == TOKEN_NONE) {
         eot = tokenizer_find_special(t, "<|im_end|>");
     }
-    if (load_id(t, g, "tokenizer.ggml.bos_token_id", TOKEN_NONE, &t->bos, e) != 0 ||
-        load_id(t, g, "tokenizer.ggml.eos_token_id", TOKEN_NONE, &t->eos, e) != 0 ||
-        load_id(t, g, "tokenizer.ggml.eot_token_id", eot, &t->eot, e) != 0) {
-        return -1;
-    }
     for (size_t i = 0; i < N_END_NAMES; i++) {
         t->ends[i] = tokenizer_find_special(t, end_names[i]);
     }
-    t->add_bos = t->is_spm || t->rule->add_bos;
-    if (gguf_has(g, "tokenizer.ggml.add_bos_token") &&
-        gguf_get_bool(g, "tokenizer.ggml.add_bos_token", &t->add_bos, e) != 0) {
+    return load_ends(t, g, e) == 0
+               ? load_id(t, g, "tokenizer.ggml.eot_token_id", eot, &t->eot, e)
+               : -1;
+}
+
+static int load_wordpiece(struct tokenizer *t, const struct gguf *g, struct err *e)
+{
+    static const char key[] = "tokenizer.ggml.unknown_token_id";
+    int32_t unknown = tokenizer_find_special(t, "[UNK]");
+
+    if (load_id(t, g, key, unknown, &unknown, e) != 0) {
         return -1;
     }
-    t->add_bos = t->add_bos && t->bos != TOKEN_NONE;
+    if (unknown == TOKEN_NONE) {
+        return err_set(e, ERR_FORMAT,
+                       "%s: metadata key \"%s\": it is absent, and the vocabulary has no "
+                       "control token \"[UNK]\"",
+                       gguf_path(g), key);
+    }
+    wordpiece_init(&t->wordpiece, &t->vocab, unknown);
     return 0;
+}
+
+/* What one model has and the others do not. */
+static int load_model(struct tokenizer *t, const struct gguf *g, struct err *e)
+{
+    switch (t->model) {
+    case MODEL_SPM:
+        return spm_init(&t->spm, &t->vocab, g, e);
+    case MODEL_WORDPIECE:
+        return load_wordpiece(t, g, e);
+    case MODEL_BYTE_LEVEL:
+        break;
+    }
+    return load_rule(t, g, e) == 0 ? load_merges(t, g, e) : -1;
 }
 
 static void index_first_bytes(struct tokenizer *t)
@@ -283,10 +355,10 @@ struct tokenizer *tokenizer_from_gguf(const struct gguf *g, struct err *e)
         return NULL;
     }
     if (read_model(t, g, e) != 0 ||
-        vocab_init(&t->vocab, g, t->is_spm ? VOCAB_SENTENCE_PIECE : VOCAB_BYTE_LEVEL, e) != 0 ||
-        (t->is_spm ? spm_init(&t->spm, &t->vocab, g, e) != 0
-                   : load_rule(t, g, e) != 0 || load_merges(t, g, e) != 0) ||
-        load_ids(t, g, e) != 0) {
+        vocab_init(&t->vocab, g,
+                   t->model == MODEL_BYTE_LEVEL ? VOCAB_BYTE_LEVEL : VOCAB_SENTENCE_PIECE,
+                   e) != 0 ||
+        load_model(t, g, e) != 0 || load_ids(t, g, e) != 0) {
         tokenizer_destroy(t);
         return NULL;
     }
@@ -355,13 +427,10 @@ static int encode_word(struct encoding *c, const char *word, size_t len)
     return 0;
 }
 
-static int encode_plain(struct encoding *c, const char *text, size_t len)
+static int encode_byte_level(struct encoding *c, const char *text, size_t len)
 {
     size_t start = 0;
 
-    if (c->t->is_spm) {
-        return spm_encode(&c->t->spm, text, len, &c->cache, &c->scratch, c->out, c->e);
-    }
     if (splitter_split(c->t->splitter, text, len, &c->words, c->e) != 0) {
         return -1;
     }
@@ -372,6 +441,19 @@ static int encode_plain(struct encoding *c, const char *text, size_t len)
         start = c->words.ends[i];
     }
     return 0;
+}
+
+static int encode_plain(struct encoding *c, const char *text, size_t len)
+{
+    switch (c->t->model) {
+    case MODEL_SPM:
+        return spm_encode(&c->t->spm, text, len, &c->cache, &c->scratch, c->out, c->e);
+    case MODEL_WORDPIECE:
+        return wordpiece_encode(&c->t->wordpiece, text, len, &c->cache, c->out, c->e);
+    case MODEL_BYTE_LEVEL:
+        break;
+    }
+    return encode_byte_level(c, text, len);
 }
 
 /* The next special token at or after pos; its place in *at. -1 when there is none. */
@@ -479,9 +561,14 @@ bool tokenizer_add_bos(const struct tokenizer *t)
     return t->add_bos;
 }
 
+bool tokenizer_add_eos(const struct tokenizer *t)
+{
+    return t->add_eos;
+}
+
 bool tokenizer_space_before(const struct tokenizer *t)
 {
-    return t->is_spm && t->spm.space_before;
+    return t->model == MODEL_WORDPIECE || (t->model == MODEL_SPM && t->spm.space_before);
 }
 
 int32_t tokenizer_match_special(const struct tokenizer *t, const char *text, size_t len,
