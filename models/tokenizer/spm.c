@@ -158,25 +158,12 @@ static int encode_word(const struct encoding *c, const char *word, size_t len)
     return 0;
 }
 
-static bool are_joined(const struct spm *s, char a, char b)
-{
-    unsigned char bit = (unsigned char)b;
-    return s->joined[(unsigned char)a][bit / 32] >> bit % 32 & 1;
-}
-
-/* The end of the word that begins at `at`. */
-static size_t word_end(const struct spm *s, const char *text, size_t len, size_t at)
-{
-    while (++at < len && are_joined(s, text[at - 1], text[at])) {
-    }
-    return at;
-}
-
 /* The space before the text, and with it the word that it may be joined to, which ends at *end.
  */
 static int encode_first(const struct encoding *c, const char *text, size_t len, size_t *end)
 {
-    *end = are_joined(c->spm, ' ', text[0]) ? word_end(c->spm, text, len, 0) : 0;
+    const struct byte_pairs *joined = &c->spm->joined;
+    *end = byte_pairs_has(joined, ' ', text[0]) ? byte_pairs_part_end(joined, text, len, 0) : 0;
     char *word = mem_alloc(*end + 1);
     if (!word) {
         return err_nomem(c->e);
@@ -203,7 +190,7 @@ int spm_encode(const struct spm *s, const char *text, size_t len, struct word_ca
         return -1;
     }
     while (at < len) {
-        size_t end = word_end(s, text, len, at);
+        size_t end = byte_pairs_part_end(&s->joined, text, len, at);
         if (encode_word(&c, text + at, end - at) != 0) {
             return -1;
         }

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "models/tokenizer/bpe.h"
+#include "models/tokenizer/byte_pairs.h"
 #include "models/tokenizer/tokenizer.h"
 #include "models/tokenizer/vocab.h"
 #include "models/tokenizer/word_cache.h"
@@ -39,7 +40,7 @@ struct spm {
     size_t n_loose;
     int32_t byte_ids[256];      /* -1 where the vocabulary lacks one */
     int32_t ascii_symbols[128]; /* of characters; -1: none */
-    uint32_t joined[256][8];    /* bit b of row a: some token has the bytes a, b side by side */
+    struct byte_pairs joined;   /* of tokens */
     bool space_before;          /* a text is encoded as if a space stood before it */
 };
 

@@ -167,14 +167,6 @@ static int list_pairs(const struct spm *s, int32_t id, struct merge_list *list)
     return 0;
 }
 
-static void mark_joined(struct spm *s, const struct vocab_token *t)
-{
-    for (size_t i = 1; i < t->n_bytes; i++) {
-        unsigned char b = (unsigned char)t->bytes[i];
-        s->joined[(unsigned char)t->bytes[i - 1]][b / 32] |= 1U << b % 32;
-    }
-}
-
 static int list_all(struct spm *s, const struct gguf *g, struct merge_list *list, struct err *e)
 {
     for (int32_t id = 0; id < s->vocab->n_tokens; id++) {
@@ -190,7 +182,7 @@ static int list_all(struct spm *s, const struct gguf *g, struct merge_list *list
                            " bytes, at most %d are allowed",
                            gguf_path(g), KEY_TOKENS, id, t->n_bytes, SPM_MAX_TOKEN);
         }
-        mark_joined(s, t);
+        byte_pairs_add(&s->joined, t->bytes, t->n_bytes);
         if (list_pairs(s, id, list) != 0) {
             return err_nomem(e);
         }
@@ -205,10 +197,6 @@ int spm_read_merges(struct spm *s, const struct gguf *g, struct err *e)
     int rc = -1;
     if (!ranks || find_loose(s, e) != 0 || list_all(s, g, &list, e) != 0) {
         goto cleanup;
-    }
-    /* Bytes inside a character stay together. */
-    for (size_t a = 0; a < 256; a++) {
-        s->joined[a][0x80 / 32] = s->joined[a][0xa0 / 32] = UINT32_MAX;
     }
     if (bpe_table_init(&s->merges, list.count) != 0) {
         err_nomem(e);
