@@ -7,6 +7,7 @@
 #include "models/tokenizer/byte_alphabet.h"
 #include "models/tokenizer/split.h"
 #include "models/tokenizer/spm.h"
+#include "models/tokenizer/unigram.h"
 #include "models/tokenizer/vocab.h"
 #include "models/tokenizer/word_cache.h"
 #include "models/tokenizer/wordpiece.h"
@@ -23,10 +24,14 @@ static const char *const end_names[] = {
 #define N_END_NAMES (sizeof(end_names) / sizeof(end_names[0]))
 
 /* `tokenizer.ggml.model`. */
-enum tokenizer_model { MODEL_BYTE_LEVEL, MODEL_SPM, MODEL_WORDPIECE };
+enum tokenizer_model { MODEL_BYTE_LEVEL, MODEL_SPM, MODEL_WORDPIECE, MODEL_UNIGRAM };
 
 static const char *const model_names[] = {
-    [MODEL_BYTE_LEVEL] = "gpt2", [MODEL_SPM] = "llama", [MODEL_WORDPIECE] = "bert"};
+    [MODEL_BYTE_LEVEL] = "gpt2",
+    [MODEL_SPM] = "llama",
+    [MODEL_WORDPIECE] = "bert",
+    [MODEL_UNIGRAM] = "t5",
+};
 
 #define N_MODELS (sizeof(model_names) / sizeof(model_names[0]))
 
@@ -35,6 +40,7 @@ struct tokenizer {
     enum tokenizer_model model;
     struct spm spm;
     struct wordpiece wordpiece;
+    struct unigram unigram;
     /* Byte-level only: */
     const struct split_rule *rule;
     struct splitter *splitter;
@@ -130,8 +136,8 @@ static int read_model(struct tokenizer *t, const struct gguf *g, struct err *e)
     }
     return err_set(e, ERR_UNSUPPORTED,
                    "%s: metadata key \"tokenizer.ggml.model\": \"%.*s\" is not supported; "
-                   "\"gpt2\" (byte-level BPE), \"llama\" (SentencePiece BPE) and \"bert\" "
-                   "(WordPiece) are",
+                   "\"gpt2\" (byte-level BPE), \"llama\" (SentencePiece BPE), \"bert\" "
+                   "(WordPiece) and \"t5\" (unigram) are",
                    gguf_path(g), (int)(model.len < 64 ? model.len : 64), model.data);
 }
 
@@ -275,8 +281,8 @@ static int load_ends(struct tokenizer *t, const struct gguf *g, struct err *e)
         load_id(t, g, "tokenizer.ggml.eos_token_id", sep, &t->eos, e) != 0) {
         return -1;
     }
-    t->add_bos = t->model == MODEL_BYTE_LEVEL ? t->rule->add_bos : true;
-    t->add_eos = is_bert;
+    t->add_bos = t->model == MODEL_BYTE_LEVEL ? t->rule->add_bos : t->model != MODEL_UNIGRAM;
+    t->add_eos = is_bert || t->model == MODEL_UNIGRAM;
     if (load_flag(g, "tokenizer.ggml.add_bos_token", &t->add_bos, e) != 0 ||
         (is_bert && load_flag(g, "tokenizer.ggml.add_sep_token", &t->add_eos, e) != 0) ||
         load_flag(g, "tokenizer.ggml.add_eos_token", &t->add_eos, e) != 0) {
@@ -302,22 +308,49 @@ static int load_ids(struct tokenizer *t, const struct gguf *g, struct err *e)
                : -1;
 }
 
-static int load_wordpiece(struct tokenizer *t, const struct gguf *g, struct err *e)
+/* The token for what the vocabulary can not spell; `name` where the file does not say. */
+static int load_unknown(const struct tokenizer *t, const struct gguf *g, const char *name,
+                        int32_t *unknown, struct err *e)
 {
     static const char key[] = "tokenizer.ggml.unknown_token_id";
-    int32_t unknown = tokenizer_find_special(t, "[UNK]");
+    int32_t named = TOKEN_NONE;
 
-    if (load_id(t, g, key, unknown, &unknown, e) != 0) {
+    for (int32_t id = 0; id < t->vocab.n_tokens && named == TOKEN_NONE; id++) {
+        const struct vocab_token *token = &t->vocab.tokens[id];
+        const bool may_be = token->kind == TOKEN_UNKNOWN || token->kind == TOKEN_CONTROL;
+        named = may_be && strcmp(token->name, name) == 0 ? id : TOKEN_NONE;
+    }
+    if (load_id(t, g, key, named, unknown, e) != 0) {
         return -1;
     }
-    if (unknown == TOKEN_NONE) {
+    if (*unknown == TOKEN_NONE) {
         return err_set(e, ERR_FORMAT,
                        "%s: metadata key \"%s\": it is absent, and the vocabulary has no "
-                       "control token \"[UNK]\"",
-                       gguf_path(g), key);
+                       "token \"%s\"",
+                       gguf_path(g), key, name);
+    }
+    return 0;
+}
+
+static int load_wordpiece(struct tokenizer *t, const struct gguf *g, struct err *e)
+{
+    int32_t unknown;
+
+    if (load_unknown(t, g, "[UNK]", &unknown, e) != 0) {
+        return -1;
     }
     wordpiece_init(&t->wordpiece, &t->vocab, unknown);
     return 0;
+}
+
+static int load_unigram(struct tokenizer *t, const struct gguf *g, struct err *e)
+{
+    int32_t unknown;
+
+    if (load_unknown(t, g, "<unk>", &unknown, e) != 0) {
+        return -1;
+    }
+    return unigram_init(&t->unigram, &t->vocab, unknown, g, e);
 }
 
 /* What one model has and the others do not. */
@@ -328,6 +361,8 @@ static int load_model(struct tokenizer *t, const struct gguf *g, struct err *e)
         return spm_init(&t->spm, &t->vocab, g, e);
     case MODEL_WORDPIECE:
         return load_wordpiece(t, g, e);
+    case MODEL_UNIGRAM:
+        return load_unigram(t, g, e);
     case MODEL_BYTE_LEVEL:
         break;
     }
@@ -373,6 +408,7 @@ void tokenizer_destroy(struct tokenizer *t)
     }
     vocab_deinit(&t->vocab);
     spm_deinit(&t->spm);
+    unigram_deinit(&t->unigram);
     splitter_destroy(t->splitter);
     bpe_table_deinit(&t->merges);
     mem_free(t);
@@ -450,6 +486,8 @@ static int encode_plain(struct encoding *c, const char *text, size_t len)
         return spm_encode(&c->t->spm, text, len, &c->cache, &c->scratch, c->out, c->e);
     case MODEL_WORDPIECE:
         return wordpiece_encode(&c->t->wordpiece, text, len, &c->cache, c->out, c->e);
+    case MODEL_UNIGRAM:
+        return unigram_encode(&c->t->unigram, text, len, &c->cache, c->out, c->e);
     case MODEL_BYTE_LEVEL:
         break;
     }
@@ -568,7 +606,8 @@ bool tokenizer_add_eos(const struct tokenizer *t)
 
 bool tokenizer_space_before(const struct tokenizer *t)
 {
-    return t->model == MODEL_WORDPIECE || (t->model == MODEL_SPM && t->spm.space_before);
+    return t->model == MODEL_WORDPIECE || (t->model == MODEL_SPM && t->spm.space_before) ||
+           (t->model == MODEL_UNIGRAM && t->unigram.normalizer.space_before);
 }
 
 int32_t tokenizer_match_special(const struct tokenizer *t, const char *text, size_t len,

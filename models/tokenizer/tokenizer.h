@@ -5,7 +5,8 @@
  * its bytes, and the adjacent pair that the training merged first is merged until none is left.
  * In the file `tokenizer.ggml.model` is "gpt2" and `tokenizer.ggml.pre` names the expression
  * (split.h). Or it is "llama": SentencePiece's BPE (spm.h). Or "bert": WordPiece
- * (wordpiece.h), whose [CLS] and [SEP] are bos and eos here.
+ * (wordpiece.h), whose [CLS] and [SEP] are bos and eos here. Or "t5": SentencePiece's unigram
+ * models (unigram.h).
  *
  * Any bytes may be encoded. With the BPE models, bytes that are not UTF-8 are split off and
  * become byte tokens, and decoding an encoding gives back exactly the bytes that went in. Time
