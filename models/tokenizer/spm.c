@@ -1,299 +1,200 @@
 #include "models/tokenizer/spm.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 
-#define KEY_SCORES "tokenizer.ggml.scores"
 #define KEY_PREFIX "tokenizer.ggml.add_space_prefix"
-#define NONE       UINT32_MAX
 
 /* --- loading --- */
 
-static int read_scores(struct spm *s, const struct gguf *g, struct err *e)
-{
-    const struct gguf_kv *scores;
-    size_t n, n_tokens = (size_t)s->vocab->n_tokens;
-    if (gguf_get_array(g, KEY_SCORES, GGUF_F32, &scores, &n, e) != 0) {
-        return -1;
-    }
-    if (n != n_tokens) {
-        return err_set(e, ERR_FORMAT, "%s: metadata key \"%s\": %zu scores for %zu tokens",
-                       gguf_path(g), KEY_SCORES, n, n_tokens);
-    }
-    s->scores = mem_array(n, sizeof(*s->scores));
-    if (!s->scores) {
-        return err_nomem(e);
-    }
-    for (size_t i = 0; i < n; i++) {
-        s->scores[i] = gguf_array_f32(scores, i);
-        if (isnan(s->scores[i])) {
-            return err_set(e, ERR_FORMAT, "%s: metadata key \"%s\": score %zu is not a number",
-                           gguf_path(g), KEY_SCORES, i);
-        }
-    }
-    return 0;
-}
-
-/* Whether a space stands behind something else in the token. */
-static bool goes_on_with_space(const struct vocab_token *t)
-{
-    const char *word = t->bytes + strspn(t->bytes, " ");
-    return strchr(word, ' ') != NULL;
-}
-
-static void look_at_tokens(struct spm *s)
+static void index_symbols(struct spm *s)
 {
     for (size_t i = 0; i < 256; i++) {
         s->byte_ids[i] = -1;
     }
-    s->words_apart = true;
     for (int32_t id = 0; id < s->vocab->n_tokens; id++) {
         const struct vocab_token *t = &s->vocab->tokens[id];
         if (t->kind == TOKEN_BYTE && t->n_bytes == 1) {
             s->byte_ids[(unsigned char)t->bytes[0]] = id;
-        } else if (t->kind == TOKEN_NORMAL && goes_on_with_space(t)) {
-            s->words_apart = false;
         }
+    }
+    for (int c = 0; c < 128; c++) {
+        char byte = (char)c;
+        s->ascii_symbols[c] = spm_symbol(s, &byte, 1);
     }
 }
 
 int spm_init(struct spm *s, const struct vocab *vocab, const struct gguf *g, struct err *e)
 {
     *s = (struct spm){.vocab = vocab, .space_before = true};
-    if (read_scores(s, g, e) != 0 ||
+    if (spm_read_merges(s, g, e) != 0 ||
         (gguf_has(g, KEY_PREFIX) && gguf_get_bool(g, KEY_PREFIX, &s->space_before, e) != 0)) {
         return -1;
     }
-    look_at_tokens(s);
+    index_symbols(s);
     return 0;
 }
 
 void spm_deinit(struct spm *s)
 {
-    mem_free(s->scores);
-    s->scores = NULL;
+    bpe_table_deinit(&s->merges);
+    mem_free(s->loose);
+    s->loose = NULL;
 }
 
 /* --- encoding --- */
 
-/* A piece of the word: characters at first, tokens when they have been joined. */
-struct symbol {
-    uint32_t at, len;    /* in the word; len 0: joined to the one before */
-    uint32_t prev, next; /* NONE at the ends */
-    int32_t id;          /* -1: no token */
-};
-
-struct join {
-    float score;
-    uint32_t left, right; /* symbols */
-    uint32_t len; /* of both when they were looked at: another length, and it is stale */
-    int32_t id;
-};
-
-struct merging {
+struct encoding {
     const struct spm *spm;
-    const char *word;
-    struct symbol *symbols; /* (cap) */
-    uint32_t n_symbols;
-    struct join *heap; /* (2 * cap): one a pair to begin with, and each join takes one away and
-                          offers two at the most */
-    size_t n_joins;
-    size_t cap;
+    struct word_cache *cache;
+    struct bpe_scratch *scratch;
+    struct token_list *out;
+    struct err *e;
 };
 
-static bool before(const struct join *a, const struct join *b)
+size_t spm_character(const char *text, size_t len)
 {
-    return a->score > b->score || (a->score == b->score && a->left < b->left);
+    uint32_t c;
+    int size = utf8_decode(text, len, &c);
+    return size > 0 ? (size_t)size : 1;
 }
 
-static void heap_push(struct merging *m, struct join j)
+static int put_bytes(const struct encoding *c, const char *bytes, size_t len, int32_t *ids)
 {
-    size_t i = m->n_joins++;
-    for (; i > 0 && before(&j, &m->heap[(i - 1) / 2]); i = (i - 1) / 2) {
-        m->heap[i] = m->heap[(i - 1) / 2];
-    }
-    m->heap[i] = j;
-}
-
-static struct join heap_pop(struct merging *m)
-{
-    struct join top = m->heap[0], last = m->heap[--m->n_joins];
-    size_t i = 0;
-    for (size_t child; (child = 2 * i + 1) < m->n_joins; i = child) {
-        if (child + 1 < m->n_joins && before(&m->heap[child + 1], &m->heap[child])) {
-            child++;
-        }
-        if (!before(&m->heap[child], &last)) {
-            break;
-        }
-        m->heap[i] = m->heap[child];
-    }
-    m->heap[i] = last;
-    return top;
-}
-
-static void offer(struct merging *m, uint32_t left, uint32_t right)
-{
-    if (left == NONE || right == NONE) {
-        return;
-    }
-    const struct symbol *l = &m->symbols[left], *r = &m->symbols[right];
-    int32_t id = vocab_find_bytes(m->spm->vocab, m->word + l->at, l->len + r->len);
-    if (id >= 0) {
-        heap_push(m, (struct join){.score = m->spm->scores[id],
-                                   .left = left,
-                                   .right = right,
-                                   .len = l->len + r->len,
-                                   .id = id});
-    }
-}
-
-/* Each character, or byte that begins none, is a symbol. */
-static void cut_into_characters(struct merging *m, size_t len)
-{
-    m->n_symbols = 0;
-    m->n_joins = 0;
-    for (uint32_t at = 0; at < len;) {
-        uint32_t c;
-        int size = utf8_decode(m->word + at, len - at, &c);
-        uint32_t n = size > 0 ? (uint32_t)size : 1;
-        m->symbols[m->n_symbols] =
-            (struct symbol){.at = at,
-                            .len = n,
-                            .prev = m->n_symbols == 0 ? NONE : m->n_symbols - 1,
-                            .next = at + n < len ? m->n_symbols + 1 : NONE,
-                            .id = vocab_find_bytes(m->spm->vocab, m->word + at, n)};
-        m->n_symbols++;
-        at += n;
-    }
-}
-
-static void join_all(struct merging *m)
-{
-    for (uint32_t i = 1; i < m->n_symbols; i++) {
-        offer(m, i - 1, i);
-    }
-    while (m->n_joins > 0) {
-        struct join j = heap_pop(m);
-        struct symbol *left = &m->symbols[j.left], *right = &m->symbols[j.right];
-        if (left->len == 0 || right->len == 0 || left->len + right->len != j.len) {
-            continue;
-        }
-        left->len = j.len;
-        left->id = j.id;
-        left->next = right->next;
-        right->len = 0;
-        if (right->next != NONE) {
-            m->symbols[right->next].prev = j.left;
-        }
-        offer(m, left->prev, j.left);
-        offer(m, j.left, left->next);
-    }
-}
-
-static int push_bytes(const struct merging *m, const struct symbol *s, struct token_list *out,
-                      struct err *e)
-{
-    for (size_t i = 0; i < s->len; i++) {
-        unsigned char byte = (unsigned char)m->word[s->at + i];
-        int32_t id = m->spm->byte_ids[byte];
-        if (id < 0) {
-            return err_set(e, ERR_UNSUPPORTED,
+    for (size_t i = 0; i < len; i++) {
+        unsigned char byte = (unsigned char)bytes[i];
+        ids[i] = c->spm->byte_ids[byte];
+        if (ids[i] < 0) {
+            return err_set(c->e, ERR_UNSUPPORTED,
                            "the vocabulary has no token for the byte 0x%02x", byte);
         }
-        if (token_list_push(out, id) != 0) {
-            return err_nomem(e);
+    }
+    return 0;
+}
+
+/* The symbols of a word's characters. What is in no token is bytes at once: they are in no
+ * merge. ids: room for len. */
+static int cut_into_symbols(const struct encoding *c, const char *word, size_t len,
+                            int32_t *ids, size_t *n_ids)
+{
+    size_t n = 0, size;
+    for (size_t at = 0; at < len; at += size) {
+        bool ascii = (unsigned char)word[at] < 128;
+        size = ascii ? 1 : spm_character(word + at, len - at);
+        int32_t symbol = ascii ? c->spm->ascii_symbols[(unsigned char)word[at]]
+                               : spm_symbol(c->spm, word + at, size);
+        if (symbol >= 0) {
+            ids[n++] = symbol;
+            continue;
         }
-    }
-    return 0;
-}
-
-static int reserve(struct merging *m, size_t len, struct err *e)
-{
-    if (len <= m->cap) {
-        return 0;
-    }
-    mem_free(m->symbols);
-    mem_free(m->heap);
-    m->cap = len < 64 ? 64 : len;
-    m->symbols = mem_array(m->cap, sizeof(*m->symbols));
-    m->heap = mem_array(m->cap, 2 * sizeof(*m->heap));
-    if (!m->symbols || !m->heap) {
-        m->cap = 0;
-        return err_nomem(e);
-    }
-    return 0;
-}
-
-static int encode_word(struct merging *m, const char *word, size_t len, struct token_list *out,
-                       struct err *e)
-{
-    m->word = word;
-    if (reserve(m, len, e) != 0) {
-        return -1;
-    }
-    cut_into_characters(m, len);
-    join_all(m);
-    for (uint32_t i = 0; i != NONE; i = m->symbols[i].next) {
-        const struct symbol *s = &m->symbols[i];
-        if (s->id < 0 ? push_bytes(m, s, out, e) != 0 : token_list_push(out, s->id) != 0) {
-            return s->id < 0 ? -1 : err_nomem(e);
-        }
-    }
-    return 0;
-}
-
-/* The end of the word that begins at `at`: spaces, then what is none. */
-static size_t word_end(const struct spm *s, const char *text, size_t len, size_t at)
-{
-    if (!s->words_apart) {
-        return len;
-    }
-    while (at < len && text[at] == ' ') {
-        at++;
-    }
-    const char *space = at < len ? memchr(text + at, ' ', len - at) : NULL;
-    return space ? (size_t)(space - text) : len;
-}
-
-static int encode_text(struct merging *m, const char *text, size_t len, struct token_list *out,
-                       struct err *e)
-{
-    for (size_t at = 0; at < len;) {
-        size_t end = word_end(m->spm, text, len, at);
-        if (encode_word(m, text + at, end - at, out, e) != 0) {
+        if (put_bytes(c, word + at, size, ids + n) != 0) {
             return -1;
         }
-        at = end;
+        n += size;
     }
+    *n_ids = n;
     return 0;
 }
 
-int spm_encode(const struct spm *s, const char *text, size_t len, struct token_list *out,
-               struct err *e)
+static const struct spm_loose *loose_at(const struct spm *s, int32_t symbol)
 {
-    struct merging m = {.spm = s};
-    char *copy = NULL;
+    return symbol < s->vocab->n_tokens ? NULL : &s->loose[symbol - s->vocab->n_tokens];
+}
+
+/* Loose characters that were not merged become bytes, from the end on, for they need more
+ * places. */
+static int spell_out_loose(const struct encoding *c, int32_t *ids, size_t *n_ids)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < *n_ids; i++) {
+        const struct spm_loose *loose = loose_at(c->spm, ids[i]);
+        n += loose ? loose->len : 1;
+    }
+    size_t to = n;
+    for (size_t i = *n_ids; i-- > 0;) {
+        const struct spm_loose *loose = loose_at(c->spm, ids[i]);
+        to -= loose ? loose->len : 1;
+        if (!loose) {
+            ids[to] = ids[i];
+        } else if (put_bytes(c, loose->bytes, loose->len, ids + to) != 0) {
+            return -1;
+        }
+    }
+    *n_ids = n;
+    return 0;
+}
+
+/* ids: room for len. */
+static int merge_word(const struct encoding *c, const char *word, size_t len, int32_t *ids,
+                      size_t *n_ids)
+{
+    if (cut_into_symbols(c, word, len, ids, n_ids) != 0) {
+        return -1;
+    }
+    if (bpe_merge_word(&c->spm->merges, ids, n_ids, c->scratch) != 0) {
+        return err_nomem(c->e);
+    }
+    return c->spm->n_loose > 0 ? spell_out_loose(c, ids, n_ids) : 0;
+}
+
+static int encode_word(const struct encoding *c, const char *word, size_t len)
+{
+    size_t n;
+    const int32_t *known = word_cache_find(c->cache, word, len, &n);
+    if (known) {
+        return token_list_append(c->out, known, n) == 0 ? 0 : err_nomem(c->e);
+    }
+    if (token_list_reserve(c->out, len) != 0) {
+        return err_nomem(c->e);
+    }
+    int32_t *ids = c->out->ids + c->out->count;
+    if (merge_word(c, word, len, ids, &n) != 0) {
+        return -1;
+    }
+    word_cache_put(c->cache, word, len, ids, n);
+    c->out->count += n;
+    return 0;
+}
+
+/* The space before the text, and with it the word that it may be joined to, which ends at *end.
+ */
+static int encode_first(const struct encoding *c, const char *text, size_t len, size_t *end)
+{
+    const struct byte_pairs *joined = &c->spm->joined;
+    *end = byte_pairs_has(joined, ' ', text[0]) ? byte_pairs_part_end(joined, text, len, 0) : 0;
+    char *word = mem_alloc(*end + 1);
+    if (!word) {
+        return err_nomem(c->e);
+    }
+    word[0] = ' ';
+    memcpy(word + 1, text, *end);
+    int rc = encode_word(c, word, *end + 1);
+    mem_free(word);
+    return rc;
+}
+
+int spm_encode(const struct spm *s, const char *text, size_t len, struct word_cache *cache,
+               struct bpe_scratch *scratch, struct token_list *out, struct err *e)
+{
+    struct encoding c = {.spm = s, .cache = cache, .scratch = scratch, .out = out, .e = e};
+    size_t at = 0;
     if (len == 0) {
         return 0;
     }
     if (len >= SPM_MAX_TEXT) {
         return err_set(e, ERR_LIMIT, "a text of %zu bytes is too long to encode", len);
     }
-    if (s->space_before) {
-        copy = mem_alloc(len + 1);
-        if (!copy) {
-            return err_nomem(e);
-        }
-        copy[0] = ' ';
-        memcpy(copy + 1, text, len++);
+    if (s->space_before && encode_first(&c, text, len, &at) != 0) {
+        return -1;
     }
-    int rc = encode_text(&m, copy ? copy : text, len, out, e);
-    mem_free(copy);
-    mem_free(m.symbols);
-    mem_free(m.heap);
-    return rc;
+    while (at < len) {
+        size_t end = byte_pairs_part_end(&s->joined, text, len, at);
+        if (encode_word(&c, text + at, end - at) != 0) {
+            return -1;
+        }
+        at = end;
+    }
+    return 0;
 }

@@ -7,7 +7,10 @@
 #include "models/tokenizer/byte_alphabet.h"
 #include "models/tokenizer/split.h"
 #include "models/tokenizer/spm.h"
+#include "models/tokenizer/unigram.h"
 #include "models/tokenizer/vocab.h"
+#include "models/tokenizer/word_cache.h"
+#include "models/tokenizer/wordpiece.h"
 #include "runtime/base/mem.h"
 
 /* Control tokens that end a generation whatever the file names as eos. */
@@ -20,18 +23,34 @@ static const char *const end_names[] = {
 
 #define N_END_NAMES (sizeof(end_names) / sizeof(end_names[0]))
 
+/* `tokenizer.ggml.model`. */
+enum tokenizer_model { MODEL_BYTE_LEVEL, MODEL_SPM, MODEL_WORDPIECE, MODEL_UNIGRAM };
+
+static const char *const model_names[] = {
+    [MODEL_BYTE_LEVEL] = "gpt2",
+    [MODEL_SPM] = "llama",
+    [MODEL_WORDPIECE] = "bert",
+    [MODEL_UNIGRAM] = "t5",
+};
+
+#define N_MODELS (sizeof(model_names) / sizeof(model_names[0]))
+
 struct tokenizer {
     struct vocab vocab;
-    bool is_spm;    /* SentencePiece: what follows up to byte_ids is not used */
-    struct spm spm; /* or this is not */
+    enum tokenizer_model model;
+    struct spm spm;
+    struct wordpiece wordpiece;
+    struct unigram unigram;
+    /* Byte-level only: */
     const struct split_rule *rule;
     struct splitter *splitter;
     struct bpe_table merges;
-    int32_t byte_ids[256];    /* -1 when the vocabulary lacks the byte */
+    int32_t byte_ids[256]; /* -1 when the vocabulary lacks the byte */
+    /* Of every model: */
     bool begins_special[256]; /* some special token begins with this byte */
     int32_t bos, eos, eot;
     int32_t ends[N_END_NAMES]; /* TOKEN_NONE where the vocabulary lacks one */
-    bool add_bos;
+    bool add_bos, add_eos;
 };
 
 /* What one encoding needs and releases at its end. */
@@ -40,12 +59,13 @@ struct encoding {
     struct token_list *out;
     struct split_words words;
     struct bpe_scratch scratch;
+    struct word_cache cache;
     struct err *e;
 };
 
 /* --- token lists --- */
 
-static int token_list_reserve(struct token_list *list, size_t more)
+int token_list_reserve(struct token_list *list, size_t more)
 {
     size_t need;
     size_t cap = list->cap ? list->cap : 64;
@@ -77,6 +97,16 @@ int token_list_push(struct token_list *list, int32_t id)
     return 0;
 }
 
+int token_list_append(struct token_list *list, const int32_t *ids, size_t n)
+{
+    if (token_list_reserve(list, n) != 0) {
+        return -1;
+    }
+    memcpy(list->ids + list->count, ids, n * sizeof(*ids));
+    list->count += n;
+    return 0;
+}
+
 void token_list_clear(struct token_list *list)
 {
     list->count = 0;
@@ -97,13 +127,17 @@ static int read_model(struct tokenizer *t, const struct gguf *g, struct err *e)
     if (gguf_get_str(g, "tokenizer.ggml.model", &model, e) != 0) {
         return -1;
     }
-    t->is_spm = model.len == 5 && memcmp(model.data, "llama", 5) == 0;
-    if (t->is_spm || (model.len == 4 && memcmp(model.data, "gpt2", 4) == 0)) {
-        return 0;
+    for (size_t i = 0; i < N_MODELS; i++) {
+        if (model.len == strlen(model_names[i]) &&
+            memcmp(model.data, model_names[i], model.len) == 0) {
+            t->model = (enum tokenizer_model)i;
+            return 0;
+        }
     }
     return err_set(e, ERR_UNSUPPORTED,
                    "%s: metadata key \"tokenizer.ggml.model\": \"%.*s\" is not supported; "
-                   "\"gpt2\" (byte-level BPE) and \"llama\" (SentencePiece BPE) are",
+                   "\"gpt2\" (byte-level BPE), \"llama\" (SentencePiece BPE), \"bert\" "
+                   "(WordPiece) and \"t5\" (unigram) are",
                    gguf_path(g), (int)(model.len < 64 ? model.len : 64), model.data);
 }
 
@@ -226,6 +260,39 @@ static int load_id(const struct tokenizer *t, const struct gguf *g, const char *
     return 0;
 }
 
+static int load_flag(const struct gguf *g, const char *key, bool *out, struct err *e)
+{
+    return gguf_has(g, key) ? gguf_get_bool(g, key, out, e) : 0;
+}
+
+/* BERT's files may name [CLS] and [SEP] ("seperator" in the GGUF specification) in the stead of
+ * bos and eos. */
+static int load_ends(struct tokenizer *t, const struct gguf *g, struct err *e)
+{
+    const bool is_bert = t->model == MODEL_WORDPIECE;
+    int32_t cls = TOKEN_NONE, sep = TOKEN_NONE;
+
+    if (is_bert &&
+        (load_id(t, g, "tokenizer.ggml.cls_token_id", TOKEN_NONE, &cls, e) != 0 ||
+         load_id(t, g, "tokenizer.ggml.seperator_token_id", TOKEN_NONE, &sep, e) != 0)) {
+        return -1;
+    }
+    if (load_id(t, g, "tokenizer.ggml.bos_token_id", cls, &t->bos, e) != 0 ||
+        load_id(t, g, "tokenizer.ggml.eos_token_id", sep, &t->eos, e) != 0) {
+        return -1;
+    }
+    t->add_bos = t->model == MODEL_BYTE_LEVEL ? t->rule->add_bos : t->model != MODEL_UNIGRAM;
+    t->add_eos = is_bert || t->model == MODEL_UNIGRAM;
+    if (load_flag(g, "tokenizer.ggml.add_bos_token", &t->add_bos, e) != 0 ||
+        (is_bert && load_flag(g, "tokenizer.ggml.add_sep_token", &t->add_eos, e) != 0) ||
+        load_flag(g, "tokenizer.ggml.add_eos_token", &t->add_eos, e) != 0) {
+        return -1;
+    }
+    t->add_bos = t->add_bos && t->bos != TOKEN_NONE;
+    t->add_eos = t->add_eos && t->eos != TOKEN_NONE;
+    return 0;
+}
+
 static int load_ids(struct tokenizer *t, const struct gguf *g, struct err *e)
 {
     int32_t eot = tokenizer_find_special(t, "<|eot_id|>");
@@ -233,21 +300,73 @@ static int load_ids(struct tokenizer *t, const struct gguf *g, struct err *e)
     if (eot == TOKEN_NONE) {
         eot = tokenizer_find_special(t, "<|im_end|>");
     }
-    if (load_id(t, g, "tokenizer.ggml.bos_token_id", TOKEN_NONE, &t->bos, e) != 0 ||
-        load_id(t, g, "tokenizer.ggml.eos_token_id", TOKEN_NONE, &t->eos, e) != 0 ||
-        load_id(t, g, "tokenizer.ggml.eot_token_id", eot, &t->eot, e) != 0) {
-        return -1;
-    }
     for (size_t i = 0; i < N_END_NAMES; i++) {
         t->ends[i] = tokenizer_find_special(t, end_names[i]);
     }
-    t->add_bos = t->is_spm || t->rule->add_bos;
-    if (gguf_has(g, "tokenizer.ggml.add_bos_token") &&
-        gguf_get_bool(g, "tokenizer.ggml.add_bos_token", &t->add_bos, e) != 0) {
+    return load_ends(t, g, e) == 0
+               ? load_id(t, g, "tokenizer.ggml.eot_token_id", eot, &t->eot, e)
+               : -1;
+}
+
+/* The token for what the vocabulary can not spell; `name` where the file does not say. */
+static int load_unknown(const struct tokenizer *t, const struct gguf *g, const char *name,
+                        int32_t *unknown, struct err *e)
+{
+    static const char key[] = "tokenizer.ggml.unknown_token_id";
+    int32_t named = TOKEN_NONE;
+
+    for (int32_t id = 0; id < t->vocab.n_tokens && named == TOKEN_NONE; id++) {
+        const struct vocab_token *token = &t->vocab.tokens[id];
+        const bool may_be = token->kind == TOKEN_UNKNOWN || token->kind == TOKEN_CONTROL;
+        named = may_be && strcmp(token->name, name) == 0 ? id : TOKEN_NONE;
+    }
+    if (load_id(t, g, key, named, unknown, e) != 0) {
         return -1;
     }
-    t->add_bos = t->add_bos && t->bos != TOKEN_NONE;
+    if (*unknown == TOKEN_NONE) {
+        return err_set(e, ERR_FORMAT,
+                       "%s: metadata key \"%s\": it is absent, and the vocabulary has no "
+                       "token \"%s\"",
+                       gguf_path(g), key, name);
+    }
     return 0;
+}
+
+static int load_wordpiece(struct tokenizer *t, const struct gguf *g, struct err *e)
+{
+    int32_t unknown;
+
+    if (load_unknown(t, g, "[UNK]", &unknown, e) != 0) {
+        return -1;
+    }
+    wordpiece_init(&t->wordpiece, &t->vocab, unknown);
+    return 0;
+}
+
+static int load_unigram(struct tokenizer *t, const struct gguf *g, struct err *e)
+{
+    int32_t unknown;
+
+    if (load_unknown(t, g, "<unk>", &unknown, e) != 0) {
+        return -1;
+    }
+    return unigram_init(&t->unigram, &t->vocab, unknown, g, e);
+}
+
+/* What one model has and the others do not. */
+static int load_model(struct tokenizer *t, const struct gguf *g, struct err *e)
+{
+    switch (t->model) {
+    case MODEL_SPM:
+        return spm_init(&t->spm, &t->vocab, g, e);
+    case MODEL_WORDPIECE:
+        return load_wordpiece(t, g, e);
+    case MODEL_UNIGRAM:
+        return load_unigram(t, g, e);
+    case MODEL_BYTE_LEVEL:
+        break;
+    }
+    return load_rule(t, g, e) == 0 ? load_merges(t, g, e) : -1;
 }
 
 static void index_first_bytes(struct tokenizer *t)
@@ -271,10 +390,10 @@ struct tokenizer *tokenizer_from_gguf(const struct gguf *g, struct err *e)
         return NULL;
     }
     if (read_model(t, g, e) != 0 ||
-        vocab_init(&t->vocab, g, t->is_spm ? VOCAB_SENTENCE_PIECE : VOCAB_BYTE_LEVEL, e) != 0 ||
-        (t->is_spm ? spm_init(&t->spm, &t->vocab, g, e) != 0
-                   : load_rule(t, g, e) != 0 || load_merges(t, g, e) != 0) ||
-        load_ids(t, g, e) != 0) {
+        vocab_init(&t->vocab, g,
+                   t->model == MODEL_BYTE_LEVEL ? VOCAB_BYTE_LEVEL : VOCAB_SENTENCE_PIECE,
+                   e) != 0 ||
+        load_model(t, g, e) != 0 || load_ids(t, g, e) != 0) {
         tokenizer_destroy(t);
         return NULL;
     }
@@ -289,6 +408,7 @@ void tokenizer_destroy(struct tokenizer *t)
     }
     vocab_deinit(&t->vocab);
     spm_deinit(&t->spm);
+    unigram_deinit(&t->unigram);
     splitter_destroy(t->splitter);
     bpe_table_deinit(&t->merges);
     mem_free(t);
@@ -296,7 +416,9 @@ void tokenizer_destroy(struct tokenizer *t)
 
 /* --- encoding --- */
 
-static int encode_word(struct encoding *c, const char *word, size_t len)
+/* ids: room for len. */
+static int merge_word(struct encoding *c, const char *word, size_t len, int32_t *ids,
+                      size_t *n_ids)
 {
     const struct tokenizer *t = c->t;
 
@@ -304,13 +426,11 @@ static int encode_word(struct encoding *c, const char *word, size_t len)
         const int32_t id = vocab_find_bytes(&t->vocab, word, len);
 
         if (id >= 0) {
-            return token_list_push(c->out, id) == 0 ? 0 : err_nomem(c->e);
+            ids[0] = id;
+            *n_ids = 1;
+            return 0;
         }
     }
-    if (token_list_reserve(c->out, len) != 0) {
-        return err_nomem(c->e);
-    }
-    int32_t *ids = c->out->ids + c->out->count;
     for (size_t i = 0; i < len; i++) {
         ids[i] = t->byte_ids[(unsigned char)word[i]];
         if (ids[i] < 0) {
@@ -319,21 +439,34 @@ static int encode_word(struct encoding *c, const char *word, size_t len)
                            (unsigned)(unsigned char)word[i]);
         }
     }
-    size_t n = len;
-    if (bpe_merge_word(&t->merges, ids, &n, &c->scratch) != 0) {
+    *n_ids = len;
+    return bpe_merge_word(&t->merges, ids, n_ids, &c->scratch) == 0 ? 0 : err_nomem(c->e);
+}
+
+static int encode_word(struct encoding *c, const char *word, size_t len)
+{
+    size_t n;
+    const int32_t *known = word_cache_find(&c->cache, word, len, &n);
+
+    if (known) {
+        return token_list_append(c->out, known, n) == 0 ? 0 : err_nomem(c->e);
+    }
+    if (token_list_reserve(c->out, len) != 0) {
         return err_nomem(c->e);
     }
+    int32_t *ids = c->out->ids + c->out->count;
+    if (merge_word(c, word, len, ids, &n) != 0) {
+        return -1;
+    }
+    word_cache_put(&c->cache, word, len, ids, n);
     c->out->count += n;
     return 0;
 }
 
-static int encode_plain(struct encoding *c, const char *text, size_t len)
+static int encode_byte_level(struct encoding *c, const char *text, size_t len)
 {
     size_t start = 0;
 
-    if (c->t->is_spm) {
-        return spm_encode(&c->t->spm, text, len, c->out, c->e);
-    }
     if (splitter_split(c->t->splitter, text, len, &c->words, c->e) != 0) {
         return -1;
     }
@@ -344,6 +477,21 @@ static int encode_plain(struct encoding *c, const char *text, size_t len)
         start = c->words.ends[i];
     }
     return 0;
+}
+
+static int encode_plain(struct encoding *c, const char *text, size_t len)
+{
+    switch (c->t->model) {
+    case MODEL_SPM:
+        return spm_encode(&c->t->spm, text, len, &c->cache, &c->scratch, c->out, c->e);
+    case MODEL_WORDPIECE:
+        return wordpiece_encode(&c->t->wordpiece, text, len, &c->cache, c->out, c->e);
+    case MODEL_UNIGRAM:
+        return unigram_encode(&c->t->unigram, text, len, &c->cache, c->out, c->e);
+    case MODEL_BYTE_LEVEL:
+        break;
+    }
+    return encode_byte_level(c, text, len);
 }
 
 /* The next special token at or after pos; its place in *at. -1 when there is none. */
@@ -391,11 +539,14 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len,
 {
     struct encoding c = {.t = t, .out = out, .e = e};
     const size_t count = out->count;
-    const int rc = encode_all(&c, text, len, parse_special);
+    const int rc = word_cache_init(&c.cache, len) == 0
+                       ? encode_all(&c, text, len, parse_special)
+                       : err_nomem(e);
 
     if (rc != 0) {
         out->count = count;
     }
+    word_cache_deinit(&c.cache);
     split_words_deinit(&c.words);
     bpe_scratch_deinit(&c.scratch);
     return rc;
@@ -448,9 +599,15 @@ bool tokenizer_add_bos(const struct tokenizer *t)
     return t->add_bos;
 }
 
+bool tokenizer_add_eos(const struct tokenizer *t)
+{
+    return t->add_eos;
+}
+
 bool tokenizer_space_before(const struct tokenizer *t)
 {
-    return t->is_spm && t->spm.space_before;
+    return t->model == MODEL_WORDPIECE || (t->model == MODEL_SPM && t->spm.space_before) ||
+           (t->model == MODEL_UNIGRAM && t->unigram.normalizer.space_before);
 }
 
 int32_t tokenizer_match_special(const struct tokenizer *t, const char *text, size_t len,

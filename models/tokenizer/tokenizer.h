@@ -4,11 +4,13 @@
  * Sennrich et al. 2016): text is split into words by a regular expression, each word begins as
  * its bytes, and the adjacent pair that the training merged first is merged until none is left.
  * In the file `tokenizer.ggml.model` is "gpt2" and `tokenizer.ggml.pre` names the expression
- * (split.h). Or it is "llama": SentencePiece's BPE (spm.h).
+ * (split.h). Or it is "llama": SentencePiece's BPE (spm.h). Or "bert": WordPiece
+ * (wordpiece.h), whose [CLS] and [SEP] are bos and eos here. Or "t5": SentencePiece's unigram
+ * models (unigram.h).
  *
- * Any bytes may be encoded. Bytes that are not UTF-8 are split off and become byte tokens, and
- * decoding an encoding gives back exactly the bytes that went in. Time is O(n log n) in the
- * length of the text whatever the text is.
+ * Any bytes may be encoded. With the BPE models, bytes that are not UTF-8 are split off and
+ * become byte tokens, and decoding an encoding gives back exactly the bytes that went in. Time
+ * is O(n log n) in the length of the text whatever the text is.
  *
  * Ownership: a tokenizer copies what it needs from the file. Threads: immutable after loading;
  * any number of threads may use one.
@@ -31,8 +33,11 @@ struct token_list {
     size_t cap;
 };
 
-int token_list_push(struct token_list *list, int32_t id); /* 0, or -1 when out of memory */
-void token_list_clear(struct token_list *list);           /* keeps the memory */
+/* All three: 0, or -1 when out of memory. */
+int token_list_reserve(struct token_list *list, size_t more); /* room for so many more */
+int token_list_push(struct token_list *list, int32_t id);
+int token_list_append(struct token_list *list, const int32_t *ids, size_t n);
+void token_list_clear(struct token_list *list); /* keeps the memory */
 void token_list_deinit(struct token_list *list);
 
 struct tokenizer;
@@ -63,6 +68,7 @@ int32_t tokenizer_eos(const struct tokenizer *t);
 int32_t tokenizer_eot(const struct tokenizer *t);
 bool tokenizer_add_bos(
     const struct tokenizer *t); /* a text begins with bos; the caller adds it */
+bool tokenizer_add_eos(const struct tokenizer *t); /* and ends with eos */
 /* Every text is encoded as if a space stood before it, so decoding gives that space too. */
 bool tokenizer_space_before(const struct tokenizer *t);
 

@@ -5,7 +5,7 @@
  * stands for: nothing for control tokens, the name itself for user-defined ones. Of ordinary
  * ones it depends on the notation: the name through byte_alphabet_decode (VOCAB_BYTE_LEVEL), or
  * with a space for each U+2581, and of kind byte the byte that "<0x0A>" names
- * (VOCAB_SENTENCE_PIECE).
+ * (VOCAB_SENTENCE_PIECE; WordPiece in GGUF too).
  *
  * Threads: immutable after vocab_init.
  */

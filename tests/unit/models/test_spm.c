@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/tokenizer/spm.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
 #include "runtime/base/utf8.h"
@@ -262,6 +263,18 @@ static void bad_scores_are_refused(void **state)
     expect_refusal(&set, "is not a number");
 }
 
+static void a_token_too_long_to_be_listed_is_refused(void **state)
+{
+    (void)state;
+    char text[SPM_MAX_TOKEN + 2] = {0};
+    struct vocab_settings set = plain;
+    memset(text, 'a', SPM_MAX_TOKEN + 1);
+    set.one_more = text;
+    expect_refusal(&set, "has 1025 bytes, at most 1024 are allowed");
+    text[SPM_MAX_TOKEN] = '\0';
+    tokenizer_destroy(open_tokenizer(&set));
+}
+
 static void any_allocation_may_fail(void **state)
 {
     (void)state;
@@ -275,11 +288,15 @@ static void any_allocation_may_fail(void **state)
         mem_fail_at(0);
         assert_true(t || (e.kind == ERR_NOMEM && mem_live() == live));
     }
+    char text[1400]; /* enough for a cache of words */
+    for (size_t i = 0; i < sizeof(text); i++) {
+        text[i] = "abc bca"[i % 7];
+    }
     int rc = -1;
     for (size_t nth = 1; rc != 0; nth++) {
         struct token_list list = {0};
         mem_fail_at(nth);
-        rc = tokenizer_encode(t, "abc bca", 7, false, &list, &e);
+        rc = tokenizer_encode(t, text, sizeof(text), false, &list, &e);
         mem_fail_at(0);
         assert_true(rc == 0 || (e.kind == ERR_NOMEM && list.count == 0));
         token_list_deinit(&list);
@@ -299,6 +316,7 @@ int main(void)
         cmocka_unit_test(words_apart_or_together_give_the_same),
         cmocka_unit_test(random_bytes_come_back),
         cmocka_unit_test(bad_scores_are_refused),
+        cmocka_unit_test(a_token_too_long_to_be_listed_is_refused),
         cmocka_unit_test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,8 +119,8 @@ static void expect_ids(const struct tokenizer *t, const char *text, size_t len,
 }
 
 /* The texts in NAME.gguf.inp stand between separator lines, their ids in NAME.gguf.out line by
- * line. */
-static void check_vectors(const char *name)
+ * line. comes_back: decoding gives the text again. */
+static void check_vectors(const char *name, bool comes_back)
 {
     static const char separator[] = "\n__ggml_vocab_test__\n";
     char path[512];
@@ -149,12 +149,16 @@ static void check_vectors(const char *name)
 
         assert_non_null(line);
         expect_ids(t, text, n, line);
-        expect_round_trip(t, text, n);
+        if (comes_back) {
+            expect_round_trip(t, text, n);
+        }
         line = strchr(line, '\n');
         line = line ? line + 1 : NULL;
         text = end ? end + strlen(separator) : NULL;
     }
-    expect_random_texts_come_back(t);
+    if (comes_back) {
+        expect_random_texts_come_back(t);
+    }
     mem_free(texts);
     mem_free(ids);
     tokenizer_destroy(t);
@@ -164,19 +168,25 @@ static void check_vectors(const char *name)
 static void gpt2_encodes_as_its_vectors_say(void **state)
 {
     (void)state;
-    check_vectors("gpt-2");
+    check_vectors("gpt-2", true);
 }
 
 static void llama_spm_encodes_as_its_vectors_say(void **state)
 {
     (void)state;
-    check_vectors("llama-spm");
+    check_vectors("llama-spm", true);
 }
 
 static void deepseek_llm_encodes_as_its_vectors_say(void **state)
 {
     (void)state;
-    check_vectors("deepseek-llm");
+    check_vectors("deepseek-llm", true);
+}
+
+static void bert_bge_encodes_as_its_vectors_say(void **state)
+{
+    (void)state;
+    check_vectors("bert-bge", false);
 }
 
 /* --- special tokens --- */
@@ -379,7 +389,7 @@ static void put_unknown_rule(struct gguf_writer *w)
 
 static void put_unknown_model(struct gguf_writer *w)
 {
-    gguf_put_str(w, "tokenizer.ggml.model", "t5");
+    gguf_put_str(w, "tokenizer.ggml.model", "rwkv");
 }
 
 static void put_numeric_model(struct gguf_writer *w)
@@ -448,7 +458,7 @@ static void a_bad_vocabulary_is_refused_by_the_name_of_the_key(void **state)
 {
     (void)state;
     expect_refusal(put_unknown_rule, "\"tokenizer.ggml.pre\": no split rule \"no-such-rule\"");
-    expect_refusal(put_unknown_model, "\"tokenizer.ggml.model\": \"t5\" is not supported");
+    expect_refusal(put_unknown_model, "\"tokenizer.ggml.model\": \"rwkv\" is not supported");
     expect_refusal(put_numeric_model, "\"tokenizer.ggml.model\": type u32, must be a string");
     expect_refusal(put_float_tokens, "\"tokenizer.ggml.tokens\": an array of f32");
     expect_refusal(put_no_tokens, "\"tokenizer.ggml.tokens\": 0 tokens");
@@ -537,6 +547,7 @@ int main(void)
         cmocka_unit_test_teardown(gpt2_encodes_as_its_vectors_say, no_block_is_left),
         cmocka_unit_test_teardown(llama_spm_encodes_as_its_vectors_say, no_block_is_left),
         cmocka_unit_test_teardown(deepseek_llm_encodes_as_its_vectors_say, no_block_is_left),
+        cmocka_unit_test_teardown(bert_bge_encodes_as_its_vectors_say, no_block_is_left),
         cmocka_unit_test_teardown(special_text_of_a_user_is_plain_text, no_block_is_left),
         cmocka_unit_test_teardown(special_ids_are_known, no_block_is_left),
         cmocka_unit_test_teardown(the_longest_special_wins_and_user_defined_ones_always_count,
