@@ -9,21 +9,32 @@
 /* As the reader of GGUF files has it (arch/llama_config.c). */
 #define MAX_SIZE    1048576.0
 #define MAX_CONTEXT 16777216.0
+#define MAX_EXPERTS 512.0
 
 static const struct architecture {
     const char *hf, *gguf;
     bool pairs, post_norm, norms_from_one;
+    bool tied;                        /* where the file does not say */
+    const char *epsilon, *activation; /* NULL: rms_norm_eps, silu */
 } architectures[] = {
     {"LlamaForCausalLM", "llama", .pairs = true},
     {"MistralForCausalLM", "llama", .pairs = true},
+    {"MixtralForCausalLM", "llama", .pairs = true},
     {"GraniteForCausalLM", "granite", .pairs = true},
     {"Qwen2ForCausalLM", "qwen2", .pairs = false},
+    {"Qwen2MoeForCausalLM", "qwen2moe", .pairs = false},
     {"Qwen3ForCausalLM", "qwen3", .pairs = false},
+    {"Qwen3MoeForCausalLM", "qwen3moe", .pairs = false},
     {"Phi3ForCausalLM", "phi3", .pairs = false},
     {"Olmo2ForCausalLM", "olmo2", .post_norm = true},
-    {"Gemma2ForCausalLM", "gemma2", .post_norm = true, .norms_from_one = true},
-    {"Gemma3ForCausalLM", "gemma3", .post_norm = true, .norms_from_one = true},
+    {"Gemma2ForCausalLM", "gemma2", .post_norm = true, .norms_from_one = true, .tied = true,
+     .activation = "gelu_pytorch_tanh"},
+    {"Gemma3ForCausalLM", "gemma3", .post_norm = true, .norms_from_one = true, .tied = true,
+     .activation = "gelu_pytorch_tanh"},
     {"SmolLM3ForCausalLM", "smollm3", .pairs = true},
+    {"Starcoder2ForCausalLM", "starcoder2", .tied = true, .epsilon = "norm_epsilon",
+     .activation = "gelu_pytorch_tanh"},
+    {"StableLmForCausalLM", "stablelm", .epsilon = "layer_norm_eps"},
 };
 
 struct reader {
@@ -44,7 +55,8 @@ static const cJSON *get(const cJSON *object, const char *key)
     return cJSON_IsNull(item) ? NULL : item;
 }
 
-static int find_architecture(struct hf_config *c, const cJSON *config, struct err *e)
+static const struct architecture *find_architecture(struct hf_config *c, const cJSON *config,
+                                                    struct err *e)
 {
     const char *name =
         cJSON_GetStringValue(cJSON_GetArrayItem(get(config, "architectures"), 0));
@@ -55,14 +67,15 @@ static int find_architecture(struct hf_config *c, const cJSON *config, struct er
             c->pairs = a->pairs;
             c->post_norm = a->post_norm;
             c->norms_from_one = a->norms_from_one;
-            return 0;
+            return a;
         }
     }
-    return err_set(
-        e, ERR_UNSUPPORTED,
-        "config.json: architecture \"%.64s\" is not supported; Llama, Mistral, "
-        "Granite, Qwen2, Qwen3, Phi3, Olmo2, Gemma2, Gemma3 and SmolLM3ForCausalLM are",
-        name ? name : "");
+    err_set(e, ERR_UNSUPPORTED,
+            "config.json: architecture \"%.64s\" is not supported; Llama, Mistral, Mixtral, "
+            "Granite, Qwen2, Qwen2Moe, Qwen3, Qwen3Moe, Phi3, Olmo2, Gemma2, Gemma3, SmolLM3, "
+            "Starcoder2 and StableLmForCausalLM are",
+            name ? name : "");
+    return NULL;
 }
 
 /* A whole number from 1 to max; `fallback` where it is absent, 0: it must be there. */
@@ -283,15 +296,22 @@ static int read_rope(struct hf_config *c, const struct reader *r, int context)
 }
 
 /* What is computed in one way only. */
-static int check_known(const struct reader *r)
+static int check_known(const struct reader *r, const struct architecture *a)
 {
     const char *activation = cJSON_GetStringValue(get(r->config, "hidden_activation"));
     activation = activation ? activation : cJSON_GetStringValue(get(r->config, "hidden_act"));
-    const char *known = is_gemma(r->arch) ? "gelu_pytorch_tanh" : "silu";
+    const char *known = a->activation ? a->activation : "silu";
     if (activation && strcmp(activation, known) != 0) {
         return err_set(r->e, ERR_UNSUPPORTED,
                        "config.json: activation \"%.32s\" is not supported in %s; %s is",
                        activation, r->arch, known);
+    }
+    static const char *const other_networks[] = {"use_parallel_residual", "qk_layernorm"};
+    for (size_t i = 0; i < sizeof(other_networks) / sizeof(other_networks[0]); i++) {
+        if (cJSON_IsTrue(get(r->config, other_networks[i]))) {
+            return err_set(r->e, ERR_UNSUPPORTED, "config.json: \"%s\" is not supported in %s",
+                           other_networks[i], r->arch);
+        }
     }
     return 0;
 }
@@ -333,6 +353,56 @@ static int put_gemma3(const struct reader *r)
     return 0;
 }
 
+/* Whether the weights of the experts chosen sum to 1 is part of the architecture in GGUF, and
+ * so is that every layer is a mixture. */
+static int check_mixture(const struct reader *r)
+{
+    const cJSON *share = get(r->config, "norm_topk_prob");
+    bool shares = strcmp(r->arch, "qwen2moe") != 0;
+    if (cJSON_IsBool(share) && (cJSON_IsTrue(share) != 0) != shares) {
+        return err_set(r->e, ERR_UNSUPPORTED,
+                       "config.json: \"norm_topk_prob\" is %s, in %s it has to be %s",
+                       shares ? "false" : "true", r->arch, shares ? "true" : "false");
+    }
+    if (cJSON_GetArraySize(get(r->config, "mlp_only_layers")) > 0 ||
+        number_or(r->config, "decoder_sparse_step", 1.0) > 1.0) {
+        return err_set(r->e, ERR_UNSUPPORTED,
+                       "config.json: layers without experts (\"mlp_only_layers\", "
+                       "\"decoder_sparse_step\") are not supported in %s",
+                       r->arch);
+    }
+    return 0;
+}
+
+/* Mixtral's experts have the width of "intermediate_size", others their own. */
+static int put_mixture(struct hf_config *c, const struct reader *r)
+{
+    int used, width;
+    bool mixtral = get(r->config, "num_local_experts") != NULL;
+    if (!mixtral && !get(r->config, "num_experts")) {
+        return 0;
+    }
+    if (read_size(r, mixtral ? "num_local_experts" : "num_experts", 0, MAX_EXPERTS,
+                  &c->experts) != 0 ||
+        read_size(r, "num_experts_per_tok", 0, c->experts, &used) != 0 ||
+        read_size(r, mixtral ? "intermediate_size" : "moe_intermediate_size", 0, MAX_SIZE,
+                  &width) != 0 ||
+        check_mixture(r) != 0) {
+        return -1;
+    }
+    put_size(r, "expert_count", c->experts);
+    put_size(r, "expert_used_count", used);
+    put_size(r, "expert_feed_forward_length", width);
+    if (get(r->config, "shared_expert_intermediate_size")) {
+        int shared;
+        if (read_size(r, "shared_expert_intermediate_size", 0, MAX_SIZE, &shared) != 0) {
+            return -1;
+        }
+        put_size(r, "expert_shared_feed_forward_length", shared);
+    }
+    return 0;
+}
+
 /* What only some architectures say. */
 static int put_special(const struct reader *r, const struct hf_config *c)
 {
@@ -364,11 +434,12 @@ int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer 
                    struct err *e)
 {
     *c = (struct hf_config){0};
-    if (find_architecture(c, config, e) != 0) {
+    const struct architecture *a = find_architecture(c, config, e);
+    if (!a) {
         return -1;
     }
     const struct reader r = {.config = config, .out = out, .arch = c->arch, .e = e};
-    if (check_known(&r) != 0) {
+    if (check_known(&r, a) != 0) {
         return -1;
     }
     int layers, width, ffn, context;
@@ -387,8 +458,8 @@ int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer 
         return err_set(e, ERR_UNSUPPORTED, "config.json: heads of %d numbers are not supported",
                        c->head_dim);
     }
-    c->tied = is_gemma(c->arch) ? !cJSON_IsFalse(get(config, "tie_word_embeddings"))
-                                : cJSON_IsTrue(get(config, "tie_word_embeddings"));
+    c->tied = a->tied ? !cJSON_IsFalse(get(config, "tie_word_embeddings"))
+                      : cJSON_IsTrue(get(config, "tie_word_embeddings"));
     gguf_put_str(out, "general.architecture", c->arch);
     put_size(&r, "block_count", layers);
     put_size(&r, "embedding_length", width);
@@ -399,6 +470,11 @@ int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer 
     put_size(&r, "attention.key_length", c->head_dim);
     put_size(&r, "attention.value_length", c->head_dim);
     put_size(&r, "vocab_size", c->vocab);
-    put_number(&r, "attention.layer_norm_rms_epsilon", number_or(config, "rms_norm_eps", 1e-6));
-    return put_special(&r, c) != 0 ? -1 : read_rope(c, &r, context);
+    if (a->epsilon) {
+        put_number(&r, "attention.layer_norm_epsilon", number_or(config, a->epsilon, 1e-5));
+    } else {
+        put_number(&r, "attention.layer_norm_rms_epsilon",
+                   number_or(config, "rms_norm_eps", 1e-6));
+    }
+    return put_special(&r, c) != 0 || put_mixture(c, &r) != 0 ? -1 : read_rope(c, &r, context);
 }

@@ -17,6 +17,7 @@ struct hf_config {
                             feed-forward network */
     bool norms_from_one; /* the file has norms less one */
     bool tied;
+    int experts;                              /* of a mixture; 0: none */
     float rope_factors[OPS_HEAD_DIM_MAX / 2]; /* (rope_dims / 2) Llama 3.1, or LongRoPE's short
                                                  ones */
     float rope_factors_long[OPS_HEAD_DIM_MAX / 2]; /* (rope_dims / 2) LongRoPE */

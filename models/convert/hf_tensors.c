@@ -16,6 +16,7 @@ static const struct {
 } outer[] = {
     {"model.embed_tokens.weight", "token_embd.weight"},
     {"model.norm.weight", "output_norm.weight"},
+    {"model.norm.bias", "output_norm.bias"},
     {"lm_head.weight", "output.weight"},
 };
 
@@ -24,6 +25,8 @@ static const struct {
     const char *hf, *gguf;
 } inner[] = {
     {"input_layernorm.weight", "attn_norm.weight"},
+    {"input_layernorm.bias", "attn_norm.bias"},
+    {"post_attention_layernorm.bias", "ffn_norm.bias"},
     {"self_attn.q_proj.weight", "attn_q.weight"},
     {"self_attn.k_proj.weight", "attn_k.weight"},
     {"self_attn.v_proj.weight", "attn_v.weight"},
@@ -34,12 +37,32 @@ static const struct {
     {"self_attn.q_norm.weight", "attn_q_norm.weight"},
     {"self_attn.k_norm.weight", "attn_k_norm.weight"},
     {"self_attn.o_proj.weight", "attn_output.weight"},
+    {"self_attn.o_proj.bias", "attn_output.bias"},
     {"mlp.gate_proj.weight", "ffn_gate.weight"},
     {"mlp.up_proj.weight", "ffn_up.weight"},
     {"mlp.gate_up_proj.weight", "ffn_up.weight"},
     {"mlp.down_proj.weight", "ffn_down.weight"},
+    {"mlp.c_fc.weight", "ffn_up.weight"},
+    {"mlp.c_fc.bias", "ffn_up.bias"},
+    {"mlp.c_proj.weight", "ffn_down.weight"},
+    {"mlp.c_proj.bias", "ffn_down.bias"},
+    {"mlp.gate.weight", "ffn_gate_inp.weight"},
+    {"block_sparse_moe.gate.weight", "ffn_gate_inp.weight"},
+    {"mlp.shared_expert_gate.weight", "ffn_gate_inp_shexp.weight"},
+    {"mlp.shared_expert.gate_proj.weight", "ffn_gate_shexp.weight"},
+    {"mlp.shared_expert.up_proj.weight", "ffn_up_shexp.weight"},
+    {"mlp.shared_expert.down_proj.weight", "ffn_down_shexp.weight"},
     {"pre_feedforward_layernorm.weight", "ffn_norm.weight"},
     {"post_feedforward_layernorm.weight", "post_ffw_norm.weight"},
+};
+
+/* Behind ".experts.E.", the matrix of one expert. */
+static const struct {
+    const char *hf, *gguf;
+} of_expert[] = {
+    {"gate_proj.weight", "ffn_gate_exps.weight"}, {"w1.weight", "ffn_gate_exps.weight"},
+    {"up_proj.weight", "ffn_up_exps.weight"},     {"w3.weight", "ffn_up_exps.weight"},
+    {"down_proj.weight", "ffn_down_exps.weight"}, {"w2.weight", "ffn_down_exps.weight"},
 };
 
 /* Of old checkpoints; computed here. */
@@ -58,10 +81,32 @@ static const char *inner_name(const char *rest, const struct hf_config *c)
     return NULL;
 }
 
-/* The name in GGUF; "" for what is left out, NULL for what is not known. */
-static const char *translate(const char *name, const struct hf_config *c,
-                             char out[GGUF_MAX_TENSOR_NAME])
+/* "mlp.experts.3.up_proj.weight": the tensor of all experts, and which one it is. */
+static const char *expert_name(const char *rest, long *expert)
 {
+    static const char *const prefixes[] = {"mlp.experts.", "block_sparse_moe.experts."};
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        size_t len = strlen(prefixes[i]);
+        char *end;
+        if (strncmp(rest, prefixes[i], len) != 0) {
+            continue;
+        }
+        *expert = strtol(rest + len, &end, 10);
+        for (size_t k = 0; k < sizeof(of_expert) / sizeof(of_expert[0]) && *end == '.'; k++) {
+            if (strcmp(end + 1, of_expert[k].hf) == 0) {
+                return of_expert[k].gguf;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* The name in GGUF; "" for what is left out, NULL for what is not known. *expert: -1, or which
+ * of the tensor's experts it is. */
+static const char *translate(const char *name, const struct hf_config *c,
+                             char out[GGUF_MAX_TENSOR_NAME], long *expert)
+{
+    *expert = -1;
     for (size_t i = 0; i < sizeof(outer) / sizeof(outer[0]); i++) {
         if (strcmp(outer[i].hf, name) == 0) {
             bool copy = c->tied && strcmp(name, "lm_head.weight") == 0;
@@ -82,6 +127,7 @@ static const char *translate(const char *name, const struct hf_config *c,
         }
     }
     const char *part = inner_name(rest + 1, c);
+    part = part ? part : expert_name(rest + 1, expert);
     if (part) {
         snprintf(out, GGUF_MAX_TENSOR_NAME, "blk.%lu.%s", layer, part);
     }
@@ -121,49 +167,153 @@ static int convert_rows(const struct rows *r, uint32_t type, float *row, unsigne
     return 0;
 }
 
-static int add(struct hf_tensors *t, const struct safetensor *from, const char *name,
-               const struct hf_config *c, uint32_t type, struct gguf_writer *out, struct err *e)
+/* What becomes of a tensor's rows, and of which type they then are. */
+static int describe(struct rows *r, uint32_t *type, const struct safetensor *from,
+                    const char *name, const struct hf_config *c, struct err *e)
 {
-    bool vector = from->n_dims == 1;
-    struct rows r = {.from = from, .n = vector ? 1 : from->dims[0]};
-    r.width = vector ? from->dims[0] : from->dims[1];
+    bool vector = from->n_dims == 1 || strstr(name, ".ffn_gate_inp_shexp.");
+    *r = (struct rows){.from = from, .n = from->n_dims == 1 ? 1 : from->dims[0]};
+    r->width = from->n_dims == 1 ? from->dims[0] : from->dims[1];
     if (from->n_dims > 2) {
         return err_set(e, ERR_UNSUPPORTED,
                        "tensor \"%.64s\" has %zu dimensions, 1 and 2 are known", from->name,
                        from->n_dims);
     }
     if (c->pairs && has_heads(name)) {
-        r.head_dim = (uint64_t)c->head_dim;
-        r.rope_dims = (uint64_t)c->rope_dims;
+        r->head_dim = (uint64_t)c->head_dim;
+        r->rope_dims = (uint64_t)c->rope_dims;
         if (vector) { /* a bias: each number is a row */
-            r.n = r.width;
-            r.width = 1;
+            r->n = r->width;
+            r->width = 1;
         }
-        if (r.n % r.head_dim != 0) {
+        if (r->n % r->head_dim != 0) {
             return err_set(e, ERR_FORMAT,
                            "tensor \"%.64s\" has %" PRIu64 " rows, not whole heads", from->name,
-                           r.n);
+                           r->n);
         }
     }
-    r.plus_one = c->norms_from_one && vector && strstr(name, "norm.");
-    if (vector || r.width % Q8_GROUP != 0) {
-        type = TENSOR_F32;
+    r->plus_one = c->norms_from_one && vector && strstr(name, "norm.");
+    bool router = strstr(name, ".ffn_gate_inp.") != NULL;
+    if (vector || router || r->width % Q8_GROUP != 0) {
+        *type = TENSOR_F32;
     }
-    float *row = mem_array((size_t)r.width, sizeof(*row));
-    unsigned char *data = mem_array((size_t)r.n, (size_t)tensor_type_row_bytes(type, r.width));
-    t->data[t->count++] = data;
-    int rc = row && data ? 0 : err_nomem(e);
-    if (rc == 0 && convert_rows(&r, type, row, data) != 0) {
+    return 0;
+}
+
+static int convert_into(const struct rows *r, uint32_t type, unsigned char *to, struct err *e)
+{
+    float *row = mem_array((size_t)r->width, sizeof(*row));
+    int rc = row ? 0 : err_nomem(e);
+    if (rc == 0 && convert_rows(r, type, row, to) != 0) {
         rc = err_set(e, ERR_FORMAT,
                      "tensor \"%.64s\" holds a number that is not finite or too large for %s",
-                     from->name, tensor_type_info(type)->name);
+                     r->from->name, tensor_type_info(type)->name);
     }
     mem_free(row);
-    if (rc == 0) {
-        const uint64_t dims[2] = {vector ? from->dims[0] : from->dims[1], from->dims[0]};
-        gguf_add_tensor(out, name, type, vector ? 1 : 2, dims, data);
-    }
     return rc;
+}
+
+static int add(struct hf_tensors *t, const struct safetensor *from, const char *name,
+               const struct hf_config *c, uint32_t type, struct gguf_writer *out, struct err *e)
+{
+    struct rows r;
+    if (describe(&r, &type, from, name, c, e) != 0) {
+        return -1;
+    }
+    unsigned char *data = mem_array((size_t)r.n, (size_t)tensor_type_row_bytes(type, r.width));
+    t->data[t->count++] = data;
+    if (!data) {
+        return err_nomem(e);
+    }
+    if (convert_into(&r, type, data, e) != 0) {
+        return -1;
+    }
+    bool vector = from->n_dims == 1 || from->dims[0] == 1;
+    const uint64_t dims[2] = {from->n_dims == 1 ? from->dims[0] : from->dims[1], from->dims[0]};
+    gguf_add_tensor(out, name, type, vector ? 1 : 2, dims, data);
+    return 0;
+}
+
+/* The experts of a layer's matrix, one behind the other. */
+struct hf_stack {
+    char name[GGUF_MAX_TENSOR_NAME];
+    uint32_t type;
+    uint64_t rows, width; /* of each */
+    unsigned char *data;
+    bool *there; /* (experts) */
+};
+
+/* Each has the size of the first. */
+static struct hf_stack *find_stack(struct hf_tensors *t, const char *name, const struct rows *r,
+                                   uint32_t type, const struct hf_config *c, struct err *e)
+{
+    for (size_t i = t->n_stacks; i-- > 0;) {
+        if (strcmp(t->stacks[i].name, name) == 0) {
+            return &t->stacks[i];
+        }
+    }
+    struct hf_stack *more = mem_realloc_array(t->stacks, t->n_stacks + 1, sizeof(*more));
+    if (!more) {
+        err_nomem(e);
+        return NULL;
+    }
+    t->stacks = more;
+    struct hf_stack *s = &t->stacks[t->n_stacks++];
+    *s = (struct hf_stack){.type = type, .rows = r->n, .width = r->width};
+    snprintf(s->name, sizeof(s->name), "%s", name);
+    size_t bytes = (size_t)tensor_type_row_bytes(type, r->width), all;
+    s->there = mem_zarray((size_t)c->experts, sizeof(*s->there));
+    s->data = __builtin_mul_overflow((size_t)r->n, (size_t)c->experts, &all)
+                  ? NULL
+                  : mem_array(all, bytes);
+    if (!s->there || !s->data) {
+        err_nomem(e);
+        return NULL;
+    }
+    return s;
+}
+
+static int add_expert(struct hf_tensors *t, const struct safetensor *from, const char *name,
+                      long expert, const struct hf_config *c, uint32_t type, struct err *e)
+{
+    struct rows r;
+    if (expert >= c->experts) {
+        return err_set(e, ERR_FORMAT, "tensor \"%.64s\": config.json has %d experts",
+                       from->name, c->experts);
+    }
+    if (describe(&r, &type, from, name, c, e) != 0) {
+        return -1;
+    }
+    struct hf_stack *s = find_stack(t, name, &r, type, c, e);
+    if (!s) {
+        return -1;
+    }
+    if (s->rows != r.n || s->width != r.width || s->there[expert]) {
+        return err_set(
+            e, ERR_FORMAT,
+            "tensor \"%.64s\" has another size than other experts, or is there twice",
+            from->name);
+    }
+    s->there[expert] = true;
+    size_t bytes = (size_t)r.n * (size_t)tensor_type_row_bytes(type, r.width);
+    return convert_into(&r, type, s->data + (size_t)expert * bytes, e);
+}
+
+static int put_stacks(const struct hf_tensors *t, const struct hf_config *c,
+                      struct gguf_writer *out, struct err *e)
+{
+    for (size_t i = 0; i < t->n_stacks; i++) {
+        const struct hf_stack *s = &t->stacks[i];
+        for (int k = 0; k < c->experts; k++) {
+            if (!s->there[k]) {
+                return err_set(e, ERR_FORMAT, "expert %d of %d is missing for \"%s\"", k,
+                               c->experts, s->name);
+            }
+        }
+        const uint64_t dims[3] = {s->width, s->rows, (uint64_t)c->experts};
+        gguf_add_tensor(out, s->name, s->type, 3, dims, s->data);
+    }
+    return 0;
 }
 
 int hf_tensors_add(struct hf_tensors *t, const struct safetensors *from,
@@ -178,15 +328,22 @@ int hf_tensors_add(struct hf_tensors *t, const struct safetensors *from,
     for (size_t i = 0; i < n; i++) {
         char buffer[GGUF_MAX_TENSOR_NAME];
         const struct safetensor *tensor = safetensors_at(from, i);
-        const char *name = translate(tensor->name, c, buffer);
+        long expert;
+        const char *name = translate(tensor->name, c, buffer, &expert);
         if (!name) {
             return err_set(e, ERR_UNSUPPORTED,
                            "tensor \"%.64s\" is not known in a model of architecture %s",
                            tensor->name, c->arch);
         }
-        if (*name && add(t, tensor, name, c, type, out, e) != 0) {
+        int rc = expert >= 0 ? add_expert(t, tensor, name, expert, c, type, e)
+                 : *name     ? add(t, tensor, name, c, type, out, e)
+                             : 0;
+        if (rc != 0) {
             return -1;
         }
+    }
+    if (put_stacks(t, c, out, e) != 0) {
+        return -1;
     }
     uint64_t factors = (uint64_t)c->rope_dims / 2;
     if (c->has_rope_factors_long) {
@@ -205,6 +362,11 @@ void hf_tensors_deinit(struct hf_tensors *t)
     for (size_t i = 0; i < t->count; i++) {
         mem_free(t->data[i]);
     }
+    for (size_t i = 0; i < t->n_stacks; i++) {
+        mem_free(t->stacks[i].data);
+        mem_free(t->stacks[i].there);
+    }
+    mem_free(t->stacks);
     mem_free(t->data);
     *t = (struct hf_tensors){0};
 }

@@ -25,7 +25,7 @@ const logits = (file) => succeed(['logits', '-m', file, '--tokens', '5,600,7,8,9
 test('a folder of any architecture becomes the GGUF file that it was made from', { skip }, (t) => {
     const folder = makeFolder(t);
     for (const arch of ['', '-yarn', '-granite', '-qwen2', '-qwen3', '-olmo2', '-phi', '-smollm3', '-longrope',
-        '-phi4']) {
+        '-phi4', '-mixtral', '-qwen2moe', '-qwen3moe', '-starcoder2', '-stablelm']) {
         const file = synthesize(folder, `tiny-test${arch}`);
         const hf = writeHfFolder(path.join(folder, `hf${arch}`), file, { shards: arch === '-qwen2' ? 2 : 1 });
         const again = path.join(folder, `again${arch}.gguf`);
@@ -138,6 +138,26 @@ test('which layers of Gemma 3 and SmolLM 3 differ is read, and refused where it 
     assert.equal(convert('smollm3', 'known', (c) => { c.no_rope_layers = oneIn(4, 8, 0, 1); }).status, 0);
     assert.match(convert('smollm3', 'unknown', (c) => { c.no_rope_layers = oneIn(3, 8, 0, 1); }).stderr,
         /"no_rope_layers" is not one layer in 4/);
+});
+
+test('a mixture of experts that is not as the architecture has it is refused by name', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = synthesize(folder, 'tiny-test-qwen3moe');
+    const refused = (name, change) => {
+        const hf = writeHfFolder(path.join(folder, name), file, { change });
+        const { status, stderr } = weir(['quantize', hf, path.join(folder, 'out.gguf')]);
+        assert.equal(status, 1);
+        return stderr;
+    };
+    assert.match(refused('share', (c) => { c.norm_topk_prob = false; }), /"norm_topk_prob" is false, in qwen3moe it has to be true/);
+    assert.match(refused('dense', (c) => { c.mlp_only_layers = [0]; }), /layers without experts/);
+    assert.match(refused('sparse', (c) => { c.decoder_sparse_step = 2; }), /layers without experts/);
+    assert.match(refused('more', (c) => { c.num_experts = 17; }), /expert 16 of 17 is missing for "blk\.\d\.ffn_\w+_exps\.weight"/);
+    assert.match(refused('fewer', (c) => { c.num_experts = 15; }), /experts\.15\..*config\.json has 15 experts/);
+    assert.match(refused('used', (c) => { c.num_experts_per_tok = 17; }), /"num_experts_per_tok" must be a whole number from 1 to 16/);
+    const parallel = writeHfFolder(path.join(folder, 'parallel'), synthesize(folder, 'tiny-test-stablelm'),
+        { change: (c) => { c.use_parallel_residual = true; } });
+    assert.match(weir(['quantize', parallel, path.join(folder, 'out.gguf')]).stderr, /"use_parallel_residual" is not supported in stablelm/);
 });
 
 test('a folder is served as it is', { skip }, async (t) => {

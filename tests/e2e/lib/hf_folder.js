@@ -8,17 +8,21 @@ const { readGguf } = require('./gguf.js');
 
 const ARCHITECTURES = {
     llama: 'LlamaForCausalLM', granite: 'GraniteForCausalLM', qwen2: 'Qwen2ForCausalLM', qwen3: 'Qwen3ForCausalLM',
-    olmo2: 'Olmo2ForCausalLM', gemma2: 'Gemma2ForCausalLM', gemma3: 'Gemma3ForCausalLM',
+    qwen2moe: 'Qwen2MoeForCausalLM', qwen3moe: 'Qwen3MoeForCausalLM', starcoder2: 'Starcoder2ForCausalLM',
+    stablelm: 'StableLmForCausalLM', olmo2: 'Olmo2ForCausalLM', gemma2: 'Gemma2ForCausalLM', gemma3: 'Gemma3ForCausalLM',
     phi3: 'Phi3ForCausalLM', smollm3: 'SmolLM3ForCausalLM',
 };
 const OUTER = { 'token_embd.weight': 'model.embed_tokens.weight', 'output_norm.weight': 'model.norm.weight',
-    'output.weight': 'lm_head.weight' };
+    'output_norm.bias': 'model.norm.bias', 'output.weight': 'lm_head.weight' };
 const INNER = {
     attn_norm: 'input_layernorm', attn_q: 'self_attn.q_proj', attn_k: 'self_attn.k_proj', attn_v: 'self_attn.v_proj',
     attn_qkv: 'self_attn.qkv_proj', attn_q_norm: 'self_attn.q_norm', attn_k_norm: 'self_attn.k_norm',
     attn_output: 'self_attn.o_proj', ffn_gate: 'mlp.gate_proj', ffn_up: 'mlp.up_proj', ffn_down: 'mlp.down_proj',
     post_attention_norm: 'post_attention_layernorm', post_ffw_norm: 'post_feedforward_layernorm',
+    ffn_gate_inp: 'mlp.gate', ffn_gate_inp_shexp: 'mlp.shared_expert_gate', ffn_gate_shexp: 'mlp.shared_expert.gate_proj',
+    ffn_up_shexp: 'mlp.shared_expert.up_proj', ffn_down_shexp: 'mlp.shared_expert.down_proj',
 };
+const MIXTRAL = { gate: 'w1', up: 'w3', down: 'w2' };
 const TAIL = '| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
 const QWEN2 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" + TAIL;
 
@@ -30,6 +34,8 @@ function hfName(name, arch) {
     let to = INNER[part];
     if (part === 'ffn_norm') to = isGemma(arch) ? 'pre_feedforward_layernorm' : 'post_attention_layernorm';
     if (part === 'ffn_up' && arch === 'phi3') to = 'mlp.gate_up_proj';
+    if (arch === 'starcoder2') to = { ffn_up: 'mlp.c_fc', ffn_down: 'mlp.c_proj' }[part] ?? to;
+    if (part === 'ffn_gate_inp' && arch === 'llama') to = 'block_sparse_moe.gate';
     return `model.layers.${layer}.${to}.${kind}`;
 }
 
@@ -56,7 +62,18 @@ function convert(tensor, arch, headDim) {
     const paired = ['llama', 'granite', 'smollm3'].includes(arch) && /\.attn_[qk]\./.test(tensor.name);
     if (paired) data = partRows(data, dims[0], headDim);
     if (isGemma(arch) && tensor.name.includes('norm.')) data = lessOne(data);
-    return { name: hfName(tensor.name, arch), dims, data };
+    return { name: hfName(tensor.name, arch), dims: tensor.name.includes('_inp_shexp') ? [1, ...dims] : dims, data };
+}
+
+// A tensor of all experts becomes one for each.
+function expertsOf({ name, dims, data }, arch) {
+    const [, layer, part] = name.match(/^blk\.(\d+)\.ffn_(\w+)_exps/);
+    const [width, rows, n] = dims, bytes = data.length / n;
+    return Array.from({ length: n }, (_, e) => ({
+        name: arch === 'llama' ? `model.layers.${layer}.block_sparse_moe.experts.${e}.${MIXTRAL[part]}.weight`
+            : `model.layers.${layer}.mlp.experts.${e}.${part}_proj.weight`,
+        dims: [rows, width], data: data.subarray(e * bytes, (e + 1) * bytes),
+    }));
 }
 
 function writeSafetensors(file, tensors) {
@@ -88,8 +105,14 @@ function config(m, arch, tensors) {
     const isLong = tensors.some(({ name }) => name === 'rope_factors_long.weight');
     const scaling = isLong ? longRope(m, arch, tensors) : get('rope.scaling.type') && { rope_type: get('rope.scaling.type'), factor: get('rope.scaling.factor'),
         original_max_position_embeddings: get('rope.scaling.original_context_length') };
+    const experts = get('expert_count'), mixtral = experts && arch === 'llama';
     return {
-        architectures: [ARCHITECTURES[arch]], num_hidden_layers: get('block_count'),
+        ...(experts && { [mixtral ? 'num_local_experts' : 'num_experts']: experts, num_experts_per_tok: get('expert_used_count'),
+            moe_intermediate_size: mixtral ? undefined : get('expert_feed_forward_length'),
+            shared_expert_intermediate_size: get('expert_shared_feed_forward_length'),
+            norm_topk_prob: arch !== 'qwen2moe', decoder_sparse_step: 1, mlp_only_layers: [] }),
+        norm_epsilon: get('attention.layer_norm_epsilon'), layer_norm_eps: get('attention.layer_norm_epsilon'),
+        architectures: [mixtral ? 'MixtralForCausalLM' : ARCHITECTURES[arch]], num_hidden_layers: get('block_count'),
         hidden_size: get('embedding_length'), intermediate_size: get('feed_forward_length'),
         max_position_embeddings: get('context_length'), num_attention_heads: get('attention.head_count'),
         num_key_value_heads: get('attention.head_count_kv'), head_dim: get('attention.key_length'),
@@ -121,7 +144,8 @@ function tokenizer(m) {
 function writeHfFolder(folder, ggufFile, { shards = 1, change = () => {} } = {}) {
     const { metadata, tensors } = readGguf(ggufFile);
     const arch = metadata['general.architecture'];
-    const all = tensors.filter(({ name }) => !name.startsWith('rope_factors_')).map((t) => convert(t, arch, metadata[`${arch}.attention.key_length`]));
+    const all = tensors.filter(({ name }) => !name.startsWith('rope_factors_')).flatMap((t) =>
+        t.name.includes('_exps.') ? expertsOf(t, arch) : [convert(t, arch, metadata[`${arch}.attention.key_length`])]);
     fs.mkdirSync(folder, { recursive: true });
     if (shards === 1) {
         writeSafetensors(path.join(folder, 'model.safetensors'), all);
