@@ -59,9 +59,11 @@ struct ops_attention {
     size_t n_rows;
     size_t n_heads; /* query heads of this KV head */
     size_t n_past;  /* positions before row 0; those of all rows are stored already */
-    float scale;    /* 1 / sqrt(head_dim) */
-    float softcap;  /* a score s becomes softcap * tanh(s / softcap); 0: it stays */
-    size_t window;  /* 0: none */
+    size_t n_seen; /* positions that every row sees, as in an encoder, where there is no window;
+                      0: each up to its own */
+    float scale;   /* 1 / sqrt(head_dim) */
+    float softcap; /* a score s becomes softcap * tanh(s / softcap); 0: it stays */
+    size_t window; /* 0: none */
     const struct ops_kv *kv;
     float *scratch; /* ops_attention_scratch(...) floats of this thread's own, aligned to 64 */
 };

@@ -18,6 +18,7 @@ static const struct command {
     {"bench", cli_bench, "prefill and decode speed, beside what the machine can do"},
     {"logits", cli_logits, "the logits of a token sequence as JSON"},
     {"tokenize", cli_tokenize, "text to token ids, or back"},
+    {"embed", cli_embed, "texts to vectors, with a model like BERT"},
     {"render", cli_render, "the prompt that the chat template makes"},
     {"filter", cli_filter, "text through a filter chain"},
     {"train", cli_train, "vocabulary, token files, training, export"},

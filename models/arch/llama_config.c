@@ -50,7 +50,7 @@ static const struct architecture {
     const char *name;
     enum llama_rope rope;
     enum llama_qk_norm qk_norm;
-    bool layer_norm, learned_positions, post_norm_alone, post_norm, gelu, ungated;
+    bool encoder, layer_norm, learned_positions, post_norm_alone, post_norm, gelu, ungated;
     bool fused_qkv, fused_gate_up;
     bool share_weights; /* of experts */
     bool gemma;         /* the embedding is scaled by the root of its width */
@@ -105,10 +105,25 @@ static const struct architecture {
      .gelu = true,
      .ungated = true},
     {.name = "stablelm", .rope = LLAMA_ROPE_HALVES, .layer_norm = true},
+    {.name = "bert",
+     .encoder = true,
+     .layer_norm = true,
+     .learned_positions = true,
+     .gelu = true,
+     .ungated = true,
+     .post_norm_alone = true,
+     .post_norm = true},
+    {.name = "nomic-bert",
+     .rope = LLAMA_ROPE_HALVES,
+     .encoder = true,
+     .layer_norm = true,
+     .fused_qkv = true,
+     .post_norm_alone = true,
+     .post_norm = true},
 };
 #define ARCHITECTURE_NAMES                                                            \
     "llama, granite, qwen2, qwen2moe, qwen3, qwen3moe, olmo2, gemma2, gemma3, phi3, " \
-    "smollm3, gpt2, starcoder2 and stablelm"
+    "smollm3, gpt2, starcoder2, stablelm, bert and nomic-bert"
 
 static bool is_name(const struct gguf_str *s, const char *name)
 {
@@ -128,6 +143,7 @@ static const struct architecture *read_architecture(struct llama_config *c,
             c->arch = a->name;
             c->rope = a->rope;
             c->qk_norm = a->qk_norm;
+            c->encoder = a->encoder;
             c->layer_norm = a->layer_norm;
             c->learned_positions = a->learned_positions;
             c->pre_norm = !a->post_norm_alone;
@@ -476,6 +492,23 @@ static int read_window(struct llama_config *c, const struct architecture *a,
                : 0;
 }
 
+/* An encoder's file says how the vectors of its tokens become one. */
+static int read_pooling(struct llama_config *c, const struct gguf *g, struct err *e)
+{
+    struct key pooling = key(c, "pooling_type");
+    uint32_t value = LLAMA_POOL_MEAN;
+    if (gguf_has(g, pooling.text) && gguf_get_u32(g, pooling.text, &value, e) != 0) {
+        return -1;
+    }
+    if (value > LLAMA_POOL_LAST) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s: %s is %u; 0 (none), 1 (mean), 2 (first) and 3 (last) are known",
+                       gguf_path(g), pooling.text, value);
+    }
+    c->pooling = (enum llama_pooling)value;
+    return 0;
+}
+
 static void find_biases(struct llama_config *c, const struct gguf *g)
 {
     const char *qkv = c->fused_qkv ? "blk.0.attn_qkv.bias" : "blk.0.attn_q.bias";
@@ -490,7 +523,7 @@ int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct 
     const struct architecture *a = read_architecture(c, g, e);
     if (!a || read_sizes(c, g, e) != 0 || read_experts(c, g, e) != 0 ||
         read_vocab(c, g, e) != 0 || check_shape(c, g, e) != 0 || read_scales(c, a, g, e) != 0 ||
-        read_window(c, a, g, e) != 0) {
+        read_window(c, a, g, e) != 0 || (c->encoder && read_pooling(c, g, e) != 0)) {
         return -1;
     }
     find_biases(c, g);

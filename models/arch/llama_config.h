@@ -4,8 +4,8 @@
  * "qwen2moe", "qwen3", "qwen3moe", "granite", "olmo2", "gemma2", "gemma3", "phi3" and
  * "smollm3": RMSNorm, rotary positions, grouped-query attention, a gated feed-forward network
  * or a mixture of them. "gpt2", "starcoder2" and "stablelm" have LayerNorm and biases, and the
- * first two no gate. What differs among them is here, so that weights and step are driven by
- * it.
+ * first two no gate. "bert" and "nomic-bert" are encoders, for embeddings. What differs among
+ * them is here, so that weights and step are driven by it.
  *
  * Every size is checked here, so that the code behind may multiply without fear: all are
  * positive, head counts divide, rows are whole int8 groups, and no product of two of them
@@ -24,6 +24,10 @@ enum llama_qk_norm { LLAMA_QK_NORM_NONE, LLAMA_QK_NORM_HEAD, LLAMA_QK_NORM_ROW }
 
 /* Which numbers of a head are turned together: 2i and 2i + 1, or i and i + rope_dims / 2. */
 enum llama_rope { LLAMA_ROPE_PAIRS, LLAMA_ROPE_HALVES };
+
+/* How the vectors of an encoder's tokens become one; the numbers are GGUF's, where none is for
+ * whoever runs the model to choose: here the mean. */
+enum llama_pooling { LLAMA_POOL_NONE, LLAMA_POOL_MEAN, LLAMA_POOL_FIRST, LLAMA_POOL_LAST };
 
 /* Row `row` of heads in pairs is this row of heads in halves. What lies behind the rope_dims
  * that are turned stays where it is. */
@@ -63,6 +67,11 @@ struct llama_config {
     bool qkv_bias, out_bias, ffn_bias;            /* of the attention's input and output, of all
                                                      matrices of the feed-forward network */
     enum llama_qk_norm qk_norm;
+    /* BERT (Devlin et al. 2018): every token sees all, norms stand behind the sums of the
+     * residual stream (llama_layer.attn_post_norm and ffn_post_norm), and what comes out is a
+     * vector for each token, not logits. */
+    bool encoder;
+    enum llama_pooling pooling;
     bool layer_norm;        /* LayerNorm with a bias (Ba et al. 2016) in place of RMSNorm */
     bool learned_positions; /* added to the embeddings, nothing is turned (GPT-2) */
     bool pre_norm;          /* what goes into attention and feed-forward is normalised */

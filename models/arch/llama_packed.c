@@ -39,6 +39,13 @@ const char *llama_tensor_name(char out[LLAMA_TENSOR_NAME_MAX], int layer, const 
     return out;
 }
 
+const char *const *llama_post_norm_names(const struct llama_config *c)
+{
+    static const char *const decoder[] = {"post_attention_norm", "post_ffw_norm"};
+    static const char *const encoder[] = {"attn_output_norm", "layer_output_norm"};
+    return c->encoder ? encoder : decoder;
+}
+
 struct check {
     const struct q8_packed *packed;
     atomic_bool bad; /* met a scale that is not finite */
@@ -170,9 +177,9 @@ static void put_layer(struct place at, const struct llama_layer *layer,
 {
     bool per_head = c->qk_norm == LLAMA_QK_NORM_HEAD;
     put_norm(at, "attn_norm", &layer->attn_norm, c->d_model);
-    put_norm(at, "post_attention_norm", &layer->attn_post_norm, c->d_model);
+    put_norm(at, llama_post_norm_names(c)[0], &layer->attn_post_norm, c->d_model);
     put_norm(at, "ffn_norm", &layer->ffn_norm, c->d_model);
-    put_norm(at, "post_ffw_norm", &layer->ffn_post_norm, c->d_model);
+    put_norm(at, llama_post_norm_names(c)[1], &layer->ffn_post_norm, c->d_model);
     put_norm(at, "attn_q_norm", &layer->q_norm, c->head_dim * (per_head ? 1 : c->n_heads));
     put_norm(at, "attn_k_norm", &layer->k_norm, c->head_dim * (per_head ? 1 : c->n_kv_heads));
     put_biases(at, layer, c);
@@ -200,6 +207,8 @@ void llama_weights_put_packed(const struct llama_weights *w, const struct llama_
     if (w->output.q8.data != w->embedding.q8.data) {
         put_matrix(at, "output", &w->output);
     }
+    put_floats(at, "token_types", "weight", w->token_type, c->d_model, 1);
+    put_norm(at, "token_embd_norm", &w->embedding_norm, c->d_model);
     put_norm(at, "output_norm", &w->output_norm, c->d_model);
     put_floats(at, "position_embd", "weight", w->positions, c->d_model, c->context);
     if (c->rope_tensors == 1) {

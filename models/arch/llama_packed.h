@@ -2,6 +2,7 @@
  * models/arch. */
 #pragma once
 
+#include "models/arch/llama_config.h"
 #include "models/format/gguf.h"
 #include "models/parallel.h"
 #include "quant/q8.h"
@@ -10,6 +11,9 @@
 #define LLAMA_TENSOR_NAME_MAX 64
 const char *llama_tensor_name(char out[LLAMA_TENSOR_NAME_MAX], int layer, const char *part,
                               const char *suffix);
+
+/* Of the norms behind attention and feed-forward. */
+const char *const *llama_post_norm_names(const struct llama_config *c);
 
 /* *is_packed: whether the file is one. Fails for a version or an alignment that is not known
  * here. */

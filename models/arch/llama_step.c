@@ -117,7 +117,7 @@ static bool allocate(struct llama_state *s)
     s->mixed = floats(rows, s->q_dim);
     s->gate_up = floats(rows, max2(s->up_dim, 1));
     s->update = floats(rows, s->d);
-    s->logits = floats((size_t)s->set.max_logits, (size_t)s->c.vocab);
+    s->logits = floats((size_t)s->set.max_logits, s->c.encoder ? 1 : (size_t)s->c.vocab);
     s->rope = (struct rope_table){floats(context, s->half_head), floats(context, s->half_head)};
     if (has_window_rope(s)) {
         s->rope_window =
@@ -199,7 +199,22 @@ const float *llama_logits(const struct llama_state *s, int i)
     return s->logits + (size_t)i * (size_t)s->c.vocab;
 }
 
+const float *llama_vector(const struct llama_state *s, int i)
+{
+    return s->x + (size_t)i * s->d;
+}
+
 /* --- the stages of a step; each is called by every worker on its share --- */
+
+static void apply_norm(const struct llama_state *s, float *y, const float *x,
+                       const struct llama_norm *norm, size_t n)
+{
+    if (norm->bias) {
+        s->set.ops->layernorm(y, x, norm->weight, norm->bias, s->c.norm_eps, n);
+    } else {
+        s->set.ops->rmsnorm(y, x, norm->weight, s->c.norm_eps, n);
+    }
+}
 
 static void embed(struct llama_state *s, size_t r0, size_t r1)
 {
@@ -212,16 +227,12 @@ static void embed(struct llama_state *s, size_t r0, size_t r1)
         if (s->w->positions) {
             s->set.ops->add(x, s->w->positions + (size_t)s->rows[r].position * s->d, s->d);
         }
-    }
-}
-
-static void apply_norm(const struct llama_state *s, float *y, const float *x,
-                       const struct llama_norm *norm, size_t n)
-{
-    if (norm->bias) {
-        s->set.ops->layernorm(y, x, norm->weight, norm->bias, s->c.norm_eps, n);
-    } else {
-        s->set.ops->rmsnorm(y, x, norm->weight, s->c.norm_eps, n);
+        if (s->w->token_type) {
+            s->set.ops->add(x, s->w->token_type, s->d);
+        }
+        if (s->w->embedding_norm.weight) {
+            apply_norm(s, x, x, &s->w->embedding_norm, s->d);
+        }
     }
 }
 
@@ -239,19 +250,23 @@ static void normalise(struct llama_state *s, const struct llama_norm *norm, size
     }
 }
 
-/* Adds what a block made to the residual stream. */
+/* Adds what a block made to the residual stream. A norm behind the block is of what it made, in
+ * an encoder of the sum. */
 static void add_update(struct llama_state *s, const struct llama_norm *post_norm, size_t r0,
                        size_t r1)
 {
     for (size_t r = r0; r < r1; r++) {
-        float *update = s->update + r * s->d;
-        if (post_norm->weight) {
+        float *x = s->x + r * s->d, *update = s->update + r * s->d;
+        if (post_norm->weight && !s->c.encoder) {
             apply_norm(s, update, update, post_norm, s->d);
         }
         if (s->c.residual_scale != 1.0f) {
             s->set.ops->scale(update, s->c.residual_scale, s->d);
         }
-        s->set.ops->add(s->x + r * s->d, update, s->d);
+        s->set.ops->add(x, update, s->d);
+        if (s->c.encoder) {
+            apply_norm(s, x, x, post_norm, s->d);
+        }
     }
 }
 
@@ -336,6 +351,7 @@ static void attend_rows(struct llama_state *s, int layer, size_t kv_head, const 
         .n_rows = n_rows,
         .n_heads = group,
         .n_past = (size_t)first->position,
+        .n_seen = s->c.encoder ? run->n_rows : 0,
         .scale = s->c.attention_scale,
         .softcap = s->c.attention_softcap,
         .window = window_of(s, layer),
@@ -492,6 +508,9 @@ static void work(void *ctx, int worker, int n_workers)
         BARRIER();
         feed_forward(s, layer, m, worker, n_workers);
         add_update(s, &layer->ffn_post_norm, r0, r1);
+    }
+    if (s->c.encoder) {
+        return;
     }
     normalise(s, &s->w->output_norm, r0, r1);
     BARRIER();

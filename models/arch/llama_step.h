@@ -33,7 +33,7 @@ struct llama_state; /* scratch for steps of up to max_rows rows */
 
 struct llama_state_settings {
     int max_rows;
-    int max_logits; /* rows of one step that may want logits */
+    int max_logits; /* rows of one step that may want logits, or vectors */
     int context;    /* positions; rotary tables and attention scratch are sized by it */
     enum llama_precision precision; /* that of the weights */
     const struct q8_kernel *kernel;
@@ -45,9 +45,11 @@ struct llama_state *llama_state_create(const struct llama_config *c,
                                        const struct llama_state_settings *s, struct err *e);
 void llama_state_destroy(struct llama_state *s); /* accepts NULL */
 
-/* Rows of one sequence must be adjacent and ascending in position. n_rows: 1 .. max_rows. The
- * logits of the i-th row that wanted them are then llama_logits(s, i), (vocab) floats, until
- * the next step. */
+/* Rows of one sequence must be adjacent and ascending in position; those of an encoder are a
+ * whole text, from position 0 on. n_rows: 1 .. max_rows. The logits of the i-th row that wanted
+ * them are then llama_logits(s, i), (vocab) floats, until the next step; of an encoder its
+ * vector is llama_vector(s, i), (d_model) floats. */
 void llama_step(struct llama_state *s, const struct llama_weights *w, struct kv_cache *kv,
                 const struct llama_row *rows, int n_rows);
 const float *llama_logits(const struct llama_state *s, int i);
+const float *llama_vector(const struct llama_state *s, int i);

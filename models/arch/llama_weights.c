@@ -6,6 +6,8 @@
 #include "models/arch/llama_packed.h"
 #include "runtime/base/mem.h"
 
+#define MAX_TOKEN_TYPES 64
+
 static int load_norm(struct llama_loader *l, int layer, const char *part, size_t n,
                      enum llama_heads heads, struct llama_norm *norm)
 {
@@ -26,9 +28,9 @@ static int load_norms(struct llama_loader *l, int i, struct llama_layer *layer)
         struct llama_norm *to;
     } norms[] = {
         {"attn_norm", l->c->pre_norm, &layer->attn_norm},
-        {"post_attention_norm", l->c->post_norm, &layer->attn_post_norm},
+        {llama_post_norm_names(l->c)[0], l->c->post_norm, &layer->attn_post_norm},
         {"ffn_norm", l->c->pre_norm, &layer->ffn_norm},
-        {"post_ffw_norm", l->c->post_norm, &layer->ffn_post_norm},
+        {llama_post_norm_names(l->c)[1], l->c->post_norm, &layer->ffn_post_norm},
     };
     for (size_t k = 0; k < sizeof(norms) / sizeof(norms[0]); k++) {
         if (norms[k].there && load_norm(l, i, norms[k].part, (size_t)l->c->d_model,
@@ -164,27 +166,57 @@ static int load_layer(struct llama_loader *l, int i, struct llama_layer *layer)
     return l->c->n_experts > 0 ? load_experts(l, i, &layer->experts) : 0;
 }
 
-static int load_all(struct llama_loader *l, struct llama_weights *w)
+/* The first of an encoder's types of tokens, "sentence A"; others are not used. */
+static int load_token_type(struct llama_loader *l, const float **out)
+{
+    const struct gguf_tensor *t = gguf_tensor_find(l->g, "token_types.weight");
+    uint64_t types = t ? t->dims[1] : 1;
+    if (types > MAX_TOKEN_TYPES) {
+        return err_set(
+            l->e, ERR_FORMAT,
+            "%s: tensor \"token_types.weight\" has %llu rows, at most %d are allowed",
+            gguf_path(l->g), (unsigned long long)types, MAX_TOKEN_TYPES);
+    }
+    return llama_load_floats(l, -1, "token_types", "weight", (size_t)types,
+                             (size_t)l->c->d_model, LLAMA_NO_HEADS, out);
+}
+
+/* What stands before the layers and behind them, beside the embedding. */
+static int load_ends(struct llama_loader *l, struct llama_weights *w)
 {
     size_t d = (size_t)l->c->d_model;
-    size_t vocab = (size_t)l->c->vocab;
-    const struct llama_source embedding = {.layer = -1,
-                                           .packed = "token_embd",
-                                           .parts = {{.tensor = "token_embd", .rows = vocab}}};
     const struct llama_source output = {
-        .layer = -1, .packed = "output", .parts = {{.tensor = "output", .rows = vocab}}};
-    if (llama_load_matrix(l, &w->embedding, d, &embedding) != 0 ||
-        load_norm(l, -1, "output_norm", d, LLAMA_NO_HEADS, &w->output_norm) != 0) {
-        return -1;
-    }
-    w->output = w->embedding;
-    if (gguf_tensor_find(l->g, l->packed ? "output.packed" : "output.weight") &&
-        llama_load_matrix(l, &w->output, d, &output) != 0) {
-        return -1;
-    }
+        .layer = -1,
+        .packed = "output",
+        .parts = {{.tensor = "output", .rows = (size_t)l->c->vocab}}};
     if (l->c->learned_positions &&
         llama_load_floats(l, -1, "position_embd", "weight", (size_t)l->c->context, d,
                           LLAMA_NO_HEADS, &w->positions) != 0) {
+        return -1;
+    }
+    w->output = w->embedding;
+    if (l->c->encoder) {
+        return load_token_type(l, &w->token_type) != 0 ||
+                       load_norm(l, -1, "token_embd_norm", d, LLAMA_NO_HEADS,
+                                 &w->embedding_norm) != 0
+                   ? -1
+                   : 0;
+    }
+    bool tied = !gguf_tensor_find(l->g, l->packed ? "output.packed" : "output.weight");
+    return load_norm(l, -1, "output_norm", d, LLAMA_NO_HEADS, &w->output_norm) != 0 ||
+                   (!tied && llama_load_matrix(l, &w->output, d, &output) != 0)
+               ? -1
+               : 0;
+}
+
+static int load_all(struct llama_loader *l, struct llama_weights *w)
+{
+    const struct llama_source embedding = {
+        .layer = -1,
+        .packed = "token_embd",
+        .parts = {{.tensor = "token_embd", .rows = (size_t)l->c->vocab}}};
+    if (llama_load_matrix(l, &w->embedding, (size_t)l->c->d_model, &embedding) != 0 ||
+        load_ends(l, w) != 0) {
         return -1;
     }
     for (int i = 0; i < l->c->n_layers; i++) {

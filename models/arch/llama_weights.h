@@ -62,13 +62,15 @@ struct llama_layer {
 struct llama_weights {
     enum llama_precision precision;
     struct llama_matrix embedding; /* vocab rows of d_model */
-    struct llama_matrix
-        output;             /* vocab rows of d_model; the embedding's memory if they are tied */
-    const float *positions; /* (context, d_model) learned ones, or NULL */
-    struct llama_norm output_norm; /* (d_model) */
-    struct llama_layer *layers;    /* (n_layers) */
-    struct llama_matrix *experts;  /* those of all layers */
-    unsigned char *block;          /* all numbers that are copied, one allocation */
+    struct llama_matrix output;    /* vocab rows of d_model; the embedding's memory if they are
+                          tied, and in an    encoder, which has none */
+    const float *positions;        /* (context, d_model) learned ones, or NULL */
+    const float *token_type;       /* (d_model) of an encoder: every token is of one type */
+    struct llama_norm embedding_norm; /* (d_model) of an encoder */
+    struct llama_norm output_norm;    /* (d_model) of a decoder */
+    struct llama_layer *layers;       /* (n_layers) */
+    struct llama_matrix *experts;     /* those of all layers */
+    unsigned char *block;             /* all numbers that are copied, one allocation */
     size_t block_bytes;
     bool in_file; /* matrices lie in the gguf, which has to stay open */
 };

@@ -566,7 +566,7 @@ ALWAYS_INLINE void attend_typed(const struct queries *s, const struct ops_kv *kv
 static void attend(const struct ops_attention *a)
 {
     const size_t n_queries = a->n_rows * a->n_heads;
-    const size_t row_floats = round_to_block(a->n_past + a->n_rows);
+    const size_t row_floats = round_to_block(a->n_seen ? a->n_seen : a->n_past + a->n_rows);
     const struct scoring how = {.scale = lanes_set(a->scale),
                                 .softcap = lanes_set(a->softcap),
                                 .capped = a->softcap > 0.0f};
@@ -577,7 +577,7 @@ static void attend(const struct ops_attention *a)
             const size_t row = (first + i) / a->n_heads, head = (first + i) % a->n_heads;
             s.q[i] = a->q + row * a->q_stride + head * a->kv->head_dim;
             s.out[i] = a->out + row * a->out_stride + head * a->kv->head_dim;
-            s.len[i] = a->n_past + row + 1;
+            s.len[i] = a->n_seen ? a->n_seen : a->n_past + row + 1;
             s.begin[i] = a->window > 0 && s.len[i] > a->window ? s.len[i] - a->window : 0;
             s.score[i] = a->scratch + i * row_floats;
         }

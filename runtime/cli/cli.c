@@ -1,6 +1,9 @@
 #include "runtime/cli/cli.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "models/tokenizer/tokenizer.h"
 
 int cli_options(const struct options *o, int argc, char **argv, int *positional)
 {
@@ -17,4 +20,26 @@ int cli_fail(const char *name, const struct err *e)
 {
     fprintf(stderr, "weir %s: %s\n", name, e->message);
     return 1;
+}
+
+int cli_parse_tokens(const char *text, struct token_list *out, struct err *e)
+{
+    for (;;) {
+        char *end;
+        long id = strtol(text, &end, 10);
+        if (end == text || id < 0 || id > INT32_MAX) {
+            return err_set(e, ERR_INVALID, "--tokens: ids like 1,2,3 are wanted, not \"%.40s\"",
+                           text);
+        }
+        if (token_list_push(out, (int32_t)id) != 0) {
+            return err_nomem(e);
+        }
+        if (*end == '\0') {
+            return 0;
+        }
+        if (*end != ',') {
+            return err_set(e, ERR_INVALID, "--tokens: ',' was expected before \"%.40s\"", end);
+        }
+        text = end + 1;
+    }
 }

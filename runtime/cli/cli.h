@@ -14,6 +14,7 @@ int cli_synth(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_logits(int argc, char **argv);
 int cli_tokenize(int argc, char **argv);
+int cli_embed(int argc, char **argv);
 int cli_render(int argc, char **argv);
 int cli_filter(int argc, char **argv);
 int cli_train(int argc, char **argv);
@@ -21,6 +22,11 @@ int cli_eval(int argc, char **argv);
 
 /* Parses options and prints what is wrong. -1: go on; else the exit status to return. */
 int cli_options(const struct options *o, int argc, char **argv, int *positional);
+
+struct token_list;
+
+/* Appends the ids of "1,2,3". */
+int cli_parse_tokens(const char *text, struct token_list *out, struct err *e);
 
 /* Prints "weir NAME: MESSAGE" on stderr and returns 1. */
 int cli_fail(const char *name, const struct err *e);

@@ -66,10 +66,16 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
     if (!l->model) {
         goto fail;
     }
+    if (l->model->config.encoder != s->encoder) {
+        err_set(e, ERR_UNSUPPORTED, "%s: %s", s->path,
+                s->encoder ? "makes text, no embeddings; a model like BERT is needed"
+                           : "makes embeddings, no text; `weir embed` runs it");
+        goto fail;
+    }
     l->context = choose_context(&l->model->config, s->context);
     struct llama_state_settings set = {
         .max_rows = s->max_rows,
-        .max_logits = s->n_slots,
+        .max_logits = s->encoder ? s->max_rows : s->n_slots,
         .context = l->context,
         .precision = precision,
         .kernel = q8_kernel_select(features),

@@ -25,6 +25,7 @@ struct local_model_settings {
     const char *kv_type; /* as for --kv-type; NULL: f16 */
     const char *weights; /* "int8" or "f32"; NULL: int8 */
     int threads;
+    bool encoder; /* a model for embeddings is wanted; one that makes text otherwise */
     bool pin;     /* each thread to a CPU of its own */
     int context;  /* 0: the model's own, at most 8192 */
     int max_rows; /* rows of one step */

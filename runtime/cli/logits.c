@@ -5,29 +5,6 @@
 #include "runtime/cli/cli.h"
 #include "runtime/cli/local_model.h"
 
-/* "1,2,3" */
-static int parse_tokens(const char *text, struct token_list *out, struct err *e)
-{
-    for (;;) {
-        char *end;
-        long id = strtol(text, &end, 10);
-        if (end == text || id < 0 || id > INT32_MAX) {
-            return err_set(e, ERR_INVALID, "--tokens: ids like 1,2,3 are wanted, not \"%.40s\"",
-                           text);
-        }
-        if (token_list_push(out, (int32_t)id) != 0) {
-            return err_nomem(e);
-        }
-        if (*end == '\0') {
-            return 0;
-        }
-        if (*end != ',') {
-            return err_set(e, ERR_INVALID, "--tokens: ',' was expected before \"%.40s\"", end);
-        }
-        text = end + 1;
-    }
-}
-
 static void print_logits(const struct local_model *l)
 {
     const float *logits = llama_logits(l->state, 0);
@@ -108,7 +85,7 @@ int cli_logits(int argc, char **argv)
         .max_rows = 256,
         .n_slots = 1,
     };
-    rc = parse_tokens(list, &tokens, &e);
+    rc = cli_parse_tokens(list, &tokens, &e);
     if (rc == 0) {
         rc = local_model_open(&l, &s, &e);
     }

@@ -12,8 +12,10 @@
 #include "runtime/cli/cli.h"
 #include "runtime/cli/synth_shapes.h"
 
-#define LAYER_TENSORS  31 /* at most */
-#define OTHER_TENSORS  7
+#define LAYER_TENSORS  35 /* at most */
+#define OTHER_TENSORS  8
+#define TOKEN_TYPES    2 /* of an encoder */
+#define POOLED_BY_MEAN 1
 #define FILLER_LETTERS 5
 #define FILLER_BYTES   (FILLER_LETTERS + BYTE_ALPHABET_MAX)
 
@@ -180,6 +182,11 @@ static void put_metadata(struct gguf_writer *w, const struct synth_shape *s, uin
     if (type == TENSOR_Q8_0) {
         gguf_put_u32(w, "general.quantization_version", 2);
     }
+    if (s->arch->encoder) {
+        gguf_put_u32(w, key(s, "pooling_type").text, POOLED_BY_MEAN);
+        gguf_put_bool(w, key(s, "attention.causal").text, false);
+        gguf_put_u32(w, "tokenizer.ggml.token_type_count", TOKEN_TYPES);
+    }
     put_sizes(w, s);
     put_numbers(w, s);
     put_rope_scaling(w, s);
@@ -292,8 +299,8 @@ static int add_layer(struct synthesis *s, const struct synth_shape *shape, uint3
     const uint32_t q = hd * shape->heads, kv = hd * shape->kv_heads;
     const bool qk_norm = a->qk_norm_row || a->qk_norm_head, experts = shape->experts > 0;
     const struct tensor tensors[LAYER_TENSORS] = {
-        {"attn_norm.weight", NORM, 0, width, !a->no_pre_norm},
-        {"attn_norm.bias", BIAS, 0, width, a->layer_norm},
+        {"attn_norm.weight", NORM, 0, width, !a->no_pre_norm && !a->encoder},
+        {"attn_norm.bias", BIAS, 0, width, a->layer_norm && !a->encoder},
         {"attn_qkv.weight", MATRIX, q + 2 * kv, width, a->fused_qkv},
         {"attn_qkv.bias", BIAS, 0, q + 2 * kv, a->fused_qkv && a->qkv_bias},
         {"attn_q.weight", MATRIX, q, width, !a->fused_qkv},
@@ -307,14 +314,18 @@ static int add_layer(struct synthesis *s, const struct synth_shape *shape, uint3
         {"attn_output.weight", MATRIX, width, q, true},
         {"attn_output.bias", BIAS, 0, width, a->other_biases},
         {"post_attention_norm.weight", NORM, 0, width, a->post_norm},
-        {"ffn_norm.weight", NORM, 0, width, !a->no_pre_norm},
-        {"ffn_norm.bias", BIAS, 0, width, a->layer_norm},
+        {"attn_output_norm.weight", NORM, 0, width, a->encoder},
+        {"attn_output_norm.bias", BIAS, 0, width, a->encoder},
+        {"ffn_norm.weight", NORM, 0, width, !a->no_pre_norm && !a->encoder},
+        {"ffn_norm.bias", BIAS, 0, width, a->layer_norm && !a->encoder},
         {"ffn_gate.weight", MATRIX, ffn, width, !experts && !a->fused_gate_up && !a->ungated},
         {"ffn_up.weight", MATRIX, a->fused_gate_up ? 2 * ffn : ffn, width, !experts},
         {"ffn_up.bias", BIAS, 0, ffn, a->other_biases},
         {"ffn_down.weight", MATRIX, width, ffn, !experts},
         {"ffn_down.bias", BIAS, 0, width, a->other_biases},
         {"post_ffw_norm.weight", NORM, 0, width, a->post_norm},
+        {"layer_output_norm.weight", NORM, 0, width, a->encoder},
+        {"layer_output_norm.bias", BIAS, 0, width, a->encoder},
         {"ffn_gate_inp.weight", ROUTER, shape->experts, width, experts},
         {"ffn_gate_exps.weight", EXPERTS, ffn, width, experts},
         {"ffn_up_exps.weight", EXPERTS, ffn, width, experts},
@@ -335,9 +346,16 @@ static int add_layer(struct synthesis *s, const struct synth_shape *shape, uint3
 static int add_ends(struct synthesis *s, const struct synth_shape *shape)
 {
     const struct synth_arch *a = shape->arch;
-    int rc = add_vector(s, "output_norm.weight", shape->width, 1.0f);
+    const char *norm = a->encoder ? "token_embd_norm" : "output_norm";
+    char name[GGUF_MAX_TENSOR_NAME];
+    snprintf(name, sizeof(name), "%s.weight", norm);
+    int rc = add_vector(s, name, shape->width, 1.0f);
     if (rc == 0 && a->layer_norm) {
-        rc = add_vector(s, "output_norm.bias", shape->width, 0.0f);
+        snprintf(name, sizeof(name), "%s.bias", norm);
+        rc = add_vector(s, name, shape->width, 0.0f);
+    }
+    if (rc == 0 && a->encoder) {
+        rc = add_matrices(s, "token_types.weight", TENSOR_F32, 1, TOKEN_TYPES, shape->width);
     }
     if (rc == 0 && a->learned_positions) {
         rc = add_matrices(s, "position_embd.weight", TENSOR_F32, 1, shape->context,

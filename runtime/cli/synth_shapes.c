@@ -27,6 +27,14 @@ static const struct synth_arch archs[] = {
      .other_biases = true,
      .ungated = true},
     {.name = "stablelm", .layer_norm = true, .qkv_bias = true},
+    {.name = "bert",
+     .layer_norm = true,
+     .qkv_bias = true,
+     .other_biases = true,
+     .ungated = true,
+     .learned_positions = true,
+     .encoder = true},
+    {.name = "nomic-bert", .layer_norm = true, .fused_qkv = true, .encoder = true},
 };
 
 /* What is not said is that of tiny-test. */
@@ -68,6 +76,8 @@ static const struct synth_shape shapes[] = {
     {"tiny-test-gpt2", "gpt2", .untied = true, .kv_heads = 4},
     {"tiny-test-starcoder2", "starcoder2", .layers = 2},
     {"tiny-test-stablelm", "stablelm", .kv_heads = 4, .untied = true, .rope_dims = 4},
+    {"tiny-test-bert", "bert", .kv_heads = 4},
+    {"tiny-test-nomic-bert", "nomic-bert", .kv_heads = 4},
 };
 /* clang-format on */
 #define N_SHAPES (sizeof(shapes) / sizeof(shapes[0]))

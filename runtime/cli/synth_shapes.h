@@ -13,6 +13,7 @@ struct synth_arch {
     bool qkv_bias, other_biases, fused_qkv, fused_gate_up, ungated, learned_positions;
     bool window;
     bool experts, shared_expert;
+    bool encoder;
 };
 
 struct synth_shape {

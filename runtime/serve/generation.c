@@ -28,6 +28,11 @@ static int load_model(struct generation *g, const struct generation_settings *s,
     if (!g->model) {
         return -1;
     }
+    if (g->model->config.encoder) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s: makes embeddings, no text, so it cannot chat; `weir embed` runs it",
+                       s->model_path);
+    }
     if (!g->model->chat_template) {
         return err_set(e, ERR_UNSUPPORTED,
                        "%s: has no chat template (tokenizer.chat_template), so it cannot chat",

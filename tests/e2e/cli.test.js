@@ -116,7 +116,7 @@ test('every architecture loads, also packed; an unknown one is named', { skip },
     fs.writeFileSync(other, Buffer.from(bytes.toString('latin1').replaceAll('qwen2', 'qwenX'), 'latin1'));
     const { status, stderr } = weir(['logits', '-m', other, '--tokens', '1']);
     assert.equal(status, 1);
-    assert.match(stderr, /architecture "qwenX" is not supported; llama, granite, qwen2, qwen2moe, .* and stablelm are/);
+    assert.match(stderr, /architecture "qwenX" is not supported; llama, granite, qwen2, qwen2moe, .* and nomic-bert are/);
 });
 
 test('float weights give logits near those of int8, and a packed file has none', { skip }, (t) => {
@@ -131,6 +131,27 @@ test('float weights give logits near those of int8, and a packed file has none',
     assert.ok(delta > 0 && delta < 0.05 * range, `${delta} of ${range}`);
     assert.match(weir(['logits', '-m', packed, '--tokens', '1', '--weights', 'f32']).stderr, /int8 weights alone/);
     assert.match(weir(logits('--weights', 'f16')).stderr, /int8 and f32 are/);
+});
+
+test('an encoder makes a vector of each line, and neither chats nor is taken for what does', { skip }, (t) => {
+    const folder = makeFolder(t);
+    for (const shape of ['tiny-test-bert', 'tiny-test-nomic-bert']) {
+        const [plain, packed] = ['plain', 'packed'].map((kind) => path.join(folder, `${shape}-${kind}.gguf`));
+        succeed(['synth', '--shape', shape, '--type', 'f32', '--spread', '0.3', plain]);
+        succeed(['quantize', plain, packed, '--type', 'packed']);
+        const output = succeed(['embed', '-m', plain], 'One text.\nAnother one\nOne text.\n');
+        const vectors = output.trim().split('\n').map((line) => JSON.parse(line));
+        assert.equal(vectors.length, 3);
+        assert.deepEqual(vectors[0], vectors[2]);
+        assert.notDeepEqual(vectors[0], vectors[1]);
+        vectors.forEach((v) => assert.ok(Math.abs(Math.hypot(...v) - 1) < 1e-5));
+        assert.equal(succeed(['embed', '-m', packed], 'One text.\nAnother one\nOne text.'), output);
+        assert.match(weir(['logits', '-m', plain, '--tokens', '1']).stderr, /makes embeddings, no text/);
+        assert.match(weir(['serve', '--model', plain, '--port', '0']).stderr, /makes embeddings, no text, so it cannot chat/);
+        assert.match(weir(['embed', '-m', plain, '--context', '8'], 'short\n\n').stderr, /line 2: a text of 0 tokens; 1 to 8 can/);
+        assert.match(weir(['embed', '-m', plain, '--context', '8'], 'a text of more than eight tokens').stderr, /line 1: .* 1 to 8 can/);
+    }
+    assert.match(weir(['embed', '-m', modelPath()], 'x').stderr, /makes text, no embeddings/);
 });
 
 test('a broken mixture of experts is refused', { skip }, (t) => {

@@ -325,6 +325,51 @@ static void check_splits(const struct ops *o, struct rng *r)
     }
 }
 
+/* Every row of an encoder's text is attended to as the last one of a decoder's. */
+static void check_seeing_all(const struct ops *o, struct rng *r)
+{
+    for (int i = 0; i < 20; i++) {
+        struct scene s;
+        random_scene(&s, r);
+        s.window = 0;
+        const size_t width = s.n_heads * s.kv.head_dim, last = s.n_positions - 1;
+        const size_t row0 = rng_below(r, (uint32_t)s.n_positions);
+        float *want = new_floats(width);
+        struct ops_attention all = {.out = s.out + row0 * width,
+                                    .out_stride = width,
+                                    .q = s.q + row0 * width,
+                                    .q_stride = width,
+                                    .n_rows = s.n_positions - row0,
+                                    .n_heads = s.n_heads,
+                                    .n_past = row0,
+                                    .n_seen = s.n_positions,
+                                    .scale = 0.3f,
+                                    .softcap = s.softcap,
+                                    .kv = &s.kv,
+                                    .scratch = s.scratch};
+        o->attend(&all);
+        for (size_t row = row0; row < s.n_positions; row++) {
+            struct ops_attention one = all;
+            one.out = want;
+            one.q = s.q + row * width;
+            one.n_rows = 1;
+            one.n_past = last;
+            one.n_seen = 0;
+            o->attend(&one);
+            ASSERT_SAME(want, s.out + row * width, width * sizeof(float),
+                        "%s: attend to all of %zu", o->name, s.n_positions);
+        }
+        mem_free_aligned(want);
+        free_scene(&s);
+    }
+}
+
+static void in_an_encoder_every_row_sees_all(void **state)
+{
+    (void)state;
+    for_each_variant(check_seeing_all);
+}
+
 static void how_a_prompt_is_cut_into_chunks_changes_no_bit(void **state)
 {
     (void)state;
@@ -631,6 +676,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(variants_equal_the_reference_on_vectors_of_every_length),
         cmocka_unit_test(variants_equal_the_reference_in_rope),
         cmocka_unit_test(variants_equal_the_reference_in_attention),
+        cmocka_unit_test(in_an_encoder_every_row_sees_all),
         cmocka_unit_test(how_a_prompt_is_cut_into_chunks_changes_no_bit),
         cmocka_unit_test(variants_store_the_same_keys_and_values),
         cmocka_unit_test(int8_keys_and_values_keep_their_extremes),
