@@ -5,7 +5,7 @@
  *
  * Semantics: Jinja 3.1 "List of Builtin Filters" and "List of Builtin Tests"; for methods,
  * Python's str, dict and list; for tojson and strftime_now, transformers' apply_chat_template.
- * Letter case is that of ASCII.
+ * Letter case is that of Unicode, letter by letter: only the German sharp s becomes two.
  */
 #pragma once
 

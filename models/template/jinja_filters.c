@@ -4,20 +4,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utf8proc.h>
+
 #include "models/template/jinja_builtin.h"
+#include "runtime/base/utf8.h"
 
 #define JSON_INDENT_MAX 16
+#define REPLACEMENT     0xFFFD /* what a byte that is not UTF-8 is taken for */
 
 /* --- text --- */
 
-static bool is_letter(char c)
+/* Python's title() lets a word begin after whatever has no upper and lower case. */
+static bool is_cased(uint32_t c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    utf8proc_category_t kind = utf8proc_category((utf8proc_int32_t)c);
+    return kind == UTF8PROC_CATEGORY_LU || kind == UTF8PROC_CATEGORY_LL ||
+           kind == UTF8PROC_CATEGORY_LT;
 }
 
-/* Whether a capital belongs at i. Jinja's filter takes words to begin after white space and
- * brackets, Python's method after anything that is no letter. */
-static bool wants_capital(const struct jinja_string *s, size_t i, enum jinja_case how)
+/* Whether a capital belongs behind `before`, 0 at the beginning. Jinja's filter takes words to
+ * begin after white space and brackets. */
+static bool wants_capital(uint32_t before, enum jinja_case how)
 {
     switch (how) {
     case JINJA_LOWER:
@@ -25,30 +32,54 @@ static bool wants_capital(const struct jinja_string *s, size_t i, enum jinja_cas
     case JINJA_UPPER:
         return true;
     case JINJA_CAPITALIZE:
-        return i == 0;
+        return before == 0;
     case JINJA_TITLE:
-        return i == 0 || strchr("-\t\n\v\f\r ({[<", s->data[i - 1]);
+        return before == 0 || (before < 128 && strchr("-\t\n\v\f\r ({[<", (int)before));
     case JINJA_TITLE_LETTERS:
-        return i == 0 || !is_letter(s->data[i - 1]);
+        return before == 0 || !is_cased(before);
     }
     return false;
+}
+
+/* The character in the case wanted, into out; its length. */
+static int convert_character(uint32_t c, bool capital, enum jinja_case how, char out[4])
+{
+    utf8proc_int32_t from = (utf8proc_int32_t)c;
+    if (!capital) {
+        return utf8_encode((uint32_t)utf8proc_tolower(from), out);
+    }
+    if (c == 0xDF) { /* the only letter in use whose capital is two */
+        memcpy(out, how == JINJA_UPPER ? "SS" : "Ss", 2);
+        return 2;
+    }
+    utf8proc_int32_t to = how == JINJA_UPPER ? utf8proc_toupper(from) : utf8proc_totitle(from);
+    return utf8_encode((uint32_t)to, out);
 }
 
 int jinja_change_case(struct jinja_run *run, const struct jinja_string *s, enum jinja_case how,
                       struct jinja_value *out)
 {
-    char *data = jinja_alloc(run, s->len + 1, 1);
-    if (!data || jinja_charge_items(run, s->len) != 0) {
+    struct jinja_builder b;
+    uint32_t before = 0, c;
+    if (jinja_charge_items(run, s->len) != 0) {
         return -1;
     }
-    for (size_t i = 0; i < s->len; i++) {
-        char c = s->data[i];
-        bool capital = wants_capital(s, i, how);
-        data[i] = is_letter(c) ? (char)(capital ? c & ~0x20 : c | 0x20) : c;
+    jinja_builder_init(&b, run);
+    for (size_t i = 0; i < s->len;) {
+        int len = utf8_decode(s->data + i, s->len - i, &c);
+        char bytes[4] = {s->data[i]};
+        /* A letter is as trusted as it was. */
+        struct jinja_string letter = {bytes, NULL, 1, jinja_string_trusted_at(s, i)};
+        if (len > 0) {
+            letter.len = (size_t)convert_character(c, wants_capital(before, how), how, bytes);
+        }
+        if (jinja_builder_append(&b, &letter) != 0) {
+            return -1;
+        }
+        before = len > 0 ? c : REPLACEMENT;
+        i += len > 0 ? (size_t)len : 1;
     }
-    /* A letter is as trusted as it was. */
-    return jinja_string_value(run, (struct jinja_string){data, s->trust, s->len, s->trusted},
-                              out);
+    return jinja_builder_value(&b, out);
 }
 
 int jinja_strip(struct jinja_run *run, const struct jinja_string *s,
