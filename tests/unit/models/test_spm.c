@@ -13,6 +13,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
 #include "runtime/base/utf8.h"
+#include "tests/unit/models/encode_checks.h"
 #include "tests/unit/models/small_vocab.h"
 
 #define MARK    "\xe2\x96\x81" /* U+2581, the space of vocabularies */
@@ -86,53 +87,23 @@ static struct gguf *make_vocab(const struct vocab_settings *set)
 
 static struct tokenizer *open_tokenizer(const struct vocab_settings *set)
 {
-    struct err e = {0};
-    struct gguf *g = make_vocab(set);
-    struct tokenizer *t = tokenizer_from_gguf(g, &e);
-    gguf_close(g);
-    if (!t) {
-        fail_msg("%s", e.message);
-    }
-    return t;
+    return encode_open(make_vocab(set));
 }
 
 static const struct vocab_settings plain = {.n_scores = N_TOKENS, .a_score = -11.0f};
-
-static void encode(const struct tokenizer *t, const char *text, size_t len,
-                   struct token_list *out)
-{
-    struct err e = {0};
-    token_list_clear(out);
-    if (tokenizer_encode(t, text, len, false, out, &e) != 0) {
-        fail_msg("%s", e.message);
-    }
-}
-
-static void expect(const struct tokenizer *t, const char *text, const int32_t *ids, size_t n)
-{
-    struct token_list list = {0};
-    encode(t, text, strlen(text), &list);
-    assert_int_equal(list.count, n);
-    assert_memory_equal(list.ids, ids, n * sizeof(*ids));
-    token_list_deinit(&list);
-}
-
-#define EXPECT(t, text, ...)                            \
-    expect((t), (text), (const int32_t[]){__VA_ARGS__}, \
-           sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t))
 
 static void the_best_score_is_joined_first(void **state)
 {
     (void)state;
     struct tokenizer *t = open_tokenizer(&plain);
-    EXPECT(t, "abc", id_of("abc"));
-    EXPECT(t, "bbc", id_of("b"), id_of("bc"));
-    EXPECT(t, "abbc", id_of("ab"), id_of("bc"));
-    EXPECT(t, "aaa", id_of("aa"), id_of("a")); /* the leftmost of equals */
-    EXPECT(t, " abc", id_of(MARK "abc"));
-    EXPECT(t, " bc", id_of(MARK), id_of("bc"));
-    EXPECT(t, "   b", id_of(MARK MARK), id_of(MARK "b"));
-    EXPECT(t, "a b", id_of("a"), id_of(MARK "b"));
+    EXPECT_IDS(t, "abc", id_of("abc"));
+    EXPECT_IDS(t, "bbc", id_of("b"), id_of("bc"));
+    EXPECT_IDS(t, "abbc", id_of("ab"), id_of("bc"));
+    EXPECT_IDS(t, "aaa", id_of("aa"), id_of("a")); /* the leftmost of equals */
+    EXPECT_IDS(t, " abc", id_of(MARK "abc"));
+    EXPECT_IDS(t, " bc", id_of(MARK), id_of("bc"));
+    EXPECT_IDS(t, "   b", id_of(MARK MARK), id_of(MARK "b"));
+    EXPECT_IDS(t, "a b", id_of("a"), id_of(MARK "b"));
     tokenizer_destroy(t);
 }
 
@@ -143,9 +114,10 @@ static void a_space_stands_before_a_text_if_the_file_says_so(void **state)
     set.space_before = true;
     struct tokenizer *t = open_tokenizer(&set);
     assert_true(tokenizer_space_before(t) && tokenizer_add_bos(t));
-    EXPECT(t, "abc", id_of(MARK "abc"));
+    EXPECT_IDS(t, "abc", id_of(MARK "abc"));
     struct token_list none = {0};
-    encode(t, "", 0, &none);
+    token_list_clear(&none);
+    encode_text(t, "", 0, false, &none);
     assert_int_equal(none.count, 0);
     token_list_deinit(&none);
     tokenizer_destroy(t);
@@ -155,9 +127,9 @@ static void what_is_no_token_becomes_bytes(void **state)
 {
     (void)state;
     struct tokenizer *t = open_tokenizer(&plain);
-    EXPECT(t, "a\nz", id_of("a"), FIRST + '\n', FIRST + 'z');
-    EXPECT(t, "\xc3\xa4\xc3\xb6", id_of("\xc3\xa4"), FIRST + 0xc3, FIRST + 0xb6);
-    EXPECT(t, "\xff\xc3", FIRST + 0xff, FIRST + 0xc3); /* not UTF-8 */
+    EXPECT_IDS(t, "a\nz", id_of("a"), FIRST + '\n', FIRST + 'z');
+    EXPECT_IDS(t, "\xc3\xa4\xc3\xb6", id_of("\xc3\xa4"), FIRST + 0xc3, FIRST + 0xb6);
+    EXPECT_IDS(t, "\xff\xc3", FIRST + 0xff, FIRST + 0xc3); /* not UTF-8 */
     tokenizer_destroy(t);
 }
 
@@ -167,7 +139,8 @@ static void control_tokens_are_not_made_of_text(void **state)
     struct err e = {0};
     struct token_list list = {0};
     struct tokenizer *t = open_tokenizer(&plain);
-    encode(t, "</s>", 4, &list);
+    token_list_clear(&list);
+    encode_text(t, "</s>", 4, false, &list);
     for (size_t i = 0; i < list.count; i++) {
         assert_false(tokenizer_is_control(t, list.ids[i]));
     }
@@ -200,8 +173,10 @@ static void words_apart_or_together_give_the_same(void **state)
                 text[k] = 'b'; /* "aa" is in one vocabulary only */
             }
         }
-        encode(apart, text, len, &one);
-        encode(together, text, len, &other);
+        token_list_clear(&one);
+        encode_text(apart, text, len, false, &one);
+        token_list_clear(&other);
+        encode_text(together, text, len, false, &other);
         assert_int_equal(one.count, other.count);
         if (one.count > 0) {
             assert_memory_equal(one.ids, other.ids, one.count * sizeof(*one.ids));
@@ -226,7 +201,8 @@ static void random_bytes_come_back(void **state)
         for (size_t k = 0; k < len; k++) {
             text[k] = rng_below(&r, 2) ? (char)rng_below(&r, 256) : "abc "[rng_below(&r, 4)];
         }
-        encode(t, text, len, &list);
+        token_list_clear(&list);
+        encode_text(t, text, len, false, &list);
         for (size_t k = 0; k < list.count; k++) {
             size_t n;
             const char *bytes = tokenizer_token_bytes(t, list.ids[k], &n);
@@ -242,14 +218,7 @@ static void random_bytes_come_back(void **state)
 
 static void expect_refusal(const struct vocab_settings *set, const char *words_of_it)
 {
-    struct err e = {0};
-    struct gguf *g = make_vocab(set);
-    struct tokenizer *t = tokenizer_from_gguf(g, &e);
-    gguf_close(g);
-    assert_null(t);
-    if (!strstr(e.message, words_of_it)) {
-        fail_msg("%s", e.message);
-    }
+    encode_expect_refusal(make_vocab(set), words_of_it);
 }
 
 static void bad_scores_are_refused(void **state)
@@ -278,32 +247,11 @@ static void a_token_too_long_to_be_listed_is_refused(void **state)
 static void any_allocation_may_fail(void **state)
 {
     (void)state;
-    struct gguf *g = make_vocab(&plain);
-    struct tokenizer *t = NULL;
-    struct err e = {0};
-    for (size_t nth = 1; !t; nth++) {
-        const size_t live = mem_live();
-        mem_fail_at(nth);
-        t = tokenizer_from_gguf(g, &e);
-        mem_fail_at(0);
-        assert_true(t || (e.kind == ERR_NOMEM && mem_live() == live));
-    }
     char text[1400]; /* enough for a cache of words */
     for (size_t i = 0; i < sizeof(text); i++) {
         text[i] = "abc bca"[i % 7];
     }
-    int rc = -1;
-    for (size_t nth = 1; rc != 0; nth++) {
-        struct token_list list = {0};
-        mem_fail_at(nth);
-        rc = tokenizer_encode(t, text, sizeof(text), false, &list, &e);
-        mem_fail_at(0);
-        assert_true(rc == 0 || (e.kind == ERR_NOMEM && list.count == 0));
-        token_list_deinit(&list);
-    }
-    tokenizer_destroy(t);
-    gguf_close(g);
-    assert_int_equal(mem_live(), 0);
+    encode_expect_failing_allocations(make_vocab(&plain), text, sizeof(text));
 }
 
 int main(void)

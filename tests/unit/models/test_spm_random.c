@@ -11,6 +11,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
 #include "runtime/base/utf8.h"
+#include "tests/unit/models/encode_checks.h"
 #include "tests/unit/models/small_vocab.h"
 
 #define N_BYTES   256
@@ -106,13 +107,7 @@ static struct tokenizer *open_toy(const struct toy *v, bool space_before)
     gguf_put_array(w, "tokenizer.ggml.token_type", GGUF_I32, kinds, N_TOKENS);
     gguf_put_array(w, "tokenizer.ggml.scores", GGUF_F32, scores, N_TOKENS);
     gguf_put_bool(w, "tokenizer.ggml.add_space_prefix", space_before);
-    struct gguf *g = small_vocab_reopen(w);
-    struct tokenizer *t = tokenizer_from_gguf(g, &e);
-    gguf_close(g);
-    if (!t) {
-        fail_msg("%s", e.message);
-    }
-    return t;
+    return encode_open(small_vocab_reopen(w));
 }
 
 /* --- the definition --- */

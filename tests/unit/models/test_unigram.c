@@ -14,6 +14,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
 #include "runtime/base/utf8.h"
+#include "tests/unit/models/encode_checks.h"
 #include "tests/unit/models/small_vocab.h"
 
 #define MARK       "\xe2\x96\x81" /* U+2581, the space of vocabularies */
@@ -100,38 +101,8 @@ static struct gguf *make_vocab(const struct toy *v)
 
 static struct tokenizer *open_toy(const struct toy *v)
 {
-    struct err e = {0};
-    struct gguf *g = make_vocab(v);
-    struct tokenizer *t = tokenizer_from_gguf(g, &e);
-    gguf_close(g);
-    if (!t) {
-        fail_msg("%s", e.message);
-    }
-    return t;
+    return encode_open(make_vocab(v));
 }
-
-static void encode(const struct tokenizer *t, const char *text, size_t len,
-                   struct token_list *out)
-{
-    struct err e = {0};
-    token_list_clear(out);
-    if (tokenizer_encode(t, text, len, false, out, &e) != 0) {
-        fail_msg("%s", e.message);
-    }
-}
-
-static void expect(const struct tokenizer *t, const char *text, const int32_t *ids, size_t n)
-{
-    struct token_list list = {0};
-    encode(t, text, strlen(text), &list);
-    assert_int_equal(list.count, n);
-    assert_memory_equal(list.ids, ids, n * sizeof(*ids));
-    token_list_deinit(&list);
-}
-
-#define EXPECT(t, text, ...)                            \
-    expect((t), (text), (const int32_t[]){__VA_ARGS__}, \
-           sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t))
 
 static struct toy abc;
 
@@ -153,9 +124,9 @@ static void the_greatest_sum_is_taken_though_a_longer_token_stands_first(void **
 {
     (void)state;
     struct tokenizer *t = open_toy(&abc);
-    EXPECT(t, "ab", id_of(&abc, "ab"));
-    EXPECT(t, "abc", id_of(&abc, "a"), id_of(&abc, "bc")); /* -6.5, not -7 */
-    EXPECT(t, "a a", id_of(&abc, "a"), id_of(&abc, " a"));
+    EXPECT_IDS(t, "ab", id_of(&abc, "ab"));
+    EXPECT_IDS(t, "abc", id_of(&abc, "a"), id_of(&abc, "bc")); /* -6.5, not -7 */
+    EXPECT_IDS(t, "a a", id_of(&abc, "a"), id_of(&abc, " a"));
     tokenizer_destroy(t);
 }
 
@@ -163,12 +134,12 @@ static void a_run_of_what_is_no_token_is_one_unknown(void **state)
 {
     (void)state;
     struct tokenizer *t = open_toy(&abc);
-    EXPECT(t, "axyza", id_of(&abc, "a"), 0, id_of(&abc, "a"));
-    EXPECT(t, "\xff\xc3\xa9 x", 0, id_of(&abc, " "), 0);
+    EXPECT_IDS(t, "axyza", id_of(&abc, "a"), 0, id_of(&abc, "a"));
+    EXPECT_IDS(t, "\xff\xc3\xa9 x", 0, id_of(&abc, " "), 0);
     abc.has_bytes = true;
     struct tokenizer *with_bytes = open_toy(&abc);
     int32_t byte = FIRST_WORD + (int32_t)abc.n_words;
-    EXPECT(with_bytes, "a\xc3\xa9", id_of(&abc, "a"), byte + 0xc3, byte + 0xa9);
+    EXPECT_IDS(with_bytes, "a\xc3\xa9", id_of(&abc, "a"), byte + 0xc3, byte + 0xa9);
     tokenizer_destroy(with_bytes);
     tokenizer_destroy(t);
 }
@@ -178,19 +149,20 @@ static void spaces_are_put_and_taken_as_the_file_says(void **state)
     (void)state;
     int32_t a = id_of(&abc, "a"), space = id_of(&abc, " "), space_a = id_of(&abc, " a");
     struct tokenizer *t = open_toy(&abc);
-    EXPECT(t, "  a ", space, space_a, space);
+    EXPECT_IDS(t, "  a ", space, space_a, space);
     assert_false(tokenizer_space_before(t));
     tokenizer_destroy(t);
     abc.space_before = true;
     t = open_toy(&abc);
-    EXPECT(t, "a ", space_a, space);
+    EXPECT_IDS(t, "a ", space_a, space);
     assert_true(tokenizer_space_before(t));
     tokenizer_destroy(t);
     abc.trims = true;
     t = open_toy(&abc);
-    EXPECT(t, "  a   aa  ", space_a, space_a, a);
+    EXPECT_IDS(t, "  a   aa  ", space_a, space_a, a);
     struct token_list none = {0};
-    encode(t, "   ", 3, &none);
+    token_list_clear(&none);
+    encode_text(t, "   ", 3, false, &none);
     assert_int_equal(none.count, 0);
     tokenizer_destroy(t);
 }
@@ -201,7 +173,7 @@ static void control_tokens_are_not_made_of_text(void **state)
     struct err e = {0};
     struct token_list list = {0};
     struct tokenizer *t = open_toy(&abc);
-    EXPECT(t, "</s>", 0);
+    EXPECT_IDS(t, "</s>", 0);
     assert_int_equal(tokenizer_encode(t, "a</s>", 5, true, &list, &e), 0);
     assert_int_equal(list.count, 2);
     assert_int_equal(list.ids[1], 1);
@@ -326,7 +298,8 @@ static void no_way_to_cut_a_text_has_a_greater_sum(void **state)
         struct tokenizer *t = open_toy(&v);
         for (int i = 0; i < 50; i++) {
             size_t len = random_atoms(&r, rng_below(&r, 11), text);
-            encode(t, text, len, &list);
+            token_list_clear(&list);
+            encode_text(t, text, len, false, &list);
             double sum = sum_of(&v, &list, text, len), best = best_of_all(&v, text, len);
             if (sum != best) {
                 fail_msg("\"%s\": %g, but there is %g", text, sum, best);
@@ -420,27 +393,20 @@ static void the_longest_sequence_is_replaced(void **state)
     abc.trims = abc.space_before = true;
     int32_t a = id_of(&abc, "a"), c = id_of(&abc, "c"), space_a = id_of(&abc, " a");
     struct tokenizer *t = open_toy(&abc);
-    EXPECT(t, "A", space_a);
-    EXPECT(t, "aABzA", space_a, c, a);
-    EXPECT(t,
-           "\xe3\x80\x80"
-           "A \xe3\x80\x80z \xe3\x80\x80"
-           "Az\xe3\x80\x80",
-           space_a, space_a);
-    EXPECT(t, "a\xe3\x80", space_a, 0); /* the beginning of a sequence */
+    EXPECT_IDS(t, "A", space_a);
+    EXPECT_IDS(t, "aABzA", space_a, c, a);
+    EXPECT_IDS(t,
+               "\xe3\x80\x80"
+               "A \xe3\x80\x80z \xe3\x80\x80"
+               "Az\xe3\x80\x80",
+               space_a, space_a);
+    EXPECT_IDS(t, "a\xe3\x80", space_a, 0); /* the beginning of a sequence */
     tokenizer_destroy(t);
 }
 
 static void expect_refusal(const char *words_of_it)
 {
-    struct err e = {0};
-    struct gguf *g = make_vocab(&abc);
-    struct tokenizer *t = tokenizer_from_gguf(g, &e);
-    gguf_close(g);
-    assert_null(t);
-    if (!strstr(e.message, words_of_it)) {
-        fail_msg("%s", e.message);
-    }
+    encode_expect_refusal(make_vocab(&abc), words_of_it);
 }
 
 static void a_table_that_does_not_add_up_is_refused(void **state)
@@ -486,7 +452,8 @@ static void random_tables_do_no_harm(void **state)
                 text[k] = rng_below(&r, 2) ? "ABz\xe3\x80 "[rng_below(&r, 6)]
                                            : (char)rng_below(&r, 256);
             }
-            encode(t, text, sizeof(text), &list);
+            token_list_clear(&list);
+            encode_text(t, text, sizeof(text), false, &list);
         }
         tokenizer_destroy(t);
     }
@@ -514,27 +481,11 @@ static void any_allocation_may_fail(void **state)
     (void)state;
     static struct table table;
     make_table(&table);
-    struct gguf *g = make_vocab(&abc);
     char text[1400];
     for (size_t i = 0; i < sizeof(text); i++) {
         text[i] = "abc bcA"[i % 7];
     }
-    int rc = -1;
-    for (size_t nth = 1; rc != 0; nth++) {
-        const size_t live = mem_live();
-        struct token_list list = {0};
-        struct err e = {0};
-        mem_fail_at(nth);
-        struct tokenizer *t = tokenizer_from_gguf(g, &e);
-        rc = t ? tokenizer_encode(t, text, sizeof(text), false, &list, &e) : -1;
-        mem_fail_at(0);
-        assert_true(rc == 0 || (e.kind == ERR_NOMEM && list.count == 0));
-        token_list_deinit(&list);
-        tokenizer_destroy(t);
-        assert_int_equal(mem_live(), live);
-    }
-    gguf_close(g);
-    assert_int_equal(mem_live(), 0);
+    encode_expect_failing_allocations(make_vocab(&abc), text, sizeof(text));
 }
 
 int main(void)

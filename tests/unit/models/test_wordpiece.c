@@ -12,6 +12,7 @@
 #include "models/tokenizer/wordpiece.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
+#include "tests/unit/models/encode_checks.h"
 #include "tests/unit/models/small_vocab.h"
 
 #define MARK "\xe2\x96\x81" /* U+2581, which begins a word */
@@ -79,46 +80,16 @@ static struct gguf *make_vocab(const struct settings *set)
 
 static struct tokenizer *open_tokenizer(const struct settings *set)
 {
-    struct err e = {0};
-    struct gguf *g = make_vocab(set);
-    struct tokenizer *t = tokenizer_from_gguf(g, &e);
-    gguf_close(g);
-    if (!t) {
-        fail_msg("%s", e.message);
-    }
-    return t;
+    return encode_open(make_vocab(set));
 }
-
-static void encode(const struct tokenizer *t, const char *text, size_t len, bool parse_special,
-                   struct token_list *out)
-{
-    struct err e = {0};
-    if (tokenizer_encode(t, text, len, parse_special, out, &e) != 0) {
-        fail_msg("%s", e.message);
-    }
-}
-
-static void expect(const struct tokenizer *t, const char *text, size_t len, const int32_t *ids,
-                   size_t n)
-{
-    struct token_list list = {0};
-    encode(t, text, len, false, &list);
-    assert_int_equal(list.count, n);
-    assert_memory_equal(list.ids, ids, n * sizeof(*ids));
-    token_list_deinit(&list);
-}
-
-#define EXPECT(t, text, ...)                                              \
-    expect((t), (text), sizeof(text) - 1, (const int32_t[]){__VA_ARGS__}, \
-           sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t))
 
 static void the_longest_piece_is_taken_first(void **state)
 {
     (void)state;
     struct tokenizer *t = open_tokenizer(&plain);
-    EXPECT(t, "unaffable", UN, AFF, ABLE);
-    EXPECT(t, "unafs", UN, AF, S);
-    EXPECT(t, " the\tun\n", THE, UN);
+    EXPECT_IDS(t, "unaffable", UN, AFF, ABLE);
+    EXPECT_IDS(t, "unafs", UN, AF, S);
+    EXPECT_IDS(t, " the\tun\n", THE, UN);
     tokenizer_destroy(t);
 }
 
@@ -126,9 +97,9 @@ static void a_word_that_can_not_be_made_is_unknown_as_a_whole(void **state)
 {
     (void)state;
     struct tokenizer *t = open_tokenizer(&plain);
-    EXPECT(t, "the unaffablex the", THE, UNK, THE);
-    EXPECT(t, "able", UNK); /* goes on with a word and begins none */
-    EXPECT(t, "xun", UNK);
+    EXPECT_IDS(t, "the unaffablex the", THE, UNK, THE);
+    EXPECT_IDS(t, "able", UNK); /* goes on with a word and begins none */
+    EXPECT_IDS(t, "xun", UNK);
     tokenizer_destroy(t);
 }
 
@@ -140,12 +111,12 @@ static void a_word_of_too_many_characters_is_unknown(void **state)
     char text[WORDPIECE_MAX_CHARACTERS + 1];
     memset(text, 's', sizeof(text));
     text[0] = 'a';
-    encode(t, text, WORDPIECE_MAX_CHARACTERS, false, &list);
+    encode_text(t, text, WORDPIECE_MAX_CHARACTERS, false, &list);
     assert_int_equal(list.count, WORDPIECE_MAX_CHARACTERS);
     assert_int_equal(list.ids[0], A);
     assert_int_equal(list.ids[WORDPIECE_MAX_CHARACTERS - 1], S);
     token_list_clear(&list);
-    encode(t, text, sizeof(text), false, &list);
+    encode_text(t, text, sizeof(text), false, &list);
     assert_int_equal(list.count, 1);
     assert_int_equal(list.ids[0], UNK);
     token_list_deinit(&list);
@@ -156,10 +127,10 @@ static void letters_lose_size_and_accents(void **state)
 {
     (void)state;
     struct tokenizer *t = open_tokenizer(&plain);
-    EXPECT(t,
-           "Cafe CAF\xc3\x89 cafe\xcc\x81 c\xc3\xa0"
-           "fe",
-           CAFE, CAFE, CAFE, CAFE);
+    EXPECT_IDS(t,
+               "Cafe CAF\xc3\x89 cafe\xcc\x81 c\xc3\xa0"
+               "fe",
+               CAFE, CAFE, CAFE, CAFE);
     tokenizer_destroy(t);
 }
 
@@ -169,7 +140,7 @@ static void a_vocabulary_with_capitals_keeps_them(void **state)
     struct settings set = plain;
     set.last = MARK "Caf\xc3\xa9";
     struct tokenizer *t = open_tokenizer(&set);
-    EXPECT(t, "Caf\xc3\xa9 cafe Cafe The", LAST, CAFE, UNK, UNK);
+    EXPECT_IDS(t, "Caf\xc3\xa9 cafe Cafe The", LAST, CAFE, UNK, UNK);
     tokenizer_destroy(t);
 }
 
@@ -177,12 +148,12 @@ static void punctuation_and_ideographs_stand_alone(void **state)
 {
     (void)state;
     struct tokenizer *t = open_tokenizer(&plain);
-    EXPECT(t, "the,the$un", THE, COMMA, THE, DOLLAR, UN);
-    EXPECT(t,
-           "a\xe4\xb8\xad\xe4\xb8\xad"
-           "a",
-           A, MIDDLE, MIDDLE, A);
-    EXPECT(t, "\xe2\x80\x9cthe\xe2\x80\x9d", UNK, THE, UNK); /* quotation marks */
+    EXPECT_IDS(t, "the,the$un", THE, COMMA, THE, DOLLAR, UN);
+    EXPECT_IDS(t,
+               "a\xe4\xb8\xad\xe4\xb8\xad"
+               "a",
+               A, MIDDLE, MIDDLE, A);
+    EXPECT_IDS(t, "\xe2\x80\x9cthe\xe2\x80\x9d", UNK, THE, UNK); /* quotation marks */
     tokenizer_destroy(t);
 }
 
@@ -190,11 +161,11 @@ static void controls_and_broken_bytes_are_dropped(void **state)
 {
     (void)state;
     struct tokenizer *t = open_tokenizer(&plain);
-    EXPECT(t, "t\x01h\0e", THE);
-    EXPECT(t, "th\xff\x65 th\xe2\x80\x8b\x65 th\xef\xbf\xbd\x65", THE, THE, THE);
-    EXPECT(t, "the\xc2\xa0the\xe3\x80\x80the", THE, THE, THE); /* spaces of other kinds */
+    EXPECT_IDS(t, "t\x01h\0e", THE);
+    EXPECT_IDS(t, "th\xff\x65 th\xe2\x80\x8b\x65 th\xef\xbf\xbd\x65", THE, THE, THE);
+    EXPECT_IDS(t, "the\xc2\xa0the\xe3\x80\x80the", THE, THE, THE); /* spaces of other kinds */
     struct token_list none = {0};
-    encode(t, " \xff\xfe \0 ", 6, false, &none);
+    encode_text(t, " \xff\xfe \0 ", 6, false, &none);
     assert_int_equal(none.count, 0);
     tokenizer_destroy(t);
 }
@@ -204,8 +175,8 @@ static void control_tokens_are_not_made_of_text(void **state)
     (void)state;
     struct tokenizer *t = open_tokenizer(&plain);
     struct token_list list = {0};
-    EXPECT(t, "[SEP]", UNK, UNK, UNK);
-    encode(t, "[CLS]the[SEP]", 13, true, &list);
+    EXPECT_IDS(t, "[SEP]", UNK, UNK, UNK);
+    encode_text(t, "[CLS]the[SEP]", 13, true, &list);
     assert_int_equal(list.count, 3);
     assert_int_equal(list.ids[0], CLS);
     assert_int_equal(list.ids[2], SEP);
@@ -235,7 +206,7 @@ static void decoding_gives_words_with_spaces_between(void **state)
     struct token_list list = {0};
     struct decoder d;
     struct buf out;
-    encode(t, "[CLS]The unaffable caf\xc3\xa9,[SEP]", 28, true, &list);
+    encode_text(t, "[CLS]The unaffable caf\xc3\xa9,[SEP]", 28, true, &list);
     decoder_init(&d, t);
     buf_init(&out, 100);
     for (size_t i = 0; i < list.count; i++) {
@@ -265,12 +236,12 @@ static void words_encode_alike_alone_and_together(void **state)
         memcpy(text + len, part, strlen(part));
         len += strlen(part);
         if (rng_below(&r, 3) == 0) {
-            encode(t, text + begin, len - begin, false, &alone);
+            encode_text(t, text + begin, len - begin, false, &alone);
             text[len++] = ' ';
             begin = len;
         }
     }
-    encode(t, text, begin, false, &together);
+    encode_text(t, text, begin, false, &together);
     assert_int_equal(together.count, alone.count);
     assert_memory_equal(together.ids, alone.ids, alone.count * sizeof(*alone.ids));
     token_list_deinit(&together);
@@ -280,14 +251,7 @@ static void words_encode_alike_alone_and_together(void **state)
 
 static void expect_refusal(const struct settings *set, const char *words_of_it)
 {
-    struct err e = {0};
-    struct gguf *g = make_vocab(set);
-    struct tokenizer *t = tokenizer_from_gguf(g, &e);
-    gguf_close(g);
-    assert_null(t);
-    if (!strstr(e.message, words_of_it)) {
-        fail_msg("%s", e.message);
-    }
+    encode_expect_refusal(make_vocab(set), words_of_it);
 }
 
 static void a_vocabulary_without_an_unknown_token_is_refused(void **state)
@@ -300,34 +264,18 @@ static void a_vocabulary_without_an_unknown_token_is_refused(void **state)
     expect_refusal(&set, "\"tokenizer.ggml.unknown_token_id\": token 15 is outside");
     set.unknown_id = UNK;
     struct tokenizer *t = open_tokenizer(&set);
-    EXPECT(t, "x", UNK);
+    EXPECT_IDS(t, "x", UNK);
     tokenizer_destroy(t);
 }
 
 static void any_allocation_may_fail(void **state)
 {
     (void)state;
-    struct gguf *g = make_vocab(&plain);
     char text[1400];
     for (size_t i = 0; i < sizeof(text); i++) {
         text[i] = "the un "[i % 7];
     }
-    int rc = -1;
-    for (size_t nth = 1; rc != 0; nth++) {
-        const size_t live = mem_live();
-        struct token_list list = {0};
-        struct err e = {0};
-        mem_fail_at(nth);
-        struct tokenizer *t = tokenizer_from_gguf(g, &e);
-        rc = t ? tokenizer_encode(t, text, sizeof(text), false, &list, &e) : -1;
-        mem_fail_at(0);
-        assert_true(rc == 0 || (e.kind == ERR_NOMEM && list.count == 0));
-        token_list_deinit(&list);
-        tokenizer_destroy(t);
-        assert_int_equal(mem_live(), live);
-    }
-    gguf_close(g);
-    assert_int_equal(mem_live(), 0);
+    encode_expect_failing_allocations(make_vocab(&plain), text, sizeof(text));
 }
 
 int main(void)
