@@ -20,10 +20,19 @@ struct conversion {
     uint64_t bytes_out;
 };
 
-/* Matrices take the type asked for. Vectors (norms) are small, and their numbers matter. */
+/* Tables that are added or decide and are not multiplied by as matrices are: small, and their
+ * numbers matter. */
+static bool is_table(const char *name)
+{
+    return strstr(name, ".ffn_gate_inp.") || strcmp(name, "position_embd.weight") == 0 ||
+           strcmp(name, "token_types.weight") == 0;
+}
+
+/* Matrices take the type asked for, those of experts too. Vectors (norms) are like tables. */
 static uint32_t choose_type(const struct conversion *c, const struct gguf_tensor *t)
 {
-    return t->n_dims == 2 && t->dims[0] % Q8_GROUP == 0 ? c->type : (uint32_t)TENSOR_F32;
+    bool matrix = t->n_dims >= 2 && t->dims[0] % Q8_GROUP == 0 && !is_table(t->name);
+    return matrix ? c->type : (uint32_t)TENSOR_F32;
 }
 
 static const char *type_name(uint32_t type)

@@ -111,6 +111,16 @@ test('every architecture loads, also packed; an unknown one is named', { skip },
         succeed(['quantize', plain, packed, '--type', 'packed']);
         assert.equal(logits(packed), logits(plain), shape);
     }
+    const typesOf = (file) => Object.fromEntries(JSON.parse(succeed(['inspect', '--json', file])).tensors.map((t) => [t.name, t.type]));
+    for (const shape of ['tiny-test-qwen2moe', 'tiny-test-gpt2']) {
+        const [plain, int8] = ['plain', 'int8'].map((kind) => path.join(folder, `${shape}-${kind}.gguf`));
+        succeed(['quantize', plain, int8, '--type', 'q8_0']);
+        assert.equal(logits(int8), logits(plain), shape);
+        const types = typesOf(int8);
+        const kept = ['blk.0.ffn_gate_inp.weight', 'position_embd.weight'].filter((name) => types[name]);
+        assert.deepEqual(kept.map((name) => types[name].toLowerCase()), ['f32']);
+        assert.equal((types['blk.1.ffn_down_exps.weight'] ?? types['blk.1.ffn_down.weight']).toLowerCase(), 'q8_0');
+    }
     const other = path.join(folder, 'other.gguf');
     const bytes = fs.readFileSync(path.join(folder, 'tiny-test-qwen2-plain.gguf'));
     fs.writeFileSync(other, Buffer.from(bytes.toString('latin1').replaceAll('qwen2', 'qwenX'), 'latin1'));
