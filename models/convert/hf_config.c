@@ -15,6 +15,7 @@ static const struct architecture {
     const char *hf, *gguf;
     bool pairs, post_norm, norms_from_one;
     bool tied;                        /* where the file does not say */
+    bool transposed;                  /* matrices have a row for each input */
     const char *epsilon, *activation; /* NULL: rms_norm_eps, silu */
 } architectures[] = {
     {"LlamaForCausalLM", "llama", .pairs = true},
@@ -35,6 +36,8 @@ static const struct architecture {
     {"Starcoder2ForCausalLM", "starcoder2", .tied = true, .epsilon = "norm_epsilon",
      .activation = "gelu_pytorch_tanh"},
     {"StableLmForCausalLM", "stablelm", .epsilon = "layer_norm_eps"},
+    {"GPT2LMHeadModel", "gpt2", .tied = true, .transposed = true,
+     .epsilon = "layer_norm_epsilon", .activation = "gelu_new"},
 };
 
 struct reader {
@@ -49,9 +52,23 @@ static bool is_gemma(const char *arch)
     return strcmp(arch, "gemma2") == 0 || strcmp(arch, "gemma3") == 0;
 }
 
+/* GPT-2 has names of its own. */
+static const struct {
+    const char *key, *older;
+} older_names[] = {
+    {"hidden_size", "n_embd"},         {"num_hidden_layers", "n_layer"},
+    {"num_attention_heads", "n_head"}, {"max_position_embeddings", "n_positions"},
+    {"intermediate_size", "n_inner"},  {"hidden_act", "activation_function"},
+};
+
 static const cJSON *get(const cJSON *object, const char *key)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    for (size_t i = 0; !item && i < sizeof(older_names) / sizeof(older_names[0]); i++) {
+        if (strcmp(older_names[i].key, key) == 0) {
+            item = cJSON_GetObjectItemCaseSensitive(object, older_names[i].older);
+        }
+    }
     return cJSON_IsNull(item) ? NULL : item;
 }
 
@@ -67,13 +84,14 @@ static const struct architecture *find_architecture(struct hf_config *c, const c
             c->pairs = a->pairs;
             c->post_norm = a->post_norm;
             c->norms_from_one = a->norms_from_one;
+            c->transposed = a->transposed;
             return a;
         }
     }
     err_set(e, ERR_UNSUPPORTED,
             "config.json: architecture \"%.64s\" is not supported; Llama, Mistral, Mixtral, "
             "Granite, Qwen2, Qwen2Moe, Qwen3, Qwen3Moe, Phi3, Olmo2, Gemma2, Gemma3, SmolLM3, "
-            "Starcoder2 and StableLmForCausalLM are",
+            "Starcoder2, StableLmForCausalLM and GPT2LMHeadModel are",
             name ? name : "");
     return NULL;
 }
@@ -306,7 +324,8 @@ static int check_known(const struct reader *r, const struct architecture *a)
                        "config.json: activation \"%.32s\" is not supported in %s; %s is",
                        activation, r->arch, known);
     }
-    static const char *const other_networks[] = {"use_parallel_residual", "qk_layernorm"};
+    static const char *const other_networks[] = {"use_parallel_residual", "qk_layernorm",
+                                                 "scale_attn_by_inverse_layer_idx"};
     for (size_t i = 0; i < sizeof(other_networks) / sizeof(other_networks[0]); i++) {
         if (cJSON_IsTrue(get(r->config, other_networks[i]))) {
             return err_set(r->e, ERR_UNSUPPORTED, "config.json: \"%s\" is not supported in %s",
@@ -445,7 +464,8 @@ int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer 
     int layers, width, ffn, context;
     if (read_size(&r, "num_hidden_layers", 0, MAX_SIZE, &layers) != 0 ||
         read_size(&r, "hidden_size", 0, MAX_SIZE, &width) != 0 ||
-        read_size(&r, "intermediate_size", 0, MAX_SIZE, &ffn) != 0 ||
+        read_size(&r, "intermediate_size", a->transposed ? 4 * width : 0, MAX_SIZE, &ffn) !=
+            0 ||
         read_size(&r, "vocab_size", 0, MAX_SIZE, &c->vocab) != 0 ||
         read_size(&r, "max_position_embeddings", 0, MAX_CONTEXT, &context) != 0 ||
         read_size(&r, "num_attention_heads", 0, MAX_SIZE, &c->heads) != 0 ||
@@ -476,5 +496,7 @@ int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer 
         put_number(&r, "attention.layer_norm_rms_epsilon",
                    number_or(config, "rms_norm_eps", 1e-6));
     }
-    return put_special(&r, c) != 0 || put_mixture(c, &r) != 0 ? -1 : read_rope(c, &r, context);
+    return put_special(&r, c) != 0 || put_mixture(c, &r) != 0 ? -1
+           : a->transposed                                    ? 0 /* GPT-2 turns nothing */
+                                                              : read_rope(c, &r, context);
 }

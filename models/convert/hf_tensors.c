@@ -9,8 +9,6 @@
 #include "quant/q8.h"
 #include "runtime/base/mem.h"
 
-#define LAYER_PREFIX "model.layers."
-
 static const struct {
     const char *hf, *gguf;
 } outer[] = {
@@ -18,9 +16,13 @@ static const struct {
     {"model.norm.weight", "output_norm.weight"},
     {"model.norm.bias", "output_norm.bias"},
     {"lm_head.weight", "output.weight"},
+    {"wte.weight", "token_embd.weight"},
+    {"wpe.weight", "position_embd.weight"},
+    {"ln_f.weight", "output_norm.weight"},
+    {"ln_f.bias", "output_norm.bias"},
 };
 
-/* Behind "model.layers.N." and "blk.N.". */
+/* Behind "model.layers.N." or "h.N.", and "blk.N.". */
 static const struct {
     const char *hf, *gguf;
 } inner[] = {
@@ -46,6 +48,14 @@ static const struct {
     {"mlp.c_fc.bias", "ffn_up.bias"},
     {"mlp.c_proj.weight", "ffn_down.weight"},
     {"mlp.c_proj.bias", "ffn_down.bias"},
+    {"ln_1.weight", "attn_norm.weight"},
+    {"ln_1.bias", "attn_norm.bias"},
+    {"ln_2.weight", "ffn_norm.weight"},
+    {"ln_2.bias", "ffn_norm.bias"},
+    {"attn.c_attn.weight", "attn_qkv.weight"},
+    {"attn.c_attn.bias", "attn_qkv.bias"},
+    {"attn.c_proj.weight", "attn_output.weight"},
+    {"attn.c_proj.bias", "attn_output.bias"},
     {"mlp.gate.weight", "ffn_gate_inp.weight"},
     {"block_sparse_moe.gate.weight", "ffn_gate_inp.weight"},
     {"mlp.shared_expert_gate.weight", "ffn_gate_inp_shexp.weight"},
@@ -66,7 +76,8 @@ static const struct {
 };
 
 /* Of old checkpoints; computed here. */
-static const char *const computed[] = {"self_attn.rotary_emb.inv_freq"};
+static const char *const computed[] = {"self_attn.rotary_emb.inv_freq", "attn.bias",
+                                       "attn.masked_bias"};
 
 static const char *inner_name(const char *rest, const struct hf_config *c)
 {
@@ -107,17 +118,21 @@ static const char *translate(const char *name, const struct hf_config *c,
                              char out[GGUF_MAX_TENSOR_NAME], long *expert)
 {
     *expert = -1;
+    if (c->transposed && strncmp(name, "transformer.", strlen("transformer.")) == 0) {
+        name += strlen("transformer.");
+    }
     for (size_t i = 0; i < sizeof(outer) / sizeof(outer[0]); i++) {
         if (strcmp(outer[i].hf, name) == 0) {
             bool copy = c->tied && strcmp(name, "lm_head.weight") == 0;
             return copy ? "" : outer[i].gguf;
         }
     }
-    if (strncmp(name, LAYER_PREFIX, strlen(LAYER_PREFIX)) != 0) {
+    const char *prefix = c->transposed ? "h." : "model.layers.";
+    if (strncmp(name, prefix, strlen(prefix)) != 0) {
         return NULL;
     }
     char *rest;
-    unsigned long layer = strtoul(name + strlen(LAYER_PREFIX), &rest, 10);
+    unsigned long layer = strtoul(name + strlen(prefix), &rest, 10);
     if (*rest != '.' || layer > 9999) {
         return NULL;
     }
@@ -146,17 +161,30 @@ struct rows {
     uint64_t head_dim; /* of heads to put into pairs, or 0 */
     uint64_t rope_dims;
     bool plus_one;
+    bool transposed; /* a row here is a column there */
 };
+
+/* Row i of the tensor in the file, or column i, as floats. */
+static void read_row(const struct rows *r, uint64_t i, float *row)
+{
+    uint32_t type = r->from->type; /* safetensors.h has types that can be read */
+    if (!r->transposed) {
+        size_t bytes = (size_t)tensor_type_row_bytes(type, r->width);
+        (void)tensor_row_to_f32(type, r->from->data + i * bytes, row, (size_t)r->width);
+        return;
+    }
+    size_t bytes = (size_t)tensor_type_row_bytes(type, 1);
+    for (uint64_t k = 0; k < r->width; k++) {
+        (void)tensor_row_to_f32(type, r->from->data + (k * r->n + i) * bytes, row + k, 1);
+    }
+}
 
 static int convert_rows(const struct rows *r, uint32_t type, float *row, unsigned char *to)
 {
-    size_t from_bytes = (size_t)tensor_type_row_bytes(r->from->type, r->width);
     size_t to_bytes = (size_t)tensor_type_row_bytes(type, r->width);
     for (uint64_t i = 0; i < r->n; i++, to += to_bytes) {
         uint64_t source = r->head_dim ? llama_row_in_halves(i, r->head_dim, r->rope_dims) : i;
-        (void)tensor_row_to_f32(
-            r->from->type, r->from->data + source * from_bytes, row,
-            (size_t)r->width); /* safetensors.h has types that can be read */
+        read_row(r, source, row);
         for (uint64_t k = 0; r->plus_one && k < r->width; k++) {
             row[k] += 1.0f;
         }
@@ -192,9 +220,14 @@ static int describe(struct rows *r, uint32_t *type, const struct safetensor *fro
                            r->n);
         }
     }
+    if (c->transposed && !vector && strstr(name, "blk.")) {
+        r->transposed = true;
+        r->n = from->dims[1];
+        r->width = from->dims[0];
+    }
     r->plus_one = c->norms_from_one && vector && strstr(name, "norm.");
-    bool router = strstr(name, ".ffn_gate_inp.") != NULL;
-    if (vector || router || r->width % Q8_GROUP != 0) {
+    bool table = strstr(name, ".ffn_gate_inp.") || strcmp(name, "position_embd.weight") == 0;
+    if (vector || table || r->width % Q8_GROUP != 0) {
         *type = TENSOR_F32;
     }
     return 0;
@@ -229,7 +262,7 @@ static int add(struct hf_tensors *t, const struct safetensor *from, const char *
         return -1;
     }
     bool vector = from->n_dims == 1 || from->dims[0] == 1;
-    const uint64_t dims[2] = {from->n_dims == 1 ? from->dims[0] : from->dims[1], from->dims[0]};
+    const uint64_t dims[2] = {from->n_dims == 1 ? from->dims[0] : r.width, r.n};
     gguf_add_tensor(out, name, type, vector ? 1 : 2, dims, data);
     return 0;
 }

@@ -25,7 +25,7 @@ const logits = (file) => succeed(['logits', '-m', file, '--tokens', '5,600,7,8,9
 test('a folder of any architecture becomes the GGUF file that it was made from', { skip }, (t) => {
     const folder = makeFolder(t);
     for (const arch of ['', '-yarn', '-granite', '-qwen2', '-qwen3', '-olmo2', '-phi', '-smollm3', '-longrope',
-        '-phi4', '-mixtral', '-qwen2moe', '-qwen3moe', '-starcoder2', '-stablelm']) {
+        '-phi4', '-mixtral', '-qwen2moe', '-qwen3moe', '-starcoder2', '-stablelm', '-gpt2']) {
         const file = synthesize(folder, `tiny-test${arch}`);
         const hf = writeHfFolder(path.join(folder, `hf${arch}`), file, { shards: arch === '-qwen2' ? 2 : 1 });
         const again = path.join(folder, `again${arch}.gguf`);

@@ -9,7 +9,7 @@ const { readGguf } = require('./gguf.js');
 const ARCHITECTURES = {
     llama: 'LlamaForCausalLM', granite: 'GraniteForCausalLM', qwen2: 'Qwen2ForCausalLM', qwen3: 'Qwen3ForCausalLM',
     qwen2moe: 'Qwen2MoeForCausalLM', qwen3moe: 'Qwen3MoeForCausalLM', starcoder2: 'Starcoder2ForCausalLM',
-    stablelm: 'StableLmForCausalLM', olmo2: 'Olmo2ForCausalLM', gemma2: 'Gemma2ForCausalLM', gemma3: 'Gemma3ForCausalLM',
+    stablelm: 'StableLmForCausalLM', gpt2: 'GPT2LMHeadModel', olmo2: 'Olmo2ForCausalLM', gemma2: 'Gemma2ForCausalLM', gemma3: 'Gemma3ForCausalLM',
     phi3: 'Phi3ForCausalLM', smollm3: 'SmolLM3ForCausalLM',
 };
 const OUTER = { 'token_embd.weight': 'model.embed_tokens.weight', 'output_norm.weight': 'model.norm.weight',
@@ -28,8 +28,22 @@ const QWEN2 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}
 
 const isGemma = (arch) => arch === 'gemma2' || arch === 'gemma3';
 
+// Matrices with a row for each input.
+const GPT2 = { attn_norm: 'ln_1', ffn_norm: 'ln_2', attn_qkv: 'attn.c_attn', attn_output: 'attn.c_proj', ffn_up: 'mlp.c_fc',
+    ffn_down: 'mlp.c_proj', 'token_embd.weight': 'wte.weight', 'position_embd.weight': 'wpe.weight',
+    'output_norm.weight': 'ln_f.weight', 'output_norm.bias': 'ln_f.bias' };
+
+function transpose(data, rows) {
+    const width = data.length / 4 / rows, out = Buffer.alloc(data.length);
+    for (let r = 0; r < rows; r++) {
+        for (let k = 0; k < width; k++) data.copy(out, 4 * (k * rows + r), 4 * (r * width + k), 4 * (r * width + k + 1));
+    }
+    return out;
+}
+
 function hfName(name, arch) {
     const [, layer, part, kind] = name.match(/^blk\.(\d+)\.(\w+)\.(\w+)$/) ?? [];
+    if (arch === 'gpt2') return layer === undefined ? GPT2[name] ?? OUTER[name] : `transformer.h.${layer}.${GPT2[part]}.${kind}`;
     if (layer === undefined) return OUTER[name];
     let to = INNER[part];
     if (part === 'ffn_norm') to = isGemma(arch) ? 'pre_feedforward_layernorm' : 'post_attention_layernorm';
@@ -62,6 +76,9 @@ function convert(tensor, arch, headDim) {
     const paired = ['llama', 'granite', 'smollm3'].includes(arch) && /\.attn_[qk]\./.test(tensor.name);
     if (paired) data = partRows(data, dims[0], headDim);
     if (isGemma(arch) && tensor.name.includes('norm.')) data = lessOne(data);
+    if (arch === 'gpt2' && dims.length === 2 && tensor.name.startsWith('blk.')) {
+        return { name: hfName(tensor.name, arch), dims: [...dims].reverse(), data: transpose(data, dims[0]) };
+    }
     return { name: hfName(tensor.name, arch), dims: tensor.name.includes('_inp_shexp') ? [1, ...dims] : dims, data };
 }
 
@@ -106,6 +123,11 @@ function config(m, arch, tensors) {
     const scaling = isLong ? longRope(m, arch, tensors) : get('rope.scaling.type') && { rope_type: get('rope.scaling.type'), factor: get('rope.scaling.factor'),
         original_max_position_embeddings: get('rope.scaling.original_context_length') };
     const experts = get('expert_count'), mixtral = experts && arch === 'llama';
+    if (arch === 'gpt2') {
+        return { architectures: [ARCHITECTURES.gpt2], n_embd: get('embedding_length'), n_layer: get('block_count'), n_head: get('attention.head_count'),
+            n_positions: get('context_length'), n_inner: get('feed_forward_length'), activation_function: 'gelu_new',
+            layer_norm_epsilon: get('attention.layer_norm_epsilon'), vocab_size: get('vocab_size') };
+    }
     return {
         ...(experts && { [mixtral ? 'num_local_experts' : 'num_experts']: experts, num_experts_per_tok: get('expert_used_count'),
             moe_intermediate_size: mixtral ? undefined : get('expert_feed_forward_length'),
