@@ -14,8 +14,9 @@
 static const struct architecture {
     const char *hf, *gguf;
     bool pairs, post_norm, norms_from_one;
-    bool tied;                        /* where the file does not say */
-    bool transposed;                  /* matrices have a row for each input */
+    bool tied;       /* where the file does not say */
+    bool transposed; /* matrices have a row for each input */
+    bool encoder;
     const char *epsilon, *activation; /* NULL: rms_norm_eps, silu */
 } architectures[] = {
     {"LlamaForCausalLM", "llama", .pairs = true},
@@ -38,6 +39,7 @@ static const struct architecture {
     {"StableLmForCausalLM", "stablelm", .epsilon = "layer_norm_eps"},
     {"GPT2LMHeadModel", "gpt2", .tied = true, .transposed = true,
      .epsilon = "layer_norm_epsilon", .activation = "gelu_new"},
+    {"BertModel", "bert", .encoder = true, .epsilon = "layer_norm_eps", .activation = "gelu"},
 };
 
 struct reader {
@@ -85,13 +87,14 @@ static const struct architecture *find_architecture(struct hf_config *c, const c
             c->post_norm = a->post_norm;
             c->norms_from_one = a->norms_from_one;
             c->transposed = a->transposed;
+            c->encoder = a->encoder;
             return a;
         }
     }
     err_set(e, ERR_UNSUPPORTED,
             "config.json: architecture \"%.64s\" is not supported; Llama, Mistral, Mixtral, "
             "Granite, Qwen2, Qwen2Moe, Qwen3, Qwen3Moe, Phi3, Olmo2, Gemma2, Gemma3, SmolLM3, "
-            "Starcoder2, StableLmForCausalLM and GPT2LMHeadModel are",
+            "Starcoder2, StableLmForCausalLM, GPT2LMHeadModel and BertModel are",
             name ? name : "");
     return NULL;
 }
@@ -422,6 +425,26 @@ static int put_mixture(struct hf_config *c, const struct reader *r)
     return 0;
 }
 
+static int put_encoder(const struct reader *r)
+{
+    const char *positions = cJSON_GetStringValue(get(r->config, "position_embedding_type"));
+    char causal[KEY_MAX];
+    int types;
+    if (positions && strcmp(positions, "absolute") != 0) {
+        return err_set(r->e, ERR_UNSUPPORTED,
+                       "config.json: \"position_embedding_type\" \"%.32s\" is not supported; "
+                       "absolute is",
+                       positions);
+    }
+    if (read_size(r, "type_vocab_size", 2, MAX_SIZE, &types) != 0) {
+        return -1;
+    }
+    snprintf(causal, sizeof(causal), "%s.attention.causal", r->arch);
+    gguf_put_bool(r->out, causal, false);
+    gguf_put_u32(r->out, "tokenizer.ggml.token_type_count", (uint32_t)types);
+    return 0;
+}
+
 /* What only some architectures say. */
 static int put_special(const struct reader *r, const struct hf_config *c)
 {
@@ -445,6 +468,9 @@ static int put_special(const struct reader *r, const struct hf_config *c)
     }
     if (strcmp(c->arch, "gemma3") == 0) {
         return put_gemma3(r);
+    }
+    if (c->encoder) {
+        return put_encoder(r);
     }
     return strcmp(c->arch, "smollm3") == 0 ? check_period(r, "no_rope_layers", "", 4) : 0;
 }
@@ -497,6 +523,6 @@ int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer 
                    number_or(config, "rms_norm_eps", 1e-6));
     }
     return put_special(&r, c) != 0 || put_mixture(c, &r) != 0 ? -1
-           : a->transposed                                    ? 0 /* GPT-2 turns nothing */
-                                                              : read_rope(c, &r, context);
+           : a->transposed || a->encoder ? 0 /* GPT-2 and BERT turn nothing */
+                                         : read_rope(c, &r, context);
 }

@@ -16,6 +16,7 @@ struct hf_config {
     bool post_norm;      /* "post_attention_layernorm" is what it says, not the norm before the
                             feed-forward network */
     bool norms_from_one; /* the file has norms less one */
+    bool encoder;        /* BERT: names of its own */
     bool transposed;     /* matrices have a row for each input (GPT-2) */
     bool tied;
     int experts;                              /* of a mixture; 0: none */

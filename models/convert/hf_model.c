@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "models/arch/llama_config.h"
 #include "models/convert/hf_config.h"
 #include "models/convert/hf_tensors.h"
 #include "models/convert/hf_tokenizer.h"
@@ -87,11 +88,42 @@ static void put_name(const struct conversion *c)
     gguf_put_bytes(c->out, "general.name", c->folder + begin, len - begin);
 }
 
+/* Of a sentence-transformers folder: how an encoder's vectors become one. */
+static int put_pooling(const struct conversion *c, const struct hf_config *config)
+{
+    char path[PATH_MAX_LEN], key[64];
+    if (!config->encoder) {
+        return 0;
+    }
+    if (file_join(path, sizeof(path), c->folder, "1_Pooling/config.json", c->e) != 0) {
+        return -1;
+    }
+    if (access(path, F_OK) != 0) {
+        return 0;
+    }
+    cJSON *pooling = json_parse_file(path, MAX_CONFIG, c->e);
+    if (!pooling) {
+        return -1;
+    }
+    bool first = cJSON_IsTrue(cJSON_GetObjectItem(pooling, "pooling_mode_cls_token"));
+    bool mean = cJSON_IsTrue(cJSON_GetObjectItem(pooling, "pooling_mode_mean_tokens"));
+    cJSON_Delete(pooling);
+    if (first == mean) {
+        return err_set(c->e, ERR_UNSUPPORTED,
+                       "%s: pooling_mode_cls_token or pooling_mode_mean_tokens has to be true",
+                       path);
+    }
+    snprintf(key, sizeof(key), "%s.pooling_type", config->arch);
+    gguf_put_u32(c->out, key, first ? LLAMA_POOL_FIRST : LLAMA_POOL_MEAN);
+    return 0;
+}
+
 static int convert(struct conversion *c, const char *to, uint32_t type)
 {
     struct hf_config config;
     put_name(c);
-    if (hf_config_read(&config, c->config, c->out, c->e) != 0 || put_template_file(c) != 0) {
+    if (hf_config_read(&config, c->config, c->out, c->e) != 0 || put_pooling(c, &config) != 0 ||
+        put_template_file(c) != 0) {
         return -1;
     }
     const struct hf_tokenizer tokenizer = {.tokenizer = c->tokenizer,

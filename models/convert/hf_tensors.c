@@ -20,9 +20,18 @@ static const struct {
     {"wpe.weight", "position_embd.weight"},
     {"ln_f.weight", "output_norm.weight"},
     {"ln_f.bias", "output_norm.bias"},
+    {"embeddings.word_embeddings.weight", "token_embd.weight"},
+    {"embeddings.position_embeddings.weight", "position_embd.weight"},
+    {"embeddings.token_type_embeddings.weight", "token_types.weight"},
+    {"embeddings.LayerNorm.weight", "token_embd_norm.weight"},
+    {"embeddings.LayerNorm.bias", "token_embd_norm.bias"},
+    /* Not for embeddings, and not numbers of the model. */
+    {"pooler.dense.weight", ""},
+    {"pooler.dense.bias", ""},
+    {"embeddings.position_ids", ""},
 };
 
-/* Behind "model.layers.N." or "h.N.", and "blk.N.". */
+/* Behind "model.layers.N.", "h.N." or "encoder.layer.N.", and "blk.N.". */
 static const struct {
     const char *hf, *gguf;
 } inner[] = {
@@ -56,6 +65,22 @@ static const struct {
     {"attn.c_attn.bias", "attn_qkv.bias"},
     {"attn.c_proj.weight", "attn_output.weight"},
     {"attn.c_proj.bias", "attn_output.bias"},
+    {"attention.self.query.weight", "attn_q.weight"},
+    {"attention.self.query.bias", "attn_q.bias"},
+    {"attention.self.key.weight", "attn_k.weight"},
+    {"attention.self.key.bias", "attn_k.bias"},
+    {"attention.self.value.weight", "attn_v.weight"},
+    {"attention.self.value.bias", "attn_v.bias"},
+    {"attention.output.dense.weight", "attn_output.weight"},
+    {"attention.output.dense.bias", "attn_output.bias"},
+    {"attention.output.LayerNorm.weight", "attn_output_norm.weight"},
+    {"attention.output.LayerNorm.bias", "attn_output_norm.bias"},
+    {"intermediate.dense.weight", "ffn_up.weight"},
+    {"intermediate.dense.bias", "ffn_up.bias"},
+    {"output.dense.weight", "ffn_down.weight"},
+    {"output.dense.bias", "ffn_down.bias"},
+    {"output.LayerNorm.weight", "layer_output_norm.weight"},
+    {"output.LayerNorm.bias", "layer_output_norm.bias"},
     {"mlp.gate.weight", "ffn_gate_inp.weight"},
     {"block_sparse_moe.gate.weight", "ffn_gate_inp.weight"},
     {"mlp.shared_expert_gate.weight", "ffn_gate_inp_shexp.weight"},
@@ -118,8 +143,9 @@ static const char *translate(const char *name, const struct hf_config *c,
                              char out[GGUF_MAX_TENSOR_NAME], long *expert)
 {
     *expert = -1;
-    if (c->transposed && strncmp(name, "transformer.", strlen("transformer.")) == 0) {
-        name += strlen("transformer.");
+    const char *whole = c->transposed ? "transformer." : c->encoder ? "bert." : "";
+    if (strncmp(name, whole, strlen(whole)) == 0) {
+        name += strlen(whole);
     }
     for (size_t i = 0; i < sizeof(outer) / sizeof(outer[0]); i++) {
         if (strcmp(outer[i].hf, name) == 0) {
@@ -127,7 +153,7 @@ static const char *translate(const char *name, const struct hf_config *c,
             return copy ? "" : outer[i].gguf;
         }
     }
-    const char *prefix = c->transposed ? "h." : "model.layers.";
+    const char *prefix = c->transposed ? "h." : c->encoder ? "encoder.layer." : "model.layers.";
     if (strncmp(name, prefix, strlen(prefix)) != 0) {
         return NULL;
     }
@@ -226,7 +252,8 @@ static int describe(struct rows *r, uint32_t *type, const struct safetensor *fro
         r->width = from->dims[0];
     }
     r->plus_one = c->norms_from_one && vector && strstr(name, "norm.");
-    bool table = strstr(name, ".ffn_gate_inp.") || strcmp(name, "position_embd.weight") == 0;
+    bool table = strstr(name, ".ffn_gate_inp.") || strcmp(name, "position_embd.weight") == 0 ||
+                 strcmp(name, "token_types.weight") == 0;
     if (vector || table || r->width % Q8_GROUP != 0) {
         *type = TENSOR_F32;
     }

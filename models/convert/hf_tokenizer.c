@@ -20,7 +20,7 @@ struct lists {
     float *scores;          /* (n) */
     char (*fillers)[FILLER_MAX];
     struct gguf_str *merges; /* (n_merges) "a b" */
-    char *merge_text;        /* what pairs were joined in */
+    char *merge_text;        /* what pairs, or marks and names, were joined in */
     size_t n_merges;
 };
 
@@ -88,6 +88,38 @@ static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, 
             l->names[i] = (struct gguf_str){l->fillers[i], (size_t)len};
             l->kinds[i] = TOKEN_UNUSED;
         }
+    }
+    return 0;
+}
+
+/* --- WordPiece --- */
+
+/* Where the file marks what goes on with a word, "##ing", GGUF marks what begins one. */
+static int mark_beginnings(struct lists *l, const cJSON *model, struct err *e)
+{
+    const char *marked = cJSON_GetStringValue(get(model, "continuing_subword_prefix"));
+    size_t bytes = 0, n = strlen(marked ? marked : "##");
+    for (int i = 0; i < l->n; i++) {
+        bytes += l->names[i].len + sizeof(SPACE_MARK);
+    }
+    l->merge_text = mem_alloc(bytes + 1);
+    if (!l->merge_text) {
+        return err_nomem(e);
+    }
+    char *to = l->merge_text;
+    for (int i = 0; i < l->n; i++) {
+        struct gguf_str *name = &l->names[i];
+        if (l->kinds[i] != TOKEN_NORMAL) {
+            continue;
+        }
+        if (strncmp(name->data, marked ? marked : "##", n) == 0) {
+            *name = (struct gguf_str){name->data + n, name->len - n};
+            continue;
+        }
+        int made = snprintf(to, bytes, SPACE_MARK "%s", name->data);
+        *name = (struct gguf_str){to, (size_t)made};
+        to += made + 1;
+        bytes -= (size_t)made + 1;
     }
     return 0;
 }
@@ -311,7 +343,7 @@ static int find_token(const struct lists *l, const char *text)
 
 /* By name in tokenizer_config.json, or by id, the first of several, in config.json. */
 static void put_special(const struct hf_tokenizer *t, const struct lists *l, const char *name,
-                        struct gguf_writer *out)
+                        const char *gguf_name, struct gguf_writer *out)
 {
     char key[64], id_key[64];
     snprintf(key, sizeof(key), "%s_token", name);
@@ -323,7 +355,7 @@ static void put_special(const struct hf_tokenizer *t, const struct lists *l, con
         id = number->valueint;
     }
     if (id >= 0) {
-        snprintf(key, sizeof(key), "tokenizer.ggml.%s_token_id", name);
+        snprintf(key, sizeof(key), "tokenizer.ggml.%s_token_id", gguf_name);
         gguf_put_u32(out, key, (uint32_t)id);
     }
 }
@@ -369,6 +401,29 @@ static void put_template(const cJSON *config, struct gguf_writer *out)
 
 /* --- all of it --- */
 
+static int put_wordpiece(const struct hf_tokenizer *t, struct lists *l, struct gguf_writer *out,
+                         struct err *e)
+{
+    static const struct {
+        const char *hf, *gguf;
+    } specials[] = {
+        {"cls", "cls"}, {"sep", "seperator"}, {"unk", "unknown"}, {"pad", "padding"}};
+    const cJSON *model = get(t->tokenizer, "model");
+    if (read_tokens(l, t, false, e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
+        put_special(t, l, specials[i].hf, specials[i].gguf, out);
+    }
+    if (mark_beginnings(l, model, e) != 0) {
+        return -1;
+    }
+    gguf_put_str(out, "tokenizer.ggml.model", "bert");
+    gguf_put_strs(out, "tokenizer.ggml.tokens", l->names, (size_t)l->n);
+    gguf_put_array(out, "tokenizer.ggml.token_type", GGUF_I32, l->kinds, (size_t)l->n);
+    return 0;
+}
+
 static int put_lists(const struct hf_tokenizer *t, struct lists *l, bool spm,
                      struct gguf_writer *out, struct err *e)
 {
@@ -401,8 +456,8 @@ static int put_lists(const struct hf_tokenizer *t, struct lists *l, bool spm,
         gguf_put_str(out, "tokenizer.ggml.pre", rule);
         gguf_put_strs(out, "tokenizer.ggml.merges", l->merges, l->n_merges);
     }
-    put_special(t, l, "bos", out);
-    put_special(t, l, "eos", out);
+    put_special(t, l, "bos", "bos", out);
+    put_special(t, l, "eos", "eos", out);
     gguf_put_bool(out, "tokenizer.ggml.add_bos_token", adds_bos(t, spm));
     put_template(t->config, out);
     return 0;
@@ -412,10 +467,13 @@ int hf_tokenizer_put(const struct hf_tokenizer *t, struct gguf_writer *out, stru
 {
     const cJSON *model = get(t->tokenizer, "model");
     const char *type = cJSON_GetStringValue(get(model, "type"));
-    if (!cJSON_IsObject(get(model, "vocab")) || (type && strcmp(type, "BPE") != 0)) {
-        return err_set(e, ERR_UNSUPPORTED,
-                       "tokenizer.json: a model of type \"%.32s\" is not supported; BPE is",
-                       type ? type : "");
+    bool wordpiece = type && strcmp(type, "WordPiece") == 0;
+    if (!cJSON_IsObject(get(model, "vocab")) ||
+        (type && !wordpiece && strcmp(type, "BPE") != 0)) {
+        return err_set(
+            e, ERR_UNSUPPORTED,
+            "tokenizer.json: a model of type \"%.32s\" is not supported; BPE and WordPiece are",
+            type ? type : "");
     }
     size_t n = (size_t)t->vocab;
     struct lists l = {.n = t->vocab};
@@ -424,7 +482,10 @@ int hf_tokenizer_put(const struct hf_tokenizer *t, struct gguf_writer *out, stru
     l.scores = mem_zarray(n, sizeof(*l.scores));
     l.fillers = mem_zarray(n, sizeof(*l.fillers));
     int rc = l.names && l.kinds && l.scores && l.fillers ? 0 : err_nomem(e);
-    rc = rc == 0 ? put_lists(t, &l, cJSON_IsTrue(get(model, "byte_fallback")), out, e) : rc;
+    if (rc == 0) {
+        rc = wordpiece ? put_wordpiece(t, &l, out, e)
+                       : put_lists(t, &l, cJSON_IsTrue(get(model, "byte_fallback")), out, e);
+    }
     mem_free(l.names);
     mem_free(l.kinds);
     mem_free(l.scores);

@@ -160,6 +160,43 @@ test('a mixture of experts that is not as the architecture has it is refused by 
     assert.match(weir(['quantize', parallel, path.join(folder, 'out.gguf')]).stderr, /"use_parallel_residual" is not supported in stablelm/);
 });
 
+test('a folder of BERT becomes the GGUF file that it was made from, with its pooling', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = synthesize(folder, 'tiny-test-bert');
+    const hf = writeHfFolder(path.join(folder, 'hf'), file);
+    const converted = (name) => {
+        const to = path.join(folder, `${name}.gguf`);
+        succeed(['quantize', hf, to, '--type', 'f32']);
+        return succeed(['embed', '-m', to, '--tokens', '5,600,7']);
+    };
+    const embed = succeed(['embed', '-m', file, '--tokens', '5,600,7']);
+    assert.equal(converted('plain'), embed);
+    fs.mkdirSync(path.join(hf, '1_Pooling'));
+    const pooling = (modes) => fs.writeFileSync(path.join(hf, '1_Pooling', 'config.json'), JSON.stringify(modes));
+    pooling({ pooling_mode_mean_tokens: true });
+    assert.equal(converted('mean'), embed);
+    pooling({ pooling_mode_cls_token: true });
+    assert.notEqual(converted('first'), embed);
+    assert.equal(readGguf(path.join(folder, 'first.gguf')).metadata['bert.pooling_type'], 2);
+    pooling({ pooling_mode_max_tokens: true });
+    assert.match(weir(['quantize', hf, path.join(folder, 'out.gguf')]).stderr, /1_Pooling\/config\.json: pooling_mode_cls_token or/);
+});
+
+test('WordPiece is marked the other way round', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const hf = writeHfFolder(path.join(folder, 'hf'), synthesize(folder, 'tiny-test-bert'));
+    const vocab = { '[PAD]': 0, '[UNK]': 1, '[CLS]': 2, '[SEP]': 3, the: 4, cat: 5, '##s': 6, ',': 7, s: 8 };
+    fs.writeFileSync(path.join(hf, 'tokenizer.json'), JSON.stringify({
+        added_tokens: ['[PAD]', '[UNK]', '[CLS]', '[SEP]'].map((content, id) => ({ id, content, special: true })),
+        model: { type: 'WordPiece', unk_token: '[UNK]', continuing_subword_prefix: '##', vocab } }));
+    fs.writeFileSync(path.join(hf, 'tokenizer_config.json'), JSON.stringify({
+        cls_token: '[CLS]', sep_token: '[SEP]', unk_token: '[UNK]', pad_token: '[PAD]' }));
+    const to = path.join(folder, 'out.gguf');
+    succeed(['quantize', hf, to]);
+    assert.equal(succeed(['tokenize', '-m', to, '--no-special'], 'The cats, s dog').trim(), '4 5 6 7 8 1');
+    assert.equal(succeed(['embed', '-m', to], 'the cats'), succeed(['embed', '-m', to, '--tokens', '2,4,5,6,3']));
+});
+
 test('a folder is served as it is', { skip }, async (t) => {
     const folder = makeFolder(t);
     const hf = writeHfFolder(path.join(folder, 'my-model'), synthesize(folder, 'tiny-test-qwen3'));

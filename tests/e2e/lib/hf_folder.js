@@ -9,7 +9,7 @@ const { readGguf } = require('./gguf.js');
 const ARCHITECTURES = {
     llama: 'LlamaForCausalLM', granite: 'GraniteForCausalLM', qwen2: 'Qwen2ForCausalLM', qwen3: 'Qwen3ForCausalLM',
     qwen2moe: 'Qwen2MoeForCausalLM', qwen3moe: 'Qwen3MoeForCausalLM', starcoder2: 'Starcoder2ForCausalLM',
-    stablelm: 'StableLmForCausalLM', gpt2: 'GPT2LMHeadModel', olmo2: 'Olmo2ForCausalLM', gemma2: 'Gemma2ForCausalLM', gemma3: 'Gemma3ForCausalLM',
+    stablelm: 'StableLmForCausalLM', gpt2: 'GPT2LMHeadModel', bert: 'BertModel', olmo2: 'Olmo2ForCausalLM', gemma2: 'Gemma2ForCausalLM', gemma3: 'Gemma3ForCausalLM',
     phi3: 'Phi3ForCausalLM', smollm3: 'SmolLM3ForCausalLM',
 };
 const OUTER = { 'token_embd.weight': 'model.embed_tokens.weight', 'output_norm.weight': 'model.norm.weight',
@@ -33,6 +33,12 @@ const GPT2 = { attn_norm: 'ln_1', ffn_norm: 'ln_2', attn_qkv: 'attn.c_attn', att
     ffn_down: 'mlp.c_proj', 'token_embd.weight': 'wte.weight', 'position_embd.weight': 'wpe.weight',
     'output_norm.weight': 'ln_f.weight', 'output_norm.bias': 'ln_f.bias' };
 
+const BERT = { attn_q: 'attention.self.query', attn_k: 'attention.self.key', attn_v: 'attention.self.value',
+    attn_output: 'attention.output.dense', attn_output_norm: 'attention.output.LayerNorm', ffn_up: 'intermediate.dense',
+    ffn_down: 'output.dense', layer_output_norm: 'output.LayerNorm', token_embd: 'embeddings.word_embeddings',
+    position_embd: 'embeddings.position_embeddings', token_types: 'embeddings.token_type_embeddings',
+    token_embd_norm: 'embeddings.LayerNorm' };
+
 function transpose(data, rows) {
     const width = data.length / 4 / rows, out = Buffer.alloc(data.length);
     for (let r = 0; r < rows; r++) {
@@ -43,6 +49,10 @@ function transpose(data, rows) {
 
 function hfName(name, arch) {
     const [, layer, part, kind] = name.match(/^blk\.(\d+)\.(\w+)\.(\w+)$/) ?? [];
+    if (arch === 'bert') {
+        const [outer, ending] = name.split('.');
+        return layer === undefined ? `${BERT[outer]}.${ending}` : `encoder.layer.${layer}.${BERT[part]}.${kind}`;
+    }
     if (arch === 'gpt2') return layer === undefined ? GPT2[name] ?? OUTER[name] : `transformer.h.${layer}.${GPT2[part]}.${kind}`;
     if (layer === undefined) return OUTER[name];
     let to = INNER[part];
