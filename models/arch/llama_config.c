@@ -340,7 +340,7 @@ static int read_experts(struct llama_config *c, const struct gguf *g, struct err
         return -1;
     }
     c->d_ff = gguf_tensor_find(g, "blk.0.ffn_gate_inp_shexp.weight") ? shared : 0;
-    if (c->d_ff_expert % Q8_TILE != 0 || c->d_ff_expert % Q8_GROUP != 0) {
+    if (c->d_ff_expert % Q8_GROUP != 0) {
         return err_set(e, ERR_UNSUPPORTED,
                        "%s: experts of width %d are not supported, multiples of %d are",
                        gguf_path(g), c->d_ff_expert, Q8_GROUP);
