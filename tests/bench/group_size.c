@@ -298,7 +298,7 @@ static void run_layer(const struct model *m, const struct layer *l, struct state
     float *keys = s->keys + index * TOKENS_MAX * m->kv_dim;
     float *values = s->values + index * TOKENS_MAX * m->kv_dim;
     float *key = keys + position * m->kv_dim;
-    normalise(s->normed, s->x, l->attn_norm, m->d, m->c.rms_eps);
+    normalise(s->normed, s->x, l->attn_norm, m->d, m->c.norm_eps);
     multiply(s->q, s->normed, &l->q, q);
     multiply(key, s->normed, &l->k, q);
     multiply(values + position * m->kv_dim, s->normed, &l->v, q);
@@ -309,7 +309,7 @@ static void run_layer(const struct model *m, const struct layer *l, struct state
     for (size_t i = 0; i < m->d; i++) {
         s->x[i] += s->update[i];
     }
-    normalise(s->normed, s->x, l->ffn_norm, m->d, m->c.rms_eps);
+    normalise(s->normed, s->x, l->ffn_norm, m->d, m->c.norm_eps);
     multiply(s->gate, s->normed, &l->gate, q);
     multiply(s->up, s->normed, &l->up, q);
     for (size_t i = 0; i < (size_t)m->c.d_ff; i++) {
@@ -328,7 +328,7 @@ static void run_token(const struct model *m, struct state *s, size_t token, size
     for (size_t i = 0; i < m->n_layers; i++) {
         run_layer(m, &m->layers[i], s, i, position, q);
     }
-    normalise(s->normed, s->x, m->output_norm, m->d, m->c.rms_eps);
+    normalise(s->normed, s->x, m->output_norm, m->d, m->c.norm_eps);
     multiply(logits, s->normed, &m->embedding, q);
 }
 
