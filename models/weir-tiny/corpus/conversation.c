@@ -254,7 +254,7 @@ void conversation_add(struct rng *r, struct conversation *c, const struct exchan
 
 static exchange_fn *pick_skill(struct rng *r)
 {
-    bool later = corpus_wordings() == CORPUS_WORDINGS_WIDE;
+    bool later = corpus_wordings() >= CORPUS_WORDINGS_WIDE;
     const struct skill *from = later ? later_skills : skills;
     size_t n = later ? CORPUS_COUNT(later_skills) : CORPUS_COUNT(skills);
     unsigned total = 0;
@@ -292,13 +292,13 @@ void conversation_draw_plain(struct rng *r, enum corpus_split split,
 /* A question that a ban must not stop. */
 static void draw_allowed(struct rng *r, const struct conversation *c, struct exchange *x)
 {
-    bool wide = corpus_wordings() == CORPUS_WORDINGS_WIDE;
+    bool widest = corpus_wordings() == CORPUS_WORDINGS_WIDEST;
     bool noun = c->persona.forbidden[0].topic == NULL;
-    if (wide && corpus_chance(r, 50)) {
+    if (widest && corpus_chance(r, 50)) {
         conversation_draw_plain(r, CORPUS_TRAIN, c, x);
         return;
     }
-    unsigned about_topic = noun ? 35 : wide ? 50 : 75;
+    unsigned about_topic = noun ? 35 : widest ? 50 : 75;
     do {
         (corpus_chance(r, about_topic) ? exchange_topic : exchange_noun)(r, CORPUS_TRAIN, x);
     } while (system_refusal_forbids(&c->persona, x));
@@ -331,7 +331,7 @@ static bool draw_obeying(struct rng *r, const struct conversation *c, struct exc
         if (p->n_forbidden == 0) {
             return false;
         }
-        static const unsigned allowed[] = {35, 75}; /* of a hundred, by corpus_wordings() */
+        static const unsigned allowed[] = {35, 50, 75}; /* of a hundred, by corpus_wordings() */
         if (corpus_chance(r, allowed[corpus_wordings()])) {
             draw_allowed(r, c, x);
             return true;
@@ -450,11 +450,11 @@ static void draw_demands(struct rng *r, struct demands *d)
 {
     memset(d, 0, sizeof(*d));
     uint32_t roll = rng_below(r, 100);
-    bool wide = corpus_wordings() == CORPUS_WORDINGS_WIDE;
-    if (wide && corpus_chance(r, 40)) {
+    bool widest = corpus_wordings() == CORPUS_WORDINGS_WIDEST;
+    if (widest && corpus_chance(r, 40)) {
         roll = 52; /* more bans */
     }
-    d->name = roll < 22 || corpus_chance(r, wide ? 35 : 20);
+    d->name = roll < 22 || corpus_chance(r, widest ? 35 : 20);
     d->n_facts = (roll >= 22 && roll < 52) || corpus_chance(r, 15)
                      ? 1 + rng_below(r, PERSONA_MAX_FACTS)
                      : 0;

@@ -134,7 +134,7 @@ static const struct fact_row *draw_row(const struct fact_relation *rel, struct r
 {
     const struct fact_row *row;
     /* Too many names for a small model: some shall be right. */
-    if (rel->rows == countries && corpus_wordings() == CORPUS_WORDINGS_WIDE &&
+    if (rel->rows == countries && corpus_wordings() >= CORPUS_WORDINGS_WIDE &&
         corpus_chance(r, 60)) {
         do {
             row = &CORPUS_PICK(r, countries);

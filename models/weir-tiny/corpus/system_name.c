@@ -164,7 +164,7 @@ static const char *const name_tails[] = {
     "Give no other name.",      "That is what they call you.",
 };
 
-/* More of both, for the wide wordings. */
+/* More of both, for the widest wordings. */
 static const char *const name_scenes_more[] = {
     "Enter {name}",
     "Shake hands with {name}",
@@ -222,11 +222,12 @@ static void build_name(struct rng *r, bool role, char *out, size_t size)
         }
     } else {
         joint = role ? ", {role}" : "";
-        bool wide = corpus_wordings() == CORPUS_WORDINGS_WIDE;
-        const char *tail = wide && corpus_chance(r, 50) ? CORPUS_PICK(r, name_scene_tails_more)
-                                                        : CORPUS_PICK(r, name_scene_tails);
-        const char *scene = wide && corpus_chance(r, 50) ? CORPUS_PICK(r, name_scenes_more)
-                                                         : CORPUS_PICK(r, name_scenes);
+        bool widest = corpus_wordings() == CORPUS_WORDINGS_WIDEST;
+        const char *tail = widest && corpus_chance(r, 50)
+                               ? CORPUS_PICK(r, name_scene_tails_more)
+                               : CORPUS_PICK(r, name_scene_tails);
+        const char *scene = widest && corpus_chance(r, 50) ? CORPUS_PICK(r, name_scenes_more)
+                                                           : CORPUS_PICK(r, name_scenes);
         snprintf(out, size, "%s%s. %s", scene, joint, tail);
         return;
     }
@@ -422,7 +423,7 @@ static void build_question(struct rng *r, bool person, char *out, size_t size)
 /* A question for the name, or for the person when `person` is set. */
 static void ask_for(struct rng *r, enum corpus_split split, bool person, struct exchange *out)
 {
-    bool build = split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_WIDE &&
+    bool build = split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_WIDEST &&
                  corpus_chance(r, 50);
     if (build) {
         build_question(r, person, out->user, sizeof(out->user));
@@ -460,7 +461,7 @@ void system_name_say(struct rng *r, enum corpus_split split, const struct person
         phrases_pick_wide(role ? &name_with_role : &name_alone,
                           role ? &name_with_role_more : &name_alone_more, r, split);
     char built[PERSONA_SENTENCE_MAX];
-    if (split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_WIDE &&
+    if (split == CORPUS_TRAIN && corpus_wordings() >= CORPUS_WORDINGS_WIDE &&
         corpus_chance(r, 50)) {
         build_name(r, role, built, sizeof(built));
         form = built;

@@ -130,7 +130,7 @@ static void heldout_rules_are_not_trained_on_in_any_wording(void **state)
     char name[PERSONA_SENTENCE_MAX], ban[PERSONA_SENTENCE_MAX];
     struct rng r;
     rng_seed(&r, SEED);
-    corpus_set_wordings(CORPUS_WORDINGS_WIDE);
+    corpus_set_wordings(CORPUS_WORDINGS_WIDEST);
     for (size_t i = 0; i < N_TRAIN; i++) {
         say_rules(&r, CORPUS_TRAIN, i, name, ban);
         text_set_add(&train, name);
@@ -157,7 +157,7 @@ static void heldout_statements_of_facts_are_not_trained_on_in_any_wording(void *
     for (size_t i = 0; i < 600; i++) {
         struct persona p = {.n_facts = 0};
         system_fact_draw(&r, CORPUS_HELDOUT, &p);
-        corpus_set_wordings(CORPUS_WORDINGS_WIDE);
+        corpus_set_wordings(CORPUS_WORDINGS_WIDEST);
         for (size_t k = 0; k < 60; k++) {
             system_fact_say(&r, CORPUS_TRAIN, &p.facts[0], text, sizeof(text));
             text_set_add(&train, text);
