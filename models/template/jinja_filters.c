@@ -49,7 +49,8 @@ static int convert_character(uint32_t c, bool capital, enum jinja_case how, char
         return utf8_encode((uint32_t)utf8proc_tolower(from), out);
     }
     if (c == 0xDF) { /* the only letter in use whose capital is two */
-        memcpy(out, how == JINJA_UPPER ? "SS" : "Ss", 2);
+        out[0] = 'S';
+        out[1] = how == JINJA_UPPER ? 'S' : 's';
         return 2;
     }
     utf8proc_int32_t to = how == JINJA_UPPER ? utf8proc_toupper(from) : utf8proc_totitle(from);

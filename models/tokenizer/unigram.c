@@ -194,7 +194,7 @@ static void offer_tokens(const struct encoding *c, const char *word, size_t len,
 
 static int reserve(struct encoding *c, size_t n)
 {
-    if (n <= c->cap) {
+    if (c->steps && n <= c->cap) {
         return 0;
     }
     mem_free(c->steps);
