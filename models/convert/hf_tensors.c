@@ -128,7 +128,8 @@ static const char *expert_name(const char *rest, long *expert)
             continue;
         }
         *expert = strtol(rest + len, &end, 10);
-        for (size_t k = 0; k < sizeof(of_expert) / sizeof(of_expert[0]) && *end == '.'; k++) {
+        bool is_number = *end == '.' && *expert >= 0;
+        for (size_t k = 0; k < sizeof(of_expert) / sizeof(of_expert[0]) && is_number; k++) {
             if (strcmp(end + 1, of_expert[k].hf) == 0) {
                 return of_expert[k].gguf;
             }

@@ -97,8 +97,9 @@ static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, 
 /* Where the file marks what goes on with a word, "##ing", GGUF marks what begins one. */
 static int mark_beginnings(struct lists *l, const cJSON *model, struct err *e)
 {
-    const char *marked = cJSON_GetStringValue(get(model, "continuing_subword_prefix"));
-    size_t bytes = 0, n = strlen(marked ? marked : "##");
+    const char *said = cJSON_GetStringValue(get(model, "continuing_subword_prefix"));
+    const char *mark = said ? said : "##";
+    size_t bytes = 0, n = strlen(mark);
     for (int i = 0; i < l->n; i++) {
         bytes += l->names[i].len + sizeof(SPACE_MARK);
     }
@@ -112,7 +113,7 @@ static int mark_beginnings(struct lists *l, const cJSON *model, struct err *e)
         if (l->kinds[i] != TOKEN_NORMAL) {
             continue;
         }
-        if (strncmp(name->data, marked ? marked : "##", n) == 0) {
+        if (name->len > n && strncmp(name->data, mark, n) == 0) {
             *name = (struct gguf_str){name->data + n, name->len - n};
             continue;
         }

@@ -10,7 +10,8 @@
 #include "runtime/base/utf8.h"
 
 #define JSON_INDENT_MAX 16
-#define REPLACEMENT     0xFFFD /* what a byte that is not UTF-8 is taken for */
+#define REPLACEMENT     0xFFFD     /* what a byte that is not UTF-8 is taken for */
+#define BEGINNING       UINT32_MAX /* no character: the text begins */
 
 /* --- text --- */
 
@@ -22,8 +23,8 @@ static bool is_cased(uint32_t c)
            kind == UTF8PROC_CATEGORY_LT;
 }
 
-/* Whether a capital belongs behind `before`, 0 at the beginning. Jinja's filter takes words to
- * begin after white space and brackets. */
+/* Whether a capital belongs behind `before`, a character or BEGINNING. Jinja's filter takes
+ * words to begin after white space and brackets. */
 static bool wants_capital(uint32_t before, enum jinja_case how)
 {
     switch (how) {
@@ -32,11 +33,12 @@ static bool wants_capital(uint32_t before, enum jinja_case how)
     case JINJA_UPPER:
         return true;
     case JINJA_CAPITALIZE:
-        return before == 0;
+        return before == BEGINNING;
     case JINJA_TITLE:
-        return before == 0 || (before < 128 && strchr("-\t\n\v\f\r ({[<", (int)before));
+        return before == BEGINNING ||
+               (before > 0 && before < 128 && strchr("-\t\n\v\f\r ({[<", (int)before));
     case JINJA_TITLE_LETTERS:
-        return before == 0 || !is_cased(before);
+        return before == BEGINNING || !is_cased(before);
     }
     return false;
 }
@@ -61,7 +63,7 @@ int jinja_change_case(struct jinja_run *run, const struct jinja_string *s, enum 
                       struct jinja_value *out)
 {
     struct jinja_builder b;
-    uint32_t before = 0, c;
+    uint32_t before = BEGINNING, c;
     if (jinja_charge_items(run, s->len) != 0) {
         return -1;
     }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes weir-tiny from nothing: models/weir-tiny/make.sh [WORK_FOLDER]
+# Makes weir-tiny from nothing: models/weir-tiny/make.sh [--resume] [WORK_FOLDER]
 #
 # Builds Weir, writes the training text, learns the vocabulary, trains, fine-tunes, exports and grades.
-# Called again with the same work folder, training goes on from the last checkpoint there.
+# With --resume, training goes on from the checkpoints that an interrupted run left in the work folder.
 # On two cores with AVX2 it takes two and a half hours or more, and less than 1 GB of disk. The text depends
 # on the seeds alone; the weights also on SHARDS and on the kind of processor (models/train/README.md).
 set -euo pipefail
@@ -27,6 +27,11 @@ LAST_STEPS=1800 LAST_LR=8e-4 LAST_MIN_LR=0 LAST_WARMUP=20
 
 HELDOUT_SEED=2 HELDOUT_ITEMS=200 # of each skill
 
+resume=false
+if [[ ${1:-} == --resume ]]; then
+    resume=true
+    shift
+fi
 work=${1:-build/weir-tiny}
 out=models/weir-tiny
 weir=build/release/weir
@@ -51,6 +56,8 @@ if [[ ! -f build/release/build.ninja ]]; then
 fi
 cmake --build --preset release --target weir weir-tiny-corpus
 mkdir -p "$work"
+# Those of another run must not be taken for this one's later on.
+$resume || rm -f "$work"/{pre,tune,last}.ckpt
 
 say "text"
 "$corpus" --split train --seed $PRE_SEED --conversations $PRE_CONVERSATIONS \
@@ -76,7 +83,7 @@ train() {
     local stage=$1 steps=$2_STEPS lr=$2_LR min_lr=$2_MIN_LR warmup=$2_WARMUP seed=$2_SEED
     shift 2
     local begin=(--row $ROW --seed "${!seed}" "$@")
-    if [[ -f $work/$stage.ckpt ]]; then
+    if $resume && [[ -f $work/$stage.ckpt ]]; then
         begin=(--resume)
     fi
     "$weir" train --data "$work/$stage.tok" --out "$work/$stage.ckpt" "${begin[@]}" \

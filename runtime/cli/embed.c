@@ -51,18 +51,21 @@ static int encode(const struct tokenizer *t, const char *text, size_t len,
                                                                                   : 0;
 }
 
-static int embed_lines(struct local_model *l, const char *text, float *vector, struct err *e)
+static int embed_lines(struct local_model *l, const char *text, size_t left, float *vector,
+                       struct err *e)
 {
     struct token_list tokens = {0};
     int rc = 0;
-    for (size_t line = 1; *text && rc == 0; line++) {
-        size_t len = strcspn(text, "\n");
+    for (size_t line = 1; left > 0 && rc == 0; line++) {
+        const char *end = memchr(text, '\n', left);
+        size_t len = end ? (size_t)(end - text) : left;
         rc = encode(l->model->tokenizer, text, len, &tokens, e);
         rc = rc == 0 ? print_vector(l, &tokens, vector, e) : rc;
         if (rc != 0) {
             err_prefix(e, "line %zu", line);
         }
-        text += len + (text[len] == '\n');
+        text += len + (end != NULL);
+        left -= len + (end != NULL);
     }
     token_list_deinit(&tokens);
     return rc;
@@ -81,7 +84,7 @@ static int run(struct local_model *l, const char *list, struct err *e)
                  ? -1
                  : 0;
     } else if (rc == 0) {
-        rc = text ? embed_lines(l, text, vector, e) : -1;
+        rc = text ? embed_lines(l, text, len, vector, e) : -1;
     }
     token_list_deinit(&tokens);
     mem_free(text);
