@@ -24,46 +24,70 @@ int kv_cache_type_named(const char *name, enum ops_type *type, struct err *e)
 }
 
 /* Of a key or value of one position, its scale included. */
-static size_t row_bytes(const struct kv_cache *kv)
+static size_t row_bytes(size_t head_dim, enum ops_type type)
 {
-    switch (kv->type) {
+    switch (type) {
     case OPS_I8:
-        return kv->head_dim + sizeof(float);
+        return head_dim + sizeof(float);
     case OPS_F16:
-        return kv->head_dim * sizeof(uint16_t);
+        return head_dim * sizeof(uint16_t);
     case OPS_F32:
         break;
     }
-    return kv->head_dim * sizeof(float);
+    return head_dim * sizeof(float);
+}
+
+size_t kv_cache_pages(int context)
+{
+    return ((size_t)context + KV_PAGE_POSITIONS - 1) / KV_PAGE_POSITIONS;
+}
+
+size_t kv_cache_page_bytes(const struct llama_config *c, enum ops_type type)
+{
+    size_t bytes = 2 * row_bytes((size_t)c->head_dim, type) * KV_PAGE_POSITIONS;
+    if (__builtin_mul_overflow(bytes, (size_t)c->n_kv_heads, &bytes) ||
+        __builtin_mul_overflow(bytes, (size_t)c->n_layers, &bytes)) {
+        return 0;
+    }
+    return bytes;
+}
+
+static int allocate(struct kv_cache *kv)
+{
+    size_t bytes, entries;
+    if (__builtin_mul_overflow(kv->page_bytes, (size_t)kv->n_pages, &bytes) ||
+        __builtin_mul_overflow(kv->table_size, (size_t)kv->n_slots, &entries)) {
+        return -1;
+    }
+    kv->block = mem_alloc_aligned(bytes);
+    kv->tables = mem_zarray(entries, sizeof(*kv->tables));
+    return kv->block && kv->tables ? 0 : -1;
 }
 
 int kv_cache_init(struct kv_cache *kv, const struct llama_config *c, enum ops_type type,
-                  int n_slots, int context, struct err *e)
+                  int n_slots, int context, int n_pages, struct err *e)
 {
     *kv = (struct kv_cache){.n_slots = n_slots, .context = context, .type = type};
-    kv->stride = ((size_t)context + OPS_KV_BLOCK - 1) / OPS_KV_BLOCK * OPS_KV_BLOCK;
+    kv->table_size = kv_cache_pages(context);
+    kv->page_bytes = kv_cache_page_bytes(c, type);
     kv->head_dim = (size_t)c->head_dim;
     kv->n_kv_heads = (size_t)c->n_kv_heads;
     kv->n_layers = (size_t)c->n_layers;
-    size_t slot_bytes = 2 * row_bytes(kv);
-    if (__builtin_mul_overflow(slot_bytes, kv->stride, &slot_bytes) ||
-        __builtin_mul_overflow(slot_bytes, kv->n_kv_heads, &slot_bytes) ||
-        __builtin_mul_overflow(slot_bytes, kv->n_layers, &slot_bytes)) {
+    size_t whole = kv->table_size * (size_t)n_slots;
+    if (kv->page_bytes == 0 || whole > INT32_MAX) {
         return err_set(e, ERR_LIMIT, "a KV cache of %d positions is too large", context);
     }
-    size_t bytes;
-    if (__builtin_mul_overflow(slot_bytes, (size_t)n_slots, &bytes) ||
-        !(kv->block = mem_zalloc_aligned(bytes)) ||
-        !(kv->slots = mem_zarray((size_t)n_slots, sizeof(*kv->slots)))) {
+    kv->n_pages = n_pages > 0 ? n_pages : (int)whole;
+    if (allocate(kv) != 0) {
+        int pages = kv->n_pages;
         kv_cache_deinit(kv);
-        return err_set(
-            e, ERR_NOMEM,
-            "no memory for a KV cache of %d sequences of %d tokens, %zu MiB each; lower "
-            "--parallel or --context",
-            n_slots, context, slot_bytes >> 20);
+        return err_set(e, ERR_NOMEM,
+                       "no memory for a KV cache of %d pages of %d tokens, %zu KiB each; lower "
+                       "--kv-memory, --parallel or --context",
+                       pages, KV_PAGE_POSITIONS, kv_cache_page_bytes(c, type) >> 10);
     }
-    for (int i = 0; i < n_slots; i++) {
-        kv->slots[i] = kv->block + (size_t)i * slot_bytes;
+    for (size_t i = 0; n_pages == 0 && i < whole; i++) {
+        kv_cache_map(kv, (int)(i / kv->table_size), i % kv->table_size, (int)i);
     }
     return 0;
 }
@@ -71,25 +95,38 @@ int kv_cache_init(struct kv_cache *kv, const struct llama_config *c, enum ops_ty
 void kv_cache_deinit(struct kv_cache *kv)
 {
     mem_free_aligned(kv->block);
-    mem_free(kv->slots);
+    mem_free(kv->tables);
     *kv = (struct kv_cache){0};
 }
 
-struct ops_kv kv_cache_view(const struct kv_cache *kv, int slot, int layer, int kv_head,
-                            void **page)
+static void *page_at(const struct kv_cache *kv, int page)
+{
+    return kv->block + (size_t)page * kv->page_bytes;
+}
+
+void kv_cache_map(struct kv_cache *kv, int slot, size_t index, int page)
+{
+    kv->tables[(size_t)slot * kv->table_size + index] = page_at(kv, page);
+}
+
+void kv_cache_copy_page(struct kv_cache *kv, int to, int from)
+{
+    memcpy(page_at(kv, to), page_at(kv, from), kv->page_bytes);
+}
+
+struct ops_kv kv_cache_view(const struct kv_cache *kv, int slot, int layer, int kv_head)
 {
     size_t head = (size_t)layer * kv->n_kv_heads + (size_t)kv_head;
-    size_t elements = kv->stride * kv->head_dim;
+    size_t elements = KV_PAGE_POSITIONS * kv->head_dim;
     /* The scales of int8 lie behind the keys and values of all layers. */
     size_t all = 2 * kv->n_layers * kv->n_kv_heads * elements / sizeof(float);
-    *page = kv->slots[slot];
     return (struct ops_kv){
-        .pages = page,
-        .page_positions = kv->stride,
+        .pages = kv->tables + (size_t)slot * kv->table_size,
+        .page_positions = KV_PAGE_POSITIONS,
         .k_offset = 2 * head * elements,
         .v_offset = (2 * head + 1) * elements,
-        .k_scale_offset = all + 2 * head * kv->stride,
-        .v_scale_offset = all + (2 * head + 1) * kv->stride,
+        .k_scale_offset = all + 2 * head * KV_PAGE_POSITIONS,
+        .v_scale_offset = all + (2 * head + 1) * KV_PAGE_POSITIONS,
         .head_dim = kv->head_dim,
         .type = kv->type,
     };

@@ -1,35 +1,55 @@
-/* kv_cache.h: keys and values of the sequences that run together, one slot each.
+/* kv_cache.h: keys and values of the sequences that run together, in pages.
  *
- * A slot holds `context` positions of all layers and KV heads as f16, as int8 in half the
- * memory, or as f32 in twice of it (layout: quant/ops.h, one page a slot). All memory is taken
- * at creation, so a sequence that was given a slot cannot run out.
+ * A page holds KV_PAGE_POSITIONS positions of all layers and KV heads as f16, as int8 in half
+ * the memory, or as f32 in twice of it (layout: quant/ops.h). A slot is a table of pages:
+ * position p of its sequence lies in the page at entry p / KV_PAGE_POSITIONS. Which page stands
+ * where is the caller's affair, so that several slots may show the same page, as in Kwon et al.
+ * 2023, "Efficient Memory Management for Large Language Model Serving with PagedAttention".
+ * Memory that no position was ever stored in is not touched.
  *
- * Threads: slots are independent; a slot belongs to the sequence that runs on it. */
+ * Threads: slots are independent; a page that several slots show may be read by all, and is
+ * written only for a position that none of them has stored yet. */
 #pragma once
 
 #include "models/arch/llama_config.h"
 #include "quant/ops.h"
 
+#define KV_PAGE_POSITIONS 32 /* a multiple of OPS_KV_BLOCK */
+
 struct kv_cache {
     int n_slots;
-    int context;   /* positions in a slot */
-    size_t stride; /* positions rounded up to whole blocks of quant/ops.h */
+    int context; /* positions that a slot may have */
+    int n_pages;
+    size_t table_size; /* entries of a slot's table: enough for the context */
+    size_t page_bytes;
     size_t head_dim;
     size_t n_kv_heads;
     size_t n_layers;
     enum ops_type type;
-    unsigned char *block;
-    void **slots; /* (n_slots) */
+    unsigned char *block; /* (n_pages, page_bytes) */
+    void **tables;        /* (n_slots, table_size); NULL where nothing is mapped */
 };
 
+/* Pages that `context` positions take. */
+size_t kv_cache_pages(int context);
+
+/* Bytes of a page; 0 if they do not fit into a size_t. */
+size_t kv_cache_page_bytes(const struct llama_config *c, enum ops_type type);
+
+/* n_pages 0: each slot has pages of its own for the whole context, mapped already. Otherwise
+ * nothing is mapped. */
 int kv_cache_init(struct kv_cache *kv, const struct llama_config *c, enum ops_type type,
-                  int n_slots, int context, struct err *e);
+                  int n_slots, int context, int n_pages, struct err *e);
 void kv_cache_deinit(struct kv_cache *kv);
 
 /* "f16", "int8" or "f32"; NULL is f16. */
 int kv_cache_type_named(const char *name, enum ops_type *type, struct err *e);
 
-/* Where one layer and KV head of a slot lie. `page` is caller's storage that the view points
- * to. */
-struct ops_kv kv_cache_view(const struct kv_cache *kv, int slot, int layer, int kv_head,
-                            void **page);
+/* Entry `index` of the slot's table shows `page` from now on. */
+void kv_cache_map(struct kv_cache *kv, int slot, size_t index, int page);
+
+/* All of a page, stored positions and others. */
+void kv_cache_copy_page(struct kv_cache *kv, int to, int from);
+
+/* Where one layer and KV head of a slot lie. */
+struct ops_kv kv_cache_view(const struct kv_cache *kv, int slot, int layer, int kv_head);

@@ -45,6 +45,7 @@ struct llama_state {
     size_t n_runs;
     size_t *wanted; /* (max_logits) rows that want logits */
     size_t n_wanted;
+    bool gave_up;
 };
 
 /* Adjacent rows of one sequence. */
@@ -327,8 +328,7 @@ static void rotate_and_store(struct llama_state *s, int layer, size_t r0, size_t
             ops->rope(k, (size_t)s->c.n_kv_heads, hd, cos, sin);
         }
         for (int h = 0; h < s->c.n_kv_heads; h++) {
-            void *page;
-            struct ops_kv view = kv_cache_view(s->kv, s->rows[r].slot, layer, h, &page);
+            struct ops_kv view = kv_cache_view(s->kv, s->rows[r].slot, layer, h);
             ops->kv_store(&view, position, k + (size_t)h * hd, v + (size_t)h * hd);
         }
     }
@@ -341,8 +341,7 @@ static void attend_rows(struct llama_state *s, int layer, size_t kv_head, const 
     size_t hd = (size_t)s->c.head_dim;
     size_t group = (size_t)(s->c.n_heads / s->c.n_kv_heads);
     const struct llama_row *first = &s->rows[run->first + row];
-    void *page;
-    struct ops_kv view = kv_cache_view(s->kv, first->slot, layer, (int)kv_head, &page);
+    struct ops_kv view = kv_cache_view(s->kv, first->slot, layer, (int)kv_head);
     s->set.ops->attend(&(struct ops_attention){
         .out = s->mixed + (run->first + row) * s->q_dim + kv_head * group * hd,
         .out_stride = s->q_dim,
@@ -480,7 +479,13 @@ static void work(void *ctx, int worker, int n_workers)
     for (int i = 0; i < s->c.n_layers; i++) {
         const struct llama_layer *layer = &s->w->layers[i];
         normalise(s, &layer->attn_norm, r0, r1);
+        if (worker == 0 && s->set.give_up) {
+            s->gave_up = atomic_load(s->set.give_up);
+        }
         BARRIER();
+        if (s->gave_up) {
+            return; /* every worker does: it changes between two other barriers alone */
+        }
         multiply(s, s->qkv, &s->in_d, &layer->qkv, m, worker, n_workers);
         BARRIER();
         rotate_and_store(s, i, r0, r1);
@@ -518,7 +523,7 @@ static void work(void *ctx, int worker, int n_workers)
 #undef BARRIER
 }
 
-void llama_step(struct llama_state *s, const struct llama_weights *w, struct kv_cache *kv,
+bool llama_step(struct llama_state *s, const struct llama_weights *w, struct kv_cache *kv,
                 const struct llama_row *rows, int n_rows)
 {
     s->w = w;
@@ -527,6 +532,7 @@ void llama_step(struct llama_state *s, const struct llama_weights *w, struct kv_
     s->n_rows = (size_t)n_rows;
     s->n_runs = 0;
     s->n_wanted = 0;
+    s->gave_up = false;
     for (size_t r = 0; r < s->n_rows; r++) {
         if (r == 0 || rows[r].slot != rows[r - 1].slot) {
             s->runs[s->n_runs++] = (struct run){.first = r};
@@ -537,4 +543,5 @@ void llama_step(struct llama_state *s, const struct llama_weights *w, struct kv_
         }
     }
     s->set.parallel.run(s->set.parallel.team, work, s);
+    return !s->gave_up;
 }

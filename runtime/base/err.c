@@ -27,6 +27,7 @@ static void vset(struct err *e, enum err_kind kind, const char *format, va_list 
 {
     e->kind = kind;
     e->param[0] = '\0';
+    e->retry_after_s = 0;
     int wanted = vsnprintf(e->message, sizeof(e->message), format, args);
     trim_to_character(e->message, wanted < 0 ? 0 : (size_t)wanted);
 }

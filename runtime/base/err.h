@@ -28,7 +28,8 @@ enum err_kind {
 
 struct err {
     enum err_kind kind;
-    char param[64]; /* the request field or option at fault, or "" */
+    int retry_after_s; /* of ERR_BUSY: when the same call may work; 0: not known */
+    char param[64];    /* the request field or option at fault, or "" */
     char message[ERR_MESSAGE_MAX];
 };
 

@@ -93,7 +93,7 @@ void mem_free(void *p)
     }
 }
 
-void *mem_zalloc_aligned(size_t bytes)
+void *mem_alloc_aligned(size_t bytes)
 {
     if (fault_injected() || bytes > SIZE_MAX - MEM_HUGE_PAGE) {
         return NULL;
@@ -110,8 +110,16 @@ void *mem_zalloc_aligned(size_t bytes)
     if (huge) {
         (void)madvise(p, padded, MADV_HUGEPAGE); /* a hint; without it only speed is lost */
     }
-    memset(p, 0, padded);
     return counted(p);
+}
+
+void *mem_zalloc_aligned(size_t bytes)
+{
+    void *p = mem_alloc_aligned(bytes);
+    if (p) {
+        memset(p, 0, bytes);
+    }
+    return p;
 }
 
 void mem_free_aligned(void *p)

@@ -21,7 +21,9 @@ char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t len); /* copies exactly len bytes and adds a NUL */
 void mem_free(void *p);                       /* accepts NULL */
 
-/* 64-byte aligned, zeroed. Large blocks ask for huge pages. */
+/* 64-byte aligned. Large blocks ask for huge pages. The second is zeroed; of the first, memory
+ * that nobody writes to is not touched. */
+void *mem_alloc_aligned(size_t bytes);
 void *mem_zalloc_aligned(size_t bytes);
 void mem_free_aligned(void *p);
 

@@ -84,7 +84,7 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
     };
     l->state = llama_state_create(&l->model->config, &set, e);
     if (!l->state ||
-        kv_cache_init(&l->kv, &l->model->config, kv_type, s->n_slots, l->context, e) != 0 ||
+        kv_cache_init(&l->kv, &l->model->config, kv_type, s->n_slots, l->context, 0, e) != 0 ||
         sampler_scratch_init(&l->scratch, set.ops, l->model->config.vocab, e) != 0) {
         goto fail;
     }

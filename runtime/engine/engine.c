@@ -1,14 +1,35 @@
 #include "runtime/engine/engine.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "models/arch/llama_step.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/engine/event_list.h"
+#include "runtime/engine/fair_queue.h"
 #include "runtime/engine/parallel_team.h"
-#include "runtime/engine/sequence.h"
+#include "runtime/engine/schedule.h"
+
+/* A token sampled counts as much as so many read: it takes a step of its own. */
+#define OUTPUT_CHARGE 2
+
+/* A step of which one sequence has so many rows is given up when that sequence is canceled. */
+#define GIVE_UP_ROWS 32
+
+#define RETRY_AFTER_MAX_S 60
+
+/* What a caller asks of a request that is under way. */
+enum command_kind { COMMAND_CANCEL, COMMAND_PAUSE, COMMAND_RESUME };
+
+struct command {
+    uint64_t id;
+    enum command_kind kind;
+};
 
 struct engine {
     const struct model *model;
@@ -16,18 +37,21 @@ struct engine {
     pthread_t thread;
     bool thread_started;
 
-    /* Shared between the engine thread and its callers. */
+    /* Shared between the engine thread and its callers, under the lock. */
     pthread_mutex_t lock;
     pthread_cond_t work_arrived;
-    struct sequence_queue waiting;
+    struct fair_queue waiting;
     struct event_list events; /* not drained yet */
     uint64_t next_id;
     bool stop;
-    uint64_t *cancels; /* (n_cancels) ids to cancel among the running ones */
-    size_t n_cancels;
-    atomic_int n_running_shown;
-    atomic_ullong prompt_tokens;
-    atomic_ullong output_tokens;
+    struct command *commands; /* (n_commands) for those that run */
+    size_t n_commands;
+    size_t commands_cap;
+    struct engine_stats shown; /* as of the last step; `waiting` apart */
+    double seconds_per_end;    /* mean time between two requests that end */
+    uint64_t in_step;          /* request with most of the rows of the step that runs, or 0 */
+
+    atomic_bool give_up; /* the step that runs */
 
     /* The caller's thread only. */
     struct event_list draining;
@@ -35,164 +59,297 @@ struct engine {
     /* The engine thread only. */
     struct team *team;
     struct llama_state *state;
-    struct kv_cache kv;
+    struct schedule schedule;
     struct sampler_scratch scratch;
-    struct sequence **running; /* (max_sequences): by slot, NULL where free */
-    int n_running;
-    struct llama_row *rows;     /* (step_tokens) */
-    struct sequence **sampling; /* (max_sequences): who wanted the i-th logits */
     struct event_list produced; /* by the step that ran */
+    uint64_t output_tokens;
+    double last_end_s;
+    int n_ended;  /* since the last publication */
+    bool stalled; /* the last step found nothing that could go on */
 };
 
-/* Between two steps at most all slots are canceled, and all whose end the caller has not seen
- * yet. */
-static size_t max_cancels(const struct engine *en)
-{
-    return 2 * (size_t)en->set.max_sequences;
-}
-
-static void emit(struct engine *en, const struct sequence *s, int32_t token,
+static void emit(struct engine *en, const struct sequence *s, int32_t token, float logprob,
                  enum engine_finish finish)
 {
-    /* Room for one event a sequence and step is reserved before the step. */
-    event_list_push(&en->produced,
-                    &(struct engine_event){.user = s->user, .token = token, .finish = finish});
+    /* Room for the events of a step was reserved before it. */
+    event_list_push(&en->produced, &(struct engine_event){.user = s->user,
+                                                          .token = token,
+                                                          .finish = finish,
+                                                          .logprob = logprob,
+                                                          .cached_tokens = s->n_cached});
 }
 
-static void leave(struct engine *en, struct sequence *s)
+static void end(struct engine *en, struct sequence *s, enum engine_finish finish)
 {
-    en->running[s->slot] = NULL;
-    en->n_running--;
-    /* Before the final event is seen, so that who sees it may use the slot at once. */
-    atomic_store(&en->n_running_shown, en->n_running);
+    emit(en, s, TOKEN_NONE, 0.0f, finish);
+    schedule_leave(&en->schedule, s);
     sequence_destroy(s);
+    en->n_ended++;
 }
 
-/* --- building a step --- */
+/* --- sampling --- */
 
-static struct llama_row *add_row(struct engine *en, int *n_rows, const struct sequence *s,
-                                 int32_t token, size_t position)
+/* log(softmax(logits))[token], sums in ascending order. */
+static float logprob_of(struct engine *en, const float *logits, int32_t token)
 {
-    struct llama_row *row = &en->rows[(*n_rows)++];
-    *row = (struct llama_row){.token = token, .position = (int32_t)position, .slot = s->slot};
-    return row;
-}
-
-/* Running answers first, so that a long prompt cannot stall them; prompts share what is left.
- */
-static int build_rows(struct engine *en, int *n_sampling)
-{
-    int n_rows = 0;
-    *n_sampling = 0;
-    for (int i = 0; i < en->set.max_sequences; i++) {
-        struct sequence *s = en->running[i];
-        if (s && s->n_past >= s->n_prompt) {
-            add_row(en, &n_rows, s, s->last, s->n_past++)->want_logits = true;
-            en->sampling[(*n_sampling)++] = s;
-        }
+    size_t vocab = (size_t)en->model->config.vocab;
+    const struct ops *ops = en->scratch.ops;
+    float *weights = en->scratch.weights;
+    float max = logits[ops->argmax(logits, vocab)];
+    for (size_t i = 0; i < vocab; i++) {
+        weights[i] = logits[i] - max;
     }
-    for (int i = 0; i < en->set.max_sequences; i++) {
-        struct sequence *s = en->running[i];
-        while (s && s->n_past < s->n_prompt && n_rows < en->set.step_tokens) {
-            struct llama_row *row = add_row(en, &n_rows, s, s->prompt[s->n_past], s->n_past);
-            s->n_past++;
-            atomic_fetch_add_explicit(&en->prompt_tokens, 1, memory_order_relaxed);
-            if (s->n_past == s->n_prompt) {
-                row->want_logits = true;
-                en->sampling[(*n_sampling)++] = s;
-            }
-        }
+    ops->exp(weights, weights, vocab);
+    double sum = 0.0;
+    for (size_t i = 0; i < vocab; i++) {
+        sum += (double)weights[i];
     }
-    return n_rows;
+    return (float)((double)(logits[token] - max) - log(sum));
 }
 
 static enum engine_finish finish_after(const struct engine *en, const struct sequence *s)
 {
-    bool used_up = s->n_output >= s->max_tokens || s->n_past >= (size_t)en->set.context;
+    bool used_up = s->n_output >= s->max_tokens || s->n_tokens > (size_t)en->schedule.context;
     return used_up ? ENGINE_FINISH_LENGTH : ENGINE_RUNNING;
 }
 
-static void sample(struct engine *en, int n_sampling)
+/* The index-th token that this step gives s. Whether another one can follow in it: s still
+ * runs, and what comes behind was guessed rightly. */
+static bool sample_one(struct engine *en, struct sequence *s, const float *logits, int index)
 {
-    for (int i = 0; i < n_sampling; i++) {
-        struct sequence *s = en->sampling[i];
-        int32_t token = sampler_next(&s->sampler, llama_logits(en->state, i),
-                                     en->model->config.vocab, &en->scratch);
-        atomic_fetch_add_explicit(&en->output_tokens, 1, memory_order_relaxed);
-        if (tokenizer_is_eog(en->model->tokenizer, token)) {
-            emit(en, s, TOKEN_NONE, ENGINE_FINISH_EOG);
-            leave(en, s);
-            continue;
-        }
-        s->last = token;
-        s->n_output++;
-        enum engine_finish finish = finish_after(en, s);
-        emit(en, s, token, finish);
-        if (finish != ENGINE_RUNNING) {
-            leave(en, s);
+    int32_t token = sampler_next(&s->sampler, logits, en->model->config.vocab, &en->scratch);
+    en->output_tokens++;
+    s->uncharged += OUTPUT_CHARGE;
+    if (tokenizer_is_eog(en->model->tokenizer, token) && !s->options.ignore_eog) {
+        end(en, s, ENGINE_FINISH_EOG);
+        return false;
+    }
+    float logprob = s->options.want_logprobs ? logprob_of(en, logits, token) : 0.0f;
+    s->n_output++;
+    bool goes_on = schedule_append(&en->schedule, s, token, index);
+    enum engine_finish finish = finish_after(en, s);
+    emit(en, s, token, logprob, finish);
+    if (finish != ENGINE_RUNNING) {
+        schedule_leave(&en->schedule, s);
+        sequence_destroy(s);
+        en->n_ended++;
+        return false;
+    }
+    return goes_on;
+}
+
+static void sample(struct engine *en)
+{
+    for (int i = 0; i < en->schedule.n_samples; i++) {
+        const struct schedule_sample *at = &en->schedule.samples[i];
+        int index = 0;
+        while (
+            sample_one(en, at->sequence, llama_logits(en->state, at->logits + index), index)) {
+            index++;
         }
     }
 }
 
-/* --- the engine thread --- */
+/* --- a step --- */
 
-/* With the lock held: waits for work, then moves waiting sequences to free slots. */
-static void take_work(struct engine *en)
+/* Room for the events and tokens of a step. Who cannot be given it ends. */
+static bool reserve(struct engine *en)
 {
-    while (!en->stop && en->n_running == 0 && en->waiting.count == 0 &&
-           en->produced.count == 0) {
-        pthread_cond_wait(&en->work_arrived, &en->lock);
+    const struct schedule *sch = &en->schedule;
+    size_t events = (size_t)sch->max_logits + 2 * (size_t)sch->max_sequences;
+    if (event_list_reserve(&en->produced, events) != 0) {
+        return false;
     }
-    for (size_t i = 0; i < en->n_cancels; i++) {
-        for (int slot = 0; slot < en->set.max_sequences; slot++) {
-            if (en->running[slot] && en->running[slot]->id == en->cancels[i]) {
-                en->running[slot]->cancel = true;
-            }
+    for (int i = sch->n_running - 1; i >= 0; i--) {
+        if (sequence_reserve(sch->order[i], 1 + PROMPT_LOOKUP_MAX) != 0) {
+            end(en, sch->order[i], ENGINE_FINISH_FAILED);
         }
     }
-    en->n_cancels = 0;
-    for (int slot = 0; slot < en->set.max_sequences && en->waiting.count > 0; slot++) {
-        if (!en->running[slot]) {
-            struct sequence *s = sequence_queue_pop(&en->waiting);
-            s->slot = slot;
-            en->running[slot] = s;
-            en->n_running++;
-        }
-    }
-    atomic_store(&en->n_running_shown, en->n_running);
+    return true;
 }
 
-static void end_canceled(struct engine *en)
+static void end_canceled_and_late(struct engine *en)
 {
-    for (int slot = 0; slot < en->set.max_sequences; slot++) {
-        struct sequence *s = en->running[slot];
-        if (s && s->cancel) {
-            emit(en, s, TOKEN_NONE, ENGINE_FINISH_CANCELED);
-            leave(en, s);
+    uint64_t now = clock_now_ns();
+    for (int i = en->schedule.n_running - 1; i >= 0; i--) {
+        struct sequence *s = en->schedule.order[i];
+        if (s->cancel) {
+            end(en, s, ENGINE_FINISH_CANCELED);
+        } else if (s->options.deadline_ns != 0 && now >= s->options.deadline_ns) {
+            end(en, s, ENGINE_FINISH_DEADLINE);
         }
     }
+}
+
+static void end_pinned(struct engine *en)
+{
+    for (int i = en->schedule.n_running - 1; i >= 0; i--) {
+        struct sequence *s = en->schedule.order[i];
+        if (s->options.pin && sequence_to_go(s) == 0) {
+            schedule_pin(&en->schedule, s);
+            end(en, s, ENGINE_FINISH_PINNED);
+        }
+    }
+}
+
+/* Which request it is worth to give the step up for. */
+static void announce_step(struct engine *en)
+{
+    uint64_t id = en->schedule.n_rows >= GIVE_UP_ROWS ? schedule_largest(&en->schedule) : 0;
+    pthread_mutex_lock(&en->lock);
+    en->in_step = id;
+    pthread_mutex_unlock(&en->lock);
 }
 
 static void step(struct engine *en)
 {
-    int n_sampling;
-    int n_rows = build_rows(en, &n_sampling);
-    if (n_rows == 0) {
-        return;
+    struct schedule *sch = &en->schedule;
+    atomic_store(&en->give_up, false);
+    schedule_build(sch);
+    en->stalled = sch->n_rows == 0;
+    if (sch->n_rows > 0) {
+        announce_step(en);
+        double begin = clock_now_s();
+        bool done =
+            llama_step(en->state, &en->model->weights, &sch->kv, sch->rows, sch->n_rows);
+        if (!done) {
+            schedule_undo(sch);
+            return;
+        }
+        schedule_done(sch, clock_now_s() - begin);
+        sample(en);
     }
-    llama_step(en->state, &en->model->weights, &en->kv, en->rows, n_rows);
-    sample(en, n_sampling);
+    end_pinned(en);
+}
+
+/* --- between two steps, with the lock held --- */
+
+static void obey(struct engine *en)
+{
+    for (size_t i = 0; i < en->n_commands; i++) {
+        for (int k = 0; k < en->schedule.n_running; k++) {
+            struct sequence *s = en->schedule.order[k];
+            if (s->id != en->commands[i].id) {
+                continue;
+            }
+            if (en->commands[i].kind == COMMAND_CANCEL) {
+                s->cancel = true;
+            } else {
+                s->paused = en->commands[i].kind == COMMAND_PAUSE;
+            }
+        }
+    }
+    en->n_commands = 0;
+}
+
+static void charge(struct engine *en)
+{
+    for (int i = 0; i < en->schedule.n_running; i++) {
+        struct sequence *s = en->schedule.order[i];
+        fair_queue_charge(&en->waiting, s->options.tenant, s->uncharged);
+        s->uncharged = 0;
+    }
+}
+
+/* Those that gave their pages up wait again. */
+static void requeue_preempted(struct engine *en)
+{
+    while (en->schedule.preempted) {
+        struct sequence *s = en->schedule.preempted;
+        if (fair_queue_reserve(&en->waiting, s->options.tenant) != 0) {
+            return; /* out of memory: later */
+        }
+        en->schedule.preempted = s->next;
+        fair_queue_push(&en->waiting, s);
+    }
+}
+
+static bool is_late(const struct sequence *s, uint64_t now)
+{
+    return s->cancel || (s->options.deadline_ns != 0 && now >= s->options.deadline_ns);
+}
+
+static void end_late_waiting(struct engine *en)
+{
+    uint64_t now = clock_now_ns();
+    struct sequence *s;
+    /* Without room for an event they end later. */
+    while (event_list_reserve(&en->produced, 1) == 0 &&
+           (s = fair_queue_take_if(&en->waiting, is_late, now))) {
+        emit(en, s, TOKEN_NONE, 0.0f,
+             s->cancel ? ENGINE_FINISH_CANCELED : ENGINE_FINISH_DEADLINE);
+        sequence_destroy(s);
+    }
+}
+
+static void admit(struct engine *en)
+{
+    struct sequence *s;
+    while ((s = fair_queue_peek(&en->waiting)) && schedule_has_room(&en->schedule, s)) {
+        fair_queue_pop(&en->waiting);
+        fair_queue_charge(&en->waiting, s->options.tenant, s->n_prompt);
+        schedule_join(&en->schedule, s);
+    }
+}
+
+static void wait_for_work(struct engine *en)
+{
+    while (!en->stop && en->schedule.n_running == 0 && en->waiting.count == 0 &&
+           !en->schedule.preempted && en->produced.count == 0) {
+        pthread_cond_wait(&en->work_arrived, &en->lock);
+    }
+    if (!en->stop && en->stalled && en->schedule.n_running > 0) {
+        /* All are paused: until one goes on, or its time is up. */
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 50 * 1000 * 1000;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_nsec -= 1000000000;
+            until.tv_sec++;
+        }
+        pthread_cond_timedwait(&en->work_arrived, &en->lock, &until);
+    }
+}
+
+static void take_work(struct engine *en)
+{
+    en->in_step = 0;
+    wait_for_work(en);
+    obey(en);
+    charge(en);
+    requeue_preempted(en);
+    end_late_waiting(en);
+    admit(en);
+}
+
+static void show_stats(struct engine *en)
+{
+    const struct schedule *sch = &en->schedule;
+    en->shown = (struct engine_stats){.running = sch->n_running,
+                                      .prompt_tokens = sch->stats.prompt_tokens,
+                                      .cached_tokens = sch->stats.cached_tokens,
+                                      .output_tokens = en->output_tokens,
+                                      .guessed_tokens = sch->stats.guessed_tokens,
+                                      .accepted_tokens = sch->stats.accepted_tokens,
+                                      .preemptions = sch->stats.preemptions,
+                                      .kv_pages = sch->pool.n_pages,
+                                      .kv_pages_free = kv_pool_available(&sch->pool)};
+    double now = clock_now_s();
+    for (; en->n_ended > 0; en->n_ended--) {
+        double seconds = (now - en->last_end_s) / en->n_ended;
+        en->seconds_per_end = 0.9 * en->seconds_per_end + 0.1 * seconds;
+        en->last_end_s += seconds;
+    }
 }
 
 /* Hands what was produced to the caller's side. When memory is out the events stay here until
  * the next round: late, but none is lost. */
 static void publish(struct engine *en)
 {
-    if (en->produced.count == 0) {
-        return;
-    }
     pthread_mutex_lock(&en->lock);
-    bool fits = event_list_reserve(&en->events, en->produced.count) == 0;
+    show_stats(en);
+    bool fits =
+        en->produced.count > 0 && event_list_reserve(&en->events, en->produced.count) == 0;
     if (fits) {
         for (size_t i = 0; i < en->produced.count; i++) {
             event_list_push(&en->events, &en->produced.items[i]);
@@ -224,8 +381,8 @@ static void *engine_main(void *ctx)
         }
         /* Without room for the events of a step, the step waits: nothing is lost, and memory
          * that others free makes it go on. */
-        if (event_list_reserve(&en->produced, 2 * (size_t)en->set.max_sequences) == 0) {
-            end_canceled(en);
+        if (reserve(en)) {
+            end_canceled_and_late(en);
             step(en);
         }
         publish(en);
@@ -234,37 +391,52 @@ static void *engine_main(void *ctx)
 
 /* --- the caller's side --- */
 
+/* Pages within the memory that the settings allow: at least those of one context, at most those
+ * of all sequences. */
+static int count_pages(const struct engine *en)
+{
+    size_t context = kv_cache_pages(en->set.context);
+    size_t most = context * (size_t)en->set.max_sequences;
+    size_t bytes = en->set.kv_bytes;
+    if (bytes == 0) {
+        long pages = sysconf(_SC_PHYS_PAGES);
+        long page_bytes = sysconf(_SC_PAGESIZE);
+        bytes = pages > 0 && page_bytes > 0 ? (size_t)pages * (size_t)page_bytes / 4 : SIZE_MAX;
+    }
+    size_t page = kv_cache_page_bytes(&en->model->config, en->set.kv_type);
+    size_t n = page > 0 ? bytes / page : context;
+    n = n < most ? n : most;
+    n = n > context ? n : context;
+    return n < INT32_MAX ? (int)n : INT32_MAX;
+}
+
 static int create_parts(struct engine *en, struct err *e)
 {
     const struct ops *ops = ops_select(en->set.cpu_features);
-    size_t max_sequences = (size_t)en->set.max_sequences;
+    const struct llama_config *config = &en->model->config;
     if (en->set.pin && team_check_pin(en->set.threads, e) != 0) {
         return -1;
     }
-    en->team = team_create(en->set.threads, e);
-    if (!en->team) {
+    struct schedule_settings s = {.max_sequences = en->set.max_sequences,
+                                  .max_rows = en->set.step_tokens,
+                                  .context = en->set.context,
+                                  .n_pages = count_pages(en),
+                                  .kv_type = en->set.kv_type,
+                                  .step_s = en->set.step_ms > 0 ? en->set.step_ms / 1e3 : 1e9,
+                                  .guesses = !en->set.no_guesses};
+    if (schedule_init(&en->schedule, config, &s, e) != 0 ||
+        !(en->team = team_create(en->set.threads, e))) {
         return -1;
     }
-    struct llama_state_settings s = {
-        .max_rows = en->set.step_tokens,
-        .max_logits = en->set.max_sequences,
-        .context = en->set.context,
-        .kernel = q8_kernel_select(en->set.cpu_features),
-        .ops = ops,
-        .parallel = parallel_team(en->team),
-    };
-    en->state = llama_state_create(&en->model->config, &s, e);
-    if (!en->state ||
-        kv_cache_init(&en->kv, &en->model->config, en->set.kv_type, en->set.max_sequences,
-                      en->set.context, e) != 0 ||
-        sampler_scratch_init(&en->scratch, ops, en->model->config.vocab, e) != 0) {
-        return -1;
-    }
-    en->running = mem_zarray(max_sequences, sizeof(*en->running));
-    en->sampling = mem_zarray(max_sequences, sizeof(*en->sampling));
-    en->rows = mem_zarray((size_t)en->set.step_tokens, sizeof(*en->rows));
-    en->cancels = mem_zarray(max_cancels(en), sizeof(*en->cancels));
-    return en->running && en->sampling && en->rows && en->cancels ? 0 : err_nomem(e);
+    struct llama_state_settings state = {.max_rows = en->set.step_tokens,
+                                         .max_logits = en->schedule.max_logits,
+                                         .context = en->set.context,
+                                         .kernel = q8_kernel_select(en->set.cpu_features),
+                                         .ops = ops,
+                                         .parallel = parallel_team(en->team),
+                                         .give_up = &en->give_up};
+    en->state = llama_state_create(config, &state, e);
+    return en->state ? sampler_scratch_init(&en->scratch, ops, config->vocab, e) : -1;
 }
 
 struct engine *engine_create(const struct model *m, const struct engine_settings *s,
@@ -285,6 +457,7 @@ struct engine *engine_create(const struct model *m, const struct engine_settings
         en->set.step_tokens = en->set.max_sequences;
     }
     en->next_id = 1;
+    en->last_end_s = clock_now_s();
     pthread_mutex_init(&en->lock, NULL);
     pthread_cond_init(&en->work_arrived, NULL);
     if (create_parts(en, e) != 0) {
@@ -308,26 +481,18 @@ void engine_destroy(struct engine *en)
     if (en->thread_started) {
         pthread_mutex_lock(&en->lock);
         en->stop = true;
+        atomic_store(&en->give_up, true);
         pthread_cond_signal(&en->work_arrived);
         pthread_mutex_unlock(&en->lock);
         pthread_join(en->thread, NULL);
     }
-    for (int i = 0; en->running && i < en->set.max_sequences; i++) {
-        sequence_destroy(en->running[i]);
-    }
-    struct sequence *s;
-    while ((s = sequence_queue_pop(&en->waiting))) {
-        sequence_destroy(s);
-    }
+    schedule_deinit(&en->schedule);
+    fair_queue_deinit(&en->waiting);
     event_list_deinit(&en->events);
     event_list_deinit(&en->draining);
     event_list_deinit(&en->produced);
-    mem_free(en->running);
-    mem_free(en->sampling);
-    mem_free(en->rows);
-    mem_free(en->cancels);
+    mem_free(en->commands);
     sampler_scratch_deinit(&en->scratch);
-    kv_cache_deinit(&en->kv);
     llama_state_destroy(en->state);
     team_destroy(en->team);
     pthread_cond_destroy(&en->work_arrived);
@@ -355,57 +520,99 @@ static int check_request(const struct engine *en, const struct engine_request *r
     return 0;
 }
 
+static bool is_full(const struct engine *en, const struct sequence *s)
+{
+    int free = en->set.max_sequences - en->shown.running;
+    if (en->waiting.count >= en->set.max_waiting + (free > 0 ? free : 0)) {
+        return true;
+    }
+    return en->waiting.count > 0 && en->set.max_waiting_tokens > 0 &&
+           en->waiting.prompt_tokens + s->n_prompt > en->set.max_waiting_tokens;
+}
+
+/* With the lock held. */
+static int enqueue(struct engine *en, struct sequence *s, struct err *e)
+{
+    if (is_full(en, s)) {
+        double wait_s = en->seconds_per_end * (en->waiting.count + 1);
+        err_set(e, ERR_BUSY,
+                "%d requests are running and %d waiting, with %zu tokens to read; try again "
+                "later",
+                en->shown.running, en->waiting.count, (size_t)en->waiting.prompt_tokens);
+        e->retry_after_s = wait_s < RETRY_AFTER_MAX_S ? 1 + (int)wait_s : RETRY_AFTER_MAX_S;
+        return -1;
+    }
+    if (fair_queue_reserve(&en->waiting, s->options.tenant) != 0) {
+        return err_nomem(e);
+    }
+    s->id = en->next_id++;
+    fair_queue_push(&en->waiting, s);
+    pthread_cond_signal(&en->work_arrived);
+    return 0;
+}
+
 int engine_submit(struct engine *en, const struct engine_request *r, uint64_t *id,
                   struct err *e)
 {
     if (check_request(en, r, e) != 0) {
         return -1;
     }
-    struct sequence *s = sequence_create(0, r);
+    struct sequence *s = sequence_create(0, r, kv_cache_pages(en->set.context));
     if (!s) {
         return err_nomem(e);
     }
     pthread_mutex_lock(&en->lock);
-    int running = atomic_load(&en->n_running_shown);
-    bool full = en->waiting.count >= en->set.max_waiting + (en->set.max_sequences - running);
-    if (!full) {
-        *id = s->id = en->next_id++;
-        sequence_queue_push(&en->waiting, s);
-        pthread_cond_signal(&en->work_arrived);
-    }
+    int rc = enqueue(en, s, e);
+    *id = s->id;
     pthread_mutex_unlock(&en->lock);
-    if (full) {
+    if (rc != 0) {
         sequence_destroy(s);
-        return err_set(e, ERR_BUSY, "%d requests are running and %d waiting; try again later",
-                       running, en->set.max_waiting);
     }
-    return 0;
+    return rc;
+}
+
+/* With the lock held. When memory is out the command is lost: the request goes on as it is. */
+static void command(struct engine *en, uint64_t id, enum command_kind kind)
+{
+    if (en->n_commands == en->commands_cap) {
+        size_t cap = en->commands_cap ? 2 * en->commands_cap : 64;
+        struct command *moved = mem_realloc_array(en->commands, cap, sizeof(*moved));
+        if (!moved) {
+            return;
+        }
+        en->commands = moved;
+        en->commands_cap = cap;
+    }
+    en->commands[en->n_commands++] = (struct command){.id = id, .kind = kind};
+    pthread_cond_signal(&en->work_arrived);
 }
 
 void engine_cancel(struct engine *en, uint64_t id)
 {
     pthread_mutex_lock(&en->lock);
-    struct sequence *s = sequence_queue_remove(&en->waiting, id);
-    struct engine_event ev = {.token = TOKEN_NONE, .finish = ENGINE_FINISH_CANCELED};
-    bool tell = false;
+    struct sequence *s = fair_queue_find(&en->waiting, id);
     if (s) {
-        ev.user = s->user;
-        tell = event_list_reserve(&en->events, 1) == 0;
-        if (tell) {
-            event_list_push(&en->events, &ev);
-        } else {
-            sequence_queue_push(&en->waiting, s); /* it will run, and end by itself */
-            s = NULL;
-        }
-    } else if (en->n_cancels < max_cancels(en)) {
-        en->cancels[en->n_cancels++] = id;
+        s->cancel = true; /* the engine's thread ends it */
         pthread_cond_signal(&en->work_arrived);
+    } else {
+        command(en, id, COMMAND_CANCEL);
+        if (id == en->in_step) {
+            atomic_store(&en->give_up, true);
+        }
     }
     pthread_mutex_unlock(&en->lock);
-    sequence_destroy(s);
-    if (tell) {
-        en->set.notify(en->set.notify_ctx);
+}
+
+void engine_pause(struct engine *en, uint64_t id, bool paused)
+{
+    pthread_mutex_lock(&en->lock);
+    struct sequence *s = fair_queue_find(&en->waiting, id);
+    if (s) {
+        s->paused = paused;
+    } else {
+        command(en, id, paused ? COMMAND_PAUSE : COMMAND_RESUME);
     }
+    pthread_mutex_unlock(&en->lock);
 }
 
 void engine_drain_events(struct engine *en,
@@ -425,12 +632,9 @@ void engine_drain_events(struct engine *en,
 struct engine_stats engine_stats(struct engine *en)
 {
     pthread_mutex_lock(&en->lock);
-    int waiting = en->waiting.count;
+    struct engine_stats stats = en->shown;
+    stats.waiting = en->waiting.count;
+    stats.waiting_tokens = (size_t)en->waiting.prompt_tokens;
     pthread_mutex_unlock(&en->lock);
-    return (struct engine_stats){
-        .running = atomic_load(&en->n_running_shown),
-        .waiting = waiting,
-        .prompt_tokens = atomic_load(&en->prompt_tokens),
-        .output_tokens = atomic_load(&en->output_tokens),
-    };
+    return stats;
 }

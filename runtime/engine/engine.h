@@ -1,14 +1,18 @@
 /* engine.h: runs many token sequences through one model.
  *
  * One thread of its own takes submitted requests, steps them together (each running sequence
- * gives one token a step, prompts are read in chunks beside them) and reports what was sampled.
- * A request enters or leaves the batch between any two steps. What a request gets does not
- * depend on the others in the batch, on how its prompt was cut or on the number of threads.
+ * gives a token a step, prompts are read in chunks beside them) and reports what was sampled. A
+ * request enters or leaves the batch between any two steps. What a request gets does not depend
+ * on the others in the batch, on how its prompt was cut, on what of it was computed before, on
+ * the number of threads or on the memory that was there.
+ *
+ * Who waits is bounded in requests and in tokens; beyond that engine_submit refuses and says
+ * when to come again. Callers take turns (fair_queue.h); how a step is put together is told in
+ * schedule.h.
  *
  * Lifetime: a submitted request gets exactly one final event; after it the engine no longer
- * knows it. Threads: engine_submit, engine_cancel, engine_drain_events and engine_load may be
- * called from one thread (the event loop). `notify` is called on the engine thread and must
- * only wake that loop.
+ * knows it. Threads: all functions but create and destroy may be called from one thread (the
+ * event loop). `notify` is called on the engine thread and must only wake that loop.
  */
 #pragma once
 
@@ -27,10 +31,18 @@ struct engine_settings {
     int threads;       /* workers of the kernels */
     bool pin;          /* each worker to a CPU of its own */
     int context;       /* tokens a sequence may hold; at most the model's own */
-    int max_sequences; /* that run together; each holds a KV slot */
+    int max_sequences; /* that run together */
     int max_waiting;   /* requests beyond those; more are refused with ERR_BUSY */
-    int step_tokens;   /* rows of one step at the most: a prompt is read in chunks of about this
-                        */
+    /* Tokens of the prompts that wait, together; 0: any number. One request may have more. */
+    size_t max_waiting_tokens;
+    /* Memory for keys and values; 0: what all sequences could use, but at most a quarter of the
+     * machine's. One context always fits. */
+    size_t kv_bytes;
+    int step_tokens; /* rows of one step at the most */
+    /* What a step shall take while answers run: prompts are read beside them in chunks of so
+     * many tokens. 0: step_tokens alone counts. */
+    int step_ms;
+    bool no_guesses;       /* no speculative decoding */
     enum ops_type kv_type; /* OPS_F16 or OPS_I8 */
     uint32_t cpu_features; /* instruction sets the kernels may use: cpu_features() & a mask */
     void (*notify)(void *ctx);
@@ -42,7 +54,23 @@ enum engine_finish {
     ENGINE_FINISH_EOG,    /* the model ended its turn */
     ENGINE_FINISH_LENGTH, /* max_tokens or the context is used up */
     ENGINE_FINISH_CANCELED,
-    ENGINE_FINISH_FAILED, /* the engine is shutting down */
+    ENGINE_FINISH_DEADLINE, /* options.deadline_ns has passed */
+    ENGINE_FINISH_PINNED,   /* options.pin: the prompt is in the cache */
+    ENGINE_FINISH_FAILED,   /* memory ran out, or the engine is shutting down */
+};
+
+/* All zero is a plain request. */
+struct engine_request_options {
+    uint64_t tenant;      /* whose request it is: turns are taken, and caches apart, by it */
+    size_t n_shared;      /* tokens at the beginning of the prompt that all tenants may share */
+    int priority;         /* among those of a tenant: lower comes first */
+    uint64_t deadline_ns; /* clock_now_ns at which it ends; 0: none */
+    uint64_t
+        follows;     /* id of a request with the same prompt, to share what it reads; 0: none */
+    bool ignore_eog; /* goes on behind the end of a turn, to max_tokens */
+    bool want_logprobs; /* events carry them */
+    bool pin; /* makes no answer: the prompt's full pages are computed, and held until the next
+                 such request or until memory runs out */
 };
 
 struct engine_request {
@@ -50,6 +78,7 @@ struct engine_request {
     size_t n_prompt;       /* 1 .. context - 1 */
     int max_tokens;        /* >= 1 */
     struct sampling sampling;
+    struct engine_request_options options;
     void *user; /* comes back in the events */
 };
 
@@ -58,13 +87,22 @@ struct engine_event {
     void *user;
     int32_t token;
     enum engine_finish finish;
+    float logprob; /* natural logarithm of the token's probability, before sampling settings */
+    int cached_tokens; /* of the prompt, that were in the cache */
 };
 
 struct engine_stats {
     int running;
     int waiting;
-    uint64_t prompt_tokens; /* read since the start */
-    uint64_t output_tokens; /* sampled since the start */
+    size_t waiting_tokens;
+    uint64_t prompt_tokens;   /* read since the start, those found in the cache included */
+    uint64_t cached_tokens;   /* found in the cache */
+    uint64_t output_tokens;   /* sampled */
+    uint64_t guessed_tokens;  /* computed on a guess */
+    uint64_t accepted_tokens; /* of those, right */
+    uint64_t preemptions;
+    int kv_pages;      /* of KV_PAGE_POSITIONS tokens */
+    int kv_pages_free; /* or cached and held by nobody */
 };
 
 /* The model is borrowed and must outlive the engine. */
@@ -74,13 +112,17 @@ struct engine *engine_create(const struct model *m, const struct engine_settings
 /* Ends all sequences (their final events are not delivered), joins the thread. Accepts NULL. */
 void engine_destroy(struct engine *en);
 
-/* Queues a request; *id names it for engine_cancel. ERR_BUSY when too many wait. */
+/* Queues a request; *id names it for engine_cancel. ERR_BUSY when too many wait:
+ * e->retry_after_s says when it may work. */
 int engine_submit(struct engine *en, const struct engine_request *r, uint64_t *id,
                   struct err *e);
 
 /* Asks for an end; the final event (ENGINE_FINISH_CANCELED, or another that was faster) still
  * comes. An id that has ended already is ignored. */
 void engine_cancel(struct engine *en, uint64_t id);
+
+/* While a request is paused it makes no tokens. For readers slower than the model. */
+void engine_pause(struct engine *en, uint64_t id, bool paused);
 
 /* Calls fn for every event since the last call, in order. */
 void engine_drain_events(struct engine *en,

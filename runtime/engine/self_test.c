@@ -51,7 +51,7 @@ int self_test_run(const struct model *m, uint32_t cpu_features, struct err *e)
     struct llama_state *state = first ? llama_state_create(&m->config, &set, e) : NULL;
     if (!first) {
         err_nomem(e);
-    } else if (state && kv_cache_init(&kv, &m->config, OPS_F16, 1, context, e) == 0) {
+    } else if (state && kv_cache_init(&kv, &m->config, OPS_F16, 1, context, 0, e) == 0) {
         rc = compare_ways(state, &kv, m, first, e);
     }
     kv_cache_deinit(&kv);

@@ -4,23 +4,25 @@
 
 #include "runtime/base/mem.h"
 
-struct sequence *sequence_create(uint64_t id, const struct engine_request *r)
+struct sequence *sequence_create(uint64_t id, const struct engine_request *r, size_t table_size)
 {
     struct sequence *s = mem_zalloc(sizeof(*s));
     if (!s) {
         return NULL;
     }
-    s->prompt = mem_array(r->n_prompt, sizeof(*s->prompt));
-    if (!s->prompt) {
-        mem_free(s);
+    s->pages = mem_array(table_size, sizeof(*s->pages));
+    if (!s->pages || sequence_reserve(s, r->n_prompt + 1) != 0) {
+        sequence_destroy(s);
         return NULL;
     }
-    memcpy(s->prompt, r->prompt, r->n_prompt * sizeof(*s->prompt));
-    s->n_prompt = r->n_prompt;
+    memcpy(s->tokens, r->prompt, r->n_prompt * sizeof(*s->tokens));
+    s->n_tokens = s->n_prompt = r->n_prompt;
     s->id = id;
     s->user = r->user;
     s->max_tokens = r->max_tokens;
+    s->options = r->options;
     s->slot = -1;
+    s->guess_hit = 0.5; /* worth a try */
     sampler_init(&s->sampler, &r->sampling);
     return s;
 }
@@ -28,53 +30,24 @@ struct sequence *sequence_create(uint64_t id, const struct engine_request *r)
 void sequence_destroy(struct sequence *s)
 {
     if (s) {
-        mem_free(s->prompt);
+        mem_free(s->tokens);
+        mem_free(s->pages);
         mem_free(s);
     }
 }
 
-void sequence_queue_push(struct sequence_queue *q, struct sequence *s)
+int sequence_reserve(struct sequence *s, size_t more)
 {
-    s->next = NULL;
-    if (q->last) {
-        q->last->next = s;
-    } else {
-        q->first = s;
+    size_t need = s->n_tokens + more;
+    if (need <= s->tokens_cap) {
+        return 0;
     }
-    q->last = s;
-    q->count++;
-}
-
-struct sequence *sequence_queue_pop(struct sequence_queue *q)
-{
-    struct sequence *s = q->first;
-    if (s) {
-        q->first = s->next;
-        if (!q->first) {
-            q->last = NULL;
-        }
-        q->count--;
+    size_t cap = need + s->tokens_cap / 2;
+    int32_t *moved = mem_realloc_array(s->tokens, cap, sizeof(*moved));
+    if (!moved) {
+        return -1;
     }
-    return s;
-}
-
-struct sequence *sequence_queue_remove(struct sequence_queue *q, uint64_t id)
-{
-    struct sequence *before = NULL;
-    for (struct sequence *s = q->first; s; before = s, s = s->next) {
-        if (s->id != id) {
-            continue;
-        }
-        if (before) {
-            before->next = s->next;
-        } else {
-            q->first = s->next;
-        }
-        if (q->last == s) {
-            q->last = before;
-        }
-        q->count--;
-        return s;
-    }
-    return NULL;
+    s->tokens = moved;
+    s->tokens_cap = cap;
+    return 0;
 }

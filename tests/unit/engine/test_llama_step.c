@@ -43,7 +43,7 @@ static void open_fixture(struct fixture *f, struct model *m, enum ops_type kv_ty
     };
     f->state = llama_state_create(&m->config, &set, &e);
     if (!f->state ||
-        kv_cache_init(&f->kv, &m->config, kv_type, SLOTS, m->config.context, &e) != 0) {
+        kv_cache_init(&f->kv, &m->config, kv_type, SLOTS, m->config.context, 0, &e) != 0) {
         fail_msg("%s", e.message);
     }
     rng_seed(&r, 3);
