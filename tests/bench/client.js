@@ -36,12 +36,23 @@ function eventReader(onData) {
     };
 }
 
+// A JSON object, or null where the text is none.
+function parsed(text) {
+    try {
+        const value = JSON.parse(text);
+        return typeof value === 'object' ? value : null;
+    } catch {
+        return null;
+    }
+}
+
 // What is known of an answer. `failure` is null when it came to its end, else why not: 'left' (this side went
 // away), 'timeout', 'cut' (the body ended early), 'no [DONE]', 'error event', or the code of a socket's error.
 function newAnswer(body) {
     return {
         stream: body.stream === true,
         status: 0, headers: {}, error: null, failure: null,
+        reconnects: 0, // a kept connection turned out to be closed
         done: false, // [DONE] was read
         finish: null, usage: null,
         sentAt: performance.now(), endedAt: null,
@@ -74,53 +85,120 @@ function takeEvent(answer, data) {
         answer.done = true;
         return;
     }
-    try {
-        takeChunk(answer, JSON.parse(data), performance.now());
-    } catch {
+    const chunk = parsed(data);
+    if (chunk === null) {
         answer.error ??= { message: `no JSON: ${data.slice(0, 100)}` };
+    } else {
+        takeChunk(answer, chunk, performance.now());
     }
 }
 
 function takeWhole(answer, text) {
-    let body = {};
-    try {
-        body = JSON.parse(text);
-    } catch {
-        answer.error = { message: `no JSON: ${text.slice(0, 100)}` };
-    }
-    answer.error = body.error ?? answer.error;
-    answer.usage = body.usage ?? null;
-    answer.finish = body.choices?.[0]?.finish_reason ?? null;
+    const body = parsed(text);
+    answer.error = body === null ? { message: `no JSON: ${text.slice(0, 100)}` } : body.error ?? null;
+    answer.usage = body?.usage ?? null;
+    answer.finish = body?.choices?.[0]?.finish_reason ?? null;
 }
 
-const isStream = (response) => (response.headers['content-type'] ?? '').startsWith('text/event-stream');
-
-// Reads a response into the answer; onEvent is called behind each event of a stream.
-function readResponse(response, answer, onEvent, end) {
-    answer.status = response.statusCode;
-    answer.headers = response.headers;
+function bodyText(response, onText) {
     const parts = [];
-    const feed = eventReader((data) => {
-        takeEvent(answer, data);
-        onEvent();
-    });
-    response.on('data', isStream(response) ? feed : (bytes) => parts.push(bytes));
-    response.on('end', () => {
-        if (!isStream(response)) {
-            takeWhole(answer, Buffer.concat(parts).toString());
-            end(null);
-        } else {
-            end(answer.error ? 'error event' : answer.done ? null : 'no [DONE]');
+    response.on('data', (bytes) => parts.push(bytes));
+    response.on('end', () => onText(Buffer.concat(parts).toString()));
+}
+
+// Whether a kept connection turned out to be one that the server had closed; the request may be sent again (RFC 9112
+// 9.3.1). llama-server closes behind streams, without saying "Connection: close".
+function isStale(answer, error) {
+    return answer.status === 0 && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+}
+
+// One chat request on its way to an answer.
+class Call {
+    constructor(client, body, how, onEnd) {
+        this.client = client;
+        this.text = typeof body === 'string' ? body : JSON.stringify(body);
+        this.how = how;
+        this.onEnd = onEnd;
+        this.answer = newAnswer(body);
+        this.timers = [setTimeout(() => this.stop('timeout'), how.timeoutMs ?? TIMEOUT_MS)];
+        if (how.leaveAfterMs !== undefined) {
+            this.timers.push(setTimeout(() => this.leave(), how.leaveAfterMs));
         }
-    });
-    response.on('error', () => end('cut'));
-    response.on('close', () => end('cut')); // after 'end' this says nothing new
+        this.send();
+    }
+
+    send() {
+        this.request = this.client.begin('POST', CHAT, this.text, this.how.socket);
+        this.request.on('socket', (socket) => (this.isKept = this.client.hasUsed(socket)));
+        this.request.on('response', (response) => this.read(response));
+        this.request.on('error', (error) => {
+            if (this.isKept && isStale(this.answer, error) && this.answer.endedAt === null) {
+                this.answer.reconnects++;
+                this.send();
+            } else {
+                this.end(error.code ?? error.message);
+            }
+        });
+    }
+
+    read(response) {
+        this.response = response;
+        this.answer.status = response.statusCode;
+        this.answer.headers = response.headers;
+        if ((response.headers['content-type'] ?? '').startsWith('text/event-stream')) {
+            this.readStream(response);
+        } else {
+            this.readWhole(response);
+        }
+        response.on('error', () => this.end('cut'));
+        response.on('close', () => this.end('cut')); // behind 'end' this says nothing new
+    }
+
+    readStream(response) {
+        response.on('data', eventReader((data) => {
+            takeEvent(this.answer, data);
+            this.how.onEvent?.(this.answer, this);
+        }));
+        response.on('end', () => this.end(this.answer.error ? 'error event' : this.answer.done ? null : 'no [DONE]'));
+    }
+
+    readWhole(response) {
+        bodyText(response, (text) => {
+            takeWhole(this.answer, text);
+            this.end(null);
+        });
+    }
+
+    // Stops reading for a while.
+    pause(ms) {
+        this.response.pause();
+        this.timers.push(setTimeout(() => this.response.resume(), ms));
+    }
+
+    leave() {
+        this.stop('left');
+    }
+
+    stop(failure) {
+        this.end(failure);
+        this.request.destroy();
+    }
+
+    end(failure) {
+        if (this.answer.endedAt === null) {
+            this.answer.endedAt = performance.now();
+            this.answer.failure = failure;
+            this.timers.forEach(clearTimeout);
+            this.onEnd(this.answer);
+        }
+    }
 }
 
 class Client {
     constructor({ url, key = null, connections = Infinity }) {
         this.url = new URL(url);
         this.key = key;
+        this.used = new WeakSet(); // connections that have carried a request
         this.agent = new http.Agent({ keepAlive: true, maxSockets: connections, timeout: IDLE_SOCKET_MS });
     }
 
@@ -142,65 +220,31 @@ class Client {
         return request;
     }
 
-    // A chat request; the promise is always kept. `body` may also be a text, for bodies that are no JSON.
-    //   onEvent(answer, control)  behind each event; control.leave() goes away, control.pause(ms) stops reading
-    //   leaveAfterMs              goes away then, whatever has come
-    //   socket                    a connection to use instead of one of the agent's
-    chat(body, { onEvent = () => {}, leaveAfterMs, timeoutMs = TIMEOUT_MS, socket } = {}) {
-        const answer = newAnswer(body);
-        const timers = [];
-        return new Promise((resolve) => {
-            const request = this.begin('POST', CHAT, typeof body === 'string' ? body : JSON.stringify(body), socket);
-            const end = (failure) => {
-                if (answer.endedAt === null) {
-                    answer.endedAt = performance.now();
-                    answer.failure = failure;
-                    timers.forEach(clearTimeout);
-                    resolve(answer);
-                }
-            };
-            const stop = (failure) => {
-                end(failure);
-                request.destroy();
-            };
-            timers.push(setTimeout(stop, timeoutMs, 'timeout'));
-            if (leaveAfterMs !== undefined) {
-                timers.push(setTimeout(stop, leaveAfterMs, 'left'));
-            }
-            request.on('error', (error) => end(error.code ?? error.message));
-            request.on('response', (response) => {
-                const control = {
-                    leave: () => stop('left'),
-                    pause: (ms) => {
-                        response.pause();
-                        timers.push(setTimeout(() => response.resume(), ms));
-                    },
-                };
-                readResponse(response, answer, () => onEvent(answer, control), end);
-            });
-        });
+    // Whether the connection has carried a request before; from now on it has.
+    hasUsed(socket) {
+        const isUsed = this.used.has(socket);
+        this.used.add(socket);
+        return isUsed;
     }
 
-    // {status, body} of a route that answers in JSON. Rejects when there is no answer.
+    // A chat request; the promise is always kept. `body` may also be a text, for bodies that are no JSON. `how`:
+    //   onEvent(answer, call)  behind each event; call.leave() goes away, call.pause(ms) stops reading
+    //   leaveAfterMs           goes away then, whatever has come
+    //   timeoutMs              gives up then
+    //   socket                 a connection to use instead of one of the agent's
+    chat(body, how = {}) {
+        return new Promise((resolve) => new Call(this, body, how, resolve));
+    }
+
+    // {status, body} of a route; body is null where it is no JSON. Rejects when there is no answer.
     get(route) {
         return new Promise((resolve, reject) => {
-            const request = this.begin('GET', route);
-            request.on('error', reject);
-            request.on('response', (response) => {
-                const parts = [];
-                response.on('data', (bytes) => parts.push(bytes));
-                response.on('error', reject);
-                response.on('end', () => {
-                    const text = Buffer.concat(parts).toString();
-                    let body = null;
-                    try {
-                        body = JSON.parse(text);
-                    } catch {
-                        // not every server's health is JSON
-                    }
-                    resolve({ status: response.statusCode, body });
+            this.begin('GET', route)
+                .on('error', reject)
+                .on('response', (response) => {
+                    response.on('error', reject);
+                    bodyText(response, (text) => resolve({ status: response.statusCode, body: parsed(text) }));
                 });
-            });
         });
     }
 
@@ -233,7 +277,8 @@ const isRefused = (answer) => answer.status === 429 && answer.failure === null;
 // How a request ended, in a few words that can be counted.
 function outcome(answer) {
     if (answer.failure !== null) {
-        return answer.status > 0 ? `${answer.status}, ${answer.failure}` : answer.failure;
+        const message = answer.error?.message ? ` "${String(answer.error.message).slice(0, 100)}"` : '';
+        return answer.status > 0 ? `${answer.status}, ${answer.failure}${message}` : answer.failure;
     }
     const code = answer.error?.code ?? answer.error?.type;
     return answer.status === 200 ? '200' : `${answer.status}${typeof code === 'string' ? ` ${code}` : ''}`;

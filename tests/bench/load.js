@@ -97,6 +97,7 @@ function summarize({ results, wallS }, calibration) {
         ok: answers.length,
         failed: Object.fromEntries(tally(failed)),
         refusals: sum(results.map(({ refusals }) => refusals)),
+        reconnects: sum(results.map(({ answer }) => answer.reconnects)),
         ttft_ms: distribution(results.map(({ firstMs }) => firstMs).filter((ms) => ms !== null)),
         gap_ms: distribution(answers.flatMap(({ textAt }) => gaps(textAt))),
         prompt_tokens: { mean: mean(prompts), min: Math.min(...prompts), max: Math.max(...prompts), sum: sum(prompts),
@@ -111,7 +112,8 @@ function printReport(r) {
     const { prompt_tokens: prompt, answer_tokens: answer, ttft_ms: ttft, gap_ms: gap } = r;
     const failed = Object.entries(r.failed).map(([what, count]) => `${count} x ${what}`).join(', ');
     console.log(`${r.url}: ${r.requests} requests, ${r.streams} at once, seed ${r.seed}`);
-    line('requests', `${r.ok} ok, ${r.requests - r.ok} failed${failed && ` (${failed})`}, ${r.refusals} answers of 429`);
+    line('requests', `${r.ok} ok, ${r.requests - r.ok} failed${failed && ` (${failed})`}, ${r.refusals} answers of 429` +
+        (r.reconnects > 0 ? `, ${r.reconnects} sent again as the server had closed the connection` : ''));
     if (r.ok > 0) {
         line('prompts', `${prompt.mean.toFixed(1)} tokens in the mean (${prompt.min} to ${prompt.max}): system prompt ` +
             `~${options.systemTokens}, question ~${options.questionTokens}, template ~${prompt.template}`);

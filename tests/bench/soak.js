@@ -102,7 +102,7 @@ const SCENARIOS = {
         weight: 12, isRight: hasLeft,
         run: (kit, random) => {
             const chunks = between(random, 1, 12);
-            const onEvent = (answer, control) => answer.textAt.length >= chunks && control.leave();
+            const onEvent = (answer, call) => answer.textAt.length >= chunks && call.leave();
             return ask(kit, kit.request(random, { maxTokens: Math.ceil(kit.context / 4) }), { onEvent });
         },
     },
@@ -131,7 +131,7 @@ const SCENARIOS = {
         weight: 8, isRight: hasUsage,
         run: (kit, random) => {
             let pauses = between(random, 1, 5);
-            const onEvent = (answer, control) => pauses-- > 0 && control.pause(between(random, 50, 1000));
+            const onEvent = (answer, call) => pauses-- > 0 && call.pause(between(random, 50, 1000));
             return ask(kit, kit.request(random, {}), { onEvent });
         },
     },
@@ -153,6 +153,7 @@ class Totals {
     constructor() {
         this.byScenario = Object.fromEntries(Object.keys(SCENARIOS).map((name) => [name, 0]));
         this.refused = 0;
+        this.reconnects = 0;
         this.unexpected = [];
         // Tokens of answers that came to their end, and the most that the others can have cost.
         this.finished = { answers: 0, prompt: 0, cached: 0, output: 0 };
@@ -165,6 +166,7 @@ class Totals {
 
     add(name, { isRight }, { request, answer }, kit) {
         this.byScenario[name]++;
+        this.reconnects += answer.reconnects;
         if (isRefused(answer) && Number(answer.headers['retry-after']) >= 1) {
             this.refused++;
             return;
@@ -319,7 +321,8 @@ async function runLoad(kit, totals, lengthMs) {
 function printReport({ totals, checks, skipped }) {
     const { finished, left } = totals;
     console.log(`${options.url}: ${options.minutes} min, ${options.streams} clients, seed ${options.seed}`);
-    console.log(`  ${totals.requests} requests: ${scenarioCounts(totals)}; ${totals.refused} refused`);
+    console.log(`  ${totals.requests} requests: ${scenarioCounts(totals)}; ` +
+        `${totals.refused} refused, ${totals.reconnects} sent again as the server had closed the connection`);
     console.log(`  ${finished.answers} answers of ${finished.output} tokens to prompts of ${finished.prompt} ` +
         `(${finished.cached} from a cache); ${left.requests} requests left`);
     checks.forEach(({ name, ok, text }) => console.log(`  ${ok ? 'ok    ' : 'FAILED'} ${name}: ${text}`));
@@ -358,8 +361,8 @@ async function main() {
     admin?.close();
     if (options.json) {
         console.log(JSON.stringify({ ...options, key: undefined, adminKey: undefined, requests: totals.requests,
-            scenarios: totals.byScenario, refused: totals.refused, finished: totals.finished, left: totals.left,
-            checks, skipped, rss_bytes: memory.samples.map(({ bytes }) => bytes) }));
+            scenarios: totals.byScenario, refused: totals.refused, reconnects: totals.reconnects,
+            finished: totals.finished, left: totals.left, checks, skipped, rss_bytes: memory.samples.map(({ bytes }) => bytes) }));
     } else {
         printReport({ totals, checks, skipped });
     }
