@@ -22,10 +22,11 @@
 // share no text with those measured: a prompt cache is cold at the beginning, but for what the requests share.
 //
 // Prints tokens in prompts (and how many of them came from a cache, if the server says) and in answers, output
-// tokens per second of wall time by the servers' own counts, requests by their end, the time to the first token
+// tokens per second of wall time by the server's own counts, requests by their end, the time to the first token
 // (p50, p95, max; with --retry from the first attempt on) and the time between two chunks with text of one stream
 // (p50, p99, max over all streams). A chunk is a token, unless a token has no text of its own: the number of
-// chunks stands beside that of tokens. Exit status: 0, 1 when a request failed, 2 without a server.
+// chunks stands beside that of tokens. An answer that breaks off has failed, but the chunks that came of it count.
+// Exit status: 0, 1 when a request failed, 2 without a server.
 
 const { Client, isAnswered, isRefused, outcome, waitAsTold } = require('./client.js');
 const { calibrate, conversation } = require('./prompts.js');
@@ -84,12 +85,16 @@ async function driveAll(client, requests) {
 const gaps = (times) => times.slice(1).map((time, i) => time - times[i]);
 const mean = (values) => (values.length > 0 ? sum(values) / values.length : null);
 
+// As the server counts them; of an answer that broke off, the chunks that came.
+const outputTokens = ({ usage, textAt }) => usage?.completion_tokens ?? textAt.length;
+
 function summarize({ results, wallS }, calibration) {
     const answers = results.filter(({ answer }) => isAnswered(answer)).map(({ answer }) => answer);
     const failed = results.filter(({ answer }) => !isAnswered(answer)).map(({ answer }) => outcome(answer));
     const prompts = answers.map(({ usage }) => usage?.prompt_tokens ?? 0);
     const cached = answers.map(({ usage }) => usage?.prompt_tokens_details?.cached_tokens);
-    const tokens = sum(answers.map(({ usage }) => usage?.completion_tokens ?? 0));
+    const all = results.map(({ answer }) => answer);
+    const tokens = sum(all.map(outputTokens));
     return {
         url: options.url, streams: options.streams, requests: options.requests, seed: options.seed,
         tokens_per_s: tokens / wallS,
@@ -99,11 +104,11 @@ function summarize({ results, wallS }, calibration) {
         refusals: sum(results.map(({ refusals }) => refusals)),
         reconnects: sum(results.map(({ answer }) => answer.reconnects)),
         ttft_ms: distribution(results.map(({ firstMs }) => firstMs).filter((ms) => ms !== null)),
-        gap_ms: distribution(answers.flatMap(({ textAt }) => gaps(textAt))),
+        gap_ms: distribution(all.flatMap(({ textAt }) => gaps(textAt))),
         prompt_tokens: { mean: mean(prompts), min: Math.min(...prompts), max: Math.max(...prompts), sum: sum(prompts),
             template: calibration.templateTokens, cached: cached.includes(undefined) ? null : sum(cached) },
-        answer_tokens: { mean: answers.length > 0 ? tokens / answers.length : null, sum: tokens },
-        chunks: sum(answers.map(({ textAt }) => textAt.length)),
+        answer_tokens: { mean: mean(answers.map(outputTokens)), sum: tokens },
+        chunks: sum(all.map(({ textAt }) => textAt.length)),
     };
 }
 

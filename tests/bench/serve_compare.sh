@@ -12,14 +12,16 @@
 # PARALLEL requests at once and CONTEXT tokens for each; all else is as it is by default, which for llama-server means
 # prompt cache and continuous batching on. More options: WEIR_OPTIONS, LLAMA_OPTIONS.
 #
-# Weights may be random: they do not change the time. A file with its own vocabulary and chat template is what both
-# need, and `weir synth` writes both:
+# Weights may be random: they do not change the time. Both need a vocabulary and a chat template in the file, which
+# `weir synth` puts there, and llama-server an answer that is valid UTF-8:
 #
-#   build/release/weir synth --shape tinyllama-1.1b tinyllama.gguf
+#   build/release/weir synth --shape tinyllama-1.1b tinyllama.gguf && node tests/bench/ascii_bytes.js tinyllama.gguf
+#
+# Exit status: 0, 1 when a server did not start or could not be driven, 2 wrong usage.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-[[ $# -ge 2 ]] || { sed -n '2,20p' "$0" | sed 's/^# \{0,1\}//' >&2; exit 2; }
+[[ $# -ge 2 ]] || { sed -n '2,21p' "$0" | sed 's/^# \{0,1\}//' >&2; exit 2; }
 model=$1 llama=$2
 shift 2
 weir=${WEIR:-build/release/weir}
@@ -33,7 +35,7 @@ done
 [[ -r $model ]] || { echo "serve_compare.sh: $model cannot be read; weir synth makes one" >&2; exit 2; }
 
 folder=$(mktemp -d)
-server=
+server='' load='' # processes that run
 
 stop_server() {
     [[ -n $server ]] || return 0
@@ -42,11 +44,12 @@ stop_server() {
         kill -0 "$server" 2>/dev/null || break
         sleep 0.1
     done
+    # A server that does not stop when asked within 10 s.
     kill -KILL "$server" 2>/dev/null || true
     wait "$server" 2>/dev/null || true
     server=
 }
-trap 'stop_server; rm -rf "$folder"' EXIT
+trap '[[ -z $load ]] || kill "$load" 2>/dev/null || true; stop_server; rm -rf "$folder"' EXIT
 trap 'exit 130' INT TERM
 
 free_port() {
@@ -61,9 +64,9 @@ is_ready() { # URL
 
 # measure NAME HEALTH_ROUTE LOAD_OPTIONS... -- COMMAND...: the server's command gets its port appended.
 measure() {
-    local name=$1 health=$2 port load=()
+    local name=$1 health=$2 port load_options=() status=0
     shift 2
-    while [[ $1 != -- ]]; do load+=("$1"); shift; done
+    while [[ $1 != -- ]]; do load_options+=("$1"); shift; done
     shift
     port=$(free_port)
     "$@" --port "$port" >"$folder/$name.log" 2>&1 &
@@ -77,9 +80,14 @@ measure() {
         ! is_ready "http://127.0.0.1:$port$health" || break
         sleep 1
     done
-    # A request that failed is told by the report; the comparison goes on without it.
-    node tests/bench/load.js --url "http://127.0.0.1:$port" --streams "$parallel" "${load[@]}" --json \
-        >>"$folder/$name.json" || [[ $? -eq 1 ]]
+    # In the background, as bash handles signals only between commands and in wait.
+    node tests/bench/load.js --url "http://127.0.0.1:$port" --streams "$parallel" "${load_options[@]}" --json \
+        >>"$folder/$name.json" &
+    load=$!
+    wait "$load" || status=$?
+    load=
+    # 1: some requests failed, which the table says; the comparison goes on.
+    [[ $status -le 1 ]] || exit 1
     stop_server
 }
 
