@@ -36,8 +36,15 @@ static cJSON *generation_object(const struct admin_model *m)
     cJSON_AddNumberToObject(o, "file_bytes", (double)m->file_bytes);
     cJSON_AddNumberToObject(o, "running", m->running);
     cJSON_AddNumberToObject(o, "waiting", m->waiting);
+    cJSON_AddNumberToObject(o, "waiting_tokens", (double)m->waiting_tokens);
     cJSON_AddNumberToObject(o, "prompt_tokens", (double)m->prompt_tokens);
+    cJSON_AddNumberToObject(o, "cached_tokens", (double)m->cached_tokens);
     cJSON_AddNumberToObject(o, "output_tokens", (double)m->output_tokens);
+    cJSON_AddNumberToObject(o, "guessed_tokens", (double)m->guessed_tokens);
+    cJSON_AddNumberToObject(o, "accepted_tokens", (double)m->accepted_tokens);
+    cJSON_AddNumberToObject(o, "preemptions", (double)m->preemptions);
+    cJSON_AddNumberToObject(o, "kv_pages", m->kv_pages);
+    cJSON_AddNumberToObject(o, "kv_pages_free", m->kv_pages_free);
     return o;
 }
 

@@ -17,8 +17,15 @@ struct admin_model {
     int context;
     int running; /* requests */
     int waiting;
-    uint64_t prompt_tokens;
-    uint64_t output_tokens;
+    size_t waiting_tokens;    /* of their prompts */
+    uint64_t prompt_tokens;   /* read since it was loaded */
+    uint64_t cached_tokens;   /* of those, found in the cache */
+    uint64_t output_tokens;   /* made since it was loaded */
+    uint64_t guessed_tokens;  /* computed on a guess */
+    uint64_t accepted_tokens; /* of those, right */
+    uint64_t preemptions;
+    int kv_pages; /* of KV_PAGE_POSITIONS tokens */
+    int kv_pages_free;
 };
 
 /* GET /v1/models and GET /v1/models/{id}. */

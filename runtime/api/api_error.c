@@ -37,9 +37,11 @@ struct api_error api_error_from(const struct err *e)
     case ERR_BUSY: {
         struct api_error out =
             api_error_make(429, "rate_limit_error", "queue_full", e->param, e->message);
-        out.retry_after_s = 1;
+        out.retry_after_s = e->retry_after_s > 0 ? e->retry_after_s : 1;
         return out;
     }
+    case ERR_DEADLINE:
+        return api_error_make(504, "timeout", "deadline_exceeded", e->param, e->message);
     case ERR_NOMEM: {
         struct api_error out = api_error_make(503, "server_error", "out_of_memory", NULL,
                                               "the server is out of memory, try again later");

@@ -18,7 +18,8 @@ struct api_error {
 };
 
 /* From the kind of failure: INVALID, FORMAT, UNSUPPORTED, LIMIT 400; NOT_FOUND 404; BUSY 429;
- * NOMEM 503; the rest 500, whose message says nothing of the inside (it is logged instead). */
+ * NOMEM 503; DEADLINE 504; the rest 500, whose message says nothing of the inside (it is logged
+ * instead). */
 struct api_error api_error_from(const struct err *e);
 
 /* A particular one. message is copied. */

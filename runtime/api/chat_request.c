@@ -308,6 +308,9 @@ static int parse_max_tokens(struct chat_request *r, struct err *e)
     return 0;
 }
 
+#define PRIORITY_MAX    1000
+#define DEADLINE_MS_MAX 86400000 /* a day */
+
 /* Every integer up to 2^53 is exact in JSON's numbers; more would silently be another seed. */
 #define SEED_MAX 9007199254740992.0
 
@@ -348,6 +351,45 @@ static int parse_stream(struct chat_request *r, struct err *e)
     return options ? get_bool(options, "include_usage", &r->include_usage, e) : 0;
 }
 
+static int parse_truncation(struct chat_request *r, struct err *e)
+{
+    const cJSON *truncation = field(r->json, "truncation");
+    if (!truncation) {
+        return 0;
+    }
+    r->truncate = cJSON_IsString(truncation) && strcmp(truncation->valuestring, "auto") == 0;
+    bool known = r->truncate || (cJSON_IsString(truncation) &&
+                                 strcmp(truncation->valuestring, "disabled") == 0);
+    return known ? 0 : wrong_type("truncation", "\"auto\" or \"disabled\"", e);
+}
+
+static int parse_cache_salt(struct chat_request *r, struct err *e)
+{
+    const cJSON *salt = field(r->json, "cache_salt");
+    if (salt && (!cJSON_IsString(salt) || salt->valuestring[0] == '\0')) {
+        return wrong_type("cache_salt", "a string that is not empty", e);
+    }
+    r->cache_salt = salt ? salt->valuestring : NULL;
+    return 0;
+}
+
+/* How the request is run: how often, when, and beside whom. */
+static int parse_running(struct chat_request *r, struct err *e)
+{
+    double n = 1.0, priority = 0.0, deadline_ms = 0.0;
+    if (get_integer(r->json, "n", 1, CHAT_CHOICES_MAX, &n, e) != 0 ||
+        get_integer(r->json, "priority", -PRIORITY_MAX, PRIORITY_MAX, &priority, e) != 0 ||
+        get_integer(r->json, "deadline_ms", 1, DEADLINE_MS_MAX, &deadline_ms, e) != 0 ||
+        get_bool(r->json, "ignore_eos", &r->ignore_eos, e) != 0 ||
+        parse_truncation(r, e) != 0 || parse_cache_salt(r, e) != 0) {
+        return -1;
+    }
+    r->n_choices = (int)n;
+    r->priority = (int)priority;
+    r->deadline_ms = (int64_t)deadline_ms;
+    return 0;
+}
+
 static int parse_model(struct chat_request *r, struct err *e)
 {
     const cJSON *model = field(r->json, "model");
@@ -365,13 +407,12 @@ int chat_request_parse(struct chat_request *r, const char *body, size_t len, str
     if (!r->json) {
         return -1;
     }
-    double n = 1.0;
     int rc = 0;
     if (!cJSON_IsObject(r->json)) {
         rc = err_set(e, ERR_INVALID, "the body must be a JSON object");
     } else if (parse_model(r, e) != 0 || parse_messages(r, e) != 0 || parse_stream(r, e) != 0 ||
                parse_max_tokens(r, e) != 0 || parse_sampling(r, e) != 0 ||
-               parse_stop(r, e) != 0 || get_integer(r->json, "n", 1, 1, &n, e) != 0 ||
+               parse_stop(r, e) != 0 || parse_running(r, e) != 0 ||
                check_unsupported(r->json, e) != 0 || check_format(r->json, e) != 0 ||
                check_modalities(r->json, e) != 0) {
         rc = -1;

@@ -18,6 +18,7 @@
 #define CHAT_MESSAGES_MAX   1024
 #define CHAT_STOP_MAX       16
 #define CHAT_STOP_BYTES_MAX 256
+#define CHAT_CHOICES_MAX    16
 
 enum chat_given { CHAT_GIVEN_TEMPERATURE = 1, CHAT_GIVEN_SEED = 2 };
 
@@ -33,6 +34,15 @@ struct chat_request {
     unsigned given; /* enum chat_given: which settings the client chose itself */
     const char *stop[CHAT_STOP_MAX]; /* (n_stop) */
     size_t n_stop;
+    int n_choices; /* answers, 1 .. CHAT_CHOICES_MAX */
+
+    /* Beyond OpenAI's: vLLM's ignore_eos, priority and cache_salt, and of Weir's own a
+     * deadline. truncation is that of OpenAI's responses. */
+    bool ignore_eos;
+    bool truncate;          /* "truncation": "auto" */
+    int priority;           /* lower comes first */
+    int64_t deadline_ms;    /* from the arrival on; 0: none */
+    const char *cache_salt; /* or NULL */
 
     cJSON *json;  /* the parsed body */
     char **owned; /* (n_messages) contents joined from parts, or NULL */

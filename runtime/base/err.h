@@ -20,6 +20,7 @@ enum err_kind {
     ERR_FILTERED,    /* a filter refused it */
     ERR_BUSY,        /* no capacity now; the same call may work later */
     ERR_CANCELED,
+    ERR_DEADLINE, /* the time that the caller gave is over */
     ERR_IO,
     ERR_NOMEM,
 };

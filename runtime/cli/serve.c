@@ -16,6 +16,7 @@ struct serve_options {
     const char *system_prompt;
     const char *filters;
     const char *api_key;
+    const char *api_key_file;
     const char *admin_key;
     const char *cpu;
     const char *kv_type;
@@ -24,7 +25,12 @@ struct serve_options {
     long context;
     long parallel;
     long queue;
+    long queue_tokens;
+    long kv_memory;
     long batch;
+    long step_ms;
+    const char *guess;
+    long ping;
     double temperature;
     long drain_timeout;
     long max_body;
@@ -44,6 +50,8 @@ static int parse(struct serve_options *o, int argc, char **argv)
          "filter chain, JSON (docs/filters.md)", 0, 0},
         {"api-key", 0, OPTION_STRING, &o->api_key, "KEY",
          "key that clients must send (WEIR_API_KEY)", 0, 0},
+        {"api-key-file", 0, OPTION_STRING, &o->api_key_file, "FILE",
+         "such keys, one a line; their owners take turns and share no cache", 0, 0},
         {"admin-key", 0, OPTION_STRING, &o->admin_key, "KEY",
          "key of the admin routes (WEIR_ADMIN_KEY; made and shown if not given)", 0, 0},
         {"threads", 't', OPTION_INT, &o->threads, "N", "threads that compute (number of cores)",
@@ -55,8 +63,23 @@ static int parse(struct serve_options *o, int argc, char **argv)
          1024},
         {"queue", 0, OPTION_INT, &o->queue, "N", "requests that wait beyond those (256)", 0,
          100000},
+        {"queue-tokens", 0, OPTION_INT, &o->queue_tokens, "N",
+         "tokens of the prompts that wait, together; 0 for any number (0)", 0, 1L << 40},
+        {"kv-memory", 0, OPTION_INT, &o->kv_memory, "MIB",
+         "memory for keys and values (what --parallel can use, at most a quarter of all)", 1,
+         1L << 30},
         {"batch", 0, OPTION_INT, &o->batch, "N", "tokens of one step at the most (256)", 1,
          8192},
+        {"step-ms", 0, OPTION_INT, &o->step_ms, "MS",
+         "what a step shall take while answers run: prompts are read beside them in pieces of "
+         "that size; 0 for --batch alone (150)",
+         0, 60000},
+        {"guess", 0, OPTION_STRING, &o->guess, "WHEN",
+         "guess tokens from the text so far, which changes no answer: auto, never, always "
+         "(auto)",
+         0, 0},
+        {"ping", 0, OPTION_INT, &o->ping, "S",
+         "seconds after which a quiet stream gets a comment, 0 for never (5)", 0, 3600},
         {"kv-type", 0, OPTION_STRING, &o->kv_type, "NAME",
          "keys and values of running requests as f16, or as int8 in half the memory (f16)", 0,
          0},
@@ -95,15 +118,14 @@ static int parse(struct serve_options *o, int argc, char **argv)
     return -1;
 }
 
-static int set_key(char out[ACCESS_KEY_MAX], const char *option, const char *variable,
-                   struct err *e)
+static int set_admin_key(char out[ACCESS_KEY_MAX], const char *option, struct err *e)
 {
-    const char *key = option ? option : getenv(variable);
+    const char *key = option ? option : getenv("WEIR_ADMIN_KEY");
     if (!key) {
         return 0;
     }
     if (strlen(key) >= ACCESS_KEY_MAX || key[0] == '\0') {
-        return err_set(e, ERR_INVALID, "%s: a key has 1 to %d bytes", variable,
+        return err_set(e, ERR_INVALID, "--admin-key or WEIR_ADMIN_KEY: a key has 1 to %d bytes",
                        ACCESS_KEY_MAX - 1);
     }
     snprintf(out, ACCESS_KEY_MAX, "%s", key);
@@ -112,8 +134,14 @@ static int set_key(char out[ACCESS_KEY_MAX], const char *option, const char *var
 
 static int set_access(struct access *a, const struct serve_options *o, struct err *e)
 {
-    if (set_key(a->api_key, o->api_key, "WEIR_API_KEY", e) != 0 ||
-        set_key(a->admin_key, o->admin_key, "WEIR_ADMIN_KEY", e) != 0) {
+    const char *api_key = o->api_key ? o->api_key : getenv("WEIR_API_KEY");
+    if (api_key && access_add_key(a, api_key, strlen(api_key), e) != 0) {
+        return err_prefix(e, "--api-key or WEIR_API_KEY");
+    }
+    if (o->api_key_file && access_add_key_file(a, o->api_key_file, e) != 0) {
+        return -1;
+    }
+    if (set_admin_key(a->admin_key, o->admin_key, e) != 0) {
         return -1;
     }
     a->loopback_only = access_host_is_loopback(o->host);
@@ -125,6 +153,18 @@ static int set_access(struct access *a, const struct serve_options *o, struct er
                 a->admin_key);
     }
     return 0;
+}
+
+static int guesses_named(const char *name, enum engine_guesses *guesses)
+{
+    static const char *const names[] = {"auto", "never", "always"}; /* enum engine_guesses */
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *guesses = (enum engine_guesses)i;
+            return 0;
+        }
+    }
+    return -1;
 }
 
 /* A common soft limit of 1,024 open files would be a limit of connections. */
@@ -147,6 +187,9 @@ int cli_serve(int argc, char **argv)
         .parallel = 16,
         .queue = 256,
         .batch = 256,
+        .step_ms = 150,
+        .guess = "auto",
+        .ping = 5,
         .temperature = 0.8,
         .drain_timeout = 600,
         .max_body = 8L << 20,
@@ -166,6 +209,13 @@ int cli_serve(int argc, char **argv)
         cli_fail("serve", &e);
         return 2;
     }
+    enum engine_guesses guesses;
+    if (guesses_named(o.guess, &guesses) != 0) {
+        fprintf(stderr,
+                "weir serve: --guess: \"%s\" is not known; auto, never and always are\n",
+                o.guess);
+        return 2;
+    }
     struct server_settings set = {
         .generation = {.model_path = o.model,
                        .threads = (int)o.threads,
@@ -173,6 +223,10 @@ int cli_serve(int argc, char **argv)
                        .context = (int)o.context,
                        .max_sequences = (int)o.parallel,
                        .max_waiting = (int)o.queue,
+                       .max_waiting_tokens = (size_t)o.queue_tokens,
+                       .kv_bytes = (size_t)o.kv_memory << 20,
+                       .step_ms = (int)o.step_ms,
+                       .guesses = guesses,
                        .step_tokens = (int)o.batch,
                        .kv_type = kv_type,
                        .cpu_features = cpu_features() & cpu_mask},
@@ -183,6 +237,7 @@ int cli_serve(int argc, char **argv)
         .http = http_server_settings_default(),
         .sampling = SAMPLING_DEFAULT,
         .drain_timeout_ms = (uint32_t)o.drain_timeout * 1000,
+        .ping_ms = (uint32_t)o.ping * 1000,
     };
     set.http.body_bytes_max = (size_t)o.max_body;
     set.sampling.temperature = (float)o.temperature;
@@ -196,6 +251,7 @@ int cli_serve(int argc, char **argv)
     }
     raise_open_files();
     rc = server_run(s, &set, &e);
+    access_deinit(&set.access);
     mem_free(s);
     return rc == 0 ? 0 : cli_fail("serve", &e);
 }

@@ -423,7 +423,7 @@ static int create_parts(struct engine *en, struct err *e)
                                   .n_pages = count_pages(en),
                                   .kv_type = en->set.kv_type,
                                   .step_s = en->set.step_ms > 0 ? en->set.step_ms / 1e3 : 1e9,
-                                  .guesses = !en->set.no_guesses};
+                                  .guesses = en->set.guesses};
     if (schedule_init(&en->schedule, config, &s, e) != 0 ||
         !(en->team = team_create(en->set.threads, e))) {
         return -1;
@@ -637,4 +637,9 @@ struct engine_stats engine_stats(struct engine *en)
     stats.waiting_tokens = (size_t)en->waiting.prompt_tokens;
     pthread_mutex_unlock(&en->lock);
     return stats;
+}
+
+int engine_context(const struct engine *en)
+{
+    return en->set.context;
 }

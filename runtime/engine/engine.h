@@ -27,6 +27,13 @@
 
 struct engine;
 
+/* Speculative decoding (prompt_lookup.h). It changes no answer, only the time it takes. */
+enum engine_guesses {
+    ENGINE_GUESSES_WHERE_THEY_PAY,
+    ENGINE_GUESSES_NEVER,
+    ENGINE_GUESSES_ALWAYS
+};
+
 struct engine_settings {
     int threads;       /* workers of the kernels */
     bool pin;          /* each worker to a CPU of its own */
@@ -42,7 +49,7 @@ struct engine_settings {
     /* What a step shall take while answers run: prompts are read beside them in chunks of so
      * many tokens. 0: step_tokens alone counts. */
     int step_ms;
-    bool no_guesses;       /* no speculative decoding */
+    enum engine_guesses guesses;
     enum ops_type kv_type; /* OPS_F16 or OPS_I8 */
     uint32_t cpu_features; /* instruction sets the kernels may use: cpu_features() & a mask */
     void (*notify)(void *ctx);
@@ -61,16 +68,17 @@ enum engine_finish {
 
 /* All zero is a plain request. */
 struct engine_request_options {
-    uint64_t tenant;      /* whose request it is: turns are taken, and caches apart, by it */
-    size_t n_shared;      /* tokens at the beginning of the prompt that all tenants may share */
+    uint64_t tenant;      /* whose request it is: tenants take turns */
+    uint64_t salt;        /* what is computed under one salt is not found under another */
+    size_t n_shared;      /* tokens at the beginning of the prompt for which no salt counts */
     int priority;         /* among those of a tenant: lower comes first */
     uint64_t deadline_ns; /* clock_now_ns at which it ends; 0: none */
-    uint64_t
-        follows;     /* id of a request with the same prompt, to share what it reads; 0: none */
-    bool ignore_eog; /* goes on behind the end of a turn, to max_tokens */
-    bool want_logprobs; /* events carry them */
-    bool pin; /* makes no answer: the prompt's full pages are computed, and held until the next
-                 such request or until memory runs out */
+    uint64_t follows;     /* a request with the same prompt, whose reading it shares; 0: none */
+    bool ignore_eog;      /* goes on behind the end of a turn, to max_tokens */
+    bool want_logprobs;   /* events carry them */
+    /* Makes no answer: the prompt's full pages are computed, and held until the next such
+     * request or until memory runs out. */
+    bool pin;
 };
 
 struct engine_request {
@@ -129,3 +137,6 @@ void engine_drain_events(struct engine *en,
                          void (*fn)(void *ctx, const struct engine_event *ev), void *ctx);
 
 struct engine_stats engine_stats(struct engine *en);
+
+/* Tokens that a prompt and its answer may have together. */
+int engine_context(const struct engine *en);

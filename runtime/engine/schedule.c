@@ -183,7 +183,7 @@ static struct kv_content content_of(const struct sequence *s, size_t index)
     struct kv_content c = {.before = s->kv.chain};
     size_t first = index * KV_PAGE_POSITIONS;
     if (first + KV_PAGE_POSITIONS > s->options.n_shared) {
-        c.salt = s->options.tenant;
+        c.salt = s->options.salt;
     }
     memcpy(c.tokens, s->tokens + first, sizeof(c.tokens));
     return c;
@@ -210,13 +210,20 @@ static size_t adoptable(const struct sequence *s)
     return s->options.pin ? s->n_tokens : s->n_tokens - 1;
 }
 
-static void count_cached(struct schedule *sch, struct sequence *s, size_t n)
+/* The prompt was read up to n_past, of which the last `cached` tokens were found. What is read
+ * again after a preemption does not count again. */
+static void count_read(struct schedule *sch, struct sequence *s, size_t cached)
 {
-    sch->stats.cached_tokens += n;
-    sch->stats.prompt_tokens += n;
-    if (s->n_output == 0) {
-        s->n_cached += (int)n;
+    size_t end = s->kv.n_past < s->n_prompt ? s->kv.n_past : s->n_prompt;
+    if (end <= s->n_counted) {
+        return;
     }
+    size_t n = end - s->n_counted;
+    cached = cached < n ? cached : n;
+    s->n_counted = end;
+    s->n_cached += (int)cached;
+    sch->stats.prompt_tokens += n;
+    sch->stats.cached_tokens += cached;
 }
 
 /* Full pages from where s stands. */
@@ -233,7 +240,7 @@ static void adopt_pages(struct schedule *sch, struct sequence *s)
         s->kv.n_past += KV_PAGE_POSITIONS;
         s->kv.n_published++;
         s->kv.chain = kv_pool_chain(&sch->pool, page);
-        count_cached(sch, s, KV_PAGE_POSITIONS);
+        count_read(sch, s, KV_PAGE_POSITIONS);
     }
 }
 
@@ -252,7 +259,7 @@ static size_t common_in_page(const struct schedule *sch, const struct sequence *
     size_t end = first + KV_PAGE_POSITIONS;
     end = end < stored ? end : stored;
     end = end < adoptable(s) ? end : adoptable(s);
-    if (s->options.tenant != other->options.tenant) {
+    if (s->options.salt != other->options.salt) {
         size_t open = s->options.n_shared < other->options.n_shared ? s->options.n_shared
                                                                     : other->options.n_shared;
         end = end < open ? end : open;
@@ -283,7 +290,7 @@ static void adopt_beginning(struct schedule *sch, struct sequence *s)
             kv_cache_copy_page(&sch->kv, page, from);
             add_page(sch, s, page);
             s->kv.n_past += most;
-            count_cached(sch, s, most);
+            count_read(sch, s, most);
         }
     }
 }
@@ -324,6 +331,9 @@ static int count_decoding(const struct schedule *sch)
  * and make a step longer by so much. */
 static int worth_guessing(const struct schedule *sch, const struct sequence *s, int n_decoding)
 {
+    if (sch->guesses == ENGINE_GUESSES_ALWAYS) {
+        return PROMPT_LOOKUP_MAX;
+    }
     double now = step_cost_of(&sch->cost, n_decoding);
     double expected = 1.0, chance = 1.0, best = 1.0;
     int n = 0;
@@ -342,15 +352,17 @@ static int worth_guessing(const struct schedule *sch, const struct sequence *s, 
 
 static void add_guesses(struct schedule *sch, struct sequence *s, int n_decoding)
 {
-    int room = sch->max_logits - sch->max_sequences - (sch->n_logits - sch->n_samples);
-    int rows = sch->max_rows - sch->n_rows - sch->max_sequences;
-    size_t left = (size_t)sch->context - s->n_tokens;
-    int max = worth_guessing(sch, s, n_decoding);
-    max = max < room ? max : room;
-    max = max < rows ? max : rows;
-    max = (size_t)max < left ? max : (int)left;
-    s->n_guess = max < s->n_known ? max : s->n_known;
-    s->n_guess = s->n_guess > 0 ? s->n_guess : 0;
+    const int most[] = {
+        s->n_known,
+        worth_guessing(sch, s, n_decoding),
+        sch->context - (int)s->n_tokens,
+        sch->max_rows - sch->n_rows - sch->max_sequences,
+        sch->max_logits - sch->max_sequences - (sch->n_logits - sch->n_samples),
+    };
+    s->n_guess = most[0];
+    for (size_t i = 1; i < sizeof(most) / sizeof(most[0]); i++) {
+        s->n_guess = most[i] < s->n_guess ? most[i] : s->n_guess;
+    }
     /* Guesses are not worth another sequence's pages. */
     while (s->n_guess > 0 && !ensure_pages(sch, s, s->n_tokens + (size_t)s->n_guess, false)) {
         s->n_guess--;
@@ -358,6 +370,7 @@ static void add_guesses(struct schedule *sch, struct sequence *s, int n_decoding
     for (int i = 0; i < s->n_guess; i++) {
         want_logits(sch, add_row(sch, s, s->n_tokens + (size_t)i, s->guess[i]));
     }
+    s->n_guess = s->n_guess > 0 ? s->n_guess : 0;
     sch->stats.guessed_tokens += (uint64_t)s->n_guess;
 }
 
@@ -370,7 +383,7 @@ static void decode(struct schedule *sch, struct sequence *s, int n_decoding)
     want_logits(sch, add_row(sch, s, s->kv.n_past, s->tokens[s->kv.n_past]));
     s->kv.n_past++;
     publish_full(sch, s);
-    if (sch->guesses) {
+    if (sch->guesses != ENGINE_GUESSES_NEVER) {
         s->n_known = prompt_lookup(s->tokens, s->n_tokens, s->guess, PROMPT_LOOKUP_MAX);
         add_guesses(sch, s, n_decoding);
     }
@@ -407,7 +420,7 @@ static void read_prompt(struct schedule *sch, struct sequence *s, int max_rows)
         }
         struct llama_row *row = add_row(sch, s, s->kv.n_past, s->tokens[s->kv.n_past]);
         s->kv.n_past++;
-        sch->stats.prompt_tokens += s->n_output == 0;
+        count_read(sch, s, 0);
         publish_full(sch, s);
         if (sequence_to_go(s) == 0 && !s->options.pin) {
             add_sample(sch, s);

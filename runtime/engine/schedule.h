@@ -41,7 +41,7 @@ struct schedule {
     int max_logits;
     int context;
     double step_s; /* that a step shall take while answers run */
-    bool guesses;
+    enum engine_guesses guesses;
     struct kv_cache kv;
     struct kv_pool pool;
     struct sequence **running; /* (max_sequences): by slot, NULL where free */
@@ -70,7 +70,7 @@ struct schedule_settings {
     int n_pages; /* at least those of one context */
     enum ops_type kv_type;
     double step_s;
-    bool guesses;
+    enum engine_guesses guesses;
 };
 
 int schedule_init(struct schedule *sch, const struct llama_config *c,

@@ -28,6 +28,7 @@ struct sequence {
     size_t n_tokens;
     size_t tokens_cap;
     size_t n_prompt;
+    size_t n_counted; /* tokens of it that statistics have seen */
     int n_output;
     int max_tokens;
     int n_cached; /* tokens of the prompt found in the cache */

@@ -59,6 +59,20 @@ int conversation_init(struct conversation *c, const struct prompt *prompt,
     return 0;
 }
 
+size_t conversation_droppable(const struct chat_message *messages, size_t n)
+{
+    size_t n_system = leading_system(messages, n);
+    return n > n_system + 1 ? n - n_system - 1 : 0;
+}
+
+void conversation_drop_oldest(struct conversation *c, size_t n)
+{
+    size_t first = c->system ? 1 : 0;
+    c->n_messages -= n;
+    memmove(c->messages + first, c->messages + first + n,
+            (c->n_messages - first) * sizeof(*c->messages));
+}
+
 void conversation_deinit(struct conversation *c)
 {
     mem_free(c->messages);

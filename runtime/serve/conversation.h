@@ -21,6 +21,13 @@ int conversation_init(struct conversation *c, const struct prompt *prompt,
                       const struct chat_message *messages, size_t n, struct err *e);
 void conversation_deinit(struct conversation *c);
 
+/* How many messages may be dropped to make a conversation shorter: all but leading system
+ * messages and the last one. */
+size_t conversation_droppable(const struct chat_message *messages, size_t n);
+
+/* Drops the oldest ones behind the system message. */
+void conversation_drop_oldest(struct conversation *c, size_t n);
+
 /* Runs the contents of the user's messages through the chain's input side. Replacements are
  * stored in the request. When a filter stops, the request is refused: ERR_INVALID, param
  * "messages". */

@@ -21,7 +21,11 @@ struct generation_settings {
     int context;
     int max_sequences;
     int max_waiting;
+    size_t max_waiting_tokens;
+    size_t kv_bytes;
     int step_tokens;
+    int step_ms;
+    enum engine_guesses guesses;
     enum ops_type kv_type;
     uint32_t cpu_features;
 };

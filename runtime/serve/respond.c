@@ -30,11 +30,19 @@ void respond_json(struct http_exchange *ex, int status, char *text, size_t len,
 void respond_error(struct http_exchange *ex, const struct api_error *error)
 {
     char seconds[16];
-    struct http_header retry = {"Retry-After", seconds};
+    bool again = error->retry_after_s > 0;
+    /* OpenAI's clients obey the second one, whatever the status is. */
+    struct http_header retry[] = {{"Retry-After", seconds}, {"x-should-retry", "true"}};
+    static const struct http_header stay_away = {"x-should-retry", "false"};
     snprintf(seconds, sizeof(seconds), "%d", error->retry_after_s);
     size_t len = 0;
     char *text = api_error_body(error, &len);
-    respond_json(ex, error->status, text, len, &retry, error->retry_after_s > 0 ? 1 : 0);
+    if (again) {
+        respond_json(ex, error->status, text, len, retry, 2);
+    } else {
+        /* Another try would wait as long and end the same way. */
+        respond_json(ex, error->status, text, len, &stay_away, error->status == 504);
+    }
 }
 
 void respond_err(struct http_exchange *ex, const struct err *e)

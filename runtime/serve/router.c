@@ -222,5 +222,13 @@ static void on_abort(void *ctx, struct http_exchange *ex)
     exchange_abort(ex);
 }
 
-const struct http_handler router_handler = {
-    .on_headers = on_headers, .on_request = on_request, .on_abort = on_abort};
+static void on_drain(void *ctx, struct http_exchange *ex)
+{
+    (void)ctx;
+    exchange_drained(ex);
+}
+
+const struct http_handler router_handler = {.on_headers = on_headers,
+                                            .on_request = on_request,
+                                            .on_abort = on_abort,
+                                            .on_drain = on_drain};

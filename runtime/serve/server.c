@@ -10,6 +10,7 @@
 #include "runtime/serve/exchange.h"
 #include "runtime/serve/reload.h"
 #include "runtime/serve/router.h"
+#include "runtime/serve/shared_prefix.h"
 
 void server_publish_generation(struct server *s, struct generation *g)
 {
@@ -18,6 +19,7 @@ void server_publish_generation(struct server *s, struct generation *g)
     log_info("model %s (generation %llu, sha256 %.12s) is published", g->id,
              (unsigned long long)g->number, g->model->sha256);
     generation_unref(old);
+    shared_prefix_update(s);
 }
 
 void server_publish_prompt(struct server *s, struct prompt *p)
@@ -26,6 +28,7 @@ void server_publish_prompt(struct server *s, struct prompt *p)
     s->prompt = p;
     log_info("system prompt version %llu (sha256 %.12s) is published",
              (unsigned long long)p->version, p->sha256);
+    shared_prefix_update(s);
 }
 
 void server_publish_chain(struct server *s, struct chain *c)
@@ -54,6 +57,7 @@ static void on_http_closed(void *ctx)
     close_handle(&s->on_int);
     close_handle(&s->on_hup);
     close_handle(&s->drain_timer);
+    close_handle(&s->ping_timer);
     generation_unref(s->generation);
     s->generation = NULL;
 }
@@ -113,6 +117,23 @@ static void watch_signals(struct server *s)
     }
     s->drain_timer.data = s;
     uv_timer_init(&s->loop, &s->drain_timer);
+}
+
+static void on_ping_timer(uv_timer_t *timer)
+{
+    struct server *s = timer->data;
+    exchange_ping_quiet(s, (uint64_t)s->set.ping_ms * 1000000);
+}
+
+static void start_pings(struct server *s)
+{
+    s->ping_timer.data = s;
+    uv_timer_init(&s->loop, &s->ping_timer);
+    if (s->set.ping_ms > 0) {
+        /* Twice as often, so that no stream is quiet for much longer than was set. */
+        uint64_t every_ms = s->set.ping_ms / 2 + 1;
+        uv_timer_start(&s->ping_timer, on_ping_timer, every_ms, every_ms);
+    }
 }
 
 static int load_prompt(struct server *s, struct err *e)
@@ -190,6 +211,7 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
         return err_set(e, ERR_IO, "cannot make an event loop: %s", uv_strerror(rc));
     }
     watch_signals(s);
+    start_pings(s);
     rc = start(s, e);
     if (rc == 0) {
         announce(s);
@@ -201,6 +223,7 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     uv_run(&s->loop, UV_RUN_DEFAULT);
     prompt_unref(s->prompt);
     chain_unref(s->chain);
+    token_list_deinit(&s->shared_prefix);
     uv_loop_close(&s->loop);
     return rc;
 }

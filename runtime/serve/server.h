@@ -13,6 +13,7 @@
 
 #include "filters/chain.h"
 #include "models/sampling.h"
+#include "models/tokenizer/tokenizer.h"
 #include "runtime/net/http_server.h"
 #include "runtime/registry/prompt.h"
 #include "runtime/serve/access.h"
@@ -28,15 +29,18 @@ struct server_settings {
     struct http_server_settings http;
     struct sampling sampling; /* of requests that say nothing */
     uint32_t drain_timeout_ms;
+    uint32_t ping_ms; /* streams that are quiet for so long get a comment; 0: never */
 };
 
 struct server {
     struct server_settings set;
     uv_loop_t loop;
     struct http_server *http;
-    struct generation *generation; /* published; NULL only before the first load */
-    struct prompt *prompt;         /* published; version 0 is empty */
-    struct chain *chain;           /* published */
+    struct generation *generation;   /* published; NULL only before the first load */
+    struct prompt *prompt;           /* published; version 0 is empty */
+    struct chain *chain;             /* published */
+    struct token_list shared_prefix; /* what prompts begin with under these two */
+    struct exchange *exchanges;      /* all that are under way */
     uint64_t next_generation;
     uint64_t next_request;
     struct reload *reload; /* the one that runs now, or NULL */
@@ -45,6 +49,7 @@ struct server {
     uv_signal_t on_int;
     uv_signal_t on_hup;
     uv_timer_t drain_timer;
+    uv_timer_t ping_timer;
 };
 
 /* Loads everything, listens, prints "listening on http://HOST:PORT" and serves until SIGTERM or

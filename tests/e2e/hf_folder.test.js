@@ -249,7 +249,7 @@ test('what is missing, broken or unknown in a folder is named', { skip }, (t) =>
     assert.match(refused('no-weights', (hf) => fs.unlinkSync(weights(hf))), /model\.safetensors: cannot open/);
     assert.match(refused('short', (hf) => fs.truncateSync(weights(hf), 5000)), /cut short|do not fit/);
     assert.match(refused('header', (hf) => fs.writeFileSync(weights(hf), Buffer.alloc(64, 0xff))), /no safetensors file/);
-    assert.match(refused('architecture', nothing, (c) => { c.architectures = ['BertModel']; }), /"BertModel" is not supported/);
+    assert.match(refused('architecture', nothing, (c) => { c.architectures = ['T5ForConditionalGeneration']; }), /"T5ForConditionalGeneration" is not supported/);
     assert.match(refused('layers', nothing, (c) => { c.num_hidden_layers = 'two'; }), /"num_hidden_layers" must be/);
     assert.match(refused('rope', nothing, (c) => { c.rope_scaling = { type: 'dynamic' }; }), /"dynamic" is not supported/);
     assert.match(refused('long-rope', nothing, (c) => { c.rope_scaling = { type: 'longrope', long_factor: [1] }; }),

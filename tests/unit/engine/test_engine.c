@@ -7,20 +7,26 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "models/arch/kv_cache.h"
 #include "quant/cpu.h"
 #include "runtime/engine/engine.h"
 #include "tests/unit/engine/tiny_model.h"
 
-#define REQUESTS   16
-#define TOKENS_MAX 64
-#define MANY       1000 /* tokens: more than the context has room for */
+#define REQUESTS     16
+#define TOKENS_MAX   64
+#define MANY         1000 /* tokens: more than the context has room for */
+#define CROWD        32   /* requests at once */
+#define CROWD_TOKENS 32
+#define COMMON       40 /* tokens that their prompts begin with: a page and a part of one */
 
 /* What came back for one request. */
 struct answer {
     int32_t tokens[2 * TOKENS_MAX];
+    float logprobs[2 * TOKENS_MAX];
     int n_tokens;
     int finals;
     enum engine_finish finish;
+    int cached_tokens;
 };
 
 /* An engine and the loop that reads its events. */
@@ -52,13 +58,9 @@ static void wait_for_events(struct fixture *f)
     pthread_mutex_unlock(&f->lock);
 }
 
-static void start(struct fixture *f, int threads, int max_sequences, int max_waiting)
+static struct engine_settings settings(int threads, int max_sequences, int max_waiting)
 {
-    struct err e = {0};
-    *f = (struct fixture){0};
-    pthread_mutex_init(&f->lock, NULL);
-    pthread_cond_init(&f->notified, NULL);
-    struct engine_settings s = {
+    return (struct engine_settings){
         .threads = threads,
         .context = model->config.context,
         .max_sequences = max_sequences,
@@ -66,12 +68,25 @@ static void start(struct fixture *f, int threads, int max_sequences, int max_wai
         .step_tokens = 24,
         .cpu_features = cpu_features(),
         .notify = notify,
-        .notify_ctx = f,
     };
+}
+
+static void start_with(struct fixture *f, struct engine_settings s)
+{
+    struct err e = {0};
+    *f = (struct fixture){0};
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->notified, NULL);
+    s.notify_ctx = f;
     f->engine = engine_create(model, &s, &e);
     if (!f->engine) {
         fail_msg("%s", e.message);
     }
+}
+
+static void start(struct fixture *f, int threads, int max_sequences, int max_waiting)
+{
+    start_with(f, settings(threads, max_sequences, max_waiting));
 }
 
 static void stop(struct fixture *f)
@@ -88,7 +103,9 @@ static void take_event(void *ctx, const struct engine_event *ev)
     assert_int_equal(a->finals, 0); /* nothing follows the final event */
     if (ev->token != TOKEN_NONE) {
         assert_true(a->n_tokens < 2 * TOKENS_MAX);
+        a->logprobs[a->n_tokens] = ev->logprob;
         a->tokens[a->n_tokens++] = ev->token;
+        a->cached_tokens = ev->cached_tokens;
     }
     if (ev->finish != ENGINE_RUNNING) {
         a->finals++;
@@ -178,6 +195,275 @@ static void answers_are_the_same_alone_together_and_on_two_threads(void **state)
         tokens += alone[i].n_tokens;
     }
     assert_true(tokens > 10 * REQUESTS);
+}
+
+/* Prompts that begin alike, so that they share pages, with answers long enough to repeat
+ * themselves: the i-th is always the same. */
+static void submit_to_crowd(struct fixture *f, int i, const struct engine_request_options *o,
+                            struct answer *a, uint64_t *id)
+{
+    int32_t prompt[TOKENS_MAX];
+    size_t n = COMMON + 1 + (size_t)(i * 5) % (TOKENS_MAX - COMMON - 1);
+    for (size_t k = 0; k < n; k++) {
+        int own = k < COMMON ? 0 : i;
+        prompt[k] = (int32_t)(3 + (own * 31 + (int)(k % 11) * 17) % 250);
+    }
+    struct sampling sampling = SAMPLING_DEFAULT;
+    sampling.temperature = i % 4 == 3 ? 0.7f : 0.0f;
+    sampling.seed = (uint64_t)i;
+    struct engine_request r = {.prompt = prompt,
+                               .n_prompt = n,
+                               .max_tokens = CROWD_TOKENS,
+                               .sampling = sampling,
+                               .options = *o,
+                               .user = a};
+    r.options.want_logprobs = true;
+    r.options.ignore_eog = true;
+    *a = (struct answer){0};
+    struct err e = {0};
+    if (engine_submit(f->engine, &r, id, &e) != 0) {
+        fail_msg("%s", e.message);
+    }
+}
+
+static void run_crowd(struct fixture *f, struct answer *answers)
+{
+    const struct engine_request_options none = {0};
+    uint64_t id;
+    for (int i = 0; i < CROWD; i++) {
+        submit_to_crowd(f, i, &none, &answers[i], &id);
+    }
+    wait_for_ends(f, answers, CROWD);
+}
+
+/* Each with an engine of its own and nothing but the plain way. */
+static void run_crowd_alone(struct answer *answers)
+{
+    const struct engine_request_options none = {0};
+    struct engine_settings s = settings(1, 1, 1);
+    uint64_t id;
+    s.guesses = ENGINE_GUESSES_NEVER;
+    for (int i = 0; i < CROWD; i++) {
+        struct fixture f;
+        start_with(&f, s);
+        submit_to_crowd(&f, i, &none, &answers[i], &id);
+        wait_for_ends(&f, &answers[i], 1);
+        assert_int_equal(answers[i].cached_tokens, 0);
+        assert_int_equal(answers[i].n_tokens, CROWD_TOKENS);
+        stop(&f);
+    }
+}
+
+static void assert_same_answers(const struct answer *a, const struct answer *b, int n)
+{
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(a[i].n_tokens, b[i].n_tokens);
+        assert_memory_equal(a[i].tokens, b[i].tokens, sizeof(a[i].tokens));
+        assert_memory_equal(a[i].logprobs, b[i].logprobs, sizeof(a[i].logprobs));
+        assert_int_equal(a[i].finish, b[i].finish);
+    }
+}
+
+static void answers_do_not_depend_on_a_crowd_or_a_warm_cache(void **state)
+{
+    static struct answer alone[CROWD], crowd[CROWD];
+    (void)state;
+    run_crowd_alone(alone);
+    for (int threads = 1; threads <= 2; threads++) {
+        struct fixture f;
+        start_with(&f, settings(threads, CROWD, 0));
+        run_crowd(&f, crowd);
+        assert_same_answers(alone, crowd, CROWD);
+        uint64_t cold = engine_stats(f.engine).cached_tokens;
+        assert_true(cold >= (CROWD - 1) * KV_PAGE_POSITIONS); /* they shared the first page */
+        run_crowd(&f, crowd);
+        assert_same_answers(alone, crowd, CROWD);
+        assert_true(engine_stats(f.engine).cached_tokens > 2 * cold);
+        for (int i = 0; i < CROWD; i++) {
+            assert_true(crowd[i].cached_tokens >= KV_PAGE_POSITIONS);
+        }
+        stop(&f);
+    }
+}
+
+static void answers_do_not_depend_on_preemptions(void **state)
+{
+    static struct answer alone[CROWD], crowd[CROWD];
+    (void)state;
+    run_crowd_alone(alone);
+    for (int threads = 1; threads <= 2; threads++) {
+        struct engine_settings s = settings(threads, CROWD, 0);
+        struct fixture f;
+        s.kv_bytes = 1; /* one context: room for a few of them */
+        start_with(&f, s);
+        run_crowd(&f, crowd);
+        struct engine_stats stats = engine_stats(f.engine);
+        assert_same_answers(alone, crowd, CROWD);
+        assert_true(stats.preemptions > 0);
+        assert_int_equal(stats.kv_pages, (int)kv_cache_pages(model->config.context));
+        assert_int_equal(stats.kv_pages_free, stats.kv_pages);
+        stop(&f);
+    }
+}
+
+/* One token of prompt and as many of answer as fit: greedy, the model comes to repeat itself.
+ */
+static void run_long(enum engine_guesses guesses, struct answer *answers, int n,
+                     struct engine_stats *stats)
+{
+    struct engine_settings s = settings(1, 2, n);
+    struct fixture f;
+    s.guesses = guesses;
+    start_with(&f, s);
+    for (int i = 0; i < n; i++) {
+        const int32_t prompt[] = {3 + 7 * i};
+        struct sampling greedy = SAMPLING_DEFAULT;
+        greedy.temperature = 0.0f;
+        struct engine_request r = {.prompt = prompt,
+                                   .n_prompt = 1,
+                                   .max_tokens = MANY,
+                                   .sampling = greedy,
+                                   .options = {.ignore_eog = true, .want_logprobs = true},
+                                   .user = &answers[i]};
+        uint64_t id;
+        struct err e = {0};
+        answers[i] = (struct answer){0};
+        if (engine_submit(f.engine, &r, &id, &e) != 0) {
+            fail_msg("%s", e.message);
+        }
+    }
+    wait_for_ends(&f, answers, n);
+    *stats = engine_stats(f.engine);
+    stop(&f);
+}
+
+static void answers_do_not_depend_on_guesses(void **state)
+{
+    static struct answer plain[CROWD], guessed[CROWD];
+    struct engine_stats stats;
+    (void)state;
+    run_long(ENGINE_GUESSES_NEVER, plain, CROWD, &stats);
+    assert_int_equal(stats.guessed_tokens, 0);
+    run_long(ENGINE_GUESSES_ALWAYS, guessed, CROWD, &stats);
+    assert_same_answers(plain, guessed, CROWD);
+    assert_true(stats.accepted_tokens > 0);
+    assert_true(stats.accepted_tokens < stats.guessed_tokens);
+    run_long(ENGINE_GUESSES_WHERE_THEY_PAY, guessed, CROWD, &stats);
+    assert_same_answers(plain, guessed, CROWD);
+}
+
+static void what_one_salt_computed_is_not_found_under_another(void **state)
+{
+    (void)state;
+    struct {
+        uint64_t salt;
+        size_t n_shared;
+        int expected;
+    } cases[] = {
+        {1, 0, 0},                 /* the first: nothing is there */
+        {1, 0, COMMON},            /* its own: all but the last token */
+        {2, 0, 0},                 /* another's */
+        {3, KV_PAGE_POSITIONS, 0}, /* a prefix open to all, not computed as such yet */
+        {4, KV_PAGE_POSITIONS, KV_PAGE_POSITIONS},
+        {0, 0, KV_PAGE_POSITIONS}, /* nobody's is open as well */
+    };
+    struct fixture f;
+    start(&f, 1, 1, 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct engine_request_options o = {.salt = cases[i].salt,
+                                           .n_shared = cases[i].n_shared};
+        struct answer a;
+        uint64_t id;
+        submit_to_crowd(&f, 0, &o, &a, &id);
+        wait_for_ends(&f, &a, 1);
+        /* Nobody runs beside it, so only full pages are found. */
+        assert_int_equal(a.cached_tokens,
+                         cases[i].expected / KV_PAGE_POSITIONS * KV_PAGE_POSITIONS);
+    }
+    stop(&f);
+}
+
+static void the_others_of_a_request_share_its_prompt(void **state)
+{
+    static struct answer answers[4];
+    struct engine_request_options o = {0};
+    struct fixture f;
+    uint64_t first, id;
+    (void)state;
+    start(&f, 1, 4, 0);
+    submit_to_crowd(&f, 3, &o, &answers[0], &first);
+    o.follows = first;
+    for (int i = 1; i < 4; i++) {
+        submit_to_crowd(&f, 3, &o, &answers[i], &id);
+    }
+    wait_for_ends(&f, answers, 4);
+    for (int i = 1; i < 4; i++) {
+        assert_same_answers(&answers[0], &answers[i], 1);
+        assert_true(answers[i].cached_tokens >= COMMON); /* not full pages alone */
+    }
+    stop(&f);
+}
+
+static void a_pinned_prompt_stays_in_the_cache(void **state)
+{
+    static struct answer crowd[CROWD], pinned, after;
+    struct engine_request_options o = {.pin = true};
+    struct engine_settings s = settings(1, 2, CROWD);
+    struct fixture f;
+    uint64_t id;
+    (void)state;
+    s.kv_bytes = 1;
+    start_with(&f, s);
+    submit_to_crowd(&f, 0, &o, &pinned, &id);
+    wait_for_ends(&f, &pinned, 1);
+    assert_int_equal(pinned.finish, ENGINE_FINISH_PINNED);
+    assert_int_equal(pinned.n_tokens, 0);
+    assert_int_equal(engine_stats(f.engine).kv_pages_free,
+                     engine_stats(f.engine).kv_pages - COMMON / KV_PAGE_POSITIONS);
+    run_crowd(&f, crowd);
+    o.pin = false;
+    submit_to_crowd(&f, 0, &o, &after, &id);
+    wait_for_ends(&f, &after, 1);
+    assert_true(after.cached_tokens >= KV_PAGE_POSITIONS);
+    stop(&f);
+}
+
+static void a_request_ends_at_its_deadline(void **state)
+{
+    static struct answer answers[2];
+    struct engine_request_options o = {.deadline_ns = 1}; /* long ago */
+    struct fixture f;
+    uint64_t id;
+    (void)state;
+    start(&f, 1, 1, 1);
+    submit_to_crowd(&f, 0, &o, &answers[0], &id);
+    submit_to_crowd(&f, 1, &o, &answers[1], &id);
+    wait_for_ends(&f, answers, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(answers[i].finish, ENGINE_FINISH_DEADLINE);
+        assert_int_equal(answers[i].n_tokens, 0);
+    }
+    stop(&f);
+}
+
+static void a_paused_request_waits_and_goes_on(void **state)
+{
+    static struct answer alone[CROWD], paused, other;
+    const struct engine_request_options none = {0};
+    struct fixture f;
+    uint64_t id, other_id;
+    (void)state;
+    run_crowd_alone(alone);
+    start(&f, 1, 2, 0);
+    submit_to_crowd(&f, 0, &none, &paused, &id);
+    engine_pause(f.engine, id, true);
+    submit_to_crowd(&f, 1, &none, &other, &other_id);
+    wait_for_ends(&f, &other, 1); /* the other one is not held up */
+    engine_pause(f.engine, id, false);
+    wait_for_ends(&f, &paused, 1);
+    assert_same_answers(&alone[0], &paused, 1);
+    assert_same_answers(&alone[1], &other, 1);
+    stop(&f);
 }
 
 static void a_canceled_request_gets_one_final_event(void **state)
@@ -302,6 +588,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_are_the_same_alone_together_and_on_two_threads),
+        cmocka_unit_test(answers_do_not_depend_on_a_crowd_or_a_warm_cache),
+        cmocka_unit_test(answers_do_not_depend_on_preemptions),
+        cmocka_unit_test(answers_do_not_depend_on_guesses),
+        cmocka_unit_test(what_one_salt_computed_is_not_found_under_another),
+        cmocka_unit_test(the_others_of_a_request_share_its_prompt),
+        cmocka_unit_test(a_pinned_prompt_stays_in_the_cache),
+        cmocka_unit_test(a_request_ends_at_its_deadline),
+        cmocka_unit_test(a_paused_request_waits_and_goes_on),
         cmocka_unit_test(a_canceled_request_gets_one_final_event),
         cmocka_unit_test(the_context_bounds_an_answer),
         cmocka_unit_test(a_full_queue_refuses),

@@ -1,0 +1,178 @@
+'use strict';
+// What users of one server share and what they do not: caches, turns, deadlines, a full queue.
+
+const assert = require('node:assert/strict');
+const test = require('node:test');
+
+const { ROUTE, ask, whole, streamed, beginStream, readStream } = require('./lib/chat.js');
+const { makeFolder, writeFile } = require('./lib/files.js');
+const { startServer, missing } = require('./lib/server.js');
+
+const skip = missing();
+// More than a page of the KV cache.
+const LONG_TEXT = 'The office opens at nine and closes at five. '.repeat(12);
+// Runs until it is stopped, whatever the model would like.
+const ENDLESS = ask('Tell me a story.', { max_tokens: 900, ignore_eos: true, temperature: 1 });
+
+const cached = ({ usage }) => usage.prompt_tokens_details.cached_tokens;
+
+async function stats(server) {
+    return (await server.admin('GET', '/admin/models')).json();
+}
+
+test('n answers differ, are the same each time, and share the reading of the prompt', { skip }, async (t) => {
+    const server = await startServer(t);
+    const request = ask(`${LONG_TEXT} Tell me a story.`, { n: 3, temperature: 1, seed: 7, max_tokens: 20 });
+    const { body } = await whole(server, request);
+    const texts = body.choices.map((choice) => choice.message.content);
+    assert.deepEqual(body.choices.map((choice) => choice.index), [0, 1, 2]);
+    assert.equal(new Set(texts).size, 3);
+    const { prompt_tokens: read, cached_tokens: found } = await stats(server);
+    assert.ok(found >= 2 * (body.usage.prompt_tokens - 1), `${found} of ${read} were shared`);
+
+    // The first one is what a request for one gets; a stream says the same by index.
+    assert.equal((await whole(server, { ...request, n: 1 })).text, texts[0]);
+    const { chunks } = await streamed(server, request);
+    const joined = ['', '', ''];
+    const finishes = [];
+    for (const { index, delta, finish_reason: finish } of chunks.flatMap((chunk) => chunk.choices)) {
+        joined[index] += delta.content ?? '';
+        finishes[index] = finish;
+    }
+    assert.deepEqual(joined, texts);
+    assert.deepEqual(finishes, body.choices.map((choice) => choice.finish_reason));
+    assert.equal(chunks.at(-1).usage.completion_tokens, body.usage.completion_tokens);
+});
+
+test('the next turn of a conversation finds the turns before it', { skip }, async (t) => {
+    const server = await startServer(t);
+    const first = await whole(server, ask(LONG_TEXT));
+    assert.equal(cached(first), 0);
+    const messages = [
+        { role: 'user', content: LONG_TEXT },
+        { role: 'assistant', content: first.text },
+        { role: 'user', content: 'And on Sundays?' },
+    ];
+    const second = await whole(server, ask('', { messages }));
+    assert.ok(cached(second) > 0.8 * first.usage.prompt_tokens, `${cached(second)}`);
+    assert.ok(cached(second) < second.usage.prompt_tokens);
+});
+
+test('a system prompt is in the cache before the first request, for every caller', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const keys = writeFile(folder, 'keys', '# two callers\nalpha\nbeta\n');
+    const server = await startServer(t, { args: ['--api-key-file', keys] });
+    const as = (key, request) => server.post(ROUTE, request, { headers: { authorization: `Bearer ${key}` } })
+        .then((response) => response.json());
+    assert.equal((await server.post(ROUTE, ask('Hello'))).status, 401);
+
+    await server.admin('PUT', '/admin/prompts/default', { text: `Your name is Marlow. ${LONG_TEXT}` });
+    const question = ask(`${LONG_TEXT} Who are you?`);
+    const alpha = await as('alpha', question);
+    assert.ok(cached(alpha) >= 64, `${cached(alpha)}`);
+    // Beta finds the owner's text, and nothing of what alpha asked; alpha finds both.
+    assert.equal(cached(await as('beta', question)), cached(alpha));
+    const again = await as('alpha', question);
+    assert.ok(cached(again) > cached(alpha) + 32);
+    assert.equal(again.choices[0].message.content, alpha.choices[0].message.content);
+    // A caller may keep its own users apart as well.
+    const salted = await as('alpha', { ...question, cache_salt: 'user 17' });
+    assert.equal(cached(salted), cached(alpha));
+});
+
+test('a deadline ends an answer, whole or streamed, running or waiting', { skip }, async (t) => {
+    const server = await startServer(t, { args: ['--parallel', '1'] });
+    const late = { ...ENDLESS, deadline_ms: 150 };
+    const began = Date.now();
+    const answers = await Promise.all([server.post(ROUTE, late), server.post(ROUTE, late)]);
+    for (const answer of answers) {
+        const body = await answer.json();
+        assert.equal(answer.status, 504, JSON.stringify(body));
+        assert.equal(body.error.code, 'deadline_exceeded');
+        assert.equal(body.error.param, 'deadline_ms');
+        assert.equal(answer.headers.get('x-should-retry'), 'false');
+    }
+    assert.ok(Date.now() - began < 5000);
+    const stream = await (await beginStream(server, late)).text();
+    assert.match(stream, /"code":"deadline_exceeded"/);
+    assert.doesNotMatch(stream, /\[DONE\]/);
+    assert.equal((await whole(server, ask('Hello', { deadline_ms: 60_000 }))).finish, 'stop');
+});
+
+test('a conversation that is too long is refused, or cut where the client says so', { skip }, async (t) => {
+    const server = await startServer(t, { args: ['--context', '256'] });
+    const turn = (i) => [
+        { role: 'user', content: `Question ${i}: what is ${i} plus 1?` },
+        { role: 'assistant', content: `${i} plus 1 is ${i + 1}.` },
+    ];
+    const messages = [
+        { role: 'system', content: 'Your name is Marlow.' },
+        ...Array.from({ length: 40 }, (_, i) => turn(i)).flat(),
+        { role: 'user', content: 'What is your name?' },
+    ];
+    const refused = await server.post(ROUTE, ask('', { messages }));
+    assert.equal(refused.status, 400);
+    assert.equal((await refused.json()).error.code, 'context_length_exceeded');
+    const { text, usage } = await whole(server, ask('', { messages, truncation: 'auto' }));
+    assert.match(text, /Marlow/);
+    assert.ok(usage.prompt_tokens + 24 <= 256 && usage.prompt_tokens > 150, `${usage.prompt_tokens}`);
+    const one = [{ role: 'user', content: LONG_TEXT.repeat(3) }];
+    const hopeless = await server.post(ROUTE, ask('', { messages: one, truncation: 'auto' }));
+    assert.equal(hopeless.status, 400);
+});
+
+test('a refusal for want of room says when to come back', { skip }, async (t) => {
+    const server = await startServer(t, { args: ['--parallel', '1', '--queue', '8', '--queue-tokens', '300'] });
+    const gone = new AbortController();
+    const post = (request) => server.post(ROUTE, request, { signal: gone.signal });
+    const running = post({ ...ENDLESS, stream: true });
+    await (await running).body.getReader().read();
+    // One waits, though it is long; with it the next one is too much, while a short one still fits.
+    const waiting = post(ask(LONG_TEXT)).catch(() => 'gone');
+    while ((await stats(server)).waiting < 1) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const refused = await post(ask(LONG_TEXT.repeat(2)));
+    assert.equal(refused.status, 429);
+    assert.equal(refused.headers.get('x-should-retry'), 'true');
+    const seconds = Number(refused.headers.get('retry-after'));
+    assert.ok(Number.isInteger(seconds) && seconds >= 1 && seconds <= 60);
+    assert.equal((await refused.json()).error.code, 'queue_full');
+    gone.abort();
+    await waiting;
+});
+
+test('a stream that waits gets comments, which clients skip', { skip }, async (t) => {
+    const server = await startServer(t, { args: ['--parallel', '1', '--ping', '1'] });
+    const gone = new AbortController();
+    const running = await server.post(ROUTE, { ...ENDLESS, n: 1, stream: true, max_tokens: 1000 }, { signal: gone.signal });
+    const waiting = await beginStream(server, ask('Hello'));
+    setTimeout(() => gone.abort(), 2500);
+    await running.text().catch(() => 'gone');
+    const [forText, forEvents] = waiting.body.tee();
+    const text = await new Response(forText).text();
+    if (!text.includes(': ping\n\n')) {
+        t.diagnostic('the running request ended before a second was over');
+    }
+    const { finish } = await readStream(new Response(forEvents, { headers: waiting.headers }));
+    assert.equal(finish, 'stop');
+});
+
+test('callers take turns, whoever asks more', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const keys = writeFile(folder, 'keys', 'many\nfew\n');
+    const server = await startServer(t, { args: ['--parallel', '1', '--api-key-file', keys] });
+    const ends = [];
+    const as = async (key) => {
+        const request = ask('Tell me a story.', { max_tokens: 30, ignore_eos: true });
+        const response = await server.post(ROUTE, request, { headers: { authorization: `Bearer ${key}` } });
+        await response.json();
+        ends.push(key);
+    };
+    const many = Array.from({ length: 20 }, () => as('many'));
+    while ((await stats(server)).waiting < 15) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await Promise.all([...many, as('few')]);
+    assert.ok(ends.indexOf('few') < 12, ends.join(' '));
+});
