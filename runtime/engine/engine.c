@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,6 +23,8 @@
 #define GIVE_UP_ROWS 32
 
 #define RETRY_AFTER_MAX_S 60
+
+#define COMPUTE_NICE 5
 
 /* What a caller asks of a request that is under way. */
 enum command_kind { COMMAND_CANCEL, COMMAND_PAUSE, COMMAND_RESUME };
@@ -362,9 +365,21 @@ static void publish(struct engine *en)
     }
 }
 
+/* The loop has little to do, but at once: where cores are few, its threads go before those that
+ * compute. On Linux each thread has a nice value of its own. */
+static void step_back(void *ctx, int worker, int n_workers)
+{
+    (void)ctx;
+    (void)worker;
+    (void)n_workers;
+    (void)setpriority(PRIO_PROCESS, 0, COMPUTE_NICE);
+}
+
 static void *engine_main(void *ctx)
 {
     struct engine *en = ctx;
+    const struct parallel workers = parallel_team(en->team);
+    workers.run(workers.team, step_back, NULL);
     if (en->set.pin) {
         /* engine_create saw that it can be done. Should the system refuse all the same, threads
          * that may move are slower, not wrong. */
@@ -520,27 +535,42 @@ static int check_request(const struct engine *en, const struct engine_request *r
     return 0;
 }
 
-static bool is_full(const struct engine *en, const struct sequence *s)
+/* With the lock held. */
+static int refuse_busy(const struct engine *en, struct err *e)
+{
+    double wait_s = en->seconds_per_end * (en->waiting.count + 1);
+    err_set(e, ERR_BUSY,
+            "%d requests are running and %d waiting, with %zu tokens to read; try again later",
+            en->shown.running, en->waiting.count, (size_t)en->waiting.prompt_tokens);
+    e->retry_after_s = wait_s < RETRY_AFTER_MAX_S ? 1 + (int)wait_s : RETRY_AFTER_MAX_S;
+    return -1;
+}
+
+static bool is_full(const struct engine *en)
 {
     int free = en->set.max_sequences - en->shown.running;
-    if (en->waiting.count >= en->set.max_waiting + (free > 0 ? free : 0)) {
-        return true;
-    }
-    return en->waiting.count > 0 && en->set.max_waiting_tokens > 0 &&
-           en->waiting.prompt_tokens + s->n_prompt > en->set.max_waiting_tokens;
+    return en->waiting.count >= en->set.max_waiting + (free > 0 ? free : 0);
+}
+
+static bool has_room_for(const struct engine *en, size_t n_prompt)
+{
+    return en->waiting.count == 0 || en->set.max_waiting_tokens == 0 ||
+           en->waiting.prompt_tokens + n_prompt <= en->set.max_waiting_tokens;
+}
+
+int engine_check_room(struct engine *en, struct err *e)
+{
+    pthread_mutex_lock(&en->lock);
+    int rc = is_full(en) ? refuse_busy(en, e) : 0;
+    pthread_mutex_unlock(&en->lock);
+    return rc;
 }
 
 /* With the lock held. */
 static int enqueue(struct engine *en, struct sequence *s, struct err *e)
 {
-    if (is_full(en, s)) {
-        double wait_s = en->seconds_per_end * (en->waiting.count + 1);
-        err_set(e, ERR_BUSY,
-                "%d requests are running and %d waiting, with %zu tokens to read; try again "
-                "later",
-                en->shown.running, en->waiting.count, (size_t)en->waiting.prompt_tokens);
-        e->retry_after_s = wait_s < RETRY_AFTER_MAX_S ? 1 + (int)wait_s : RETRY_AFTER_MAX_S;
-        return -1;
+    if (is_full(en) || !has_room_for(en, s->n_prompt)) {
+        return refuse_busy(en, e);
     }
     if (fair_queue_reserve(&en->waiting, s->options.tenant) != 0) {
         return err_nomem(e);

@@ -488,6 +488,11 @@ static void fail_answer(struct exchange *x, const struct err *e)
 void exchange_begin(struct server *s, struct http_exchange *http)
 {
     struct err e = {0};
+    /* In a flood most are refused, so that costs next to nothing. */
+    if (engine_check_room(s->generation->engine, &e) != 0) {
+        respond_err(http, &e);
+        return;
+    }
     struct exchange *x = exchange_create(s, http);
     if (!x) {
         err_nomem(&e);
