@@ -22,6 +22,7 @@ struct fixture {
     struct model *model;
     struct llama_state *state;
     struct kv_cache kv;
+    atomic_bool give_up;
     size_t vocab;
     int32_t tokens[SLOTS][TOKENS];
     float *logits; /* (TOKENS, vocab) of slot 0's sequence, all rows at once */
@@ -41,6 +42,7 @@ static void open_fixture(struct fixture *f, struct model *m, enum ops_type kv_ty
         .ops = ops_select(cpu_features()),
         .parallel = parallel_none,
     };
+    set.give_up = &f->give_up;
     f->state = llama_state_create(&m->config, &set, &e);
     if (!f->state ||
         kv_cache_init(&f->kv, &m->config, kv_type, SLOTS, m->config.context, 0, &e) != 0) {
@@ -225,6 +227,25 @@ static void the_order_of_rows_in_the_file_changes_nothing(void **state)
     close_fixture(&qwen2);
 }
 
+static void a_step_that_was_given_up_can_be_run_again(void **state)
+{
+    struct fixture f;
+    (void)state;
+    open_fixture(&f, tiny_model_open(), OPS_F16);
+    run_all_rows(&f);
+    struct llama_row rows[TOKENS];
+    for (int i = 0; i < TOKENS; i++) {
+        rows[i] = row_of(&f, 1, i, i == TOKENS - 1);
+        rows[i].token = f.tokens[0][i];
+    }
+    atomic_store(&f.give_up, true);
+    assert_false(llama_step(f.state, &f.model->weights, &f.kv, rows, TOKENS));
+    atomic_store(&f.give_up, false);
+    assert_true(llama_step(f.state, &f.model->weights, &f.kv, rows, TOKENS));
+    expect_logits(&f, 0, TOKENS - 1);
+    close_fixture(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +254,7 @@ int main(void)
         cmocka_unit_test(logits_of_a_mixture_depend_on_the_tokens_alone),
         cmocka_unit_test(int8_is_near_to_float),
         cmocka_unit_test(a_mixture_of_equal_experts_is_one_network),
+        cmocka_unit_test(a_step_that_was_given_up_can_be_run_again),
         cmocka_unit_test(the_order_of_rows_in_the_file_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
