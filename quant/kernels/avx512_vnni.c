@@ -28,11 +28,11 @@
 
 /* How far ahead of their use weights are prefetched where they are used once: the hardware's
  * own prefetching stops at each page. */
-#define PREFETCH_BYTES 4096
+#define PREFETCH_BYTES 2048
 
 /* The weights of up to two tiles for the groups from some g0 on, unpacked. */
 struct panel {
-    uint8_t q[TILES][K_BLOCK_PANEL * GROUP_Q_BYTES];
+    _Alignas(64) uint8_t q[TILES][K_BLOCK_PANEL * GROUP_Q_BYTES];
     float scale[TILES][K_BLOCK_PANEL * Q8_TILE];
 };
 

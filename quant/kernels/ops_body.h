@@ -327,16 +327,6 @@ ALWAYS_INLINE float *scales_at(const struct ops_kv *kv, size_t position, size_t 
     return page + offset + position % kv->page_positions;
 }
 
-ALWAYS_INLINE void put(char *at, enum ops_type type, size_t index, float f)
-{
-    if (type == OPS_F16) {
-        const uint16_t h = q8_f32_to_f16(f);
-        memcpy(at + index * 2, &h, 2);
-    } else {
-        memcpy(at + index * 4, &f, 4);
-    }
-}
-
 #define I8_MAX 127.0f
 
 /* x[n] as integers at out[0], out[stride], ...; returns the scale. */
@@ -359,20 +349,47 @@ static float quantize_i8(char *out, size_t stride, const float *x, size_t n)
     return scale;
 }
 
+/* Values to consecutive f16, keys to every 16th. */
+static void store_f16(uint16_t *key_at, uint16_t *value_at, const float *key,
+                      const float *value, size_t head_dim)
+{
+    uint16_t halves[LANES];
+    for (size_t d = 0; d < head_dim; d += LANES) {
+        lanes_store_f16(value_at + d, lanes_load(value + d));
+        lanes_store_f16(halves, lanes_load(key + d));
+        for (size_t i = 0; i < LANES; i++) {
+            key_at[(d + i) * OPS_KV_BLOCK] = halves[i];
+        }
+    }
+}
+
+static void store_f32(float *key_at, float *value_at, const float *key, const float *value,
+                      size_t head_dim)
+{
+    memcpy(value_at, value, head_dim * sizeof(*value));
+    for (size_t d = 0; d < head_dim; d++) {
+        key_at[d * OPS_KV_BLOCK] = key[d];
+    }
+}
+
 static void kv_store(const struct ops_kv *kv, size_t position, const float *key,
                      const float *value)
 {
-    char *k = key_block(kv, position), *v = value_row(kv, position);
-    if (kv->type == OPS_I8) {
-        k += position % OPS_KV_BLOCK;
+    const size_t at = position % OPS_KV_BLOCK;
+    char *k = key_block(kv, position) + at * element_bytes(kv->type);
+    char *v = value_row(kv, position);
+    switch (kv->type) {
+    case OPS_I8:
         *scales_at(kv, position, kv->k_scale_offset) =
             quantize_i8(k, OPS_KV_BLOCK, key, kv->head_dim);
         *scales_at(kv, position, kv->v_scale_offset) = quantize_i8(v, 1, value, kv->head_dim);
-        return;
-    }
-    for (size_t d = 0; d < kv->head_dim; d++) {
-        put(k, kv->type, d * OPS_KV_BLOCK + position % OPS_KV_BLOCK, key[d]);
-        put(v, kv->type, d, value[d]);
+        break;
+    case OPS_F16:
+        store_f16((uint16_t *)(void *)k, (uint16_t *)(void *)v, key, value, kv->head_dim);
+        break;
+    case OPS_F32:
+        store_f32((float *)(void *)k, (float *)(void *)v, key, value, kv->head_dim);
+        break;
     }
 }
 
