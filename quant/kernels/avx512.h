@@ -10,7 +10,7 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* Rows of activations that stay in the second-level cache while all the weights pass by. */
-#define M_BLOCK_BYTES ((size_t)768 * 1024)
+#define M_BLOCK_BYTES ((size_t)640 * 1024)
 
 #define GROUP_Q_BYTES ((size_t)Q8_TILE * Q8_GROUP)
 

@@ -1,11 +1,14 @@
 /* avx512_vnni.c: 16 outputs a register, vpdpbusd multiplies unsigned weights (q + 128) by
- * signed activations. Six rows by two tiles of sums stay in registers.
+ * signed activations. Six rows by two tiles of sums stay in registers: twelve, as a multiply
+ * takes five cycles and two begin in each.
  *
  * Up to six rows read the weights once, straight from memory. More rows are taken in chunks of
- * up to six: the weights of a pair of tiles and K_BLOCK groups (17 KiB, which stay in the
- * first-level cache) are unpacked once, sign flipped and scales as floats, and used by all
- * chunks. The sums wait in y from one block to the next; a float in memory is the same float.
+ * up to six, a pair of tiles and a block of groups at a time, so that all chunks but the first
+ * find the weights in a cache; meanwhile the next block is fetched. Where there are many
+ * chunks, the block is unpacked for them, sign flipped and scales as floats. The sums wait in y
+ * from one block to the next; a float in memory is the same float.
  */
+#include <stdbool.h>
 #include <string.h>
 
 #include "quant/cpu.h"
@@ -13,26 +16,39 @@
 #include "quant/kernels/kernels.h"
 #include "quant/q8_quantize.h"
 
-#define ROWS    6
-#define TILES   2
-#define K_BLOCK 16 /* groups */
+#define ROWS  6
+#define TILES 2
 
-/* How far ahead of their use weights are prefetched when they come from memory: the hardware's
+/* Groups in a block, at most: of one that is unpacked, and of one that is used as it is. */
+#define K_BLOCK_PANEL  32
+#define K_BLOCK_PACKED 16
+
+/* From so many chunks on, unpacking a block takes less than it saves. */
+#define UNPACK_CHUNKS 12
+
+/* How far ahead of their use weights are prefetched where they are used once: the hardware's
  * own prefetching stops at each page. */
-#define PREFETCH_BYTES 4096
+#define PREFETCH_BYTES 2048
 
 /* The weights of up to two tiles for the groups from some g0 on, unpacked. */
 struct panel {
-    uint8_t q[TILES][K_BLOCK * GROUP_Q_BYTES];
-    float scale[TILES][K_BLOCK * Q8_TILE];
+    _Alignas(64) uint8_t q[TILES][K_BLOCK_PANEL * GROUP_Q_BYTES];
+    float scale[TILES][K_BLOCK_PANEL * Q8_TILE];
 };
 
-/* Where a call of `sums` finds weights: packed as q8.h says, or in a panel; and what it
- * prefetches at the pace of its groups, or NULL. */
+/* How a call of `sums` finds weights. */
+enum form {
+    STREAM, /* packed as q8.h says, in memory */
+    PACKED, /* the same, in a cache */
+    PANEL,
+};
+
+/* Where it finds them, and what it prefetches: so much with each of its groups. */
 struct source {
     const uint8_t *q[TILES];
     const uint8_t *scale[TILES];
     const uint8_t *ahead[TILES];
+    size_t ahead_bytes; /* a multiple of 64; GROUP_Q_BYTES in a stream */
 };
 
 /* Rows and groups that a call of `sums` covers. */
@@ -66,9 +82,11 @@ ALWAYS_INLINE __m512 load_w_scale(const uint8_t *scale, size_t g, int packed)
 
 /* The heart: n_rows rows times n_tiles tiles, both constant where this is inlined. Group g's
  * weights are at index g - g0 of the source. */
-ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const int packed,
+ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const enum form form,
                         const struct region *a, const struct source *w)
 {
+    const int packed = form != PANEL;
+    const size_t ahead_bytes = form == STREAM ? GROUP_Q_BYTES : w->ahead_bytes;
     const struct q8_acts *x = a->x;
     const size_t groups = x->groups;
     const int8_t *xq = x->q + a->row * x->q_stride + a->g0 * Q8_GROUP;
@@ -91,9 +109,10 @@ ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const int packed,
                 isum[r][t] = _mm512_set1_epi32(xc[(size_t)r * groups + g]);
             }
         }
-        for (int t = 0; t < n_tiles && w->ahead[t]; t++) {
-            for (size_t p = 0; p < GROUP_Q_BYTES; p += 64) {
-                _mm_prefetch((const char *)w->ahead[t] + g * GROUP_Q_BYTES + p, _MM_HINT_T0);
+        for (int t = 0; t < n_tiles; t++) {
+            const char *ahead = (const char *)w->ahead[t] + g * ahead_bytes;
+            for (size_t p = 0; p < ahead_bytes; p += 64) {
+                _mm_prefetch(ahead + p, _MM_HINT_T0);
             }
         }
 #pragma GCC unroll 8
@@ -124,106 +143,127 @@ ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const int packed,
     }
 }
 
-#define SUMS_CASE(rows, tiles, packed)   \
-    case rows:                           \
-        sums(rows, tiles, packed, a, w); \
+#define SUMS_CASE(rows, tiles, form)   \
+    case rows:                         \
+        sums(rows, tiles, form, a, w); \
         break;
-#define SUMS_CASES(tiles, packed)   \
-    switch (n_rows) {               \
-        SUMS_CASE(1, tiles, packed) \
-        SUMS_CASE(2, tiles, packed) \
-        SUMS_CASE(3, tiles, packed) \
-        SUMS_CASE(4, tiles, packed) \
-        SUMS_CASE(5, tiles, packed) \
-        SUMS_CASE(6, tiles, packed) \
+#define SUMS_CASES(tiles, form)   \
+    switch (n_rows) {             \
+        SUMS_CASE(1, tiles, form) \
+        SUMS_CASE(2, tiles, form) \
+        SUMS_CASE(3, tiles, form) \
+        SUMS_CASE(4, tiles, form) \
+        SUMS_CASE(5, tiles, form) \
+        SUMS_CASE(6, tiles, form) \
     }
-
-static void sums_packed(size_t n_rows, size_t n_tiles, const struct region *a,
-                        const struct source *w)
-{
-    if (n_tiles == 1) {
-        SUMS_CASES(1, 1)
-    } else {
-        SUMS_CASES(2, 1)
+#define SUMS_OF(name, form)                                                 \
+    static void name(size_t n_rows, size_t n_tiles, const struct region *a, \
+                     const struct source *w)                                \
+    {                                                                       \
+        if (n_tiles == 1) {                                                 \
+            SUMS_CASES(1, form)                                             \
+        } else {                                                            \
+            SUMS_CASES(2, form)                                             \
+        }                                                                   \
     }
-}
+SUMS_OF(sums_stream, STREAM)
+SUMS_OF(sums_packed, PACKED)
+SUMS_OF(sums_panel, PANEL)
 
-static void sums_panel(size_t n_rows, size_t n_tiles, const struct region *a,
-                       const struct source *w)
-{
-    if (n_tiles == 1) {
-        SUMS_CASES(1, 0)
-    } else {
-        SUMS_CASES(2, 0)
-    }
-}
-
-static void unpack(struct panel *p, const struct q8_packed *w, size_t tile, size_t n_tiles,
-                   size_t g0, size_t g1)
+/* The groups of region a, where they lie packed. */
+static void point_at(struct source *src, const struct q8_packed *w, const struct region *a,
+                     size_t n_tiles)
 {
     for (size_t t = 0; t < n_tiles; t++) {
-        const uint8_t *data = w->data + (tile + t) * w->tile_bytes;
-        const uint8_t *scales = tile_scales(data, w->k / Q8_GROUP);
-        const uint8_t *q = data + g0 * GROUP_Q_BYTES;
-        for (size_t i = 0; i < (g1 - g0) * GROUP_Q_BYTES; i += 64) {
-            _mm512_storeu_si512(p->q[t] + i, load_weights(q + i, 1));
+        const uint8_t *tile = w->data + (a->tile + t) * w->tile_bytes;
+        src->q[t] = tile + a->g0 * GROUP_Q_BYTES;
+        src->scale[t] = tile_scales(tile, a->x->groups) + a->g0 * Q8_TILE * 2;
+    }
+}
+
+/* Unpacks what src points at, and makes it point there. */
+static void unpack(struct panel *p, struct source *src, size_t n_groups, size_t n_tiles)
+{
+    for (size_t t = 0; t < n_tiles; t++) {
+        for (size_t i = 0; i < n_groups * GROUP_Q_BYTES; i += 64) {
+            _mm512_storeu_si512(p->q[t] + i, load_weights(src->q[t] + i, 1));
         }
-        for (size_t g = g0; g < g1; g++) {
-            _mm512_storeu_ps(p->scale[t] + (g - g0) * Q8_TILE, load_scales(scales, g));
+        for (size_t g = 0; g < n_groups; g++) {
+            _mm512_storeu_ps(p->scale[t] + g * Q8_TILE, load_scales(src->scale[t], g));
+        }
+        src->q[t] = p->q[t];
+        src->scale[t] = (const uint8_t *)p->scale[t];
+    }
+}
+
+/* The weights that will be used after those of region a: the next groups of its tiles, or the
+ * first ones of the next pair. The scales, which are few, are prefetched at once; the rest is
+ * spread evenly over the chunks, as memory delivers at an even pace. */
+static void look_ahead(struct source *src, const struct region *a, const struct q8_packed *w,
+                       size_t n_tiles, size_t chunk, size_t chunks)
+{
+    const size_t groups = a->x->groups, n_groups = a->g1 - a->g0;
+    const size_t g = a->g1 < groups ? a->g1 : 0;
+    const uint8_t *tile = w->data + (a->tile + (g == 0 ? TILES : 0)) * w->tile_bytes;
+    const size_t bytes = (GROUP_Q_BYTES / 64 + chunks - 1) / chunks * 64;
+    src->ahead_bytes = chunk * bytes < GROUP_Q_BYTES ? bytes : 0;
+    for (size_t t = 0; t < n_tiles; t++, tile += w->tile_bytes) {
+        src->ahead[t] = tile + g * GROUP_Q_BYTES + chunk * n_groups * bytes;
+        const uint8_t *scales = tile_scales(tile, groups) + g * Q8_TILE * 2;
+        for (size_t i = 0; i < n_groups * Q8_TILE * 2 && chunk == 0; i += 64) {
+            _mm_prefetch((const char *)scales + i, _MM_HINT_T1);
         }
     }
 }
 
 /* More than ROWS rows: rows [m0, m1) of one or two tiles. */
-static void matmul_panel(struct region *a, const struct q8_packed *w, size_t n_tiles, size_t m0,
-                         size_t m1)
+static void matmul_blocks(struct region *a, const struct q8_packed *w, size_t n_tiles,
+                          size_t m0, size_t m1)
 {
     const size_t groups = a->x->groups;
     const size_t chunks = (m1 - m0 + ROWS - 1) / ROWS;
+    const bool unpacked = chunks >= UNPACK_CHUNKS;
+    const size_t most = unpacked ? K_BLOCK_PANEL : K_BLOCK_PACKED;
+    const size_t blocks = (groups + most - 1) / most;
     struct panel panel;
     struct source src = {0};
-    for (size_t t = 0; t < n_tiles; t++) {
-        /* cppcheck-suppress uninitvar; an address, filled by unpack */
-        src.q[t] = panel.q[t];
-        src.scale[t] = (const uint8_t *)panel.scale[t];
-    }
-    for (a->g0 = 0; a->g0 < groups; a->g0 = a->g1) {
-        a->g1 = min_size(a->g0 + K_BLOCK, groups);
-        unpack(&panel, w, a->tile, n_tiles, a->g0, a->g1);
+    for (size_t b = 0; b < blocks; b++) {
+        a->g0 = share_start(groups, blocks, b);
+        a->g1 = share_start(groups, blocks, b + 1);
+        point_at(&src, w, a, n_tiles);
+        if (unpacked) {
+            unpack(&panel, &src, a->g1 - a->g0, n_tiles);
+        }
         for (size_t c = 0; c < chunks; c++) {
             a->row = m0 + share_start(m1 - m0, chunks, c);
             const size_t end = m0 + share_start(m1 - m0, chunks, c + 1);
-            for (size_t t = 0; t < n_tiles; t++) {
-                src.ahead[t] =
-                    c > 0 ? NULL
-                          : w->data + (a->tile + t) * w->tile_bytes + a->g1 * GROUP_Q_BYTES;
-            }
-            sums_panel(end - a->row, n_tiles, a, &src);
+            look_ahead(&src, a, w, n_tiles, c, chunks);
+            (unpacked ? sums_panel : sums_packed)(end - a->row, n_tiles, a, &src);
         }
     }
 }
 
 /* At most ROWS rows. */
-static void matmul_packed(struct region *a, const struct q8_packed *w, size_t n_tiles, size_t m)
+static void matmul_stream(struct region *a, const struct q8_packed *w, size_t n_tiles, size_t m)
 {
-    struct source src = {0};
-    for (size_t t = 0; t < n_tiles; t++) {
-        src.q[t] = w->data + (a->tile + t) * w->tile_bytes;
-        src.scale[t] = tile_scales(src.q[t], a->x->groups);
-        src.ahead[t] = src.q[t] + PREFETCH_BYTES;
-    }
+    struct source src;
     a->row = 0;
     a->g0 = 0;
     a->g1 = a->x->groups;
-    sums_packed(m, n_tiles, a, &src);
+    point_at(&src, w, a, n_tiles);
+    for (size_t t = 0; t < n_tiles; t++) {
+        src.ahead[t] = src.q[t] + PREFETCH_BYTES;
+    }
+    sums_stream(m, n_tiles, a, &src);
 }
 
 void q8_avx512_vnni_matmul(float *y, size_t y_stride, const struct q8_acts *x, size_t m,
                            const struct q8_packed *w, size_t tile0, size_t tile1)
 {
-    const size_t block = m_block_rows(x, ROWS);
+    const size_t most = m_block_rows(x, ROWS);
+    const size_t blocks = (m + most - 1) / most;
     struct region a = {.x = x, .y = y, .y_stride = y_stride};
-    for (size_t m0 = 0; m0 < m; m0 += block) {
+    for (size_t b = 0; b < blocks; b++) {
         for (size_t t = tile0; t < tile1; t += TILES) {
             const size_t n_tiles = min_size(TILES, tile1 - t);
             a.tile = t;
@@ -231,9 +271,10 @@ void q8_avx512_vnni_matmul(float *y, size_t y_stride, const struct q8_acts *x, s
                 a.mask[i] = tile_mask(w, t + i);
             }
             if (m <= ROWS) {
-                matmul_packed(&a, w, n_tiles, m);
+                matmul_stream(&a, w, n_tiles, m);
             } else {
-                matmul_panel(&a, w, n_tiles, m0, min_size(m0 + block, m));
+                matmul_blocks(&a, w, n_tiles, share_start(m, blocks, b),
+                              share_start(m, blocks, b + 1));
             }
         }
     }

@@ -48,6 +48,12 @@ ALWAYS_INLINE struct lanes lanes_load_f16(const uint16_t *p)
     return (struct lanes){_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p))};
 }
 
+/* Rounded to nearest even, as q8_f32_to_f16. */
+ALWAYS_INLINE void lanes_store_f16(uint16_t *p, struct lanes a)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT));
+}
+
 ALWAYS_INLINE struct lanes lanes_load_i8(const int8_t *p)
 {
     const __m512i wide = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));
@@ -100,15 +106,11 @@ ALWAYS_INLINE struct lanes lanes_zero_below(struct lanes a, struct lanes x, floa
 }
 
 /* a * 2^n, where n is the integer whose low bits stand in the mantissa of n_bits, -128 <= n <=
- * 129. By two factors, since 2^128 is not a float. */
+ * 129. */
 ALWAYS_INLINE struct lanes lanes_scale(struct lanes a, struct lanes n_bits, int32_t zero_bits)
 {
     __m512i n = _mm512_sub_epi32(_mm512_castps_si512(n_bits.v), _mm512_set1_epi32(zero_bits));
-    __m512i half = _mm512_srai_epi32(n, 1), rest = _mm512_sub_epi32(n, half);
-    const __m512i one = _mm512_set1_epi32(127);
-    __m512 f0 = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(half, one), 23));
-    __m512 f1 = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(rest, one), 23));
-    return (struct lanes){_mm512_mul_ps(_mm512_mul_ps(a.v, f0), f1)};
+    return (struct lanes){_mm512_scalef_ps(a.v, _mm512_cvtepi32_ps(n))};
 }
 
 #elif defined(__AVX2__)
@@ -137,6 +139,12 @@ ALWAYS_INLINE struct lanes lanes_load_f16(const uint16_t *p)
 {
     return (struct lanes){_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)),
                           _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8)))};
+}
+
+ALWAYS_INLINE void lanes_store_f16(uint16_t *p, struct lanes a)
+{
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a.lo, _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128((__m128i *)(p + 8), _mm256_cvtps_ph(a.hi, _MM_FROUND_TO_NEAREST_INT));
 }
 
 ALWAYS_INLINE struct lanes lanes_load_i8(const int8_t *p)
@@ -239,6 +247,13 @@ ALWAYS_INLINE void lanes_store(float *p, struct lanes a)
 ALWAYS_INLINE struct lanes lanes_load_f16(const uint16_t *p)
 {
     EACH_LANE(q8_f16_to_f32(p[l]));
+}
+
+ALWAYS_INLINE void lanes_store_f16(uint16_t *p, struct lanes a)
+{
+    for (int l = 0; l < LANES; l++) {
+        p[l] = q8_f32_to_f16(a.v[l]);
+    }
 }
 
 ALWAYS_INLINE struct lanes lanes_load_i8(const int8_t *p)

@@ -40,6 +40,13 @@ ALWAYS_INLINE struct lanes lanes_load_f16(const uint16_t *p)
     EACH_REGISTER(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))));
 }
 
+ALWAYS_INLINE void lanes_store_f16(uint16_t *p, struct lanes a)
+{
+    for (int i = 0; i < 4; i++) {
+        vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(a.v[i])));
+    }
+}
+
 ALWAYS_INLINE struct lanes lanes_load_i8(const int8_t *p)
 {
     const int8x16_t bytes = vld1q_s8(p);

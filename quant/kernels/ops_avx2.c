@@ -3,4 +3,5 @@
 #define OPS_NAME        "avx2"
 #define OPS_NEEDS       CPU_AVX2
 #define ATTEND_TOGETHER 4
+#define ATTEND_SUMS     4
 #include "quant/kernels/ops_body.h"

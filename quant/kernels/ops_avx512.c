@@ -3,4 +3,5 @@
 #define OPS_NAME        "avx512"
 #define OPS_NEEDS       (CPU_AVX2 | CPU_AVX512)
 #define ATTEND_TOGETHER 8
+#define ATTEND_SUMS     16
 #include "quant/kernels/ops_body.h"

@@ -3,4 +3,5 @@
 #define OPS_NAME        "base"
 #define OPS_NEEDS       0
 #define ATTEND_TOGETHER 4
+#define ATTEND_SUMS     4
 #include "quant/kernels/ops_body.h"

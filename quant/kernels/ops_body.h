@@ -3,6 +3,7 @@
  *
  *     OPS_TABLE, OPS_NAME, OPS_NEEDS
  *     ATTEND_TOGETHER    queries that share a pass over keys and values, 16 sums each
+ *     ATTEND_SUMS        sixteens of sums that registers hold beside what is multiplied
  */
 #include <stdbool.h>
 
@@ -326,16 +327,6 @@ ALWAYS_INLINE float *scales_at(const struct ops_kv *kv, size_t position, size_t 
     return page + offset + position % kv->page_positions;
 }
 
-ALWAYS_INLINE void put(char *at, enum ops_type type, size_t index, float f)
-{
-    if (type == OPS_F16) {
-        const uint16_t h = q8_f32_to_f16(f);
-        memcpy(at + index * 2, &h, 2);
-    } else {
-        memcpy(at + index * 4, &f, 4);
-    }
-}
-
 #define I8_MAX 127.0f
 
 /* x[n] as integers at out[0], out[stride], ...; returns the scale. */
@@ -358,20 +349,47 @@ static float quantize_i8(char *out, size_t stride, const float *x, size_t n)
     return scale;
 }
 
+/* Values to consecutive f16, keys to every 16th. */
+static void store_f16(uint16_t *key_at, uint16_t *value_at, const float *key,
+                      const float *value, size_t head_dim)
+{
+    uint16_t halves[LANES];
+    for (size_t d = 0; d < head_dim; d += LANES) {
+        lanes_store_f16(value_at + d, lanes_load(value + d));
+        lanes_store_f16(halves, lanes_load(key + d));
+        for (size_t i = 0; i < LANES; i++) {
+            key_at[(d + i) * OPS_KV_BLOCK] = halves[i];
+        }
+    }
+}
+
+static void store_f32(float *key_at, float *value_at, const float *key, const float *value,
+                      size_t head_dim)
+{
+    memcpy(value_at, value, head_dim * sizeof(*value));
+    for (size_t d = 0; d < head_dim; d++) {
+        key_at[d * OPS_KV_BLOCK] = key[d];
+    }
+}
+
 static void kv_store(const struct ops_kv *kv, size_t position, const float *key,
                      const float *value)
 {
-    char *k = key_block(kv, position), *v = value_row(kv, position);
-    if (kv->type == OPS_I8) {
-        k += position % OPS_KV_BLOCK;
+    const size_t at = position % OPS_KV_BLOCK;
+    char *k = key_block(kv, position) + at * element_bytes(kv->type);
+    char *v = value_row(kv, position);
+    switch (kv->type) {
+    case OPS_I8:
         *scales_at(kv, position, kv->k_scale_offset) =
             quantize_i8(k, OPS_KV_BLOCK, key, kv->head_dim);
         *scales_at(kv, position, kv->v_scale_offset) = quantize_i8(v, 1, value, kv->head_dim);
-        return;
-    }
-    for (size_t d = 0; d < kv->head_dim; d++) {
-        put(k, kv->type, d * OPS_KV_BLOCK + position % OPS_KV_BLOCK, key[d]);
-        put(v, kv->type, d, value[d]);
+        break;
+    case OPS_F16:
+        store_f16((uint16_t *)(void *)k, (uint16_t *)(void *)v, key, value, kv->head_dim);
+        break;
+    case OPS_F32:
+        store_f32((float *)(void *)k, (float *)(void *)v, key, value, kv->head_dim);
+        break;
     }
 }
 
@@ -393,6 +411,9 @@ ALWAYS_INLINE struct lanes lanes_load_as(const char *p, enum ops_type type, size
 /* Query vectors that go through keys and values together. Scratch holds a row of scores for
  * each. */
 #define QUERIES 8
+
+/* The most sums side by side for one of them. */
+#define ABREAST_MAX 4
 
 /* Some queries of an ops_attention: vectors, places for results, positions seen, rows of
  * scores. */
@@ -416,35 +437,56 @@ static size_t round_to_block(size_t n)
     return (n + OPS_KV_BLOCK - 1) / OPS_KV_BLOCK * OPS_KV_BLOCK;
 }
 
-/* Scores of positions [p, p + 16) for `count` queries; count and type are constant where
- * inlined. */
-ALWAYS_INLINE void score_block(const struct queries *s, size_t first, const size_t count,
-                               const struct ops_kv *kv, const enum ops_type type, size_t p,
-                               const struct scoring *how)
+/* Sums side by side for each of `count` queries: as many as registers hold. One load of a
+ * number of the query, or of its score, is then used that often. */
+ALWAYS_INLINE size_t abreast(const size_t count)
 {
-    const char *keys = key_block(kv, p);
-    struct lanes sum[QUERIES];
-    for (size_t i = 0; i < count; i++) {
-        sum[i] = lanes_set(0.0f);
+    const size_t fit = ATTEND_SUMS / count;
+    return fit < ABREAST_MAX ? fit : ABREAST_MAX;
+}
+
+/* Scores of `n_blocks` times 16 positions from p on for `count` queries; both and type are
+ * constant where inlined. */
+ALWAYS_INLINE void score_blocks(const struct queries *s, size_t first, const size_t count,
+                                const size_t n_blocks, const struct ops_kv *kv,
+                                const enum ops_type type, size_t p, const struct scoring *how)
+{
+    const char *keys[ABREAST_MAX];
+    struct lanes sum[QUERIES][ABREAST_MAX];
+    for (size_t b = 0; b < n_blocks; b++) {
+        keys[b] = key_block(kv, p + b * OPS_KV_BLOCK);
+        for (size_t i = 0; i < count; i++) {
+            sum[i][b] = lanes_set(0.0f);
+        }
     }
     for (size_t d = 0; d < kv->head_dim; d++) {
-        const struct lanes k = lanes_load_as(keys, type, d * OPS_KV_BLOCK);
+        struct lanes k[ABREAST_MAX];
+        for (size_t b = 0; b < n_blocks; b++) {
+            k[b] = lanes_load_as(keys[b], type, d * OPS_KV_BLOCK);
+        }
         for (size_t i = 0; i < count; i++) {
-            sum[i] = lanes_fma(lanes_set(s->q[first + i][d]), k, sum[i]);
+            const struct lanes q = lanes_set(s->q[first + i][d]);
+            for (size_t b = 0; b < n_blocks; b++) {
+                sum[i][b] = lanes_fma(q, k[b], sum[i][b]);
+            }
         }
     }
-    if (type == OPS_I8) {
-        const struct lanes key_scales = lanes_load(scales_at(kv, p, kv->k_scale_offset));
+    for (size_t b = 0; b < n_blocks; b++, p += OPS_KV_BLOCK) {
+        struct lanes key_scales = lanes_set(1.0f);
+        if (type == OPS_I8) {
+            key_scales = lanes_load(scales_at(kv, p, kv->k_scale_offset));
+        }
         for (size_t i = 0; i < count; i++) {
-            sum[i] = lanes_mul(sum[i], key_scales);
+            struct lanes score = sum[i][b];
+            if (type == OPS_I8) {
+                score = lanes_mul(score, key_scales);
+            }
+            score = lanes_mul(score, how->scale);
+            if (how->capped) {
+                score = softcap_lanes(score, how->softcap);
+            }
+            lanes_store(s->score[first + i] + p, score);
         }
-    }
-    for (size_t i = 0; i < count; i++) {
-        sum[i] = lanes_mul(sum[i], how->scale);
-        if (how->capped) {
-            sum[i] = softcap_lanes(sum[i], how->softcap);
-        }
-        lanes_store(s->score[first + i] + p, sum[i]);
     }
 }
 
@@ -472,25 +514,35 @@ static void scale_by_values(float *score, size_t begin, size_t len, const struct
  * are read from memory once. */
 #define VALUE_TILE 128
 
-/* Adds score * value over positions [p0, p1), which lie in one page, to 16 dims of `count`
- * outputs. */
+/* Adds score * value over positions [p0, p1), which lie in one page, to `n_lanes` times 16 dims
+ * of `count` outputs. */
 ALWAYS_INLINE void value_block(const struct queries *s, size_t first, const size_t count,
-                               const struct ops_kv *kv, const enum ops_type type, size_t p0,
-                               size_t p1, size_t d)
+                               const size_t n_lanes, const struct ops_kv *kv,
+                               const enum ops_type type, size_t p0, size_t p1, size_t d)
 {
     const char *values = value_row(kv, p0);
-    struct lanes sum[QUERIES];
+    struct lanes sum[QUERIES][ABREAST_MAX];
     for (size_t i = 0; i < count; i++) {
-        sum[i] = lanes_load(s->out[first + i] + d);
+        for (size_t l = 0; l < n_lanes; l++) {
+            sum[i][l] = lanes_load(s->out[first + i] + d + l * LANES);
+        }
     }
     for (size_t p = p0; p < p1; p++) {
-        const struct lanes v = lanes_load_as(values, type, (p - p0) * kv->head_dim + d);
+        struct lanes v[ABREAST_MAX];
+        for (size_t l = 0; l < n_lanes; l++) {
+            v[l] = lanes_load_as(values, type, (p - p0) * kv->head_dim + d + l * LANES);
+        }
         for (size_t i = 0; i < count; i++) {
-            sum[i] = lanes_fma(lanes_set(s->score[first + i][p]), v, sum[i]);
+            const struct lanes score = lanes_set(s->score[first + i][p]);
+            for (size_t l = 0; l < n_lanes; l++) {
+                sum[i][l] = lanes_fma(score, v[l], sum[i][l]);
+            }
         }
     }
     for (size_t i = 0; i < count; i++) {
-        lanes_store(s->out[first + i] + d, sum[i]);
+        for (size_t l = 0; l < n_lanes; l++) {
+            lanes_store(s->out[first + i] + d + l * LANES, sum[i][l]);
+        }
     }
 }
 
@@ -503,8 +555,12 @@ ALWAYS_INLINE void value_sums(const struct queries *s, size_t first, const size_
         const size_t page_end = p - p % kv->page_positions + kv->page_positions;
         end = p + VALUE_TILE < p1 ? p + VALUE_TILE : p1;
         end = end < page_end ? end : page_end;
-        for (size_t d = 0; d < kv->head_dim; d += LANES) {
-            value_block(s, first, count, kv, type, p, end, d);
+        size_t d = 0;
+        for (; d + abreast(count) * LANES <= kv->head_dim; d += abreast(count) * LANES) {
+            value_block(s, first, count, abreast(count), kv, type, p, end, d);
+        }
+        for (; d < kv->head_dim; d += LANES) {
+            value_block(s, first, count, 1, kv, type, p, end, d);
         }
     }
 }
@@ -536,8 +592,12 @@ ALWAYS_INLINE void attend_queries(const struct queries *s, size_t first, const s
                                   const struct scoring *how)
 {
     const size_t end = s->len[first + count - 1];
-    for (size_t p = block_begin(s->begin[first]); p < end; p += OPS_KV_BLOCK) {
-        score_block(s, first, count, kv, type, p, how);
+    size_t p = block_begin(s->begin[first]);
+    for (; p + (abreast(count) - 1) * OPS_KV_BLOCK < end; p += abreast(count) * OPS_KV_BLOCK) {
+        score_blocks(s, first, count, abreast(count), kv, type, p, how);
+    }
+    for (; p < end; p += OPS_KV_BLOCK) {
+        score_blocks(s, first, count, 1, kv, type, p, how);
     }
     for (size_t i = first; i < first + count; i++) {
         softmax(s->score[i] + s->begin[i], s->len[i] - s->begin[i]);
@@ -554,6 +614,9 @@ ALWAYS_INLINE void attend_typed(const struct queries *s, const struct ops_kv *kv
     size_t i = 0;
     for (; i + ATTEND_TOGETHER <= s->count; i += ATTEND_TOGETHER) {
         attend_queries(s, i, ATTEND_TOGETHER, kv, type, how);
+    }
+    for (; ATTEND_TOGETHER > 4 && i + 4 <= s->count; i += 4) {
+        attend_queries(s, i, 4, kv, type, how);
     }
     for (; i + 2 <= s->count; i += 2) {
         attend_queries(s, i, 2, kv, type, how);

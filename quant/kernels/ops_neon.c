@@ -4,4 +4,5 @@
 #define OPS_NAME        "neon"
 #define OPS_NEEDS       CPU_NEON
 #define ATTEND_TOGETHER 4
+#define ATTEND_SUMS     4
 #include "quant/kernels/ops_body.h"

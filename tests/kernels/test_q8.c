@@ -238,6 +238,7 @@ static void kernels_equal_the_reference_for_every_small_number_of_rows(void **st
 static void check_large(const struct q8_kernel *kernel, struct rng *r)
 {
     compare_on(kernel, r, 150, 35, 5632); /* more rows than a cache block */
+    compare_on(kernel, r, 40, 35, 1120);  /* several blocks of groups, of uneven size */
     compare_on(kernel, r, 3, 1000, 2048);
 }
 
