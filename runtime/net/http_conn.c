@@ -569,6 +569,9 @@ int http_conn_accept(struct http_server *server, uv_stream_t *listener)
     }
     server->stats.connections_total++;
     uv_tcp_nodelay(&c->tcp, 1);
+    /* The kernel would take megabytes for a client that does not read, unseen by any limit. */
+    int send_bytes = (int)server->settings.kernel_send_bytes;
+    (void)uv_send_buffer_size((uv_handle_t *)&c->tcp, &send_bytes);
     uv_tcp_keepalive(&c->tcp, 1, TCP_KEEPALIVE_S);
     http_address_write_peer(&c->tcp, c->peer);
 

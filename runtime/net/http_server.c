@@ -27,6 +27,7 @@ struct http_server_settings http_server_settings_default(void)
         .bodies_bytes_max = 256 * 1024 * 1024,
         .pipeline_bytes_max = 64 * 1024,
         .write_queue_bytes_max = 4 * 1024 * 1024,
+        .kernel_send_bytes = 256 * 1024,
         .write_queue_bytes_low = 64 * 1024,
         .header_timeout_ms = 10 * 1000,
         .body_idle_timeout_ms = 30 * 1000,

@@ -56,6 +56,7 @@ struct http_server_settings {
     size_t bodies_bytes_max;         /* all bodies held at a time; more is 503 */
     size_t pipeline_bytes_max;       /* read ahead while an exchange runs */
     size_t write_queue_bytes_max;    /* a client that lets more than this pile up is cut off */
+    size_t kernel_send_bytes;        /* what the kernel may hold of a connection's output */
     size_t write_queue_bytes_low;    /* on_drain is called when the queue falls to this */
     uint32_t header_timeout_ms;      /* first byte to end of head; 408 */
     uint32_t body_idle_timeout_ms;   /* between two reads of a body; 408 */
@@ -66,8 +67,8 @@ struct http_server_settings {
 };
 
 /* 10,000 connections; head 16 KiB with 100 fields, target 8 KiB; body 8 MiB, all bodies 256
- * MiB; pipeline 64 KiB; write queue 4 MiB, low 64 KiB; header 10 s, body idle 30 s, body 300 s,
- * keep-alive 75 s, write stall 30 s, linger 2 s. */
+ * MiB; pipeline 64 KiB; write queue 4 MiB, low 64 KiB, in the kernel 256 KiB; header 10 s, body
+ * idle 30 s, body 300 s, keep-alive 75 s, write stall 30 s, linger 2 s. */
 struct http_server_settings http_server_settings_default(void);
 
 /* What the program does with exchanges. on_headers and on_drain may be NULL. */

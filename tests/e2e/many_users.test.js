@@ -2,6 +2,7 @@
 // What users of one server share and what they do not: caches, turns, deadlines, a full queue.
 
 const assert = require('node:assert/strict');
+const net = require('node:net');
 const test = require('node:test');
 
 const { ROUTE, ask, whole, streamed, beginStream, readStream } = require('./lib/chat.js');
@@ -175,4 +176,31 @@ test('callers take turns, whoever asks more', { skip }, async (t) => {
     }
     await Promise.all([...many, as('few')]);
     assert.ok(ends.indexOf('few') < 12, ends.join(' '));
+});
+
+test('a client that does not read makes its own answers wait, and gets all of them later', { skip }, async (t) => {
+    const server = await startServer(t);
+    // About 4 MB: more than the kernel keeps for a connection.
+    const body = JSON.stringify({ ...ENDLESS, n: 16, stream: true, stream_options: { include_usage: true } });
+    const slow = net.connect(server.port, server.host.replace(/^\[|\]$/g, ''));
+    t.after(() => slow.destroy());
+    slow.pause();
+    slow.write(`POST ${ROUTE} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n` +
+        `Content-Length: ${body.length}\r\n\r\n${body}`);
+    let before = -1;
+    let now = await stats(server);
+    while (now.output_tokens === 0 || now.output_tokens !== before) {
+        before = now.output_tokens;
+        await new Promise((resolve) => setTimeout(resolve, 1500));
+        now = await stats(server);
+    }
+    assert.equal(now.running, 16, 'the engine waits for the client');
+    assert.ok(now.output_tokens < 16 * 900, `${now.output_tokens}`);
+    assert.equal((await whole(server, ask('What is 2 plus 3?'))).finish, 'stop');
+
+    let text = '';
+    slow.setEncoding('utf8').on('data', (piece) => (text += piece));
+    await new Promise((resolve) => slow.once('end', resolve));
+    assert.match(text, /"completion_tokens":14400/);
+    assert.match(text, /data: \[DONE\]/);
 });
