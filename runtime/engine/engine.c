@@ -288,7 +288,12 @@ static void end_late_waiting(struct engine *en)
 static void admit(struct engine *en)
 {
     struct sequence *s;
-    while ((s = fair_queue_peek(&en->waiting)) && schedule_has_room(&en->schedule, s)) {
+    while ((s = fair_queue_peek(&en->waiting))) {
+        while (!schedule_has_room(&en->schedule, s)) {
+            if (!schedule_yield_paused(&en->schedule)) {
+                return;
+            }
+        }
         fair_queue_pop(&en->waiting);
         fair_queue_charge(&en->waiting, s->options.tenant, s->n_prompt);
         schedule_join(&en->schedule, s);
@@ -301,7 +306,8 @@ static void wait_for_work(struct engine *en)
            !en->schedule.preempted && en->produced.count == 0) {
         pthread_cond_wait(&en->work_arrived, &en->lock);
     }
-    if (!en->stop && en->stalled && en->schedule.n_running > 0) {
+    bool stalled = en->schedule.n_running > 0 ? en->stalled : en->waiting.count > 0;
+    if (!en->stop && stalled && !fair_queue_peek(&en->waiting)) {
         /* All are paused: until one goes on, or its time is up. */
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);

@@ -4,9 +4,11 @@
 
 void fair_queue_deinit(struct fair_queue *q)
 {
-    struct sequence *s;
-    while ((s = fair_queue_pop(q))) {
-        sequence_destroy(s);
+    for (size_t i = 0; i < q->n_tenants; i++) {
+        for (struct sequence *s = q->tenants[i].first, *next; s; s = next) {
+            next = s->next;
+            sequence_destroy(s);
+        }
     }
     mem_free(q->tenants);
     *q = (struct fair_queue){0};
@@ -69,37 +71,39 @@ void fair_queue_push(struct fair_queue *q, struct sequence *s)
     q->prompt_tokens += s->n_prompt;
 }
 
-static struct fair_tenant *next_tenant(const struct fair_queue *q)
+static struct sequence *first_ready(const struct fair_tenant *t)
 {
-    struct fair_tenant *best = NULL;
+    struct sequence *s = t->first;
+    while (s && s->paused) {
+        s = s->next;
+    }
+    return s;
+}
+
+struct sequence *fair_queue_peek(const struct fair_queue *q)
+{
+    struct sequence *best = NULL;
+    uint64_t least = 0;
     for (size_t i = 0; i < q->n_tenants; i++) {
-        struct fair_tenant *t = &q->tenants[i];
-        if (t->first &&
-            (!best || t->served < best->served ||
-             (t->served == best->served && sequence_precedes(t->first, best->first)))) {
-            best = t;
+        const struct fair_tenant *t = &q->tenants[i];
+        struct sequence *s = first_ready(t);
+        if (s && (!best || t->served < least ||
+                  (t->served == least && sequence_precedes(s, best)))) {
+            best = s;
+            least = t->served;
         }
     }
     return best;
 }
 
-struct sequence *fair_queue_peek(const struct fair_queue *q)
-{
-    struct fair_tenant *t = next_tenant(q);
-    return t ? t->first : NULL;
-}
-
 struct sequence *fair_queue_pop(struct fair_queue *q)
 {
-    struct fair_tenant *t = next_tenant(q);
-    if (!t) {
-        return NULL;
+    struct sequence *s = fair_queue_peek(q);
+    if (s) {
+        uint64_t served = find_tenant(q, s->options.tenant)->served;
+        q->floor = served > q->floor ? served : q->floor;
+        fair_queue_remove(q, s);
     }
-    struct sequence *s = t->first;
-    if (t->served > q->floor) {
-        q->floor = t->served;
-    }
-    fair_queue_remove(q, s);
     return s;
 }
 

@@ -37,8 +37,9 @@ int fair_queue_reserve(struct fair_queue *q, uint64_t tenant);
 /* Room was reserved. */
 void fair_queue_push(struct fair_queue *q, struct sequence *s);
 
-struct sequence *fair_queue_peek(const struct fair_queue *q); /* NULL when empty */
-struct sequence *fair_queue_pop(struct fair_queue *q);        /* NULL when empty */
+/* The next one that is not paused; NULL when there is none. */
+struct sequence *fair_queue_peek(const struct fair_queue *q);
+struct sequence *fair_queue_pop(struct fair_queue *q);
 
 /* NULL when it is not there. */
 struct sequence *fair_queue_find(const struct fair_queue *q, uint64_t id);

@@ -121,6 +121,17 @@ static void preempt(struct schedule *sch, struct sequence *s)
     sch->stats.preemptions++;
 }
 
+bool schedule_yield_paused(struct schedule *sch)
+{
+    for (int i = sch->n_running - 1; i >= 0; i--) {
+        if (sch->order[i]->paused) {
+            preempt(sch, sch->order[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void unpin(struct schedule *sch)
 {
     while (sch->n_pinned > 0) {

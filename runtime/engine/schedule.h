@@ -83,6 +83,9 @@ bool schedule_has_room(const struct schedule *sch, const struct sequence *s);
 /* Takes it over. There is room. */
 void schedule_join(struct schedule *sch, struct sequence *s);
 
+/* A paused sequence, if there is one, goes to `preempted`, so that others have its place. */
+bool schedule_yield_paused(struct schedule *sch);
+
 /* Gives it back; its full pages stay where others find them. */
 void schedule_leave(struct schedule *sch, struct sequence *s);
 

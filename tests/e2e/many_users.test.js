@@ -195,12 +195,14 @@ test('a client that does not read makes its own answers wait, and gets all of th
         now = await stats(server);
     }
     assert.equal(now.running, 16, 'the engine waits for the client');
+    // Nor does it keep others from running.
     assert.ok(now.output_tokens < 16 * 900, `${now.output_tokens}`);
     assert.equal((await whole(server, ask('What is 2 plus 3?'))).finish, 'stop');
 
     let text = '';
     slow.setEncoding('utf8').on('data', (piece) => (text += piece));
-    await new Promise((resolve) => slow.once('end', resolve));
+    slow.resume();
+    await new Promise((resolve) => slow.once('close', resolve));
     assert.match(text, /"completion_tokens":14400/);
     assert.match(text, /data: \[DONE\]/);
 });

@@ -446,6 +446,31 @@ static void a_request_ends_at_its_deadline(void **state)
     stop(&f);
 }
 
+static void a_paused_request_gives_its_place_to_others(void **state)
+{
+    static struct answer alone[CROWD], answers[3];
+    const struct engine_request_options none = {0};
+    struct fixture f;
+    uint64_t ids[3];
+    (void)state;
+    run_crowd_alone(alone);
+    start(&f, 1, 1, 4);
+    for (int i = 0; i < 3; i++) {
+        submit_to_crowd(&f, i, &none, &answers[i], &ids[i]);
+        if (i < 2) {
+            engine_pause(f.engine, ids[i], true);
+        }
+    }
+    wait_for_ends(&f, &answers[2], 1);
+    engine_cancel(f.engine, ids[0]); /* paused as it is */
+    wait_for_ends(&f, &answers[0], 1);
+    assert_int_equal(answers[0].finish, ENGINE_FINISH_CANCELED);
+    engine_pause(f.engine, ids[1], false);
+    wait_for_ends(&f, &answers[1], 1);
+    assert_same_answers(&alone[1], &answers[1], 2);
+    stop(&f);
+}
+
 static void a_paused_request_waits_and_goes_on(void **state)
 {
     static struct answer alone[CROWD], paused, other;
@@ -595,6 +620,7 @@ int main(void)
         cmocka_unit_test(the_others_of_a_request_share_its_prompt),
         cmocka_unit_test(a_pinned_prompt_stays_in_the_cache),
         cmocka_unit_test(a_request_ends_at_its_deadline),
+        cmocka_unit_test(a_paused_request_gives_its_place_to_others),
         cmocka_unit_test(a_paused_request_waits_and_goes_on),
         cmocka_unit_test(a_canceled_request_gets_one_final_event),
         cmocka_unit_test(the_context_bounds_an_answer),
