@@ -575,7 +575,8 @@ int engine_check_room(struct engine *en, struct err *e)
 /* With the lock held. */
 static int enqueue(struct engine *en, struct sequence *s, struct err *e)
 {
-    if (is_full(en) || !has_room_for(en, s->n_prompt)) {
+    /* What is read ahead is the owner's affair, and one request. */
+    if (!s->options.pin && (is_full(en) || !has_room_for(en, s->n_prompt))) {
         return refuse_busy(en, e);
     }
     if (fair_queue_reserve(&en->waiting, s->options.tenant) != 0) {

@@ -65,6 +65,19 @@ size_t conversation_droppable(const struct chat_message *messages, size_t n)
     return n > n_system + 1 ? n - n_system - 1 : 0;
 }
 
+size_t conversation_excess(const struct chat_message *messages, size_t n, size_t max_bytes)
+{
+    size_t total = n - leading_system(messages, n);
+    size_t bytes = 0, kept = 0;
+    while (kept < total && bytes + messages[n - 1 - kept].content_len <= max_bytes) {
+        bytes += messages[n - 1 - kept++].content_len;
+    }
+    if (kept == total) {
+        return 0;
+    }
+    return total - (kept > 0 ? kept : 1);
+}
+
 void conversation_drop_oldest(struct conversation *c, size_t n)
 {
     size_t first = c->system ? 1 : 0;

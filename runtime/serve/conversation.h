@@ -25,6 +25,9 @@ void conversation_deinit(struct conversation *c);
  * messages and the last one. */
 size_t conversation_droppable(const struct chat_message *messages, size_t n);
 
+/* How many of them have to go before the rest has at most max_bytes. */
+size_t conversation_excess(const struct chat_message *messages, size_t n, size_t max_bytes);
+
 /* Drops the oldest ones behind the system message. */
 void conversation_drop_oldest(struct conversation *c, size_t n);
 

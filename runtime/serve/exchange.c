@@ -24,6 +24,9 @@
 /* Output that waits for a client: beyond this the engine makes no more of it for now. */
 #define PAUSE_BYTES ((size_t)256 << 10)
 
+/* More text than this for each token of the context is taken for too much. */
+#define TOKEN_BYTES 64
+
 /* One answer of a request. */
 struct choice {
     struct exchange *exchange;
@@ -211,8 +214,10 @@ static int render_truncated(const struct exchange *x, struct token_list *tokens,
     size_t context = (size_t)engine_context(x->generation->engine);
     size_t wanted = x->request.max_tokens > 0 ? (size_t)x->request.max_tokens : 1;
     size_t room = wanted < context ? context - wanted : 1;
-    size_t fewest = 0;
-    size_t most = conversation_droppable(x->request.messages, x->request.n_messages);
+    const struct chat_message *messages = x->request.messages;
+    size_t most = conversation_droppable(messages, x->request.n_messages);
+    /* What cannot possibly fit is not made into tokens again and again. */
+    size_t fewest = conversation_excess(messages, x->request.n_messages, room * TOKEN_BYTES);
     while (fewest < most) {
         size_t middle = fewest + (most - fewest) / 2;
         if (render(x, middle, tokens, e) != 0) {
@@ -509,15 +514,12 @@ void exchange_begin(struct server *s, struct http_exchange *http)
     }
 }
 
-static void take_token(struct choice *c, const struct engine_event *ev)
+static void take_token(struct choice *c, int32_t token)
 {
     struct err e = {0};
     struct exchange *x = c->exchange;
     x->usage.completion_tokens++;
-    if (c->index == 0) {
-        x->usage.cached_tokens = (size_t)ev->cached_tokens;
-    }
-    if (answer_text_feed(&c->answer, ev->token, &e) != 0) {
+    if (answer_text_feed(&c->answer, token, &e) != 0) {
         fail_answer(x, &e);
         return;
     }
@@ -561,8 +563,11 @@ void exchange_on_event(const struct engine_event *ev)
     }
     struct exchange *x = c->exchange;
     c->engine_running = ev->finish == ENGINE_RUNNING;
+    if (c->index == 0) {
+        x->usage.cached_tokens = (size_t)ev->cached_tokens;
+    }
     if (x->http && !c->ended && ev->token != TOKEN_NONE) {
-        take_token(c, ev);
+        take_token(c, ev->token);
     }
     if (x->http && !c->ended && ev->finish != ENGINE_RUNNING) {
         take_end(c, ev->finish);

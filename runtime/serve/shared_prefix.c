@@ -6,6 +6,8 @@
 #include "runtime/base/log.h"
 #include "runtime/serve/conversation.h"
 
+#define BEFORE_ALL_OTHERS (-1000000)
+
 static int render(const struct server *s, const char *question, struct token_list *out,
                   struct err *e)
 {
@@ -48,7 +50,8 @@ void shared_prefix_update(struct server *s)
     if (!s->generation || !s->prompt) {
         return;
     }
-    struct engine_request r = {.max_tokens = 1, .options = {.pin = true}};
+    struct engine_request r = {.max_tokens = 1,
+                               .options = {.pin = true, .priority = BEFORE_ALL_OTHERS}};
     uint64_t id;
     int rc = find(s, &e);
     r.prompt = s->shared_prefix.ids;

@@ -117,6 +117,10 @@ test('a conversation that is too long is refused, or cut where the client says s
     const { text, usage } = await whole(server, ask('', { messages, truncation: 'auto' }));
     assert.match(text, /Marlow/);
     assert.ok(usage.prompt_tokens + 24 <= 256 && usage.prompt_tokens > 150, `${usage.prompt_tokens}`);
+    // One enormous message among small ones costs no time to speak of.
+    const enormous = [{ role: 'user', content: LONG_TEXT.repeat(10_000) }, ...messages.slice(-3)];
+    const cut = await whole(server, ask('', { messages: enormous, truncation: 'auto' }));
+    assert.ok(cut.usage.prompt_tokens < 256);
     const one = [{ role: 'user', content: LONG_TEXT.repeat(3) }];
     const hopeless = await server.post(ROUTE, ask('', { messages: one, truncation: 'auto' }));
     assert.equal(hopeless.status, 400);
