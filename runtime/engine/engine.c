@@ -227,19 +227,27 @@ static void step(struct engine *en)
 
 /* --- between two steps, with the lock held --- */
 
+static struct sequence *find_running(const struct engine *en, uint64_t id)
+{
+    for (int i = 0; i < en->schedule.n_running; i++) {
+        if (en->schedule.order[i]->id == id) {
+            return en->schedule.order[i];
+        }
+    }
+    return NULL;
+}
+
 static void obey(struct engine *en)
 {
     for (size_t i = 0; i < en->n_commands; i++) {
-        for (int k = 0; k < en->schedule.n_running; k++) {
-            struct sequence *s = en->schedule.order[k];
-            if (s->id != en->commands[i].id) {
-                continue;
-            }
-            if (en->commands[i].kind == COMMAND_CANCEL) {
-                s->cancel = true;
-            } else {
-                s->paused = en->commands[i].kind == COMMAND_PAUSE;
-            }
+        const struct command *c = &en->commands[i];
+        struct sequence *s = find_running(en, c->id);
+        /* It may have been preempted since, or have ended. */
+        s = s ? s : fair_queue_find(&en->waiting, c->id);
+        if (s && c->kind == COMMAND_CANCEL) {
+            s->cancel = true;
+        } else if (s) {
+            s->paused = c->kind == COMMAND_PAUSE;
         }
     }
     en->n_commands = 0;
@@ -295,7 +303,9 @@ static void admit(struct engine *en)
             }
         }
         fair_queue_pop(&en->waiting);
-        fair_queue_charge(&en->waiting, s->options.tenant, s->n_prompt);
+        if (s->n_counted == 0) { /* not again after a preemption */
+            fair_queue_charge(&en->waiting, s->options.tenant, s->n_prompt);
+        }
         schedule_join(&en->schedule, s);
     }
 }
@@ -305,6 +315,7 @@ static void wait_for_work(struct engine *en)
     while (!en->stop && en->schedule.n_running == 0 && en->waiting.count == 0 &&
            !en->schedule.preempted && en->produced.count == 0) {
         pthread_cond_wait(&en->work_arrived, &en->lock);
+        en->last_end_s = clock_now_s(); /* nobody was waited for meanwhile */
     }
     bool stalled = en->schedule.n_running > 0 ? en->stalled : en->waiting.count > 0;
     if (!en->stop && stalled && !fair_queue_peek(&en->waiting)) {
@@ -324,9 +335,9 @@ static void take_work(struct engine *en)
 {
     en->in_step = 0;
     wait_for_work(en);
-    obey(en);
     charge(en);
     requeue_preempted(en);
+    obey(en);
     end_late_waiting(en);
     admit(en);
 }
@@ -646,6 +657,7 @@ void engine_pause(struct engine *en, uint64_t id, bool paused)
     struct sequence *s = fair_queue_find(&en->waiting, id);
     if (s) {
         s->paused = paused;
+        pthread_cond_signal(&en->work_arrived);
     } else {
         command(en, id, paused ? COMMAND_PAUSE : COMMAND_RESUME);
     }
