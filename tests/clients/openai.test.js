@@ -98,3 +98,24 @@ test('openai: the model list', { skip }, async (t) => {
     assert.deepEqual(ids, ['weir-tiny']);
     assert.equal((await client.models.retrieve('weir-tiny')).object, 'model');
 });
+
+test('openai: the stream helper keeps n answers apart', { skip }, async (t) => {
+    const client = clientOf(await start(t));
+    const request = { ...ASK, n: 2, temperature: 1, seed: 5, messages: [{ role: 'user', content: 'Tell me a story.' }] };
+    const streamed = await client.chat.completions.stream(request).finalChatCompletion();
+    const whole = await client.chat.completions.create(request);
+    const texts = ({ choices }) => choices.map((choice) => choice.message.content);
+    assert.equal(streamed.choices.length, 2);
+    assert.deepEqual(texts(streamed), texts(whole));
+    assert.notEqual(texts(whole)[0], texts(whole)[1]);
+});
+
+test('openai: a client that is refused for want of room comes back when it was told to', { skip }, async (t) => {
+    const server = await startServer(t, { args: ['--api-key', API_KEY, '--parallel', '1', '--queue', '0'] });
+    const patient = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: API_KEY, maxRetries: 5 });
+    const long = { ...ASK, max_tokens: 300, ignore_eos: true };
+    const answers = await Promise.all(Array.from({ length: 3 }, () => patient.chat.completions.create(long)));
+    for (const answer of answers) {
+        assert.equal(answer.usage.completion_tokens, 300);
+    }
+});
