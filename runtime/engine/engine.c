@@ -92,20 +92,21 @@ static void end(struct engine *en, struct sequence *s, enum engine_finish finish
 
 /* --- sampling --- */
 
-/* log(softmax(logits))[token], sums in ascending order. */
+/* log(softmax(logits))[token], its sum in ascending order behind the greatest. */
 static float logprob_of(struct engine *en, const float *logits, int32_t token)
 {
     size_t vocab = (size_t)en->model->config.vocab;
     const struct ops *ops = en->scratch.ops;
     float *weights = en->scratch.weights;
-    float max = logits[ops->argmax(logits, vocab)];
+    size_t top = ops->argmax(logits, vocab);
+    float max = logits[top];
     for (size_t i = 0; i < vocab; i++) {
         weights[i] = logits[i] - max;
     }
     ops->exp(weights, weights, vocab);
-    double sum = 0.0;
+    double sum = 1.0; /* the top one */
     for (size_t i = 0; i < vocab; i++) {
-        sum += (double)weights[i];
+        sum += i == top ? 0.0 : (double)weights[i];
     }
     return (float)((double)(logits[token] - max) - log(sum));
 }
