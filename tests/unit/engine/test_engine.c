@@ -317,12 +317,13 @@ static void run_long(enum engine_guesses guesses, struct answer *answers, int n,
     start_with(&f, s);
     for (int i = 0; i < n; i++) {
         const int32_t prompt[] = {3 + 7 * i};
-        struct sampling greedy = SAMPLING_DEFAULT;
-        greedy.temperature = 0.0f;
+        struct sampling sampling = SAMPLING_DEFAULT;
+        sampling.temperature = i % 4 == 3 ? 0.3f : 0.0f;
+        sampling.seed = (uint64_t)i;
         struct engine_request r = {.prompt = prompt,
                                    .n_prompt = 1,
                                    .max_tokens = MANY,
-                                   .sampling = greedy,
+                                   .sampling = sampling,
                                    .options = {.ignore_eog = true, .want_logprobs = true},
                                    .user = &answers[i]};
         uint64_t id;
