@@ -48,7 +48,7 @@ struct llama_state {
     bool gave_up;
 };
 
-/* Adjacent rows of one sequence. */
+/* Adjacent rows of one sequence at consecutive positions. */
 struct run {
     size_t first, n_rows;
 };
@@ -534,7 +534,8 @@ bool llama_step(struct llama_state *s, const struct llama_weights *w, struct kv_
     s->n_wanted = 0;
     s->gave_up = false;
     for (size_t r = 0; r < s->n_rows; r++) {
-        if (r == 0 || rows[r].slot != rows[r - 1].slot) {
+        if (r == 0 || rows[r].slot != rows[r - 1].slot ||
+            rows[r].position != rows[r - 1].position + 1) {
             s->runs[s->n_runs++] = (struct run){.first = r};
         }
         s->runs[s->n_runs - 1].n_rows++;

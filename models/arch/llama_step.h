@@ -47,11 +47,12 @@ struct llama_state *llama_state_create(const struct llama_config *c,
                                        const struct llama_state_settings *s, struct err *e);
 void llama_state_destroy(struct llama_state *s); /* accepts NULL */
 
-/* Rows of one sequence must be adjacent and ascending in position; those of an encoder are a
- * whole text, from position 0 on. n_rows: 1 .. max_rows. The logits of the i-th row that wanted
- * them are then llama_logits(s, i), (vocab) floats, until the next step; of an encoder its
- * vector is llama_vector(s, i), (d_model) floats. False when the step was given up: then there
- * are no logits, and of keys and values only those of earlier steps are there. */
+/* Rows of one sequence must be adjacent and ascending in position; a position that is left out
+ * was stored by others. Those of an encoder are a whole text, from position 0 on. n_rows: 1 ..
+ * max_rows. The logits of the i-th row that wanted them are then llama_logits(s, i), (vocab)
+ * floats, until the next step; of an encoder its vector is llama_vector(s, i), (d_model)
+ * floats. False when the step was given up: then there are no logits, and of keys and values
+ * only those of earlier steps are there. */
 bool llama_step(struct llama_state *s, const struct llama_weights *w, struct kv_cache *kv,
                 const struct llama_row *rows, int n_rows);
 const float *llama_logits(const struct llama_state *s, int i);

@@ -261,8 +261,8 @@ static size_t common_in_page(const struct schedule *sch, const struct sequence *
 {
     size_t index = s->kv.n_published;
     size_t first = index * KV_PAGE_POSITIONS;
-    /* What this step computes is not there yet. */
-    size_t stored = other->n_rows > 0 ? other->before.n_past : other->kv.n_past;
+    /* What this step computes is not there yet, and `other` may have taken such a page over. */
+    size_t stored = other->before.n_past;
     if (other == s || stored <= first ||
         (index > 0 && kv_pool_chain(&sch->pool, other->pages[index - 1]) != s->kv.chain)) {
         return 0;

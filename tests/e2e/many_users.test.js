@@ -210,3 +210,21 @@ test('a client that does not read makes its own answers wait, and gets all of th
     assert.match(text, /"completion_tokens":14400/);
     assert.match(text, /data: \[DONE\]/);
 });
+
+test('an answer is the same alone, among 31 others, and where memory is short', { skip }, async (t) => {
+    const questions = Array.from({ length: 32 }, (_, i) =>
+        ask(`${LONG_TEXT.slice(0, 45 * (i % 5))}What is ${i} plus ${i * 3 % 17}?`,
+            { temperature: i % 2, seed: i, max_tokens: 40, ignore_eos: true }));
+    const plain = await startServer(t, { args: ['--parallel', '1', '--guess', 'never', '--threads', '1'] });
+    const alone = [];
+    for (const question of questions) {
+        alone.push((await whole(plain, question)).text);
+    }
+    const crowded = await startServer(t, { args: ['--parallel', '32', '--threads', '2', '--kv-memory', '3'] });
+    for (const warm of [false, true]) {
+        const answers = await Promise.all(questions.map((question) => whole(crowded, question)));
+        assert.deepEqual(answers.map(({ text }) => text), alone, `warm: ${warm}`);
+    }
+    const { preemptions, cached_tokens: found } = await stats(crowded);
+    assert.ok(preemptions > 0 && found > 0, `${preemptions} preemptions, ${found} tokens found`);
+});

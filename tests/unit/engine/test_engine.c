@@ -9,6 +9,7 @@
 
 #include "models/arch/kv_cache.h"
 #include "quant/cpu.h"
+#include "runtime/base/rng.h"
 #include "runtime/engine/engine.h"
 #include "tests/unit/engine/tiny_model.h"
 
@@ -353,6 +354,91 @@ static void answers_do_not_depend_on_guesses(void **state)
     assert_same_answers(plain, guessed, CROWD);
 }
 
+/* A prompt that goes along with the i-th of a few texts for a while and then alone. */
+static size_t random_prompt(struct rng *r, int32_t prompt[TOKENS_MAX])
+{
+    int text = (int)rng_below(r, 2);
+    size_t common = rng_below(r, TOKENS_MAX);
+    size_t n = common + rng_below(r, (uint32_t)(TOKENS_MAX - common)) + 1;
+    for (size_t k = 0; k < n; k++) {
+        prompt[k] = k < common ? (int32_t)(3 + (text * 50 + (int)k * 7) % 250)
+                               : (int32_t)(3 + rng_below(r, 250));
+    }
+    return n;
+}
+
+/* The same requests for the same seed. */
+static void submit_random(struct fixture *f, uint64_t seed, struct answer *answers,
+                          uint64_t *ids, int from, int to)
+{
+    struct rng r;
+    rng_seed(&r, seed);
+    for (int i = 0; i < to; i++) {
+        int32_t prompt[TOKENS_MAX];
+        struct engine_request q = {.prompt = prompt, .user = &answers[i]};
+        q.n_prompt = random_prompt(&r, prompt);
+        q.max_tokens = 1 + (int)rng_below(&r, CROWD_TOKENS);
+        q.sampling = SAMPLING_DEFAULT;
+        q.sampling.temperature = rng_below(&r, 2) ? 0.0f : 0.5f;
+        q.sampling.seed = (uint64_t)i;
+        q.options.want_logprobs = true;
+        q.options.ignore_eog = true;
+        struct err e = {0};
+        if (i >= from) {
+            answers[i] = (struct answer){0};
+            if (engine_submit(f->engine, &q, &ids[i], &e) != 0) {
+                fail_msg("%s", e.message);
+            }
+        }
+    }
+}
+
+/* Requests come, are paused and go on while others run, in an engine whose steps, memory and
+ * number of places are anything; some leave. Whoever stays gets what it would get alone. */
+static void random_crowds_get_the_answers_of_each_alone(void **state)
+{
+    static struct answer alone[CROWD], crowd[CROWD];
+    static uint64_t ids[CROWD];
+    (void)state;
+    for (uint64_t seed = 1; seed <= 25; seed++) {
+        struct fixture f;
+        struct rng r;
+        rng_seed(&r, seed);
+        struct engine_settings s = settings(1, 1, CROWD);
+        s.guesses = ENGINE_GUESSES_NEVER;
+        for (int i = 0; i < CROWD; i++) {
+            start_with(&f, s);
+            submit_random(&f, seed, alone, ids, i, i + 1);
+            wait_for_ends(&f, &alone[i], 1);
+            stop(&f);
+        }
+        s = settings(1 + (int)rng_below(&r, 2), 1 + (int)rng_below(&r, CROWD), CROWD);
+        s.step_tokens = 1 + (int)rng_below(&r, 100);
+        s.kv_bytes = rng_below(&r, 2) ? 1 : 0;
+        s.guesses = (enum engine_guesses)rng_below(&r, 3);
+        start_with(&f, s);
+        submit_random(&f, seed, crowd, ids, 0, CROWD / 2);
+        for (int i = 0; i < CROWD / 2; i += 3) {
+            engine_pause(f.engine, ids[i], true);
+        }
+        submit_random(&f, seed, crowd, ids, CROWD / 2, CROWD);
+        for (int i = 0; i < CROWD / 2; i += 3) {
+            engine_pause(f.engine, ids[i], false);
+        }
+        for (int i = 1; i < CROWD; i += 7) {
+            engine_cancel(f.engine, ids[i]);
+        }
+        wait_for_ends(&f, crowd, CROWD);
+        for (int i = 0; i < CROWD; i++) {
+            if (crowd[i].finish != ENGINE_FINISH_CANCELED) {
+                assert_same_answers(&alone[i], &crowd[i], 1);
+            }
+        }
+        assert_int_equal(engine_stats(f.engine).kv_pages_free, engine_stats(f.engine).kv_pages);
+        stop(&f);
+    }
+}
+
 static void what_one_salt_computed_is_not_found_under_another(void **state)
 {
     (void)state;
@@ -617,6 +703,7 @@ int main(void)
         cmocka_unit_test(answers_do_not_depend_on_a_crowd_or_a_warm_cache),
         cmocka_unit_test(answers_do_not_depend_on_preemptions),
         cmocka_unit_test(answers_do_not_depend_on_guesses),
+        cmocka_unit_test(random_crowds_get_the_answers_of_each_alone),
         cmocka_unit_test(what_one_salt_computed_is_not_found_under_another),
         cmocka_unit_test(the_others_of_a_request_share_its_prompt),
         cmocka_unit_test(a_pinned_prompt_stays_in_the_cache),

@@ -246,6 +246,86 @@ static void a_step_that_was_given_up_can_be_run_again(void **state)
     close_fixture(&f);
 }
 
+static void a_page_may_be_shared_up_to_where_sequences_part(void **state)
+{
+    struct fixture f;
+    struct err e = {0};
+    (void)state;
+    open_fixture(&f, tiny_model_open(), OPS_F16);
+    run_all_rows(&f);
+    kv_cache_deinit(&f.kv);
+    assert_int_equal(
+        kv_cache_init(&f.kv, &f.model->config, OPS_F16, SLOTS, f.model->config.context, 8, &e),
+        0);
+    for (int i = 0; i < 3; i++) {
+        kv_cache_map(&f.kv, 0, (size_t)i, i);
+    }
+    struct llama_row rows[TOKENS];
+    for (int i = 0; i < TOKENS; i++) {
+        rows[i] = row_of(&f, 0, i, false);
+    }
+    for (int shared = 1; shared < TOKENS; shared++) {
+        /* A sequence with other tokens behind the shared ones has left its own in the page. */
+        for (int i = 0; i < TOKENS; i++) {
+            rows[i] = row_of(&f, 0, i, false);
+            rows[i].token = f.tokens[i < shared ? 0 : 1][i];
+        }
+        llama_step(f.state, &f.model->weights, &f.kv, rows, TOKENS);
+        int page = shared / KV_PAGE_POSITIONS;
+        for (int i = 0; i < page; i++) {
+            kv_cache_map(&f.kv, 1, (size_t)i, i);
+        }
+        kv_cache_copy_page(&f.kv, 3, page);
+        kv_cache_map(&f.kv, 1, (size_t)page, 3);
+        for (int i = page + 1; i < 3; i++) {
+            kv_cache_map(&f.kv, 1, (size_t)i, 3 + i);
+        }
+        for (int i = shared; i < TOKENS; i++) {
+            rows[i] = row_of(&f, 1, i, true);
+            rows[i].token = f.tokens[0][i];
+        }
+        llama_step(f.state, &f.model->weights, &f.kv, rows + shared, TOKENS - shared);
+        for (int i = shared; i < TOKENS; i++) {
+            expect_logits(&f, i - shared, i);
+        }
+    }
+    close_fixture(&f);
+}
+
+static void a_step_may_leave_out_positions_that_another_sequence_stored(void **state)
+{
+    struct fixture f;
+    struct err e = {0};
+    (void)state;
+    open_fixture(&f, tiny_model_open(), OPS_F16);
+    run_all_rows(&f);
+    kv_cache_deinit(&f.kv);
+    assert_int_equal(
+        kv_cache_init(&f.kv, &f.model->config, OPS_F16, SLOTS, f.model->config.context, 6, &e),
+        0);
+    for (int i = 0; i < 3; i++) {
+        kv_cache_map(&f.kv, 0, (size_t)i, i);
+        kv_cache_map(&f.kv, 1, (size_t)i, i == 1 ? 1 : 3 + i);
+    }
+    struct llama_row rows[TOKENS];
+    int n = 0;
+    for (int i = 0; i < TOKENS; i++) {
+        rows[i] = row_of(&f, 0, i, false);
+    }
+    llama_step(f.state, &f.model->weights, &f.kv, rows, TOKENS);
+    for (int i = 0; i < TOKENS; i++) {
+        if (i / KV_PAGE_POSITIONS != 1) {
+            rows[n] = row_of(&f, 1, i, true);
+            rows[n++].token = f.tokens[0][i];
+        }
+    }
+    llama_step(f.state, &f.model->weights, &f.kv, rows, n);
+    for (int i = 0; i < n; i++) {
+        expect_logits(&f, i, rows[i].position);
+    }
+    close_fixture(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +335,8 @@ int main(void)
         cmocka_unit_test(int8_is_near_to_float),
         cmocka_unit_test(a_mixture_of_equal_experts_is_one_network),
         cmocka_unit_test(a_step_that_was_given_up_can_be_run_again),
+        cmocka_unit_test(a_page_may_be_shared_up_to_where_sequences_part),
+        cmocka_unit_test(a_step_may_leave_out_positions_that_another_sequence_stored),
         cmocka_unit_test(the_order_of_rows_in_the_file_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,24 @@ static void of_the_page_in_which_two_part_the_second_takes_a_copy(void **state)
     schedule_deinit(&sch);
 }
 
+static void nothing_is_copied_that_this_step_has_yet_to_compute(void **state)
+{
+    (void)state;
+    struct schedule sch;
+    start(&sch, 64, 1.0);
+    struct sequence *a = join(&sch, MAX_ROWS, 64); /* takes all rows */
+    struct sequence *b = join(&sch, 70, 64);
+    struct sequence *c = join(&sch, 70, 50);
+    schedule_build(&sch);
+    assert_int_equal(a->n_rows, MAX_ROWS);
+    assert_int_equal(b->kv.n_past, 64); /* shows pages of which nothing is there yet */
+    assert_int_equal(c->kv.n_past, 32);
+    finish_step(&sch, 0.1);
+    schedule_build(&sch);
+    assert_int_equal(c->n_cached, 50); /* now it is */
+    schedule_deinit(&sch);
+}
+
 static void running_answers_go_first_and_prompts_get_the_time_that_is_left(void **state)
 {
     (void)state;
@@ -202,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(those_who_begin_alike_read_it_once_even_in_one_step),
         cmocka_unit_test(of_the_page_in_which_two_part_the_second_takes_a_copy),
+        cmocka_unit_test(nothing_is_copied_that_this_step_has_yet_to_compute),
         cmocka_unit_test(running_answers_go_first_and_prompts_get_the_time_that_is_left),
         cmocka_unit_test(a_step_that_is_given_up_leaves_no_trace),
         cmocka_unit_test(when_pages_run_out_the_last_one_waits_and_all_come_to_an_end),
