@@ -1,5 +1,6 @@
 #include "runtime/engine/kv_pool.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "runtime/base/mem.h"
@@ -97,6 +98,7 @@ uint64_t kv_pool_publish(struct kv_pool *p, int page, const struct kv_content *c
         return p->pages[known].chain;
     }
     struct kv_page *published = &p->pages[page];
+    assert(published->chain == 0); /* told once, until it is forgotten */
     int *bucket = bucket_of(p, c);
     published->content = *c;
     published->chain = ++p->last_chain;

@@ -302,6 +302,7 @@ static void adopt_beginning(struct schedule *sch, struct sequence *s)
             add_page(sch, s, page);
             s->kv.n_past += most;
             count_read(sch, s, most);
+            publish_full(sch, s); /* all of it, where the pool had lost the original */
         }
     }
 }

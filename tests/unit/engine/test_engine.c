@@ -400,7 +400,7 @@ static void random_crowds_get_the_answers_of_each_alone(void **state)
     static struct answer alone[CROWD], crowd[CROWD];
     static uint64_t ids[CROWD];
     (void)state;
-    for (uint64_t seed = 1; seed <= 25; seed++) {
+    for (uint64_t seed = 1; seed <= 40; seed++) {
         struct fixture f;
         struct rng r;
         rng_seed(&r, seed);
@@ -414,7 +414,7 @@ static void random_crowds_get_the_answers_of_each_alone(void **state)
         }
         s = settings(1 + (int)rng_below(&r, 2), 1 + (int)rng_below(&r, CROWD), CROWD);
         s.step_tokens = 1 + (int)rng_below(&r, 100);
-        s.kv_bytes = rng_below(&r, 2) ? 1 : 0;
+        s.kv_bytes = kv_cache_page_bytes(&model->config, s.kv_type) * rng_below(&r, 40);
         s.guesses = (enum engine_guesses)rng_below(&r, 3);
         start_with(&f, s);
         submit_random(&f, seed, crowd, ids, 0, CROWD / 2);

@@ -119,6 +119,30 @@ static void nothing_is_copied_that_this_step_has_yet_to_compute(void **state)
     schedule_deinit(&sch);
 }
 
+static void a_whole_page_is_copied_where_the_pool_has_lost_it(void **state)
+{
+    (void)state;
+    struct schedule sch;
+    start(&sch, 64, 1.0);
+    struct sequence *a = join(&sch, 40, 32);
+    run_step(&sch, 0.1);
+    kv_pool_forget(&sch.pool,
+                   a->pages[0]); /* as when it had the content of another, now gone */
+    struct sequence *full = join(&sch, MAX_ROWS, 0); /* leaves no row for the next one */
+    a->paused = true;
+    struct sequence *b = join(&sch, 100, 32);
+    schedule_build(&sch);
+    assert_int_equal(full->n_rows, MAX_ROWS);
+    assert_int_equal(b->kv.n_past, 32);
+    assert_int_equal(b->kv.n_published, 1);
+    finish_step(&sch, 0.1);
+    run_step(&sch, 0.1);
+    assert_int_equal(b->kv.n_past, 100);
+    assert_int_equal(b->kv.n_published, 3);
+    assert_int_equal(kv_pool_chain(&sch.pool, b->pages[2]), b->kv.chain);
+    schedule_deinit(&sch);
+}
+
 static void running_answers_go_first_and_prompts_get_the_time_that_is_left(void **state)
 {
     (void)state;
@@ -221,6 +245,7 @@ int main(void)
         cmocka_unit_test(those_who_begin_alike_read_it_once_even_in_one_step),
         cmocka_unit_test(of_the_page_in_which_two_part_the_second_takes_a_copy),
         cmocka_unit_test(nothing_is_copied_that_this_step_has_yet_to_compute),
+        cmocka_unit_test(a_whole_page_is_copied_where_the_pool_has_lost_it),
         cmocka_unit_test(running_answers_go_first_and_prompts_get_the_time_that_is_left),
         cmocka_unit_test(a_step_that_is_given_up_leaves_no_trace),
         cmocka_unit_test(when_pages_run_out_the_last_one_waits_and_all_come_to_an_end),
