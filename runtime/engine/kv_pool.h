@@ -66,8 +66,8 @@ void kv_pool_release(struct kv_pool *p, int page);
 /* The page with this content, held once more, or KV_PAGE_NONE. */
 int kv_pool_find(struct kv_pool *p, const struct kv_content *c);
 
-/* Says what a held page of unknown content has in it, so that others find it. Returns the chain up to it, which is
- * another page's if that has the same content already. */
+/* Says what a held page of unknown content has in it, so that others find it. Returns the chain
+ * up to it, which is another page's if that has the same content already. */
 uint64_t kv_pool_publish(struct kv_pool *p, int page, const struct kv_content *c);
 
 /* The content of a page was never computed: nobody finds it any more. */

@@ -383,6 +383,9 @@ static void submit_random(struct fixture *f, uint64_t seed, struct answer *answe
         q.sampling.seed = (uint64_t)i;
         q.options.want_logprobs = true;
         q.options.ignore_eog = true;
+        q.options.tenant = q.options.salt = rng_below(&r, 3);
+        q.options.n_shared = rng_below(&r, (uint32_t)q.n_prompt + 1);
+        q.options.priority = (int)rng_below(&r, 3);
         struct err e = {0};
         if (i >= from) {
             answers[i] = (struct answer){0};
