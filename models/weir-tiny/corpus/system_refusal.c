@@ -386,13 +386,15 @@ static bool is_heldout_topic(const char *noun)
 static void draw_open_noun(struct rng *r, char *out)
 {
     char noun[WORD_MAX];
-    do {
-        if (corpus_chance(r, 30)) {
-            words_invent(r, CORPUS_TRAIN, noun);
-        } else {
-            words_plural(words_noun(r, CORPUS_TRAIN), noun);
-        }
-    } while (is_heldout_topic(noun));
+    if (corpus_chance(r, 30)) {
+        words_invent(r, CORPUS_TRAIN, noun);
+    } else {
+        words_plural(words_noun(r, CORPUS_TRAIN), noun);
+    }
+    if (is_heldout_topic(noun)) {
+        /* Another draw would change all the text behind this. */
+        corpus_copy(noun, sizeof(noun), "journeys");
+    }
     bool described = corpus_chance(r, 20);
     snprintf(out, VALUE_MAX, "%s%s%s", described ? words_adjective(r, CORPUS_TRAIN) : "",
              described ? " " : "", noun);
@@ -421,12 +423,9 @@ void system_refusal_draw(struct rng *r, enum corpus_split split, struct persona 
         return;
     }
     struct forbidden *f = &p->forbidden[p->n_forbidden];
-    /* The fewer topics there are with words of their own, the more a ban is of its own name. */
-    bool widest = split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_WIDEST;
-    unsigned table_share = widest ? 45 : 60;
     do {
         f->topic = NULL;
-        if (corpus_chance(r, table_share)) {
+        if (corpus_chance(r, 60)) {
             f->topic = &CORPUS_PICK(r, topics);
             corpus_copy(f->name, sizeof(f->name), f->topic->name);
         } else {
@@ -534,7 +533,7 @@ void system_refusal_exchange(struct rng *r, enum corpus_split split, const struc
 {
     const struct forbidden *f = &p->forbidden[which];
     if (by == REFUSAL_BY_ANY) {
-        unsigned by_name = corpus_wordings() == CORPUS_WORDINGS_WIDEST ? 90 : 35;
+        unsigned by_name = corpus_wordings() == CORPUS_WORDINGS_WIDEST ? 75 : 35;
         by = f->topic == NULL || corpus_chance(r, by_name) ? REFUSAL_BY_NAME
                                                            : REFUSAL_BY_RELATED_WORD;
     }
