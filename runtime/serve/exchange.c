@@ -243,22 +243,32 @@ static size_t shared_tokens(const struct exchange *x, const struct token_list *t
     return n;
 }
 
-/* What one caller's requests computed is not found by another's. */
-static uint64_t cache_salt(const struct exchange *x, uint64_t tenant)
+/* What one caller's requests computed is not found by another's. Without a hash of the salt
+ * that was asked for, the request is refused: it must not share what it wanted apart. */
+static int make_cache_salt(const struct exchange *x, uint64_t tenant, uint64_t *salt,
+                           struct err *e)
 {
-    uint64_t salt = tenant;
     char hash[HASH_HEX_LEN + 1];
     const char *text = x->request.cache_salt;
-    if (text && hash_sha256_hex(text, strlen(text), hash) == 0) {
-        hash[16] = '\0';
-        salt ^= strtoull(hash, NULL, 16);
+    *salt = tenant;
+    if (!text) {
+        return 0;
     }
-    return salt;
+    if (hash_sha256_hex(text, strlen(text), hash) != 0) {
+        return err_nomem(e);
+    }
+    hash[16] = '\0';
+    *salt ^= strtoull(hash, NULL, 16);
+    return 0;
 }
 
 static int submit_choices(struct exchange *x, const struct token_list *tokens, struct err *e)
 {
     uint64_t tenant = access_tenant(&x->server->set.access, http_exchange_request(x->http));
+    uint64_t salt;
+    if (make_cache_salt(x, tenant, &salt, e) != 0) {
+        return -1;
+    }
     struct engine_request r = {
         .prompt = tokens->ids,
         .n_prompt = tokens->count,
@@ -266,7 +276,7 @@ static int submit_choices(struct exchange *x, const struct token_list *tokens, s
                                                 : engine_context(x->generation->engine),
         .sampling = x->request.sampling,
         .options = {.tenant = tenant,
-                    .salt = cache_salt(x, tenant),
+                    .salt = salt,
                     .n_shared = shared_tokens(x, tokens),
                     .priority = x->request.priority,
                     .deadline_ns = x->deadline_ns,

@@ -56,4 +56,8 @@ function main(path) {
     console.log(`${path}: ${changed} tokens are control tokens now`);
 }
 
+if (process.argv.length !== 3) {
+    console.error('usage: node tests/bench/ascii_bytes.js FILE.gguf');
+    process.exit(2);
+}
 main(process.argv[2]);

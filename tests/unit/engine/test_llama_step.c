@@ -246,17 +246,23 @@ static void a_step_that_was_given_up_can_be_run_again(void **state)
     close_fixture(&f);
 }
 
+/* Logits of all rows are known; the cache is new, with pages that nothing shows yet. */
+static void open_paged_fixture(struct fixture *f, int n_pages)
+{
+    struct err e = {0};
+    open_fixture(f, tiny_model_open(), OPS_F16);
+    run_all_rows(f);
+    kv_cache_deinit(&f->kv);
+    assert_int_equal(kv_cache_init(&f->kv, &f->model->config, OPS_F16, SLOTS,
+                                   f->model->config.context, n_pages, &e),
+                     0);
+}
+
 static void a_page_may_be_shared_up_to_where_sequences_part(void **state)
 {
     struct fixture f;
-    struct err e = {0};
     (void)state;
-    open_fixture(&f, tiny_model_open(), OPS_F16);
-    run_all_rows(&f);
-    kv_cache_deinit(&f.kv);
-    assert_int_equal(
-        kv_cache_init(&f.kv, &f.model->config, OPS_F16, SLOTS, f.model->config.context, 8, &e),
-        0);
+    open_paged_fixture(&f, 8);
     for (int i = 0; i < 3; i++) {
         kv_cache_map(&f.kv, 0, (size_t)i, i);
     }
@@ -295,14 +301,8 @@ static void a_page_may_be_shared_up_to_where_sequences_part(void **state)
 static void a_step_may_leave_out_positions_that_another_sequence_stored(void **state)
 {
     struct fixture f;
-    struct err e = {0};
     (void)state;
-    open_fixture(&f, tiny_model_open(), OPS_F16);
-    run_all_rows(&f);
-    kv_cache_deinit(&f.kv);
-    assert_int_equal(
-        kv_cache_init(&f.kv, &f.model->config, OPS_F16, SLOTS, f.model->config.context, 6, &e),
-        0);
+    open_paged_fixture(&f, 6);
     for (int i = 0; i < 3; i++) {
         kv_cache_map(&f.kv, 0, (size_t)i, i);
         kv_cache_map(&f.kv, 1, (size_t)i, i == 1 ? 1 : 3 + i);
