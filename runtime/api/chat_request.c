@@ -1,73 +1,16 @@
 #include "runtime/api/chat_request.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/api/json_field.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
 
-static const cJSON *field(const cJSON *object, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsNull(item) ? NULL : item;
-}
-
-static int wrong_type(const char *name, const char *wanted, struct err *e)
-{
-    return err_set_param(e, ERR_INVALID, name, "\"%s\" must be %s", name, wanted);
-}
-
-static int get_bool(const cJSON *o, const char *name, bool *out, struct err *e)
-{
-    const cJSON *item = field(o, name);
-    if (!item) {
-        return 0;
-    }
-    if (!cJSON_IsBool(item)) {
-        return wrong_type(name, "true or false", e);
-    }
-    *out = cJSON_IsTrue(item);
-    return 0;
-}
-
-static int get_number(const cJSON *o, const char *name, double min, double max, double *out,
-                      struct err *e)
-{
-    const cJSON *item = field(o, name);
-    if (!item) {
-        return 0;
-    }
-    if (!cJSON_IsNumber(item)) {
-        return wrong_type(name, "a number", e);
-    }
-    if (!(item->valuedouble >= min && item->valuedouble <= max)) {
-        return err_set_param(e, ERR_INVALID, name, "\"%s\" is %g, %g to %g are allowed", name,
-                             item->valuedouble, min, max);
-    }
-    *out = item->valuedouble;
-    return 0;
-}
-
-static int get_integer(const cJSON *o, const char *name, double min, double max, double *out,
-                       struct err *e)
-{
-    if (get_number(o, name, min, max, out, e) != 0) {
-        return -1;
-    }
-    return !field(o, name) || floor(*out) == *out ? 0 : wrong_type(name, "a whole number", e);
-}
-
 /* --- fields that cannot be honoured --- */
-
-static int refuse(const char *name, const char *why, struct err *e)
-{
-    return err_set_param(e, ERR_UNSUPPORTED, name, "\"%s\" is not supported%s; leave it out",
-                         name, why);
-}
 
 static int check_unsupported(const cJSON *o, struct err *e)
 {
@@ -75,58 +18,58 @@ static int check_unsupported(const cJSON *o, struct err *e)
     static const char *const objects[] = {"audio", "web_search_options", "prediction",
                                           "function_call", "grammar"};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-        const cJSON *item = field(o, lists[i]);
+        const cJSON *item = json_field_get(o, lists[i]);
         if (item && !(cJSON_IsArray(item) && cJSON_GetArraySize(item) == 0)) {
-            return refuse(lists[i], "", e);
+            return json_field_refuse(lists[i], "", e);
         }
     }
     for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
-        if (field(o, objects[i])) {
-            return refuse(objects[i], "", e);
+        if (json_field_get(o, objects[i])) {
+            return json_field_refuse(objects[i], "", e);
         }
     }
     static const char *const penalties[] = {"frequency_penalty", "presence_penalty"};
     for (size_t i = 0; i < sizeof(penalties) / sizeof(penalties[0]); i++) {
         double value = 0.0;
-        if (get_number(o, penalties[i], -2.0, 2.0, &value, e) != 0) {
+        if (json_field_number(o, penalties[i], -2.0, 2.0, &value, e) != 0) {
             return -1;
         }
         if (value != 0.0) {
-            return refuse(penalties[i], " other than 0", e);
+            return json_field_refuse(penalties[i], " other than 0", e);
         }
     }
-    const cJSON *bias = field(o, "logit_bias");
+    const cJSON *bias = json_field_get(o, "logit_bias");
     if (bias && !(cJSON_IsObject(bias) && bias->child == NULL)) {
-        return refuse("logit_bias", "", e);
+        return json_field_refuse("logit_bias", "", e);
     }
     bool logprobs = false;
-    if (get_bool(o, "logprobs", &logprobs, e) != 0) {
+    if (json_field_bool(o, "logprobs", &logprobs, e) != 0) {
         return -1;
     }
-    return logprobs ? refuse("logprobs", "", e) : 0;
+    return logprobs ? json_field_refuse("logprobs", "", e) : 0;
 }
 
 static int check_format(const cJSON *o, struct err *e)
 {
-    const cJSON *format = field(o, "response_format");
+    const cJSON *format = json_field_get(o, "response_format");
     if (!format) {
         return 0;
     }
     if (!cJSON_IsObject(format)) {
-        return wrong_type("response_format", "an object", e);
+        return json_field_wrong_type("response_format", "an object", e);
     }
-    const cJSON *type = field(format, "type");
+    const cJSON *type = json_field_get(format, "type");
     if (!cJSON_IsString(type)) {
-        return wrong_type("response_format.type", "a string", e);
+        return json_field_wrong_type("response_format.type", "a string", e);
     }
     return strcmp(type->valuestring, "text") == 0
                ? 0
-               : refuse("response_format", " other than {\"type\":\"text\"}", e);
+               : json_field_refuse("response_format", " other than {\"type\":\"text\"}", e);
 }
 
 static int check_modalities(const cJSON *o, struct err *e)
 {
-    const cJSON *modalities = field(o, "modalities");
+    const cJSON *modalities = json_field_get(o, "modalities");
     if (!modalities) {
         return 0;
     }
@@ -134,10 +77,10 @@ static int check_modalities(const cJSON *o, struct err *e)
     cJSON_ArrayForEach(item, modalities)
     {
         if (!cJSON_IsString(item) || strcmp(item->valuestring, "text") != 0) {
-            return refuse("modalities", " other than [\"text\"]", e);
+            return json_field_refuse("modalities", " other than [\"text\"]", e);
         }
     }
-    return cJSON_IsArray(modalities) ? 0 : wrong_type("modalities", "an array", e);
+    return cJSON_IsArray(modalities) ? 0 : json_field_wrong_type("modalities", "an array", e);
 }
 
 /* --- messages --- */
@@ -151,8 +94,8 @@ static char *join_parts(const cJSON *parts, const char *where, struct err *e)
     const cJSON *part;
     cJSON_ArrayForEach(part, parts)
     {
-        const cJSON *type = field(part, "type");
-        const cJSON *value = field(part, "text");
+        const cJSON *type = json_field_get(part, "type");
+        const cJSON *value = json_field_get(part, "text");
         if (!cJSON_IsString(type)) {
             err_set_param(e, ERR_INVALID, where, "\"%s\": each part needs a \"type\"", where);
             goto cleanup;
@@ -199,12 +142,12 @@ static int parse_message(struct chat_request *r, size_t i, const cJSON *item, st
     char where[48];
     snprintf(where, sizeof(where), "messages[%zu]", i);
     if (!cJSON_IsObject(item)) {
-        return wrong_type(where, "an object", e);
+        return json_field_wrong_type(where, "an object", e);
     }
-    const cJSON *role = field(item, "role");
+    const cJSON *role = json_field_get(item, "role");
     snprintf(where, sizeof(where), "messages[%zu].role", i);
     if (!cJSON_IsString(role)) {
-        return wrong_type(where, "a string", e);
+        return json_field_wrong_type(where, "a string", e);
     }
     const char *normal = normal_role(role->valuestring);
     if (!normal) {
@@ -213,10 +156,10 @@ static int parse_message(struct chat_request *r, size_t i, const cJSON *item, st
             "\"%s\" is \"%.40s\"; system, developer, user and assistant are known", where,
             role->valuestring);
     }
-    if (field(item, "tool_calls")) {
-        return refuse("tool_calls", " in messages", e);
+    if (json_field_get(item, "tool_calls")) {
+        return json_field_refuse("tool_calls", " in messages", e);
     }
-    const cJSON *content = field(item, "content");
+    const cJSON *content = json_field_get(item, "content");
     snprintf(where, sizeof(where), "messages[%zu].content", i);
     const char *text = NULL;
     if (cJSON_IsString(content)) {
@@ -227,7 +170,7 @@ static int parse_message(struct chat_request *r, size_t i, const cJSON *item, st
             return -1;
         }
     } else {
-        return wrong_type(where, "a string or an array of text parts", e);
+        return json_field_wrong_type(where, "a string or an array of text parts", e);
     }
     r->messages[i].role = normal;
     r->messages[i].content = text;
@@ -237,9 +180,9 @@ static int parse_message(struct chat_request *r, size_t i, const cJSON *item, st
 
 static int parse_messages(struct chat_request *r, struct err *e)
 {
-    const cJSON *list = field(r->json, "messages");
+    const cJSON *list = json_field_get(r->json, "messages");
     if (!cJSON_IsArray(list)) {
-        return wrong_type("messages", "an array of messages", e);
+        return json_field_wrong_type("messages", "an array of messages", e);
     }
     int count = cJSON_GetArraySize(list);
     if (count < 1 || count > CHAT_MESSAGES_MAX) {
@@ -280,7 +223,7 @@ static int add_stop(struct chat_request *r, const cJSON *item, struct err *e)
 
 static int parse_stop(struct chat_request *r, struct err *e)
 {
-    const cJSON *stop = field(r->json, "stop");
+    const cJSON *stop = json_field_get(r->json, "stop");
     if (!stop) {
         return 0;
     }
@@ -300,8 +243,8 @@ static int parse_stop(struct chat_request *r, struct err *e)
 static int parse_max_tokens(struct chat_request *r, struct err *e)
 {
     double value = 0.0;
-    if (get_integer(r->json, "max_tokens", 1, INT_MAX, &value, e) != 0 ||
-        get_integer(r->json, "max_completion_tokens", 1, INT_MAX, &value, e) != 0) {
+    if (json_field_integer(r->json, "max_tokens", 1, INT_MAX, &value, e) != 0 ||
+        json_field_integer(r->json, "max_completion_tokens", 1, INT_MAX, &value, e) != 0) {
         return -1;
     }
     r->max_tokens = (int)value;
@@ -322,11 +265,11 @@ static int parse_sampling(struct chat_request *r, struct err *e)
     double min_p = r->sampling.min_p;
     double top_k = r->sampling.top_k;
     double seed = 0.0;
-    if (get_number(r->json, "temperature", 0.0, 2.0, &temperature, e) != 0 ||
-        get_number(r->json, "top_p", 0.0, 1.0, &top_p, e) != 0 ||
-        get_number(r->json, "min_p", 0.0, 1.0, &min_p, e) != 0 ||
-        get_integer(r->json, "top_k", 0, INT_MAX, &top_k, e) != 0 ||
-        get_integer(r->json, "seed", -SEED_MAX, SEED_MAX, &seed, e) != 0) {
+    if (json_field_number(r->json, "temperature", 0.0, 2.0, &temperature, e) != 0 ||
+        json_field_number(r->json, "top_p", 0.0, 1.0, &top_p, e) != 0 ||
+        json_field_number(r->json, "min_p", 0.0, 1.0, &min_p, e) != 0 ||
+        json_field_integer(r->json, "top_k", 0, INT_MAX, &top_k, e) != 0 ||
+        json_field_integer(r->json, "seed", -SEED_MAX, SEED_MAX, &seed, e) != 0) {
         return -1;
     }
     r->sampling.temperature = (float)temperature;
@@ -334,40 +277,40 @@ static int parse_sampling(struct chat_request *r, struct err *e)
     r->sampling.min_p = (float)min_p;
     r->sampling.top_k = (int)top_k;
     r->sampling.seed = (uint64_t)(int64_t)seed;
-    r->given = (field(r->json, "seed") ? CHAT_GIVEN_SEED : 0u) |
-               (field(r->json, "temperature") ? CHAT_GIVEN_TEMPERATURE : 0u);
+    r->given = (json_field_get(r->json, "seed") ? CHAT_GIVEN_SEED : 0u) |
+               (json_field_get(r->json, "temperature") ? CHAT_GIVEN_TEMPERATURE : 0u);
     return 0;
 }
 
 static int parse_stream(struct chat_request *r, struct err *e)
 {
-    if (get_bool(r->json, "stream", &r->stream, e) != 0) {
+    if (json_field_bool(r->json, "stream", &r->stream, e) != 0) {
         return -1;
     }
-    const cJSON *options = field(r->json, "stream_options");
+    const cJSON *options = json_field_get(r->json, "stream_options");
     if (options && !cJSON_IsObject(options)) {
-        return wrong_type("stream_options", "an object", e);
+        return json_field_wrong_type("stream_options", "an object", e);
     }
-    return options ? get_bool(options, "include_usage", &r->include_usage, e) : 0;
+    return options ? json_field_bool(options, "include_usage", &r->include_usage, e) : 0;
 }
 
 static int parse_truncation(struct chat_request *r, struct err *e)
 {
-    const cJSON *truncation = field(r->json, "truncation");
+    const cJSON *truncation = json_field_get(r->json, "truncation");
     if (!truncation) {
         return 0;
     }
     r->truncate = cJSON_IsString(truncation) && strcmp(truncation->valuestring, "auto") == 0;
     bool known = r->truncate || (cJSON_IsString(truncation) &&
                                  strcmp(truncation->valuestring, "disabled") == 0);
-    return known ? 0 : wrong_type("truncation", "\"auto\" or \"disabled\"", e);
+    return known ? 0 : json_field_wrong_type("truncation", "\"auto\" or \"disabled\"", e);
 }
 
 static int parse_cache_salt(struct chat_request *r, struct err *e)
 {
-    const cJSON *salt = field(r->json, "cache_salt");
+    const cJSON *salt = json_field_get(r->json, "cache_salt");
     if (salt && (!cJSON_IsString(salt) || salt->valuestring[0] == '\0')) {
-        return wrong_type("cache_salt", "a string that is not empty", e);
+        return json_field_wrong_type("cache_salt", "a string that is not empty", e);
     }
     r->cache_salt = salt ? salt->valuestring : NULL;
     return 0;
@@ -377,10 +320,11 @@ static int parse_cache_salt(struct chat_request *r, struct err *e)
 static int parse_running(struct chat_request *r, struct err *e)
 {
     double n = 1.0, priority = 0.0, deadline_ms = 0.0;
-    if (get_integer(r->json, "n", 1, CHAT_CHOICES_MAX, &n, e) != 0 ||
-        get_integer(r->json, "priority", -PRIORITY_MAX, PRIORITY_MAX, &priority, e) != 0 ||
-        get_integer(r->json, "deadline_ms", 1, DEADLINE_MS_MAX, &deadline_ms, e) != 0 ||
-        get_bool(r->json, "ignore_eos", &r->ignore_eos, e) != 0 ||
+    if (json_field_integer(r->json, "n", 1, CHAT_CHOICES_MAX, &n, e) != 0 ||
+        json_field_integer(r->json, "priority", -PRIORITY_MAX, PRIORITY_MAX, &priority, e) !=
+            0 ||
+        json_field_integer(r->json, "deadline_ms", 1, DEADLINE_MS_MAX, &deadline_ms, e) != 0 ||
+        json_field_bool(r->json, "ignore_eos", &r->ignore_eos, e) != 0 ||
         parse_truncation(r, e) != 0 || parse_cache_salt(r, e) != 0) {
         return -1;
     }
@@ -392,9 +336,9 @@ static int parse_running(struct chat_request *r, struct err *e)
 
 static int parse_model(struct chat_request *r, struct err *e)
 {
-    const cJSON *model = field(r->json, "model");
+    const cJSON *model = json_field_get(r->json, "model");
     if (model && !cJSON_IsString(model)) {
-        return wrong_type("model", "a string", e);
+        return json_field_wrong_type("model", "a string", e);
     }
     r->model = model ? model->valuestring : NULL;
     return 0;
