@@ -1,9 +1,11 @@
 /* api_error.h: the one place where a failure becomes an HTTP status and an error body.
  *
  * The body is OpenAI's: {"error":{"message","type","param","code"}}, all four keys always
- * there. The statuses are those on which OpenAI's clients decide whether to retry. */
+ * there; or on Anthropic's routes theirs: {"type":"error","error":{"type","message"},
+ * "request_id"}. The statuses are those on which OpenAI's clients decide whether to retry. */
 #pragma once
 
+#include <cjson/cJSON.h>
 #include <stddef.h>
 
 #include "runtime/base/err.h"
@@ -26,5 +28,16 @@ struct api_error api_error_from(const struct err *e);
 struct api_error api_error_make(int status, const char *type, const char *code,
                                 const char *param, const char *message);
 
+/* Whose words the body is in. */
+enum api_dialect { API_OPENAI, API_ANTHROPIC };
+
+/* That of a path: clients of one API expect its errors on all of its routes. */
+enum api_dialect api_dialect_of(const char *path);
+
+/* The tree; request_id goes into Anthropic's, and may be NULL. */
+cJSON *api_error_json(const struct api_error *e, enum api_dialect dialect,
+                      const char *request_id);
+
 /* The JSON text, NUL-terminated, the caller's (mem_free); NULL when out of memory. */
-char *api_error_body(const struct api_error *e, size_t *len);
+char *api_error_body(const struct api_error *e, enum api_dialect dialect,
+                     const char *request_id, size_t *len);

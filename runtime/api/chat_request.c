@@ -1,131 +1,15 @@
 #include "runtime/api/chat_request.h"
 
-#include <limits.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "runtime/api/json_field.h"
-#include "runtime/base/buf.h"
-#include "runtime/base/json.h"
-#include "runtime/base/mem.h"
-
-/* --- fields that cannot be honoured --- */
-
-static int check_unsupported(const cJSON *o, struct err *e)
-{
-    static const char *const lists[] = {"tools", "functions"};
-    static const char *const objects[] = {"audio", "web_search_options", "prediction",
-                                          "function_call", "grammar"};
-    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-        const cJSON *item = json_field_get(o, lists[i]);
-        if (item && !(cJSON_IsArray(item) && cJSON_GetArraySize(item) == 0)) {
-            return json_field_refuse(lists[i], "", e);
-        }
-    }
-    for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
-        if (json_field_get(o, objects[i])) {
-            return json_field_refuse(objects[i], "", e);
-        }
-    }
-    static const char *const penalties[] = {"frequency_penalty", "presence_penalty"};
-    for (size_t i = 0; i < sizeof(penalties) / sizeof(penalties[0]); i++) {
-        double value = 0.0;
-        if (json_field_number(o, penalties[i], -2.0, 2.0, &value, e) != 0) {
-            return -1;
-        }
-        if (value != 0.0) {
-            return json_field_refuse(penalties[i], " other than 0", e);
-        }
-    }
-    const cJSON *bias = json_field_get(o, "logit_bias");
-    if (bias && !(cJSON_IsObject(bias) && bias->child == NULL)) {
-        return json_field_refuse("logit_bias", "", e);
-    }
-    bool logprobs = false;
-    if (json_field_bool(o, "logprobs", &logprobs, e) != 0) {
-        return -1;
-    }
-    return logprobs ? json_field_refuse("logprobs", "", e) : 0;
-}
-
-static int check_format(const cJSON *o, struct err *e)
-{
-    const cJSON *format = json_field_get(o, "response_format");
-    if (!format) {
-        return 0;
-    }
-    if (!cJSON_IsObject(format)) {
-        return json_field_wrong_type("response_format", "an object", e);
-    }
-    const cJSON *type = json_field_get(format, "type");
-    if (!cJSON_IsString(type)) {
-        return json_field_wrong_type("response_format.type", "a string", e);
-    }
-    return strcmp(type->valuestring, "text") == 0
-               ? 0
-               : json_field_refuse("response_format", " other than {\"type\":\"text\"}", e);
-}
-
-static int check_modalities(const cJSON *o, struct err *e)
-{
-    const cJSON *modalities = json_field_get(o, "modalities");
-    if (!modalities) {
-        return 0;
-    }
-    const cJSON *item;
-    cJSON_ArrayForEach(item, modalities)
-    {
-        if (!cJSON_IsString(item) || strcmp(item->valuestring, "text") != 0) {
-            return json_field_refuse("modalities", " other than [\"text\"]", e);
-        }
-    }
-    return cJSON_IsArray(modalities) ? 0 : json_field_wrong_type("modalities", "an array", e);
-}
 
 /* --- messages --- */
 
-/* Joins the text parts of a content array. The result is the caller's. */
-static char *join_parts(const cJSON *parts, const char *where, struct err *e)
-{
-    struct buf text;
-    buf_init(&text, SIZE_MAX / 2);
-    char *joined = NULL;
-    const cJSON *part;
-    cJSON_ArrayForEach(part, parts)
-    {
-        const cJSON *type = json_field_get(part, "type");
-        const cJSON *value = json_field_get(part, "text");
-        if (!cJSON_IsString(type)) {
-            err_set_param(e, ERR_INVALID, where, "\"%s\": each part needs a \"type\"", where);
-            goto cleanup;
-        }
-        if (strcmp(type->valuestring, "text") != 0) {
-            err_set_param(
-                e, ERR_UNSUPPORTED, where,
-                "\"%s\": parts of type \"%.40s\" are not supported, the model reads text",
-                where, type->valuestring);
-            goto cleanup;
-        }
-        if (!cJSON_IsString(value)) {
-            err_set_param(e, ERR_INVALID, where, "\"%s\": a text part needs a string \"text\"",
-                          where);
-            goto cleanup;
-        }
-        buf_append_str(&text, value->valuestring);
-    }
-    joined = buf_take(&text, NULL);
-    if (!joined) {
-        err_nomem(e);
-    }
-cleanup:
-    buf_deinit(&text);
-    return joined;
-}
-
 static const char *normal_role(const char *role)
 {
-    static const char *const known[] = {"system", "user", "assistant"};
+    static const char *const known[] = {"system", "user", "assistant", "tool"};
     if (strcmp(role, "developer") == 0) {
         return "system"; /* the same thing under its newer name */
     }
@@ -137,243 +21,148 @@ static const char *normal_role(const char *role)
     return NULL;
 }
 
-static int parse_message(struct chat_request *r, size_t i, const cJSON *item, struct err *e)
+static const char *parse_role(const cJSON *item, size_t i, struct err *e)
+{
+    char where[48];
+    const cJSON *role = json_field_get(item, "role");
+    snprintf(where, sizeof(where), "messages[%zu].role", i);
+    if (!cJSON_IsString(role)) {
+        json_field_wrong_type(where, "a string", e);
+        return NULL;
+    }
+    const char *normal = normal_role(role->valuestring);
+    if (!normal) {
+        err_set_param(e, ERR_INVALID, where,
+                      "\"%s\" is \"%.40s\"; system, developer, user, assistant and tool are "
+                      "known",
+                      where, role->valuestring);
+    }
+    return normal;
+}
+
+static int parse_content(struct answer_request *r, struct chat_message *m, const cJSON *item,
+                         size_t i, struct err *e)
+{
+    static const char *const types[] = {"text", "refusal", NULL};
+    char where[48];
+    const cJSON *content = json_field_get(item, "content");
+    snprintf(where, sizeof(where), "messages[%zu].content", i);
+    /* Beside tool calls an assistant need not say anything. */
+    if (!content && m->tool_calls) {
+        return 0;
+    }
+    const char *text = answer_fields_text(r, content, types, where, e);
+    if (!text) {
+        return -1;
+    }
+    answer_message_set_text(m, text);
+    return 0;
+}
+
+static int parse_string(const cJSON *item, size_t i, const char *name, const char **out,
+                        struct err *e)
+{
+    char where[64];
+    const cJSON *value = json_field_get(item, name);
+    if (value && !cJSON_IsString(value)) {
+        snprintf(where, sizeof(where), "messages[%zu].%s", i, name);
+        return json_field_wrong_type(where, "a string", e);
+    }
+    *out = value ? value->valuestring : NULL;
+    return 0;
+}
+
+static int parse_assistant(struct answer_request *r, struct chat_message *m, const cJSON *item,
+                           size_t i, struct err *e)
+{
+    char where[48];
+    const cJSON *calls = json_field_get(item, "tool_calls");
+    snprintf(where, sizeof(where), "messages[%zu].tool_calls", i);
+    if (calls && answer_fields_calls(r, m, calls, where, e) != 0) {
+        return -1;
+    }
+    return parse_string(item, i, "reasoning_content", &m->reasoning, e);
+}
+
+static int parse_tool_result(struct chat_message *m, const cJSON *item, size_t i, struct err *e)
+{
+    if (parse_string(item, i, "tool_call_id", &m->tool_call_id, e) != 0) {
+        return -1;
+    }
+    char where[64];
+    snprintf(where, sizeof(where), "messages[%zu].tool_call_id", i);
+    return m->tool_call_id ? 0
+                           : err_set_param(e, ERR_INVALID, where,
+                                           "\"%s\" is needed: which call this answers", where);
+}
+
+static int parse_message(struct answer_request *r, const cJSON *item, size_t i, struct err *e)
 {
     char where[48];
     snprintf(where, sizeof(where), "messages[%zu]", i);
     if (!cJSON_IsObject(item)) {
         return json_field_wrong_type(where, "an object", e);
     }
-    const cJSON *role = json_field_get(item, "role");
-    snprintf(where, sizeof(where), "messages[%zu].role", i);
-    if (!cJSON_IsString(role)) {
-        return json_field_wrong_type(where, "a string", e);
+    const char *role = parse_role(item, i, e);
+    struct chat_message *m = role ? answer_request_add_message(r, role, e) : NULL;
+    if (!m || (strcmp(role, "assistant") == 0 && parse_assistant(r, m, item, i, e) != 0) ||
+        (strcmp(role, "tool") == 0 && parse_tool_result(m, item, i, e) != 0)) {
+        return -1;
     }
-    const char *normal = normal_role(role->valuestring);
-    if (!normal) {
-        return err_set_param(
-            e, ERR_INVALID, where,
-            "\"%s\" is \"%.40s\"; system, developer, user and assistant are known", where,
-            role->valuestring);
-    }
-    if (json_field_get(item, "tool_calls")) {
-        return json_field_refuse("tool_calls", " in messages", e);
-    }
-    const cJSON *content = json_field_get(item, "content");
-    snprintf(where, sizeof(where), "messages[%zu].content", i);
-    const char *text = NULL;
-    if (cJSON_IsString(content)) {
-        text = content->valuestring;
-    } else if (cJSON_IsArray(content)) {
-        text = r->owned[i] = join_parts(content, where, e);
-        if (!text) {
-            return -1;
-        }
-    } else {
-        return json_field_wrong_type(where, "a string or an array of text parts", e);
-    }
-    r->messages[i].role = normal;
-    r->messages[i].content = text;
-    r->messages[i].content_len = strlen(text);
-    return 0;
+    return parse_content(r, m, item, i, e);
 }
 
-static int parse_messages(struct chat_request *r, struct err *e)
+static int parse_messages(struct answer_request *r, struct err *e)
 {
     const cJSON *list = json_field_get(r->json, "messages");
     if (!cJSON_IsArray(list)) {
         return json_field_wrong_type("messages", "an array of messages", e);
     }
-    int count = cJSON_GetArraySize(list);
-    if (count < 1 || count > CHAT_MESSAGES_MAX) {
+    if (cJSON_GetArraySize(list) == 0) {
         return err_set_param(e, ERR_INVALID, "messages",
-                             "\"messages\" has %d items, 1 to %d are allowed", count,
-                             CHAT_MESSAGES_MAX);
-    }
-    r->n_messages = (size_t)count;
-    r->messages = mem_zarray(r->n_messages, sizeof(*r->messages));
-    r->owned = mem_zarray(r->n_messages, sizeof(*r->owned));
-    if (!r->messages || !r->owned) {
-        return err_nomem(e);
+                             "\"messages\" is empty; at least one is needed");
     }
     size_t i = 0;
     const cJSON *item;
     cJSON_ArrayForEach(item, list)
     {
-        if (parse_message(r, i++, item, e) != 0) {
+        if (parse_message(r, item, i++, e) != 0) {
             return -1;
         }
     }
     return 0;
 }
 
-/* --- settings --- */
+/* --- logprobs --- */
 
-static int add_stop(struct chat_request *r, const cJSON *item, struct err *e)
+static int parse_logprobs(struct answer_request *r, struct err *e)
 {
-    size_t len = cJSON_IsString(item) ? strlen(item->valuestring) : 0;
-    if (len == 0 || len > CHAT_STOP_BYTES_MAX || r->n_stop == CHAT_STOP_MAX) {
-        return err_set_param(e, ERR_INVALID, "stop",
-                             "\"stop\" must be a string or up to %d strings of 1 to %d bytes",
-                             CHAT_STOP_MAX, CHAT_STOP_BYTES_MAX);
-    }
-    r->stop[r->n_stop++] = item->valuestring;
-    return 0;
-}
-
-static int parse_stop(struct chat_request *r, struct err *e)
-{
-    const cJSON *stop = json_field_get(r->json, "stop");
-    if (!stop) {
-        return 0;
-    }
-    if (!cJSON_IsArray(stop)) {
-        return add_stop(r, stop, e);
-    }
-    const cJSON *item;
-    cJSON_ArrayForEach(item, stop)
-    {
-        if (add_stop(r, item, e) != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static int parse_max_tokens(struct chat_request *r, struct err *e)
-{
-    double value = 0.0;
-    if (json_field_integer(r->json, "max_tokens", 1, INT_MAX, &value, e) != 0 ||
-        json_field_integer(r->json, "max_completion_tokens", 1, INT_MAX, &value, e) != 0) {
+    double top = 0.0;
+    if (json_field_bool(r->json, "logprobs", &r->logprobs, e) != 0 ||
+        json_field_integer(r->json, "top_logprobs", 0, ANSWER_LOGPROBS_MAX, &top, e) != 0) {
         return -1;
     }
-    r->max_tokens = (int)value;
+    if (top > 0.0 && !r->logprobs) {
+        return err_set_param(e, ERR_INVALID, "top_logprobs",
+                             "\"top_logprobs\" needs \"logprobs\": true");
+    }
+    r->top_logprobs = (int)top;
     return 0;
 }
 
-#define PRIORITY_MAX    1000
-#define DEADLINE_MS_MAX 86400000 /* a day */
-
-/* Every integer up to 2^53 is exact in JSON's numbers; more would silently be another seed. */
-#define SEED_MAX 9007199254740992.0
-
-static int parse_sampling(struct chat_request *r, struct err *e)
+static int parse_fields(struct answer_request *r, struct err *e)
 {
-    r->sampling = SAMPLING_DEFAULT;
-    double temperature = r->sampling.temperature;
-    double top_p = r->sampling.top_p;
-    double min_p = r->sampling.min_p;
-    double top_k = r->sampling.top_k;
-    double seed = 0.0;
-    if (json_field_number(r->json, "temperature", 0.0, 2.0, &temperature, e) != 0 ||
-        json_field_number(r->json, "top_p", 0.0, 1.0, &top_p, e) != 0 ||
-        json_field_number(r->json, "min_p", 0.0, 1.0, &min_p, e) != 0 ||
-        json_field_integer(r->json, "top_k", 0, INT_MAX, &top_k, e) != 0 ||
-        json_field_integer(r->json, "seed", -SEED_MAX, SEED_MAX, &seed, e) != 0) {
-        return -1;
-    }
-    r->sampling.temperature = (float)temperature;
-    r->sampling.top_p = (float)top_p;
-    r->sampling.min_p = (float)min_p;
-    r->sampling.top_k = (int)top_k;
-    r->sampling.seed = (uint64_t)(int64_t)seed;
-    r->given = (json_field_get(r->json, "seed") ? CHAT_GIVEN_SEED : 0u) |
-               (json_field_get(r->json, "temperature") ? CHAT_GIVEN_TEMPERATURE : 0u);
-    return 0;
+    bool bad = answer_fields_model(r, e) != 0 || parse_messages(r, e) != 0 ||
+               answer_fields_stream(r, e) != 0 ||
+               answer_fields_max_tokens(r, "max_tokens", e) != 0 ||
+               answer_fields_max_tokens(r, "max_completion_tokens", e) != 0 ||
+               answer_fields_sampling(r, e) != 0 || answer_fields_stop(r, "stop", e) != 0 ||
+               answer_fields_running(r, e) != 0 || parse_logprobs(r, e) != 0 ||
+               answer_fields_template(r, e) != 0 || answer_fields_unsupported(r, e) != 0;
+    return bad ? -1 : 0;
 }
 
-static int parse_stream(struct chat_request *r, struct err *e)
+int chat_request_parse(struct answer_request *r, const char *body, size_t len, struct err *e)
 {
-    if (json_field_bool(r->json, "stream", &r->stream, e) != 0) {
-        return -1;
-    }
-    const cJSON *options = json_field_get(r->json, "stream_options");
-    if (options && !cJSON_IsObject(options)) {
-        return json_field_wrong_type("stream_options", "an object", e);
-    }
-    return options ? json_field_bool(options, "include_usage", &r->include_usage, e) : 0;
-}
-
-static int parse_truncation(struct chat_request *r, struct err *e)
-{
-    const cJSON *truncation = json_field_get(r->json, "truncation");
-    if (!truncation) {
-        return 0;
-    }
-    r->truncate = cJSON_IsString(truncation) && strcmp(truncation->valuestring, "auto") == 0;
-    bool known = r->truncate || (cJSON_IsString(truncation) &&
-                                 strcmp(truncation->valuestring, "disabled") == 0);
-    return known ? 0 : json_field_wrong_type("truncation", "\"auto\" or \"disabled\"", e);
-}
-
-static int parse_cache_salt(struct chat_request *r, struct err *e)
-{
-    const cJSON *salt = json_field_get(r->json, "cache_salt");
-    if (salt && (!cJSON_IsString(salt) || salt->valuestring[0] == '\0')) {
-        return json_field_wrong_type("cache_salt", "a string that is not empty", e);
-    }
-    r->cache_salt = salt ? salt->valuestring : NULL;
-    return 0;
-}
-
-/* How the request is run: how often, when, and beside whom. */
-static int parse_running(struct chat_request *r, struct err *e)
-{
-    double n = 1.0, priority = 0.0, deadline_ms = 0.0;
-    if (json_field_integer(r->json, "n", 1, CHAT_CHOICES_MAX, &n, e) != 0 ||
-        json_field_integer(r->json, "priority", -PRIORITY_MAX, PRIORITY_MAX, &priority, e) !=
-            0 ||
-        json_field_integer(r->json, "deadline_ms", 1, DEADLINE_MS_MAX, &deadline_ms, e) != 0 ||
-        json_field_bool(r->json, "ignore_eos", &r->ignore_eos, e) != 0 ||
-        parse_truncation(r, e) != 0 || parse_cache_salt(r, e) != 0) {
-        return -1;
-    }
-    r->n_choices = (int)n;
-    r->priority = (int)priority;
-    r->deadline_ms = (int64_t)deadline_ms;
-    return 0;
-}
-
-static int parse_model(struct chat_request *r, struct err *e)
-{
-    const cJSON *model = json_field_get(r->json, "model");
-    if (model && !cJSON_IsString(model)) {
-        return json_field_wrong_type("model", "a string", e);
-    }
-    r->model = model ? model->valuestring : NULL;
-    return 0;
-}
-
-int chat_request_parse(struct chat_request *r, const char *body, size_t len, struct err *e)
-{
-    *r = (struct chat_request){0};
-    r->json = json_parse(body, len, e);
-    if (!r->json) {
-        return -1;
-    }
-    int rc = 0;
-    if (!cJSON_IsObject(r->json)) {
-        rc = err_set(e, ERR_INVALID, "the body must be a JSON object");
-    } else if (parse_model(r, e) != 0 || parse_messages(r, e) != 0 || parse_stream(r, e) != 0 ||
-               parse_max_tokens(r, e) != 0 || parse_sampling(r, e) != 0 ||
-               parse_stop(r, e) != 0 || parse_running(r, e) != 0 ||
-               check_unsupported(r->json, e) != 0 || check_format(r->json, e) != 0 ||
-               check_modalities(r->json, e) != 0) {
-        rc = -1;
-    }
-    if (rc != 0) {
-        chat_request_deinit(r);
-    }
-    return rc;
-}
-
-void chat_request_deinit(struct chat_request *r)
-{
-    for (size_t i = 0; r->owned && i < r->n_messages; i++) {
-        mem_free(r->owned[i]);
-    }
-    mem_free(r->owned);
-    mem_free(r->messages);
-    cJSON_Delete(r->json);
-    *r = (struct chat_request){0};
+    return answer_request_parse(r, body, len, parse_fields, e);
 }

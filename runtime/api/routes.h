@@ -16,6 +16,10 @@ enum route_auth {
     X(HEALTHZ, "GET", "/healthz", ROUTE_OPEN)                          \
     X(READYZ, "GET", "/readyz", ROUTE_OPEN)                            \
     X(CHAT_COMPLETIONS, "POST", "/v1/chat/completions", ROUTE_PUBLIC)  \
+    X(COMPLETIONS, "POST", "/v1/completions", ROUTE_PUBLIC)            \
+    X(RESPONSES, "POST", "/v1/responses", ROUTE_PUBLIC)                \
+    X(MESSAGES, "POST", "/v1/messages", ROUTE_PUBLIC)                  \
+    X(COUNT_TOKENS, "POST", "/v1/messages/count_tokens", ROUTE_PUBLIC) \
     X(MODELS_LIST, "GET", "/v1/models", ROUTE_PUBLIC)                  \
     X(MODELS_GET, "GET", "/v1/models/*", ROUTE_PUBLIC)                 \
     X(ADMIN_PROMPT_GET, "GET", "/admin/prompts/default", ROUTE_ADMIN)  \

@@ -1,12 +1,18 @@
-/* answer_text.h: from tokens to the text that may leave: decoder, stop strings, filter chain.
+/* answer_text.h: from tokens to what may leave: decoder, stop strings, the model's own way to
+ * write reasoning and calls, filter chain.
  *
- * The same for streamed and whole answers. What has been appended to `released` is final.
+ * The same for streamed and whole answers. What comes out are pieces (runtime/api/answer.h);
+ * they are final, and have been added to the choice.
+ *
+ * Of a call's arguments the filters see each string's decoded value, and never the JSON around
+ * it; what they let pass is written as JSON again.
  *
  * Threads: the loop only. */
 #pragma once
 
 #include "filters/chain.h"
 #include "models/tokenizer/decoder.h"
+#include "runtime/api/answer.h"
 #include "runtime/serve/stop_text.h"
 
 enum answer_state {
@@ -15,23 +21,41 @@ enum answer_state {
     ANSWER_FILTERED, /* a filter ended it */
 };
 
+struct answer_text_settings {
+    const struct tokenizer *tokenizer;
+    const char *const *stops; /* (n_stops), borrowed for the life of the answer */
+    size_t n_stops;
+    struct chain *chain;
+    bool keep_tokens; /* for logprobs */
+    struct answer_choice *choice;
+    void (*piece)(void *user, const struct answer_piece *piece);
+    void *user;
+};
+
 struct answer_text {
+    struct answer_text_settings set;
     struct decoder decoder;
     struct stop_text stop;
     struct chain_stream *filters;
-    struct buf decoded;  /* scratch: whole characters of one token */
-    struct buf passed;   /* scratch: what the stop strings let pass */
-    struct buf released; /* the caller consumes it */
+    struct buf decoded; /* scratch: whole characters of one token */
+    struct buf passed;  /* scratch: what the stop strings let pass */
     enum answer_state state;
+
+    struct buf out; /* of kind out_kind, for the next piece */
+    enum answer_piece_kind out_kind;
+
+    size_t decoded_bytes; /* of the whole answer */
+    size_t passed_bytes;  /* of these, that the stop strings let pass */
+    size_t n_shown;       /* tokens that went out with pieces */
 };
 
-/* `stops` is borrowed for the life of the answer. */
-int answer_text_init(struct answer_text *a, const struct tokenizer *t, const char *const *stops,
-                     size_t n_stops, struct chain *chain, struct err *e);
+int answer_text_init(struct answer_text *a, const struct answer_text_settings *set,
+                     struct err *e);
 void answer_text_deinit(struct answer_text *a);
 
-/* The next token. 0, or -1 when the answer must be ended as an error. */
-int answer_text_feed(struct answer_text *a, int32_t token, struct err *e);
+/* The next token; tops: (n_tops). 0, or -1 when the answer must be ended as an error. */
+int answer_text_feed(struct answer_text *a, const struct answer_token *token,
+                     const struct answer_alternative *tops, size_t n_tops, struct err *e);
 
 /* No more tokens: what is held is decided and released. */
 int answer_text_finish(struct answer_text *a, struct err *e);

@@ -93,51 +93,81 @@ void conversation_deinit(struct conversation *c)
     *c = (struct conversation){0};
 }
 
-static int filter_message(struct chat_request *r, size_t i, struct chain *chain, struct err *e)
+/* The text as the filters let it pass, the caller's (mem_free); NULL after an error. `where`
+ * names it in a refusal. */
+static char *filter_text(struct chain *chain, const char *text, size_t len, size_t *out_len,
+                         const char *where, struct err *e)
 {
-    struct chat_message *message = &r->messages[i];
     struct buf out;
     buf_init(&out, SIZE_MAX / 2);
     struct chain_sink sink = chain_sink_buf(&out);
-    int rc = -1;
-    char *text = NULL;
+    char *passed = NULL;
     struct chain_stream *stream = chain_stream_create(chain, FILTER_INPUT, e);
     if (!stream) {
         goto cleanup;
     }
-    rc = chain_feed(stream, FILTER_CONTENT, message->content, message->content_len, &sink, e);
+    int rc = chain_feed(stream, FILTER_CONTENT, text, len, &sink, e);
     if (rc == CHAIN_GOES_ON) {
         rc = chain_finish(stream, &sink, e);
     }
     if (rc == CHAIN_STOPPED) {
-        char param[48];
-        snprintf(param, sizeof(param), "messages[%zu].content", i);
-        rc = err_set_param(e, ERR_FILTERED, param, "a filter refused this message: %s",
-                           chain_stream_stop(stream)->message);
-    }
-    if (rc == 0) {
-        text = buf_take(&out, &message->content_len);
-        rc = text ? 0 : err_nomem(e);
-    }
-    if (rc == 0) {
-        mem_free(r->owned[i]);
-        r->owned[i] = text;
-        message->content = text;
+        err_set_param(e, ERR_FILTERED, where, "a filter refused this text: %s",
+                      chain_stream_stop(stream)->message);
+    } else if (rc == CHAIN_GOES_ON) {
+        passed = buf_take(&out, out_len);
+        if (!passed) {
+            err_nomem(e);
+        }
     }
 cleanup:
     chain_stream_destroy(stream);
     buf_deinit(&out);
-    return rc;
+    return passed;
 }
 
-int conversation_filter_input(struct chat_request *r, struct chain *chain, struct err *e)
+static int filter_message(struct answer_request *r, size_t i, struct chain *chain,
+                          struct err *e)
+{
+    struct chat_message *m = &r->messages[i];
+    char where[48];
+    snprintf(where, sizeof(where), "messages[%zu].content", i);
+    char *text = filter_text(chain, m->content, m->content_len, &m->content_len, where, e);
+    if (!text || answer_request_own(r, text, e) != 0) {
+        return -1;
+    }
+    m->content = text;
+    return 0;
+}
+
+static int filter_prompt(struct answer_request *r, size_t i, struct chain *chain, struct err *e)
+{
+    struct answer_prompt *p = &r->prompts[i];
+    char *text = filter_text(chain, p->text, p->text_len, &p->text_len, "prompt", e);
+    if (!text || answer_request_own(r, text, e) != 0) {
+        return -1;
+    }
+    p->text = text;
+    return 0;
+}
+
+int conversation_filter_input(struct answer_request *r, struct chain *chain, struct err *e)
 {
     if (!chain_has_side(chain, FILTER_INPUT)) {
         return 0;
     }
     for (size_t i = 0; i < r->n_messages; i++) {
-        if (strcmp(r->messages[i].role, "assistant") != 0 &&
+        const struct chat_message *m = &r->messages[i];
+        if (m->content && strcmp(m->role, "assistant") != 0 &&
             filter_message(r, i, chain, e) != 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < r->n_prompts; i++) {
+        if (!r->prompts[i].text) {
+            return err_set_param(e, ERR_UNSUPPORTED, "prompt",
+                                 "\"prompt\": filters read text, send text and not tokens");
+        }
+        if (filter_prompt(r, i, chain, e) != 0) {
             return -1;
         }
     }

@@ -7,7 +7,7 @@
 
 #include "filters/chain.h"
 #include "models/template/chat_template.h"
-#include "runtime/api/chat_request.h"
+#include "runtime/api/answer_request.h"
 #include "runtime/registry/prompt.h"
 
 struct conversation {
@@ -31,7 +31,7 @@ size_t conversation_excess(const struct chat_message *messages, size_t n, size_t
 /* Drops the oldest ones behind the system message. */
 void conversation_drop_oldest(struct conversation *c, size_t n);
 
-/* Runs the contents of the user's messages through the chain's input side. Replacements are
- * stored in the request. When a filter stops, the request is refused: ERR_INVALID, param
- * "messages". */
-int conversation_filter_input(struct chat_request *r, struct chain *chain, struct err *e);
+/* Runs what the user wrote, messages or prompts, through the chain's input side. Replacements
+ * are stored in the request. When a filter stops, the request is refused: ERR_FILTERED, param
+ * "messages[i].content" or "prompt". */
+int conversation_filter_input(struct answer_request *r, struct chain *chain, struct err *e);

@@ -6,14 +6,18 @@
 
 #include <sys/random.h>
 
-#include "models/template/chat_prompt.h"
-#include "runtime/api/chat_reply.h"
+#include "runtime/api/anthropic_request.h"
 #include "runtime/api/chat_request.h"
+#include "runtime/api/completion_request.h"
+#include "runtime/api/reply.h"
+#include "runtime/api/responses_request.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/unique_id.h"
 #include "runtime/net/sse.h"
+#include "runtime/serve/answer_prompt.h"
 #include "runtime/serve/answer_text.h"
 #include "runtime/serve/conversation.h"
 #include "runtime/serve/provenance.h"
@@ -24,19 +28,34 @@
 /* Output that waits for a client: beyond this the engine makes no more of it for now. */
 #define PAUSE_BYTES ((size_t)256 << 10)
 
-/* More text than this for each token of the context is taken for too much. */
-#define TOKEN_BYTES 64
+/* All prompts' answers together. */
+#define CHOICES_MAX 128
+
+/* An API: how its requests are read and its answers written. */
+struct exchange_api {
+    int (*parse)(struct answer_request *r, const char *body, size_t len, struct err *e);
+    const struct reply_format *format;
+    const char *input; /* the field that holds what the model is to read */
+};
+
+const struct exchange_api exchange_chat = {chat_request_parse, &reply_chat, "messages"};
+const struct exchange_api exchange_completion = {completion_request_parse, &reply_completion,
+                                                 "prompt"};
+const struct exchange_api exchange_responses = {responses_request_parse, &reply_responses,
+                                                "input"};
+const struct exchange_api exchange_anthropic = {anthropic_request_parse, &reply_anthropic,
+                                                "messages"};
 
 /* One answer of a request. */
 struct choice {
     struct exchange *exchange;
-    int index;
-    struct answer_text answer;
-    bool answer_begun; /* `answer` is initialised */
+    size_t index;
+    struct answer_text text;
+    bool text_begun; /* `text` is initialised */
     uint64_t engine_id;
     bool engine_running;
-    bool ended; /* nothing more is said of it */
-    enum chat_finish finish;
+    bool ended;        /* nothing more is said of it */
+    int cached_tokens; /* of its prompt, as far as is known */
 };
 
 struct exchange {
@@ -46,20 +65,26 @@ struct exchange {
     struct generation *generation;
     struct prompt *prompt;
     struct chain *chain;
-    struct chat_request request;
-    struct choice choices[CHAT_CHOICES_MAX]; /* (request.n_choices) */
-    struct chat_usage usage;
+    const struct exchange_api *api;
+    struct answer_request request;
+    struct choice *choices;        /* (n_choices) */
+    struct answer_choice *answers; /* (n_choices): what each says */
+    size_t n_choices;
+    struct answer_usage usage;
+    struct reply reply;
     bool paused;
     uint64_t sent_ns; /* when the stream was last written to */
     uint64_t deadline_ns;
-    char id[48];
-    struct chat_reply reply;
     struct provenance made_by;
 };
 
+static reply_event_fn send_event;
+static void take_piece(void *user, const struct answer_piece *piece);
+
 /* --- beginning and end --- */
 
-static struct exchange *exchange_create(struct server *s, struct http_exchange *http)
+static struct exchange *exchange_create(struct server *s, struct http_exchange *http,
+                                        const struct exchange_api *api)
 {
     struct exchange *x = mem_zalloc(sizeof(*x));
     if (!x) {
@@ -67,6 +92,7 @@ static struct exchange *exchange_create(struct server *s, struct http_exchange *
     }
     x->http = http;
     x->server = s;
+    x->api = api;
     x->next = s->exchanges;
     x->link = &s->exchanges;
     if (x->next) {
@@ -77,18 +103,16 @@ static struct exchange *exchange_create(struct server *s, struct http_exchange *
     x->prompt = prompt_ref(s->prompt);
     x->chain = chain_ref(s->chain);
     provenance_fill(&x->made_by, x->generation, x->prompt, x->chain);
-    unsigned char random[12] = {0};
-    if (getrandom(random, sizeof(random), GRND_NONBLOCK) < 0) {
-        log_warn("no random numbers for a request's id");
-    }
-    int at = snprintf(x->id, sizeof(x->id), "chatcmpl-");
-    for (size_t i = 0; i < sizeof(random); i++) {
-        at += snprintf(x->id + at, sizeof(x->id) - (size_t)at, "%02x", random[i]);
-    }
-    x->reply = (struct chat_reply){.id = x->id,
-                                   .created = clock_unix_s(),
-                                   .model = x->generation->id,
-                                   .fingerprint = x->made_by.fingerprint};
+    x->reply = (struct reply){.format = api->format,
+                              .request = &x->request,
+                              .tokenizer = x->generation->model->tokenizer,
+                              .usage = &x->usage,
+                              .created = clock_unix_s(),
+                              .model = x->generation->id,
+                              .fingerprint = x->made_by.fingerprint,
+                              .event = send_event,
+                              .event_ctx = x};
+    unique_id(x->reply.id, sizeof(x->reply.id), api->format->id_prefix);
     http_exchange_set_data(http, x);
     return x;
 }
@@ -99,12 +123,15 @@ static void destroy(struct exchange *x)
     if (x->next) {
         x->next->link = x->link;
     }
-    for (int i = 0; i < CHAT_CHOICES_MAX; i++) {
-        if (x->choices[i].answer_begun) {
-            answer_text_deinit(&x->choices[i].answer);
+    for (size_t i = 0; i < x->n_choices; i++) {
+        if (x->choices[i].text_begun) {
+            answer_text_deinit(&x->choices[i].text);
         }
+        answer_choice_deinit(&x->answers[i]);
     }
-    chat_request_deinit(&x->request);
+    mem_free(x->choices);
+    mem_free(x->answers);
+    answer_request_deinit(&x->request);
     chain_unref(x->chain);
     prompt_unref(x->prompt);
     generation_unref(x->generation);
@@ -113,7 +140,7 @@ static void destroy(struct exchange *x)
 
 static void destroy_if_done(struct exchange *x)
 {
-    for (int i = 0; i < CHAT_CHOICES_MAX; i++) {
+    for (size_t i = 0; i < x->n_choices; i++) {
         if (x->choices[i].engine_running) {
             return;
         }
@@ -137,7 +164,7 @@ static void leave_client(struct exchange *x)
         http_exchange_set_data(x->http, NULL);
         x->http = NULL;
     }
-    for (int i = 0; i < CHAT_CHOICES_MAX; i++) {
+    for (size_t i = 0; i < x->n_choices; i++) {
         stop_engine(&x->choices[i]);
     }
 }
@@ -182,54 +209,13 @@ static void apply_defaults(struct exchange *x, const struct server *s)
     struct sampling *p = &x->request.sampling;
     const struct sampling *set = &s->set.sampling;
     unsigned given = x->request.given;
-    if (!(given & CHAT_GIVEN_TEMPERATURE)) {
+    if (!(given & ANSWER_GIVEN_TEMPERATURE)) {
         p->temperature = set->temperature;
     }
-    if (!(given & CHAT_GIVEN_SEED) && getrandom(&p->seed, sizeof(p->seed), GRND_NONBLOCK) < 0) {
+    if (!(given & ANSWER_GIVEN_SEED) &&
+        getrandom(&p->seed, sizeof(p->seed), GRND_NONBLOCK) < 0) {
         p->seed = clock_now_ns();
     }
-}
-
-/* The prompt's tokens, without the n_dropped oldest messages that are no system messages. */
-static int render(const struct exchange *x, size_t n_dropped, struct token_list *tokens,
-                  struct err *e)
-{
-    const struct model *m = x->generation->model;
-    struct conversation c;
-    tokens->count = 0;
-    if (conversation_init(&c, x->prompt, x->request.messages, x->request.n_messages, e) != 0) {
-        return -1;
-    }
-    conversation_drop_oldest(&c, n_dropped);
-    int rc =
-        chat_prompt_tokens(m->chat_template, m->tokenizer, c.messages, c.n_messages, tokens, e);
-    conversation_deinit(&c);
-    return rc;
-}
-
-/* "truncation": "auto": drops as few of the oldest messages as make room for the answer, but
- * never the last one. */
-static int render_truncated(const struct exchange *x, struct token_list *tokens, struct err *e)
-{
-    size_t context = (size_t)engine_context(x->generation->engine);
-    size_t wanted = x->request.max_tokens > 0 ? (size_t)x->request.max_tokens : 1;
-    size_t room = wanted < context ? context - wanted : 1;
-    const struct chat_message *messages = x->request.messages;
-    size_t most = conversation_droppable(messages, x->request.n_messages);
-    /* What cannot possibly fit is not made into tokens again and again. */
-    size_t fewest = conversation_excess(messages, x->request.n_messages, room * TOKEN_BYTES);
-    while (fewest < most) {
-        size_t middle = fewest + (most - fewest) / 2;
-        if (render(x, middle, tokens, e) != 0) {
-            return -1;
-        }
-        if (tokens->count <= room) {
-            most = middle;
-        } else {
-            fewest = middle + 1;
-        }
-    }
-    return render(x, most, tokens, e);
 }
 
 /* Tokens that begin every prompt under the owner's present text. */
@@ -262,50 +248,57 @@ static int make_cache_salt(const struct exchange *x, uint64_t tenant, uint64_t *
     return 0;
 }
 
-static int submit_choices(struct exchange *x, const struct token_list *tokens, struct err *e)
+static int submit_prompt(struct exchange *x, const struct token_list *tokens,
+                         struct engine_request *r, struct choice *choices, struct err *e)
 {
+    r->prompt = tokens->ids;
+    r->n_prompt = tokens->count;
+    r->options.n_shared = shared_tokens(x, tokens);
+    r->options.follows = 0;
+    for (int i = 0; i < x->request.n_choices; i++) {
+        struct choice *c = &choices[i];
+        r->user = c;
+        if (engine_submit(x->generation->engine, r, &c->engine_id, e) != 0) {
+            if (e->kind == ERR_LIMIT) {
+                snprintf(e->param, sizeof(e->param), "%s", x->api->input);
+            }
+            return -1;
+        }
+        c->engine_running = true;
+        r->options.follows = choices[0].engine_id;
+        r->sampling.seed++; /* the answers shall differ, and be the same each time */
+    }
+    return 0;
+}
+
+static int submit(struct exchange *x, struct err *e)
+{
+    const struct answer_request *q = &x->request;
     uint64_t tenant = access_tenant(&x->server->set.access, http_exchange_request(x->http));
     uint64_t salt;
     if (make_cache_salt(x, tenant, &salt, e) != 0) {
         return -1;
     }
     struct engine_request r = {
-        .prompt = tokens->ids,
-        .n_prompt = tokens->count,
-        .max_tokens = x->request.max_tokens > 0 ? x->request.max_tokens
-                                                : engine_context(x->generation->engine),
-        .sampling = x->request.sampling,
+        .max_tokens = q->max_tokens > 0 ? q->max_tokens : engine_context(x->generation->engine),
+        .sampling = q->sampling,
         .options = {.tenant = tenant,
                     .salt = salt,
-                    .n_shared = shared_tokens(x, tokens),
-                    .priority = x->request.priority,
+                    .priority = q->priority,
                     .deadline_ns = x->deadline_ns,
-                    .ignore_eog = x->request.ignore_eos},
+                    .ignore_eog = q->ignore_eos,
+                    .want_logprobs = q->logprobs},
     };
-    for (int i = 0; i < x->request.n_choices; i++) {
-        struct choice *c = &x->choices[i];
-        r.user = c;
-        if (engine_submit(x->generation->engine, &r, &c->engine_id, e) != 0) {
-            if (e->kind == ERR_LIMIT) {
-                snprintf(e->param, sizeof(e->param), "messages");
-            }
-            return -1;
-        }
-        c->engine_running = true;
-        r.options.follows = x->choices[0].engine_id;
-        r.sampling.seed++; /* the answers shall differ, and be the same each time */
-    }
-    return 0;
-}
-
-/* Renders the conversation, with the owner's prompt in front, and hands it to the engine. */
-static int submit(struct exchange *x, struct err *e)
-{
+    const struct answer_prompt_source source = {
+        .generation = x->generation, .prompt = x->prompt, .request = q};
     struct token_list tokens = {0};
-    int rc = x->request.truncate ? render_truncated(x, &tokens, e) : render(x, 0, &tokens, e);
-    if (rc == 0) {
-        x->usage.prompt_tokens = tokens.count;
-        rc = submit_choices(x, &tokens, e);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < answer_prompt_count(q); i++) {
+        rc = answer_prompt_tokens(&source, i, &tokens, e);
+        if (rc == 0) {
+            x->usage.prompt_tokens += tokens.count;
+            rc = submit_prompt(x, &tokens, &r, &x->choices[i * (size_t)q->n_choices], e);
+        }
     }
     token_list_deinit(&tokens);
     return rc;
@@ -313,27 +306,61 @@ static int submit(struct exchange *x, struct err *e)
 
 static int begin_answers(struct exchange *x, struct err *e)
 {
-    for (int i = 0; i < x->request.n_choices; i++) {
+    size_t n = answer_prompt_count(&x->request) * (size_t)x->request.n_choices;
+    if (n > CHOICES_MAX) {
+        return err_set_param(e, ERR_INVALID, "n",
+                             "%zu answers were asked for; a request may have %d", n,
+                             CHOICES_MAX);
+    }
+    x->choices = mem_zarray(n, sizeof(*x->choices));
+    x->answers = mem_zarray(n, sizeof(*x->answers));
+    if (!x->choices || !x->answers) {
+        return err_nomem(e);
+    }
+    x->n_choices = x->reply.n_choices = n;
+    x->reply.choices = x->answers;
+    struct answer_text_settings set = {.tokenizer = x->generation->model->tokenizer,
+                                       .stops = x->request.stop,
+                                       .n_stops = x->request.n_stop,
+                                       .chain = x->chain,
+                                       .keep_tokens = x->request.logprobs,
+                                       .piece = take_piece};
+    for (size_t i = 0; i < n; i++) {
         struct choice *c = &x->choices[i];
+        answer_choice_init(&x->answers[i]);
         c->exchange = x;
         c->index = i;
-        if (answer_text_init(&c->answer, x->generation->model->tokenizer, x->request.stop,
-                             x->request.n_stop, x->chain, e) != 0) {
+        set.choice = &x->answers[i];
+        set.user = c;
+        if (answer_text_init(&c->text, &set, e) != 0) {
             return -1;
         }
-        c->answer_begun = true;
+        c->text_begun = true;
     }
     return 0;
 }
 
-static int prepare(struct exchange *x, const struct server *s, struct err *e)
+/* What logprobs tell of other tokens, and of those that filters take out, no filter has seen.
+ */
+static int check_logprobs(const struct exchange *x, struct err *e)
+{
+    if (!x->request.logprobs || !chain_has_side(x->chain, FILTER_OUTPUT)) {
+        return 0;
+    }
+    return err_set_param(e, ERR_UNSUPPORTED, "logprobs",
+                         "\"logprobs\" would show what the filters of this server take out of "
+                         "answers; leave it out");
+}
+
+static int prepare(struct exchange *x, struct err *e)
 {
     const struct http_request *http = http_exchange_request(x->http);
-    if (chat_request_parse(&x->request, http->body, http->body_len, e) != 0 ||
-        check_model(x, e) != 0 || conversation_filter_input(&x->request, x->chain, e) != 0) {
+    if (x->api->parse(&x->request, http->body, http->body_len, e) != 0 ||
+        check_model(x, e) != 0 || check_logprobs(x, e) != 0 ||
+        conversation_filter_input(&x->request, x->chain, e) != 0) {
         return -1;
     }
-    apply_defaults(x, s);
+    apply_defaults(x, x->server);
     if (x->request.deadline_ms > 0) {
         x->deadline_ns = clock_now_ns() + (uint64_t)x->request.deadline_ms * 1000000;
     }
@@ -350,7 +377,7 @@ static void pause_engine(struct exchange *x, bool paused)
         return;
     }
     x->paused = paused;
-    for (int i = 0; i < x->request.n_choices; i++) {
+    for (size_t i = 0; i < x->n_choices; i++) {
         if (x->choices[i].engine_running) {
             engine_pause(x->generation->engine, x->choices[i].engine_id, paused);
         }
@@ -368,11 +395,14 @@ static void write_stream(struct exchange *x, const void *data, size_t len)
 
 /* Sends one JSON text as an event and releases it. A client that cannot be written to is seen
  * by exchange_abort, so failures need no handling here. */
-static void send_event(struct exchange *x, char *json, size_t len)
+static void send_event(void *ctx, const char *name, char *json, size_t len)
 {
+    struct exchange *x = ctx;
     struct buf event;
     buf_init(&event, EVENT_BYTES_MAX);
-    if (json && sse_append_event(&event, NULL, json, len) == 0) {
+    if (!x->http) {
+        /* An event before this one has ended it. */
+    } else if (json && sse_append_event(&event, name, json, len) == 0) {
         write_stream(x, event.data, event.len);
     } else {
         /* A stream with a hole in it must not look complete. */
@@ -390,31 +420,22 @@ static void begin_stream(struct exchange *x)
                                                           {"Cache-Control", "no-cache"}};
     provenance_headers(&x->made_by, headers + 2);
     http_stream_begin(x->http, 200, headers, 2 + PROVENANCE_HEADERS);
-    for (int i = 0; x->http && i < x->request.n_choices; i++) {
-        size_t len = 0;
-        char *json = chat_chunk_role(&x->reply, x->request.include_usage, i, &len);
-        send_event(x, json, len);
-    }
+    x->reply.format->begin(&x->reply);
 }
 
-/* Streams what the filters have released; a whole answer lets it gather. */
-static void send_released(struct choice *c)
+/* Streams what has been released; a whole answer lets it gather. */
+static void take_piece(void *user, const struct answer_piece *piece)
 {
+    struct choice *c = user;
     struct exchange *x = c->exchange;
-    struct buf *text = &c->answer.released;
-    if (!x->request.stream || text->len == 0) {
-        return;
+    if (x->request.stream && x->http) {
+        x->reply.format->piece(&x->reply, c->index, piece);
     }
-    size_t len = 0;
-    char *json =
-        chat_chunk_text(&x->reply, x->request.include_usage, c->index, text->data, &len);
-    buf_clear(text);
-    send_event(x, json, len);
 }
 
 static bool all_ended(const struct exchange *x)
 {
-    for (int i = 0; i < x->request.n_choices; i++) {
+    for (size_t i = 0; i < x->n_choices; i++) {
         if (!x->choices[i].ended) {
             return false;
         }
@@ -424,15 +445,11 @@ static bool all_ended(const struct exchange *x)
 
 static void end_stream(struct exchange *x)
 {
-    size_t len = 0;
-    if (x->request.include_usage) {
-        char *json = chat_chunk_usage(&x->reply, &x->usage, &len);
-        send_event(x, json, len);
-    }
-    if (x->http) {
-        static const char done[] = "data: [DONE]\n\n";
-        struct http_exchange *http = x->http;
-        http_stream_write(http, done, sizeof(done) - 1);
+    x->reply.format->end(&x->reply);
+    struct http_exchange *http = x->http;
+    if (http) {
+        const char *last = x->reply.format->last;
+        http_stream_write(http, last, strlen(last));
         leave_client(x);
         http_stream_end(http);
     }
@@ -441,37 +458,34 @@ static void end_stream(struct exchange *x)
 static void send_whole(struct exchange *x)
 {
     struct http_header headers[PROVENANCE_HEADERS];
-    struct chat_choice choices[CHAT_CHOICES_MAX];
-    for (int i = 0; i < x->request.n_choices; i++) {
-        const char *text = x->choices[i].answer.released.data;
-        choices[i] =
-            (struct chat_choice){.content = text ? text : "", .finish = x->choices[i].finish};
-    }
     size_t len = 0;
-    char *json =
-        chat_reply_whole(&x->reply, choices, (size_t)x->request.n_choices, &x->usage, &len);
+    char *json = x->reply.format->whole(&x->reply, &len);
     struct http_exchange *http = x->http;
     provenance_headers(&x->made_by, headers);
     leave_client(x);
     respond_json(http, 200, json, len, headers, PROVENANCE_HEADERS);
 }
 
-static void end_choice(struct choice *c, enum chat_finish finish)
+static enum answer_finish finish_of(const struct choice *c, enum answer_finish finish)
+{
+    if (c->text.state == ANSWER_FILTERED) {
+        return ANSWER_FINISH_CONTENT_FILTER;
+    }
+    if (c->text.state == ANSWER_STOPPED) {
+        finish = ANSWER_FINISH_STOP;
+    }
+    bool called = c->exchange->answers[c->index].n_calls > 0;
+    return finish == ANSWER_FINISH_STOP && called ? ANSWER_FINISH_TOOL_CALLS : finish;
+}
+
+static void end_choice(struct choice *c, enum answer_finish finish)
 {
     struct exchange *x = c->exchange;
-    if (c->answer.state == ANSWER_FILTERED) {
-        finish = CHAT_FINISH_CONTENT_FILTER;
-    } else if (c->answer.state == ANSWER_STOPPED) {
-        finish = CHAT_FINISH_STOP;
-    }
-    c->finish = finish;
+    x->answers[c->index].finish = finish_of(c, finish);
     c->ended = true;
     stop_engine(c);
     if (x->request.stream) {
-        size_t len = 0;
-        char *json =
-            chat_chunk_finish(&x->reply, x->request.include_usage, c->index, finish, &len);
-        send_event(x, json, len);
+        x->reply.format->finish(&x->reply, c->index);
     }
     if (x->http && all_ended(x)) {
         (x->request.stream ? end_stream : send_whole)(x);
@@ -488,9 +502,7 @@ static void fail_answer(struct exchange *x, const struct err *e)
     }
     log_error("a streamed answer was cut: %s", e->message);
     struct api_error error = api_error_from(e);
-    size_t len = 0;
-    char *json = api_error_body(&error, &len);
-    send_event(x, json, len);
+    x->reply.format->failed(&x->reply, &error);
     struct http_exchange *http = x->http;
     if (http) {
         leave_client(x);
@@ -500,7 +512,8 @@ static void fail_answer(struct exchange *x, const struct err *e)
 
 /* --- the way of a request --- */
 
-void exchange_begin(struct server *s, struct http_exchange *http)
+void exchange_begin(struct server *s, struct http_exchange *http,
+                    const struct exchange_api *api)
 {
     struct err e = {0};
     /* In a flood most are refused, so that costs next to nothing. */
@@ -508,13 +521,13 @@ void exchange_begin(struct server *s, struct http_exchange *http)
         respond_err(http, &e);
         return;
     }
-    struct exchange *x = exchange_create(s, http);
+    struct exchange *x = exchange_create(s, http, api);
     if (!x) {
         err_nomem(&e);
         respond_err(http, &e);
         return;
     }
-    if (prepare(x, s, &e) != 0) {
+    if (prepare(x, &e) != 0) {
         refuse(x, &e);
         destroy_if_done(x);
         return;
@@ -524,18 +537,18 @@ void exchange_begin(struct server *s, struct http_exchange *http)
     }
 }
 
-static void take_token(struct choice *c, int32_t token)
+static void take_token(struct choice *c, const struct engine_event *ev)
 {
     struct err e = {0};
     struct exchange *x = c->exchange;
+    const struct answer_token token = {.token = ev->token, .logprob = ev->logprob};
     x->usage.completion_tokens++;
-    if (answer_text_feed(&c->answer, token, &e) != 0) {
+    if (answer_text_feed(&c->text, &token, NULL, 0, &e) != 0) {
         fail_answer(x, &e);
         return;
     }
-    send_released(c);
-    if (x->http && c->answer.state != ANSWER_OPEN) {
-        end_choice(c, CHAT_FINISH_STOP);
+    if (x->http && c->text.state != ANSWER_OPEN) {
+        end_choice(c, ANSWER_FINISH_STOP);
     }
 }
 
@@ -555,13 +568,22 @@ static void take_end(struct choice *c, enum engine_finish finish)
         fail_answer(x, &e);
         return;
     }
-    if (answer_text_finish(&c->answer, &e) != 0) {
+    if (answer_text_finish(&c->text, &e) != 0) {
         fail_answer(x, &e);
         return;
     }
-    send_released(c);
     if (x->http) {
-        end_choice(c, finish == ENGINE_FINISH_LENGTH ? CHAT_FINISH_LENGTH : CHAT_FINISH_STOP);
+        end_choice(c,
+                   finish == ENGINE_FINISH_LENGTH ? ANSWER_FINISH_LENGTH : ANSWER_FINISH_STOP);
+    }
+}
+
+/* Of each prompt counts what its first answer found: the others share it. */
+static void note_cached(struct choice *c, const struct engine_event *ev)
+{
+    if (c->index % (size_t)c->exchange->request.n_choices == 0) {
+        c->exchange->usage.cached_tokens += (size_t)(ev->cached_tokens - c->cached_tokens);
+        c->cached_tokens = ev->cached_tokens;
     }
 }
 
@@ -573,11 +595,9 @@ void exchange_on_event(const struct engine_event *ev)
     }
     struct exchange *x = c->exchange;
     c->engine_running = ev->finish == ENGINE_RUNNING;
-    if (c->index == 0) {
-        x->usage.cached_tokens = (size_t)ev->cached_tokens;
-    }
+    note_cached(c, ev);
     if (x->http && !c->ended && ev->token != TOKEN_NONE) {
-        take_token(c, ev->token);
+        take_token(c, ev);
     }
     if (x->http && !c->ended && ev->finish != ENGINE_RUNNING) {
         take_end(c, ev->finish);

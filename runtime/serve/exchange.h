@@ -1,4 +1,4 @@
-/* exchange.h: one chat request from its body to the last byte of its answer.
+/* exchange.h: one request for an answer from its body to the last byte of its answer.
  *
  * Read exchange.c from top to bottom for the way of a request. An exchange lives until both its
  * ends are done: the client has its answer or is gone, and the engine has sent its final event.
@@ -10,8 +10,15 @@
 #include "runtime/net/http_server.h"
 #include "runtime/serve/server.h"
 
-/* Answers POST /v1/chat/completions. */
-void exchange_begin(struct server *s, struct http_exchange *http);
+/* The APIs through which an answer can be asked for. */
+struct exchange_api;
+extern const struct exchange_api exchange_chat;       /* POST /v1/chat/completions */
+extern const struct exchange_api exchange_completion; /* POST /v1/completions */
+extern const struct exchange_api exchange_responses;  /* POST /v1/responses */
+extern const struct exchange_api exchange_anthropic;  /* POST /v1/messages */
+
+void exchange_begin(struct server *s, struct http_exchange *http,
+                    const struct exchange_api *api);
 
 /* The client is gone. */
 void exchange_abort(struct http_exchange *http);

@@ -36,7 +36,8 @@ void respond_error(struct http_exchange *ex, const struct api_error *error)
     static const struct http_header stay_away = {"x-should-retry", "false"};
     snprintf(seconds, sizeof(seconds), "%d", error->retry_after_s);
     size_t len = 0;
-    char *text = api_error_body(error, &len);
+    char *text =
+        api_error_body(error, api_dialect_of(http_exchange_request(ex)->path), NULL, &len);
     if (again) {
         respond_json(ex, error->status, text, len, retry, 2);
     } else {

@@ -6,6 +6,7 @@
 #include "runtime/api/admin_request.h"
 #include "runtime/api/routes.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/count_tokens.h"
 #include "runtime/serve/exchange.h"
 #include "runtime/serve/reload.h"
 #include "runtime/serve/respond.h"
@@ -142,7 +143,8 @@ static void wrong_method(struct http_exchange *ex, const char *allow)
                        "this route exists, but not with this method");
     struct http_header header = {"Allow", allow};
     size_t len = 0;
-    char *text = api_error_body(&error, &len);
+    char *text =
+        api_error_body(&error, api_dialect_of(http_exchange_request(ex)->path), NULL, &len);
     respond_json(ex, 405, text, len, &header, 1);
 }
 
@@ -159,7 +161,19 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
         status(ex, s->stopping ? 503 : 200, s->stopping ? "draining" : "ready");
         break;
     case ROUTE_CHAT_COMPLETIONS:
-        exchange_begin(s, ex);
+        exchange_begin(s, ex, &exchange_chat);
+        break;
+    case ROUTE_COMPLETIONS:
+        exchange_begin(s, ex, &exchange_completion);
+        break;
+    case ROUTE_RESPONSES:
+        exchange_begin(s, ex, &exchange_responses);
+        break;
+    case ROUTE_MESSAGES:
+        exchange_begin(s, ex, &exchange_anthropic);
+        break;
+    case ROUTE_COUNT_TOKENS:
+        count_tokens_answer(s, ex);
         break;
     case ROUTE_MODELS_LIST:
     case ROUTE_MODELS_GET:

@@ -15,10 +15,11 @@ void stop_text_deinit(struct stop_text *s)
 }
 
 /* Finds the stop string that is complete first, and of several that end there the longest: the
- * one on which feeding single bytes would stop. *begin is where it begins. */
-static bool find_stop(const struct stop_text *s, size_t *begin)
+ * one on which feeding single bytes would stop. *begin is where it begins. NULL: none. */
+static const char *find_stop(const struct stop_text *s, size_t *begin)
 {
     size_t first_end = SIZE_MAX;
+    const char *met = NULL;
     for (size_t i = 0; i < s->n_stops; i++) {
         size_t stop_len = strlen(s->stops[i]);
         const char *at = memmem(s->held.data, s->held.len, s->stops[i], stop_len);
@@ -27,9 +28,10 @@ static bool find_stop(const struct stop_text *s, size_t *begin)
         if (at && (end < first_end || (end == first_end && from < *begin))) {
             first_end = end;
             *begin = from;
+            met = s->stops[i];
         }
     }
-    return first_end != SIZE_MAX;
+    return met;
 }
 
 /* Length of the longest end of `held` that is a beginning of some stop string. */
@@ -60,7 +62,8 @@ int stop_text_feed(struct stop_text *s, const char *text, size_t len, struct buf
         return -1;
     }
     size_t pass = 0;
-    s->stopped = find_stop(s, &pass);
+    s->met = find_stop(s, &pass);
+    s->stopped = s->met != NULL;
     if (!s->stopped) {
         pass = s->held.len - undecided(s);
     }

@@ -17,6 +17,7 @@ struct stop_text {
     size_t n_stops;
     struct buf held; /* the end of the text that is not decided */
     bool stopped;
+    const char *met; /* the string that stopped it, or NULL */
 };
 
 void stop_text_init(struct stop_text *s, const char *const *stops, size_t n_stops);

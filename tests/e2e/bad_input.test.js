@@ -35,7 +35,10 @@ const ACCEPTS = {
     frequency_penalty: () => false,
     presence_penalty: () => false,
     logit_bias: (v) => typeof v === 'object' && !Array.isArray(v) && !('a' in v),
-    logprobs: () => false,
+    logprobs: (v) => typeof v === 'boolean',
+    top_logprobs: () => false,
+    reasoning_effort: () => false,
+    chat_template_kwargs: (v) => typeof v === 'object' && !Array.isArray(v) && !('a' in v),
     modalities: (v) => Array.isArray(v) && v.length === 0,
     response_format: () => false,
     // Carry information for others; whatever they hold does not change the answer.

@@ -41,6 +41,8 @@ static void clients_tell_errors_apart_by_their_code(void **state)
     } cases[] = {{ERR_NOT_FOUND, "model", "model_not_found"},
                  {ERR_NOT_FOUND, "", "not_found"},
                  {ERR_LIMIT, "messages", "context_length_exceeded"},
+                 {ERR_LIMIT, "prompt", "context_length_exceeded"},
+                 {ERR_LIMIT, "input", "context_length_exceeded"},
                  {ERR_LIMIT, "", NULL},
                  {ERR_FILTERED, "messages[0].content", "content_filter"},
                  {ERR_UNSUPPORTED, "tools", "unsupported_parameter"},
@@ -74,7 +76,7 @@ static void the_body_has_all_four_keys(void **state)
         api_error_make(400, "invalid_request_error", NULL, NULL, "say \"hi\"\n");
     size_t len = 0;
     struct err e = {0};
-    char *text = api_error_body(&error, &len);
+    char *text = api_error_body(&error, API_OPENAI, NULL, &len);
     cJSON *root = json_parse(text, len, &e);
     const cJSON *inner = cJSON_GetObjectItemCaseSensitive(root, "error");
     assert_int_equal(cJSON_GetArraySize(inner), 4);
@@ -87,6 +89,32 @@ static void the_body_has_all_four_keys(void **state)
     mem_free(text);
 }
 
+static void anthropics_clients_are_told_in_their_words(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *type;
+    } cases[] = {{400, "invalid_request_error"}, {401, "authentication_error"},
+                 {403, "permission_error"},      {404, "not_found_error"},
+                 {429, "rate_limit_error"},      {500, "api_error"},
+                 {503, "overloaded_error"},      {504, "timeout_error"}};
+    assert_int_equal(api_dialect_of("/v1/messages"), API_ANTHROPIC);
+    assert_int_equal(api_dialect_of("/v1/messages/count_tokens"), API_ANTHROPIC);
+    assert_int_equal(api_dialect_of("/v1/chat/completions"), API_OPENAI);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct api_error error = api_error_make(cases[i].status, "x", NULL, NULL, "words");
+        cJSON *root = api_error_json(&error, API_ANTHROPIC, "req_1");
+        const cJSON *inner = cJSON_GetObjectItemCaseSensitive(root, "error");
+        assert_string_equal(
+            cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "type")), "error");
+        assert_string_equal(
+            cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(inner, "type")),
+            cases[i].type);
+        cJSON_Delete(root);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,6 +122,7 @@ int main(void)
         cmocka_unit_test(clients_tell_errors_apart_by_their_code),
         cmocka_unit_test(an_inner_failure_tells_nothing_of_the_inside),
         cmocka_unit_test(the_body_has_all_four_keys),
+        cmocka_unit_test(anthropics_clients_are_told_in_their_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

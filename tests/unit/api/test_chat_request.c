@@ -14,7 +14,7 @@
 
 #define MESSAGES "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
 
-static int parse(struct chat_request *r, const char *body, struct err *e)
+static int parse(struct answer_request *r, const char *body, struct err *e)
 {
     return chat_request_parse(r, body, strlen(body), e);
 }
@@ -27,7 +27,7 @@ static void what_is_absent_or_null_has_its_default(void **state)
                           "\"max_tokens\":null,\"stream\":null,\"tools\":null,\"n\":null,"
                           "\"stream_options\":null,\"response_format\":null,\"model\":null}"};
     for (size_t i = 0; i < 2; i++) {
-        struct chat_request r;
+        struct answer_request r;
         struct err e = {0};
         assert_int_equal(parse(&r, bodies[i], &e), 0);
         assert_null(r.model);
@@ -36,14 +36,14 @@ static void what_is_absent_or_null_has_its_default(void **state)
         assert_int_equal(r.given, 0);
         assert_int_equal(r.n_stop, 0);
         assert_string_equal(r.messages[0].content, "hi");
-        chat_request_deinit(&r);
+        answer_request_deinit(&r);
     }
 }
 
 static void all_settings_arrive(void **state)
 {
     (void)state;
-    struct chat_request r;
+    struct answer_request r;
     struct err e = {0};
     assert_int_equal(
         parse(&r,
@@ -56,18 +56,18 @@ static void all_settings_arrive(void **state)
     assert_string_equal(r.model, "m");
     assert_true(r.stream && r.include_usage);
     assert_int_equal(r.max_tokens, 9);
-    assert_int_equal(r.given, CHAT_GIVEN_SEED | CHAT_GIVEN_TEMPERATURE);
+    assert_int_equal(r.given, ANSWER_GIVEN_SEED | ANSWER_GIVEN_TEMPERATURE);
     assert_true(r.sampling.seed == (uint64_t)-3);
     assert_int_equal(r.sampling.top_k, 4);
     assert_int_equal(r.n_stop, 2);
     assert_string_equal(r.stop[1], "b");
-    chat_request_deinit(&r);
+    answer_request_deinit(&r);
 }
 
 static void parts_are_joined_and_developer_is_system(void **state)
 {
     (void)state;
-    struct chat_request r;
+    struct answer_request r;
     struct err e = {0};
     assert_int_equal(
         parse(&r,
@@ -78,7 +78,7 @@ static void parts_are_joined_and_developer_is_system(void **state)
     assert_string_equal(r.messages[0].role, "system");
     assert_string_equal(r.messages[0].content, "ab");
     assert_int_equal(r.messages[0].content_len, 2);
-    chat_request_deinit(&r);
+    answer_request_deinit(&r);
 }
 
 /* One line a field: what is sent in it, and that the refusal names it. */
@@ -128,7 +128,11 @@ static void a_wrong_field_is_refused_by_name_and_leaks_nothing(void **state)
         {"functions", "\"functions\":{}"},
         {"audio", "\"audio\":{}"},
         {"logit_bias", "\"logit_bias\":{\"1\":5}"},
-        {"logprobs", "\"logprobs\":true"},
+        {"logprobs", "\"logprobs\":1"},
+        {"top_logprobs", "\"logprobs\":true,\"top_logprobs\":21"},
+        {"top_logprobs", "\"top_logprobs\":2"},
+        {"reasoning_effort", "\"reasoning_effort\":\"much\""},
+        {"chat_template_kwargs", "\"chat_template_kwargs\":[]"},
         {"frequency_penalty", "\"frequency_penalty\":1"},
         {"presence_penalty", "\"presence_penalty\":3"},
         {"response_format", "\"response_format\":{\"type\":\"json_object\"}"},
@@ -138,7 +142,7 @@ static void a_wrong_field_is_refused_by_name_and_leaks_nothing(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char body[512];
         snprintf(body, sizeof(body), "{" MESSAGES ",%s}", cases[i].json);
-        struct chat_request r;
+        struct answer_request r;
         struct err e = {0};
         size_t before = mem_live();
         assert_int_equal(parse(&r, body, &e), -1);
@@ -167,11 +171,14 @@ static void a_wrong_message_is_refused_by_its_place(void **state)
         {"messages[0].content", "[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]"},
         {"messages[0].content", "[{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}]"},
         {"messages[0].content", "[{\"role\":\"user\",\"content\":[\"a\"]}]"},
+        {"messages[0].tool_call_id", "[{\"role\":\"tool\",\"content\":\"a\"}]"},
+        {"messages[0].tool_calls", "[{\"role\":\"assistant\",\"tool_calls\":{}}]"},
+        {"messages[0].tool_calls[0]", "[{\"role\":\"assistant\",\"tool_calls\":[{}]}]"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char body[512];
         snprintf(body, sizeof(body), "{\"messages\":%s}", cases[i].messages);
-        struct chat_request r;
+        struct answer_request r;
         struct err e = {0};
         assert_int_equal(parse(&r, body, &e), -1);
         assert_string_equal(e.param, cases[i].param);
@@ -185,7 +192,7 @@ static void any_failing_allocation_is_told(void **state)
         "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\","
         "\"text\":\"a\"}]}],\"stop\":[\"x\"]}";
     for (size_t nth = 1;; nth++) {
-        struct chat_request r;
+        struct answer_request r;
         struct err e = {0};
         size_t before = mem_live();
         mem_fail_at(nth);
@@ -194,7 +201,7 @@ static void any_failing_allocation_is_told(void **state)
         mem_fail_at(0);
         if (!reached) {
             assert_int_equal(rc, 0);
-            chat_request_deinit(&r);
+            answer_request_deinit(&r);
             return;
         }
         assert_int_equal(rc, -1);

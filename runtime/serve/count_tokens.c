@@ -1,0 +1,31 @@
+#include "runtime/serve/count_tokens.h"
+
+#include "runtime/api/anthropic_request.h"
+#include "runtime/api/json_text.h"
+#include "runtime/serve/answer_prompt.h"
+#include "runtime/serve/respond.h"
+
+void count_tokens_answer(struct server *s, struct http_exchange *http)
+{
+    const struct http_request *body = http_exchange_request(http);
+    struct err e = {0};
+    struct answer_request request;
+    struct token_list tokens = {0};
+    if (anthropic_count_request_parse(&request, body->body, body->body_len, &e) != 0) {
+        respond_err(http, &e);
+        return;
+    }
+    const struct answer_prompt_source source = {
+        .generation = s->generation, .prompt = s->prompt, .request = &request};
+    if (answer_prompt_tokens(&source, 0, &tokens, &e) != 0) {
+        respond_err(http, &e);
+    } else {
+        size_t len = 0;
+        cJSON *root = cJSON_CreateObject();
+        cJSON_AddNumberToObject(root, "input_tokens", (double)tokens.count);
+        char *text = json_text_take(root, &len);
+        respond_json(http, 200, text, len, NULL, 0);
+    }
+    token_list_deinit(&tokens);
+    answer_request_deinit(&request);
+}
