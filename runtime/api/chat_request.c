@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/api/json_field.h"
+#include "runtime/api/sampling_fields.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
@@ -27,20 +28,6 @@ static int check_unsupported(const cJSON *o, struct err *e)
         if (json_field_get(o, objects[i])) {
             return json_field_refuse(objects[i], "", e);
         }
-    }
-    static const char *const penalties[] = {"frequency_penalty", "presence_penalty"};
-    for (size_t i = 0; i < sizeof(penalties) / sizeof(penalties[0]); i++) {
-        double value = 0.0;
-        if (json_field_number(o, penalties[i], -2.0, 2.0, &value, e) != 0) {
-            return -1;
-        }
-        if (value != 0.0) {
-            return json_field_refuse(penalties[i], " other than 0", e);
-        }
-    }
-    const cJSON *bias = json_field_get(o, "logit_bias");
-    if (bias && !(cJSON_IsObject(bias) && bias->child == NULL)) {
-        return json_field_refuse("logit_bias", "", e);
     }
     bool logprobs = false;
     if (json_field_bool(o, "logprobs", &logprobs, e) != 0) {
@@ -254,34 +241,6 @@ static int parse_max_tokens(struct chat_request *r, struct err *e)
 #define PRIORITY_MAX    1000
 #define DEADLINE_MS_MAX 86400000 /* a day */
 
-/* Every integer up to 2^53 is exact in JSON's numbers; more would silently be another seed. */
-#define SEED_MAX 9007199254740992.0
-
-static int parse_sampling(struct chat_request *r, struct err *e)
-{
-    r->sampling = SAMPLING_DEFAULT;
-    double temperature = r->sampling.temperature;
-    double top_p = r->sampling.top_p;
-    double min_p = r->sampling.min_p;
-    double top_k = r->sampling.top_k;
-    double seed = 0.0;
-    if (json_field_number(r->json, "temperature", 0.0, 2.0, &temperature, e) != 0 ||
-        json_field_number(r->json, "top_p", 0.0, 1.0, &top_p, e) != 0 ||
-        json_field_number(r->json, "min_p", 0.0, 1.0, &min_p, e) != 0 ||
-        json_field_integer(r->json, "top_k", 0, INT_MAX, &top_k, e) != 0 ||
-        json_field_integer(r->json, "seed", -SEED_MAX, SEED_MAX, &seed, e) != 0) {
-        return -1;
-    }
-    r->sampling.temperature = (float)temperature;
-    r->sampling.top_p = (float)top_p;
-    r->sampling.min_p = (float)min_p;
-    r->sampling.top_k = (int)top_k;
-    r->sampling.seed = (uint64_t)(int64_t)seed;
-    r->given = (json_field_get(r->json, "seed") ? CHAT_GIVEN_SEED : 0u) |
-               (json_field_get(r->json, "temperature") ? CHAT_GIVEN_TEMPERATURE : 0u);
-    return 0;
-}
-
 static int parse_stream(struct chat_request *r, struct err *e)
 {
     if (json_field_bool(r->json, "stream", &r->stream, e) != 0) {
@@ -355,7 +314,8 @@ int chat_request_parse(struct chat_request *r, const char *body, size_t len, str
     if (!cJSON_IsObject(r->json)) {
         rc = err_set(e, ERR_INVALID, "the body must be a JSON object");
     } else if (parse_model(r, e) != 0 || parse_messages(r, e) != 0 || parse_stream(r, e) != 0 ||
-               parse_max_tokens(r, e) != 0 || parse_sampling(r, e) != 0 ||
+               parse_max_tokens(r, e) != 0 ||
+               sampling_fields_parse(r->json, &r->sampling, &r->given, e) != 0 ||
                parse_stop(r, e) != 0 || parse_running(r, e) != 0 ||
                check_unsupported(r->json, e) != 0 || check_format(r->json, e) != 0 ||
                check_modalities(r->json, e) != 0) {
@@ -374,6 +334,7 @@ void chat_request_deinit(struct chat_request *r)
     }
     mem_free(r->owned);
     mem_free(r->messages);
+    sampling_deinit(&r->sampling);
     cJSON_Delete(r->json);
     *r = (struct chat_request){0};
 }

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "models/sampling.h"
 #include "models/template/chat_template.h"
+#include "runtime/api/sampling_fields.h"
 #include "runtime/base/err.h"
 
 #define CHAT_MESSAGES_MAX   1024
@@ -20,7 +20,10 @@
 #define CHAT_STOP_BYTES_MAX 256
 #define CHAT_CHOICES_MAX    16
 
-enum chat_given { CHAT_GIVEN_TEMPERATURE = 1, CHAT_GIVEN_SEED = 2 };
+enum chat_given {
+    CHAT_GIVEN_TEMPERATURE = SAMPLING_GIVEN_TEMPERATURE,
+    CHAT_GIVEN_SEED = SAMPLING_GIVEN_SEED
+};
 
 struct chat_request {
     const char *model; /* as asked for, or NULL */
