@@ -12,9 +12,6 @@
 #define PRIORITY_MAX    1000
 #define DEADLINE_MS_MAX 86400000 /* a day */
 
-/* Every integer up to 2^53 is exact in JSON's numbers; more would silently be another seed. */
-#define SEED_MAX 9007199254740992.0
-
 int answer_fields_model(struct answer_request *r, struct err *e)
 {
     const cJSON *model = json_field_get(r->json, "model");
@@ -78,32 +75,6 @@ int answer_fields_stop(struct answer_request *r, const char *name, struct err *e
             return -1;
         }
     }
-    return 0;
-}
-
-/* --- sampling --- */
-
-int answer_fields_sampling(struct answer_request *r, struct err *e)
-{
-    double temperature = (double)r->sampling.temperature;
-    double top_p = (double)r->sampling.top_p;
-    double min_p = (double)r->sampling.min_p;
-    double top_k = r->sampling.top_k;
-    double seed = 0.0;
-    if (json_field_number(r->json, "temperature", 0.0, 2.0, &temperature, e) != 0 ||
-        json_field_number(r->json, "top_p", 0.0, 1.0, &top_p, e) != 0 ||
-        json_field_number(r->json, "min_p", 0.0, 1.0, &min_p, e) != 0 ||
-        json_field_integer(r->json, "top_k", 0, INT_MAX, &top_k, e) != 0 ||
-        json_field_integer(r->json, "seed", -SEED_MAX, SEED_MAX, &seed, e) != 0) {
-        return -1;
-    }
-    r->sampling.temperature = (float)temperature;
-    r->sampling.top_p = (float)top_p;
-    r->sampling.min_p = (float)min_p;
-    r->sampling.top_k = (int)top_k;
-    r->sampling.seed = (uint64_t)(int64_t)seed;
-    r->given = (json_field_get(r->json, "seed") ? ANSWER_GIVEN_SEED : 0u) |
-               (json_field_get(r->json, "temperature") ? ANSWER_GIVEN_TEMPERATURE : 0u);
     return 0;
 }
 
@@ -234,20 +205,6 @@ int answer_fields_unsupported(const struct answer_request *r, struct err *e)
         if (json_field_get(r->json, objects[i])) {
             return json_field_refuse(objects[i], "", e);
         }
-    }
-    static const char *const penalties[] = {"frequency_penalty", "presence_penalty"};
-    for (size_t i = 0; i < sizeof(penalties) / sizeof(penalties[0]); i++) {
-        double value = 0.0;
-        if (json_field_number(r->json, penalties[i], -2.0, 2.0, &value, e) != 0) {
-            return -1;
-        }
-        if (value != 0.0) {
-            return json_field_refuse(penalties[i], " other than 0", e);
-        }
-    }
-    const cJSON *bias = json_field_get(r->json, "logit_bias");
-    if (bias && !(cJSON_IsObject(bias) && bias->child == NULL)) {
-        return json_field_refuse("logit_bias", "", e);
     }
     return check_format(r->json, e) == 0 ? check_modalities(r->json, e) : -1;
 }

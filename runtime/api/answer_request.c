@@ -9,7 +9,7 @@
 int answer_request_parse(struct answer_request *r, const char *body, size_t len,
                          int (*fields)(struct answer_request *r, struct err *e), struct err *e)
 {
-    *r = (struct answer_request){.sampling = SAMPLING_DEFAULT, .n_choices = 1};
+    *r = (struct answer_request){.n_choices = 1};
     r->json = json_parse(body, len, e);
     if (!r->json) {
         return -1;
@@ -34,6 +34,7 @@ void answer_request_deinit(struct answer_request *r)
     mem_free(r->owned);
     mem_free(r->prompts);
     mem_free(r->messages);
+    sampling_deinit(&r->sampling);
     cJSON_Delete(r->template_arguments);
     cJSON_Delete(r->json);
     *r = (struct answer_request){0};

@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "models/sampling.h"
 #include "models/template/chat_template.h"
 #include "models/tokenizer/tokenizer.h"
+#include "runtime/api/sampling_fields.h"
 #include "runtime/base/err.h"
 
 #define ANSWER_MESSAGES_MAX   1024
@@ -25,9 +25,6 @@
 #define ANSWER_CHOICES_MAX    16
 #define ANSWER_LOGPROBS_MAX   20
 #define ANSWER_CALLS_MAX      128
-
-/* Settings that the client chose itself. */
-enum answer_given { ANSWER_GIVEN_TEMPERATURE = 1, ANSWER_GIVEN_SEED = 2 };
 
 /* A text to go on with, in place of messages. */
 struct answer_prompt {
@@ -50,7 +47,7 @@ struct answer_request {
     bool include_usage; /* a stream ends with the usage */
     int max_tokens;     /* 0: as many as fit */
     struct sampling sampling;
-    unsigned given;                    /* enum answer_given */
+    unsigned given;                    /* enum sampling_given */
     const char *stop[ANSWER_STOP_MAX]; /* (n_stop) */
     size_t n_stop;
     int n_choices; /* answers to each prompt, 1 .. ANSWER_CHOICES_MAX */
@@ -93,7 +90,6 @@ int answer_fields_model(struct answer_request *r, struct err *e);
 int answer_fields_stream(struct answer_request *r, struct err *e);
 int answer_fields_max_tokens(struct answer_request *r, const char *name, struct err *e);
 int answer_fields_stop(struct answer_request *r, const char *name, struct err *e);
-int answer_fields_sampling(struct answer_request *r, struct err *e);
 /* How the request is run: how often, when, and beside whom. */
 int answer_fields_running(struct answer_request *r, struct err *e);
 /* chat_template_kwargs and reasoning_effort. */

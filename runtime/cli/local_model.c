@@ -85,7 +85,8 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
     l->state = llama_state_create(&l->model->config, &set, e);
     if (!l->state ||
         kv_cache_init(&l->kv, &l->model->config, kv_type, s->n_slots, l->context, 0, e) != 0 ||
-        sampler_scratch_init(&l->scratch, set.ops, l->model->config.vocab, e) != 0) {
+        sampler_scratch_init(&l->scratch, set.ops, l->model->config.vocab, (size_t)l->context,
+                             e) != 0) {
         goto fail;
     }
     return 0;
@@ -136,8 +137,12 @@ static int generate(struct local_model *l, size_t position, struct sampler *samp
                     struct err *e)
 {
     for (int i = 0; i < max_tokens && position < (size_t)l->context; i++, position++) {
-        int32_t token = sampler_next(sampler, llama_logits(l->state, 0), l->model->config.vocab,
-                                     &l->scratch);
+        const struct sampler_input in = {.logits = llama_logits(l->state, 0),
+                                         .vocab = l->model->config.vocab};
+        int32_t token = sampler_next(sampler, &in, &l->scratch);
+        if (token == TOKEN_NONE) {
+            return err_set(e, ERR_FORMAT, "the model gives no number for any token");
+        }
         if (tokenizer_is_eog(l->model->tokenizer, token)) {
             break;
         }

@@ -1,6 +1,5 @@
 #include "runtime/engine/engine.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "runtime/engine/fair_queue.h"
 #include "runtime/engine/parallel_team.h"
 #include "runtime/engine/schedule.h"
+#include "runtime/engine/token_logprobs.h"
 
 /* A token sampled counts as much as so many read: it takes a step of its own. */
 #define OUTPUT_CHARGE 2
@@ -64,6 +64,7 @@ struct engine {
     struct llama_state *state;
     struct schedule schedule;
     struct sampler_scratch scratch;
+    struct token_list ends;     /* tokens that end a turn */
     struct event_list produced; /* by the step that ran */
     uint64_t output_tokens;
     double last_end_s;
@@ -71,20 +72,22 @@ struct engine {
     bool stalled; /* the last step found nothing that could go on */
 };
 
-static void emit(struct engine *en, const struct sequence *s, int32_t token, float logprob,
-                 enum engine_finish finish)
+/* Room for the events of a step was reserved before it. */
+static void emit(struct engine *en, const struct sequence *s, struct engine_event ev)
 {
-    /* Room for the events of a step was reserved before it. */
-    event_list_push(&en->produced, &(struct engine_event){.user = s->user,
-                                                          .token = token,
-                                                          .finish = finish,
-                                                          .logprob = logprob,
-                                                          .cached_tokens = s->n_cached});
+    ev.user = s->user;
+    ev.cached_tokens = s->n_cached;
+    event_list_push(&en->produced, &ev);
+}
+
+static void emit_end(struct engine *en, const struct sequence *s, enum engine_finish finish)
+{
+    emit(en, s, (struct engine_event){.token = TOKEN_NONE, .finish = finish});
 }
 
 static void end(struct engine *en, struct sequence *s, enum engine_finish finish)
 {
-    emit(en, s, TOKEN_NONE, 0.0f, finish);
+    emit_end(en, s, finish);
     schedule_leave(&en->schedule, s);
     sequence_destroy(s);
     en->n_ended++;
@@ -92,23 +95,26 @@ static void end(struct engine *en, struct sequence *s, enum engine_finish finish
 
 /* --- sampling --- */
 
-/* log(softmax(logits))[token], its sum in ascending order behind the greatest. */
-static float logprob_of(struct engine *en, const float *logits, int32_t token)
+static int32_t choose(struct engine *en, struct sequence *s, const float *logits)
 {
-    size_t vocab = (size_t)en->model->config.vocab;
-    const struct ops *ops = en->scratch.ops;
-    float *weights = en->scratch.weights;
-    size_t top = ops->argmax(logits, vocab);
-    float max = logits[top];
-    for (size_t i = 0; i < vocab; i++) {
-        weights[i] = logits[i] - max;
+    const struct sampler_input in = {.logits = logits,
+                                     .vocab = en->model->config.vocab,
+                                     .tokens = s->tokens,
+                                     .n_tokens = s->n_tokens,
+                                     .n_prompt = s->n_prompt,
+                                     .ends = en->ends.ids,
+                                     .n_ends = en->ends.count};
+    return sampler_next(&s->sampler, &in, &en->scratch);
+}
+
+static bool ends_turn(const struct engine *en, const struct sequence *s, int32_t token)
+{
+    for (size_t i = 0; i < s->sampling.n_stop_ids; i++) {
+        if (s->sampling.stop_ids[i] == token) {
+            return true;
+        }
     }
-    ops->exp(weights, weights, vocab);
-    double sum = 1.0; /* the top one */
-    for (size_t i = 0; i < vocab; i++) {
-        sum += i == top ? 0.0 : (double)weights[i];
-    }
-    return (float)((double)(logits[token] - max) - log(sum));
+    return !s->options.ignore_eog && tokenizer_is_eog(en->model->tokenizer, token);
 }
 
 static enum engine_finish finish_after(const struct engine *en, const struct sequence *s)
@@ -121,18 +127,27 @@ static enum engine_finish finish_after(const struct engine *en, const struct seq
  * runs, and what comes behind was guessed rightly. */
 static bool sample_one(struct engine *en, struct sequence *s, const float *logits, int index)
 {
-    int32_t token = sampler_next(&s->sampler, logits, en->model->config.vocab, &en->scratch);
+    int32_t token = choose(en, s, logits);
+    if (token == TOKEN_NONE) {
+        end(en, s, ENGINE_FINISH_FAILED);
+        return false;
+    }
     en->output_tokens++;
     s->uncharged += OUTPUT_CHARGE;
-    if (tokenizer_is_eog(en->model->tokenizer, token) && !s->options.ignore_eog) {
+    if (ends_turn(en, s, token)) {
         end(en, s, ENGINE_FINISH_EOG);
         return false;
     }
-    float logprob = s->options.want_logprobs ? logprob_of(en, logits, token) : 0.0f;
+    struct engine_top_logprob top[ENGINE_TOP_LOGPROBS_MAX];
+    struct engine_event ev = {.token = token, .top = top};
+    if (s->options.want_logprobs) {
+        ev.n_top = token_logprobs(logits, en->model->config.vocab, token, &ev.logprob, top,
+                                  s->options.n_top_logprobs, &en->scratch);
+    }
     s->n_output++;
     bool goes_on = schedule_append(&en->schedule, s, token, index);
-    enum engine_finish finish = finish_after(en, s);
-    emit(en, s, token, logprob, finish);
+    enum engine_finish finish = ev.finish = finish_after(en, s);
+    emit(en, s, ev);
     if (finish != ENGINE_RUNNING) {
         schedule_leave(&en->schedule, s);
         sequence_destroy(s);
@@ -161,7 +176,8 @@ static bool reserve(struct engine *en)
 {
     const struct schedule *sch = &en->schedule;
     size_t events = (size_t)sch->max_logits + 2 * (size_t)sch->max_sequences;
-    if (event_list_reserve(&en->produced, events) != 0) {
+    size_t tops = (size_t)sch->max_logits * ENGINE_TOP_LOGPROBS_MAX;
+    if (event_list_reserve(&en->produced, events, tops) != 0) {
         return false;
     }
     for (int i = sch->n_running - 1; i >= 0; i--) {
@@ -286,10 +302,9 @@ static void end_late_waiting(struct engine *en)
     uint64_t now = clock_now_ns();
     struct sequence *s;
     /* Without room for an event they end later. */
-    while (event_list_reserve(&en->produced, 1) == 0 &&
+    while (event_list_reserve(&en->produced, 1, 0) == 0 &&
            (s = fair_queue_take_if(&en->waiting, is_late, now))) {
-        emit(en, s, TOKEN_NONE, 0.0f,
-             s->cancel ? ENGINE_FINISH_CANCELED : ENGINE_FINISH_DEADLINE);
+        emit_end(en, s, s->cancel ? ENGINE_FINISH_CANCELED : ENGINE_FINISH_DEADLINE);
         sequence_destroy(s);
     }
 }
@@ -369,14 +384,7 @@ static void publish(struct engine *en)
 {
     pthread_mutex_lock(&en->lock);
     show_stats(en);
-    bool fits =
-        en->produced.count > 0 && event_list_reserve(&en->events, en->produced.count) == 0;
-    if (fits) {
-        for (size_t i = 0; i < en->produced.count; i++) {
-            event_list_push(&en->events, &en->produced.items[i]);
-        }
-        en->produced.count = 0;
-    }
+    bool fits = en->produced.count > 0 && event_list_move(&en->events, &en->produced) == 0;
     pthread_mutex_unlock(&en->lock);
     if (fits) {
         en->set.notify(en->set.notify_ctx);
@@ -443,6 +451,16 @@ static int count_pages(const struct engine *en)
     return n < INT32_MAX ? (int)n : INT32_MAX;
 }
 
+static int list_ends(struct engine *en, struct err *e)
+{
+    for (int32_t id = 0; id < en->model->config.vocab; id++) {
+        if (tokenizer_is_eog(en->model->tokenizer, id) && token_list_push(&en->ends, id) != 0) {
+            return err_nomem(e);
+        }
+    }
+    return 0;
+}
+
 static int create_parts(struct engine *en, struct err *e)
 {
     const struct ops *ops = ops_select(en->set.cpu_features);
@@ -469,7 +487,10 @@ static int create_parts(struct engine *en, struct err *e)
                                          .parallel = parallel_team(en->team),
                                          .give_up = &en->give_up};
     en->state = llama_state_create(config, &state, e);
-    return en->state ? sampler_scratch_init(&en->scratch, ops, config->vocab, e) : -1;
+    return en->state && sampler_scratch_init(&en->scratch, ops, config->vocab,
+                                             (size_t)en->set.context, e) == 0
+               ? list_ends(en, e)
+               : -1;
 }
 
 struct engine *engine_create(const struct model *m, const struct engine_settings *s,
@@ -526,6 +547,7 @@ void engine_destroy(struct engine *en)
     event_list_deinit(&en->produced);
     mem_free(en->commands);
     sampler_scratch_deinit(&en->scratch);
+    token_list_deinit(&en->ends);
     llama_state_destroy(en->state);
     team_destroy(en->team);
     pthread_cond_destroy(&en->work_arrived);
@@ -545,12 +567,17 @@ static int check_request(const struct engine *en, const struct engine_request *r
             "the prompt has %zu tokens, at most %d fit into the context of %d tokens",
             r->n_prompt, en->set.context - 1, en->set.context);
     }
+    int n_top = r->options.n_top_logprobs;
+    if (n_top < 0 || n_top > ENGINE_TOP_LOGPROBS_MAX) {
+        return err_set(e, ERR_INVALID, "%d top tokens are asked for, 0 to %d are allowed",
+                       n_top, ENGINE_TOP_LOGPROBS_MAX);
+    }
     for (size_t i = 0; i < r->n_prompt; i++) {
         if (r->prompt[i] < 0 || r->prompt[i] >= en->model->config.vocab) {
             return err_set(e, ERR_INVALID, "token %d is not in the vocabulary", r->prompt[i]);
         }
     }
-    return 0;
+    return sampling_check_ids(&r->sampling, en->model->config.vocab, e);
 }
 
 /* With the lock held. */
@@ -673,10 +700,7 @@ void engine_drain_events(struct engine *en,
     en->events = en->draining;
     en->draining = full;
     pthread_mutex_unlock(&en->lock);
-    for (size_t i = 0; i < en->draining.count; i++) {
-        fn(ctx, &en->draining.items[i]);
-    }
-    en->draining.count = 0;
+    event_list_drain(&en->draining, fn, ctx);
 }
 
 struct engine_stats engine_stats(struct engine *en)

@@ -34,6 +34,9 @@ enum engine_guesses {
     ENGINE_GUESSES_ALWAYS
 };
 
+/* Of the likeliest tokens at a place, that an event may carry. */
+#define ENGINE_TOP_LOGPROBS_MAX 20
+
 struct engine_settings {
     int threads;       /* workers of the kernels */
     bool pin;          /* each worker to a CPU of its own */
@@ -58,12 +61,13 @@ struct engine_settings {
 
 enum engine_finish {
     ENGINE_RUNNING = 0,
-    ENGINE_FINISH_EOG,    /* the model ended its turn */
+    ENGINE_FINISH_EOG,    /* the model ended its turn, or gave one of stop_ids */
     ENGINE_FINISH_LENGTH, /* max_tokens or the context is used up */
     ENGINE_FINISH_CANCELED,
     ENGINE_FINISH_DEADLINE, /* options.deadline_ns has passed */
     ENGINE_FINISH_PINNED,   /* options.pin: the prompt is in the cache */
-    ENGINE_FINISH_FAILED,   /* memory ran out, or the engine is shutting down */
+    ENGINE_FINISH_FAILED,   /* memory ran out, the engine is shutting down, or no token may
+                               come next */
 };
 
 /* All zero is a plain request. */
@@ -76,18 +80,24 @@ struct engine_request_options {
     uint64_t follows;     /* a request with the same prompt, whose reading it shares; 0: none */
     bool ignore_eog;      /* goes on behind the end of a turn, to max_tokens */
     bool want_logprobs;   /* events carry them */
+    int n_top_logprobs;   /* and of so many of the likeliest tokens; want_logprobs is set */
     /* Makes no answer: the prompt's full pages are computed, and held until the next such
      * request or until memory runs out. */
     bool pin;
 };
 
 struct engine_request {
-    const int32_t *prompt; /* copied by engine_submit */
-    size_t n_prompt;       /* 1 .. context - 1 */
-    int max_tokens;        /* >= 1 */
-    struct sampling sampling;
+    const int32_t *prompt;    /* copied by engine_submit */
+    size_t n_prompt;          /* 1 .. context - 1 */
+    int max_tokens;           /* >= 1 */
+    struct sampling sampling; /* bound to the model's vocabulary; copied */
     struct engine_request_options options;
     void *user; /* comes back in the events */
+};
+
+struct engine_top_logprob {
+    int32_t token;
+    float logprob;
 };
 
 /* token is TOKEN_NONE in a final event, which has no token of its own. */
@@ -96,6 +106,9 @@ struct engine_event {
     int32_t token;
     enum engine_finish finish;
     float logprob; /* natural logarithm of the token's probability, before sampling settings */
+    const struct engine_top_logprob *top; /* (n_top) likeliest first, then by id; valid during
+                                             the callback of engine_drain_events */
+    int n_top;         /* n_top_logprobs, or fewer where fewer tokens can come */
     int cached_tokens; /* of the prompt, that were in the cache */
 };
 

@@ -11,7 +11,9 @@ struct sequence *sequence_create(uint64_t id, const struct engine_request *r, si
         return NULL;
     }
     s->pages = mem_array(table_size, sizeof(*s->pages));
-    if (!s->pages || sequence_reserve(s, r->n_prompt + 1) != 0) {
+    struct err ignored; /* memory alone can run out */
+    if (!s->pages || sequence_reserve(s, r->n_prompt + 1) != 0 ||
+        sampling_copy(&s->sampling, &r->sampling, &ignored) != 0) {
         sequence_destroy(s);
         return NULL;
     }
@@ -23,7 +25,7 @@ struct sequence *sequence_create(uint64_t id, const struct engine_request *r, si
     s->options = r->options;
     s->slot = -1;
     s->guess_hit = 0.5; /* worth a try */
-    sampler_init(&s->sampler, &r->sampling);
+    sampler_init(&s->sampler, &s->sampling);
     return s;
 }
 
@@ -32,6 +34,7 @@ void sequence_destroy(struct sequence *s)
     if (s) {
         mem_free(s->tokens);
         mem_free(s->pages);
+        sampling_deinit(&s->sampling);
         mem_free(s);
     }
 }

@@ -34,8 +34,9 @@ struct sequence {
     int n_cached; /* tokens of the prompt found in the cache */
     bool cancel;
     bool paused;
-    struct sampler sampler;
-    unsigned uncharged; /* work not yet charged to its tenant */
+    struct sampling sampling; /* owned */
+    struct sampler sampler;   /* by these; stays with the sequence when it is preempted */
+    unsigned uncharged;       /* work not yet charged to its tenant */
 
     int slot;   /* of the KV cache while it runs */
     int *pages; /* (table size), owned */

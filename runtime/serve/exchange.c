@@ -209,10 +209,10 @@ static void apply_defaults(struct exchange *x, const struct server *s)
     struct sampling *p = &x->request.sampling;
     const struct sampling *set = &s->set.sampling;
     unsigned given = x->request.given;
-    if (!(given & ANSWER_GIVEN_TEMPERATURE)) {
+    if (!(given & SAMPLING_GIVEN_TEMPERATURE)) {
         p->temperature = set->temperature;
     }
-    if (!(given & ANSWER_GIVEN_SEED) &&
+    if (!(given & SAMPLING_GIVEN_SEED) &&
         getrandom(&p->seed, sizeof(p->seed), GRND_NONBLOCK) < 0) {
         p->seed = clock_now_ns();
     }
@@ -287,7 +287,8 @@ static int submit(struct exchange *x, struct err *e)
                     .priority = q->priority,
                     .deadline_ns = x->deadline_ns,
                     .ignore_eog = q->ignore_eos,
-                    .want_logprobs = q->logprobs},
+                    .want_logprobs = q->logprobs,
+                    .n_top_logprobs = q->top_logprobs},
     };
     const struct answer_prompt_source source = {
         .generation = x->generation, .prompt = x->prompt, .request = q};
@@ -361,6 +362,9 @@ static int prepare(struct exchange *x, struct err *e)
         return -1;
     }
     apply_defaults(x, x->server);
+    if (sampling_bind(&x->request.sampling, x->generation->model->tokenizer, e) != 0) {
+        return -1;
+    }
     if (x->request.deadline_ms > 0) {
         x->deadline_ns = clock_now_ns() + (uint64_t)x->request.deadline_ms * 1000000;
     }
@@ -543,7 +547,11 @@ static void take_token(struct choice *c, const struct engine_event *ev)
     struct exchange *x = c->exchange;
     const struct answer_token token = {.token = ev->token, .logprob = ev->logprob};
     x->usage.completion_tokens++;
-    if (answer_text_feed(&c->text, &token, NULL, 0, &e) != 0) {
+    struct answer_alternative tops[ENGINE_TOP_LOGPROBS_MAX];
+    for (int i = 0; i < ev->n_top; i++) {
+        tops[i] = (struct answer_alternative){ev->top[i].token, ev->top[i].logprob};
+    }
+    if (answer_text_feed(&c->text, &token, tops, (size_t)ev->n_top, &e) != 0) {
         fail_answer(x, &e);
         return;
     }

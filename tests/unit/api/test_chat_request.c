@@ -56,7 +56,7 @@ static void all_settings_arrive(void **state)
     assert_string_equal(r.model, "m");
     assert_true(r.stream && r.include_usage);
     assert_int_equal(r.max_tokens, 9);
-    assert_int_equal(r.given, ANSWER_GIVEN_SEED | ANSWER_GIVEN_TEMPERATURE);
+    assert_int_equal(r.given, SAMPLING_GIVEN_SEED | SAMPLING_GIVEN_TEMPERATURE);
     assert_true(r.sampling.seed == (uint64_t)-3);
     assert_int_equal(r.sampling.top_k, 4);
     assert_int_equal(r.n_stop, 2);
@@ -104,7 +104,7 @@ static void a_wrong_field_is_refused_by_name_and_leaks_nothing(void **state)
         {"temperature", "\"temperature\":2.1"},
         {"temperature", "\"temperature\":\"hot\""},
         {"top_p", "\"top_p\":1.01"},
-        {"top_k", "\"top_k\":-1"},
+        {"top_k", "\"top_k\":-2"},
         {"min_p", "\"min_p\":true"},
         {"seed", "\"seed\":9007199254740994"},
         {"seed", "\"seed\":0.5"},
@@ -127,13 +127,13 @@ static void a_wrong_field_is_refused_by_name_and_leaks_nothing(void **state)
         {"tools", "\"tools\":[{}]"},
         {"functions", "\"functions\":{}"},
         {"audio", "\"audio\":{}"},
-        {"logit_bias", "\"logit_bias\":{\"1\":5}"},
+        {"logit_bias", "\"logit_bias\":{\"x\":5}"},
         {"logprobs", "\"logprobs\":1"},
         {"top_logprobs", "\"logprobs\":true,\"top_logprobs\":21"},
         {"top_logprobs", "\"top_logprobs\":2"},
         {"reasoning_effort", "\"reasoning_effort\":\"much\""},
         {"chat_template_kwargs", "\"chat_template_kwargs\":[]"},
-        {"frequency_penalty", "\"frequency_penalty\":1"},
+        {"frequency_penalty", "\"frequency_penalty\":3"},
         {"presence_penalty", "\"presence_penalty\":3"},
         {"response_format", "\"response_format\":{\"type\":\"json_object\"}"},
         {"response_format.type", "\"response_format\":{}"},

@@ -23,11 +23,12 @@ static void draw_many(const struct sampling *params, const float *logits, int vo
     struct err e = {0};
     struct sampler s;
     struct sampler_scratch scratch;
-    assert_int_equal(sampler_scratch_init(&scratch, ops_select(0), vocab, &e), 0);
+    const struct sampler_input in = {.logits = logits, .vocab = vocab};
+    assert_int_equal(sampler_scratch_init(&scratch, ops_select(0), vocab, 0, &e), 0);
     sampler_init(&s, params);
     memset(counts, 0, VOCAB * sizeof(counts[0]));
     for (int i = 0; i < DRAWS; i++) {
-        int32_t token = sampler_next(&s, logits, vocab, &scratch);
+        int32_t token = sampler_next(&s, &in, &scratch);
         assert_in_range(token, 0, vocab - 1);
         counts[token]++;
     }
@@ -163,10 +164,11 @@ static void draw_some(uint64_t seed, const float *logits, int32_t tokens[64])
     struct sampler s;
     struct sampler_scratch scratch;
     params.seed = seed;
-    assert_int_equal(sampler_scratch_init(&scratch, ops_select(0), VOCAB, &e), 0);
+    const struct sampler_input in = {.logits = logits, .vocab = VOCAB};
+    assert_int_equal(sampler_scratch_init(&scratch, ops_select(0), VOCAB, 0, &e), 0);
     sampler_init(&s, &params);
     for (int i = 0; i < 64; i++) {
-        tokens[i] = sampler_next(&s, logits, VOCAB, &scratch);
+        tokens[i] = sampler_next(&s, &in, &scratch);
     }
     sampler_scratch_deinit(&scratch);
 }
