@@ -15,7 +15,7 @@ size_t answer_prompt_count(const struct answer_request *r)
 
 static int render_conversation(const struct answer_prompt_source *s,
                                const struct conversation *c, struct token_list *out,
-                               struct err *e)
+                               bool *reasoning_open, struct err *e)
 {
     const struct model *m = s->generation->model;
     const struct chat_render render = {.messages = c->messages,
@@ -26,6 +26,7 @@ static int render_conversation(const struct answer_prompt_source *s,
     if (chat_prompt_render(m->chat_template, m->tokenizer, &render, &text, e) != 0) {
         return -1;
     }
+    *reasoning_open = output_format_prompt_open(&s->generation->format, text.data, text.len);
     int rc = chat_prompt_encode(m->tokenizer, &text, out, e);
     chat_text_deinit(&text);
     return rc;
@@ -33,7 +34,7 @@ static int render_conversation(const struct answer_prompt_source *s,
 
 /* Without the n_dropped oldest messages that are no system messages. */
 static int render(const struct answer_prompt_source *s, size_t n_dropped,
-                  struct token_list *out, struct err *e)
+                  struct token_list *out, bool *reasoning_open, struct err *e)
 {
     struct conversation c;
     out->count = 0;
@@ -42,13 +43,13 @@ static int render(const struct answer_prompt_source *s, size_t n_dropped,
         return -1;
     }
     conversation_drop_oldest(&c, n_dropped);
-    int rc = render_conversation(s, &c, out, e);
+    int rc = render_conversation(s, &c, out, reasoning_open, e);
     conversation_deinit(&c);
     return rc;
 }
 
 static int render_truncated(const struct answer_prompt_source *s, struct token_list *out,
-                            struct err *e)
+                            bool *reasoning_open, struct err *e)
 {
     size_t context = (size_t)engine_context(s->generation->engine);
     size_t wanted = s->request->max_tokens > 0 ? (size_t)s->request->max_tokens : 1;
@@ -59,7 +60,7 @@ static int render_truncated(const struct answer_prompt_source *s, struct token_l
     size_t fewest = conversation_excess(messages, s->request->n_messages, room * TOKEN_BYTES);
     while (fewest < most) {
         size_t middle = fewest + (most - fewest) / 2;
-        if (render(s, middle, out, e) != 0) {
+        if (render(s, middle, out, reasoning_open, e) != 0) {
             return -1;
         }
         if (out->count <= room) {
@@ -68,7 +69,7 @@ static int render_truncated(const struct answer_prompt_source *s, struct token_l
             fewest = middle + 1;
         }
     }
-    return render(s, most, out, e);
+    return render(s, most, out, reasoning_open, e);
 }
 
 /* --- texts to go on with --- */
@@ -142,10 +143,12 @@ static int raw_tokens(const struct answer_prompt_source *s, const struct answer_
 }
 
 int answer_prompt_tokens(const struct answer_prompt_source *s, size_t index,
-                         struct token_list *out, struct err *e)
+                         struct token_list *out, bool *reasoning_open, struct err *e)
 {
+    *reasoning_open = false;
     if (s->request->n_prompts > 0) {
         return raw_tokens(s, &s->request->prompts[index], out, e);
     }
-    return s->request->truncate ? render_truncated(s, out, e) : render(s, 0, out, e);
+    return s->request->truncate ? render_truncated(s, out, reasoning_open, e)
+                                : render(s, 0, out, reasoning_open, e);
 }

@@ -20,8 +20,9 @@ struct answer_prompt_source {
 /* How many prompts a request has: one conversation, or several texts. */
 size_t answer_prompt_count(const struct answer_request *r);
 
-/* The tokens of the index-th; *out is cleared first. With "truncation": "auto" as few as
+/* The tokens of the index-th; *out is cleared first. *reasoning_open: the prompt ends inside of
+ * reasoning, with which the answer then begins. With "truncation": "auto" as few as
  * possible of the oldest messages are left out to make room for an answer, but never the last
  * one. */
 int answer_prompt_tokens(const struct answer_prompt_source *s, size_t index,
-                         struct token_list *out, struct err *e);
+                         struct token_list *out, bool *reasoning_open, struct err *e);

@@ -1,6 +1,9 @@
 #include "runtime/serve/answer_text.h"
 
 #include <stdint.h>
+#include <string.h>
+
+static int take_segment(void *user, const struct output_segment *segment, struct err *e);
 
 int answer_text_init(struct answer_text *a, const struct answer_text_settings *set,
                      struct err *e)
@@ -11,6 +14,15 @@ int answer_text_init(struct answer_text *a, const struct answer_text_settings *s
     buf_init(&a->decoded, SIZE_MAX / 2);
     buf_init(&a->passed, SIZE_MAX / 2);
     buf_init(&a->out, SIZE_MAX / 2);
+    output_parser_init(&a->parser,
+                       &(struct output_parser_settings){.format = set->format,
+                                                        .tools = set->tools,
+                                                        .n_tools = set->n_tools,
+                                                        .reasoning_open = set->reasoning_open,
+                                                        .sink = take_segment,
+                                                        .user = a});
+    a->reasoning = set->reasoning_open;
+    a->has_filters = chain_has_side(set->chain, FILTER_OUTPUT);
     a->filters = chain_stream_create(set->chain, FILTER_OUTPUT, e);
     return a->filters ? 0 : -1;
 }
@@ -18,6 +30,7 @@ int answer_text_init(struct answer_text *a, const struct answer_text_settings *s
 void answer_text_deinit(struct answer_text *a)
 {
     stop_text_deinit(&a->stop);
+    output_parser_deinit(&a->parser);
     buf_deinit(&a->decoded);
     buf_deinit(&a->passed);
     buf_deinit(&a->out);
@@ -64,18 +77,31 @@ static int flush(struct answer_text *a, struct err *e)
 
 /* --- filters --- */
 
+static enum answer_piece_kind kind_of(enum filter_channel channel)
+{
+    switch (channel) {
+    case FILTER_REASONING:
+        return ANSWER_REASONING;
+    case FILTER_TOOL_ARGS:
+        return ANSWER_CALL_ARGUMENTS;
+    case FILTER_CONTENT:
+        break;
+    }
+    return ANSWER_CONTENT;
+}
+
 static int take_filtered(void *context, enum filter_channel channel, const char *text,
                          size_t len)
 {
     struct answer_text *a = context;
     struct err ignored = {0};
-    enum answer_piece_kind kind =
-        channel == FILTER_REASONING ? ANSWER_REASONING : ANSWER_CONTENT;
+    enum answer_piece_kind kind = kind_of(channel);
     if (kind != a->out_kind && flush(a, &ignored) != 0) {
         return -1;
     }
     a->out_kind = kind;
-    return buf_append(&a->out, text, len);
+    return channel == FILTER_TOOL_ARGS ? call_arguments_escape(&a->out, text, len)
+                                       : buf_append(&a->out, text, len);
 }
 
 /* What a call of the chain returned becomes the answer's state. */
@@ -107,6 +133,97 @@ static int filter_finish(struct answer_text *a, struct err *e)
                                        : note_verdict(a, chain_finish(a->filters, &sink, e));
 }
 
+/* A text that has ended before others come: nothing of it may be held behind them. */
+static int filter_end_text(struct answer_text *a, enum filter_channel channel, struct err *e)
+{
+    struct chain_sink sink = {.emit = take_filtered, .context = a};
+    return a->state == ANSWER_FILTERED
+               ? 0
+               : note_verdict(a, chain_end_text(a->filters, channel, &sink, e));
+}
+
+/* --- segments: what the model's output was taken apart to --- */
+
+static int begin_call(struct answer_text *a, const struct output_segment *segment,
+                      struct err *e)
+{
+    struct answer_piece piece = {.kind = ANSWER_CALL_BEGIN,
+                                 .text = segment->text,
+                                 .len = segment->len,
+                                 .call = segment->call};
+    if (filter_end_text(a, FILTER_REASONING, e) != 0 ||
+        filter_end_text(a, FILTER_CONTENT, e) != 0 || flush(a, e) != 0) {
+        return -1;
+    }
+    a->arguments = (struct call_arguments){0};
+    a->out_kind = ANSWER_CALL_ARGUMENTS;
+    a->call = segment->call;
+    return a->state == ANSWER_FILTERED ? 0 : show(a, &piece, e);
+}
+
+static int take_arguments(struct answer_text *a, const struct output_segment *segment,
+                          struct err *e)
+{
+    struct chain_sink sink = {.emit = take_filtered, .context = a};
+    if (!a->has_filters) {
+        return buf_append(&a->out, segment->text, segment->len) == 0 ? 0 : err_nomem(e);
+    }
+    return note_verdict(a, call_arguments_feed(&a->arguments, segment->text, segment->len,
+                                               a->filters, &sink, &a->out, e));
+}
+
+static int end_call(struct answer_text *a, const struct output_segment *segment, struct err *e)
+{
+    struct answer_piece piece = {.kind = ANSWER_CALL_END, .text = "", .call = segment->call};
+    return flush(a, e) == 0 ? show(a, &piece, e) : -1;
+}
+
+static int take_content(struct answer_text *a, const struct output_segment *segment,
+                        struct err *e)
+{
+    bool reasoning = segment->kind == OUTPUT_REASONING;
+    enum filter_channel channel = reasoning ? FILTER_REASONING : FILTER_CONTENT;
+    if (a->reasoning && !reasoning && filter_end_text(a, FILTER_REASONING, e) != 0) {
+        return -1;
+    }
+    a->reasoning = reasoning;
+    return filter(a, channel, segment->text, segment->len, e);
+}
+
+static int take_segment(void *user, const struct output_segment *segment, struct err *e)
+{
+    struct answer_text *a = user;
+    if (a->state == ANSWER_FILTERED) {
+        return 0;
+    }
+    switch (segment->kind) {
+    case OUTPUT_REASONING:
+    case OUTPUT_CONTENT:
+        return take_content(a, segment, e);
+    case OUTPUT_CALL_BEGIN:
+        return begin_call(a, segment, e);
+    case OUTPUT_CALL_ARGUMENTS:
+        return take_arguments(a, segment, e);
+    case OUTPUT_CALL_END:
+        return end_call(a, segment, e);
+    case OUTPUT_CALL_CUT: /* what was said of it stands, and it never becomes complete */
+        return flush(a, e);
+    }
+    return 0;
+}
+
+static int take_apart(struct answer_text *a, const char *text, size_t len, bool control,
+                      struct err *e)
+{
+    if (len == 0) {
+        return 0;
+    }
+    if (!a->set.format) {
+        return filter(a, FILTER_CONTENT, text, len, e);
+    }
+    return output_parser_feed(&a->parser, text, len, control, e);
+}
+
 /* --- tokens --- */
 
 /* Runs a->decoded through the stop strings and all that comes behind them. */
@@ -118,14 +235,29 @@ static int pass_on(struct answer_text *a, bool is_end, struct err *e)
         return err_nomem(e);
     }
     a->passed_bytes += a->passed.len;
-    int rc = filter(a, FILTER_CONTENT, a->passed.data, a->passed.len, e);
+    int rc = take_apart(a, a->passed.data, a->passed.len, false, e);
     if (rc == 0 && (is_end || a->stop.stopped)) {
-        rc = filter_finish(a, e);
+        rc = a->set.format ? output_parser_finish(&a->parser, e) : 0;
+        rc = rc == 0 ? filter_finish(a, e) : rc;
     }
     if (rc == 0 && a->state == ANSWER_OPEN && a->stop.stopped) {
         a->state = ANSWER_STOPPED;
         a->set.choice->stop = a->stop.met;
     }
+    return rc == 0 ? flush(a, e) : rc;
+}
+
+/* A control token whose name tells how the output is to be read. It is no text, so what the
+ * stop strings hold cannot go on behind it. */
+static int take_marker(struct answer_text *a, const char *name, struct err *e)
+{
+    buf_clear(&a->passed);
+    if (stop_text_finish(&a->stop, &a->passed) != 0) {
+        return err_nomem(e);
+    }
+    a->passed_bytes += a->passed.len;
+    int rc = take_apart(a, a->passed.data, a->passed.len, false, e);
+    rc = rc == 0 ? take_apart(a, name, strlen(name), true, e) : rc;
     return rc == 0 ? flush(a, e) : rc;
 }
 
@@ -155,7 +287,10 @@ int answer_text_feed(struct answer_text *a, const struct answer_token *token,
         answer_tokens_add(&a->set.choice->tokens, &kept, tops, n_tops) != 0) {
         return err_nomem(e);
     }
-    int rc = a->decoded.len > 0 ? pass_on(a, false, e) : 0;
+    const char *marker =
+        a->set.format ? output_format_token_text(a->set.format, a->set.tokenizer, token->token)
+                      : NULL;
+    int rc = marker ? take_marker(a, marker, e) : a->decoded.len > 0 ? pass_on(a, false, e) : 0;
     if (a->state != ANSWER_OPEN) {
         drop_tokens_behind_the_end(a);
     }

@@ -11,8 +11,10 @@
 #pragma once
 
 #include "filters/chain.h"
+#include "models/output/output_parser.h"
 #include "models/tokenizer/decoder.h"
 #include "runtime/api/answer.h"
+#include "runtime/serve/call_arguments.h"
 #include "runtime/serve/stop_text.h"
 
 enum answer_state {
@@ -26,7 +28,11 @@ struct answer_text_settings {
     const char *const *stops; /* (n_stops), borrowed for the life of the answer */
     size_t n_stops;
     struct chain *chain;
-    bool keep_tokens; /* for logprobs */
+    const struct output_format *format; /* borrowed; NULL: all text is content */
+    const char *const *tools; /* (n_tools) names of tools that may be called, borrowed */
+    size_t n_tools;
+    bool reasoning_open; /* the prompt ends inside of reasoning */
+    bool keep_tokens;    /* for logprobs */
     struct answer_choice *choice;
     void (*piece)(void *user, const struct answer_piece *piece);
     void *user;
@@ -36,13 +42,18 @@ struct answer_text {
     struct answer_text_settings set;
     struct decoder decoder;
     struct stop_text stop;
+    struct output_parser parser;
+    struct call_arguments arguments; /* of the call that is open */
     struct chain_stream *filters;
+    bool has_filters;
+    bool reasoning;     /* what came last */
     struct buf decoded; /* scratch: whole characters of one token */
     struct buf passed;  /* scratch: what the stop strings let pass */
     enum answer_state state;
 
     struct buf out; /* of kind out_kind, for the next piece */
     enum answer_piece_kind out_kind;
+    size_t call; /* whose arguments they are */
 
     size_t decoded_bytes; /* of the whole answer */
     size_t passed_bytes;  /* of these, that the stop strings let pass */

@@ -11,13 +11,14 @@ void count_tokens_answer(struct server *s, struct http_exchange *http)
     struct err e = {0};
     struct answer_request request;
     struct token_list tokens = {0};
+    bool reasoning_open;
     if (anthropic_count_request_parse(&request, body->body, body->body_len, &e) != 0) {
         respond_err(http, &e);
         return;
     }
     const struct answer_prompt_source source = {
         .generation = s->generation, .prompt = s->prompt, .request = &request};
-    if (answer_prompt_tokens(&source, 0, &tokens, &e) != 0) {
+    if (answer_prompt_tokens(&source, 0, &tokens, &reasoning_open, &e) != 0) {
         respond_err(http, &e);
     } else {
         size_t len = 0;

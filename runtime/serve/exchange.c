@@ -248,6 +248,53 @@ static int make_cache_salt(const struct exchange *x, uint64_t tenant, uint64_t *
     return 0;
 }
 
+/* Memory for all answers; each begins when its prompt is known. */
+static int reserve_answers(struct exchange *x, struct err *e)
+{
+    size_t n = answer_prompt_count(&x->request) * (size_t)x->request.n_choices;
+    if (n > CHOICES_MAX) {
+        return err_set_param(e, ERR_INVALID, "n",
+                             "%zu answers were asked for; a request may have %d", n,
+                             CHOICES_MAX);
+    }
+    x->choices = mem_zarray(n, sizeof(*x->choices));
+    x->answers = mem_zarray(n, sizeof(*x->answers));
+    if (!x->choices || !x->answers) {
+        return err_nomem(e);
+    }
+    x->n_choices = x->reply.n_choices = n;
+    x->reply.choices = x->answers;
+    for (size_t i = 0; i < n; i++) {
+        x->choices[i].exchange = x;
+        x->choices[i].index = i;
+        answer_choice_init(&x->answers[i]);
+    }
+    return 0;
+}
+
+static int begin_answers(struct exchange *x, size_t first, bool reasoning_open, struct err *e)
+{
+    bool is_chat = x->request.n_prompts == 0;
+    struct answer_text_settings set = {.tokenizer = x->generation->model->tokenizer,
+                                       .stops = x->request.stop,
+                                       .n_stops = x->request.n_stop,
+                                       .chain = x->chain,
+                                       .format = is_chat ? &x->generation->format : NULL,
+                                       .reasoning_open = reasoning_open,
+                                       .keep_tokens = x->request.logprobs,
+                                       .piece = take_piece};
+    for (size_t i = first; i < first + (size_t)x->request.n_choices; i++) {
+        struct choice *c = &x->choices[i];
+        set.choice = &x->answers[i];
+        set.user = c;
+        c->text_begun = true; /* what init leaves behind when it fails is to be released too */
+        if (answer_text_init(&c->text, &set, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int submit_prompt(struct exchange *x, const struct token_list *tokens,
                          struct engine_request *r, struct choice *choices, struct err *e)
 {
@@ -295,50 +342,17 @@ static int submit(struct exchange *x, struct err *e)
     struct token_list tokens = {0};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < answer_prompt_count(q); i++) {
-        rc = answer_prompt_tokens(&source, i, &tokens, e);
+        size_t first = i * (size_t)q->n_choices;
+        bool reasoning_open;
+        rc = answer_prompt_tokens(&source, i, &tokens, &reasoning_open, e);
+        rc = rc == 0 ? begin_answers(x, first, reasoning_open, e) : rc;
         if (rc == 0) {
             x->usage.prompt_tokens += tokens.count;
-            rc = submit_prompt(x, &tokens, &r, &x->choices[i * (size_t)q->n_choices], e);
+            rc = submit_prompt(x, &tokens, &r, &x->choices[first], e);
         }
     }
     token_list_deinit(&tokens);
     return rc;
-}
-
-static int begin_answers(struct exchange *x, struct err *e)
-{
-    size_t n = answer_prompt_count(&x->request) * (size_t)x->request.n_choices;
-    if (n > CHOICES_MAX) {
-        return err_set_param(e, ERR_INVALID, "n",
-                             "%zu answers were asked for; a request may have %d", n,
-                             CHOICES_MAX);
-    }
-    x->choices = mem_zarray(n, sizeof(*x->choices));
-    x->answers = mem_zarray(n, sizeof(*x->answers));
-    if (!x->choices || !x->answers) {
-        return err_nomem(e);
-    }
-    x->n_choices = x->reply.n_choices = n;
-    x->reply.choices = x->answers;
-    struct answer_text_settings set = {.tokenizer = x->generation->model->tokenizer,
-                                       .stops = x->request.stop,
-                                       .n_stops = x->request.n_stop,
-                                       .chain = x->chain,
-                                       .keep_tokens = x->request.logprobs,
-                                       .piece = take_piece};
-    for (size_t i = 0; i < n; i++) {
-        struct choice *c = &x->choices[i];
-        answer_choice_init(&x->answers[i]);
-        c->exchange = x;
-        c->index = i;
-        set.choice = &x->answers[i];
-        set.user = c;
-        if (answer_text_init(&c->text, &set, e) != 0) {
-            return -1;
-        }
-        c->text_begun = true;
-    }
-    return 0;
 }
 
 /* What logprobs tell of other tokens, and of those that filters take out, no filter has seen.
@@ -368,7 +382,7 @@ static int prepare(struct exchange *x, struct err *e)
     if (x->request.deadline_ms > 0) {
         x->deadline_ns = clock_now_ns() + (uint64_t)x->request.deadline_ms * 1000000;
     }
-    return begin_answers(x, e) == 0 ? submit(x, e) : -1;
+    return reserve_answers(x, e) == 0 ? submit(x, e) : -1;
 }
 
 /* --- text to bytes --- */
@@ -555,6 +569,7 @@ static void take_token(struct choice *c, const struct engine_event *ev)
         fail_answer(x, &e);
         return;
     }
+    x->usage.reasoning_tokens += c->text.reasoning;
     if (x->http && c->text.state != ANSWER_OPEN) {
         end_choice(c, ANSWER_FINISH_STOP);
     }

@@ -38,6 +38,10 @@ static int load_model(struct generation *g, const struct generation_settings *s,
                        "%s: has no chat template (tokenizer.chat_template), so it cannot chat",
                        s->model_path);
     }
+    if (output_format_detect(&g->format, g->model->chat_template, g->model->tokenizer, e) !=
+        0) {
+        return err_prefix(e, "%s", s->model_path);
+    }
     if (self_test_run(g->model, s->cpu_features, e) != 0) {
         return err_prefix(e, "%s", s->model_path);
     }

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "models/model.h"
+#include "models/output/output_format.h"
 #include "runtime/api/admin_reply.h"
 #include "runtime/engine/engine.h"
 
@@ -35,6 +36,7 @@ struct generation {
     uint64_t number;   /* 1 for the first that this server published */
     int64_t loaded_at; /* Unix seconds */
     struct model *model;
+    struct output_format format; /* how the model writes reasoning and calls of tools */
     struct engine *engine;
     char id[MODEL_NAME_MAX * 2 + 16]; /* "name@version", as answers name it */
     uv_async_t wake;                  /* engine thread -> loop */
