@@ -5,6 +5,7 @@
  * Logits of so many tokens (49152) are random, near to those of a language model; the sequence
  * has so many tokens already (2000). Prints microseconds a token, the median of many, in the
  * processor's time. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -140,16 +141,17 @@ int main(int argc, char **argv)
     }
     b.logits = malloc((size_t)N_LOGITS * (size_t)b.vocab * sizeof(*b.logits));
     b.tokens = malloc((b.n_tokens + 1) * sizeof(*b.tokens));
-    if (!b.logits || !b.tokens ||
-        sampler_scratch_init(&b.scratch, ops_select(cpu_features()), b.vocab, b.n_tokens + 1,
-                             &e) != 0) {
+    bool ready = b.logits && b.tokens &&
+                 sampler_scratch_init(&b.scratch, ops_select(cpu_features()), b.vocab,
+                                      b.n_tokens + 1, &e) == 0;
+    if (ready) {
+        fill(&b);
+        measure_all(&b);
+        sampler_scratch_deinit(&b.scratch);
+    } else {
         fprintf(stderr, "bench_sampler: out of memory\n");
-        return 1;
     }
-    fill(&b);
-    measure_all(&b);
-    sampler_scratch_deinit(&b.scratch);
     free(b.logits);
     free(b.tokens);
-    return 0;
+    return ready ? 0 : 1;
 }

@@ -34,6 +34,7 @@ static int parse(const char *fields, struct sampling *s, unsigned *given, struct
 static void parse_well(const char *fields, struct sampling *s, unsigned *given)
 {
     struct err e;
+    *s = (struct sampling){0};
     if (parse(fields, s, given, &e) != 0) {
         fail_msg("%s: %s", fields, e.message);
     }
@@ -168,6 +169,7 @@ static void a_bias_comes_as_object_or_pairs(void **state)
         unsigned given;
         parse_well(forms[i], &s, &given);
         assert_int_equal(s.n_bias, 3);
+        assert_non_null(s.bias);
         assert_true(s.bias[0].token == 5 && s.bias[0].bias == -100.0f);
         assert_true(s.bias[1].token == 0 && s.bias[1].bias == 2.5f);
         assert_true(s.bias[2].token == 7 && s.bias[2].bias == -INFINITY);
@@ -287,6 +289,7 @@ static void any_failing_allocation_is_told(void **state)
         mem_fail_at(0);
         if (!reached) {
             assert_int_equal(rc, 0);
+            assert_true(copy.bias && copy.stop_ids);
             assert_int_equal(copy.bias[0].token, 1);
             assert_int_equal(copy.stop_ids[0], 3);
         } else {

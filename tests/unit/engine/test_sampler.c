@@ -284,7 +284,8 @@ static void the_surprise_of_mirostat_comes_to_what_is_aimed_at(void **state)
     struct err e = {0};
     rng_seed(&r, 6);
     assert_int_equal(sampler_scratch_init(&scratch, ops_select(0), VOCAB, 0, &e), 0);
-    for (float tau = 1.0f; tau <= 5.0f; tau += 1.0f) {
+    for (int bits = 1; bits <= 5; bits++) {
+        const float tau = (float)bits;
         const struct sampling p = {
             .temperature = 1.0f, .mirostat = 2, .mirostat_tau = tau, .mirostat_eta = 0.1f};
         double surprise = 0.0;
