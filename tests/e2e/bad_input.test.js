@@ -20,7 +20,25 @@ const ACCEPTS = {
     temperature: (v) => v === 0.5,
     top_p: (v) => v === 0.5,
     min_p: (v) => v === 0.5,
-    top_k: (v) => v === 3,
+    top_k: (v) => v === 3 || v === -1,
+    typical_p: (v) => v === 0.5,
+    top_n_sigma: (v) => v === 3 || v === -1 || v === 0.5,
+    xtc_probability: (v) => v === 0.5,
+    xtc_threshold: (v) => v === 0.5,
+    mirostat: () => false,
+    mirostat_tau: (v) => v === 3 || v === 0.5,
+    mirostat_eta: (v) => v === 0.5,
+    repetition_penalty: (v) => v === 3 || v === 0.5,
+    repeat_penalty: (v) => v === 3 || v === 0.5,
+    repeat_last_n: (v) => v === 3 || v === -1,
+    dry_multiplier: (v) => v === 3 || v === 0.5,
+    dry_base: (v) => v === 3,
+    dry_allowed_length: (v) => v === 3,
+    dry_penalty_last_n: (v) => v === 3 || v === -1,
+    dry_sequence_breakers: () => false,
+    min_tokens: (v) => v === 3,
+    stop_token_ids: (v) => Array.isArray(v),
+    samplers: () => false,
     seed: (v) => v === 3 || v === -1,
     stop: (v) => v === 'text' || (Array.isArray(v) && v.length === 0),
     n: (v) => v === 3,
@@ -32,9 +50,9 @@ const ACCEPTS = {
     functions: (v) => Array.isArray(v) && v.length === 0,
     audio: () => false,
     web_search_options: () => false,
-    frequency_penalty: () => false,
-    presence_penalty: () => false,
-    logit_bias: (v) => typeof v === 'object' && !Array.isArray(v) && !('a' in v),
+    frequency_penalty: (v) => v === -1 || v === 0.5,
+    presence_penalty: (v) => v === -1 || v === 0.5,
+    logit_bias: (v) => typeof v === 'object' && !v.length && !('a' in v),
     logprobs: () => false,
     modalities: (v) => Array.isArray(v) && v.length === 0,
     response_format: () => false,
@@ -91,7 +109,9 @@ test('bad input', { skip: missing() }, async (t) => {
 
     await t.test('numbers out of range', async () => {
         const numbers = ['-1', '-2147483648', '2147483648', '9007199254740993', '1e308', '1e999', '-1e999'];
-        const fields = ['max_tokens', 'max_completion_tokens', 'temperature', 'top_p', 'top_k', 'min_p', 'n'];
+        const fields = ['max_tokens', 'max_completion_tokens', 'temperature', 'top_p', 'min_p', 'typical_p',
+            'xtc_probability', 'xtc_threshold', 'mirostat', 'mirostat_tau', 'mirostat_eta', 'repetition_penalty',
+            'dry_multiplier', 'dry_base', 'dry_allowed_length', 'min_tokens', 'n'];
         for (const field of fields) {
             for (const number of numbers) {
                 const body = `{"messages":[{"role":"user","content":"a"}],"${field}":${number}}`;
