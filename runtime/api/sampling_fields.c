@@ -8,8 +8,9 @@
 #include "runtime/api/json_field.h"
 #include "runtime/base/mem.h"
 
-/* Every integer up to 2^53 is exact in JSON's numbers; more would silently be another seed. */
-#define SEED_MAX 9007199254740992.0
+/* Every integer below 2^53 is exact in JSON's numbers and no other is read as one of them; more
+ * would silently be another seed. */
+#define SEED_MAX 9007199254740991.0
 
 #define BIAS_MAX               100.0
 #define REPETITION_PENALTY_MIN 0.01

@@ -130,11 +130,13 @@ int cuts_apply(struct sampler_scratch *s, const struct sampling *params, struct 
     }
     if (params->top_p < 1.0f || params->min_p > 0.0f) {
         float sum = normalise(s, n);
-        if (params->top_p < 1.0f) {
-            n = candidates_reaching(c, n, params->top_p);
-        }
+        /* Both keep the best ones down to some place, by probabilities among the same n: in
+         * this order the same are left, and far fewer have to be sorted. */
         if (params->min_p > 0.0f) {
             n = cut_min_p(c, n, params->min_p / sum);
+        }
+        if (params->top_p < 1.0f) {
+            n = candidates_reaching(c, n, params->top_p);
         }
     }
     /* Whether it is done this time is drawn even where nothing can be left out, so that what

@@ -21,6 +21,24 @@ const ACCEPTS = {
     top_p: (v) => v === 0.5,
     min_p: (v) => v === 0.5,
     top_k: (v) => v === 3 || v === -1,
+    typical_p: (v) => v === 0.5,
+    top_n_sigma: (v) => v === 3 || v === -1 || v === 0.5,
+    xtc_probability: (v) => v === 0.5,
+    xtc_threshold: (v) => v === 0.5,
+    mirostat: () => false,
+    mirostat_tau: (v) => v === 3 || v === 0.5,
+    mirostat_eta: (v) => v === 0.5,
+    repetition_penalty: (v) => v === 3 || v === 0.5,
+    repeat_penalty: (v) => v === 3 || v === 0.5,
+    repeat_last_n: (v) => v === 3 || v === -1,
+    dry_multiplier: (v) => v === 3 || v === 0.5,
+    dry_base: (v) => v === 3,
+    dry_allowed_length: (v) => v === 3,
+    dry_penalty_last_n: (v) => v === 3 || v === -1,
+    dry_sequence_breakers: () => false,
+    min_tokens: (v) => v === 3,
+    stop_token_ids: (v) => Array.isArray(v),
+    samplers: () => false,
     seed: (v) => v === 3 || v === -1,
     stop: (v) => v === 'text' || (Array.isArray(v) && v.length === 0),
     n: (v) => v === 3,
@@ -34,7 +52,7 @@ const ACCEPTS = {
     web_search_options: () => false,
     frequency_penalty: (v) => v === -1 || v === 0.5,
     presence_penalty: (v) => v === -1 || v === 0.5,
-    logit_bias: (v) => typeof v === 'object' && !('a' in v) && v[0] !== 3,
+    logit_bias: (v) => typeof v === 'object' && !v.length && !('a' in v),
     logprobs: (v) => typeof v === 'boolean',
     top_logprobs: () => false,
     reasoning_effort: () => false,
@@ -95,13 +113,14 @@ test('bad input', { skip: missing() }, async (t) => {
     await t.test('numbers at and beyond their range', async () => {
         // Every number that a request may carry: the least and the greatest that are right.
         const INT = 2147483647;
-        const SEED = 9007199254740992;
+        const SEED = Number.MAX_SAFE_INTEGER;
         const ranges = {
             max_tokens: [1, INT], max_completion_tokens: [1, INT], n: [1, 16], top_k: [-1, INT], seed: [-SEED, SEED],
             priority: [-1000, 1000], deadline_ms: [1, 86400000], min_tokens: [0, INT], repeat_last_n: [-1, INT],
             dry_allowed_length: [0, INT], dry_penalty_last_n: [-1, INT],
             temperature: [0, 2], top_p: [0, 1], min_p: [0, 1], typical_p: [0, 1], frequency_penalty: [-2, 2],
-            presence_penalty: [-2, 2], xtc_probability: [0, 1], xtc_threshold: [0, 1],
+            presence_penalty: [-2, 2], mirostat_tau: [0, 100], mirostat_eta: [0, 1], repetition_penalty: [0.01, 10],
+            dry_multiplier: [0, 100], dry_base: [1, 100], xtc_probability: [0, 1], xtc_threshold: [0, 1],
         };
         const texts = ['-1', '2147483648', '9007199254740993', '1e308', '"1"', 'null'];
         for (const [field, [least, most]] of Object.entries(ranges)) {
@@ -109,7 +128,6 @@ test('bad input', { skip: missing() }, async (t) => {
                 const few = field === 'max_tokens' ? '' : '"max_tokens":2,';
                 const body = `{"messages":[{"role":"user","content":"a"}],${few}"${field}":${text}}`;
                 const value = JSON.parse(text);
-                // 2^53 + 1 is no number of JSON's: it reads as 2^53.
                 if (value === null || (typeof value === 'number' && value >= least && value <= most)) {
                     const [status, answer] = await raw(body);
                     assert.ok(status === 200 || (field === 'deadline_ms' && status === 504), `${field} ${text}: ${answer}`);

@@ -4,6 +4,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+
+#include <math.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -20,10 +22,13 @@
 #define CROWD_TOKENS 32
 #define COMMON       40 /* tokens that their prompts begin with: a page and a part of one */
 
+#define TOP 3 /* likeliest tokens that an answer is asked for at most */
+
 /* What came back for one request. */
 struct answer {
     int32_t tokens[2 * TOKENS_MAX];
     float logprobs[2 * TOKENS_MAX];
+    struct engine_top_logprob top[2 * TOKENS_MAX][TOP];
     int n_tokens;
     int finals;
     enum engine_finish finish;
@@ -104,6 +109,10 @@ static void take_event(void *ctx, const struct engine_event *ev)
     assert_int_equal(a->finals, 0); /* nothing follows the final event */
     if (ev->token != TOKEN_NONE) {
         assert_true(a->n_tokens < 2 * TOKENS_MAX);
+        assert_in_range(ev->n_top, 0, TOP);
+        for (int i = 0; i < ev->n_top; i++) {
+            a->top[a->n_tokens][i] = ev->top[i];
+        }
         a->logprobs[a->n_tokens] = ev->logprob;
         a->tokens[a->n_tokens++] = ev->token;
         a->cached_tokens = ev->cached_tokens;
@@ -261,6 +270,7 @@ static void assert_same_answers(const struct answer *a, const struct answer *b, 
         assert_int_equal(a[i].n_tokens, b[i].n_tokens);
         assert_memory_equal(a[i].tokens, b[i].tokens, sizeof(a[i].tokens));
         assert_memory_equal(a[i].logprobs, b[i].logprobs, sizeof(a[i].logprobs));
+        assert_memory_equal(a[i].top, b[i].top, sizeof(a[i].top));
         assert_int_equal(a[i].finish, b[i].finish);
     }
 }
@@ -307,13 +317,41 @@ static void answers_do_not_depend_on_preemptions(void **state)
     }
 }
 
+/* Settings of which each is sometimes on and sometimes off. `bias` has room for two. */
+static struct sampling random_sampling(struct rng *r, struct sampling_bias *bias)
+{
+    struct sampling s = SAMPLING_DEFAULT;
+    s.temperature = rng_below(r, 3) ? 0.5f : 0.0f;
+    s.seed = rng_next(r);
+    s.top_k = rng_below(r, 2) ? 40 : 0;
+    s.repetition_penalty = rng_below(r, 3) ? 1.0f : 1.1f;
+    s.repeat_last_n = rng_below(r, 2) ? 20 : -1;
+    s.presence_penalty = rng_below(r, 2) ? 0.2f : 0.0f;
+    s.frequency_penalty = rng_below(r, 2) ? 0.1f : -0.5f; /* makes it repeat itself */
+    s.dry.multiplier = rng_below(r, 3) ? 0.0f : 0.5f;
+    s.typical_p = rng_below(r, 3) ? 1.0f : 0.9f;
+    s.top_n_sigma = rng_below(r, 3) ? 0.0f : 2.0f;
+    s.xtc_probability = rng_below(r, 3) ? 0.0f : 0.5f;
+    s.mirostat = rng_below(r, 3) ? 0 : 2;
+    s.min_tokens = (int)rng_below(r, 10);
+    s.n_bias = rng_below(r, 3);
+    s.bias = bias;
+    for (size_t i = 0; i < s.n_bias; i++) {
+        bias[i].token = (int32_t)(3 + rng_below(r, 250));
+        bias[i].bias = rng_below(r, 2) ? 1.0f : -100.0f;
+    }
+    return s;
+}
+
 /* One token of prompt and as many of answer as fit: greedy, the model comes to repeat itself.
  */
-static void run_long(enum engine_guesses guesses, struct answer *answers, int n,
-                     struct engine_stats *stats)
+static void run_long(enum engine_guesses guesses, bool all_samplers, struct answer *answers,
+                     int n, struct engine_stats *stats)
 {
     struct engine_settings s = settings(1, 2, n);
     struct fixture f;
+    struct rng random;
+    rng_seed(&random, 11);
     s.guesses = guesses;
     start_with(&f, s);
     for (int i = 0; i < n; i++) {
@@ -321,12 +359,17 @@ static void run_long(enum engine_guesses guesses, struct answer *answers, int n,
         struct sampling sampling = SAMPLING_DEFAULT;
         sampling.temperature = i % 4 == 3 ? 0.3f : 0.0f;
         sampling.seed = (uint64_t)i;
-        struct engine_request r = {.prompt = prompt,
-                                   .n_prompt = 1,
-                                   .max_tokens = MANY,
-                                   .sampling = sampling,
-                                   .options = {.ignore_eog = true, .want_logprobs = true},
-                                   .user = &answers[i]};
+        struct sampling_bias bias[2];
+        if (all_samplers) {
+            sampling = random_sampling(&random, bias);
+        }
+        struct engine_request r = {
+            .prompt = prompt,
+            .n_prompt = 1,
+            .max_tokens = MANY,
+            .sampling = sampling,
+            .options = {.ignore_eog = true, .want_logprobs = true, .n_top_logprobs = i % 4},
+            .user = &answers[i]};
         uint64_t id;
         struct err e = {0};
         answers[i] = (struct answer){0};
@@ -344,14 +387,16 @@ static void answers_do_not_depend_on_guesses(void **state)
     static struct answer plain[CROWD], guessed[CROWD];
     struct engine_stats stats;
     (void)state;
-    run_long(ENGINE_GUESSES_NEVER, plain, CROWD, &stats);
-    assert_int_equal(stats.guessed_tokens, 0);
-    run_long(ENGINE_GUESSES_ALWAYS, guessed, CROWD, &stats);
-    assert_same_answers(plain, guessed, CROWD);
-    assert_true(stats.accepted_tokens > 0);
-    assert_true(stats.accepted_tokens < stats.guessed_tokens);
-    run_long(ENGINE_GUESSES_WHERE_THEY_PAY, guessed, CROWD, &stats);
-    assert_same_answers(plain, guessed, CROWD);
+    for (int all_samplers = 0; all_samplers < 2; all_samplers++) {
+        run_long(ENGINE_GUESSES_NEVER, all_samplers, plain, CROWD, &stats);
+        assert_int_equal(stats.guessed_tokens, 0);
+        run_long(ENGINE_GUESSES_ALWAYS, all_samplers, guessed, CROWD, &stats);
+        assert_same_answers(plain, guessed, CROWD);
+        assert_true(stats.accepted_tokens > 0);
+        assert_true(stats.accepted_tokens < stats.guessed_tokens);
+        run_long(ENGINE_GUESSES_WHERE_THEY_PAY, all_samplers, guessed, CROWD, &stats);
+        assert_same_answers(plain, guessed, CROWD);
+    }
 }
 
 /* A prompt that goes along with the i-th of a few texts for a while and then alone. */
@@ -378,10 +423,10 @@ static void submit_random(struct fixture *f, uint64_t seed, struct answer *answe
         struct engine_request q = {.prompt = prompt, .user = &answers[i]};
         q.n_prompt = random_prompt(&r, prompt);
         q.max_tokens = 1 + (int)rng_below(&r, CROWD_TOKENS);
-        q.sampling = SAMPLING_DEFAULT;
-        q.sampling.temperature = rng_below(&r, 2) ? 0.0f : 0.5f;
-        q.sampling.seed = (uint64_t)i;
+        struct sampling_bias bias[2];
+        q.sampling = random_sampling(&r, bias);
         q.options.want_logprobs = true;
+        q.options.n_top_logprobs = (int)rng_below(&r, TOP + 1);
         q.options.ignore_eog = true;
         q.options.tenant = q.options.salt = rng_below(&r, 3);
         q.options.n_shared = rng_below(&r, (uint32_t)q.n_prompt + 1);
@@ -644,6 +689,103 @@ static void a_full_queue_refuses(void **state)
     stop(&f);
 }
 
+/* Submits one request for 30 tokens and waits for its end. */
+static void run_one(struct fixture *f, struct engine_request *r, struct answer *a)
+{
+    static const int32_t prompt[] = {30, 40, 50};
+    struct err e = {0};
+    uint64_t id;
+    r->prompt = prompt;
+    r->n_prompt = 3;
+    r->max_tokens = 30;
+    r->user = a;
+    *a = (struct answer){0};
+    if (engine_submit(f->engine, r, &id, &e) != 0) {
+        fail_msg("%s", e.message);
+    }
+    wait_for_ends(f, a, 1);
+}
+
+static void a_stop_id_ends_an_answer_but_not_before_min_tokens(void **state)
+{
+    static struct answer plain, stopped, later;
+    struct fixture f;
+    (void)state;
+    start(&f, 1, 1, 0);
+    struct engine_request r = {.options = {.ignore_eog = true}};
+    r.sampling.top_p = 1.0f;
+    run_one(&f, &r, &plain);
+    assert_int_equal(plain.n_tokens, 30);
+    int at = 9;
+    int first = 0; /* where that token comes first */
+    while (plain.tokens[first] != plain.tokens[at]) {
+        first++;
+    }
+    r.sampling.stop_ids = &plain.tokens[at];
+    r.sampling.n_stop_ids = 1;
+    run_one(&f, &r, &stopped);
+    assert_int_equal(stopped.finish, ENGINE_FINISH_EOG);
+    assert_int_equal(stopped.n_tokens, first);
+    r.sampling.min_tokens = first + 5;
+    run_one(&f, &r, &later);
+    assert_true(later.n_tokens >= first + 5);
+    for (int i = 0; i < later.n_tokens; i++) {
+        assert_int_not_equal(later.tokens[i], plain.tokens[at]);
+    }
+    stop(&f);
+}
+
+static void the_likeliest_tokens_come_with_an_answer(void **state)
+{
+    static struct answer a;
+    struct fixture f;
+    (void)state;
+    start(&f, 1, 1, 0);
+    struct engine_request r = {
+        .options = {.ignore_eog = true, .want_logprobs = true, .n_top_logprobs = TOP}};
+    r.sampling.top_p = 1.0f;
+    r.sampling.frequency_penalty = 2.0f; /* changes what comes, not how likely it was */
+    run_one(&f, &r, &a);
+    int chosen = 0;
+    for (int i = 0; i < a.n_tokens; i++) {
+        const struct engine_top_logprob *top = a.top[i];
+        for (int k = 0; k < TOP; k++) {
+            assert_true(top[k].logprob < 0.0f);
+            assert_true(k == 0 || top[k].logprob <= top[k - 1].logprob);
+            if (top[k].token == a.tokens[i]) {
+                assert_true(top[k].logprob == a.logprobs[i]);
+            }
+        }
+        assert_true(a.logprobs[i] <= top[0].logprob);
+        chosen += top[0].token == a.tokens[i];
+    }
+    assert_true(chosen > 0 && chosen < a.n_tokens);
+    stop(&f);
+}
+
+static void where_no_token_may_come_the_request_fails_alone(void **state)
+{
+    static struct answer a, after;
+    static struct sampling_bias bias[SAMPLING_BIAS_MAX];
+    struct fixture f;
+    (void)state;
+    start(&f, 1, 1, 0);
+    struct engine_request r = {.options = {.ignore_eog = true}};
+    r.sampling.bias = bias;
+    r.sampling.n_bias = (size_t)model->config.vocab;
+    assert_true(r.sampling.n_bias <= SAMPLING_BIAS_MAX);
+    for (int32_t i = 0; i < model->config.vocab; i++) {
+        bias[i] = (struct sampling_bias){i, -INFINITY};
+    }
+    run_one(&f, &r, &a);
+    assert_int_equal(a.finish, ENGINE_FINISH_FAILED);
+    assert_int_equal(a.n_tokens, 0);
+    r.sampling.n_bias--;
+    run_one(&f, &r, &after);
+    assert_int_equal(after.tokens[29], model->config.vocab - 1);
+    stop(&f);
+}
+
 static void requests_that_cannot_run_are_refused(void **state)
 {
     struct fixture f;
@@ -663,6 +805,16 @@ static void requests_that_cannot_run_are_refused(void **state)
     r.n_prompt = (size_t)model->config.context;
     assert_int_equal(engine_submit(f.engine, &r, &id, &e), -1);
     assert_int_equal(e.kind, ERR_LIMIT);
+    struct sampling_bias bias = {.token = model->config.vocab};
+    r.n_prompt = 1;
+    r.sampling.bias = &bias;
+    r.sampling.n_bias = 1;
+    assert_int_equal(engine_submit(f.engine, &r, &id, &e), -1);
+    assert_string_equal(e.param, "logit_bias");
+    r.sampling.n_bias = 0;
+    r.options.n_top_logprobs = ENGINE_TOP_LOGPROBS_MAX + 1;
+    assert_int_equal(engine_submit(f.engine, &r, &id, &e), -1);
+    assert_int_equal(e.kind, ERR_INVALID);
     stop(&f);
     test_free(longest);
 }
@@ -716,6 +868,9 @@ int main(void)
         cmocka_unit_test(a_canceled_request_gets_one_final_event),
         cmocka_unit_test(the_context_bounds_an_answer),
         cmocka_unit_test(a_full_queue_refuses),
+        cmocka_unit_test(a_stop_id_ends_an_answer_but_not_before_min_tokens),
+        cmocka_unit_test(the_likeliest_tokens_come_with_an_answer),
+        cmocka_unit_test(where_no_token_may_come_the_request_fails_alone),
         cmocka_unit_test(requests_that_cannot_run_are_refused),
         cmocka_unit_test(an_engine_may_end_while_requests_run_and_wait),
     };

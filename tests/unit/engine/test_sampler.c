@@ -190,6 +190,131 @@ static void the_seed_alone_decides(void **state)
     assert_memory_not_equal(first, other, sizeof(first));
 }
 
+/* --- what may not be drawn --- */
+
+/* Draws often by every way of choosing; each token has to be one of those in `wanted`. */
+static void only_these_are_drawn(struct sampler_input in, struct sampling p, uint32_t wanted)
+{
+    struct err e = {0};
+    struct sampler_scratch scratch;
+    assert_int_equal(sampler_scratch_init(&scratch, ops_select(0), in.vocab, 8, &e), 0);
+    for (int way = 0; way < 4; way++) {
+        p.temperature = way == 0 ? 0.0f : 2.0f;
+        p.mirostat = way == 1 ? 2 : 0;
+        p.mirostat_tau = 50.0f;
+        p.top_k = way == 2 ? 3 : 0;
+        struct sampler s;
+        sampler_init(&s, &p);
+        for (int i = 0; i < 500; i++) {
+            int32_t token = sampler_next(&s, &in, &scratch);
+            assert_in_range(token, 0, in.vocab - 1);
+            assert_true(wanted >> token & 1u);
+        }
+    }
+    sampler_scratch_deinit(&scratch);
+}
+
+static void what_is_banned_is_never_drawn(void **state)
+{
+    (void)state;
+    const float logits[] = {5.0f, 4.0f, NAN, -INFINITY, 1.0f, 0.0f, -1.0f};
+    struct sampling_bias bias[] = {{0, -INFINITY}, {0, 100.0f}, {3, 100.0f}, {5, 3.0f}};
+    int32_t ends[] = {4}, stop_ids[] = {6};
+    const uint32_t allowed[] = {0x7d}; /* not 1 */
+    struct sampling p = {.top_p = 1.0f, .bias = bias, .n_bias = 4, .min_tokens = 1};
+    struct sampler_input in = {.logits = logits, .vocab = 7, .ends = ends, .n_ends = 1};
+    p.stop_ids = stop_ids;
+    p.n_stop_ids = 1;
+    only_these_are_drawn(in, p, 1u << 1 | 1u << 5);
+    in.allowed = allowed;
+    bias[1].token = 1; /* no bias brings it back */
+    only_these_are_drawn(in, p, 1u << 5);
+    const uint32_t ends_alone[] = {1u << 4 | 1u << 6};
+    in.allowed = ends_alone; /* then min_tokens gives way */
+    only_these_are_drawn(in, p, ends_alone[0]);
+}
+
+static void where_nothing_may_be_drawn_nothing_is(void **state)
+{
+    (void)state;
+    const float good[] = {1.0f, 2.0f}, bad[] = {NAN, -INFINITY};
+    const uint32_t none[] = {0};
+    const struct sampler_input ins[] = {{.logits = good, .vocab = 2, .allowed = none},
+                                        {.logits = bad, .vocab = 2}};
+    struct sampler_scratch scratch;
+    struct err e = {0};
+    assert_int_equal(sampler_scratch_init(&scratch, ops_select(0), 2, 0, &e), 0);
+    for (int i = 0; i < 4; i++) {
+        struct sampling p = {.temperature = i / 2 ? 1.0f : 0.0f, .top_p = 1.0f};
+        struct sampler s;
+        sampler_init(&s, &p);
+        struct rng before = s.rng;
+        assert_int_equal(sampler_next(&s, &ins[i % 2], &scratch), TOKEN_NONE);
+        assert_memory_equal(&before, &s.rng, sizeof(before));
+    }
+    sampler_scratch_deinit(&scratch);
+}
+
+/* --- XTC and mirostat --- */
+
+static void xtc_leaves_out_the_top_as_often_as_it_is_told(void **state)
+{
+    (void)state;
+    const float logits[] = {logf(0.5f), logf(0.3f), logf(0.15f), logf(0.05f)};
+    int counts[VOCAB];
+    struct sampling params = plain;
+    params.xtc_probability = 0.5f;
+    params.xtc_threshold = 0.1f;
+    draw_many(&params, logits, 4, counts);
+    /* Half of the time 0.15 and 0.05 alone are left: 3 of 4 are the third then. */
+    assert_true(abs(counts[0] - DRAWS / 4) < 350);
+    assert_true(abs(counts[1] - DRAWS * 15 / 100) < 350);
+    assert_true(abs(counts[2] - DRAWS * 45 / 100) < 400);
+    params.xtc_threshold = 0.6f; /* at most one reaches it: nothing happens */
+    draw_many(&params, logits, 4, counts);
+    assert_true(abs(counts[0] - DRAWS / 2) < 400);
+}
+
+static void the_surprise_of_mirostat_comes_to_what_is_aimed_at(void **state)
+{
+    (void)state;
+    struct rng r;
+    struct sampler s;
+    struct sampler_scratch scratch;
+    struct err e = {0};
+    rng_seed(&r, 6);
+    assert_int_equal(sampler_scratch_init(&scratch, ops_select(0), VOCAB, 0, &e), 0);
+    for (int bits = 1; bits <= 5; bits++) {
+        const float tau = (float)bits;
+        const struct sampling p = {
+            .temperature = 1.0f, .mirostat = 2, .mirostat_tau = tau, .mirostat_eta = 0.1f};
+        double surprise = 0.0;
+        int n = 0;
+        sampler_init(&s, &p);
+        for (int i = 0; i < 3000; i++) {
+            float logits[VOCAB];
+            double sum = 0.0;
+            for (int t = 0; t < VOCAB; t++) {
+                logits[t] = 2.0f * rng_normal(&r); /* about 7 bits */
+            }
+            const struct sampler_input in = {.logits = logits, .vocab = VOCAB};
+            float bound = s.surprise_max;
+            int32_t token = sampler_next(&s, &in, &scratch);
+            /* The bound moves by eta for each bit that the surprise is off. */
+            double seen = (double)((bound - s.surprise_max) / p.mirostat_eta + tau);
+            for (int t = 0; t < VOCAB; t++) {
+                sum += exp((double)logits[t]);
+            }
+            double of_all = (log(sum) - (double)logits[token]) / log(2.0);
+            assert_true(seen <= of_all + 1e-3);
+            surprise += i >= 500 ? seen : 0.0;
+            n += i >= 500;
+        }
+        assert_true(fabs(surprise / n - (double)tau) < 0.1);
+    }
+    sampler_scratch_deinit(&scratch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +327,10 @@ int main(void)
         cmocka_unit_test(top_p_reaches_far_into_a_flat_vocabulary),
         cmocka_unit_test(min_p_cuts_what_is_far_below_the_best),
         cmocka_unit_test(the_seed_alone_decides),
+        cmocka_unit_test(what_is_banned_is_never_drawn),
+        cmocka_unit_test(where_nothing_may_be_drawn_nothing_is),
+        cmocka_unit_test(xtc_leaves_out_the_top_as_often_as_it_is_told),
+        cmocka_unit_test(the_surprise_of_mirostat_comes_to_what_is_aimed_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
