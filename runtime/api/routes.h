@@ -13,9 +13,14 @@ enum route_auth {
 /* id, method, path, auth. A path that ends in '*' matches everything that begins so. */
 #define ROUTES(X)                                                      \
     X(CHAT_PAGE, "GET", "/", ROUTE_OPEN)                               \
+    X(OPENAPI, "GET", "/openapi.json", ROUTE_OPEN)                     \
     X(HEALTHZ, "GET", "/healthz", ROUTE_OPEN)                          \
     X(READYZ, "GET", "/readyz", ROUTE_OPEN)                            \
     X(CHAT_COMPLETIONS, "POST", "/v1/chat/completions", ROUTE_PUBLIC)  \
+    X(EMBEDDINGS, "POST", "/v1/embeddings", ROUTE_PUBLIC)              \
+    X(MODERATIONS, "POST", "/v1/moderations", ROUTE_PUBLIC)            \
+    X(TOKENIZE, "POST", "/tokenize", ROUTE_PUBLIC)                     \
+    X(DETOKENIZE, "POST", "/detokenize", ROUTE_PUBLIC)                 \
     X(MODELS_LIST, "GET", "/v1/models", ROUTE_PUBLIC)                  \
     X(MODELS_GET, "GET", "/v1/models/*", ROUTE_PUBLIC)                 \
     X(ADMIN_PROMPT_GET, "GET", "/admin/prompts/default", ROUTE_ADMIN)  \

@@ -6,6 +6,7 @@
 
 #include "runtime/base/buf.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/filter_text.h"
 
 static size_t leading_system(const struct chat_message *messages, size_t n)
 {
@@ -96,38 +97,18 @@ void conversation_deinit(struct conversation *c)
 static int filter_message(struct chat_request *r, size_t i, struct chain *chain, struct err *e)
 {
     struct chat_message *message = &r->messages[i];
-    struct buf out;
-    buf_init(&out, SIZE_MAX / 2);
-    struct chain_sink sink = chain_sink_buf(&out);
-    int rc = -1;
-    char *text = NULL;
-    struct chain_stream *stream = chain_stream_create(chain, FILTER_INPUT, e);
-    if (!stream) {
-        goto cleanup;
+    char param[48];
+    snprintf(param, sizeof(param), "messages[%zu].content", i);
+    size_t len = 0;
+    char *text = filter_text(chain, message->content, message->content_len, param, &len, e);
+    if (!text) {
+        return -1;
     }
-    rc = chain_feed(stream, FILTER_CONTENT, message->content, message->content_len, &sink, e);
-    if (rc == CHAIN_GOES_ON) {
-        rc = chain_finish(stream, &sink, e);
-    }
-    if (rc == CHAIN_STOPPED) {
-        char param[48];
-        snprintf(param, sizeof(param), "messages[%zu].content", i);
-        rc = err_set_param(e, ERR_FILTERED, param, "a filter refused this message: %s",
-                           chain_stream_stop(stream)->message);
-    }
-    if (rc == 0) {
-        text = buf_take(&out, &message->content_len);
-        rc = text ? 0 : err_nomem(e);
-    }
-    if (rc == 0) {
-        mem_free(r->owned[i]);
-        r->owned[i] = text;
-        message->content = text;
-    }
-cleanup:
-    chain_stream_destroy(stream);
-    buf_deinit(&out);
-    return rc;
+    mem_free(r->owned[i]);
+    r->owned[i] = text;
+    message->content = text;
+    message->content_len = len;
+    return 0;
 }
 
 int conversation_filter_input(struct chat_request *r, struct chain *chain, struct err *e)
