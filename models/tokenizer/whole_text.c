@@ -1,22 +1,12 @@
 #include "models/tokenizer/whole_text.h"
 
-static bool has_bos(const struct tokenizer *t)
-{
-    return tokenizer_add_bos(t) && tokenizer_bos(t) != TOKEN_NONE;
-}
-
-static bool has_eos(const struct tokenizer *t)
-{
-    return tokenizer_add_eos(t) && tokenizer_eos(t) != TOKEN_NONE;
-}
-
 int whole_text_encode(const struct tokenizer *t, const char *text, size_t len,
                       bool parse_special, struct token_list *out, struct err *e)
 {
     size_t before = out->count;
-    int rc = has_bos(t) ? token_list_push(out, tokenizer_bos(t)) : 0;
+    int rc = tokenizer_add_bos(t) ? token_list_push(out, tokenizer_bos(t)) : 0;
     rc = rc != 0 ? err_nomem(e) : tokenizer_encode(t, text, len, parse_special, out, e);
-    if (rc == 0 && has_eos(t) && token_list_push(out, tokenizer_eos(t)) != 0) {
+    if (rc == 0 && tokenizer_add_eos(t) && token_list_push(out, tokenizer_eos(t)) != 0) {
         rc = err_nomem(e);
     }
     if (rc != 0) {
@@ -27,7 +17,7 @@ int whole_text_encode(const struct tokenizer *t, const char *text, size_t len,
 
 size_t whole_text_around(const struct tokenizer *t)
 {
-    return (size_t)has_bos(t) + (size_t)has_eos(t);
+    return (size_t)tokenizer_add_bos(t) + (size_t)tokenizer_add_eos(t);
 }
 
 void whole_text_truncate(const struct tokenizer *t, struct token_list *list, size_t from,
@@ -37,7 +27,7 @@ void whole_text_truncate(const struct tokenizer *t, struct token_list *list, siz
         return;
     }
     list->count = from + max;
-    if (has_eos(t)) {
+    if (tokenizer_add_eos(t)) {
         list->ids[list->count - 1] = tokenizer_eos(t);
     }
 }
