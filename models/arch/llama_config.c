@@ -492,7 +492,7 @@ static int read_window(struct llama_config *c, const struct architecture *a,
                : 0;
 }
 
-/* An encoder's file says how the vectors of its tokens become one. */
+/* Files of models that make embeddings say how the vectors of tokens become one. */
 static int read_pooling(struct llama_config *c, const struct gguf *g, struct err *e)
 {
     struct key pooling = key(c, "pooling_type");
@@ -523,7 +523,7 @@ int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct 
     const struct architecture *a = read_architecture(c, g, e);
     if (!a || read_sizes(c, g, e) != 0 || read_experts(c, g, e) != 0 ||
         read_vocab(c, g, e) != 0 || check_shape(c, g, e) != 0 || read_scales(c, a, g, e) != 0 ||
-        read_window(c, a, g, e) != 0 || (c->encoder && read_pooling(c, g, e) != 0)) {
+        read_window(c, a, g, e) != 0 || read_pooling(c, g, e) != 0) {
         return -1;
     }
     find_biases(c, g);

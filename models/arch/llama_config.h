@@ -25,7 +25,7 @@ enum llama_qk_norm { LLAMA_QK_NORM_NONE, LLAMA_QK_NORM_HEAD, LLAMA_QK_NORM_ROW }
 /* Which numbers of a head are turned together: 2i and 2i + 1, or i and i + rope_dims / 2. */
 enum llama_rope { LLAMA_ROPE_PAIRS, LLAMA_ROPE_HALVES };
 
-/* How the vectors of an encoder's tokens become one; the numbers are GGUF's, where none is for
+/* How the vectors of a text's tokens become one; the numbers are GGUF's, where none is for
  * whoever runs the model to choose: here the mean. */
 enum llama_pooling { LLAMA_POOL_NONE, LLAMA_POOL_MEAN, LLAMA_POOL_FIRST, LLAMA_POOL_LAST };
 

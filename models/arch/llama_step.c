@@ -101,6 +101,11 @@ static float *floats(size_t rows, size_t width)
     return mem_zalloc_aligned(bytes);
 }
 
+static bool makes_vectors(const struct llama_state *s)
+{
+    return s->c.encoder || s->set.vectors;
+}
+
 static size_t max2(size_t a, size_t b)
 {
     return a > b ? a : b;
@@ -118,7 +123,7 @@ static bool allocate(struct llama_state *s)
     s->mixed = floats(rows, s->q_dim);
     s->gate_up = floats(rows, max2(s->up_dim, 1));
     s->update = floats(rows, s->d);
-    s->logits = floats((size_t)s->set.max_logits, s->c.encoder ? 1 : (size_t)s->c.vocab);
+    s->logits = floats((size_t)s->set.max_logits, makes_vectors(s) ? 1 : (size_t)s->c.vocab);
     s->rope = (struct rope_table){floats(context, s->half_head), floats(context, s->half_head)};
     if (has_window_rope(s)) {
         s->rope_window =
@@ -202,7 +207,13 @@ const float *llama_logits(const struct llama_state *s, int i)
 
 const float *llama_vector(const struct llama_state *s, int i)
 {
-    return s->x + (size_t)i * s->d;
+    /* An encoder's last norm is that of its last layer, and in place. */
+    return (s->c.encoder ? s->x : s->normed) + (size_t)i * s->d;
+}
+
+int llama_state_max_rows(const struct llama_state *s)
+{
+    return s->set.max_rows;
 }
 
 /* --- the stages of a step; each is called by every worker on its share --- */
@@ -518,6 +529,9 @@ static void work(void *ctx, int worker, int n_workers)
         return;
     }
     normalise(s, &s->w->output_norm, r0, r1);
+    if (s->set.vectors) {
+        return;
+    }
     BARRIER();
     make_logits(s, m, worker, n_workers);
 #undef BARRIER

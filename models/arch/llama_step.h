@@ -41,18 +41,21 @@ struct llama_state_settings {
     const struct ops *ops;
     struct parallel parallel;
     const atomic_bool *give_up; /* set from any thread: the step ends early. NULL: never */
+    bool vectors; /* no logits are made: rows that want them get vectors, as in an encoder */
 };
 
 struct llama_state *llama_state_create(const struct llama_config *c,
                                        const struct llama_state_settings *s, struct err *e);
 void llama_state_destroy(struct llama_state *s); /* accepts NULL */
+int llama_state_max_rows(const struct llama_state *s);
 
 /* Rows of one sequence must be adjacent and ascending in position; a position that is left out
  * was stored by others. Those of an encoder are a whole text, from position 0 on. n_rows: 1 ..
  * max_rows. The logits of the i-th row that wanted them are then llama_logits(s, i), (vocab)
- * floats, until the next step; of an encoder its vector is llama_vector(s, i), (d_model)
- * floats. False when the step was given up: then there are no logits, and of keys and values
- * only those of earlier steps are there. */
+ * floats, until the next step; of an encoder, or where settings.vectors is set, its vector is
+ * llama_vector(s, i), (d_model) floats: the residual stream behind the last norm. False when
+ * the step was given up: then there are no logits, and of keys and values only those of earlier
+ * steps are there. */
 bool llama_step(struct llama_state *s, const struct llama_weights *w, struct kv_cache *kv,
                 const struct llama_row *rows, int n_rows);
 const float *llama_logits(const struct llama_state *s, int i);

@@ -12,6 +12,12 @@ static cJSON *model_object(const struct admin_model *m)
     cJSON_AddStringToObject(o, "version", m->id);
     cJSON_AddStringToObject(o, "sha256", m->sha256);
     cJSON_AddNumberToObject(o, "context_length", m->context);
+    cJSON *capabilities = cJSON_AddArrayToObject(o, "capabilities");
+    if (m->makes_text) {
+        cJSON_AddItemToArray(capabilities, cJSON_CreateString("chat"));
+    }
+    cJSON_AddItemToArray(capabilities, cJSON_CreateString("embeddings"));
+    cJSON_AddNumberToObject(o, "embedding_length", m->embedding_length);
     return o;
 }
 

@@ -14,7 +14,9 @@ struct admin_model {
     uint64_t generation;
     int64_t loaded_at; /* Unix seconds */
     uint64_t file_bytes;
-    int context;
+    int context;          /* tokens that a conversation, or a text to embed, may have */
+    int embedding_length; /* numbers of a vector */
+    bool makes_text;
     int running; /* requests */
     int waiting;
     size_t waiting_tokens;    /* of their prompts */

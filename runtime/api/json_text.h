@@ -4,6 +4,12 @@
 #include <cjson/cJSON.h>
 #include <stddef.h>
 
+#include "runtime/base/buf.h"
+
+/* Appends valid UTF-8 as a JSON string, with its quotes. For long texts and lists, of which no
+ * tree is built. 0, or -1 as buf.h. */
+int json_append_string(struct buf *out, const char *text, size_t len);
+
 void json_add_string_or_null(cJSON *object, const char *name, const char *value);
 
 /* Prints and releases the tree. The text is the caller's (mem_free), NUL-terminated. NULL when

@@ -13,6 +13,7 @@ enum route_auth {
 /* id, method, path, auth. A path that ends in '*' matches everything that begins so. */
 #define ROUTES(X)                                                      \
     X(CHAT_PAGE, "GET", "/", ROUTE_OPEN)                               \
+    X(OPENAPI, "GET", "/openapi.json", ROUTE_OPEN)                     \
     X(HEALTHZ, "GET", "/healthz", ROUTE_OPEN)                          \
     X(READYZ, "GET", "/readyz", ROUTE_OPEN)                            \
     X(CHAT_COMPLETIONS, "POST", "/v1/chat/completions", ROUTE_PUBLIC)  \
@@ -20,6 +21,10 @@ enum route_auth {
     X(RESPONSES, "POST", "/v1/responses", ROUTE_PUBLIC)                \
     X(MESSAGES, "POST", "/v1/messages", ROUTE_PUBLIC)                  \
     X(COUNT_TOKENS, "POST", "/v1/messages/count_tokens", ROUTE_PUBLIC) \
+    X(EMBEDDINGS, "POST", "/v1/embeddings", ROUTE_PUBLIC)              \
+    X(MODERATIONS, "POST", "/v1/moderations", ROUTE_PUBLIC)            \
+    X(TOKENIZE, "POST", "/tokenize", ROUTE_PUBLIC)                     \
+    X(DETOKENIZE, "POST", "/detokenize", ROUTE_PUBLIC)                 \
     X(MODELS_LIST, "GET", "/v1/models", ROUTE_PUBLIC)                  \
     X(MODELS_GET, "GET", "/v1/models/*", ROUTE_PUBLIC)                 \
     X(ADMIN_PROMPT_GET, "GET", "/admin/prompts/default", ROUTE_ADMIN)  \

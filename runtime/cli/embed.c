@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "models/arch/llama_embed.h"
+#include "models/tokenizer/whole_text.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
@@ -22,8 +23,8 @@ static int print_vector(struct local_model *l, const struct token_list *tokens, 
                            tokens->ids[i], m->config.vocab);
         }
     }
-    if (llama_embed(l->state, &m->config, &m->weights, &l->kv, tokens->ids, tokens->count,
-                    vector, e) != 0) {
+    const struct llama_text text = {tokens->ids, tokens->count, vector};
+    if (llama_embed(l->state, &m->config, &m->weights, &l->kv, &text, 1, e) != 0) {
         return -1;
     }
     putchar('[');
@@ -35,22 +36,6 @@ static int print_vector(struct local_model *l, const struct token_list *tokens, 
     return 0;
 }
 
-/* The text between the tokens that the model wants around it. Text is text: the names of
- * control tokens in it are not read as such. */
-static int encode(const struct tokenizer *t, const char *text, size_t len,
-                  struct token_list *tokens, struct err *e)
-{
-    token_list_clear(tokens);
-    if (tokenizer_add_bos(t) && token_list_push(tokens, tokenizer_bos(t)) != 0) {
-        return err_nomem(e);
-    }
-    if (tokenizer_encode(t, text, len, false, tokens, e) != 0) {
-        return -1;
-    }
-    return tokenizer_add_eos(t) && token_list_push(tokens, tokenizer_eos(t)) != 0 ? err_nomem(e)
-                                                                                  : 0;
-}
-
 static int embed_lines(struct local_model *l, const char *text, size_t left, float *vector,
                        struct err *e)
 {
@@ -59,7 +44,9 @@ static int embed_lines(struct local_model *l, const char *text, size_t left, flo
     for (size_t line = 1; left > 0 && rc == 0; line++) {
         const char *end = memchr(text, '\n', left);
         size_t len = end ? (size_t)(end - text) : left;
-        rc = encode(l->model->tokenizer, text, len, &tokens, e);
+        token_list_clear(&tokens);
+        /* Text is text: the names of control tokens in it are not read as such. */
+        rc = whole_text_encode(l->model->tokenizer, text, len, false, &tokens, e);
         rc = rc == 0 ? print_vector(l, &tokens, vector, e) : rc;
         if (rc != 0) {
             err_prefix(e, "line %zu", line);

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,8 +22,6 @@
 #define GIVE_UP_ROWS 32
 
 #define RETRY_AFTER_MAX_S 60
-
-#define COMPUTE_NICE 5
 
 /* What a caller asks of a request that is under way. */
 enum command_kind { COMMAND_CANCEL, COMMAND_PAUSE, COMMAND_RESUME };
@@ -391,21 +388,10 @@ static void publish(struct engine *en)
     }
 }
 
-/* The loop has little to do, but at once: where cores are few, its threads go before those that
- * compute. On Linux each thread has a nice value of its own. */
-static void step_back(void *ctx, int worker, int n_workers)
-{
-    (void)ctx;
-    (void)worker;
-    (void)n_workers;
-    (void)setpriority(PRIO_PROCESS, 0, COMPUTE_NICE);
-}
-
 static void *engine_main(void *ctx)
 {
     struct engine *en = ctx;
-    const struct parallel workers = parallel_team(en->team);
-    workers.run(workers.team, step_back, NULL);
+    team_step_back(en->team);
     if (en->set.pin) {
         /* engine_create saw that it can be done. Should the system refuse all the same, threads
          * that may move are slower, not wrong. */

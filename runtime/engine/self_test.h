@@ -1,7 +1,8 @@
 /* self_test.h: does a freshly loaded model compute at all?
  *
  * Runs a short prompt through the model, once in one chunk and once token by token, and demands
- * finite logits that are bit for bit the same both ways. It also brings the weights into the
+ * finite logits that are bit for bit the same both ways; of an encoder, a text alone and beside
+ * another one, and finite vectors. It also brings the weights into the
  * caches. */
 #pragma once
 

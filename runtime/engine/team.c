@@ -5,10 +5,13 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+
+#define COMPUTE_NICE 5
 
 /* How long a wait spins before it sleeps: longer than the gaps between the stages of a step,
  * shorter than anybody would notice on an idle machine. */
@@ -279,6 +282,20 @@ int team_pin(struct team *t, struct err *e)
     team_run(t, pin_worker, &p);
     int status = atomic_load(&p.status);
     return status == 0 ? 0 : err_set_errno(e, status, "cannot pin a thread to a CPU");
+}
+
+/* On Linux each thread has a nice value of its own. */
+static void step_back(void *ctx, int worker, int n_workers)
+{
+    (void)ctx;
+    (void)worker;
+    (void)n_workers;
+    (void)setpriority(PRIO_PROCESS, 0, COMPUTE_NICE);
+}
+
+void team_step_back(struct team *t)
+{
+    team_run(t, step_back, NULL);
 }
 
 void team_barrier(struct team *t)

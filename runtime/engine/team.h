@@ -34,5 +34,9 @@ int team_pin(struct team *t, struct err *e);
 /* Whether so many threads could be pinned by a thread like the calling one; 0, or why not. */
 int team_check_pin(int threads, struct err *e);
 
+/* The loop has little to do, but at once: where cores are few, its threads go before those that
+ * compute. */
+void team_step_back(struct team *t);
+
 /* Inside fn only, and by every worker or none. */
 void team_barrier(struct team *t);

@@ -6,6 +6,7 @@
 
 #include "runtime/base/buf.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/filter_text.h"
 
 static size_t leading_system(const struct chat_message *messages, size_t n)
 {
@@ -93,45 +94,13 @@ void conversation_deinit(struct conversation *c)
     *c = (struct conversation){0};
 }
 
-/* The text as the filters let it pass, the caller's (mem_free); NULL after an error. `where`
- * names it in a refusal. */
-static char *filter_text(struct chain *chain, const char *text, size_t len, size_t *out_len,
-                         const char *where, struct err *e)
-{
-    struct buf out;
-    buf_init(&out, SIZE_MAX / 2);
-    struct chain_sink sink = chain_sink_buf(&out);
-    char *passed = NULL;
-    struct chain_stream *stream = chain_stream_create(chain, FILTER_INPUT, e);
-    if (!stream) {
-        goto cleanup;
-    }
-    int rc = chain_feed(stream, FILTER_CONTENT, text, len, &sink, e);
-    if (rc == CHAIN_GOES_ON) {
-        rc = chain_finish(stream, &sink, e);
-    }
-    if (rc == CHAIN_STOPPED) {
-        err_set_param(e, ERR_FILTERED, where, "a filter refused this text: %s",
-                      chain_stream_stop(stream)->message);
-    } else if (rc == CHAIN_GOES_ON) {
-        passed = buf_take(&out, out_len);
-        if (!passed) {
-            err_nomem(e);
-        }
-    }
-cleanup:
-    chain_stream_destroy(stream);
-    buf_deinit(&out);
-    return passed;
-}
-
 static int filter_message(struct answer_request *r, size_t i, struct chain *chain,
                           struct err *e)
 {
     struct chat_message *m = &r->messages[i];
     char where[48];
     snprintf(where, sizeof(where), "messages[%zu].content", i);
-    char *text = filter_text(chain, m->content, m->content_len, &m->content_len, where, e);
+    char *text = filter_text(chain, m->content, m->content_len, where, &m->content_len, e);
     if (!text || answer_request_own(r, text, e) != 0) {
         return -1;
     }
@@ -142,7 +111,7 @@ static int filter_message(struct answer_request *r, size_t i, struct chain *chai
 static int filter_prompt(struct answer_request *r, size_t i, struct chain *chain, struct err *e)
 {
     struct answer_prompt *p = &r->prompts[i];
-    char *text = filter_text(chain, p->text, p->text_len, &p->text_len, "prompt", e);
+    char *text = filter_text(chain, p->text, p->text_len, "prompt", &p->text_len, e);
     if (!text || answer_request_own(r, text, e) != 0) {
         return -1;
     }

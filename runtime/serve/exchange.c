@@ -178,32 +178,6 @@ static void refuse(struct exchange *x, const struct err *e)
 
 /* --- request to tokens --- */
 
-/* `asked` names the generation as "name", "name@version" or "name@sha256:PREFIX". */
-static bool names_generation(const struct generation *g, const char *asked)
-{
-    size_t name_len = strlen(g->model->name);
-    if (strncmp(asked, g->model->name, name_len) != 0) {
-        return false;
-    }
-    const char *pin = asked + name_len;
-    if (*pin == '\0' || strcmp(asked, g->id) == 0) {
-        return true;
-    }
-    const char *hash = strncmp(pin, "@sha256:", 8) == 0 ? pin + 8 : "";
-    return strlen(hash) >= 8 && strncmp(g->model->sha256, hash, strlen(hash)) == 0;
-}
-
-static int check_model(const struct exchange *x, struct err *e)
-{
-    const char *asked = x->request.model;
-    if (!asked || names_generation(x->generation, asked)) {
-        return 0;
-    }
-    return err_set_param(e, ERR_NOT_FOUND, "model",
-                         "the model \"%.100s\" does not exist here; \"%s\" is served", asked,
-                         x->generation->model->name);
-}
-
 static void apply_defaults(struct exchange *x, const struct server *s)
 {
     struct sampling *p = &x->request.sampling;
@@ -371,8 +345,8 @@ static int prepare(struct exchange *x, struct err *e)
 {
     const struct http_request *http = http_exchange_request(x->http);
     if (x->api->parse(&x->request, http->body, http->body_len, e) != 0 ||
-        check_model(x, e) != 0 || check_logprobs(x, e) != 0 ||
-        conversation_filter_input(&x->request, x->chain, e) != 0) {
+        generation_check_name(x->generation, x->request.model, e) != 0 ||
+        check_logprobs(x, e) != 0 || conversation_filter_input(&x->request, x->chain, e) != 0) {
         return -1;
     }
     apply_defaults(x, x->server);

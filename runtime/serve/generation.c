@@ -28,18 +28,13 @@ static int load_model(struct generation *g, const struct generation_settings *s,
     if (!g->model) {
         return -1;
     }
-    if (g->model->config.encoder) {
-        return err_set(e, ERR_UNSUPPORTED,
-                       "%s: makes embeddings, no text, so it cannot chat; `weir embed` runs it",
-                       s->model_path);
-    }
-    if (!g->model->chat_template) {
+    if (!g->model->config.encoder && !g->model->chat_template) {
         return err_set(e, ERR_UNSUPPORTED,
                        "%s: has no chat template (tokenizer.chat_template), so it cannot chat",
                        s->model_path);
     }
-    if (output_format_detect(&g->format, g->model->chat_template, g->model->tokenizer, e) !=
-        0) {
+    if (g->model->chat_template && output_format_detect(&g->format, g->model->chat_template,
+                                                        g->model->tokenizer, e) != 0) {
         return err_prefix(e, "%s", s->model_path);
     }
     if (self_test_run(g->model, s->cpu_features, e) != 0) {
@@ -48,21 +43,9 @@ static int load_model(struct generation *g, const struct generation_settings *s,
     return 0;
 }
 
-struct generation *generation_load(const struct generation_settings *s, struct err *e)
+static int create_engine(struct generation *g, const struct generation_settings *s,
+                         struct err *e)
 {
-    struct generation *g = mem_zalloc(sizeof(*g));
-    if (!g) {
-        err_nomem(e);
-        return NULL;
-    }
-    g->refs = 1;
-    g->loaded_at = clock_unix_s();
-    if (load_model(g, s, e) != 0) {
-        goto fail;
-    }
-    /* Without a version of its own a model is named by its content. */
-    snprintf(g->id, sizeof(g->id), "%s@%.*s", g->model->name, g->model->version[0] ? 127 : 12,
-             g->model->version[0] ? g->model->version : g->model->sha256);
     struct engine_settings engine = {
         .threads = s->threads,
         .pin = s->pin,
@@ -80,20 +63,60 @@ struct generation *generation_load(const struct generation_settings *s, struct e
         .notify_ctx = g,
     };
     g->engine = engine_create(g->model, &engine, e);
-    if (!g->engine) {
-        goto fail;
+    return g->engine ? 0 : -1;
+}
+
+static int create_embedder(struct generation *g, const struct generation_settings *s,
+                           struct err *e)
+{
+    /* Somebody reads along with answers, so beside them embeddings take half the cores. */
+    int threads = g->engine ? (s->threads + 1) / 2 : s->threads;
+    struct embedder_settings embedder = {
+        .threads = threads,
+        .context = s->context,
+        .step_tokens = s->step_tokens,
+        .max_waiting = s->max_waiting,
+        .kv_type = s->kv_type,
+        .cpu_features = s->cpu_features,
+        .notify = wake_loop,
+        .notify_ctx = g,
+    };
+    g->embedder = embedder_create(g->model, &embedder, e);
+    return g->embedder ? 0 : -1;
+}
+
+struct generation *generation_load(const struct generation_settings *s, struct err *e)
+{
+    struct generation *g = mem_zalloc(sizeof(*g));
+    if (!g) {
+        err_nomem(e);
+        return NULL;
     }
+    g->refs = 1;
+    g->loaded_at = clock_unix_s();
+    if (load_model(g, s, e) != 0 ||
+        (!g->model->config.encoder && create_engine(g, s, e) != 0) ||
+        create_embedder(g, s, e) != 0) {
+        generation_discard(g);
+        return NULL;
+    }
+    /* Without a version of its own a model is named by its content. */
+    snprintf(g->id, sizeof(g->id), "%s@%.*s", g->model->name, g->model->version[0] ? 127 : 12,
+             g->model->version[0] ? g->model->version : g->model->sha256);
     return g;
-fail:
-    generation_discard(g);
-    return NULL;
+}
+
+static void release_parts(struct generation *g)
+{
+    engine_destroy(g->engine);
+    embedder_destroy(g->embedder);
+    model_close(g->model);
 }
 
 void generation_discard(struct generation *g)
 {
     if (g) {
-        engine_destroy(g->engine);
-        model_close(g->model);
+        release_parts(g);
         mem_free(g);
     }
 }
@@ -110,7 +133,10 @@ static void on_wake(uv_async_t *handle)
     /* An event may let go of the last request, and with it of the generation: hold it
      * meanwhile. */
     generation_ref(g);
-    engine_drain_events(g->engine, pass_event, g);
+    if (g->engine) {
+        engine_drain_events(g->engine, pass_event, g);
+    }
+    embedder_drain(g->embedder);
     generation_unref(g);
 }
 
@@ -136,9 +162,7 @@ struct generation *generation_ref(struct generation *g)
 
 static void take_down(uv_work_t *work)
 {
-    struct generation *g = work->data;
-    engine_destroy(g->engine);
-    model_close(g->model);
+    release_parts(work->data);
 }
 
 static void after_take_down(uv_work_t *work, int status)
@@ -167,9 +191,50 @@ void generation_unref(struct generation *g)
     }
 }
 
+static bool names_generation(const struct generation *g, const char *asked)
+{
+    size_t name_len = strlen(g->model->name);
+    if (strncmp(asked, g->model->name, name_len) != 0) {
+        return false;
+    }
+    const char *pin = asked + name_len;
+    if (*pin == '\0' || strcmp(asked, g->id) == 0) {
+        return true;
+    }
+    const char *hash = strncmp(pin, "@sha256:", 8) == 0 ? pin + 8 : "";
+    return strlen(hash) >= 8 && strncmp(g->model->sha256, hash, strlen(hash)) == 0;
+}
+
+int generation_check_name(const struct generation *g, const char *asked, struct err *e)
+{
+    if (!asked || names_generation(g, asked)) {
+        return 0;
+    }
+    return err_set_param(e, ERR_NOT_FOUND, "model",
+                         "the model \"%.100s\" does not exist here; \"%s\" is served", asked,
+                         g->model->name);
+}
+
+int generation_check_text(const struct generation *g, struct err *e)
+{
+    return g->engine ? 0
+                     : err_set_param(e, ERR_UNSUPPORTED, "model",
+                                     "the model \"%s\" makes embeddings, no text; POST "
+                                     "/v1/embeddings asks for them",
+                                     g->model->name);
+}
+
+int generation_context(const struct generation *g)
+{
+    return g->engine ? engine_context(g->engine) : embedder_context(g->embedder);
+}
+
 void generation_describe(const struct generation *g, struct admin_model *out)
 {
-    struct engine_stats stats = engine_stats(g->engine);
+    struct engine_stats stats = {0};
+    if (g->engine) {
+        stats = engine_stats(g->engine);
+    }
     *out = (struct admin_model){
         .id = g->id,
         .name = g->model->name,
@@ -177,7 +242,9 @@ void generation_describe(const struct generation *g, struct admin_model *out)
         .generation = g->number,
         .loaded_at = g->loaded_at,
         .file_bytes = g->model->file_bytes,
-        .context = g->model->config.context,
+        .context = generation_context(g),
+        .embedding_length = g->model->config.d_model,
+        .makes_text = g->engine != NULL,
         .running = stats.running,
         .waiting = stats.waiting,
         .waiting_tokens = stats.waiting_tokens,

@@ -1,8 +1,9 @@
 /* generation.h: one loaded version of the model while it serves.
  *
- * A generation is the model, the engine that runs it and the wake-up from the engine to the
- * loop. A request holds the generation it began on until it ends; when the last holder lets go,
- * the generation is taken down off the loop.
+ * A generation is the model, the engine that makes text with it, the embedder that makes
+ * vectors with it and the wake-up from both to the loop. An encoder has no engine. A request
+ * holds the generation it began on until it ends; when the last holder lets go, the generation
+ * is taken down off the loop.
  *
  * Threads: generation_load on any thread; all else on the loop. */
 #pragma once
@@ -13,6 +14,7 @@
 #include "models/model.h"
 #include "models/output/output_format.h"
 #include "runtime/api/admin_reply.h"
+#include "runtime/engine/embedder.h"
 #include "runtime/engine/engine.h"
 
 struct generation_settings {
@@ -37,9 +39,10 @@ struct generation {
     int64_t loaded_at; /* Unix seconds */
     struct model *model;
     struct output_format format; /* how the model writes reasoning and calls of tools */
-    struct engine *engine;
+    struct engine *engine;       /* NULL: the model makes no text */
+    struct embedder *embedder;
     char id[MODEL_NAME_MAX * 2 + 16]; /* "name@version", as answers name it */
-    uv_async_t wake;                  /* engine thread -> loop */
+    uv_async_t wake;                  /* engine's and embedder's threads -> loop */
     uv_loop_t *loop;
     uv_work_t teardown;
     void (*on_event)(const struct engine_event *ev);
@@ -57,6 +60,16 @@ int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number,
 
 struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation *g); /* accepts NULL */
+
+/* Whether a request that asks for `asked` means this one: "name", "name@version" or
+ * "name@sha256:PREFIX". NULL: nothing was asked for. Else ERR_NOT_FOUND, param "model". */
+int generation_check_name(const struct generation *g, const char *asked, struct err *e);
+
+/* ERR_UNSUPPORTED, param "model", when the model makes no text. */
+int generation_check_text(const struct generation *g, struct err *e);
+
+/* Tokens that a prompt and its answer, or a text to embed, may have. */
+int generation_context(const struct generation *g);
 
 /* What routes tell about it; the strings are borrowed from g. */
 void generation_describe(const struct generation *g, struct admin_model *out);

@@ -25,3 +25,10 @@ void provenance_headers(const struct provenance *p, struct http_header out[PROVE
     out[1] = (struct http_header){"weir-prompt", p->prompt};
     out[2] = (struct http_header){"weir-filters", p->filters};
 }
+
+void provenance_headers_unprompted(const struct provenance *p,
+                                   struct http_header out[PROVENANCE_UNPROMPTED])
+{
+    out[0] = (struct http_header){"weir-model", p->model};
+    out[1] = (struct http_header){"weir-filters", p->filters};
+}

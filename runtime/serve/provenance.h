@@ -9,7 +9,8 @@
 #include "runtime/registry/prompt.h"
 #include "runtime/serve/generation.h"
 
-#define PROVENANCE_HEADERS 3
+#define PROVENANCE_HEADERS    3
+#define PROVENANCE_UNPROMPTED 2
 
 struct provenance {
     char fingerprint[64];
@@ -21,3 +22,7 @@ struct provenance {
 void provenance_fill(struct provenance *p, const struct generation *g,
                      const struct prompt *prompt, const struct chain *chain);
 void provenance_headers(const struct provenance *p, struct http_header out[PROVENANCE_HEADERS]);
+
+/* Of what does not read the system prompt: without weir-prompt. */
+void provenance_headers_unprompted(const struct provenance *p,
+                                   struct http_header out[PROVENANCE_UNPROMPTED]);

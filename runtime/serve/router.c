@@ -4,12 +4,16 @@
 
 #include "runtime/api/admin_reply.h"
 #include "runtime/api/admin_request.h"
+#include "runtime/api/openapi.h"
 #include "runtime/api/routes.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/count_tokens.h"
+#include "runtime/serve/embeddings.h"
 #include "runtime/serve/exchange.h"
+#include "runtime/serve/moderations.h"
 #include "runtime/serve/reload.h"
 #include "runtime/serve/respond.h"
+#include "runtime/serve/tokens.h"
 #include "runtime/web/page.h"
 
 static void chat_page(struct http_exchange *ex)
@@ -26,6 +30,25 @@ static void chat_page(struct http_exchange *ex)
     };
     http_respond(ex, 200, headers, sizeof(headers) / sizeof(headers[0]), web_page,
                  web_page_len);
+}
+
+static void openapi(struct http_exchange *ex)
+{
+    static const struct http_header headers[] = {{"Content-Type", "application/json"},
+                                                 {"Cache-Control", "no-cache"}};
+    http_respond(ex, 200, headers, sizeof(headers) / sizeof(headers[0]), openapi_json,
+                 openapi_json_len);
+}
+
+/* Whether the model makes text; if not, that is answered. */
+static bool makes_text(const struct server *s, struct http_exchange *ex)
+{
+    struct err e = {0};
+    if (generation_check_text(s->generation, &e) == 0) {
+        return true;
+    }
+    respond_err(ex, &e);
+    return false;
 }
 
 static void status(struct http_exchange *ex, int code, const char *word)
@@ -148,6 +171,13 @@ static void wrong_method(struct http_exchange *ex, const char *allow)
     respond_json(ex, 405, text, len, &header, 1);
 }
 
+static void answer(struct server *s, struct http_exchange *ex, const struct exchange_api *api)
+{
+    if (makes_text(s, ex)) {
+        exchange_begin(s, ex, api);
+    }
+}
+
 static void dispatch(struct server *s, struct http_exchange *ex, enum route_id id)
 {
     switch (id) {
@@ -160,20 +190,37 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_READYZ:
         status(ex, s->stopping ? 503 : 200, s->stopping ? "draining" : "ready");
         break;
+    case ROUTE_OPENAPI:
+        openapi(ex);
+        break;
     case ROUTE_CHAT_COMPLETIONS:
-        exchange_begin(s, ex, &exchange_chat);
+        answer(s, ex, &exchange_chat);
         break;
     case ROUTE_COMPLETIONS:
-        exchange_begin(s, ex, &exchange_completion);
+        answer(s, ex, &exchange_completion);
         break;
     case ROUTE_RESPONSES:
-        exchange_begin(s, ex, &exchange_responses);
+        answer(s, ex, &exchange_responses);
         break;
     case ROUTE_MESSAGES:
-        exchange_begin(s, ex, &exchange_anthropic);
+        answer(s, ex, &exchange_anthropic);
         break;
     case ROUTE_COUNT_TOKENS:
-        count_tokens_answer(s, ex);
+        if (makes_text(s, ex)) {
+            count_tokens_answer(s, ex);
+        }
+        break;
+    case ROUTE_EMBEDDINGS:
+        embeddings_begin(s, ex);
+        break;
+    case ROUTE_MODERATIONS:
+        moderations_answer(s, ex);
+        break;
+    case ROUTE_TOKENIZE:
+        tokens_tokenize(s, ex);
+        break;
+    case ROUTE_DETOKENIZE:
+        tokens_detokenize(s, ex);
         break;
     case ROUTE_MODELS_LIST:
     case ROUTE_MODELS_GET:
@@ -232,8 +279,13 @@ static void on_request(void *ctx, struct http_exchange *ex)
 
 static void on_abort(void *ctx, struct http_exchange *ex)
 {
+    char allow[64];
     reload_abandon(ctx, ex);
-    exchange_abort(ex);
+    if (find(ex, allow)->id == ROUTE_EMBEDDINGS) {
+        embeddings_abort(ex);
+    } else {
+        exchange_abort(ex);
+    }
 }
 
 static void on_drain(void *ctx, struct http_exchange *ex)

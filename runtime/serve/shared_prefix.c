@@ -47,7 +47,7 @@ static int find(struct server *s, struct err *e)
 void shared_prefix_update(struct server *s)
 {
     struct err e = {0};
-    if (!s->generation || !s->prompt) {
+    if (!s->generation || !s->generation->engine || !s->prompt) {
         return;
     }
     struct engine_request r = {.max_tokens = 1,

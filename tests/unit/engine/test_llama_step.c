@@ -247,6 +247,48 @@ static void a_step_that_was_given_up_can_be_run_again(void **state)
 }
 
 /* Logits of all rows are known; the cache is new, with pages that nothing shows yet. */
+/* With float weights the output's row times a vector is the logit. */
+static void a_vector_is_what_logits_are_made_of(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err e = {0};
+    open_fixture(&f, tiny_model_open_f32(), OPS_F32);
+    run_all_rows(&f);
+    struct llama_state_settings set = {.max_rows = TOKENS,
+                                       .max_logits = TOKENS,
+                                       .context = f.model->config.context,
+                                       .precision = LLAMA_F32,
+                                       .kernel = q8_kernel_select(cpu_features()),
+                                       .ops = ops_select(cpu_features()),
+                                       .parallel = parallel_none,
+                                       .vectors = true};
+    struct llama_state *vectors = llama_state_create(&f.model->config, &set, &e);
+    assert_non_null(vectors);
+    struct llama_row rows[TOKENS];
+    for (int i = 0; i < TOKENS; i++) {
+        rows[i] = row_of(&f, 1, i, i % 3 == 0);
+        rows[i].token = f.tokens[0][i];
+    }
+    llama_step(vectors, &f.model->weights, &f.kv, rows, TOKENS);
+    size_t d = (size_t)f.model->config.d_model;
+    float *row = test_malloc(d * sizeof(float));
+    for (size_t i = 0; i < TOKENS; i += 3) {
+        const float *vector = llama_vector(vectors, (int)(i / 3));
+        for (size_t token = 0; token < f.vocab; token++) {
+            llama_matrix_row(row, &f.model->weights.output, token);
+            double sum = 0.0;
+            for (size_t k = 0; k < d; k++) {
+                sum += (double)row[k] * (double)vector[k];
+            }
+            assert_true(fabs(sum - (double)f.logits[i * f.vocab + token]) < 1e-3);
+        }
+    }
+    test_free(row);
+    llama_state_destroy(vectors);
+    close_fixture(&f);
+}
+
 static void open_paged_fixture(struct fixture *f, int n_pages)
 {
     struct err e = {0};
@@ -334,6 +376,7 @@ int main(void)
         cmocka_unit_test(logits_of_a_mixture_depend_on_the_tokens_alone),
         cmocka_unit_test(int8_is_near_to_float),
         cmocka_unit_test(a_mixture_of_equal_experts_is_one_network),
+        cmocka_unit_test(a_vector_is_what_logits_are_made_of),
         cmocka_unit_test(a_step_that_was_given_up_can_be_run_again),
         cmocka_unit_test(a_page_may_be_shared_up_to_where_sequences_part),
         cmocka_unit_test(a_step_may_leave_out_positions_that_another_sequence_stored),

@@ -1,0 +1,104 @@
+#include "runtime/api/moderation_reply.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/api/json_text.h"
+#include "runtime/base/mem.h"
+
+static struct moderation_category *find(struct moderation_result *r, const char *name)
+{
+    for (size_t i = 0; i < r->n_categories; i++) {
+        if (strcmp(r->categories[i].name, name) == 0) {
+            return &r->categories[i];
+        }
+    }
+    return NULL;
+}
+
+static struct moderation_category *add(struct moderation_result *r, const char *name)
+{
+    if (r->n_categories == r->cap) {
+        size_t cap = r->cap ? 2 * r->cap : 8;
+        struct moderation_category *moved =
+            mem_realloc_array(r->categories, cap, sizeof(*moved));
+        if (!moved) {
+            return NULL;
+        }
+        r->categories = moved;
+        r->cap = cap;
+    }
+    struct moderation_category *c = &r->categories[r->n_categories++];
+    *c = (struct moderation_category){0};
+    snprintf(c->name, sizeof(c->name), "%s", name);
+    return c;
+}
+
+int moderation_result_set(struct moderation_result *r, const char *category, bool flagged)
+{
+    struct moderation_category *c = find(r, category);
+    c = c ? c : add(r, category);
+    if (!c) {
+        return -1;
+    }
+    c->flagged = c->flagged || flagged;
+    return 0;
+}
+
+void moderation_result_deinit(struct moderation_result *r)
+{
+    mem_free(r->categories);
+    *r = (struct moderation_result){0};
+}
+
+/* "NAME":{"CATEGORY":VALUE,...}; value[1] where it is flagged. */
+static void append_object(struct buf *out, const char *name, const struct moderation_result *r,
+                          const char *const value[2])
+{
+    buf_printf(out, ",\"%s\":{", name);
+    for (size_t i = 0; i < r->n_categories; i++) {
+        const struct moderation_category *c = &r->categories[i];
+        buf_append_str(out, i > 0 ? "," : "");
+        json_append_string(out, c->name, strlen(c->name));
+        buf_printf(out, ":%s", value[c->flagged]);
+    }
+    buf_append_char(out, '}');
+}
+
+static void append_result(struct buf *out, const struct moderation_result *r)
+{
+    static const char *const flags[] = {"false", "true"};
+    static const char *const scores[] = {"0", "1"};
+    static const char *const types[] = {"[\"text\"]", "[\"text\"]"};
+    bool flagged = false;
+    for (size_t i = 0; i < r->n_categories; i++) {
+        flagged = flagged || r->categories[i].flagged;
+    }
+    buf_printf(out, "{\"flagged\":%s", flags[flagged]);
+    append_object(out, "categories", r, flags);
+    append_object(out, "category_scores", r, scores);
+    append_object(out, "category_applied_input_types", r, types);
+    buf_append_char(out, '}');
+}
+
+char *moderation_reply_text(const char *id, const char *model,
+                            const struct moderation_result *results, size_t n_results,
+                            size_t *len)
+{
+    struct buf out;
+    buf_init(&out, SIZE_MAX / 2);
+    buf_append_str(&out, "{\"id\":");
+    json_append_string(&out, id, strlen(id));
+    buf_append_str(&out, ",\"model\":");
+    json_append_string(&out, model, strlen(model));
+    buf_append_str(&out, ",\"results\":[");
+    for (size_t i = 0; i < n_results; i++) {
+        buf_append_str(&out, i > 0 ? "," : "");
+        append_result(&out, &results[i]);
+    }
+    buf_append_str(&out, "]}");
+    char *text = buf_take(&out, len);
+    buf_deinit(&out);
+    return text;
+}

@@ -1,0 +1,9 @@
+/* base64.h: bytes as text (RFC 4648 section 4, with padding). */
+#pragma once
+
+#include <stddef.h>
+
+#include "runtime/base/buf.h"
+
+/* Appends 4 characters for every 3 bytes, the last group filled with '='. 0, or -1 as buf.h. */
+int base64_append(struct buf *out, const void *data, size_t len);

@@ -1,0 +1,203 @@
+#include "runtime/serve/embeddings.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "models/tokenizer/whole_text.h"
+#include "runtime/api/embeddings_reply.h"
+#include "runtime/api/embeddings_request.h"
+#include "runtime/base/mem.h"
+#include "runtime/serve/filter_text.h"
+#include "runtime/serve/provenance.h"
+#include "runtime/serve/respond.h"
+
+struct embedding {
+    struct embedder_job job;    /* first: what the embedder gives back */
+    struct http_exchange *http; /* NULL when the client is gone */
+    struct generation *generation;
+    struct embeddings_request request;
+    struct provenance made_by;
+    char *reply; /* NULL before it was written */
+    size_t reply_len;
+};
+
+static void destroy(struct embedding *x)
+{
+    embeddings_request_deinit(&x->request);
+    token_list_deinit(&x->job.tokens);
+    mem_free(x->job.ends);
+    mem_free(x->job.vectors);
+    mem_free(x->reply);
+    generation_unref(x->generation);
+    mem_free(x);
+}
+
+/* --- on the embedder's thread --- */
+
+static int append_tokens(struct embedding *x, const struct embeddings_input *input,
+                         struct err *e)
+{
+    struct token_list *tokens = &x->job.tokens;
+    if (input->text) {
+        return whole_text_encode(x->generation->model->tokenizer, input->text, input->text_len,
+                                 false, tokens, e);
+    }
+    return token_list_append(tokens, x->request.tokens.ids + input->first,
+                             input->end - input->first) == 0
+               ? 0
+               : err_nomem(e);
+}
+
+/* Cuts a text that is too long, if that was asked for; whether its length is right then. */
+static int fit(struct embedding *x, size_t i, size_t begin, struct err *e)
+{
+    const struct tokenizer *t = x->generation->model->tokenizer;
+    struct token_list *tokens = &x->job.tokens;
+    size_t most = (size_t)embedder_context(x->generation->embedder);
+    bool is_text = x->request.inputs[i].text != NULL;
+    if (x->request.truncate && tokens->count - begin > most) {
+        if (is_text && most > whole_text_around(t)) {
+            whole_text_truncate(t, tokens, begin, most);
+        } else {
+            tokens->count = begin + most;
+        }
+    }
+    size_t n = tokens->count - begin;
+    if (n >= 1 && n <= most) {
+        return 0;
+    }
+    char where[32];
+    embeddings_request_name(&x->request, i, where);
+    return err_set_param(e, ERR_LIMIT, where, "\"%s\" has %zu tokens, 1 to %zu are allowed",
+                         where, n, most);
+}
+
+static int read_texts(struct embedder_job *job, struct err *e)
+{
+    struct embedding *x = (struct embedding *)job;
+    size_t n = x->request.n_inputs;
+    job->ends = mem_zarray(n, sizeof(*job->ends));
+    for (size_t i = 0; job->ends && i < n; i++) {
+        size_t begin = job->tokens.count;
+        if (append_tokens(x, &x->request.inputs[i], e) != 0 || fit(x, i, begin, e) != 0) {
+            return -1;
+        }
+        job->ends[i] = job->tokens.count;
+        if (job->tokens.count > EMBEDDINGS_TOKENS_MAX) {
+            return err_set_param(e, ERR_LIMIT, "input",
+                                 "\"input\" has more than %d tokens together",
+                                 EMBEDDINGS_TOKENS_MAX);
+        }
+    }
+    job->n_texts = n;
+    size_t numbers = n * (size_t)x->generation->model->config.d_model;
+    job->vectors = mem_array(numbers, sizeof(float));
+    return job->ends && job->vectors ? 0 : err_nomem(e);
+}
+
+static int write_reply(struct embedder_job *job, struct err *e)
+{
+    struct embedding *x = (struct embedding *)job;
+    size_t d = (size_t)x->generation->model->config.d_model;
+    for (size_t i = 0; i < job->n_texts * d; i++) {
+        if (!isfinite(job->vectors[i])) {
+            return err_set(e, ERR_IO, "the model made a vector that is not finite");
+        }
+    }
+    struct embeddings_reply reply = {
+        .model = x->generation->id,
+        .vectors = job->vectors,
+        .n_vectors = job->n_texts,
+        .d_model = d,
+        .dimensions = x->request.dimensions > 0 ? (size_t)x->request.dimensions : d,
+        .base64 = x->request.base64,
+        .prompt_tokens = job->tokens.count,
+    };
+    x->reply = embeddings_reply_text(&reply, &x->reply_len);
+    return x->reply ? 0 : err_nomem(e);
+}
+
+/* --- on the loop --- */
+
+static void job_done(struct embedder_job *job)
+{
+    struct embedding *x = (struct embedding *)job;
+    if (x->http && job->e.kind != ERR_NONE) {
+        respond_err(x->http, &job->e);
+    } else if (x->http) {
+        struct http_header headers[PROVENANCE_UNPROMPTED];
+        provenance_headers_unprompted(&x->made_by, headers);
+        respond_json(x->http, 200, x->reply, x->reply_len, headers, PROVENANCE_UNPROMPTED);
+        x->reply = NULL;
+    }
+    destroy(x);
+}
+
+static int filter_inputs(struct embeddings_request *r, struct chain *chain, struct err *e)
+{
+    for (size_t i = 0; chain_has_side(chain, FILTER_INPUT) && i < r->n_inputs; i++) {
+        struct embeddings_input *input = &r->inputs[i];
+        if (!input->text) {
+            continue;
+        }
+        char where[32];
+        embeddings_request_name(r, i, where);
+        input->owned =
+            filter_text(chain, input->text, input->text_len, where, &input->text_len, e);
+        if (!input->owned) {
+            return -1;
+        }
+        input->text = input->owned;
+    }
+    return 0;
+}
+
+static int prepare(struct embedding *x, const struct server *s, struct err *e)
+{
+    const struct http_request *http = http_exchange_request(x->http);
+    const struct llama_config *c = &x->generation->model->config;
+    if (embeddings_request_parse(&x->request, http->body, http->body_len, c->vocab, c->d_model,
+                                 e) != 0 ||
+        generation_check_name(x->generation, x->request.model, e) != 0 ||
+        filter_inputs(&x->request, s->chain, e) != 0) {
+        return -1;
+    }
+    provenance_fill(&x->made_by, x->generation, s->prompt, s->chain);
+    x->job.read = read_texts;
+    x->job.write = write_reply;
+    x->job.done = job_done;
+    return embedder_submit(x->generation->embedder, &x->job, e);
+}
+
+void embeddings_begin(struct server *s, struct http_exchange *http)
+{
+    struct err e = {0};
+    /* In a flood most are refused, so that costs next to nothing. */
+    if (embedder_check_room(s->generation->embedder, &e) != 0) {
+        respond_err(http, &e);
+        return;
+    }
+    struct embedding *x = mem_zalloc(sizeof(*x));
+    if (!x) {
+        err_nomem(&e);
+        respond_err(http, &e);
+        return;
+    }
+    x->http = http;
+    x->generation = generation_ref(s->generation);
+    if (prepare(x, s, &e) != 0) {
+        respond_err(http, &e);
+        destroy(x);
+        return;
+    }
+    http_exchange_set_data(http, x);
+}
+
+void embeddings_abort(struct http_exchange *http)
+{
+    struct embedding *x = http_exchange_data(http);
+    if (x) {
+        x->http = NULL;
+        embedder_cancel(x->generation->embedder, &x->job);
+    }
+}

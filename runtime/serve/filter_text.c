@@ -1,0 +1,32 @@
+#include "runtime/serve/filter_text.h"
+
+#include <stdint.h>
+
+#include "runtime/base/mem.h"
+
+char *filter_text(struct chain *chain, const char *text, size_t len, const char *param,
+                  size_t *out_len, struct err *e)
+{
+    struct buf out;
+    buf_init(&out, SIZE_MAX / 2);
+    struct chain_sink sink = chain_sink_buf(&out);
+    char *filtered = NULL;
+    struct chain_stream *stream = chain_stream_create(chain, FILTER_INPUT, e);
+    if (!stream) {
+        goto cleanup;
+    }
+    int rc = chain_feed(stream, FILTER_CONTENT, text, len, &sink, e);
+    if (rc == CHAIN_GOES_ON) {
+        rc = chain_finish(stream, &sink, e);
+    }
+    if (rc == CHAIN_STOPPED) {
+        err_set_param(e, ERR_FILTERED, param, "a filter refused \"%s\": %s", param,
+                      chain_stream_stop(stream)->message);
+    } else if (rc == CHAIN_GOES_ON && !(filtered = buf_take(&out, out_len))) {
+        err_nomem(e);
+    }
+cleanup:
+    chain_stream_destroy(stream);
+    buf_deinit(&out);
+    return filtered;
+}

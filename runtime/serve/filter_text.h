@@ -1,0 +1,11 @@
+/* filter_text.h: one text of a request through the input side of the filter chain. */
+#pragma once
+
+#include <stddef.h>
+
+#include "filters/chain.h"
+
+/* What the filters made of it, the caller's (mem_free), NUL-terminated. NULL: ERR_FILTERED with
+ * `param` when one stopped it, or it could not be filtered. */
+char *filter_text(struct chain *chain, const char *text, size_t len, const char *param,
+                  size_t *out_len, struct err *e);

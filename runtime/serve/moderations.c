@@ -1,0 +1,140 @@
+#include "runtime/serve/moderations.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/api/moderation_reply.h"
+#include "runtime/api/moderation_request.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/unique_id.h"
+#include "runtime/serve/respond.h"
+
+#define NAME_MAX_BYTES (CHAIN_MAX_NAME + 16) /* "default@3" */
+
+/* Clients name OpenAI's models if nobody tells them otherwise; here the chain is meant. */
+static int check_model(const struct chain *chain, const char *name, const char *asked,
+                       struct err *e)
+{
+    static const char *const families[] = {"omni-moderation", "text-moderation"};
+    if (!asked || strcmp(asked, name) == 0 || strcmp(asked, chain_name(chain)) == 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        if (strncmp(asked, families[i], strlen(families[i])) == 0) {
+            return 0;
+        }
+    }
+    return err_set_param(e, ERR_NOT_FOUND, "model",
+                         "there is no filter chain \"%.100s\"; \"%s\" is published", asked,
+                         name);
+}
+
+static int drop(void *context, enum filter_channel channel, const char *text, size_t len)
+{
+    (void)context;
+    (void)channel;
+    (void)text;
+    (void)len;
+    return 0;
+}
+
+static int take_events(struct moderation_result *result, const struct chain_stream *stream)
+{
+    size_t count;
+    const struct chain_event *events = chain_stream_events(stream, &count, NULL);
+    for (size_t i = 0; i < count; i++) {
+        if (moderation_result_set(result, events[i].type, true) != 0 ||
+            moderation_result_set(result, events[i].code, true) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* A text past the filters of one side, up to where one of them stops. */
+static int examine_side(struct moderation_result *result, struct chain *chain,
+                        enum filter_side side, const char *text, struct err *e)
+{
+    const struct chain_sink sink = {.emit = drop};
+    struct chain_stream *stream = chain_stream_create(chain, side, e);
+    if (!stream) {
+        return -1;
+    }
+    int rc = chain_feed(stream, FILTER_CONTENT, text, strlen(text), &sink, e);
+    if (rc == CHAIN_GOES_ON) {
+        rc = chain_finish(stream, &sink, e);
+    }
+    if (rc >= 0) {
+        rc = take_events(result, stream) == 0 ? 0 : err_nomem(e);
+    }
+    chain_stream_destroy(stream);
+    return rc;
+}
+
+static int examine(struct moderation_result *result, struct chain *chain, const char *text,
+                   struct err *e)
+{
+    static const enum filter_side sides[] = {FILTER_INPUT, FILTER_OUTPUT};
+    for (size_t i = 0; i < chain_filter_count(chain); i++) {
+        if (moderation_result_set(result, chain_filter_type(chain, i)->name, false) != 0) {
+            return err_nomem(e);
+        }
+    }
+    for (size_t i = 0; i < sizeof(sides) / sizeof(sides[0]); i++) {
+        if (chain_has_side(chain, sides[i]) &&
+            examine_side(result, chain, sides[i], text, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* The answer's text, or NULL. */
+static char *make_answer(struct chain *chain, const char *name,
+                         const struct moderation_request *r, size_t *len, struct err *e)
+{
+    size_t n_results = r->are_parts ? 1 : r->n_texts;
+    struct moderation_result *results = mem_zarray(n_results, sizeof(*results));
+    char *text = NULL;
+    int rc = results ? 0 : err_nomem(e);
+    for (size_t i = 0; rc == 0 && i < r->n_texts; i++) {
+        rc = examine(&results[r->are_parts ? 0 : i], chain, r->texts[i], e);
+    }
+    if (rc == 0) {
+        char id[48];
+        unique_id(id, sizeof(id), "modr-");
+        text = moderation_reply_text(id, name, results, n_results, len);
+        rc = text ? 0 : err_nomem(e);
+    }
+    for (size_t i = 0; results && i < n_results; i++) {
+        moderation_result_deinit(&results[i]);
+    }
+    mem_free(results);
+    return text;
+}
+
+void moderations_answer(struct server *s, struct http_exchange *http)
+{
+    struct err e = {0};
+    struct moderation_request r;
+    const struct http_request *request = http_exchange_request(http);
+    if (moderation_request_parse(&r, request->body, request->body_len, &e) != 0) {
+        respond_err(http, &e);
+        return;
+    }
+    char name[NAME_MAX_BYTES], value[NAME_MAX_BYTES + 32];
+    snprintf(name, sizeof(name), "%s@%u", chain_name(s->chain), chain_version(s->chain));
+    snprintf(value, sizeof(value), "%s; sha256=%.12s", name, chain_hash(s->chain));
+    const struct http_header made_by = {"weir-filters", value};
+    size_t len = 0;
+    char *text = NULL;
+    if (check_model(s->chain, name, r.model, &e) == 0) {
+        text = make_answer(s->chain, name, &r, &len, &e);
+    }
+    if (text) {
+        respond_json(http, 200, text, len, &made_by, 1);
+    } else {
+        respond_err(http, &e);
+    }
+    moderation_request_deinit(&r);
+}
