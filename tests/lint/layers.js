@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const ROOT = path.resolve(__dirname, '../..');
-const ALL = ['net', 'api', 'sched', 'engine', 'registry', 'filters', 'models', 'quant', 'base'];
+const ALL = ['net', 'api', 'sched', 'engine', 'grammar', 'registry', 'filters', 'models', 'quant', 'base'];
 
 // A layer may always use itself.
 const MAY_USE = {
@@ -15,10 +15,11 @@ const MAY_USE = {
     serve: ['web', ...ALL],
     web: [],
     net: ['base'],
-    api: ['models', 'base'],
+    api: ['grammar', 'models', 'base'],
     registry: ['models', 'filters', 'base'],
     sched: ['engine', 'base'],
-    engine: ['models', 'quant', 'base'],
+    engine: ['grammar', 'models', 'quant', 'base'],
+    grammar: ['models', 'base'],
     models: ['quant', 'base'],
     filters: ['base'],
     quant: [],

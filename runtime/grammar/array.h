@@ -1,0 +1,39 @@
+/* array.h: growing arrays for this folder. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/base/mem.h"
+
+/* Room for n elements of `size` bytes in *array, which has room for *cap. 0, or -1 when out of
+ * memory; the array is as it was then. Arrays are pointers to different types, so *array goes
+ * through void *. */
+static inline int array_reserve(void **array, size_t *cap, size_t n, size_t size)
+{
+    if (n <= *cap) {
+        return 0;
+    }
+    size_t wanted = *cap < 8 ? 16 : *cap * 2;
+    wanted = wanted < n ? n : wanted;
+    void *grown = mem_realloc_array(*array, wanted, size);
+    if (!grown) {
+        return -1;
+    }
+    *array = grown;
+    *cap = wanted;
+    return 0;
+}
+
+#define ARRAY_RESERVE(array, cap, n) array_reserve((void **)&(array), &(cap), (n), sizeof(*(array)))
+
+/* FNV-1a (Fowler, Noll, Vo), for hash tables that no outsider chooses the size of. */
+static inline uint64_t hash_bytes(const void *data, size_t len)
+{
+    const unsigned char *p = data;
+    uint64_t h = 0xcbf29ce484222325U;
+    for (size_t i = 0; i < len; i++) {
+        h = (h ^ p[i]) * 0x100000001b3U;
+    }
+    return h ^ h >> 29;
+}
