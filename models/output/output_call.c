@@ -36,6 +36,17 @@ static bool is_arguments(const struct output_call *c)
     return key_is(c, "arguments") || key_is(c, "parameters");
 }
 
+/* A member that is neither name nor arguments, where only a call's may be. */
+static enum call_step begin_strict(struct output_call *c, char byte)
+{
+    if (!key_is(c, "type") || byte != '"') {
+        return CALL_BAD;
+    }
+    c->member = MEMBER_TYPE;
+    c->rest = "function";
+    return CALL_MORE;
+}
+
 /* The first byte of a member's value. Of a name or arguments that are there twice the first
  * count. */
 static enum call_step begin_member(struct output_call *c, char byte)
@@ -50,7 +61,7 @@ static enum call_step begin_member(struct output_call *c, char byte)
         return CALL_MORE;
     }
     if (!is_arguments(c)) {
-        return c->strict && !key_is(c, "type") && !key_is(c, "id") ? CALL_BAD : CALL_MORE;
+        return c->strict ? begin_strict(c, byte) : CALL_MORE;
     }
     if (byte != '{' && byte != '"' && byte != 'n') {
         return CALL_BAD;
@@ -121,6 +132,13 @@ static enum call_step in_member(struct output_call *c, enum json_scan_event even
 
     if (c->member == MEMBER_NAME || c->member == MEMBER_TEXT) {
         return ended ? end_string(c) : take_char(c, byte);
+    }
+    if (c->member == MEMBER_TYPE && ended) {
+        c->member = MEMBER_NONE;
+        return *c->rest ? CALL_BAD : CALL_MORE;
+    }
+    if (c->member == MEMBER_TYPE) {
+        return *c->rest && byte == *c->rest++ ? CALL_MORE : CALL_BAD;
     }
     if (c->member == MEMBER_OBJECT) {
         c->member = ended ? MEMBER_NONE : MEMBER_OBJECT;

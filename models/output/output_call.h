@@ -19,14 +19,22 @@ enum call_step {
     CALL_FULL, /* out of memory or over a limit */
 };
 
-enum call_member { MEMBER_NONE, MEMBER_OTHER, MEMBER_NAME, MEMBER_OBJECT, MEMBER_TEXT };
+enum call_member {
+    MEMBER_NONE,
+    MEMBER_OTHER,
+    MEMBER_TYPE,
+    MEMBER_NAME,
+    MEMBER_OBJECT,
+    MEMBER_TEXT
+};
 
 struct output_call {
     struct json_scan scan;   /* of the object */
     struct json_scan inner;  /* of arguments within a string */
     struct json_chars chars; /* of the string that is being read */
     enum call_member member; /* what the bytes belong to that come next */
-    bool strict;             /* a member that no call has makes it none */
+    bool strict;             /* members are name, arguments and "type": "function" alone */
+    const char *rest;        /* of the type */
     bool has_name;           /* name is whole */
     bool has_arguments;      /* they have begun with {, or the object ended without any */
     char key[16];            /* of the member; longer ones are cut */
