@@ -16,6 +16,8 @@
 #include "models/output/output_format.h"
 #include "models/template/chat_template.h"
 
+#define TOOL_CALLS_MAX 128 /* in one message */
+
 struct tool_messages {
     struct chat_message *messages; /* (n_messages) */
     size_t n_messages;

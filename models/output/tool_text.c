@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "models/output/tool_messages.h"
+
 static const cJSON *get(const cJSON *object, const char *name)
 {
     return cJSON_GetObjectItemCaseSensitive(object, name);

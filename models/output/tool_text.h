@@ -5,8 +5,6 @@
 #include "runtime/base/buf.h"
 #include "runtime/base/json.h"
 
-#define TOOL_CALLS_MAX 128 /* of one message */
-
 /* 0 when every item is a call: {id, function: {name, arguments}}, at most TOOL_CALLS_MAX;
  * arguments are JSON text or an object. */
 int tool_text_check_calls(const cJSON *calls);
