@@ -156,24 +156,6 @@ int answer_fields_template(struct answer_request *r, struct err *e)
 
 /* --- fields that cannot be honoured --- */
 
-static int check_format(const cJSON *o, struct err *e)
-{
-    const cJSON *format = json_field_get(o, "response_format");
-    if (!format) {
-        return 0;
-    }
-    if (!cJSON_IsObject(format)) {
-        return json_field_wrong_type("response_format", "an object", e);
-    }
-    const cJSON *type = json_field_get(format, "type");
-    if (!cJSON_IsString(type)) {
-        return json_field_wrong_type("response_format.type", "a string", e);
-    }
-    return strcmp(type->valuestring, "text") == 0
-               ? 0
-               : json_field_refuse("response_format", " other than {\"type\":\"text\"}", e);
-}
-
 static int check_modalities(const cJSON *o, struct err *e)
 {
     const cJSON *modalities = json_field_get(o, "modalities");
@@ -192,9 +174,8 @@ static int check_modalities(const cJSON *o, struct err *e)
 
 int answer_fields_unsupported(const struct answer_request *r, struct err *e)
 {
-    static const char *const lists[] = {"tools", "functions"};
-    static const char *const objects[] = {"audio", "web_search_options", "function_call",
-                                          "grammar"};
+    static const char *const lists[] = {"functions"};
+    static const char *const objects[] = {"audio", "web_search_options", "function_call"};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         const cJSON *item = json_field_get(r->json, lists[i]);
         if (item && !(cJSON_IsArray(item) && cJSON_GetArraySize(item) == 0)) {
@@ -206,7 +187,7 @@ int answer_fields_unsupported(const struct answer_request *r, struct err *e)
             return json_field_refuse(objects[i], "", e);
         }
     }
-    return check_format(r->json, e) == 0 ? check_modalities(r->json, e) : -1;
+    return check_modalities(r->json, e);
 }
 
 /* --- contents --- */
@@ -267,44 +248,4 @@ const char *answer_fields_text(struct answer_request *r, const cJSON *content,
     rc = rc == 0 ? answer_request_own(r, buf_take(&text, NULL), e) : rc;
     buf_deinit(&text);
     return rc == 0 ? r->owned[r->n_owned - 1] : NULL;
-}
-
-/* --- calls of tools --- */
-
-static int add_call(struct answer_request *r, struct chat_message *m, const cJSON *call,
-                    const char *where, struct err *e)
-{
-    const cJSON *id = json_field_get(call, "id");
-    const cJSON *function = json_field_get(call, "function");
-    const cJSON *name = json_field_get(function, "name");
-    const cJSON *arguments = json_field_get(function, "arguments");
-    if (!cJSON_IsString(id) || !cJSON_IsString(name) ||
-        (arguments && !cJSON_IsString(arguments))) {
-        return err_set_param(e, ERR_INVALID, where,
-                             "\"%s\": a call needs the strings id, function.name and "
-                             "function.arguments",
-                             where);
-    }
-    const char *text = arguments && arguments->valuestring[0] ? arguments->valuestring : "{}";
-    return answer_request_add_call(r, m, id->valuestring, name->valuestring, text, e);
-}
-
-int answer_fields_calls(struct answer_request *r, struct chat_message *m, const cJSON *calls,
-                        const char *where, struct err *e)
-{
-    int i = 0;
-    const cJSON *call;
-    if (!cJSON_IsArray(calls) || cJSON_GetArraySize(calls) > ANSWER_CALLS_MAX) {
-        return err_set_param(e, ERR_INVALID, where, "\"%s\" must be an array of up to %d calls",
-                             where, ANSWER_CALLS_MAX);
-    }
-    cJSON_ArrayForEach(call, calls)
-    {
-        char at[64];
-        snprintf(at, sizeof(at), "%.48s[%d]", where, i++);
-        if (add_call(r, m, call, at, e) != 0) {
-            return -1;
-        }
-    }
-    return 0;
 }

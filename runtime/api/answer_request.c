@@ -35,6 +35,7 @@ void answer_request_deinit(struct answer_request *r)
     mem_free(r->prompts);
     mem_free(r->messages);
     sampling_deinit(&r->sampling);
+    tool_list_deinit(&r->tools);
     cJSON_Delete(r->template_arguments);
     cJSON_Delete(r->json);
     *r = (struct answer_request){0};
@@ -81,13 +82,10 @@ int answer_request_add_call(struct answer_request *r, struct chat_message *m, co
                             const char *name, const char *arguments, struct err *e)
 {
     cJSON *list = m->tool_calls ? cJSON_Parse(m->tool_calls) : cJSON_CreateArray();
-    cJSON *call = cJSON_CreateObject();
-    cJSON_AddStringToObject(call, "id", id);
-    cJSON_AddStringToObject(call, "type", "function");
-    cJSON *function = cJSON_AddObjectToObject(call, "function");
-    cJSON_AddStringToObject(function, "name", name);
-    cJSON_AddStringToObject(function, "arguments", arguments);
-    cJSON_AddItemToArray(list, call);
+    if (!list || tool_calls_append(list, id, name, arguments) != 0) {
+        cJSON_Delete(list);
+        return err_nomem(e);
+    }
     size_t len;
     if (answer_request_own(r, json_text_take(list, &len), e) != 0) {
         return -1;

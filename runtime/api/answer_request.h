@@ -16,7 +16,9 @@
 
 #include "models/template/chat_template.h"
 #include "models/tokenizer/tokenizer.h"
+#include "runtime/api/constraint_fields.h"
 #include "runtime/api/sampling_fields.h"
+#include "runtime/api/tool_fields.h"
 #include "runtime/base/err.h"
 
 #define ANSWER_MESSAGES_MAX   1024
@@ -24,7 +26,6 @@
 #define ANSWER_STOP_BYTES_MAX 256
 #define ANSWER_CHOICES_MAX    16
 #define ANSWER_LOGPROBS_MAX   20
-#define ANSWER_CALLS_MAX      128
 
 /* A text to go on with, in place of messages. */
 struct answer_prompt {
@@ -53,7 +54,8 @@ struct answer_request {
     int n_choices; /* answers to each prompt, 1 .. ANSWER_CHOICES_MAX */
     bool logprobs;
     int top_logprobs; /* 0 .. ANSWER_LOGPROBS_MAX */
-    bool moderate;    /* the answer tells what the filters found */
+    struct tool_list tools;
+    struct constraint constraint; /* the form that the answer must have */
 
     /* Beyond OpenAI's: vLLM's ignore_eos, priority and cache_salt, and of Weir's own a
      * deadline. truncation is that of OpenAI's responses. */
@@ -101,12 +103,8 @@ int answer_fields_effort(struct answer_request *r, const cJSON *object, const ch
 /* Of those that cannot be honoured, the ones that APIs share. */
 int answer_fields_unsupported(const struct answer_request *r, struct err *e);
 
-/* The calls that an assistant message made, as the chat template wants them: an array of
- * {"id", "type": "function", "function": {"name", "arguments": JSON text}}. */
-int answer_fields_calls(struct answer_request *r, struct chat_message *m, const cJSON *calls,
-                        const char *where, struct err *e);
-
-/* One more of them, behind those that the message has. */
+/* One more call that an assistant message made, behind those that it has. `arguments` is JSON
+ * text. */
 int answer_request_add_call(struct answer_request *r, struct chat_message *m, const char *id,
                             const char *name, const char *arguments, struct err *e);
 

@@ -232,6 +232,16 @@ static int parse_thinking(struct answer_request *r, struct err *e)
                                                                                : err_nomem(e);
 }
 
+static int parse_output_format(struct answer_request *r, struct err *e)
+{
+    const cJSON *config = json_field_get(r->json, "output_config");
+    if (config && !cJSON_IsObject(config)) {
+        return json_field_wrong_type("output_config", "an object", e);
+    }
+    return constraint_fields_format(json_field_get(config, "format"), "output_config.format",
+                                    &r->constraint, e);
+}
+
 static int check_unsupported(const struct answer_request *r, struct err *e)
 {
     static const char *const lists[] = {"mcp_servers", "container"};
@@ -252,7 +262,9 @@ static int parse_fields(struct answer_request *r, struct err *e)
                sampling_fields_parse(r->json, &r->sampling, &r->given, e) != 0 ||
                answer_fields_stop(r, "stop_sequences", e) != 0 ||
                answer_fields_running(r, e) != 0 || parse_thinking(r, e) != 0 ||
-               check_unsupported(r, e) != 0 || answer_fields_unsupported(r, e) != 0;
+               tool_list_from_messages(&r->tools, r->json, e) != 0 ||
+               parse_output_format(r, e) != 0 || check_unsupported(r, e) != 0 ||
+               answer_fields_unsupported(r, e) != 0;
     return bad ? -1 : 0;
 }
 

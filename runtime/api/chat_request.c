@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/api/json_field.h"
+#include "runtime/api/json_text.h"
 
 /* --- messages --- */
 
@@ -78,8 +79,16 @@ static int parse_assistant(struct answer_request *r, struct chat_message *m, con
     char where[48];
     const cJSON *calls = json_field_get(item, "tool_calls");
     snprintf(where, sizeof(where), "messages[%zu].tool_calls", i);
-    if (calls && answer_fields_calls(r, m, calls, where, e) != 0) {
-        return -1;
+    if (cJSON_IsArray(calls) && !calls->child) {
+        calls = NULL; /* no call is as good as none */
+    }
+    if (calls) {
+        size_t len;
+        if (tool_calls_check(calls, where, e) != 0 ||
+            answer_request_own(r, json_text_take(cJSON_Duplicate(calls, true), &len), e) != 0) {
+            return -1;
+        }
+        m->tool_calls = r->owned[r->n_owned - 1];
     }
     return parse_string(item, i, "reasoning_content", &m->reasoning, e);
 }
@@ -158,8 +167,9 @@ static int parse_fields(struct answer_request *r, struct err *e)
                answer_fields_max_tokens(r, "max_completion_tokens", e) != 0 ||
                sampling_fields_parse(r->json, &r->sampling, &r->given, e) != 0 ||
                answer_fields_stop(r, "stop", e) != 0 || answer_fields_running(r, e) != 0 ||
-               parse_logprobs(r, e) != 0 || answer_fields_template(r, e) != 0 ||
-               answer_fields_unsupported(r, e) != 0;
+               parse_logprobs(r, e) != 0 || tool_list_from_chat(&r->tools, r->json, e) != 0 ||
+               constraint_fields_parse(r->json, &r->constraint, e) != 0 ||
+               answer_fields_template(r, e) != 0 || answer_fields_unsupported(r, e) != 0;
     return bad ? -1 : 0;
 }
 

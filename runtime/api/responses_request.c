@@ -151,6 +151,18 @@ static int parse_reasoning(struct answer_request *r, struct err *e)
                : answer_fields_effort(r, reasoning, "effort", "reasoning.effort", e);
 }
 
+static int parse_text_format(struct answer_request *r, struct err *e)
+{
+    const cJSON *text = json_field_get(r->json, "text");
+    if (text && !cJSON_IsObject(text)) {
+        return json_field_wrong_type("text", "an object", e);
+    }
+    return constraint_fields_format(json_field_get(text, "format"), "text.format",
+                                    &r->constraint, e) == 0
+               ? constraint_fields_parse(r->json, &r->constraint, e)
+               : -1;
+}
+
 static int parse_logprobs(struct answer_request *r, struct err *e)
 {
     double top = 0.0;
@@ -196,7 +208,9 @@ static int parse_fields(struct answer_request *r, struct err *e)
                sampling_fields_parse(r->json, &r->sampling, &r->given, e) != 0 ||
                answer_fields_stop(r, "stop", e) != 0 || answer_fields_running(r, e) != 0 ||
                parse_reasoning(r, e) != 0 || parse_logprobs(r, e) != 0 ||
-               check_unsupported(r, e) != 0 || answer_fields_unsupported(r, e) != 0;
+               tool_list_from_responses(&r->tools, r->json, e) != 0 ||
+               parse_text_format(r, e) != 0 || check_unsupported(r, e) != 0 ||
+               answer_fields_unsupported(r, e) != 0;
     return bad ? -1 : 0;
 }
 

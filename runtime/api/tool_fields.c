@@ -35,8 +35,7 @@ static bool is_text(const cJSON *item, const char *text)
 static int wrong(const char *where, const char *name, const char *wanted, struct err *e)
 {
     char path[PATH_BYTES];
-
-    snprintf(path, sizeof(path), "%s%s%s", where, where[0] && name[0] ? "." : "", name);
+    snprintf(path, sizeof(path), "%.80s%s%.40s", where, where[0] && name[0] ? "." : "", name);
     return err_set_param(e, ERR_INVALID, path, "\"%s\" must be %s", path, wanted);
 }
 

@@ -61,7 +61,8 @@ struct engine {
     struct llama_state *state;
     struct schedule schedule;
     struct sampler_scratch scratch;
-    struct token_list ends;     /* tokens that end a turn */
+    uint32_t *allowed;      /* bit set over the vocabulary: a constraint's, for one choice */
+    struct token_list ends; /* tokens that end a turn */
     struct event_list produced; /* by the step that ran */
     uint64_t output_tokens;
     double last_end_s;
@@ -100,7 +101,8 @@ static int32_t choose(struct engine *en, struct sequence *s, const float *logits
                                      .n_tokens = s->n_tokens,
                                      .n_prompt = s->n_prompt,
                                      .ends = en->ends.ids,
-                                     .n_ends = en->ends.count};
+                                     .n_ends = en->ends.count,
+                                     .allowed = s->constraint ? en->allowed : NULL};
     return sampler_next(&s->sampler, &in, &en->scratch);
 }
 
@@ -120,19 +122,38 @@ static enum engine_finish finish_after(const struct engine *en, const struct seq
     return used_up ? ENGINE_FINISH_LENGTH : ENGINE_RUNNING;
 }
 
+/* Chooses the next token of s, or says how it ends instead. */
+static enum engine_finish next_token(struct engine *en, struct sequence *s, const float *logits,
+                                     int32_t *token)
+{
+    if (s->constraint) {
+        int32_t n = grammar_matcher_mask(s->constraint, en->allowed);
+        if (n == 0 && grammar_matcher_may_end(s->constraint)) {
+            return ENGINE_FINISH_EOG;
+        }
+        if (n <= 0) {
+            return ENGINE_FINISH_FAILED;
+        }
+    }
+    struct err ignored;
+    *token = choose(en, s, logits);
+    if (*token == TOKEN_NONE ||
+        (s->constraint && grammar_matcher_accept(s->constraint, *token, &ignored) != 0)) {
+        return ENGINE_FINISH_FAILED;
+    }
+    en->output_tokens++;
+    s->uncharged += OUTPUT_CHARGE;
+    return ends_turn(en, s, *token) ? ENGINE_FINISH_EOG : ENGINE_RUNNING;
+}
+
 /* The index-th token that this step gives s. Whether another one can follow in it: s still
  * runs, and what comes behind was guessed rightly. */
 static bool sample_one(struct engine *en, struct sequence *s, const float *logits, int index)
 {
-    int32_t token = choose(en, s, logits);
-    if (token == TOKEN_NONE) {
-        end(en, s, ENGINE_FINISH_FAILED);
-        return false;
-    }
-    en->output_tokens++;
-    s->uncharged += OUTPUT_CHARGE;
-    if (ends_turn(en, s, token)) {
-        end(en, s, ENGINE_FINISH_EOG);
+    int32_t token;
+    enum engine_finish finish = next_token(en, s, logits, &token);
+    if (finish != ENGINE_RUNNING) {
+        end(en, s, finish);
         return false;
     }
     struct engine_top_logprob top[ENGINE_TOP_LOGPROBS_MAX];
@@ -143,7 +164,7 @@ static bool sample_one(struct engine *en, struct sequence *s, const float *logit
     }
     s->n_output++;
     bool goes_on = schedule_append(&en->schedule, s, token, index);
-    enum engine_finish finish = ev.finish = finish_after(en, s);
+    finish = ev.finish = finish_after(en, s);
     emit(en, s, ev);
     if (finish != ENGINE_RUNNING) {
         schedule_leave(&en->schedule, s);
@@ -473,6 +494,10 @@ static int create_parts(struct engine *en, struct err *e)
                                          .parallel = parallel_team(en->team),
                                          .give_up = &en->give_up};
     en->state = llama_state_create(config, &state, e);
+    en->allowed = mem_zarray(((size_t)config->vocab + 31) / 32, sizeof(*en->allowed));
+    if (!en->allowed) {
+        return err_nomem(e);
+    }
     return en->state && sampler_scratch_init(&en->scratch, ops, config->vocab,
                                              (size_t)en->set.context, e) == 0
                ? list_ends(en, e)
@@ -532,6 +557,7 @@ void engine_destroy(struct engine *en)
     event_list_deinit(&en->draining);
     event_list_deinit(&en->produced);
     mem_free(en->commands);
+    mem_free(en->allowed);
     sampler_scratch_deinit(&en->scratch);
     token_list_deinit(&en->ends);
     llama_state_destroy(en->state);
@@ -616,13 +642,18 @@ static int enqueue(struct engine *en, struct sequence *s, struct err *e)
 int engine_submit(struct engine *en, const struct engine_request *r, uint64_t *id,
                   struct err *e)
 {
-    if (check_request(en, r, e) != 0) {
+    struct sequence *s = NULL;
+    if (check_request(en, r, e) == 0) {
+        s = sequence_create(0, r, kv_cache_pages(en->set.context));
+        if (!s) {
+            err_nomem(e);
+        }
+    }
+    if (!s) {
+        grammar_matcher_destroy(r->constraint);
         return -1;
     }
-    struct sequence *s = sequence_create(0, r, kv_cache_pages(en->set.context));
-    if (!s) {
-        return err_nomem(e);
-    }
+    s->constraint = r->constraint;
     pthread_mutex_lock(&en->lock);
     int rc = enqueue(en, s, e);
     *id = s->id;

@@ -24,6 +24,7 @@
 #include "quant/ops.h"
 #include "runtime/base/err.h"
 #include "runtime/engine/sampler.h"
+#include "runtime/grammar/grammar.h"
 
 struct engine;
 
@@ -91,6 +92,9 @@ struct engine_request {
     size_t n_prompt;          /* 1 .. context - 1 */
     int max_tokens;           /* >= 1 */
     struct sampling sampling; /* bound to the model's vocabulary; copied */
+    /* What the answer may be, or NULL. engine_submit takes it over, whatever it returns. An
+     * answer that can only end here ends as with ENGINE_FINISH_EOG. */
+    struct grammar_matcher *constraint;
     struct engine_request_options options;
     void *user; /* comes back in the events */
 };

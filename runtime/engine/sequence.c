@@ -35,6 +35,7 @@ void sequence_destroy(struct sequence *s)
         mem_free(s->tokens);
         mem_free(s->pages);
         sampling_deinit(&s->sampling);
+        grammar_matcher_destroy(s->constraint);
         mem_free(s);
     }
 }

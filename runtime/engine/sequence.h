@@ -36,7 +36,8 @@ struct sequence {
     bool paused;
     struct sampling sampling; /* owned */
     struct sampler sampler;   /* by these; stays with the sequence when it is preempted */
-    unsigned uncharged;       /* work not yet charged to its tenant */
+    struct grammar_matcher *constraint; /* owned, or NULL; stays with it as well */
+    unsigned uncharged;                 /* work not yet charged to its tenant */
 
     int slot;   /* of the KV cache while it runs */
     int *pages; /* (table size), owned */

@@ -18,12 +18,21 @@ static int render_conversation(const struct answer_prompt_source *s,
                                bool *reasoning_open, struct err *e)
 {
     const struct model *m = s->generation->model;
-    const struct chat_render render = {.messages = c->messages,
-                                       .n_messages = c->n_messages,
+    const struct tool_list *tools = &s->request->tools;
+    struct tool_messages fit;
+    if (tool_messages_init(&fit, &s->generation->format, c->messages, c->n_messages,
+                           tools->choice == OUTPUT_CHOICE_NONE ? NULL : tools->json, e) != 0) {
+        return -1;
+    }
+    const struct chat_render render = {.messages = fit.messages,
+                                       .n_messages = fit.n_messages,
+                                       .tools = fit.tools,
                                        .add_generation_prompt = true,
                                        .kwargs = s->request->template_arguments};
     struct chat_text text;
-    if (chat_prompt_render(m->chat_template, m->tokenizer, &render, &text, e) != 0) {
+    int rendered = chat_prompt_render(m->chat_template, m->tokenizer, &render, &text, e);
+    tool_messages_deinit(&fit);
+    if (rendered != 0) {
         return -1;
     }
     *reasoning_open = output_format_prompt_open(&s->generation->format, text.data, text.len);

@@ -69,7 +69,8 @@ static int flush(struct answer_text *a, struct err *e)
     if (a->out.len == 0) {
         return 0;
     }
-    struct answer_piece piece = {.kind = a->out_kind, .text = a->out.data, .len = a->out.len};
+    struct answer_piece piece = {
+        .kind = a->out_kind, .text = a->out.data, .len = a->out.len, .call = a->call};
     int rc = show(a, &piece, e);
     buf_clear(&a->out);
     return rc;

@@ -17,6 +17,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/unique_id.h"
 #include "runtime/net/sse.h"
+#include "runtime/serve/answer_form.h"
 #include "runtime/serve/answer_prompt.h"
 #include "runtime/serve/answer_text.h"
 #include "runtime/serve/conversation.h"
@@ -70,8 +71,16 @@ struct exchange {
     struct choice *choices;        /* (n_choices) */
     struct answer_choice *answers; /* (n_choices): what each says */
     size_t n_choices;
+    struct token_list *prompts; /* (n_prompts), until they are submitted */
+    size_t n_prompts;
+    const char *tools[TOOLS_MAX]; /* (n_tools) names of those that may be called */
+    size_t n_tools;
+    struct form_job form; /* that the answers must have */
+    char form_key[HASH_HEX_LEN + 1];
+    bool compiling; /* the form: the job points here */
     struct answer_usage usage;
     struct reply reply;
+    bool streaming; /* the head of a stream was sent */
     bool paused;
     uint64_t sent_ns; /* when the stream was last written to */
     uint64_t deadline_ns;
@@ -129,6 +138,10 @@ static void destroy(struct exchange *x)
         }
         answer_choice_deinit(&x->answers[i]);
     }
+    for (size_t i = 0; i < x->n_prompts; i++) {
+        token_list_deinit(&x->prompts[i]);
+    }
+    mem_free(x->prompts);
     mem_free(x->choices);
     mem_free(x->answers);
     answer_request_deinit(&x->request);
@@ -145,7 +158,7 @@ static void destroy_if_done(struct exchange *x)
             return;
         }
     }
-    if (!x->http) {
+    if (!x->http && !x->compiling) {
         destroy(x);
     }
 }
@@ -231,11 +244,14 @@ static int reserve_answers(struct exchange *x, struct err *e)
                              "%zu answers were asked for; a request may have %d", n,
                              CHOICES_MAX);
     }
+    size_t n_prompts = answer_prompt_count(&x->request);
     x->choices = mem_zarray(n, sizeof(*x->choices));
     x->answers = mem_zarray(n, sizeof(*x->answers));
-    if (!x->choices || !x->answers) {
+    x->prompts = mem_zarray(n_prompts, sizeof(*x->prompts));
+    if (!x->choices || !x->answers || !x->prompts) {
         return err_nomem(e);
     }
+    x->n_prompts = n_prompts;
     x->n_choices = x->reply.n_choices = n;
     x->reply.choices = x->answers;
     for (size_t i = 0; i < n; i++) {
@@ -248,12 +264,13 @@ static int reserve_answers(struct exchange *x, struct err *e)
 
 static int begin_answers(struct exchange *x, size_t first, bool reasoning_open, struct err *e)
 {
-    bool is_chat = x->request.n_prompts == 0;
     struct answer_text_settings set = {.tokenizer = x->generation->model->tokenizer,
                                        .stops = x->request.stop,
                                        .n_stops = x->request.n_stop,
                                        .chain = x->chain,
-                                       .format = is_chat ? &x->generation->format : NULL,
+                                       .format = x->form.form.format,
+                                       .tools = x->tools,
+                                       .n_tools = x->n_tools,
                                        .reasoning_open = reasoning_open,
                                        .keep_tokens = x->request.logprobs,
                                        .piece = take_piece};
@@ -269,9 +286,34 @@ static int begin_answers(struct exchange *x, size_t first, bool reasoning_open, 
     return 0;
 }
 
-static int submit_prompt(struct exchange *x, const struct token_list *tokens,
-                         struct engine_request *r, struct choice *choices, struct err *e)
+/* Makes the tokens of all prompts, and the answers that go with them. */
+static int make_prompts(struct exchange *x, struct err *e)
 {
+    const struct answer_prompt_source source = {
+        .generation = x->generation, .prompt = x->prompt, .request = &x->request};
+    x->n_tools = tool_list_names(&x->request.tools, x->tools);
+    x->form.form.request = &x->request;
+    x->form.form.format = x->request.n_prompts == 0 ? &x->generation->format : NULL;
+    for (size_t i = 0; i < x->n_prompts; i++) {
+        bool open;
+        if (answer_prompt_tokens(&source, i, &x->prompts[i], &open, e) != 0) {
+            return -1;
+        }
+        x->usage.prompt_tokens += x->prompts[i].count;
+        x->form.form.reasoning_open = open = open && answer_form_may_reason(&x->form.form);
+        if (begin_answers(x, i * (size_t)x->request.n_choices, open, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* grammar: the form of the answers, or NULL. */
+static int submit_prompt(struct exchange *x, size_t index, struct engine_request *r,
+                         struct grammar *grammar, struct err *e)
+{
+    const struct token_list *tokens = &x->prompts[index];
+    struct choice *choices = &x->choices[index * (size_t)x->request.n_choices];
     r->prompt = tokens->ids;
     r->n_prompt = tokens->count;
     r->options.n_shared = shared_tokens(x, tokens);
@@ -279,6 +321,11 @@ static int submit_prompt(struct exchange *x, const struct token_list *tokens,
     for (int i = 0; i < x->request.n_choices; i++) {
         struct choice *c = &choices[i];
         r->user = c;
+        r->constraint =
+            grammar ? grammar_matcher_create(grammar, x->generation->vocab, e) : NULL;
+        if (grammar && !r->constraint) {
+            return -1;
+        }
         if (engine_submit(x->generation->engine, r, &c->engine_id, e) != 0) {
             if (e->kind == ERR_LIMIT) {
                 snprintf(e->param, sizeof(e->param), "%s", x->api->input);
@@ -292,7 +339,7 @@ static int submit_prompt(struct exchange *x, const struct token_list *tokens,
     return 0;
 }
 
-static int submit(struct exchange *x, struct err *e)
+static int submit(struct exchange *x, struct grammar *grammar, struct err *e)
 {
     const struct answer_request *q = &x->request;
     uint64_t tenant = access_tenant(&x->server->set.access, http_exchange_request(x->http));
@@ -311,22 +358,13 @@ static int submit(struct exchange *x, struct err *e)
                     .want_logprobs = q->logprobs,
                     .n_top_logprobs = q->top_logprobs},
     };
-    const struct answer_prompt_source source = {
-        .generation = x->generation, .prompt = x->prompt, .request = q};
-    struct token_list tokens = {0};
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < answer_prompt_count(q); i++) {
-        size_t first = i * (size_t)q->n_choices;
-        bool reasoning_open;
-        rc = answer_prompt_tokens(&source, i, &tokens, &reasoning_open, e);
-        rc = rc == 0 ? begin_answers(x, first, reasoning_open, e) : rc;
-        if (rc == 0) {
-            x->usage.prompt_tokens += tokens.count;
-            rc = submit_prompt(x, &tokens, &r, &x->choices[first], e);
+    for (size_t i = 0; i < x->n_prompts; i++) {
+        if (submit_prompt(x, i, &r, grammar, e) != 0) {
+            return -1;
         }
+        token_list_deinit(&x->prompts[i]);
     }
-    token_list_deinit(&tokens);
-    return rc;
+    return 0;
 }
 
 /* What logprobs tell of other tokens, and of those that filters take out, no filter has seen.
@@ -356,7 +394,7 @@ static int prepare(struct exchange *x, struct err *e)
     if (x->request.deadline_ms > 0) {
         x->deadline_ns = clock_now_ns() + (uint64_t)x->request.deadline_ms * 1000000;
     }
-    return reserve_answers(x, e) == 0 ? submit(x, e) : -1;
+    return reserve_answers(x, e) == 0 ? make_prompts(x, e) : -1;
 }
 
 /* --- text to bytes --- */
@@ -411,6 +449,7 @@ static void begin_stream(struct exchange *x)
     struct http_header headers[2 + PROVENANCE_HEADERS] = {{"Content-Type", "text/event-stream"},
                                                           {"Cache-Control", "no-cache"}};
     provenance_headers(&x->made_by, headers + 2);
+    x->streaming = true;
     http_stream_begin(x->http, 200, headers, 2 + PROVENANCE_HEADERS);
     x->reply.format->begin(&x->reply);
 }
@@ -466,7 +505,8 @@ static enum answer_finish finish_of(const struct choice *c, enum answer_finish f
     if (c->text.state == ANSWER_STOPPED) {
         finish = ANSWER_FINISH_STOP;
     }
-    bool called = c->exchange->answers[c->index].n_calls > 0;
+    const struct answer_choice *answer = &c->exchange->answers[c->index];
+    bool called = answer->n_calls > 0 && answer->calls[answer->n_calls - 1].complete;
     return finish == ANSWER_FINISH_STOP && called ? ANSWER_FINISH_TOOL_CALLS : finish;
 }
 
@@ -488,7 +528,7 @@ static void end_choice(struct choice *c, enum answer_finish finish)
  * that says so, and no end that could be taken for a good one. */
 static void fail_answer(struct exchange *x, const struct err *e)
 {
-    if (!x->request.stream) {
+    if (!x->streaming) {
         refuse(x, e);
         return;
     }
@@ -500,6 +540,55 @@ static void fail_answer(struct exchange *x, const struct err *e)
         leave_client(x);
         http_stream_end(http);
     }
+}
+
+/* --- the form of the answers --- */
+
+/* Takes the grammar over. */
+static int start(struct exchange *x, struct grammar *grammar, struct err *e)
+{
+    int rc = submit(x, grammar, e);
+    grammar_release(grammar);
+    if (rc == 0 && x->request.stream) {
+        begin_stream(x);
+    }
+    return rc;
+}
+
+static void take_form(void *user, struct grammar *grammar, const struct err *why)
+{
+    struct exchange *x = user;
+    struct err e = *why;
+    x->compiling = false;
+    if (grammar) {
+        form_cache_add(&x->generation->forms, x->form_key, grammar);
+    }
+    if (!x->http) {
+        grammar_release(grammar); /* the client did not wait */
+    } else if (!grammar || start(x, grammar, &e) != 0) {
+        refuse(x, &e);
+    }
+    destroy_if_done(x);
+}
+
+/* Starts at once where any text will do or the form is known; else when it is compiled. */
+static int find_form(struct exchange *x, struct err *e)
+{
+    if (answer_form_is_free(&x->form.form)) {
+        return start(x, NULL, e);
+    }
+    if (answer_form_key(&x->form.form, x->form_key, e) != 0) {
+        return -1;
+    }
+    struct grammar *grammar = form_cache_find(&x->generation->forms, x->form_key);
+    if (grammar) {
+        return start(x, grammar, e);
+    }
+    x->form.done = take_form;
+    x->form.user = x;
+    int rc = form_job_start(&x->form, &x->server->loop, e);
+    x->compiling = rc == 0;
+    return rc;
 }
 
 /* --- the way of a request --- */
@@ -519,13 +608,9 @@ void exchange_begin(struct server *s, struct http_exchange *http,
         respond_err(http, &e);
         return;
     }
-    if (prepare(x, &e) != 0) {
+    if (prepare(x, &e) != 0 || find_form(x, &e) != 0) {
         refuse(x, &e);
         destroy_if_done(x);
-        return;
-    }
-    if (x->request.stream) {
-        begin_stream(x);
     }
 }
 
@@ -624,7 +709,7 @@ void exchange_ping_quiet(struct server *s, uint64_t quiet_ns)
     static const char ping[] = ": ping\n\n";
     uint64_t now = clock_now_ns();
     for (struct exchange *x = s->exchanges; x; x = x->next) {
-        if (x->http && x->request.stream && now - x->sent_ns >= quiet_ns) {
+        if (x->http && x->streaming && now - x->sent_ns >= quiet_ns) {
             write_stream(x, ping, sizeof(ping) - 1);
         }
     }

@@ -43,6 +43,27 @@ static int load_model(struct generation *g, const struct generation_settings *s,
     return 0;
 }
 
+/* Control tokens are never allowed, but for those by which the model marks its calls: these
+ * stand for their names. */
+static int create_vocab(struct generation *g, struct err *e)
+{
+    const struct tokenizer *t = g->model->tokenizer;
+    int32_t n = tokenizer_vocab_size(t);
+    struct grammar_token *tokens = mem_zarray((size_t)n, sizeof(*tokens));
+    if (!tokens) {
+        return err_nomem(e);
+    }
+    for (int32_t id = 0; id < n; id++) {
+        const char *marker = output_format_token_text(&g->format, t, id);
+        tokens[id].bytes = marker ? marker : tokenizer_token_bytes(t, id, &tokens[id].len);
+        tokens[id].len = marker ? strlen(marker) : tokens[id].len;
+        tokens[id].ends = tokenizer_is_eog(t, id);
+    }
+    g->vocab = grammar_vocab_from_tokens(tokens, n, e);
+    mem_free(tokens);
+    return g->vocab ? 0 : -1;
+}
+
 static int create_engine(struct generation *g, const struct generation_settings *s,
                          struct err *e)
 {
@@ -95,7 +116,8 @@ struct generation *generation_load(const struct generation_settings *s, struct e
     g->refs = 1;
     g->loaded_at = clock_unix_s();
     if (load_model(g, s, e) != 0 ||
-        (!g->model->config.encoder && create_engine(g, s, e) != 0) ||
+        (!g->model->config.encoder &&
+         (create_vocab(g, e) != 0 || create_engine(g, s, e) != 0)) ||
         create_embedder(g, s, e) != 0) {
         generation_discard(g);
         return NULL;
@@ -110,6 +132,8 @@ static void release_parts(struct generation *g)
 {
     engine_destroy(g->engine);
     embedder_destroy(g->embedder);
+    form_cache_deinit(&g->forms);
+    grammar_vocab_release(g->vocab);
     model_close(g->model);
 }
 

@@ -16,6 +16,7 @@
 #include "runtime/api/admin_reply.h"
 #include "runtime/engine/embedder.h"
 #include "runtime/engine/engine.h"
+#include "runtime/serve/answer_form.h"
 
 struct generation_settings {
     const char *model_path; /* borrowed, lives as long as the server */
@@ -38,6 +39,8 @@ struct generation {
     uint64_t number;   /* 1 for the first that this server published */
     int64_t loaded_at; /* Unix seconds */
     struct model *model;
+    struct grammar_vocab *vocab; /* tokens as constrained answers see them */
+    struct form_cache forms;     /* of answers: what was compiled for this model */
     struct output_format format; /* how the model writes reasoning and calls of tools */
     struct engine *engine;       /* NULL: the model makes no text */
     struct embedder *embedder;

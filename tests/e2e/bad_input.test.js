@@ -59,6 +59,13 @@ const ACCEPTS = {
     chat_template_kwargs: (v) => typeof v === 'object' && !Array.isArray(v) && !('a' in v),
     modalities: (v) => Array.isArray(v) && v.length === 0,
     response_format: () => false,
+    grammar: () => false,
+    regex: (v) => v === 'text',
+    choice: () => false,
+    json_schema: (v) => v === true || (typeof v === 'object' && !Array.isArray(v) && !('a' in v)),
+    structured_outputs: (v) => typeof v === 'object' && !Array.isArray(v),
+    tool_choice: () => false,
+    parallel_tool_calls: (v) => typeof v === 'boolean',
     // Carry information for others; whatever they hold does not change the answer.
     user: () => true,
     metadata: () => true,
