@@ -158,7 +158,6 @@ test('an encoder makes a vector of each line, and neither chats nor is taken for
         assert.equal(succeed(['embed', '-m', packed], 'One text.\nAnother one\nOne text.'), output);
         assert.equal(succeed(['embed', '-m', plain], 'a\0b\nc').trim().split('\n').length, 2);
         assert.match(weir(['logits', '-m', plain, '--tokens', '1']).stderr, /makes embeddings, no text/);
-        assert.match(weir(['serve', '--model', plain, '--port', '0']).stderr, /makes embeddings, no text, so it cannot chat/);
         assert.match(weir(['embed', '-m', plain, '--context', '8'], 'short\n\n').stderr, /line 2: a text of 0 tokens; 1 to 8 can/);
         assert.match(weir(['embed', '-m', plain, '--context', '8'], 'a text of more than eight tokens').stderr, /line 1: .* 1 to 8 can/);
     }

@@ -1,0 +1,133 @@
+'use strict';
+// GET /openapi.json: every route of runtime/api/routes.h is described and no other, and answers are what it
+// says.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const test = require('node:test');
+
+const { ROUTE: CHAT, ask, beginStream, readStream } = require('./lib/chat.js');
+const { validator } = require('./lib/schema.js');
+const { startServer, missing } = require('./lib/server.js');
+
+const API = path.resolve(__dirname, '../../runtime/api');
+const FILE = fs.readFileSync(path.join(API, 'openapi.json'), 'utf8');
+const document = JSON.parse(FILE);
+
+const SECURITY = {
+    ROUTE_OPEN: [],
+    ROUTE_PUBLIC: [{ apiKey: [] }, { apiKeyHeader: [] }, {}], // {}: no key is needed if none was set
+    ROUTE_ADMIN: [{ adminKey: [] }, { adminKeyHeader: [] }],
+};
+
+function routes() {
+    const source = fs.readFileSync(path.join(API, 'routes.h'), 'utf8');
+    const rows = [...source.matchAll(/X\((\w+),\s*"([A-Z]+)",\s*"([^"]+)",\s*(?:\\\s*)?(ROUTE_\w+)\)/g)];
+    assert.ok(rows.length > 10);
+    assert.equal(rows.length, source.match(/^ +X\(/gm).length, 'a row could not be read');
+    return rows.map(([, , method, route, auth]) => ({ key: `${method} ${route.replace(/\*$/, '{id}')}`, auth }));
+}
+
+function operations() {
+    return Object.entries(document.paths).flatMap(([route, item]) =>
+        Object.entries(item).map(([method, operation]) => ({ key: `${method.toUpperCase()} ${route}`, operation })));
+}
+
+function* nodesOf(value) {
+    if (typeof value === 'object' && value !== null) {
+        yield value;
+        for (const child of Object.values(value)) {
+            yield* nodesOf(child);
+        }
+    }
+}
+
+test('the document and the table of routes are about the same', () => {
+    const described = new Map(operations().map(({ key, operation }) => [key, operation]));
+    const table = routes();
+    assert.deepEqual([...described.keys()].sort(), table.map(({ key }) => key).sort());
+    for (const { key, auth } of table) {
+        assert.deepEqual(described.get(key).security, SECURITY[auth], key);
+        assert.equal('401' in described.get(key).responses, auth !== 'ROUTE_OPEN', key);
+    }
+});
+
+test('the document is well-formed', () => {
+    const { find } = validator(document);
+    assert.equal(document.openapi, '3.1.0');
+    const names = operations().map(({ operation }) => operation.operationId);
+    assert.equal(new Set(names).size, names.length);
+    const used = new Set();
+    for (const node of nodesOf(document)) {
+        if (typeof node.$ref === 'string') {
+            assert.ok(find(node.$ref));
+            used.add(node.$ref);
+        }
+    }
+    for (const kind of ['schemas', 'responses', 'headers']) {
+        for (const name of Object.keys(document.components[kind])) {
+            assert.ok(used.has(`#/components/${kind}/${name}`), `${kind}/${name} is not used`);
+        }
+    }
+    for (const { key, operation } of operations()) {
+        const wanted = (key.match(/\{\w+\}/g) ?? []).map((name) => name.slice(1, -1));
+        assert.deepEqual((operation.parameters ?? []).map(({ name }) => name), wanted);
+        assert.ok(operation.summary && operation.responses['200'].description);
+    }
+});
+
+test('answers are what the document says', { skip: missing() }, async (t) => {
+    const server = await startServer(t);
+    const { fits, find } = validator(document);
+    const schemaOf = (method, route, status) => {
+        let response = document.paths[route][method].responses[status];
+        assert.ok(response, `${method} ${route}: ${status} is not described`);
+        response = response.$ref ? find(response.$ref) : response;
+        return response.content['application/json'].schema;
+    };
+    // Sends `value`, expects what is described for `status`, and what is described of the request itself.
+    const check = async (method, route, value, status = 200, target = route) => {
+        const answer = await server.admin(method.toUpperCase(), target, value);
+        const body = await answer.json();
+        assert.equal(answer.status, status, JSON.stringify(body));
+        assert.ok(fits(body, schemaOf(method, route, status)), `${method} ${route}: ${JSON.stringify(body)}`);
+        const request = document.paths[route][method].requestBody?.content['application/json'];
+        if (request && status === 200 && value) {
+            assert.ok(fits(value, request.schema), JSON.stringify(value));
+        }
+        for (const name of Object.keys(document.paths[route][method].responses[status].headers ?? {})) {
+            assert.ok(answer.headers.get(name), `${method} ${route}: no ${name}`);
+        }
+        return body;
+    };
+
+    const served = await server.fetch('/openapi.json');
+    assert.equal(served.headers.get('content-type'), 'application/json');
+    assert.equal(await served.text(), FILE);
+
+    for (const { key, operation } of operations()) {
+        const example = operation.requestBody?.content['application/json'].example;
+        const [method, route] = [key.split(' ')[0].toLowerCase(), key.split(' ')[1]];
+        if (example) {
+            await check(method, route, example);
+            await check(method, route, { model: 3 }, 400);
+        }
+    }
+    for (const route of ['/healthz', '/readyz', '/v1/models', '/admin/models', '/admin/prompts/default', '/admin/filters/default']) {
+        await check('get', route);
+    }
+    await check('get', '/v1/models/{id}', undefined, 200, '/v1/models/weir-tiny');
+    await check('get', '/v1/models/{id}', undefined, 404, '/v1/models/none');
+    await check('put', '/admin/prompts/default', { text: 'Be brief.' });
+    await check('put', '/admin/prompts/default', {}, 400);
+    await check('put', '/admin/filters/default', { name: 'x', filters: [{ type: 'wordlist', words: ['heron'], side: 'both', action: 'note' }] });
+    await check('post', '/v1/moderations', { input: ['a heron', 'nothing'] });
+    await check('post', '/v1/embeddings', { input: [[1, 2], [3]], encoding_format: 'base64', dimensions: 3 });
+    await check('post', '/tokenize', { content: 'Hi ü', with_pieces: true, return_token_strs: true });
+    await check('post', '/tokenize', { messages: [{ role: 'user', content: 'Hi' }] });
+    await check('post', CHAT, ask('Hi', { max_tokens: 2, n: 2, stop: ['x'] }));
+    const { chunks } = await readStream(await beginStream(server, ask('Hi', { max_tokens: 3 })));
+    chunks.forEach((chunk) => assert.ok(fits(chunk, find('#/components/schemas/ChatCompletionChunk')), JSON.stringify(chunk)));
+    await check('post', '/admin/models/reload', { force: true });
+});
