@@ -34,6 +34,18 @@ struct answer_prompt {
     struct token_list tokens;
 };
 
+/* What the client wants to know of the filters' findings. */
+enum answer_moderation_mode {
+    MODERATION_UNTOLD,
+    MODERATION_SCORE, /* the answer tells them */
+    MODERATION_BLOCK, /* and whatever a filter finds ends the answer */
+};
+
+struct answer_moderation {
+    enum answer_moderation_mode input, output;
+    const char *model; /* the chain, or NULL */
+};
+
 struct answer_request {
     const char *model; /* as asked for, or NULL */
 
@@ -52,6 +64,7 @@ struct answer_request {
     const char *stop[ANSWER_STOP_MAX]; /* (n_stop) */
     size_t n_stop;
     int n_choices; /* answers to each prompt, 1 .. ANSWER_CHOICES_MAX */
+    struct answer_moderation moderation;
     bool logprobs;
     int top_logprobs; /* 0 .. ANSWER_LOGPROBS_MAX */
     struct tool_list tools;

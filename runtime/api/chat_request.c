@@ -159,6 +159,49 @@ static int parse_logprobs(struct answer_request *r, struct err *e)
     return 0;
 }
 
+/* --- moderation --- */
+
+static int parse_mode(const cJSON *policy, const char *side, enum answer_moderation_mode *mode,
+                      struct err *e)
+{
+    char where[48];
+    const cJSON *object = json_field_get(policy, side);
+    const cJSON *value = json_field_get(object, "mode");
+    snprintf(where, sizeof(where), "moderation.policy.%s%s", side, object ? ".mode" : "");
+    *mode = MODERATION_SCORE;
+    if (object && !cJSON_IsObject(object)) {
+        return json_field_wrong_type(where, "an object", e);
+    }
+    if (value && cJSON_IsString(value) && strcmp(value->valuestring, "block") == 0) {
+        *mode = MODERATION_BLOCK;
+        return 0;
+    }
+    bool is_score =
+        !value || (cJSON_IsString(value) && strcmp(value->valuestring, "score") == 0);
+    return is_score ? 0 : json_field_wrong_type(where, "score or block", e);
+}
+
+static int parse_moderation(struct answer_request *r, struct err *e)
+{
+    const cJSON *moderation = json_field_get(r->json, "moderation");
+    if (!moderation) {
+        return 0;
+    }
+    const cJSON *model = json_field_get(moderation, "model");
+    const cJSON *policy = json_field_get(moderation, "policy");
+    if (!cJSON_IsObject(moderation) || (policy && !cJSON_IsObject(policy))) {
+        return json_field_wrong_type(policy ? "moderation.policy" : "moderation", "an object",
+                                     e);
+    }
+    if (model && !cJSON_IsString(model)) {
+        return json_field_wrong_type("moderation.model", "a string", e);
+    }
+    r->moderation.model = model ? model->valuestring : NULL;
+    return parse_mode(policy, "input", &r->moderation.input, e) == 0
+               ? parse_mode(policy, "output", &r->moderation.output, e)
+               : -1;
+}
+
 static int parse_fields(struct answer_request *r, struct err *e)
 {
     bool bad = answer_fields_model(r, e) != 0 || parse_messages(r, e) != 0 ||
@@ -167,7 +210,8 @@ static int parse_fields(struct answer_request *r, struct err *e)
                answer_fields_max_tokens(r, "max_completion_tokens", e) != 0 ||
                sampling_fields_parse(r->json, &r->sampling, &r->given, e) != 0 ||
                answer_fields_stop(r, "stop", e) != 0 || answer_fields_running(r, e) != 0 ||
-               parse_logprobs(r, e) != 0 || tool_list_from_chat(&r->tools, r->json, e) != 0 ||
+               parse_logprobs(r, e) != 0 || parse_moderation(r, e) != 0 ||
+               tool_list_from_chat(&r->tools, r->json, e) != 0 ||
                constraint_fields_parse(r->json, &r->constraint, e) != 0 ||
                answer_fields_template(r, e) != 0 || answer_fields_unsupported(r, e) != 0;
     return bad ? -1 : 0;

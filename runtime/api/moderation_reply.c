@@ -66,20 +66,38 @@ static void append_object(struct buf *out, const char *name, const struct modera
     buf_append_char(out, '}');
 }
 
-static void append_result(struct buf *out, const struct moderation_result *r)
+bool moderation_result_flagged(const struct moderation_result *r)
+{
+    for (size_t i = 0; i < r->n_categories; i++) {
+        if (r->categories[i].flagged) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The members of a result, without the braces. */
+static void append_members(struct buf *out, const struct moderation_result *r)
 {
     static const char *const flags[] = {"false", "true"};
     static const char *const scores[] = {"0", "1"};
     static const char *const types[] = {"[\"text\"]", "[\"text\"]"};
-    bool flagged = false;
-    for (size_t i = 0; i < r->n_categories; i++) {
-        flagged = flagged || r->categories[i].flagged;
-    }
-    buf_printf(out, "{\"flagged\":%s", flags[flagged]);
+    buf_printf(out, "\"flagged\":%s", flags[moderation_result_flagged(r)]);
     append_object(out, "categories", r, flags);
     append_object(out, "category_scores", r, scores);
     append_object(out, "category_applied_input_types", r, types);
-    buf_append_char(out, '}');
+}
+
+void moderation_append_side(struct buf *out, const char *model,
+                            const struct moderation_result *r)
+{
+    buf_append_str(out, "{\"type\":\"moderation_results\",\"model\":");
+    json_append_string(out, model, strlen(model));
+    buf_append_str(out, ",\"results\":[{\"type\":\"moderation_result\",\"model\":");
+    json_append_string(out, model, strlen(model));
+    buf_append_char(out, ',');
+    append_members(out, r);
+    buf_append_str(out, "}]}");
 }
 
 char *moderation_reply_text(const char *id, const char *model,
@@ -95,7 +113,9 @@ char *moderation_reply_text(const char *id, const char *model,
     buf_append_str(&out, ",\"results\":[");
     for (size_t i = 0; i < n_results; i++) {
         buf_append_str(&out, i > 0 ? "," : "");
-        append_result(&out, &results[i]);
+        buf_append_char(&out, '{');
+        append_members(&out, &results[i]);
+        buf_append_char(&out, '}');
     }
     buf_append_str(&out, "]}");
     char *text = buf_take(&out, len);

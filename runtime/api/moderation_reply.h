@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "runtime/base/buf.h"
+
 #define MODERATION_CATEGORY_MAX 64
 
 struct moderation_category {
@@ -24,6 +26,13 @@ struct moderation_result {
  */
 int moderation_result_set(struct moderation_result *r, const char *category, bool flagged);
 void moderation_result_deinit(struct moderation_result *r);
+
+bool moderation_result_flagged(const struct moderation_result *r);
+
+/* One side of an answer's own "moderation": {"type": "moderation_results", ...}. Appends to
+ * *out, whose `failed` tells of memory. */
+void moderation_append_side(struct buf *out, const char *model,
+                            const struct moderation_result *r);
 
 /* The caller's (mem_free); NULL when out of memory. */
 char *moderation_reply_text(const char *id, const char *model,

@@ -47,7 +47,7 @@ struct reply {
     const struct answer_choice *choices; /* (n_choices) */
     size_t n_choices;
     const struct answer_usage *usage;
-    const cJSON *moderation; /* what the filters found, or NULL */
+    const char *moderation; /* JSON text: what the filters found; or NULL */
     char id[48];
     int64_t created;         /* Unix seconds */
     const char *model;       /* "name@version" */

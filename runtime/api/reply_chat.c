@@ -27,7 +27,7 @@ static cJSON *add_choice(cJSON *choices, size_t index)
 static void add_moderation(const struct reply *r, cJSON *root)
 {
     if (r->moderation) {
-        cJSON_AddItemToObject(root, "moderation", cJSON_Duplicate(r->moderation, true));
+        cJSON_AddRawToObject(root, "moderation", r->moderation);
     }
 }
 

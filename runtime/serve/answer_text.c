@@ -114,6 +114,16 @@ static int note_verdict(struct answer_text *a, int rc)
         a->set.choice->filter_code = stop->code;
         a->set.choice->filter_message = stop->message;
     }
+    size_t n_events = 0;
+    if (rc >= 0 && a->set.block) {
+        const struct chain_event *events = chain_stream_events(a->filters, &n_events, NULL);
+        if (n_events > 0 && a->state != ANSWER_FILTERED) {
+            a->set.choice->filter_code = events[0].code;
+            a->set.choice->filter_message = events[0].message;
+            a->state = ANSWER_FILTERED;
+            buf_clear(&a->out); /* it came with what was found */
+        }
+    }
     return rc < 0 ? -1 : 0;
 }
 

@@ -33,6 +33,7 @@ struct answer_text_settings {
     size_t n_tools;
     bool reasoning_open; /* the prompt ends inside of reasoning */
     bool keep_tokens;    /* for logprobs */
+    bool block;          /* whatever a filter finds ends the answer */
     struct answer_choice *choice;
     void (*piece)(void *user, const struct answer_piece *piece);
     void *user;

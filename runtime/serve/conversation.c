@@ -95,12 +95,13 @@ void conversation_deinit(struct conversation *c)
 }
 
 static int filter_message(struct answer_request *r, size_t i, struct chain *chain,
-                          struct err *e)
+                          struct moderation_result *findings, struct err *e)
 {
     struct chat_message *m = &r->messages[i];
     char where[48];
     snprintf(where, sizeof(where), "messages[%zu].content", i);
-    char *text = filter_text(chain, m->content, m->content_len, where, &m->content_len, e);
+    char *text =
+        filter_text(chain, m->content, m->content_len, where, &m->content_len, findings, e);
     if (!text || answer_request_own(r, text, e) != 0) {
         return -1;
     }
@@ -108,10 +109,11 @@ static int filter_message(struct answer_request *r, size_t i, struct chain *chai
     return 0;
 }
 
-static int filter_prompt(struct answer_request *r, size_t i, struct chain *chain, struct err *e)
+static int filter_prompt(struct answer_request *r, size_t i, struct chain *chain,
+                         struct moderation_result *findings, struct err *e)
 {
     struct answer_prompt *p = &r->prompts[i];
-    char *text = filter_text(chain, p->text, p->text_len, "prompt", &p->text_len, e);
+    char *text = filter_text(chain, p->text, p->text_len, "prompt", &p->text_len, findings, e);
     if (!text || answer_request_own(r, text, e) != 0) {
         return -1;
     }
@@ -119,7 +121,8 @@ static int filter_prompt(struct answer_request *r, size_t i, struct chain *chain
     return 0;
 }
 
-int conversation_filter_input(struct answer_request *r, struct chain *chain, struct err *e)
+int conversation_filter_input(struct answer_request *r, struct chain *chain,
+                              struct moderation_result *findings, struct err *e)
 {
     if (!chain_has_side(chain, FILTER_INPUT)) {
         return 0;
@@ -127,7 +130,7 @@ int conversation_filter_input(struct answer_request *r, struct chain *chain, str
     for (size_t i = 0; i < r->n_messages; i++) {
         const struct chat_message *m = &r->messages[i];
         if (m->content && strcmp(m->role, "assistant") != 0 &&
-            filter_message(r, i, chain, e) != 0) {
+            filter_message(r, i, chain, findings, e) != 0) {
             return -1;
         }
     }
@@ -136,7 +139,7 @@ int conversation_filter_input(struct answer_request *r, struct chain *chain, str
             return err_set_param(e, ERR_UNSUPPORTED, "prompt",
                                  "\"prompt\": filters read text, send text and not tokens");
         }
-        if (filter_prompt(r, i, chain, e) != 0) {
+        if (filter_prompt(r, i, chain, findings, e) != 0) {
             return -1;
         }
     }

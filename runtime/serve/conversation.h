@@ -8,6 +8,7 @@
 #include "filters/chain.h"
 #include "models/template/chat_template.h"
 #include "runtime/api/answer_request.h"
+#include "runtime/api/moderation_reply.h"
 #include "runtime/registry/prompt.h"
 
 struct conversation {
@@ -33,5 +34,7 @@ void conversation_drop_oldest(struct conversation *c, size_t n);
 
 /* Runs what the user wrote, messages or prompts, through the chain's input side. Replacements
  * are stored in the request. When a filter stops, the request is refused: ERR_FILTERED, param
- * "messages[i].content" or "prompt". */
-int conversation_filter_input(struct answer_request *r, struct chain *chain, struct err *e);
+ * "messages[i].content" or "prompt". What they found is added to *findings unless that is NULL.
+ */
+int conversation_filter_input(struct answer_request *r, struct chain *chain,
+                              struct moderation_result *findings, struct err *e);

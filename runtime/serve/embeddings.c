@@ -143,7 +143,7 @@ static int filter_inputs(struct embeddings_request *r, struct chain *chain, stru
         char where[32];
         embeddings_request_name(r, i, where);
         input->owned =
-            filter_text(chain, input->text, input->text_len, where, &input->text_len, e);
+            filter_text(chain, input->text, input->text_len, where, &input->text_len, NULL, e);
         if (!input->owned) {
             return -1;
         }

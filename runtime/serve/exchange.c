@@ -21,6 +21,7 @@
 #include "runtime/serve/answer_prompt.h"
 #include "runtime/serve/answer_text.h"
 #include "runtime/serve/conversation.h"
+#include "runtime/serve/filter_findings.h"
 #include "runtime/serve/provenance.h"
 #include "runtime/serve/respond.h"
 
@@ -79,6 +80,8 @@ struct exchange {
     char form_key[HASH_HEX_LEN + 1];
     bool compiling; /* the form: the job points here */
     struct answer_usage usage;
+    struct moderation_result found_input, found_output; /* when the client wants to know */
+    char *moderation;                                   /* the same as JSON text, at the end */
     struct reply reply;
     bool streaming; /* the head of a stream was sent */
     bool paused;
@@ -141,6 +144,9 @@ static void destroy(struct exchange *x)
     for (size_t i = 0; i < x->n_prompts; i++) {
         token_list_deinit(&x->prompts[i]);
     }
+    moderation_result_deinit(&x->found_input);
+    moderation_result_deinit(&x->found_output);
+    mem_free(x->moderation);
     mem_free(x->prompts);
     mem_free(x->choices);
     mem_free(x->answers);
@@ -273,6 +279,8 @@ static int begin_answers(struct exchange *x, size_t first, bool reasoning_open, 
                                        .n_tools = x->n_tools,
                                        .reasoning_open = reasoning_open,
                                        .keep_tokens = x->request.logprobs,
+                                       .block =
+                                           x->request.moderation.output == MODERATION_BLOCK,
                                        .piece = take_piece};
     for (size_t i = first; i < first + (size_t)x->request.n_choices; i++) {
         struct choice *c = &x->choices[i];
@@ -379,12 +387,33 @@ static int check_logprobs(const struct exchange *x, struct err *e)
                          "answers; leave it out");
 }
 
+static int filter_input(struct exchange *x, struct err *e)
+{
+    const struct answer_moderation *m = &x->request.moderation;
+    if (m->input == MODERATION_UNTOLD) {
+        return conversation_filter_input(&x->request, x->chain, NULL, e);
+    }
+    if (filter_findings_begin(&x->found_input, x->chain) != 0 ||
+        filter_findings_begin(&x->found_output, x->chain) != 0) {
+        return err_nomem(e);
+    }
+    if (conversation_filter_input(&x->request, x->chain, &x->found_input, e) != 0) {
+        return -1;
+    }
+    return m->input == MODERATION_BLOCK && moderation_result_flagged(&x->found_input)
+               ? err_set_param(e, ERR_FILTERED, x->api->input,
+                               "\"moderation\" asks to block what filters find, and they found "
+                               "something in \"%s\"",
+                               x->api->input)
+               : 0;
+}
+
 static int prepare(struct exchange *x, struct err *e)
 {
     const struct http_request *http = http_exchange_request(x->http);
     if (x->api->parse(&x->request, http->body, http->body_len, e) != 0 ||
         generation_check_name(x->generation, x->request.model, e) != 0 ||
-        check_logprobs(x, e) != 0 || conversation_filter_input(&x->request, x->chain, e) != 0) {
+        check_logprobs(x, e) != 0 || filter_input(x, e) != 0) {
         return -1;
     }
     apply_defaults(x, x->server);
@@ -474,6 +503,26 @@ static bool all_ended(const struct exchange *x)
     return true;
 }
 
+/* What the filters found, as the client wants to be told. Without memory it is not told. */
+static void tell_findings(struct exchange *x)
+{
+    if (x->request.moderation.input == MODERATION_UNTOLD) {
+        return;
+    }
+    struct buf text;
+    buf_init(&text, SIZE_MAX / 2);
+    for (size_t i = 0; i < x->n_choices; i++) {
+        filter_findings_take(&x->found_output, x->choices[i].text.filters);
+    }
+    buf_append_str(&text, "{\"input\":");
+    moderation_append_side(&text, chain_name(x->chain), &x->found_input);
+    buf_append_str(&text, ",\"output\":");
+    moderation_append_side(&text, chain_name(x->chain), &x->found_output);
+    buf_append_char(&text, '}');
+    x->reply.moderation = x->moderation = text.failed ? NULL : buf_take(&text, NULL);
+    buf_deinit(&text);
+}
+
 static void end_stream(struct exchange *x)
 {
     x->reply.format->end(&x->reply);
@@ -520,6 +569,7 @@ static void end_choice(struct choice *c, enum answer_finish finish)
         x->reply.format->finish(&x->reply, c->index);
     }
     if (x->http && all_ended(x)) {
+        tell_findings(x);
         (x->request.stream ? end_stream : send_whole)(x);
     }
 }

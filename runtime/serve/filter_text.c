@@ -3,9 +3,10 @@
 #include <stdint.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/serve/filter_findings.h"
 
 char *filter_text(struct chain *chain, const char *text, size_t len, const char *param,
-                  size_t *out_len, struct err *e)
+                  size_t *out_len, struct moderation_result *findings, struct err *e)
 {
     struct buf out;
     buf_init(&out, SIZE_MAX / 2);
@@ -19,7 +20,9 @@ char *filter_text(struct chain *chain, const char *text, size_t len, const char 
     if (rc == CHAIN_GOES_ON) {
         rc = chain_finish(stream, &sink, e);
     }
-    if (rc == CHAIN_STOPPED) {
+    if (rc >= 0 && findings && filter_findings_take(findings, stream) != 0) {
+        err_nomem(e);
+    } else if (rc == CHAIN_STOPPED) {
         err_set_param(e, ERR_FILTERED, param, "a filter refused \"%s\": %s", param,
                       chain_stream_stop(stream)->message);
     } else if (rc == CHAIN_GOES_ON && !(filtered = buf_take(&out, out_len))) {

@@ -7,6 +7,7 @@
 #include "runtime/api/moderation_request.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/unique_id.h"
+#include "runtime/serve/filter_findings.h"
 #include "runtime/serve/respond.h"
 
 #define NAME_MAX_BYTES (CHAIN_MAX_NAME + 16) /* "default@3" */
@@ -38,19 +39,6 @@ static int drop(void *context, enum filter_channel channel, const char *text, si
     return 0;
 }
 
-static int take_events(struct moderation_result *result, const struct chain_stream *stream)
-{
-    size_t count;
-    const struct chain_event *events = chain_stream_events(stream, &count, NULL);
-    for (size_t i = 0; i < count; i++) {
-        if (moderation_result_set(result, events[i].type, true) != 0 ||
-            moderation_result_set(result, events[i].code, true) != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
 /* A text past the filters of one side, up to where one of them stops. */
 static int examine_side(struct moderation_result *result, struct chain *chain,
                         enum filter_side side, const char *text, struct err *e)
@@ -65,7 +53,7 @@ static int examine_side(struct moderation_result *result, struct chain *chain,
         rc = chain_finish(stream, &sink, e);
     }
     if (rc >= 0) {
-        rc = take_events(result, stream) == 0 ? 0 : err_nomem(e);
+        rc = filter_findings_take(result, stream) == 0 ? 0 : err_nomem(e);
     }
     chain_stream_destroy(stream);
     return rc;
@@ -75,10 +63,8 @@ static int examine(struct moderation_result *result, struct chain *chain, const 
                    struct err *e)
 {
     static const enum filter_side sides[] = {FILTER_INPUT, FILTER_OUTPUT};
-    for (size_t i = 0; i < chain_filter_count(chain); i++) {
-        if (moderation_result_set(result, chain_filter_type(chain, i)->name, false) != 0) {
-            return err_nomem(e);
-        }
+    if (filter_findings_begin(result, chain) != 0) {
+        return err_nomem(e);
     }
     for (size_t i = 0; i < sizeof(sides) / sizeof(sides[0]); i++) {
         if (chain_has_side(chain, sides[i]) &&

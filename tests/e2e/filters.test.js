@@ -75,3 +75,34 @@ test('the input side refuses a message before the model sees it', { skip }, asyn
     const { madeBy } = await whole(server, ask('Hello'));
     assert.match(madeBy.filters, /^default@7;/);
 });
+
+test('moderation: the answer tells what the filters found, and is blocked if the client asks for it', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const filters = chain({ words: ['zebra'], side: 'input', action: 'mask' }, { words: ['68'], side: 'output', action: 'mask' });
+    const server = await startServer(t, { args: ['--filters', writeFile(folder, 'chain.json', filters)] });
+    const moderated = async (text, policy, more = {}) => {
+        const response = await server.post(ROUTE, ask(text, { moderation: { model: 'default', policy }, ...more }));
+        return { status: response.status, body: await response.json() };
+    };
+    const score = await moderated('A zebra asks: What is 23 + 45?');
+    const { input, output } = score.body.moderation;
+    assert.equal(input.type, 'moderation_results');
+    assert.equal(input.results[0].flagged, true);
+    assert.equal(input.results[0].categories.wordlist, true);
+    const clean = (await moderated('What is 20 + 30?')).body.moderation;
+    assert.equal(clean.input.results[0].flagged || clean.output.results[0].flagged, false);
+    const said = (await moderated('What is 23 + 45?')).body;
+    assert.equal(said.moderation.output.results[0].flagged, true, JSON.stringify(said));
+    assert.equal(typeof output.results[0].flagged, 'boolean');
+
+    const refused = await moderated('A zebra!', { input: { mode: 'block' } });
+    assert.equal(refused.status, 400);
+    assert.equal(refused.body.error.code, 'content_filter');
+    const blocked = (await moderated('What is 23 + 45?', { output: { mode: 'block' } })).body.choices[0];
+    assert.equal(blocked.finish_reason, 'content_filter');
+    assert.doesNotMatch(blocked.message.content, /\*|68/);
+    const wrong = await moderated('a', { output: { mode: 'loud' } });
+    assert.equal(wrong.body.error.param, 'moderation.policy.output.mode');
+    const stream = await streamed(server, ask('What is 23 + 45?', { moderation: { model: 'default' } }));
+    assert.equal(stream.chunks.at(-1).moderation.output.results[0].flagged, true);
+});
