@@ -25,7 +25,8 @@ static inline int array_reserve(void **array, size_t *cap, size_t n, size_t size
     return 0;
 }
 
-#define ARRAY_RESERVE(array, cap, n) array_reserve((void **)&(array), &(cap), (n), sizeof(*(array)))
+#define ARRAY_RESERVE(array, cap, n) \
+    array_reserve((void **)&(array), &(cap), (n), sizeof(*(array)))
 
 /* FNV-1a (Fowler, Noll, Vo), for hash tables that no outsider chooses the size of. */
 static inline uint64_t hash_bytes(const void *data, size_t len)

@@ -42,6 +42,7 @@ static inline int budget_check(const struct budget *b, struct err *e)
     if (budget_clock_ns() <= b->end_ns) {
         return 0;
     }
-    return err_set(e, ERR_LIMIT,
-                   "the schema or grammar is too complex: compiling it takes longer than 50 ms");
+    return err_set(
+        e, ERR_LIMIT,
+        "the schema or grammar is too complex: compiling it takes longer than 50 ms");
 }

@@ -326,8 +326,8 @@ static uint32_t parse_item(struct parser *p)
     return parse_repetitions(p, item);
 }
 
-/* A rule goes on over line ends inside a group and behind '|' alone, so a name at the beginning of
- * a line is always the next rule. */
+/* A rule goes on over line ends inside a group and behind '|' alone, so a name at the beginning
+ * of a line is always the next rule. */
 static bool sequence_ends(const struct parser *p)
 {
     const int c = peek(p);

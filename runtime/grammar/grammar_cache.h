@@ -1,9 +1,10 @@
 /* grammar_cache.h: inside of a grammar (grammar.h): the program, and what is remembered of it.
  *
- * Masks belong to a vocabulary, so a grammar has one cache for each vocabulary that matchers work
- * with at the time; without matchers it keeps the one that was used last.
+ * Masks belong to a vocabulary, so a grammar has one cache for each vocabulary that matchers
+ * work with at the time; without matchers it keeps the one that was used last.
  *
- * Threads: everything in a cache, and the state of its matchers, is under the grammar's lock. */
+ * Threads: everything in a cache, and the state of its matchers, is under the grammar's lock.
+ */
 #pragma once
 
 #include <pthread.h>

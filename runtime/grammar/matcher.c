@@ -6,9 +6,9 @@
 #include "runtime/grammar/vocab.h"
 
 struct grammar_matcher {
-    struct grammar *grammar;     /* retained */
-    struct grammar_vocab *vocab; /* retained */
-    struct grammar_cache *cache; /* of the grammar */
+    struct grammar *grammar;             /* retained */
+    struct grammar_vocab *vocab;         /* retained */
+    struct grammar_cache *cache;         /* of the grammar */
     struct grammar_matcher *prev, *next; /* the cache's other matchers */
     uint32_t state;
     uint32_t imported; /* the same state in a new table, while one is made */
@@ -127,8 +127,8 @@ bool grammar_matcher_may_end(const struct grammar_matcher *m)
     return accepts;
 }
 
-/* Forgets all but the states of the matchers when the cache is full. 0, or -1 when out of memory,
- * with everything as it was. */
+/* Forgets all but the states of the matchers when the cache is full. 0, or -1 when out of
+ * memory, with everything as it was. */
 static int make_room(struct grammar_cache *c)
 {
     struct state_table fresh;
@@ -153,8 +153,8 @@ static int make_room(struct grammar_cache *c)
     return 0;
 }
 
-/* Adds to mask all tokens of the tree that may follow in `state`; returns how many, -1 when out of
- * memory. */
+/* Adds to mask all tokens of the tree that may follow in `state`; returns how many, -1 when out
+ * of memory. */
 static int32_t walk(struct grammar_cache *c, const struct grammar_vocab *v,
                     const struct vocab_tree *tree, uint32_t state, uint32_t *mask)
 {
@@ -232,7 +232,8 @@ static int32_t fill_mask(struct grammar_cache *c, const struct grammar_vocab *v,
 int32_t grammar_matcher_mask(struct grammar_matcher *m, uint32_t *mask)
 {
     pthread_mutex_lock(&m->grammar->lock);
-    const int32_t n = make_room(m->cache) == 0 ? fill_mask(m->cache, m->vocab, m->state, mask) : -1;
+    const int32_t n =
+        make_room(m->cache) == 0 ? fill_mask(m->cache, m->vocab, m->state, mask) : -1;
     pthread_mutex_unlock(&m->grammar->lock);
     return n;
 }
@@ -247,8 +248,8 @@ static uint32_t advance(struct grammar_cache *c, uint32_t state, const unsigned 
     return state;
 }
 
-/* The state behind a token, with the lock held. A token that ends leaves nothing allowed, and the
- * state says whether it may. */
+/* The state behind a token, with the lock held. A token that ends leaves nothing allowed, and
+ * the state says whether it may. */
 static uint32_t after_token(struct grammar_matcher *m, int32_t token)
 {
     const struct grammar_vocab *v = m->vocab;
@@ -288,7 +289,8 @@ int grammar_matcher_accept(struct grammar_matcher *m, int32_t token, struct err 
         if (to == STATE_FAILED) {
             rc = err_nomem(e);
         } else if (to == STATE_DEAD) {
-            rc = err_set(e, ERR_INVALID, "the grammar does not allow token %d here", (int)token);
+            rc =
+                err_set(e, ERR_INVALID, "the grammar does not allow token %d here", (int)token);
         } else {
             m->state = to;
         }

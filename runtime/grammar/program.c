@@ -12,8 +12,8 @@
 /* From so many literal alternatives on, they become a prefix tree. */
 #define TREE_MIN 4
 
-/* Compiles from right to left: each compile_* function is given the node that follows and returns
- * the node to begin at, NO_NODE when it failed. */
+/* Compiles from right to left: each compile_* function is given the node that follows and
+ * returns the node to begin at, NO_NODE when it failed. */
 struct compiler {
     struct program *p;
     const struct syntax *s;
@@ -90,8 +90,8 @@ static uint32_t compile_literal(struct compiler *c, const struct expr *x, uint32
     return next;
 }
 
-/* The bytes behind the first of a sequence, as nodes. Sequences of one class share tails: they are
- * found among the nodes made since `since`. */
+/* The bytes behind the first of a sequence, as nodes. Sequences of one class share tails: they
+ * are found among the nodes made since `since`. */
 static uint32_t compile_tail(struct compiler *c, const struct utf8_sequence *seq, size_t since,
                              uint32_t next)
 {
@@ -204,8 +204,8 @@ cleanup:
     return node;
 }
 
-/* Sorted texts as a prefix tree, so that one state stands for all that begin alike. Recursion is
- * as deep as there are branchings on a path. */
+/* Sorted texts as a prefix tree, so that one state stands for all that begin alike. Recursion
+ * is as deep as there are branchings on a path. */
 static uint32_t compile_tree(struct compiler *c, const struct text *texts, size_t n,
                              uint32_t depth, uint32_t next)
 {

@@ -28,7 +28,7 @@ enum node_kind {
 
 struct node {
     enum node_kind kind;
-    bool tail;    /* NODE_CALL: nothing but a return follows */
+    bool tail; /* NODE_CALL: nothing but a return follows */
     uint32_t a, b;
     uint32_t lo, hi;
 };
@@ -53,8 +53,8 @@ struct program {
     uint32_t n_classes;      /* 1..256 */
 };
 
-/* Compiles s. 0, or -1: ERR_INVALID when a rule is left-recursive or no text is allowed. On failure
- * nothing is kept. */
+/* Compiles s. 0, or -1: ERR_INVALID when a rule is left-recursive or no text is allowed. On
+ * failure nothing is kept. */
 int program_compile(struct program *p, const struct syntax *s, const struct budget *budget,
                     struct err *e);
 void program_deinit(struct program *p);

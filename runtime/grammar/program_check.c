@@ -204,10 +204,11 @@ static int refuse_left_recursion(const struct program *p, const struct syntax *s
     const uint32_t rule = find_cycle(&g, p->n_rules, path, at, state);
     if (rule != UINT32_MAX) {
         const struct syntax_rule *r = &s->rules[rule];
-        err_set(e, ERR_INVALID,
-                "grammar, line %u: rule \"%.*s\" is left-recursive: it comes to itself before it "
-                "has read anything",
-                r->line, (int)(r->name_len < 80 ? r->name_len : 80), s->bytes.data + r->name);
+        err_set(
+            e, ERR_INVALID,
+            "grammar, line %u: rule \"%.*s\" is left-recursive: it comes to itself before it "
+            "has read anything",
+            r->line, (int)(r->name_len < 80 ? r->name_len : 80), s->bytes.data + r->name);
         goto cleanup;
     }
     rc = 0;

@@ -191,7 +191,8 @@ static int add_ranges(struct parser *p, const struct char_range *ranges, size_t 
 
 #define RANGES(table) table, sizeof(table) / sizeof((table)[0])
 
-/* \d \w \s \D \W \S, with `at` behind the backslash: 1 when it was one, 0 when not, -1 on failure.
+/* \d \w \s \D \W \S, with `at` behind the backslash: 1 when it was one, 0 when not, -1 on
+ * failure.
  */
 static int add_class_escape(struct parser *p)
 {
@@ -292,11 +293,11 @@ static const char *refused_group(const struct parser *p)
 {
     static const struct {
         const char *begin, *what;
-    } kinds[] = {{"=", "a lookahead (?=...)"},  {"!", "a negative lookahead (?!...)"},
-                 {"<=", "a lookbehind (?<=...)"}, {"<!", "a negative lookbehind (?<!...)"},
+    } kinds[] = {{"=", "a lookahead (?=...)"},     {"!", "a negative lookahead (?!...)"},
+                 {"<=", "a lookbehind (?<=...)"},  {"<!", "a negative lookbehind (?<!...)"},
                  {">", "an atomic group (?>...)"}, {"(", "a conditional group"},
-                 {"P=", "a back-reference"},      {"P>", "a recursive group"},
-                 {"R", "a recursive group"},      {"&", "a recursive group"}};
+                 {"P=", "a back-reference"},       {"P>", "a recursive group"},
+                 {"R", "a recursive group"},       {"&", "a recursive group"}};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (looking_at(p, kinds[i].begin)) {
             return kinds[i].what;
@@ -368,8 +369,7 @@ static uint32_t parse_escape(struct parser *p)
     p->n_ranges = 0;
     const int rc = add_class_escape(p);
     if (rc != 0) {
-        return rc < 0 ? SYNTAX_NONE
-                      : syntax_chars(p->s, p->ranges, p->n_ranges, false, p->e);
+        return rc < 0 ? SYNTAX_NONE : syntax_chars(p->s, p->ranges, p->n_ranges, false, p->e);
     }
     if (skip(p, "A")) {
         return anchor(p, EXPR_BEGIN);

@@ -17,7 +17,8 @@ struct pending {
 struct closure {
     struct pending *pending;
     size_t n_pending, cap_pending;
-    struct pending *seen; /* (cap_seen) by hash; a slot counts when its stamp is the current one */
+    struct pending
+        *seen; /* (cap_seen) by hash; a slot counts when its stamp is the current one */
     uint32_t *stamps;
     size_t cap_seen, n_seen;
     uint32_t stamp;
@@ -183,8 +184,7 @@ static int turn(struct state_table *t, const struct pending *x, uint32_t loop, u
     const struct node *n = &t->program->nodes[loop];
     int rc = 0;
     if (hi > 0) {
-        rc = enter(t, x, n->a, loop, lo > 0 ? lo - 1 : 0,
-                   hi == SYNTAX_UNBOUNDED ? hi : hi - 1);
+        rc = enter(t, x, n->a, loop, lo > 0 ? lo - 1 : 0, hi == SYNTAX_UNBOUNDED ? hi : hi - 1);
     }
     if (rc == 0 && lo == 0) {
         rc = closure_push(t->closure, n->b, x->frame, x->fresh);
@@ -397,10 +397,11 @@ static uint32_t cut_counter(uint32_t count)
     return count > VOCAB_SHORT_MAX ? VOCAB_SHORT_MAX + 1 : count;
 }
 
-/* The stack `frame` of `from` with what `cut` makes of its counters, in t. from may be t itself.
+/* The stack `frame` of `from` with what `cut` makes of its counters, in t. from may be t
+ * itself.
  */
-static uint32_t copy_stack(struct state_table *t, const struct state_table *from, uint32_t frame,
-                           bool cut)
+static uint32_t copy_stack(struct state_table *t, const struct state_table *from,
+                           uint32_t frame, bool cut)
 {
     uint32_t path[GRAMMAR_DEPTH_MAX];
     size_t n = 0;

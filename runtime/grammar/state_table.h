@@ -2,18 +2,18 @@
  *
  * A state is a set of positions: a node that reads a byte, and the stack of frames to return
  * through. Frames are kept once each (hash consing), so a stack is one number and shares its
- * lower part with others; sets are kept once each too. From each state the transition by a class
- * of bytes is computed when it is first asked for and remembered: a lazy subset construction
- * (Thompson 1968) over stacks.
+ * lower part with others; sets are kept once each too. From each state the transition by a
+ * class of bytes is computed when it is first asked for and remembered: a lazy subset
+ * construction (Thompson 1968) over stacks.
  *
- * Views. Where a loop still has more than VOCAB_SHORT_MAX turns to go, no token of up to so many
- * bytes can tell how many: each turn reads at least a byte. The view of a state has such counters
- * cut down, so that the thousand states inside a string of at most a thousand characters have
- * one view, and one mask for short tokens.
+ * Views. Where a loop still has more than VOCAB_SHORT_MAX turns to go, no token of up to so
+ * many bytes can tell how many: each turn reads at least a byte. The view of a state has such
+ * counters cut down, so that the thousand states inside a string of at most a thousand
+ * characters have one view, and one mask for short tokens.
  *
- * Bounds: a state keeps STATE_ITEMS_MAX positions. Of a more ambiguous one the first by node are
- * kept: fewer texts are allowed then, none wrongly. Frames deeper than GRAMMAR_DEPTH_MAX are not
- * made.
+ * Bounds: a state keeps STATE_ITEMS_MAX positions. Of a more ambiguous one the first by node
+ * are kept: fewer texts are allowed then, none wrongly. Frames deeper than GRAMMAR_DEPTH_MAX
+ * are not made.
  *
  * Threads: none. Functions that can fail return STATE_FAILED when out of memory, and the table
  * stays usable. */

@@ -1,5 +1,5 @@
-/* syntax.h: rules as trees of expressions, between the parsers (gbnf.h, regex.h) and the compiler
- * (program.h).
+/* syntax.h: rules as trees of expressions, between the parsers (gbnf.h, regex.h) and the
+ * compiler (program.h).
  *
  * Trees live in one array and name each other by index, so that a syntax is released at once.
  *
@@ -81,10 +81,10 @@ struct expr_list {
     size_t n;
 };
 
-#define EXPR_LIST_EMPTY                                                                        \
-    (struct expr_list)                                                                         \
-    {                                                                                          \
-        SYNTAX_NONE, SYNTAX_NONE, 0                                                            \
+#define EXPR_LIST_EMPTY             \
+    (struct expr_list)              \
+    {                               \
+        SYNTAX_NONE, SYNTAX_NONE, 0 \
     }
 
 void expr_list_add(struct syntax *s, struct expr_list *list, uint32_t child);

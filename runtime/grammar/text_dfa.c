@@ -49,7 +49,8 @@ int text_dfa_add_edge(struct text_dfa *d, uint32_t lo, uint32_t hi, uint32_t to,
     return 0;
 }
 
-/* Marks backwards from the accepting states: `into` is the edges sorted by target, by counting. */
+/* Marks backwards from the accepting states: `into` is the edges sorted by target, by counting.
+ */
 static int mark_useful(const struct text_dfa *d, bool *useful)
 {
     uint32_t *begin = mem_zarray(d->n_states + 1, sizeof(*begin));
@@ -145,7 +146,7 @@ bool text_dfa_matches(const struct text_dfa *d, const char *text)
 struct pairs {
     struct pair {
         uint32_t a, b;
-    } *list;
+    } * list;
     size_t n, cap;
     uint32_t *slots; /* (n_slots) pair + 1 or 0 */
     size_t n_slots;
@@ -154,8 +155,7 @@ struct pairs {
 static size_t pair_slot(const struct pairs *p, struct pair x)
 {
     size_t slot = hash_bytes(&x, sizeof(x)) & (p->n_slots - 1);
-    while (p->slots[slot] != 0 &&
-           memcmp(&p->list[p->slots[slot] - 1], &x, sizeof(x)) != 0) {
+    while (p->slots[slot] != 0 && memcmp(&p->list[p->slots[slot] - 1], &x, sizeof(x)) != 0) {
         slot = (slot + 1) & (p->n_slots - 1);
     }
     return slot;
@@ -191,7 +191,7 @@ static uint32_t find_pair(struct pairs *p, uint32_t a, uint32_t b)
 
 static bool pair_is_alive(uint32_t a, uint32_t b, enum text_dfa_op op)
 {
-    return op == TEXT_DFA_AND ? a != NONE && b != NONE
+    return op == TEXT_DFA_AND  ? a != NONE && b != NONE
            : op == TEXT_DFA_OR ? a != NONE || b != NONE
                                : a != NONE;
 }

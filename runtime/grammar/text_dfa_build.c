@@ -399,8 +399,8 @@ static int compare_texts(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Texts first to first + n, sorted, agree in their first `at` bytes, whole characters: makes the
- * state for them. States of one level follow each other, so `pending` is a queue. */
+/* Texts first to first + n, sorted, agree in their first `at` bytes, whole characters: makes
+ * the state for them. States of one level follow each other, so `pending` is a queue. */
 struct text_group {
     const char *const *texts;
     size_t n, at;

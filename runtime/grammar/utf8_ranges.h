@@ -12,5 +12,6 @@ struct utf8_sequence {
 /* A range of characters needs at most so many. */
 #define UTF8_SEQUENCES_MAX 32
 
-/* Characters lo to hi without the surrogates, as disjoint sequences in order. Returns how many. */
+/* Characters lo to hi without the surrogates, as disjoint sequences in order. Returns how many.
+ */
 size_t utf8_ranges(uint32_t lo, uint32_t hi, struct utf8_sequence out[UTF8_SEQUENCES_MAX]);

@@ -36,8 +36,8 @@ static uint32_t common_prefix(const struct entry *a, const struct entry *b)
     return n;
 }
 
-/* Sorted entries in a row are a depth-first walk already: each adds the nodes behind what it shares
- * with the one before. `open` is (max_len) the node of each depth. */
+/* Sorted entries in a row are a depth-first walk already: each adds the nodes behind what it
+ * shares with the one before. `open` is (max_len) the node of each depth. */
 static int build_tree(struct vocab_tree *tree, struct grammar_vocab *v,
                       const struct entry *entries, size_t n)
 {

@@ -28,10 +28,10 @@ struct grammar_vocab {
     uint32_t max_len;             /* of a token, in bytes */
     struct vocab_tree short_tree; /* tokens of at most VOCAB_SHORT_MAX bytes */
     struct vocab_tree long_tree;
-    int32_t *same;      /* (n_tokens) the next token with the same bytes, or TOKEN_NONE */
-    uint32_t *ends;     /* (words) mask of the tokens that end an answer */
-    int32_t n_ends;     /* how many they are */
-    uint32_t *offsets;  /* (n_tokens + 1) into bytes */
+    int32_t *same;     /* (n_tokens) the next token with the same bytes, or TOKEN_NONE */
+    uint32_t *ends;    /* (words) mask of the tokens that end an answer */
+    int32_t n_ends;    /* how many they are */
+    uint32_t *offsets; /* (n_tokens + 1) into bytes */
     unsigned char *bytes;
 };
 
