@@ -21,6 +21,7 @@ static const struct command {
     {"embed", cli_embed, "texts to vectors, with a model like BERT"},
     {"render", cli_render, "the prompt that the chat template makes"},
     {"filter", cli_filter, "text through a filter chain"},
+    {"grammar", cli_grammar, "check a grammar or schema, and texts that it allows"},
     {"train", cli_train, "vocabulary, token files, training, export"},
     {"eval", cli_eval, "a model's accuracy on held-out conversations"},
 };

@@ -17,6 +17,7 @@ int cli_tokenize(int argc, char **argv);
 int cli_embed(int argc, char **argv);
 int cli_render(int argc, char **argv);
 int cli_filter(int argc, char **argv);
+int cli_grammar(int argc, char **argv);
 int cli_train(int argc, char **argv);
 int cli_eval(int argc, char **argv);
 
