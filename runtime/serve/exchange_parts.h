@@ -1,0 +1,98 @@
+/* exchange_parts.h: an exchange and its stages, each a file. Internal to runtime/serve.
+ *
+ *   exchange.c          from beginning to end: the order in which things happen
+ *   exchange_request.c  body to tokens, and to the engine
+ *   exchange_output.c   what the answer says to bytes
+ *
+ * Threads: the loop only. */
+#pragma once
+
+#include "runtime/api/reply.h"
+#include "runtime/serve/answer_form.h"
+#include "runtime/serve/answer_text.h"
+#include "runtime/serve/exchange.h"
+#include "runtime/serve/filter_findings.h"
+#include "runtime/serve/provenance.h"
+
+/* An API: how its requests are read and its answers written. */
+struct exchange_api {
+    int (*parse)(struct answer_request *r, const char *body, size_t len, struct err *e);
+    const struct reply_format *format;
+    const char *input; /* the field that holds what the model is to read */
+};
+
+/* One answer of a request. */
+struct choice {
+    struct exchange *exchange;
+    size_t index;
+    struct answer_text text;
+    bool text_begun; /* `text` is initialised */
+    uint64_t engine_id;
+    bool engine_running;
+    bool ended;        /* nothing more is said of it */
+    int cached_tokens; /* of its prompt, as far as is known */
+};
+
+struct exchange {
+    struct http_exchange *http; /* NULL when the client has its answer or is gone */
+    struct server *server;
+    struct exchange *next, **link; /* among all of the server */
+    struct generation *generation;
+    struct prompt *prompt;
+    struct chain *chain;
+    const struct exchange_api *api;
+    struct answer_request request;
+    struct choice *choices;        /* (n_choices) */
+    struct answer_choice *answers; /* (n_choices): what each says */
+    size_t n_choices;
+    struct token_list *prompts; /* (n_prompts), until they are submitted */
+    size_t n_prompts;
+    const char *tools[TOOLS_MAX]; /* (n_tools) names of those that may be called */
+    size_t n_tools;
+    struct form_job form; /* that the answers must have */
+    char form_key[HASH_HEX_LEN + 1];
+    bool compiling; /* the form: the job points here */
+    struct answer_usage usage;
+    struct moderation_result found_input, found_output; /* when the client wants to know */
+    char *moderation;                                   /* the same as JSON text, at the end */
+    struct reply reply;
+    bool streaming; /* the head of a stream was sent */
+    bool paused;
+    uint64_t sent_ns; /* when the stream was last written to */
+    uint64_t deadline_ns;
+    struct provenance made_by;
+};
+
+/* The client's side is over; the engine may have to be told. */
+void exchange_leave_client(struct exchange *x);
+
+/* Answers with an error, and leaves the client. */
+void exchange_refuse(struct exchange *x, const struct err *e);
+
+/* ---- exchange_request.c ---- */
+
+/* Reads and checks the body, and makes the tokens and the answers to be filled. */
+int exchange_prepare(struct exchange *x, struct err *e);
+
+/* Hands all prompts to the engine. grammar: the form of the answers, or NULL. */
+int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e);
+
+/* ---- exchange_output.c ---- */
+
+/* One JSON text as an event of the stream; it is released. For struct reply. */
+void exchange_send_event(void *ctx, const char *name, char *json, size_t len);
+
+/* A piece of a choice's text. For struct answer_text. */
+void exchange_take_piece(void *user, const struct answer_piece *piece);
+
+void exchange_begin_stream(struct exchange *x);
+void exchange_write(struct exchange *x, const void *data, size_t len);
+
+/* A client that reads slowly makes its answers wait in the engine. */
+void exchange_pause(struct exchange *x, bool paused);
+
+/* The choice is complete; after the last one the client has its answer. */
+void exchange_end_choice(struct choice *c, enum answer_finish finish);
+
+/* Something broke inside of an answer. */
+void exchange_fail(struct exchange *x, const struct err *e);

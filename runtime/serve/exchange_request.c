@@ -1,0 +1,244 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sys/random.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/hash.h"
+#include "runtime/base/mem.h"
+#include "runtime/serve/answer_prompt.h"
+#include "runtime/serve/conversation.h"
+#include "runtime/serve/exchange_parts.h"
+
+/* All prompts' answers together. */
+#define CHOICES_MAX 128
+
+static void apply_defaults(struct exchange *x, const struct server *s)
+{
+    struct sampling *p = &x->request.sampling;
+    const struct sampling *set = &s->set.sampling;
+    unsigned given = x->request.given;
+    if (!(given & SAMPLING_GIVEN_TEMPERATURE)) {
+        p->temperature = set->temperature;
+    }
+    if (!(given & SAMPLING_GIVEN_SEED) &&
+        getrandom(&p->seed, sizeof(p->seed), GRND_NONBLOCK) < 0) {
+        p->seed = clock_now_ns();
+    }
+}
+
+/* Tokens that begin every prompt under the owner's present text. */
+static size_t shared_tokens(const struct exchange *x, const struct token_list *tokens)
+{
+    const struct token_list *shared = &x->server->shared_prefix;
+    size_t n = 0;
+    while (n < shared->count && n < tokens->count && shared->ids[n] == tokens->ids[n]) {
+        n++;
+    }
+    return n;
+}
+
+/* What one caller's requests computed is not found by another's. Without a hash of the salt
+ * that was asked for, the request is refused: it must not share what it wanted apart. */
+static int make_cache_salt(const struct exchange *x, uint64_t tenant, uint64_t *salt,
+                           struct err *e)
+{
+    char hash[HASH_HEX_LEN + 1];
+    const char *text = x->request.cache_salt;
+    *salt = tenant;
+    if (!text) {
+        return 0;
+    }
+    if (hash_sha256_hex(text, strlen(text), hash) != 0) {
+        return err_nomem(e);
+    }
+    hash[16] = '\0';
+    *salt ^= strtoull(hash, NULL, 16);
+    return 0;
+}
+
+/* Memory for all answers; each begins when its prompt is known. */
+static int reserve_answers(struct exchange *x, struct err *e)
+{
+    size_t n = answer_prompt_count(&x->request) * (size_t)x->request.n_choices;
+    if (n > CHOICES_MAX) {
+        return err_set_param(e, ERR_INVALID, "n",
+                             "%zu answers were asked for; a request may have %d", n,
+                             CHOICES_MAX);
+    }
+    size_t n_prompts = answer_prompt_count(&x->request);
+    x->choices = mem_zarray(n, sizeof(*x->choices));
+    x->answers = mem_zarray(n, sizeof(*x->answers));
+    x->prompts = mem_zarray(n_prompts, sizeof(*x->prompts));
+    if (!x->choices || !x->answers || !x->prompts) {
+        return err_nomem(e);
+    }
+    x->n_prompts = n_prompts;
+    x->n_choices = x->reply.n_choices = n;
+    x->reply.choices = x->answers;
+    for (size_t i = 0; i < n; i++) {
+        x->choices[i].exchange = x;
+        x->choices[i].index = i;
+        answer_choice_init(&x->answers[i]);
+    }
+    return 0;
+}
+
+static int begin_answers(struct exchange *x, size_t first, bool reasoning_open, struct err *e)
+{
+    struct answer_text_settings set = {.tokenizer = x->generation->model->tokenizer,
+                                       .stops = x->request.stop,
+                                       .n_stops = x->request.n_stop,
+                                       .chain = x->chain,
+                                       .format = x->form.form.format,
+                                       .tools = x->tools,
+                                       .n_tools = x->n_tools,
+                                       .reasoning_open = reasoning_open,
+                                       .keep_tokens = x->request.logprobs,
+                                       .block =
+                                           x->request.moderation.output == MODERATION_BLOCK,
+                                       .piece = exchange_take_piece};
+    for (size_t i = first; i < first + (size_t)x->request.n_choices; i++) {
+        struct choice *c = &x->choices[i];
+        set.choice = &x->answers[i];
+        set.user = c;
+        c->text_begun = true; /* what init leaves behind when it fails is to be released too */
+        if (answer_text_init(&c->text, &set, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Makes the tokens of all prompts, and the answers that go with them. */
+static int make_prompts(struct exchange *x, struct err *e)
+{
+    const struct answer_prompt_source source = {
+        .generation = x->generation, .prompt = x->prompt, .request = &x->request};
+    x->n_tools = tool_list_names(&x->request.tools, x->tools);
+    x->form.form.request = &x->request;
+    x->form.form.format = x->request.n_prompts == 0 ? &x->generation->format : NULL;
+    for (size_t i = 0; i < x->n_prompts; i++) {
+        bool open;
+        if (answer_prompt_tokens(&source, i, &x->prompts[i], &open, e) != 0) {
+            return -1;
+        }
+        x->usage.prompt_tokens += x->prompts[i].count;
+        x->form.form.reasoning_open = open = open && answer_form_may_reason(&x->form.form);
+        if (begin_answers(x, i * (size_t)x->request.n_choices, open, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* grammar: the form of the answers, or NULL. */
+static int submit_prompt(struct exchange *x, size_t index, struct engine_request *r,
+                         struct grammar *grammar, struct err *e)
+{
+    const struct token_list *tokens = &x->prompts[index];
+    struct choice *choices = &x->choices[index * (size_t)x->request.n_choices];
+    r->prompt = tokens->ids;
+    r->n_prompt = tokens->count;
+    r->options.n_shared = shared_tokens(x, tokens);
+    r->options.follows = 0;
+    for (int i = 0; i < x->request.n_choices; i++) {
+        struct choice *c = &choices[i];
+        r->user = c;
+        r->constraint =
+            grammar ? grammar_matcher_create(grammar, x->generation->vocab, e) : NULL;
+        if (grammar && !r->constraint) {
+            return -1;
+        }
+        if (engine_submit(x->generation->engine, r, &c->engine_id, e) != 0) {
+            if (e->kind == ERR_LIMIT) {
+                snprintf(e->param, sizeof(e->param), "%s", x->api->input);
+            }
+            return -1;
+        }
+        c->engine_running = true;
+        r->options.follows = choices[0].engine_id;
+        r->sampling.seed++; /* the answers shall differ, and be the same each time */
+    }
+    return 0;
+}
+
+int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e)
+{
+    const struct answer_request *q = &x->request;
+    uint64_t tenant = access_tenant(&x->server->set.access, http_exchange_request(x->http));
+    uint64_t salt;
+    if (make_cache_salt(x, tenant, &salt, e) != 0) {
+        return -1;
+    }
+    struct engine_request r = {
+        .max_tokens = q->max_tokens > 0 ? q->max_tokens : engine_context(x->generation->engine),
+        .sampling = q->sampling,
+        .options = {.tenant = tenant,
+                    .salt = salt,
+                    .priority = q->priority,
+                    .deadline_ns = x->deadline_ns,
+                    .ignore_eog = q->ignore_eos,
+                    .want_logprobs = q->logprobs,
+                    .n_top_logprobs = q->top_logprobs},
+    };
+    for (size_t i = 0; i < x->n_prompts; i++) {
+        if (submit_prompt(x, i, &r, grammar, e) != 0) {
+            return -1;
+        }
+        token_list_deinit(&x->prompts[i]);
+    }
+    return 0;
+}
+
+/* What logprobs tell of other tokens, and of those that filters take out, no filter has seen.
+ */
+static int check_logprobs(const struct exchange *x, struct err *e)
+{
+    if (!x->request.logprobs || !chain_has_side(x->chain, FILTER_OUTPUT)) {
+        return 0;
+    }
+    return err_set_param(e, ERR_UNSUPPORTED, "logprobs",
+                         "\"logprobs\" would show what the filters of this server take out of "
+                         "answers; leave it out");
+}
+
+static int filter_input(struct exchange *x, struct err *e)
+{
+    const struct answer_moderation *m = &x->request.moderation;
+    if (m->input == MODERATION_UNTOLD) {
+        return conversation_filter_input(&x->request, x->chain, NULL, e);
+    }
+    if (filter_findings_begin(&x->found_input, x->chain) != 0 ||
+        filter_findings_begin(&x->found_output, x->chain) != 0) {
+        return err_nomem(e);
+    }
+    if (conversation_filter_input(&x->request, x->chain, &x->found_input, e) != 0) {
+        return -1;
+    }
+    return m->input == MODERATION_BLOCK && moderation_result_flagged(&x->found_input)
+               ? err_set_param(e, ERR_FILTERED, x->api->input,
+                               "\"moderation\" asks to block what filters find, and they found "
+                               "something in \"%s\"",
+                               x->api->input)
+               : 0;
+}
+
+int exchange_prepare(struct exchange *x, struct err *e)
+{
+    const struct http_request *http = http_exchange_request(x->http);
+    if (x->api->parse(&x->request, http->body, http->body_len, e) != 0 ||
+        generation_check_name(x->generation, x->request.model, e) != 0 ||
+        check_logprobs(x, e) != 0 || filter_input(x, e) != 0) {
+        return -1;
+    }
+    apply_defaults(x, x->server);
+    if (sampling_bind(&x->request.sampling, x->generation->model->tokenizer, e) != 0) {
+        return -1;
+    }
+    if (x->request.deadline_ms > 0) {
+        x->deadline_ns = clock_now_ns() + (uint64_t)x->request.deadline_ms * 1000000;
+    }
+    return reserve_answers(x, e) == 0 ? make_prompts(x, e) : -1;
+}
