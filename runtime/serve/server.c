@@ -197,7 +197,7 @@ static int start(struct server *s, struct err *e)
         return -1;
     }
     /* Binding first: a port in use is told at once, not after a long load. */
-    if (http_server_listen(s->http, s->set.host, s->set.port, e) != 0) {
+    if (http_server_listen(s->http, s->set.host, s->set.port, NULL, e) != 0) {
         return -1;
     }
     return load_generation(s, e);

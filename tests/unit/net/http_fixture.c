@@ -241,7 +241,7 @@ void http_fixture_start(struct http_fixture *f, const struct http_server_setting
     f->command.data = f;
     f->server = http_server_create(&f->loop, settings ? settings : &defaults, &handler, f, &e);
     must(f->server != NULL, "http_server_create");
-    must(http_server_listen(f->server, "127.0.0.1", 0, &e) == 0, e.message);
+    must(http_server_listen(f->server, "127.0.0.1", 0, NULL, &e) == 0, e.message);
     f->port = http_server_port(f->server);
     must(uv_thread_create(&f->thread, run_loop, f) == 0, "uv_thread_create");
 }

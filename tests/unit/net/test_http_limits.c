@@ -470,7 +470,7 @@ static bool serve_one(size_t nth, bool *reached)
     bool is_served = !server;
     struct http_client c = {.fd = -1};
     if (server) {
-        assert_int_equal(http_server_listen(server, "127.0.0.1", 0, &e), 0);
+        assert_int_equal(http_server_listen(server, "127.0.0.1", 0, NULL, &e), 0);
         http_client_open(&c, http_server_port(server), 0);
         http_client_send_str(&c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok");
     }

@@ -477,13 +477,13 @@ static void a_port_in_use_is_named(void **state)
     struct http_server *server =
         http_server_create(&loop, &settings, &unused_handler, NULL, &e);
     assert_non_null(server);
-    assert_int_equal(http_server_listen(server, "127.0.0.1", 0, &e), 0);
+    assert_int_equal(http_server_listen(server, "127.0.0.1", 0, NULL, &e), 0);
     uint16_t port = http_server_port(server);
-    assert_int_equal(http_server_listen(server, "127.0.0.1", port, &e), -1);
+    assert_int_equal(http_server_listen(server, "127.0.0.1", port, NULL, &e), -1);
     char wanted[64];
     snprintf(wanted, sizeof(wanted), "127.0.0.1:%u is already in use", port);
     assert_non_null(strstr(e.message, wanted));
-    assert_int_equal(http_server_listen(server, "not a host", 0, &e), -1);
+    assert_int_equal(http_server_listen(server, "not a host", 0, NULL, &e), -1);
     assert_non_null(strstr(e.message, "\"not a host\""));
     assert_int_equal(http_server_port(server), port);
     run_until_closed(&loop, server);
@@ -499,7 +499,7 @@ static void a_server_listens_on_ipv6_too(void **state)
     struct http_server *server =
         http_server_create(&loop, &settings, &unused_handler, NULL, &e);
     assert_non_null(server);
-    if (http_server_listen(server, "::1", 0, &e) != 0) {
+    if (http_server_listen(server, "::1", 0, NULL, &e) != 0) {
         print_message("no IPv6 here: %s\n", e.message);
     } else {
         int fd = socket(AF_INET6, SOCK_STREAM, 0);
