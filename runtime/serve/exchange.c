@@ -486,7 +486,8 @@ static void fail_answer(struct exchange *x, const struct err *e)
         refuse(x, e);
         return;
     }
-    log_error("a streamed answer was cut: %s", e->message);
+    log_error("request %s: a streamed answer was cut: %s", http_exchange_request(x->http)->id,
+              e->message);
     struct api_error error = api_error_from(e);
     size_t len = 0;
     char *json = api_error_body(&error, &len);

@@ -49,7 +49,7 @@ void respond_err(struct http_exchange *ex, const struct err *e)
 {
     struct api_error error = api_error_from(e);
     if (error.status >= 500) {
-        log_error("%s", e->message);
+        log_error("request %s: %s", http_exchange_request(ex)->id, e->message);
     }
     respond_error(ex, &error);
 }

@@ -7,6 +7,7 @@
 #include "runtime/api/routes.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/exchange.h"
+#include "runtime/serve/gate.h"
 #include "runtime/serve/reload.h"
 #include "runtime/serve/respond.h"
 #include "runtime/web/page.h"
@@ -197,13 +198,12 @@ static const struct route *find(struct http_exchange *ex, char allow[64])
 
 static void on_headers(void *ctx, struct http_exchange *ex)
 {
-    struct server *s = ctx;
-    struct api_error refusal;
     char allow[64];
     const struct route *route = find(ex, allow);
-    if (!access_check(&s->set.access, route, http_exchange_request(ex), &refusal)) {
-        respond_error(ex, &refusal);
-    } else if (route->id == ROUTE_NOT_FOUND) {
+    if (!gate_pass(ctx, ex, route, allow)) {
+        return;
+    }
+    if (route->id == ROUTE_NOT_FOUND) {
         not_found(ex);
     } else if (route->id == ROUTE_WRONG_METHOD) {
         wrong_method(ex, allow);
@@ -222,6 +222,17 @@ static void on_abort(void *ctx, struct http_exchange *ex)
     exchange_abort(ex);
 }
 
+static void on_response(void *ctx, const struct http_exchange *ex, struct buf *head)
+{
+    gate_add_fields(ctx, ex, head);
+}
+
+static void on_end(void *ctx, struct http_exchange *ex)
+{
+    (void)ctx;
+    gate_leave(ex);
+}
+
 static void on_drain(void *ctx, struct http_exchange *ex)
 {
     (void)ctx;
@@ -231,4 +242,6 @@ static void on_drain(void *ctx, struct http_exchange *ex)
 const struct http_handler router_handler = {.on_headers = on_headers,
                                             .on_request = on_request,
                                             .on_abort = on_abort,
-                                            .on_drain = on_drain};
+                                            .on_drain = on_drain,
+                                            .on_response = on_response,
+                                            .on_end = on_end};
