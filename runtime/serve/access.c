@@ -269,7 +269,8 @@ bool access_host_is_loopback(const char *host)
 int access_allow_host(struct access *a, const char *name, struct err *e)
 {
     struct access_table *t = a->table;
-    bool is_v6 = strspn(name, "0123456789abcdefABCDEF:.") == strlen(name);
+    struct in6_addr v6;
+    bool is_v6 = inet_pton(AF_INET6, name, &v6) == 1;
     if (name[0] == '\0' || strpbrk(name, "/ []*") || (strchr(name, ':') && !is_v6)) {
         return err_set(e, ERR_INVALID,
                        "\"%.100s\": a host name or an address is wanted, without port or "

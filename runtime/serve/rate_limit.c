@@ -19,8 +19,9 @@ static uint64_t ms_until(struct rate_limit *l, double wanted, uint64_t now_ns)
         return 0;
     }
     fill(l, now_ns);
-    double missing = wanted - l->level;
-    return missing > 0 ? (uint64_t)ceil(missing / l->per_minute * 60000) : 0;
+    /* Sums of fractions: what is missing by rounding is there. */
+    double ms = (wanted - l->level) / l->per_minute * 60000 - 1e-3;
+    return ms > 0 ? (uint64_t)ceil(ms) : 0;
 }
 
 void rate_limit_set(struct rate_limit *l, uint32_t per_minute, uint64_t now_ns)
@@ -48,7 +49,7 @@ void rate_limit_take(struct rate_limit *l, uint64_t n, uint64_t now_ns)
 uint32_t rate_limit_remaining(struct rate_limit *l, uint64_t now_ns)
 {
     fill(l, now_ns);
-    return l->level > 0 ? (uint32_t)l->level : 0;
+    return l->level > 0 ? (uint32_t)(l->level + 1e-6) : 0;
 }
 
 uint64_t rate_limit_wait_ms(struct rate_limit *l, uint64_t now_ns)
