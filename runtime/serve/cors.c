@@ -28,7 +28,7 @@ static bool is_origin(const char *text, size_t len)
     for (size_t i = 0; i < len; i++) {
         bool is_mark = text + i >= host && text + i < host + 3;
         if (!is_mark && !islower((unsigned char)text[i]) && !isdigit((unsigned char)text[i]) &&
-            !memchr(".-+_:[]", text[i], 7)) {
+            !strchr(".-+_:[]", text[i])) {
             return false;
         }
     }

@@ -33,7 +33,8 @@ static int parse_name(char out[KEY_NAME_MAX + 1], const char *text, size_t len, 
 {
     bool is_good = len > 0 && len <= KEY_NAME_MAX;
     for (size_t i = 0; is_good && i < len; i++) {
-        is_good = isalnum((unsigned char)text[i]) || memchr("._-", text[i], 3);
+        is_good =
+            text[i] != '\0' && (isalnum((unsigned char)text[i]) || strchr("._-", text[i]));
     }
     if (!is_good) {
         return err_set(e, ERR_INVALID,

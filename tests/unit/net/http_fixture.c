@@ -61,6 +61,15 @@ static void tick(uv_timer_t *timer)
     http_stream_write(job->ex, "tick\n", 5);
 }
 
+static size_t note_queued(const struct job *job)
+{
+    size_t queued = http_exchange_queued_bytes(job->ex);
+    if (queued > atomic_load(&job->fixture->queued_peak)) {
+        atomic_store(&job->fixture->queued_peak, queued);
+    }
+    return queued;
+}
+
 static void flood(uv_timer_t *timer)
 {
     static char piece[64 * 1024];
@@ -71,6 +80,7 @@ static void flood(uv_timer_t *timer)
             uv_timer_stop(timer); /* on_abort follows */
             return;
         }
+        note_queued(job);
     }
 }
 
@@ -78,11 +88,7 @@ static void pour(struct job *job)
 {
     static char piece[32 * 1024];
     while (job->left > 0) {
-        size_t queued = http_exchange_queued_bytes(job->ex);
-        if (queued > atomic_load(&job->fixture->queued_peak)) {
-            atomic_store(&job->fixture->queued_peak, queued);
-        }
-        if (queued > 64 * 1024) {
+        if (note_queued(job) > 64 * 1024) {
             return;
         }
         size_t len = job->left < sizeof(piece) ? job->left : sizeof(piece);

@@ -31,7 +31,7 @@ struct http_fixture {
     atomic_int aborts;         /* on_abort calls */
     atomic_int ends;           /* on_end calls */
     atomic_int failed_writes;  /* http_stream_write returned -1 */
-    atomic_size_t queued_peak; /* greatest http_exchange_queued_bytes that /gentle saw */
+    atomic_size_t queued_peak; /* greatest http_exchange_queued_bytes of a stream */
     atomic_int closed;         /* the server's on_closed ran */
     bool close_requested;
 
