@@ -5,13 +5,13 @@
 #include <string.h>
 
 static const struct route table[] = {
-#define X(id, method, path, auth) {ROUTE_##id, method, path, auth},
+#define X(id, method, path, auth, scope) {ROUTE_##id, method, path, auth, scope},
     ROUTES(X)
 #undef X
 };
 
-static const struct route not_found = {ROUTE_NOT_FOUND, "", "", ROUTE_OPEN};
-static const struct route wrong_method = {ROUTE_WRONG_METHOD, "", "", ROUTE_OPEN};
+static const struct route not_found = {ROUTE_NOT_FOUND, "", "", ROUTE_OPEN, SCOPE_NONE};
+static const struct route wrong_method = {ROUTE_WRONG_METHOD, "", "", ROUTE_OPEN, SCOPE_NONE};
 
 static bool path_matches(const char *pattern, const char *path)
 {
@@ -20,6 +20,12 @@ static bool path_matches(const char *pattern, const char *path)
         return strcmp(pattern, path) == 0;
     }
     return strncmp(pattern, path, len - 1) == 0 && path[len - 1] != '\0';
+}
+
+static void add_method(char allow[64], const char *method)
+{
+    size_t len = strlen(allow);
+    snprintf(allow + len, 64 - len, "%s%s", len ? ", " : "", method);
 }
 
 const struct route *route_find(const char *method, const char *path, char allow[64])
@@ -35,8 +41,35 @@ const struct route *route_find(const char *method, const char *path, char allow[
         if (strcmp(table[i].method, method) == 0) {
             return &table[i];
         }
-        size_t len = strlen(allow);
-        snprintf(allow + len, 64 - len, "%s%s", len ? ", " : "", table[i].method);
+        add_method(allow, table[i].method);
+        if (strcmp(table[i].method, "GET") == 0) {
+            add_method(allow, "HEAD");
+        }
     }
-    return allow[0] ? &wrong_method : &not_found;
+    if (!allow[0]) {
+        return &not_found;
+    }
+    add_method(allow, "OPTIONS");
+    return &wrong_method;
+}
+
+static const char *const scope_names[] = {"",
+#define X(id, name) name,
+                                          SCOPES(X)
+#undef X
+};
+
+const char *route_scope_name(enum route_scope scope)
+{
+    return scope_names[scope];
+}
+
+enum route_scope route_scope_named(const char *name, size_t len)
+{
+    for (int i = SCOPE_NONE + 1; i < SCOPE_COUNT; i++) {
+        if (strlen(scope_names[i]) == len && memcmp(scope_names[i], name, len) == 0) {
+            return (enum route_scope)i;
+        }
+    }
+    return SCOPE_NONE;
 }

@@ -92,7 +92,10 @@ int file_write_atomic(const char *path, const void *data, size_t len, struct err
         return err_set_errno(e, errno, "%s: cannot create", temporary);
     }
     int rc = 0;
-    if (write_all(fd, data, len) != 0 || fsync(fd) != 0) {
+    struct stat before;
+    if (stat(path, &before) == 0 && fchmod(fd, before.st_mode & 0777) != 0) {
+        rc = err_set_errno(e, errno, "%s: cannot set the mode", temporary);
+    } else if (write_all(fd, data, len) != 0 || fsync(fd) != 0) {
         rc = err_set_errno(e, errno, "%s: cannot write", temporary);
     }
     if (close(fd) != 0 && rc == 0) {

@@ -19,5 +19,5 @@ int file_map(const char *path, const unsigned char **data, uint64_t *size, struc
 void file_unmap(const unsigned char *data, uint64_t size); /* accepts NULL */
 
 /* Writes to PATH.tmp in the same folder, fsyncs and renames, so that a reader sees the old file
- * or the new one and never a part. */
+ * or the new one and never a part. The mode is that of the file before. */
 int file_write_atomic(const char *path, const void *data, size_t len, struct err *e);

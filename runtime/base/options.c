@@ -70,6 +70,17 @@ static int store_double(const struct option *option, const char *text, struct er
     return 0;
 }
 
+static int store_more(const struct option *option, const char *text, struct err *e)
+{
+    struct option_strings *strings = option->value;
+    if (strings->count == OPTION_STRINGS_MAX) {
+        return err_set(e, ERR_LIMIT, "--%s can be given %d times at the most", option->name,
+                       OPTION_STRINGS_MAX);
+    }
+    strings->items[strings->count++] = text;
+    return 0;
+}
+
 static int store(const struct option *option, const char *text, struct err *e)
 {
     switch (option->type) {
@@ -80,6 +91,8 @@ static int store(const struct option *option, const char *text, struct err *e)
     case OPTION_STRING:
         *(const char **)option->value = text;
         return 0;
+    case OPTION_STRINGS:
+        return store_more(option, text, e);
     case OPTION_FLAG:
         break;
     }

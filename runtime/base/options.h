@@ -10,13 +10,22 @@
 
 #include "runtime/base/err.h"
 
-enum option_type { OPTION_FLAG, OPTION_STRING, OPTION_INT, OPTION_DOUBLE };
+enum option_type { OPTION_FLAG, OPTION_STRING, OPTION_STRINGS, OPTION_INT, OPTION_DOUBLE };
+
+#define OPTION_STRINGS_MAX 32
+
+/* OPTION_STRINGS: an option that may be given several times. */
+struct option_strings {
+    const char *items[OPTION_STRINGS_MAX]; /* (count) */
+    size_t count;
+};
 
 struct option {
     const char *name; /* "threads", without dashes */
     char letter;      /* 't', or 0 */
     enum option_type type;
-    void *value;          /* bool *, const char **, long * or double *, holding the default */
+    void *value; /* bool *, const char **, struct option_strings *, long * or double *, holding
+                    the default */
     const char *argument; /* "N", shown in --help; NULL for a flag */
     const char *help;     /* one line */
     long min, max;        /* OPTION_INT only, when min < max */

@@ -15,9 +15,16 @@ struct serve_options {
     long port;
     const char *system_prompt;
     const char *filters;
+    const char *unix_path;
+    const char *unix_mode;
+    const char *tls_cert;
+    const char *tls_key;
     const char *api_key;
     const char *api_key_file;
     const char *admin_key;
+    const char *admin_key_file;
+    struct option_strings allow_hosts;
+    struct option_strings cors_origins;
     const char *cpu;
     const char *kv_type;
     long threads;
@@ -44,6 +51,20 @@ static int parse(struct serve_options *o, int argc, char **argv)
         {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "address to listen on (127.0.0.1)", 0,
          0},
         {"port", 'p', OPTION_INT, &o->port, "N", "port, 0 for any free one (8080)", 0, 65535},
+        {"unix", 0, OPTION_STRING, &o->unix_path, "PATH",
+         "listen on a unix socket; alone unless --host or --port is given too", 0, 0},
+        {"unix-mode", 0, OPTION_STRING, &o->unix_mode, "OCTAL",
+         "who may connect there, as a file's mode (0600)", 0, 0},
+        {"tls-cert", 0, OPTION_STRING, &o->tls_cert, "FILE",
+         "serve HTTPS on --port: certificate and its issuers, PEM; read again when it changes",
+         0, 0},
+        {"tls-key", 0, OPTION_STRING, &o->tls_key, "FILE", "the certificate's key, PEM", 0, 0},
+        {"allow-host", 0, OPTION_STRINGS, &o->allow_hosts, "NAME",
+         "a further name that a server on a loopback address answers to; several times", 0, 0},
+        {"cors-origin", 0, OPTION_STRINGS, &o->cors_origins, "ORIGIN",
+         "pages of this origin may call (https://example.org); several times, or with commas; "
+         "* for all",
+         0, 0},
         {"system-prompt", 's', OPTION_STRING, &o->system_prompt, "FILE",
          "text put before every conversation", 0, 0},
         {"filters", 0, OPTION_STRING, &o->filters, "FILE",
@@ -51,9 +72,13 @@ static int parse(struct serve_options *o, int argc, char **argv)
         {"api-key", 0, OPTION_STRING, &o->api_key, "KEY",
          "key that clients must send (WEIR_API_KEY)", 0, 0},
         {"api-key-file", 0, OPTION_STRING, &o->api_key_file, "FILE",
-         "such keys, one a line; their owners take turns and share no cache", 0, 0},
+         "such keys, with scopes and limits (weir keys); their owners take turns and share no "
+         "cache",
+         0, 0},
         {"admin-key", 0, OPTION_STRING, &o->admin_key, "KEY",
          "key of the admin routes (WEIR_ADMIN_KEY; made and shown if not given)", 0, 0},
+        {"admin-key-file", 0, OPTION_STRING, &o->admin_key_file, "FILE",
+         "a file with that key, or its hash", 0, 0},
         {"threads", 't', OPTION_INT, &o->threads, "N", "threads that compute (number of cores)",
          1, 256},
         {"pin", 0, OPTION_FLAG, &o->pin, NULL, "tie each of those threads to a core", 0, 0},
@@ -98,7 +123,7 @@ static int parse(struct serve_options *o, int argc, char **argv)
     const struct options options = {
         "weir serve --model FILE.gguf [options]",
         "Serves a model over HTTP: POST /v1/chat/completions, a chat page on /, admin routes.\n"
-        "SIGHUP loads the model file anew while the old one serves; SIGTERM finishes and ends.",
+        "SIGHUP reads model, certificate and key file anew; SIGTERM finishes and ends.",
         table};
     int positional;
     int rc = cli_options(&options, argc, argv, &positional);
@@ -111,6 +136,10 @@ static int parse(struct serve_options *o, int argc, char **argv)
                 options.usage);
         return 2;
     }
+    if (!o->tls_cert != !o->tls_key) {
+        fprintf(stderr, "weir serve: --tls-cert and --tls-key go together\n");
+        return 2;
+    }
     if (o->temperature < 0.0 || o->temperature > 2.0) {
         fprintf(stderr, "weir serve: --temperature: 0 to 2 are allowed\n");
         return 2;
@@ -118,40 +147,45 @@ static int parse(struct serve_options *o, int argc, char **argv)
     return -1;
 }
 
-static int set_admin_key(char out[ACCESS_KEY_MAX], const char *option, struct err *e)
+/* The key, its file, or else one that is made now and shown. */
+static int set_admin_key(struct access *a, const struct serve_options *o, struct err *e)
 {
-    const char *key = option ? option : getenv("WEIR_ADMIN_KEY");
-    if (!key) {
-        return 0;
+    const char *key = o->admin_key ? o->admin_key : getenv("WEIR_ADMIN_KEY");
+    char shown[KEY_MADE_LEN + 1];
+    if (o->admin_key_file) {
+        return access_set_admin_key_file(a, o->admin_key_file, e);
     }
-    if (strlen(key) >= ACCESS_KEY_MAX || key[0] == '\0') {
-        return err_set(e, ERR_INVALID, "--admin-key or WEIR_ADMIN_KEY: a key has 1 to %d bytes",
-                       ACCESS_KEY_MAX - 1);
+    if (key) {
+        return access_set_admin_key(a, key, e) == 0
+                   ? 0
+                   : err_prefix(e, "--admin-key or WEIR_ADMIN_KEY");
     }
-    snprintf(out, ACCESS_KEY_MAX, "%s", key);
+    if (access_make_admin_key(a, shown, e) != 0) {
+        return -1;
+    }
+    fprintf(stderr, "admin key (made for this run, set --admin-key to choose one): %s\n",
+            shown);
     return 0;
 }
 
 static int set_access(struct access *a, const struct serve_options *o, struct err *e)
 {
     const char *api_key = o->api_key ? o->api_key : getenv("WEIR_API_KEY");
+    if (access_init(a, e) != 0 || set_admin_key(a, o, e) != 0) {
+        return -1;
+    }
     if (api_key && access_add_key(a, api_key, strlen(api_key), e) != 0) {
         return err_prefix(e, "--api-key or WEIR_API_KEY");
     }
     if (o->api_key_file && access_add_key_file(a, o->api_key_file, e) != 0) {
         return -1;
     }
-    if (set_admin_key(a->admin_key, o->admin_key, e) != 0) {
-        return -1;
-    }
-    a->loopback_only = access_host_is_loopback(o->host);
-    if (a->admin_key[0] == '\0') {
-        if (access_generate_key(a->admin_key, e) != 0) {
-            return -1;
+    for (size_t i = 0; i < o->allow_hosts.count; i++) {
+        if (access_allow_host(a, o->allow_hosts.items[i], e) != 0) {
+            return err_prefix(e, "--allow-host");
         }
-        fprintf(stderr, "admin key (made for this run, set --admin-key to choose one): %s\n",
-                a->admin_key);
     }
+    a->loopback_only = o->host && access_host_is_loopback(o->host);
     return 0;
 }
 
@@ -177,11 +211,56 @@ static void raise_open_files(void)
     }
 }
 
+/* Without a word about where, on this machine alone; a unix socket is such a word. */
+static void choose_address(struct serve_options *o)
+{
+    if (o->unix_path && !o->host && o->port < 0 && !o->tls_cert) {
+        return;
+    }
+    o->host = o->host ? o->host : "127.0.0.1";
+    o->port = o->port < 0 ? 8080 : o->port;
+}
+
+static int set_unix_mode(struct server_settings *set, const char *text)
+{
+    char *end;
+    unsigned long mode = strtoul(text, &end, 8);
+    if (*text == '\0' || *end != '\0' || mode > 0777) {
+        fprintf(stderr, "weir serve: --unix-mode: \"%s\" is no mode; 0600 and 0660 are\n",
+                text);
+        return -1;
+    }
+    set->unix_mode = (unsigned)mode;
+    return 0;
+}
+
+static int set_origins(struct cors *c, const struct serve_options *o, struct err *e)
+{
+    for (size_t i = 0; i < o->cors_origins.count; i++) {
+        if (cors_allow(c, o->cors_origins.items[i], e) != 0) {
+            return err_prefix(e, "--cors-origin");
+        }
+    }
+    return 0;
+}
+
+static int serve(const struct server_settings *set, struct err *e)
+{
+    struct server *s = mem_zalloc(sizeof(*s));
+    if (!s) {
+        return err_nomem(e);
+    }
+    raise_open_files();
+    int rc = server_run(s, set, e);
+    mem_free(s);
+    return rc;
+}
+
 int cli_serve(int argc, char **argv)
 {
     struct serve_options o = {
-        .host = "127.0.0.1",
-        .port = 8080,
+        .port = -1,
+        .unix_mode = "0600",
         .cpu = "auto",
         .threads = local_core_count(),
         .parallel = 16,
@@ -198,6 +277,7 @@ int cli_serve(int argc, char **argv)
     if (rc >= 0) {
         return rc;
     }
+    choose_address(&o);
     struct err e = {0};
     uint32_t cpu_mask;
     if (cpu_features_named(o.cpu, &cpu_mask) != 0) {
@@ -232,6 +312,9 @@ int cli_serve(int argc, char **argv)
                        .cpu_features = cpu_features() & cpu_mask},
         .host = o.host,
         .port = (uint16_t)o.port,
+        .tls_cert_path = o.tls_cert,
+        .tls_key_path = o.tls_key,
+        .unix_path = o.unix_path,
         .system_prompt_path = o.system_prompt,
         .filters_path = o.filters,
         .http = http_server_settings_default(),
@@ -241,17 +324,13 @@ int cli_serve(int argc, char **argv)
     };
     set.http.body_bytes_max = (size_t)o.max_body;
     set.sampling.temperature = (float)o.temperature;
-    if (set_access(&set.access, &o, &e) != 0) {
-        return cli_fail("serve", &e);
+    if (set_unix_mode(&set, o.unix_mode) != 0) {
+        return 2;
     }
-    struct server *s = mem_zalloc(sizeof(*s));
-    if (!s) {
-        err_nomem(&e);
-        return cli_fail("serve", &e);
-    }
-    raise_open_files();
-    rc = server_run(s, &set, &e);
+    rc = set_access(&set.access, &o, &e) == 0 && set_origins(&set.cors, &o, &e) == 0
+             ? serve(&set, &e)
+             : -1;
     access_deinit(&set.access);
-    mem_free(s);
+    cors_deinit(&set.cors);
     return rc == 0 ? 0 : cli_fail("serve", &e);
 }

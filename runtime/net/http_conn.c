@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/net/http_address.h"
 
@@ -14,13 +15,8 @@
  * without a word during a long computation is noticed. */
 #define TCP_KEEPALIVE_S 60
 
-struct pending_write {
-    uv_write_t request;
-    char data[];
-};
-
-static void process_pending(struct http_conn *c);
-static void settle(struct http_conn *c);
+/* The first byte of TLS, the content type "handshake": RFC 8446 5.1. */
+#define TLS_HANDSHAKE 0x16
 
 static struct http_conn *conn_of(void *handle)
 {
@@ -34,12 +30,21 @@ static uint64_t now_ms(const struct http_conn *c)
 
 /* ---- the end ---- */
 
+void http_conn_forget_exchange(struct http_conn *c)
+{
+    c->exchange.is_live = false;
+    if (c->server->handler.on_end) {
+        c->server->handler.on_end(c->server->ctx, &c->exchange);
+    }
+}
+
 static void tell_abort(struct http_conn *c)
 {
     if (c->exchange.is_live) {
         c->exchange.is_live = false;
         c->server->stats.requests_aborted++;
         c->server->handler.on_abort(c->server->ctx, &c->exchange);
+        http_conn_forget_exchange(c);
     }
 }
 
@@ -58,6 +63,7 @@ static void on_closed(uv_handle_t *handle)
     server->stats.connections_open--;
     http_parser_deinit(&c->parser);
     buf_deinit(&c->pending);
+    tls_session_destroy(c->tls);
     mem_free(c);
     http_server_maybe_closed(server);
 }
@@ -69,8 +75,8 @@ static void close_now(struct http_conn *c, bool with_reset)
     }
     c->state = HTTP_CONN_CLOSED;
     uv_close((uv_handle_t *)&c->timer, on_closed);
-    if (!with_reset || uv_tcp_close_reset(&c->tcp, on_closed) != 0) {
-        uv_close((uv_handle_t *)&c->tcp, on_closed);
+    if (!with_reset || c->is_unix || uv_tcp_close_reset(&c->socket.tcp, on_closed) != 0) {
+        uv_close(&c->socket.handle, on_closed);
     }
 }
 
@@ -91,7 +97,7 @@ static void on_shutdown(uv_shutdown_t *request, int status)
         return;
     }
     c->read_by = now_ms(c) + c->server->settings.linger_timeout_ms;
-    settle(c);
+    http_conn_settle(c);
 }
 
 /* Sends what is queued and FIN, then waits for the client's. Closing with input unread would
@@ -104,7 +110,11 @@ static void linger(struct http_conn *c)
     c->wake_at = 0;
     c->read_by = 0;
     c->body_by = 0;
-    if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) != 0) {
+    if (c->tls) {
+        tls_session_end(c->tls);
+    }
+    if (c->state != HTTP_CONN_CLOSED &&
+        uv_shutdown(&c->shutdown, &c->socket.stream, on_shutdown) != 0) {
         http_conn_cut(c);
     }
 }
@@ -113,7 +123,7 @@ static void close_idle(struct http_conn *c)
 {
     if (http_conn_queued_bytes(c) > 0) {
         linger(c);
-        settle(c);
+        http_conn_settle(c);
     } else {
         close_now(c, false);
     }
@@ -127,107 +137,18 @@ void http_conn_close_when_done(struct http_conn *c)
     }
 }
 
-/* ---- output ---- */
-
-size_t http_conn_queued_bytes(const struct http_conn *c)
-{
-    return uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
-}
-
-static bool output_is_behind(const struct http_conn *c)
-{
-    return http_conn_queued_bytes(c) > c->server->settings.write_queue_bytes_low;
-}
-
-static void on_written(uv_write_t *request, int status)
-{
-    struct http_conn *c = conn_of(request->handle);
-    struct http_exchange *ex = &c->exchange;
-    mem_free(request->data);
-    if (c->state == HTTP_CONN_CLOSED) {
-        return;
-    }
-    if (status < 0) {
-        http_conn_cut(c);
-        return;
-    }
-    if (ex->is_live && ex->wants_drain && !output_is_behind(c)) {
-        ex->wants_drain = false;
-        if (c->server->handler.on_drain) {
-            c->server->handler.on_drain(c->server->ctx, ex);
-        }
-    }
-    process_pending(c);
-    settle(c);
-}
-
-/* Copies bufs without their first `skip` bytes into a write that libuv finishes. */
-static int queue_rest(struct http_conn *c, const uv_buf_t *bufs, unsigned count, size_t skip,
-                      size_t len)
-{
-    struct pending_write *w = mem_alloc(sizeof(*w) + len);
-    if (!w) {
-        return -1;
-    }
-    size_t at = 0;
-    for (unsigned i = 0; i < count; i++) {
-        size_t skipped = skip < bufs[i].len ? skip : bufs[i].len;
-        size_t rest = bufs[i].len - skipped;
-        if (rest > 0) {
-            memcpy(w->data + at, bufs[i].base + skipped, rest);
-        }
-        at += rest;
-        skip -= skipped;
-    }
-    w->request.data = w;
-    uv_buf_t buf = {.base = w->data, .len = len};
-    if (uv_write(&w->request, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0) {
-        mem_free(w);
-        return -1;
-    }
-    return 0;
-}
-
-int http_conn_write(struct http_conn *c, const uv_buf_t *bufs, unsigned count)
-{
-    if (c->state == HTTP_CONN_CLOSED) {
-        return -1;
-    }
-    size_t len = 0;
-    for (unsigned i = 0; i < count; i++) {
-        len += bufs[i].len;
-    }
-    size_t taken = 0;
-    if (len > 0 && http_conn_queued_bytes(c) == 0) {
-        int rc = uv_try_write((uv_stream_t *)&c->tcp, bufs, count);
-        if (rc < 0 && rc != UV_EAGAIN) {
-            http_conn_cut(c);
-            return -1;
-        }
-        taken = rc > 0 ? (size_t)rc : 0;
-    }
-    c->bytes_submitted += len;
-    c->server->stats.bytes_sent += len;
-    if (taken == len) {
-        return 0;
-    }
-    if (queue_rest(c, bufs, count, taken, len - taken) != 0) {
-        http_conn_cut(c);
-        return -1;
-    }
-    c->exchange.wants_drain = output_is_behind(c);
-    settle(c);
-    return 0;
-}
+/* ---- refusals ---- */
 
 /* Answers for the handler and ends the connection. */
 static void refuse(struct http_conn *c, const struct http_refusal *refusal)
 {
     const char *method = c->parser.request.method;
     bool is_head = method && strcmp(method, "HEAD") == 0;
+    struct http_response_head head = {.status = refusal->status};
     struct buf out;
     buf_init(&out, HTTP_RESPONSE_HEAD_MAX);
-    if (http_response_append_refusal(&out, refusal, is_head) != 0) {
+    http_conn_complete_head(c, &head);
+    if (http_response_append_refusal(&out, refusal, &head, is_head) != 0) {
         http_conn_cut(c);
     } else {
         uv_buf_t whole = {.base = out.data, .len = out.len};
@@ -259,6 +180,10 @@ static void on_head(struct http_conn *c, size_t bytes_left)
     struct http_exchange *ex = &c->exchange;
     c->parser.request.peer = c->peer;
     c->parser.request.received_ns = c->received_ns;
+    c->parser.request.is_unix = c->is_unix;
+    c->parser.request.id = c->request_id;
+    http_request_choose_id(&c->parser.request, c->request_id);
+    c->has_head = true;
     *ex = (struct http_exchange){.conn = c};
 
     if (server->handler.on_headers) {
@@ -304,13 +229,15 @@ void http_conn_exchange_ended(struct http_conn *c)
         linger(c);
     } else {
         http_parser_reset(&c->parser);
+        c->has_head = false;
+        c->request_id[0] = '\0';
         c->state = HTTP_CONN_READING;
         c->read_by = now_ms(c) + c->server->settings.keep_alive_timeout_ms;
         /* A request may be waiting, but the handler that called us must not be called from
          * here. */
         c->wake_at = c->is_processing || c->pending.len == 0 ? 0 : now_ms(c);
     }
-    settle(c);
+    http_conn_settle(c);
 }
 
 static void set_read_deadlines(struct http_conn *c, bool had_begun)
@@ -328,7 +255,7 @@ static size_t process(struct http_conn *c, const char *data, size_t len)
 {
     size_t used = 0;
     c->is_processing = true;
-    while (c->state == HTTP_CONN_READING && !output_is_behind(c)) {
+    while (c->state == HTTP_CONN_READING && !http_conn_is_behind(c)) {
         if (used == len && c->parser.state == HTTP_PARSER_IN_HEAD) {
             break;
         }
@@ -369,6 +296,12 @@ static void process_pending(struct http_conn *c)
     } else {
         buf_deinit(&c->pending);
     }
+}
+
+void http_conn_go_on(struct http_conn *c)
+{
+    process_pending(c);
+    http_conn_settle(c);
 }
 
 /* ---- input ---- */
@@ -413,16 +346,70 @@ static void on_input_end(struct http_conn *c, bool is_eof)
     }
 }
 
+/* HTTP where TLS is spoken: a human's mistake, who is told in the language that he speaks. */
+static void refuse_plain(struct http_conn *c)
+{
+    static const struct http_refusal refusal = {
+        400, "https_required", "This port speaks HTTPS: use an address that begins so."};
+    tls_session_destroy(c->tls);
+    c->tls = NULL;
+    refuse_request(c, &refusal);
+}
+
+static void on_tls_failure(struct http_conn *c)
+{
+    c->server->stats.tls_failures++;
+    log_debug("TLS with %s failed: %s", c->peer, tls_session_failure(c->tls));
+    if (c->state == HTTP_CONN_READING && !c->has_head) {
+        linger(c); /* an alert may be on its way */
+    } else {
+        http_conn_cut(c);
+    }
+}
+
+static void on_encrypted_input(struct http_conn *c, const char *data, size_t len)
+{
+    char *plain = c->server->plain_buffer;
+    tls_session_lend(c->tls, data, len);
+    while (c->state == HTTP_CONN_READING || c->state == HTTP_CONN_ANSWERING) {
+        size_t n;
+        enum tls_result result = tls_session_read(c->tls, plain, HTTP_PLAIN_BYTES, &n);
+        if (result == TLS_DATA) {
+            on_input(c, plain, n);
+            continue;
+        }
+        if (result == TLS_END) {
+            on_input_end(c, true);
+        } else if (result == TLS_FAILED && c->state != HTTP_CONN_CLOSED) {
+            on_tls_failure(c);
+        }
+        return;
+    }
+}
+
+static void on_received(struct http_conn *c, const char *data, size_t len)
+{
+    bool is_first = !c->has_spoken;
+    c->server->stats.bytes_received += len;
+    c->has_spoken = true;
+    if (c->tls && is_first && data[0] != TLS_HANDSHAKE) {
+        refuse_plain(c);
+    } else if (c->tls && c->state != HTTP_CONN_LINGERING) {
+        on_encrypted_input(c, data, len);
+    } else {
+        on_input(c, data, len);
+    }
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct http_conn *c = conn_of(stream);
     if (n < 0) {
         on_input_end(c, n == UV_EOF);
     } else if (n > 0) {
-        c->server->stats.bytes_received += (uint64_t)n;
-        on_input(c, buf->base, (size_t)n);
+        on_received(c, buf->base, (size_t)n);
     }
-    settle(c);
+    http_conn_settle(c);
 }
 
 /* ---- time ---- */
@@ -481,7 +468,7 @@ static void on_timer(uv_timer_t *timer)
     } else if (is_past(c, c->read_by) || is_past(c, c->body_by)) {
         on_read_deadline(c);
     }
-    settle(c);
+    http_conn_settle(c);
 }
 
 static void sooner(uint64_t *soonest, uint64_t deadline)
@@ -491,20 +478,19 @@ static void sooner(uint64_t *soonest, uint64_t deadline)
     }
 }
 
-/* Brings reading and the timer in line with the state. Harmless to call at any time. */
-static void settle(struct http_conn *c)
+void http_conn_settle(struct http_conn *c)
 {
     if (c->state == HTTP_CONN_CLOSED) {
         return;
     }
     bool wants_read = !c->has_eof && c->pending.len < c->server->settings.pipeline_bytes_max;
     if (wants_read && !c->is_reading) {
-        if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0) {
+        if (uv_read_start(&c->socket.stream, on_alloc, on_read) != 0) {
             http_conn_cut(c);
             return;
         }
     } else if (!wants_read && c->is_reading) {
-        uv_read_stop((uv_stream_t *)&c->tcp);
+        uv_read_stop(&c->socket.stream);
     }
     c->is_reading = wants_read;
 
@@ -531,21 +517,45 @@ static void settle(struct http_conn *c)
 
 /* ---- the beginning ---- */
 
-static struct http_conn *create(struct http_server *server)
+static int open_handles(struct http_conn *c, const struct http_listener *listener)
 {
+    uv_loop_t *loop = c->server->loop;
+    c->is_unix = listener->unix_path != NULL;
+    if (listener->tls) {
+        c->tls = tls_session_create(listener->tls, http_conn_send_encrypted, c);
+        if (!c->tls) {
+            return -1;
+        }
+    }
+    if (c->is_unix) {
+        uv_pipe_init(loop, &c->socket.pipe, 0);
+    } else {
+        uv_tcp_init(loop, &c->socket.tcp);
+    }
+    uv_timer_init(loop, &c->timer);
+    c->handles_open = 2;
+    c->socket.handle.data = c;
+    c->timer.data = c;
+    return 0;
+}
+
+static struct http_conn *create(const struct http_listener *listener)
+{
+    struct http_server *server = listener->server;
     struct http_conn *c = mem_zalloc(sizeof(*c));
     if (!c) {
         return NULL;
     }
     c->server = server;
     c->exchange.conn = c;
-    uv_tcp_init(server->loop, &c->tcp);
-    uv_timer_init(server->loop, &c->timer);
-    c->handles_open = 2;
-    c->tcp.data = c;
-    c->timer.data = c;
+    if (open_handles(c, listener) != 0) {
+        mem_free(c);
+        return NULL;
+    }
     http_parser_init(&c->parser, &server->settings, &server->bodies_total);
-    buf_init(&c->pending, server->settings.pipeline_bytes_max + HTTP_READ_BYTES);
+    /* Beside what is read ahead: one read, and a record that was incomplete before it. */
+    buf_init(&c->pending,
+             server->settings.pipeline_bytes_max + HTTP_READ_BYTES + HTTP_PLAIN_BYTES);
 
     c->next = server->conns;
     c->link = &server->conns;
@@ -557,38 +567,56 @@ static struct http_conn *create(struct http_server *server)
     return c;
 }
 
-int http_conn_accept(struct http_server *server, uv_stream_t *listener)
+static void configure_socket(struct http_conn *c)
 {
-    struct http_conn *c = create(server);
+    /* The kernel would take megabytes for a client that does not read, unseen by any limit. */
+    int send_bytes = (int)c->server->settings.kernel_send_bytes;
+    (void)uv_send_buffer_size(&c->socket.handle, &send_bytes);
+    if (c->is_unix) {
+        snprintf(c->peer, sizeof(c->peer), "unix");
+    } else {
+        uv_tcp_nodelay(&c->socket.tcp, 1);
+        uv_tcp_keepalive(&c->socket.tcp, 1, TCP_KEEPALIVE_S);
+        http_address_write_peer(&c->socket.tcp, c->peer);
+    }
+}
+
+/* One connection too many is told so, unless there are too many of those as well, or it would
+ * take a handshake. */
+static void turn_away(struct http_conn *c)
+{
+    static const struct http_refusal refusal = {
+        503, "too_many_connections",
+        "The server has too many connections; try again in a moment."};
+    struct http_server *server = c->server;
+    server->stats.connections_refused++;
+    if (c->tls ||
+        server->stats.connections_open > server->settings.connections_max + REFUSALS_MAX) {
+        close_now(c, false);
+    } else {
+        refuse(c, &refusal);
+    }
+}
+
+int http_conn_accept(struct http_listener *listener)
+{
+    struct http_server *server = listener->server;
+    struct http_conn *c = create(listener);
     if (!c) {
         return -1;
     }
-    if (uv_accept(listener, (uv_stream_t *)&c->tcp) != 0) {
+    if (uv_accept(&listener->socket.stream, &c->socket.stream) != 0) {
         close_now(c, false);
         return 0;
     }
     server->stats.connections_total++;
-    uv_tcp_nodelay(&c->tcp, 1);
-    /* The kernel would take megabytes for a client that does not read, unseen by any limit. */
-    int send_bytes = (int)server->settings.kernel_send_bytes;
-    (void)uv_send_buffer_size((uv_handle_t *)&c->tcp, &send_bytes);
-    uv_tcp_keepalive(&c->tcp, 1, TCP_KEEPALIVE_S);
-    http_address_write_peer(&c->tcp, c->peer);
-
-    size_t limit = server->settings.connections_max;
-    if (server->stats.connections_open > limit) {
-        static const struct http_refusal refusal = {
-            503, "too_many_connections",
-            "The server has too many connections; try again in a moment."};
-        server->stats.connections_refused++;
-        if (server->stats.connections_open > limit + REFUSALS_MAX) {
-            close_now(c, false);
-        } else {
-            refuse(c, &refusal);
-        }
+    configure_socket(c);
+    if (server->stats.connections_open > server->settings.connections_max) {
+        turn_away(c);
     } else {
+        /* With TLS for the handshake; a request's head then has as long again. */
         c->read_by = now_ms(c) + server->settings.header_timeout_ms;
     }
-    settle(c);
+    http_conn_settle(c);
     return 0;
 }

@@ -1,4 +1,5 @@
 /* http_conn.h: a connection, its exchange, and the state all share. Internal to runtime/net.
+ * http_conn.c reads, http_conn_output.c writes, http_exchange.c is the handler's side.
  *
  * A connection is in one of four states:
  *
@@ -11,6 +12,9 @@
  * ANSWERING waits in `pending`. All reads go through one buffer of the server's, because libuv
  * calls the read callback right after the allocation callback: an idle connection holds no read
  * buffer.
+ *
+ * With TLS the bytes of the network go through a session (tls.h) on their way in and out, and
+ * nothing else is different: queues are counted in bytes of the network.
  */
 #pragma once
 
@@ -25,17 +29,38 @@
 #include "runtime/net/http_parser.h"
 #include "runtime/net/http_response.h"
 #include "runtime/net/http_server.h"
+#include "runtime/net/tls.h"
+#include "runtime/net/unix_socket.h"
 
 #define HTTP_READ_BYTES (64 * 1024)
 
 #define HTTP_LISTENERS_MAX 8
+
+/* What one TLS record holds at the most. */
+#define HTTP_PLAIN_BYTES (16 * 1024)
+
+/* TCP, or a socket with a name in the file system. */
+union http_socket {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+};
+
+struct http_listener {
+    union http_socket socket;
+    struct http_server *server;
+    struct tls_context *tls; /* borrowed; NULL: plain HTTP */
+    char *unix_path;         /* owned; NULL: TCP */
+    struct unix_socket_id unix_id;
+};
 
 struct http_server {
     uv_loop_t *loop;
     struct http_server_settings settings;
     struct http_handler handler;
     void *ctx;
-    uv_tcp_t listeners[HTTP_LISTENERS_MAX]; /* (listener_count) */
+    struct http_listener listeners[HTTP_LISTENERS_MAX]; /* (listener_count) */
     size_t listener_count;
     uint16_t port;
     bool accepting;
@@ -49,6 +74,7 @@ struct http_server {
     void (*on_closed)(void *ctx);
     void *on_closed_ctx;
     char read_buffer[HTTP_READ_BYTES];
+    char plain_buffer[HTTP_PLAIN_BYTES]; /* what TLS made of a part of read_buffer */
 };
 
 enum http_conn_state {
@@ -61,6 +87,7 @@ enum http_conn_state {
 struct http_exchange {
     struct http_conn *conn;
     void *data;      /* the handler's */
+    void *guard;     /* the handler's too */
     bool is_live;    /* shown to the handler, not ended */
     bool has_begun;  /* a response head was sent */
     bool has_body;   /* the response's body goes on the wire: not for HEAD, 204, ... */
@@ -74,14 +101,18 @@ struct http_conn {
     struct http_conn *next;
     struct http_conn **link; /* the pointer that points to this one */
     enum http_conn_state state;
-    uv_tcp_t tcp;
+    union http_socket socket;
+    bool is_unix;
+    struct tls_session *tls; /* NULL: plain HTTP */
     uv_timer_t timer;
     uv_shutdown_t shutdown;
-    unsigned handles_open; /* tcp and timer, until their close callbacks */
+    unsigned handles_open; /* socket and timer, until their close callbacks */
     bool is_reading;       /* uv_read_start is in force */
     bool is_processing;    /* requests are being parsed further up the stack */
     bool is_shut;          /* the response side is completely sent and closed */
     bool has_eof;          /* the client closed its side */
+    bool has_spoken;       /* something was received */
+    bool has_head;         /* the present request's head is complete */
     struct http_parser parser;
     struct http_exchange exchange;
     struct buf pending;   /* read and not parsed yet */
@@ -96,11 +127,12 @@ struct http_conn {
     uint64_t bytes_taken;     /* when write_by was set */
 
     char peer[HTTP_ADDRESS_NAME_MAX];
+    char request_id[HTTP_REQUEST_ID_MAX + 1]; /* "" until a request or a refusal needs it */
 };
 
 /* Accepts one connection from `listener`, if one waits. -1 when memory ran out: libuv then
  * keeps the connection and stays silent about the listener, so call again later. */
-int http_conn_accept(struct http_server *server, uv_stream_t *listener);
+int http_conn_accept(struct http_listener *listener);
 
 /* An idle connection ends; a busy one ends after its exchange. */
 void http_conn_close_when_done(struct http_conn *c);
@@ -109,12 +141,30 @@ void http_conn_close_when_done(struct http_conn *c);
  * handler hears of an unfinished exchange from the close callback. */
 void http_conn_cut(struct http_conn *c);
 
-/* Output not yet taken by the kernel. */
+/* Output not yet taken by the kernel, as it goes over the network. */
 size_t http_conn_queued_bytes(const struct http_conn *c);
+
+/* More waits than write_queue_bytes_low. */
+bool http_conn_is_behind(const struct http_conn *c);
 
 /* Sends all bufs, copying what the kernel does not take now. -1 when the connection is (now)
  * cut. */
 int http_conn_write(struct http_conn *c, const uv_buf_t *bufs, unsigned count);
+
+/* The tls_send of a connection's session; ctx is the connection. */
+int http_conn_send_encrypted(void *ctx, const void *data, size_t len);
+
+/* Some output was taken by the kernel: go on with what waited for that. */
+void http_conn_go_on(struct http_conn *c);
+
+/* Brings reading and the timer in line with the state. Harmless to call at any time. */
+void http_conn_settle(struct http_conn *c);
+
+/* What every response head of this connection has: the request's id, the handler's fields. */
+void http_conn_complete_head(struct http_conn *c, struct http_response_head *head);
+
+/* The exchange is over: the handler's on_end, once. */
+void http_conn_forget_exchange(struct http_conn *c);
 
 /* The handler has ended the exchange: go on to the next request, or close. */
 void http_conn_exchange_ended(struct http_conn *c);

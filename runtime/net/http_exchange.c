@@ -20,6 +20,16 @@ void *http_exchange_data(const struct http_exchange *ex)
     return ex->data;
 }
 
+void http_exchange_set_guard(struct http_exchange *ex, void *guard)
+{
+    ex->guard = guard;
+}
+
+void *http_exchange_guard(const struct http_exchange *ex)
+{
+    return ex->guard;
+}
+
 size_t http_exchange_queued_bytes(const struct http_exchange *ex)
 {
     return http_conn_queued_bytes(ex->conn);
@@ -44,6 +54,8 @@ static int begin(struct http_exchange *ex, struct http_response_head *head, cons
     head->version_minor = c->parser.request.version_minor;
     head->keep_alive = may_keep_alive(c) && head->framing != HTTP_FRAMING_CLOSE;
 
+    http_conn_complete_head(c, head);
+
     ex->has_begun = true;
     ex->framing = head->framing;
     ex->keep_alive = head->keep_alive;
@@ -66,7 +78,7 @@ static int begin(struct http_exchange *ex, struct http_response_head *head, cons
 
 static int end(struct http_exchange *ex, int rc)
 {
-    ex->is_live = false;
+    http_conn_forget_exchange(ex->conn);
     http_conn_exchange_ended(ex->conn);
     return rc;
 }
@@ -148,7 +160,7 @@ int http_stream_end(struct http_exchange *ex)
 void http_exchange_cut(struct http_exchange *ex)
 {
     if (ex->is_live) {
-        ex->is_live = false;
+        http_conn_forget_exchange(ex->conn);
         http_conn_cut(ex->conn);
     }
 }

@@ -563,6 +563,9 @@ void http_parser_init(struct http_parser *p, const struct http_server_settings *
 void http_parser_deinit(struct http_parser *p)
 {
     *p->bodies_total -= p->body.len;
+    if (p->head.data) {
+        explicit_bzero(p->head.data, p->head.len); /* it may hold a key */
+    }
     buf_deinit(&p->head);
     buf_deinit(&p->body);
     mem_free(p->headers);

@@ -11,8 +11,11 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define HTTP_REQUEST_ID_MAX 128
 
 /* A field line, of a request or for a response. Strings are borrowed. */
 struct http_header {
@@ -31,9 +34,18 @@ struct http_request {
     size_t header_count;
     const char *body; /* (body_len), never NULL; empty while on_headers runs */
     size_t body_len;
-    const char *peer;     /* "192.0.2.1:5000" or "[2001:db8::1]:5000" */
+    const char *peer;     /* "192.0.2.1:5000", "[2001:db8::1]:5000" or "unix" */
+    bool is_unix;         /* it came over a unix socket, so not through a browser */
+    const char *id;       /* names the request in logs and in the answer's x-request-id */
     uint64_t received_ns; /* clock_now_ns() when the first byte of this request was read */
 };
 
 /* The value of the first field of that name (RFC 9110 5.1: any letter case), or NULL. */
 const char *http_request_header(const struct http_request *request, const char *name);
+
+/* The request's x-request-id if it is 1 to 128 visible ASCII characters, else a new one. */
+void http_request_choose_id(const struct http_request *request,
+                            char id[HTTP_REQUEST_ID_MAX + 1]);
+
+/* "req_" and 32 random hex digits. */
+void http_request_make_id(char id[HTTP_REQUEST_ID_MAX + 1]);

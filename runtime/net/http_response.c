@@ -77,6 +77,14 @@ static void append_without_controls(struct buf *out, const char *s)
     }
 }
 
+void http_field_add(struct buf *head, const char *name, const char *value)
+{
+    append_without_controls(head, name);
+    buf_append_str(head, ": ");
+    append_without_controls(head, value);
+    buf_append_str(head, "\r\n");
+}
+
 static void append_date(struct buf *out)
 {
     static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -113,10 +121,13 @@ int http_response_append_head(struct buf *out, const struct http_response_head *
         buf_append_str(out, "Connection: keep-alive\r\n");
     }
     for (size_t i = 0; i < head->header_count; i++) {
-        append_without_controls(out, head->headers[i].name);
-        buf_append_str(out, ": ");
-        append_without_controls(out, head->headers[i].value);
-        buf_append_str(out, "\r\n");
+        http_field_add(out, head->headers[i].name, head->headers[i].value);
+    }
+    if (head->request_id) {
+        http_field_add(out, "x-request-id", head->request_id);
+    }
+    if (head->more) {
+        head->more(head->more_ctx, out);
     }
     return buf_append_str(out, "\r\n");
 }
@@ -137,7 +148,7 @@ static int append_error_json(struct buf *out, const struct http_refusal *refusal
 }
 
 int http_response_append_refusal(struct buf *out, const struct http_refusal *refusal,
-                                 bool is_head)
+                                 const struct http_response_head *like, bool is_head)
 {
     static const struct http_header json = {"Content-Type", "application/json"};
     struct buf body;
@@ -150,6 +161,9 @@ int http_response_append_refusal(struct buf *out, const struct http_refusal *ref
             .header_count = 1,
             .framing = HTTP_FRAMING_LENGTH,
             .content_length = body.len,
+            .request_id = like->request_id,
+            .more = like->more,
+            .more_ctx = like->more_ctx,
         };
         http_response_append_head(out, &head);
         rc = buf_append(out, body.data, is_head ? 0 : body.len);

@@ -28,6 +28,9 @@ struct http_response_head {
     size_t content_length; /* with HTTP_FRAMING_LENGTH */
     int version_minor;     /* the request's */
     bool keep_alive;
+    const char *request_id;                    /* or NULL */
+    void (*more)(void *ctx, struct buf *head); /* adds fields, by http_field_add; or NULL */
+    void *more_ctx;
 };
 
 bool http_status_has_body(int status);
@@ -36,6 +39,7 @@ bool http_status_has_body(int status);
 int http_response_append_head(struct buf *out, const struct http_response_head *head);
 
 /* Appends a whole response that ends its connection, with the body
- * {"error":{"message","type","param", "code"}}, the shape OpenAI's clients read. */
+ * {"error":{"message","type","param", "code"}}, the shape OpenAI's clients read. Of `like` the
+ * request's id and the further fields are taken. */
 int http_response_append_refusal(struct buf *out, const struct http_refusal *refusal,
-                                 bool is_head);
+                                 const struct http_response_head *like, bool is_head);

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
@@ -115,31 +116,33 @@ static void log_accept_failure(struct http_server *server, const char *why)
     }
 }
 
-static void accept_from(struct http_server *server, uv_stream_t *listener);
+static void accept_from(struct http_listener *listener);
 
 static void on_accept_retry(uv_timer_t *timer)
 {
     struct http_server *server = timer->data;
     for (size_t i = 0; server->accepting && i < server->listener_count; i++) {
-        accept_from(server, (uv_stream_t *)&server->listeners[i]);
+        accept_from(&server->listeners[i]);
     }
 }
 
-static void accept_from(struct http_server *server, uv_stream_t *listener)
+static void accept_from(struct http_listener *listener)
 {
-    if (http_conn_accept(server, listener) != 0) {
+    struct http_server *server = listener->server;
+    if (http_conn_accept(listener) != 0) {
         log_accept_failure(server, "out of memory");
         uv_timer_start(&server->accept_timer, on_accept_retry, ACCEPT_RETRY_MS, 0);
     }
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+static void on_connection(uv_stream_t *stream, int status)
 {
-    struct http_server *server = listener->data;
+    struct http_listener *listener = stream->data;
+    struct http_server *server = listener->server;
     if (status < 0) {
         log_accept_failure(server, uv_strerror(status));
     } else if (server->accepting) {
-        accept_from(server, listener);
+        accept_from(listener);
     }
 }
 
@@ -166,34 +169,58 @@ static int listen_error(const char *host, uint16_t port, int status, struct err 
                    uv_strerror(status));
 }
 
-static void on_server_handle_closed(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
     struct http_server *server = handle->data;
     server->handles_open--;
     http_server_maybe_closed(server);
 }
 
-int http_server_listen(struct http_server *server, const char *host, uint16_t port,
-                       struct err *e)
+static void on_listener_closed(uv_handle_t *handle)
+{
+    struct http_listener *listener = handle->data;
+    mem_free(listener->unix_path);
+    listener->unix_path = NULL;
+    listener->server->handles_open--;
+    http_server_maybe_closed(listener->server);
+}
+
+/* The next free one, or NULL. */
+static struct http_listener *next_listener(struct http_server *server, struct err *e)
 {
     if (server->listener_count == HTTP_LISTENERS_MAX) {
-        return err_set(e, ERR_LIMIT, "cannot listen on more than %d addresses",
-                       HTTP_LISTENERS_MAX);
+        err_set(e, ERR_LIMIT, "cannot listen on more than %d addresses", HTTP_LISTENERS_MAX);
+        return NULL;
     }
+    struct http_listener *listener = &server->listeners[server->listener_count];
+    *listener = (struct http_listener){.server = server};
+    return listener;
+}
+
+/* From here on it is closed with the server, also when listening fails: uv_close takes time. */
+static void take_listener(struct http_listener *listener)
+{
+    listener->socket.handle.data = listener;
+    listener->server->listener_count++;
+    listener->server->handles_open++;
+}
+
+int http_server_listen(struct http_server *server, const char *host, uint16_t port,
+                       struct tls_context *tls, struct err *e)
+{
     struct sockaddr_storage address;
-    if (http_address_resolve(host, port, &address, e) != 0) {
+    struct http_listener *listener = next_listener(server, e);
+    if (!listener || http_address_resolve(host, port, &address, e) != 0) {
         return -1;
     }
-    /* If this fails the handle keeps its slot until the server closes: uv_close takes time. */
-    uv_tcp_t *tcp = &server->listeners[server->listener_count];
+    uv_tcp_t *tcp = &listener->socket.tcp;
     uv_tcp_init(server->loop, tcp);
-    tcp->data = server;
-    server->listener_count++;
-    server->handles_open++;
+    take_listener(listener);
+    listener->tls = tls;
 
     int rc = uv_tcp_bind(tcp, (struct sockaddr *)&address, 0);
     if (rc == 0) {
-        rc = uv_listen((uv_stream_t *)tcp, LISTEN_BACKLOG, on_connection);
+        rc = uv_listen(&listener->socket.stream, LISTEN_BACKLOG, on_connection);
     }
     if (rc != 0) {
         return listen_error(host, port, rc, e);
@@ -202,6 +229,35 @@ int http_server_listen(struct http_server *server, const char *host, uint16_t po
         server->port = http_address_local_port(tcp);
     }
     return 0;
+}
+
+int http_server_listen_unix(struct http_server *server, const char *path, unsigned mode,
+                            struct err *e)
+{
+    struct http_listener *listener = next_listener(server, e);
+    if (!listener) {
+        return -1;
+    }
+    char *owned_path = mem_strdup(path);
+    if (!owned_path) {
+        return err_nomem(e);
+    }
+    int fd = unix_socket_bind(path, mode, &listener->unix_id, e);
+    if (fd < 0) {
+        mem_free(owned_path);
+        return -1;
+    }
+    listener->unix_path = owned_path;
+    uv_pipe_init(server->loop, &listener->socket.pipe, 0);
+    take_listener(listener);
+
+    int rc = uv_pipe_open(&listener->socket.pipe, fd);
+    if (rc != 0) {
+        close(fd);
+    } else {
+        rc = uv_listen(&listener->socket.stream, LISTEN_BACKLOG, on_connection);
+    }
+    return rc == 0 ? 0 : err_set(e, ERR_IO, "cannot listen on %s: %s", path, uv_strerror(rc));
 }
 
 uint16_t http_server_port(const struct http_server *server)
@@ -224,7 +280,11 @@ void http_server_stop_accepting(struct http_server *server)
     server->accepting = false;
     uv_timer_stop(&server->accept_timer);
     for (size_t i = 0; i < server->listener_count; i++) {
-        uv_close((uv_handle_t *)&server->listeners[i], on_server_handle_closed);
+        struct http_listener *listener = &server->listeners[i];
+        if (listener->unix_path) {
+            unix_socket_remove(listener->unix_path, &listener->unix_id);
+        }
+        uv_close(&listener->socket.handle, on_listener_closed);
     }
 }
 
@@ -237,7 +297,7 @@ void http_server_close(struct http_server *server, void (*on_closed)(void *ctx),
     server->on_closed = on_closed;
     server->on_closed_ctx = ctx;
     http_server_stop_accepting(server);
-    uv_close((uv_handle_t *)&server->accept_timer, on_server_handle_closed);
+    uv_close((uv_handle_t *)&server->accept_timer, on_timer_closed);
     for (struct http_conn *c = server->conns; c; c = c->next) {
         http_conn_close_when_done(c);
     }

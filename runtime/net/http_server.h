@@ -40,11 +40,14 @@
 
 #include <uv.h>
 
+#include "runtime/base/buf.h"
 #include "runtime/base/err.h"
 #include "runtime/net/http_request.h"
 
 struct http_server;   /* opaque */
 struct http_exchange; /* opaque */
+
+struct tls_context; /* tls.h */
 
 /* Every bound on what a client can make the server hold or wait for. */
 struct http_server_settings {
@@ -71,7 +74,7 @@ struct http_server_settings {
  * idle 30 s, body 300 s, keep-alive 75 s, write stall 30 s, linger 2 s. */
 struct http_server_settings http_server_settings_default(void);
 
-/* What the program does with exchanges. on_headers and on_drain may be NULL. */
+/* What the program does with exchanges. Only on_request and on_abort must be there. */
 struct http_handler {
     /* The head is complete and the body, if there is one, is not read yet (nor has 100 Continue
      * been sent). Either answers now with http_respond, to refuse early, in which case
@@ -90,6 +93,16 @@ struct http_handler {
 
     /* A streaming exchange's queue was above write_queue_bytes_low and has fallen to it. */
     void (*on_drain)(void *ctx, struct http_exchange *ex);
+
+    /* A response head is made, also one of the server's own refusals: add further fields with
+     * http_field_add. Runs inside of the response functions; call none of them. ex is NULL
+     * when no request could be read. */
+    void (*on_response)(void *ctx, const struct http_exchange *ex, struct buf *head);
+
+    /* The exchange is over, however it ended. Called once for each that on_headers or
+     * on_request has been shown, the last call for it, also inside of the response functions;
+     * call none of them. */
+    void (*on_end)(void *ctx, struct http_exchange *ex);
 };
 
 /* Counters since creation, for metrics. */
@@ -98,6 +111,7 @@ struct http_server_stats {
     uint64_t connections_total;
     uint64_t connections_refused; /* over connections_max */
     uint64_t connections_stalled; /* cut off because the client did not read */
+    uint64_t tls_failures;        /* handshakes that failed, records that were broken */
     uint64_t requests_total;      /* shown to the handler */
     uint64_t requests_refused;    /* answered by the server itself: 4xx, 5xx */
     uint64_t requests_aborted;    /* on_abort calls */
@@ -112,9 +126,15 @@ struct http_server *http_server_create(uv_loop_t *loop,
                                        struct err *e);
 
 /* Binds and listens. host is an IPv4 or IPv6 address, or a name, of which the first address is
- * taken; port 0 picks a free one. May be called again for a further address. */
+ * taken; port 0 picks a free one. tls is borrowed and must outlive the server; NULL: plain
+ * HTTP. May be called again for a further address. */
 int http_server_listen(struct http_server *server, const char *host, uint16_t port,
-                       struct err *e);
+                       struct tls_context *tls, struct err *e);
+
+/* The same for a unix socket at `path`, a file with these permission bits. A socket there at
+ * which nobody listens is replaced. The file is removed when the server stops accepting. */
+int http_server_listen_unix(struct http_server *server, const char *path, unsigned mode,
+                            struct err *e);
 
 /* The port of the first successful http_server_listen; 0 before. */
 uint16_t http_server_port(const struct http_server *server);
@@ -143,17 +163,25 @@ const struct http_request *http_exchange_request(const struct http_exchange *ex)
 void http_exchange_set_data(struct http_exchange *ex, void *data);
 void *http_exchange_data(const struct http_exchange *ex);
 
+/* A second one, for what stands between the server and the code that answers (who asks, under
+ * which limits). NULL at first; readable until on_end returns. */
+void http_exchange_set_guard(struct http_exchange *ex, void *guard);
+void *http_exchange_guard(const struct http_exchange *ex);
+
 /* Output accepted and not yet taken by the kernel: the measure for holding a producer back. */
 size_t http_exchange_queued_bytes(const struct http_exchange *ex);
 
 /* ---- responses ----
  *
- * The server adds Date, Content-Length or Transfer-Encoding, and Connection; leave them out.
- * Names and values are copied; control bytes in them are replaced by spaces, so no value can
- * add a field. For HEAD the body is not sent, and neither is it for 1xx, 204 and 304. Response
- * functions never call back into the handler. 0, or -1 when the connection is lost or memory
- * ran out, in which case the connection is cut: after -1 from http_stream_begin or _write
- * either call http_stream_end or wait for on_abort. */
+ * The server adds Date, Content-Length or Transfer-Encoding, Connection and x-request-id;
+ * leave them out. Names and values are copied; control bytes in them are replaced by spaces, so
+ * no value can add a field. For HEAD the body is not sent, and neither is it for 1xx, 204 and
+ * 304. Response functions call back only on_response and on_end. 0, or -1 when the connection
+ * is lost or memory ran out, in which case the connection is cut: after -1 from
+ * http_stream_begin or _write either call http_stream_end or wait for on_abort. */
+
+/* Adds a field to a head that is being made. For on_response. */
+void http_field_add(struct buf *head, const char *name, const char *value);
 
 /* A whole response with Content-Length. Ends the exchange, whatever it returns (if a stream was
  * begun, by cutting the connection). body may be NULL when len is 0. */

@@ -56,6 +56,7 @@ static struct exchange *exchange_create(struct server *s, struct http_exchange *
 
 static void destroy(struct exchange *x)
 {
+    access_charge_tokens(&x->server->set.access, x->tenant, x->usage.completion_tokens);
     *x->link = x->next;
     if (x->next) {
         x->next->link = x->link;

@@ -168,7 +168,8 @@ void exchange_fail(struct exchange *x, const struct err *e)
         exchange_refuse(x, e);
         return;
     }
-    log_error("a streamed answer was cut: %s", e->message);
+    log_error("request %s: a streamed answer was cut: %s", http_exchange_request(x->http)->id,
+              e->message);
     struct api_error error = api_error_from(e);
     x->reply.format->failed(&x->reply, &error);
     struct http_exchange *http = x->http;

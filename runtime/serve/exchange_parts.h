@@ -45,6 +45,7 @@ struct exchange {
     struct choice *choices;        /* (n_choices) */
     struct answer_choice *answers; /* (n_choices): what each says */
     size_t n_choices;
+    uint64_t tenant;            /* whose request it is: access.h */
     struct token_list *prompts; /* (n_prompts), until they are submitted */
     size_t n_prompts;
     const char *tools[TOOLS_MAX]; /* (n_tools) names of those that may be called */

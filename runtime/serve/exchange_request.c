@@ -167,15 +167,15 @@ static int submit_prompt(struct exchange *x, size_t index, struct engine_request
 int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e)
 {
     const struct answer_request *q = &x->request;
-    uint64_t tenant = access_tenant(&x->server->set.access, http_exchange_request(x->http));
     uint64_t salt;
-    if (make_cache_salt(x, tenant, &salt, e) != 0) {
+    x->tenant = access_tenant(&x->server->set.access, http_exchange_request(x->http));
+    if (make_cache_salt(x, x->tenant, &salt, e) != 0) {
         return -1;
     }
     struct engine_request r = {
         .max_tokens = q->max_tokens > 0 ? q->max_tokens : engine_context(x->generation->engine),
         .sampling = q->sampling,
-        .options = {.tenant = tenant,
+        .options = {.tenant = x->tenant,
                     .salt = salt,
                     .priority = q->priority,
                     .deadline_ns = x->deadline_ns,
@@ -189,6 +189,7 @@ int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e)
         }
         token_list_deinit(&x->prompts[i]);
     }
+    access_charge_tokens(&x->server->set.access, x->tenant, x->usage.prompt_tokens);
     return 0;
 }
 

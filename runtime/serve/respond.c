@@ -35,9 +35,9 @@ void respond_error(struct http_exchange *ex, const struct api_error *error)
     struct http_header retry[] = {{"Retry-After", seconds}, {"x-should-retry", "true"}};
     static const struct http_header stay_away = {"x-should-retry", "false"};
     snprintf(seconds, sizeof(seconds), "%d", error->retry_after_s);
+    const struct http_request *request = http_exchange_request(ex);
     size_t len = 0;
-    char *text =
-        api_error_body(error, api_dialect_of(http_exchange_request(ex)->path), NULL, &len);
+    char *text = api_error_body(error, api_dialect_of(request->path), request->id, &len);
     if (again) {
         respond_json(ex, error->status, text, len, retry, 2);
     } else {
@@ -50,7 +50,7 @@ void respond_err(struct http_exchange *ex, const struct err *e)
 {
     struct api_error error = api_error_from(e);
     if (error.status >= 500) {
-        log_error("%s", e->message);
+        log_error("request %s: %s", http_exchange_request(ex)->id, e->message);
     }
     respond_error(ex, &error);
 }

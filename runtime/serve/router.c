@@ -10,6 +10,7 @@
 #include "runtime/serve/count_tokens.h"
 #include "runtime/serve/embeddings.h"
 #include "runtime/serve/exchange.h"
+#include "runtime/serve/gate.h"
 #include "runtime/serve/moderations.h"
 #include "runtime/serve/reload.h"
 #include "runtime/serve/respond.h"
@@ -165,9 +166,9 @@ static void wrong_method(struct http_exchange *ex, const char *allow)
         api_error_make(405, "invalid_request_error", "method_not_allowed", NULL,
                        "this route exists, but not with this method");
     struct http_header header = {"Allow", allow};
+    const struct http_request *request = http_exchange_request(ex);
     size_t len = 0;
-    char *text =
-        api_error_body(&error, api_dialect_of(http_exchange_request(ex)->path), NULL, &len);
+    char *text = api_error_body(&error, api_dialect_of(request->path), request->id, &len);
     respond_json(ex, 405, text, len, &header, 1);
 }
 
@@ -258,13 +259,12 @@ static const struct route *find(struct http_exchange *ex, char allow[64])
 
 static void on_headers(void *ctx, struct http_exchange *ex)
 {
-    struct server *s = ctx;
-    struct api_error refusal;
     char allow[64];
     const struct route *route = find(ex, allow);
-    if (!access_check(&s->set.access, route, http_exchange_request(ex), &refusal)) {
-        respond_error(ex, &refusal);
-    } else if (route->id == ROUTE_NOT_FOUND) {
+    if (!gate_pass(ctx, ex, route, allow)) {
+        return;
+    }
+    if (route->id == ROUTE_NOT_FOUND) {
         not_found(ex);
     } else if (route->id == ROUTE_WRONG_METHOD) {
         wrong_method(ex, allow);
@@ -288,6 +288,17 @@ static void on_abort(void *ctx, struct http_exchange *ex)
     }
 }
 
+static void on_response(void *ctx, const struct http_exchange *ex, struct buf *head)
+{
+    gate_add_fields(ctx, ex, head);
+}
+
+static void on_end(void *ctx, struct http_exchange *ex)
+{
+    (void)ctx;
+    gate_leave(ex);
+}
+
 static void on_drain(void *ctx, struct http_exchange *ex)
 {
     (void)ctx;
@@ -297,4 +308,6 @@ static void on_drain(void *ctx, struct http_exchange *ex)
 const struct http_handler router_handler = {.on_headers = on_headers,
                                             .on_request = on_request,
                                             .on_abort = on_abort,
-                                            .on_drain = on_drain};
+                                            .on_drain = on_drain,
+                                            .on_response = on_response,
+                                            .on_end = on_end};

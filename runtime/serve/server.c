@@ -58,6 +58,7 @@ static void on_http_closed(void *ctx)
     close_handle(&s->on_hup);
     close_handle(&s->drain_timer);
     close_handle(&s->ping_timer);
+    certificate_stop_watching(&s->certificate);
     generation_unref(s->generation);
     s->generation = NULL;
 }
@@ -91,9 +92,15 @@ static void on_reload_signal(uv_signal_t *handle, int number)
 {
     (void)number;
     struct server *s = handle->data;
-    if (!s->stopping) {
-        reload_begin(s, NULL, false);
+    struct err e = {0};
+    if (s->stopping) {
+        return;
     }
+    certificate_reload(&s->certificate);
+    if (access_reload_key_file(&s->set.access, &e) != 0) {
+        log_error("the keys stay as they are: %s", e.message);
+    }
+    reload_begin(s, NULL, false);
 }
 
 /* --- starting --- */
@@ -181,10 +188,30 @@ static int load_generation(struct server *s, struct err *e)
 
 static void announce(const struct server *s)
 {
-    bool is_v6 = strchr(s->set.host, ':') != NULL;
-    printf("listening on http://%s%s%s:%u\n", is_v6 ? "[" : "", s->set.host, is_v6 ? "]" : "",
-           http_server_port(s->http));
+    if (s->set.host) {
+        bool is_v6 = strchr(s->set.host, ':') != NULL;
+        printf("listening on http%s://%s%s%s:%u\n", s->certificate.tls ? "s" : "",
+               is_v6 ? "[" : "", s->set.host, is_v6 ? "]" : "", http_server_port(s->http));
+    }
+    if (s->set.unix_path) {
+        printf("listening on unix:%s\n", s->set.unix_path);
+    }
     fflush(stdout);
+}
+
+static int listen_everywhere(struct server *s, struct err *e)
+{
+    const struct server_settings *set = &s->set;
+    if (set->tls_cert_path && certificate_open(&s->certificate, &s->loop, set->tls_cert_path,
+                                               set->tls_key_path, e) != 0) {
+        return -1;
+    }
+    if (set->host &&
+        http_server_listen(s->http, set->host, set->port, s->certificate.tls, e) != 0) {
+        return -1;
+    }
+    return set->unix_path ? http_server_listen_unix(s->http, set->unix_path, set->unix_mode, e)
+                          : 0;
 }
 
 static int start(struct server *s, struct err *e)
@@ -197,7 +224,7 @@ static int start(struct server *s, struct err *e)
         return -1;
     }
     /* Binding first: a port in use is told at once, not after a long load. */
-    if (http_server_listen(s->http, s->set.host, s->set.port, e) != 0) {
+    if (listen_everywhere(s, e) != 0) {
         return -1;
     }
     return load_generation(s, e);
@@ -224,6 +251,7 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     prompt_unref(s->prompt);
     chain_unref(s->chain);
     token_list_deinit(&s->shared_prefix);
+    certificate_deinit(&s->certificate);
     uv_loop_close(&s->loop);
     return rc;
 }

@@ -17,15 +17,22 @@
 #include "runtime/net/http_server.h"
 #include "runtime/registry/prompt.h"
 #include "runtime/serve/access.h"
+#include "runtime/serve/certificate.h"
+#include "runtime/serve/cors.h"
 #include "runtime/serve/generation.h"
 
 struct server_settings {
     struct generation_settings generation;
-    const char *host;
+    const char *host; /* NULL: no TCP */
     uint16_t port;
+    const char *tls_cert_path; /* NULL: plain HTTP; else both */
+    const char *tls_key_path;
+    const char *unix_path; /* NULL: no unix socket */
+    unsigned unix_mode;
     const char *system_prompt_path; /* NULL: none */
     const char *filters_path;       /* NULL: an empty chain */
     struct access access;
+    struct cors cors;
     struct http_server_settings http;
     struct sampling sampling; /* of requests that say nothing */
     uint32_t drain_timeout_ms;
@@ -36,6 +43,7 @@ struct server {
     struct server_settings set;
     uv_loop_t loop;
     struct http_server *http;
+    struct certificate certificate;
     struct generation *generation;   /* published; NULL only before the first load */
     struct prompt *prompt;           /* published; version 0 is empty */
     struct chain *chain;             /* published */
@@ -52,8 +60,8 @@ struct server {
     uv_timer_t ping_timer;
 };
 
-/* Loads everything, listens, prints "listening on http://HOST:PORT" and serves until SIGTERM or
- * SIGINT and the drain after it. 0 after an orderly end. */
+/* Loads everything, listens, prints "listening on http://HOST:PORT" (https, unix:PATH) for each
+ * and serves until SIGTERM or SIGINT and the drain after it. 0 after an orderly end. */
 int server_run(struct server *s, const struct server_settings *set, struct err *e);
 
 /* Swap what new requests get. Each takes over the reference. */

@@ -22,8 +22,8 @@ const SECURITY = {
 };
 
 function routes() {
-    const source = fs.readFileSync(path.join(API, 'routes.h'), 'utf8');
-    const rows = [...source.matchAll(/X\((\w+),\s*"([A-Z]+)",\s*"([^"]+)",\s*(?:\\\s*)?(ROUTE_\w+)\)/g)];
+    const source = fs.readFileSync(path.join(API, 'routes.h'), 'utf8').split('#define ROUTES(X)')[1];
+    const rows = [...source.matchAll(/X\((\w+),\s*"([A-Z]+)",\s*"([^"]+)",\s*(?:\\\s*)?(ROUTE_\w+),\s*(?:\\\s*)?SCOPE_\w+\)/g)];
     assert.ok(rows.length > 10);
     assert.equal(rows.length, source.match(/^ +X\(/gm).length, 'a row could not be read');
     return rows.map(([, , method, route, auth]) => ({ key: `${method} ${route.replace(/\*$/, '{id}')}`, auth }));

@@ -3,6 +3,7 @@
 // client library's forgiveness.
 
 const net = require('node:net');
+const tls = require('node:tls');
 
 const DEFAULT_TIMEOUT_MS = 20_000;
 
@@ -27,10 +28,21 @@ class RawSocket {
     }
 
     static connect(host, port) {
+        return RawSocket.opened(net.connect({ host, port, allowHalfOpen: true }), 'connect');
+    }
+
+    static connectUnix(path) {
+        return RawSocket.opened(net.connect({ path, allowHalfOpen: true }), 'connect');
+    }
+
+    static connectTls(options) {
+        return RawSocket.opened(tls.connect({ rejectUnauthorized: false, ...options }), 'secureConnect');
+    }
+
+    static opened(socket, event) {
         return new Promise((resolve, reject) => {
-            const socket = net.connect({ host, port, allowHalfOpen: true });
             socket.once('error', reject);
-            socket.once('connect', () => {
+            socket.once(event, () => {
                 socket.off('error', reject);
                 resolve(new RawSocket(socket));
             });

@@ -66,10 +66,13 @@ class Server {
         const late = new Promise((resolve) => (timer = setTimeout(resolve, READY_TIMEOUT_MS, 'late')));
         const line = new Promise((resolve) => {
             this.child.stdout.on('data', () => {
-                const match = /^listening on (http:\/\/(\S+):(\d+))$/m.exec(this.stdout);
+                const match = /^listening on (https?:\/\/(\S+):(\d+))$/m.exec(this.stdout);
+                const unix = /^listening on unix:(.+)$/m.exec(this.stdout);
                 if (match) {
                     [, this.url, this.host] = match;
                     this.port = Number(match[3]);
+                }
+                if (match || unix) {
                     resolve('ready');
                 }
             });
@@ -105,8 +108,12 @@ class Server {
         });
     }
 
+    // https if that is what the server speaks; its certificate is not looked at.
     connect() {
-        return RawSocket.connect(this.host.replace(/^\[|\]$/g, ''), this.port);
+        const host = this.host.replace(/^\[|\]$/g, '');
+        return this.url.startsWith('https:')
+            ? RawSocket.connectTls({ host, port: this.port })
+            : RawSocket.connect(host, this.port);
     }
 
     // Sends raw bytes on a connection of its own and reads one response.
@@ -130,9 +137,10 @@ class Server {
     }
 }
 
-// args: more options for `weir serve`; model and env replace the defaults.
-async function startServer(t, { args = [], model = modelPath(), env = {} } = {}) {
-    const all = ['serve', '--model', model, '--port', '0', '--admin-key', ADMIN_KEY, ...args];
+// args: more options for `weir serve`; model and env replace the defaults. port null: none is asked for.
+async function startServer(t, { args = [], model = modelPath(), env = {}, port = 0 } = {}) {
+    const where = port === null ? [] : ['--port', String(port)];
+    const all = ['serve', '--model', model, ...where, '--admin-key', ADMIN_KEY, ...args];
     const child = spawn(programPath(), all, {
         stdio: ['ignore', 'pipe', 'pipe'],
         env: { ...process.env, ...env },

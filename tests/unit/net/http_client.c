@@ -1,4 +1,10 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "tests/unit/net/http_client.h"
+#include "tests/unit/net/http_transport.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -7,7 +13,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include <openssl/ssl.h>
 
 static void die(const char *what)
 {
@@ -15,12 +24,45 @@ static void die(const char *what)
     abort();
 }
 
-void http_client_open(struct http_client *c, uint16_t port, int receive_buffer)
+static int connect_tcp(int fd, uint16_t port)
 {
-    *c = (struct http_client){.fd = socket(AF_INET, SOCK_STREAM, 0)};
-    struct timeval timeout = {.tv_sec = HTTP_CLIENT_TIMEOUT_S};
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return connect(fd, (struct sockaddr *)&address, sizeof(address));
+}
+
+static int connect_unix(int fd)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", http_transport_unix_path());
+    return connect(fd, (struct sockaddr *)&address, sizeof(address));
+}
+
+/* One for all connections, so never released. */
+static SSL_CTX *tls_client(void)
+{
+    static SSL_CTX *ssl;
+    if (!ssl) {
+        ssl = SSL_CTX_new(TLS_client_method());
+    }
+    return ssl;
+}
+
+static void begin_tls(struct http_client *c)
+{
+    SSL *ssl = SSL_new(tls_client());
+    if (!ssl || SSL_set_fd(ssl, c->fd) != 1) {
+        die("TLS");
+    }
+    c->tls = ssl;
+    c->has_eof = SSL_connect(ssl) != 1;
+}
+
+void http_client_open(struct http_client *c, uint16_t port, int receive_buffer)
+{
+    bool is_unix = http_transport == HTTP_OVER_UNIX;
+    *c = (struct http_client){.fd = socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM, 0)};
+    struct timeval timeout = {.tv_sec = HTTP_CLIENT_TIMEOUT_S};
     if (c->fd < 0) {
         die("socket");
     }
@@ -29,13 +71,17 @@ void http_client_open(struct http_client *c, uint16_t port, int receive_buffer)
     }
     setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
     setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-    if (connect(c->fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+    if ((is_unix ? connect_unix(c->fd) : connect_tcp(c->fd, port)) != 0) {
         die("connect");
+    }
+    if (http_transport == HTTP_OVER_TLS) {
+        begin_tls(c);
     }
 }
 
 void http_client_close(struct http_client *c)
 {
+    SSL_free(c->tls);
     close(c->fd);
     free(c->buffer);
     *c = (struct http_client){.fd = -1};
@@ -44,6 +90,9 @@ void http_client_close(struct http_client *c)
 bool http_client_send(struct http_client *c, const void *data, size_t len)
 {
     const char *at = data;
+    if (c->tls) {
+        return len == 0 || SSL_write(c->tls, data, (int)len) == (int)len;
+    }
     while (len > 0) {
         ssize_t n = send(c->fd, at, len, MSG_NOSIGNAL);
         if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
@@ -63,6 +112,23 @@ bool http_client_send_str(struct http_client *c, const char *s)
     return http_client_send(c, s, strlen(s));
 }
 
+/* 0 at the end. */
+static ssize_t receive(struct http_client *c, char *out, size_t cap)
+{
+    if (c->tls) {
+        int n = SSL_read(c->tls, out, (int)cap);
+        if (n <= 0 && SSL_get_error(c->tls, n) == SSL_ERROR_WANT_READ) {
+            die("SSL_read");
+        }
+        return n > 0 ? n : 0;
+    }
+    ssize_t n = recv(c->fd, out, cap, 0);
+    if (n < 0 && errno != ECONNRESET) {
+        die("recv");
+    }
+    return n > 0 ? n : 0;
+}
+
 /* Receives something more, or notes the end. */
 static void receive_more(struct http_client *c)
 {
@@ -70,12 +136,9 @@ static void receive_more(struct http_client *c)
         c->cap = c->cap * 2 + 65537;
         c->buffer = realloc(c->buffer, c->cap);
     }
-    ssize_t n = recv(c->fd, c->buffer + c->len, c->cap - c->len - 1, 0);
-    if (n < 0 && errno != ECONNRESET) {
-        die("recv");
-    }
-    c->has_eof = n <= 0;
-    c->len += n > 0 ? (size_t)n : 0;
+    ssize_t n = receive(c, c->buffer + c->len, c->cap - c->len - 1);
+    c->has_eof = n == 0;
+    c->len += (size_t)n;
     c->buffer[c->len] = '\0';
 }
 

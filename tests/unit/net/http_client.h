@@ -1,5 +1,6 @@
-/* http_client.h: a blocking client on raw sockets, to send exactly the bytes a test wants.
- * Every wait ends after HTTP_CLIENT_TIMEOUT_S seconds and fails the test. */
+/* http_client.h: a blocking client on raw sockets (or TLS, see http_transport.h), to send
+ * exactly the bytes a test wants. Every wait ends after HTTP_CLIENT_TIMEOUT_S seconds and fails
+ * the test. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,6 +11,7 @@
 
 struct http_client {
     int fd;
+    void *tls;    /* NULL: plain */
     char *buffer; /* (len) received and not consumed, NUL-terminated */
     size_t len;
     size_t cap;
@@ -25,7 +27,7 @@ struct http_reply {
     bool is_complete; /* false when the connection ended inside it */
 };
 
-/* receive_buffer: SO_RCVBUF, 0 for the default. */
+/* receive_buffer: SO_RCVBUF, 0 for the default. A TLS handshake that fails is an end. */
 void http_client_open(struct http_client *c, uint16_t port, int receive_buffer);
 void http_client_close(struct http_client *c);
 

@@ -1,4 +1,10 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "tests/unit/net/http_fixture.h"
+#include "tests/unit/net/http_transport.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +61,15 @@ static void tick(uv_timer_t *timer)
     http_stream_write(job->ex, "tick\n", 5);
 }
 
+static size_t note_queued(const struct job *job)
+{
+    size_t queued = http_exchange_queued_bytes(job->ex);
+    if (queued > atomic_load(&job->fixture->queued_peak)) {
+        atomic_store(&job->fixture->queued_peak, queued);
+    }
+    return queued;
+}
+
 static void flood(uv_timer_t *timer)
 {
     static char piece[64 * 1024];
@@ -65,6 +80,7 @@ static void flood(uv_timer_t *timer)
             uv_timer_stop(timer); /* on_abort follows */
             return;
         }
+        note_queued(job);
     }
 }
 
@@ -72,11 +88,7 @@ static void pour(struct job *job)
 {
     static char piece[32 * 1024];
     while (job->left > 0) {
-        size_t queued = http_exchange_queued_bytes(job->ex);
-        if (queued > atomic_load(&job->fixture->queued_peak)) {
-            atomic_store(&job->fixture->queued_peak, queued);
-        }
-        if (queued > 64 * 1024) {
+        if (note_queued(job) > 64 * 1024) {
             return;
         }
         size_t len = job->left < sizeof(piece) ? job->left : sizeof(piece);
@@ -106,8 +118,8 @@ static void respond_info(struct http_exchange *ex)
     static const struct http_header plain = {"Content-Type", "text/plain"};
     struct buf text;
     buf_init(&text, 64 * 1024 * 1024);
-    buf_printf(&text, "%s %s ?%s host=%s headers=%zu peer=%.9s body=%zu:", r->method, r->path,
-               r->query, r->host, r->header_count, r->peer, r->body_len);
+    buf_printf(&text, "%s %s ?%s host=%s headers=%zu body=%zu:", r->method, r->path, r->query,
+               r->host, r->header_count, r->body_len);
     buf_append(&text, r->body, r->body_len);
     http_respond(ex, 200, &plain, 1, text.data, text.len);
     buf_deinit(&text);
@@ -160,11 +172,21 @@ static void on_request(void *ctx, struct http_exchange *ex)
         http_exchange_cut(ex);
     } else if (strcmp(path, "/empty") == 0) {
         http_respond(ex, 204, NULL, 0, NULL, 0);
+    } else if (strcmp(path, "/peer") == 0) {
+        const char *peer = http_exchange_request(ex)->peer;
+        http_respond(ex, 200, NULL, 0, peer, strlen(peer));
     } else if (strcmp(path, "/inject") == 0) {
         respond_injected(ex);
     } else if (strcmp(path, "/hang") != 0) {
         respond_info(ex);
     }
+}
+
+static void on_end(void *ctx, struct http_exchange *ex)
+{
+    struct http_fixture *f = ctx;
+    (void)ex;
+    atomic_fetch_add(&f->ends, 1);
 }
 
 static void on_abort(void *ctx, struct http_exchange *ex)
@@ -224,6 +246,21 @@ static void command(struct http_fixture *f, enum command wanted)
     uv_sem_wait(&f->done);
 }
 
+static void listen_for_tests(struct http_fixture *f)
+{
+    struct err e;
+    if (http_transport == HTTP_OVER_UNIX) {
+        must(http_server_listen_unix(f->server, http_transport_unix_path(), 0600, &e) == 0,
+             e.message);
+        return;
+    }
+    if (http_transport == HTTP_OVER_TLS) {
+        f->tls = tls_context_create(http_transport_cert_path(), http_transport_key_path(), &e);
+        must(f->tls != NULL, e.message);
+    }
+    must(http_server_listen(f->server, "127.0.0.1", 0, f->tls, &e) == 0, e.message);
+}
+
 void http_fixture_start(struct http_fixture *f, const struct http_server_settings *settings)
 {
     static const struct http_handler handler = {
@@ -231,6 +268,7 @@ void http_fixture_start(struct http_fixture *f, const struct http_server_setting
         .on_request = on_request,
         .on_abort = on_abort,
         .on_drain = on_drain,
+        .on_end = on_end,
     };
     struct http_server_settings defaults = http_server_settings_default();
     struct err e;
@@ -241,7 +279,7 @@ void http_fixture_start(struct http_fixture *f, const struct http_server_setting
     f->command.data = f;
     f->server = http_server_create(&f->loop, settings ? settings : &defaults, &handler, f, &e);
     must(f->server != NULL, "http_server_create");
-    must(http_server_listen(f->server, "127.0.0.1", 0, &e) == 0, e.message);
+    listen_for_tests(f);
     f->port = http_server_port(f->server);
     must(uv_thread_create(&f->thread, run_loop, f) == 0, "uv_thread_create");
 }
@@ -272,6 +310,7 @@ void http_fixture_stop(struct http_fixture *f)
     must(atomic_load(&f->closed) == 1, "the loop ended before the server");
     must(uv_loop_close(&f->loop) == 0, "handles are left on the loop");
     uv_sem_destroy(&f->done);
+    tls_context_destroy(f->tls);
 }
 
 static void sleep_a_little(void)

@@ -1,6 +1,7 @@
 /* http_fixture.h: a server in a thread of its own, with a handler for tests.
  *
  *   /info     200, the request in words and its body
+ *   /peer     200, where the request came from
  *   /empty    204
  *   /later    200 "later", from a timer after 20 ms
  *   /hang     never answers
@@ -20,6 +21,7 @@
 #include <uv.h>
 
 #include "runtime/net/http_server.h"
+#include "runtime/net/tls.h"
 
 #define FIXTURE_GENTLE_BYTES ((size_t)16 * 1024 * 1024)
 
@@ -27,8 +29,9 @@ struct http_fixture {
     uint16_t port;
     atomic_int requests;       /* on_request calls */
     atomic_int aborts;         /* on_abort calls */
+    atomic_int ends;           /* on_end calls */
     atomic_int failed_writes;  /* http_stream_write returned -1 */
-    atomic_size_t queued_peak; /* greatest http_exchange_queued_bytes that /gentle saw */
+    atomic_size_t queued_peak; /* greatest http_exchange_queued_bytes of a stream */
     atomic_int closed;         /* the server's on_closed ran */
     bool close_requested;
 
@@ -37,6 +40,7 @@ struct http_fixture {
     uv_async_t command;
     atomic_int wanted; /* what command shall do */
     struct http_server *server;
+    struct tls_context *tls;        /* of http_transport; NULL: plain */
     struct http_server_stats stats; /* valid after http_fixture_stats */
     uv_sem_t done;
 };

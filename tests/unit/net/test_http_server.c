@@ -15,8 +15,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runtime/base/buf.h"
+#include "runtime/base/rng.h"
 #include "tests/unit/net/http_client.h"
 #include "tests/unit/net/http_fixture.h"
+#include "tests/unit/net/http_transport.h"
 
 static struct http_fixture fixture;
 
@@ -54,7 +57,7 @@ static void a_request_is_answered_and_the_connection_kept(void **state)
     for (int i = 0; i < 3; i++) {
         http_client_send_str(
             &c, "POST /info?q=1 HTTP/1.1\r\nHost: a:1\r\nContent-Length: 5\r\n\r\nhello");
-        expect_reply(&c, 200, "POST /info ?q=1 host=a:1 headers=2 peer=127.0.0.1 body=5:hello");
+        expect_reply(&c, 200, "POST /info ?q=1 host=a:1 headers=2 body=5:hello");
     }
     http_client_close(&c);
     http_fixture_wait_open(&fixture, 0);
@@ -101,7 +104,7 @@ static void a_request_may_come_byte_by_byte(void **state)
         http_client_send(&c, wire + i, 1);
         usleep(200);
     }
-    expect_reply(&c, 200, "POST /info ? host=a headers=2 peer=127.0.0.1 body=5:abcde");
+    expect_reply(&c, 200, "POST /info ? host=a headers=2 body=5:abcde");
     http_client_close(&c);
 }
 
@@ -119,8 +122,8 @@ static void pipelined_requests_are_answered_in_order(void **state)
     expect_reply(&c, 200, "one two three");
     expect_reply(&c, 200, "later");
     expect_reply(&c, 204, "");
-    expect_reply(&c, 200, "GET /info ? host=test headers=1 peer=127.0.0.1 body=0:");
-    expect_reply(&c, 200, "POST /info ? host=a headers=2 peer=127.0.0.1 body=2:12");
+    expect_reply(&c, 200, "GET /info ? host=test headers=1 body=0:");
+    expect_reply(&c, 200, "POST /info ? host=a headers=2 body=2:12");
     expect_reply(&c, 200, "later");
     http_client_close(&c);
 }
@@ -142,11 +145,137 @@ static void more_pipelined_requests_than_fit_the_buffer_are_all_answered(void **
             expect_reply(&c, 200, "later");
         }
         for (int i = 0; i < 1000; i++) {
-            expect_reply(&c, 200, "GET /info ? host=test headers=1 peer=127.0.0.1 body=0:");
+            expect_reply(&c, 200, "GET /info ? host=test headers=1 body=0:");
         }
     }
     http_client_close(&c);
     assert_int_equal(atomic_load(&fixture.requests), COUNT + 1);
+}
+
+/* Many requests of every kind in one stream of bytes, cut anywhere: each answer belongs to its
+ * request. */
+static void however_pipelined_requests_are_cut_each_gets_its_own_answer(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 20, COUNT = 60 };
+    struct rng rng;
+    rng_seed(&rng, 11);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct buf wire;
+        char wanted[COUNT][160];
+        buf_init(&wire, 1 << 20);
+        for (int i = 0; i < COUNT; i++) {
+            int id = round * COUNT + i;
+            uint32_t kind = rng_below(&rng, 3);
+            char body[64];
+            int len = snprintf(body, sizeof(body), "body of %d%.*s", id,
+                               (int)rng_below(&rng, 30), "..............................");
+            if (kind == 0) {
+                buf_printf(&wire, "GET /info?%d HTTP/1.1\r\nHost: h%d\r\n\r\n", id, id);
+                len = 0;
+            } else if (kind == 1) {
+                buf_printf(
+                    &wire,
+                    "POST /info?%d HTTP/1.1\r\nHost: h%d\r\nContent-Length: %d\r\n\r\n%s", id,
+                    id, len, body);
+            } else {
+                int first = 1 + (int)rng_below(&rng, (uint32_t)len - 1);
+                buf_printf(&wire,
+                           "POST /info?%d HTTP/1.1\r\nHost: h%d\r\nTransfer-Encoding: "
+                           "chunked\r\n\r\n%x;e=1\r\n%.*s\r\n%x\r\n%s\r\n0\r\n\r\n",
+                           id, id, first, first, body, len - first, body + first);
+            }
+            snprintf(wanted[i], sizeof(wanted[i]),
+                     "%s /info ?%d host=h%d headers=%d body=%d:%.*s",
+                     kind == 0 ? "GET" : "POST", id, id, kind == 0 ? 1 : 2, len, len, body);
+        }
+        struct http_client c;
+        http_client_open(&c, fixture.port, 0);
+        for (size_t at = 0; at < wire.len;) {
+            size_t n = 1 + rng_below(&rng, round % 2 ? 7 : 2000);
+            n = n < wire.len - at ? n : wire.len - at;
+            assert_true(http_client_send(&c, wire.data + at, n));
+            at += n;
+        }
+        for (int i = 0; i < COUNT; i++) {
+            expect_reply(&c, 200, wanted[i]);
+        }
+        http_client_close(&c);
+        buf_deinit(&wire);
+    }
+}
+
+static void a_request_is_named_by_its_client_or_by_us(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sent;
+        bool is_kept;
+    } cases[] = {{"abc-123", true}, {"two words", false}, {"\xc3\xa4", false}, {"", false}};
+    char longest[HTTP_REQUEST_ID_MAX + 2];
+    char last[64] = "";
+    memset(longest, 'a', sizeof(longest));
+    for (size_t i = 0; i < 6; i++) {
+        char wire[400];
+        char line[200];
+        const char *sent = i < 4 ? cases[i].sent : longest;
+        longest[HTTP_REQUEST_ID_MAX + (i == 5)] = '\0';
+        bool is_kept = i < 4 ? cases[i].is_kept : i == 4;
+        snprintf(wire, sizeof(wire),
+                 "GET /info HTTP/1.1\r\nHost: a\r\nX-Request-Id: %s\r\n\r\n", sent);
+        snprintf(line, sizeof(line), "\r\nx-request-id: %s\r\n", sent);
+        struct http_client c;
+        struct http_reply reply;
+        http_client_open(&c, fixture.port, 0);
+        http_client_send_str(&c, wire);
+        http_client_receive(&c, &reply, false);
+        assert_int_equal(strstr(reply.head, line) != NULL, is_kept);
+        if (!is_kept) {
+            char made[64];
+            const char *at = strstr(reply.head, "\r\nx-request-id: req_");
+            assert_non_null(at);
+            assert_int_equal(sscanf(at, "\r\nx-request-id: %63s", made), 1);
+            assert_int_equal(strlen(made), 36);
+            assert_string_not_equal(made, last);
+            strcpy(last, made);
+        }
+        http_reply_free(&reply);
+        http_client_close(&c);
+        longest[HTTP_REQUEST_ID_MAX] = 'a';
+    }
+    char *body;
+    assert_int_equal(http_client_ask(fixture.port, "nonsense\r\n\r\n", &body), 400);
+    free(body);
+}
+
+static void the_handler_hears_once_of_each_exchange_s_end(void **state)
+{
+    (void)state;
+    struct http_client c;
+    http_client_open(&c, fixture.port, 0);
+    http_client_send_str(&c,
+                         GET("/info") GET("/later") GET("/three") GET("/refuse") GET("/cut"));
+    http_client_wait_for(&c, "half");
+    http_client_close(&c);
+    http_client_open(&c, fixture.port, 0);
+    http_client_send_str(&c, GET("/hang"));
+    http_fixture_wait(&fixture.requests, 5);
+    assert_int_equal(atomic_load(&fixture.ends), 5);
+    http_client_close(&c);
+    http_fixture_wait(&fixture.ends, 6);
+    http_fixture_wait_open(&fixture, 0);
+    assert_int_equal(atomic_load(&fixture.ends), 6);
+    assert_int_equal(http_fixture_stats(&fixture).requests_total, 6);
+}
+
+static void the_peer_is_named(void **state)
+{
+    (void)state;
+    char *body;
+    assert_int_equal(http_client_ask(fixture.port, GET("/peer"), &body), 200);
+    const char *wanted = http_transport == HTTP_OVER_UNIX ? "unix" : "127.0.0.1:";
+    assert_memory_equal(body, wanted, strlen(wanted));
+    free(body);
 }
 
 static void a_client_that_wishes_to_close_is_closed(void **state)
@@ -176,7 +305,7 @@ static void http_1_0_closes_unless_asked_to_keep_alive(void **state)
     assert_non_null(strstr(reply.head, "\r\nConnection: keep-alive\r\n"));
     http_reply_free(&reply);
     http_client_send_str(&c, "GET /info HTTP/1.0\r\n\r\n");
-    expect_reply(&c, 200, "GET /info ? host= headers=0 peer=127.0.0.1 body=0:");
+    expect_reply(&c, 200, "GET /info ? host= headers=0 body=0:");
     assert_true(http_client_is_closed(&c));
     http_client_close(&c);
 }
@@ -205,7 +334,7 @@ static void head_gets_the_fields_of_get_and_no_body(void **state)
     http_client_open(&c, fixture.port, 0);
     http_client_send_str(&c, "HEAD /info HTTP/1.1\r\nHost: a\r\n\r\n");
     http_client_receive(&c, &reply, true);
-    assert_non_null(strstr(reply.head, "\r\nContent-Length: 5"));
+    assert_non_null(strstr(reply.head, "\r\nContent-Length: 37\r\n"));
     http_reply_free(&reply);
     http_client_send_str(&c, "HEAD /three HTTP/1.1\r\nHost: a\r\n\r\n");
     http_client_receive(&c, &reply, true);
@@ -245,7 +374,7 @@ static void continue_is_sent_to_those_who_wait_for_it(void **state)
     assert_int_equal(reply.status, 100);
     http_reply_free(&reply);
     http_client_send_str(&c, "ok");
-    expect_reply(&c, 200, "POST /info ? host=a headers=3 peer=127.0.0.1 body=2:ok");
+    expect_reply(&c, 200, "POST /info ? host=a headers=3 body=2:ok");
     http_client_close(&c);
 }
 
@@ -263,7 +392,7 @@ static void a_handler_may_refuse_before_the_body_is_sent(void **state)
     http_client_open(&c, fixture.port, 0);
     http_client_send_str(&c, GET("/refuse") GET("/info"));
     expect_reply(&c, 401, "no");
-    expect_reply(&c, 200, "GET /info ? host=test headers=1 peer=127.0.0.1 body=0:");
+    expect_reply(&c, 200, "GET /info ? host=test headers=1 body=0:");
     http_client_close(&c);
     assert_int_equal(atomic_load(&fixture.requests), 1);
     assert_int_equal(atomic_load(&fixture.aborts), 0);
@@ -477,13 +606,13 @@ static void a_port_in_use_is_named(void **state)
     struct http_server *server =
         http_server_create(&loop, &settings, &unused_handler, NULL, &e);
     assert_non_null(server);
-    assert_int_equal(http_server_listen(server, "127.0.0.1", 0, &e), 0);
+    assert_int_equal(http_server_listen(server, "127.0.0.1", 0, NULL, &e), 0);
     uint16_t port = http_server_port(server);
-    assert_int_equal(http_server_listen(server, "127.0.0.1", port, &e), -1);
+    assert_int_equal(http_server_listen(server, "127.0.0.1", port, NULL, &e), -1);
     char wanted[64];
     snprintf(wanted, sizeof(wanted), "127.0.0.1:%u is already in use", port);
     assert_non_null(strstr(e.message, wanted));
-    assert_int_equal(http_server_listen(server, "not a host", 0, &e), -1);
+    assert_int_equal(http_server_listen(server, "not a host", 0, NULL, &e), -1);
     assert_non_null(strstr(e.message, "\"not a host\""));
     assert_int_equal(http_server_port(server), port);
     run_until_closed(&loop, server);
@@ -499,7 +628,7 @@ static void a_server_listens_on_ipv6_too(void **state)
     struct http_server *server =
         http_server_create(&loop, &settings, &unused_handler, NULL, &e);
     assert_non_null(server);
-    if (http_server_listen(server, "::1", 0, &e) != 0) {
+    if (http_server_listen(server, "::1", 0, NULL, &e) != 0) {
         print_message("no IPv6 here: %s\n", e.message);
     } else {
         int fd = socket(AF_INET6, SOCK_STREAM, 0);
@@ -548,6 +677,10 @@ int main(void)
         SERVER_TEST(a_request_may_come_byte_by_byte),
         SERVER_TEST(pipelined_requests_are_answered_in_order),
         SERVER_TEST(more_pipelined_requests_than_fit_the_buffer_are_all_answered),
+        SERVER_TEST(however_pipelined_requests_are_cut_each_gets_its_own_answer),
+        SERVER_TEST(a_request_is_named_by_its_client_or_by_us),
+        SERVER_TEST(the_handler_hears_once_of_each_exchange_s_end),
+        SERVER_TEST(the_peer_is_named),
         SERVER_TEST(a_client_that_wishes_to_close_is_closed),
         SERVER_TEST(http_1_0_closes_unless_asked_to_keep_alive),
         SERVER_TEST(a_stream_to_http_1_0_ends_with_the_connection),
@@ -565,10 +698,12 @@ int main(void)
         SERVER_TEST(a_thousand_idle_connections_do_not_disturb_another),
         SERVER_TEST(closing_lets_running_exchanges_finish_and_ends_idle_connections),
         SERVER_TEST(cutting_ends_what_would_not_end_by_itself),
+    };
+    const struct CMUnitTest once[] = {
         cmocka_unit_test(a_port_in_use_is_named),
         cmocka_unit_test(a_server_listens_on_ipv6_too),
         cmocka_unit_test(a_server_that_never_listened_closes),
         cmocka_unit_test(a_setting_of_zero_is_refused_by_name),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return http_transport_run(tests) + cmocka_run_group_tests(once, NULL, NULL);
 }
