@@ -113,7 +113,9 @@ static bool ends_turn(const struct engine *en, const struct sequence *s, int32_t
             return true;
         }
     }
-    return !s->options.ignore_eog && tokenizer_is_eog(en->model->tokenizer, token);
+    /* A constrained answer ends where its form does, for nothing can follow. */
+    bool may_ignore = s->options.ignore_eog && !s->constraint;
+    return !may_ignore && tokenizer_is_eog(en->model->tokenizer, token);
 }
 
 static enum engine_finish finish_after(const struct engine *en, const struct sequence *s)

@@ -1,0 +1,155 @@
+/* call_arguments.h: filters see the values of strings, clients get JSON, however it is cut. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/json.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/rng.h"
+#include "runtime/serve/call_arguments.h"
+
+/* What leaves: strings are escaped on their way. */
+static int take(void *context, enum filter_channel channel, const char *text, size_t len)
+{
+    assert_int_equal(channel, FILTER_TOOL_ARGS);
+    return call_arguments_escape(context, text, len);
+}
+
+static struct chain *make_chain(const char *json)
+{
+    struct err e = {0};
+    struct chain *chain = chain_from_json(json, strlen(json), NULL, &e);
+    assert_non_null(chain);
+    return chain;
+}
+
+/* Feeds the text in pieces of whole characters; the result is the caller's. */
+static char *run(struct chain *chain, const char *text, struct rng *rng, int *verdict)
+{
+    struct err e = {0};
+    struct call_arguments c = {0};
+    struct buf out;
+    buf_init(&out, SIZE_MAX / 2);
+    const struct chain_sink sink = {.emit = take, .context = &out};
+    struct chain_stream *stream = chain_stream_create(chain, FILTER_OUTPUT, &e);
+    assert_non_null(stream);
+    size_t len = strlen(text);
+    *verdict = CHAIN_GOES_ON;
+    for (size_t at = 0; at < len && *verdict == CHAIN_GOES_ON;) {
+        size_t n = 1 + (rng ? rng_below(rng, 12) : 0);
+        n = n < len - at ? n : len - at;
+        while (at + n < len && ((unsigned char)text[at + n] & 0xC0) == 0x80) {
+            n++;
+        }
+        *verdict = call_arguments_feed(&c, text + at, n, stream, &sink, &out, &e);
+        at += n;
+    }
+    chain_stream_destroy(stream);
+    char *result = buf_take(&out, NULL);
+    buf_deinit(&out);
+    assert_non_null(result);
+    return result;
+}
+
+#define REPLACE                                                                  \
+    "{\"name\":\"t\",\"filters\":[{\"type\":\"wordlist\",\"words\":[\"heron\"]," \
+    "\"action\":\"replace\",\"replacement\":\"a \\\"b\\\"\\n\"}]}"
+
+static void values_are_filtered_and_json_is_left(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        {"{}", "{}"},
+        {"{\"a\": 1.5e3, \"b\" : [true,null]}", "{\"a\": 1.5e3, \"b\" : [true,null]}"},
+        {"{\"a\":\"heron\"}", "{\"a\":\"a \\\"b\\\"\\n\"}"},
+        {"{\"a\":\"h\\u0065ron\"}", "{\"a\":\"a \\\"b\\\"\\n\"}"},
+        {"{\"heron\":\"x\"}", "{\"a \\\"b\\\"\\n\":\"x\"}"},
+        /* Two strings are two texts. */
+        {"[\"he\",\"ron\"]", "[\"he\",\"ron\"]"},
+        {"{\"a\":\"\\ud83d\\ude42 \\/ \\\\ \xE2\x82\xAC\"}",
+         "{\"a\":\"\xF0\x9F\x99\x82 / \\\\ \xE2\x82\xAC\"}"},
+    };
+    struct chain *chain = make_chain(REPLACE);
+    struct rng rng;
+    rng_seed(&rng, 7);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (int cut = 0; cut < 20; cut++) {
+            int verdict;
+            char *out = run(chain, cases[i].in, cut ? &rng : NULL, &verdict);
+            assert_int_equal(verdict, CHAIN_GOES_ON);
+            assert_string_equal(out, cases[i].out);
+            mem_free(out);
+        }
+    }
+    chain_unref(chain);
+}
+
+static void a_long_string_without_ascii_is_cut_between_characters(void **state)
+{
+    (void)state;
+    struct chain *chain = make_chain(REPLACE);
+    char text[4096] = "[\"";
+    while (strlen(text) < 4000) {
+        strcat(text, "\xF0\x9F\x99\x82\xE2\x82\xAC");
+    }
+    strcat(text, "\"]");
+    int verdict;
+    char *out = run(chain, text, NULL, &verdict);
+    assert_string_equal(out, text);
+    mem_free(out);
+    struct rng rng;
+    rng_seed(&rng, 8);
+    out = run(chain, text, &rng, &verdict);
+    assert_string_equal(out, text);
+    mem_free(out);
+    chain_unref(chain);
+}
+
+static void a_stop_ends_it_before_the_match(void **state)
+{
+    (void)state;
+    struct chain *chain = make_chain("{\"name\":\"t\",\"filters\":[{\"type\":\"wordlist\","
+                                     "\"words\":[\"heron\"],\"action\":\"stop\"}]}");
+    struct rng rng;
+    rng_seed(&rng, 9);
+    for (int i = 0; i < 20; i++) {
+        int verdict;
+        char *out = run(chain, "{\"a\":\"grey \\u0068eron there\"}", &rng, &verdict);
+        assert_int_equal(verdict, CHAIN_STOPPED);
+        assert_string_equal(out, "{\"a\":\"grey ");
+        mem_free(out);
+    }
+    chain_unref(chain);
+}
+
+static void what_is_no_json_is_an_error(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"{\"a\":\"\\x\"}", "[1,]", "{\"a\" 1}"};
+    struct chain *chain = make_chain(REPLACE);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        int verdict;
+        mem_free(run(chain, texts[i], NULL, &verdict));
+        assert_int_equal(verdict, -1);
+    }
+    chain_unref(chain);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_are_filtered_and_json_is_left),
+        cmocka_unit_test(a_long_string_without_ascii_is_cut_between_characters),
+        cmocka_unit_test(a_stop_ends_it_before_the_match),
+        cmocka_unit_test(what_is_no_json_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
