@@ -45,6 +45,10 @@ struct fixture {
 
 static struct model *model;
 
+/* For constrained answers: pairs of letters and a figure, ended by a point. */
+static struct grammar *pairs;
+static struct grammar_vocab *vocab;
+
 static void notify(void *ctx)
 {
     struct fixture *f = ctx;
@@ -433,6 +437,7 @@ static void submit_random(struct fixture *f, uint64_t seed, struct answer *answe
         q.options.priority = (int)rng_below(&r, 3);
         struct err e = {0};
         if (i >= from) {
+            q.constraint = i % 3 == 0 ? grammar_matcher_create(pairs, vocab, &e) : NULL;
             answers[i] = (struct answer){0};
             if (engine_submit(f->engine, &q, &ids[i], &e) != 0) {
                 fail_msg("%s", e.message);
@@ -837,16 +842,76 @@ static void an_engine_may_end_while_requests_run_and_wait(void **state)
     }
 }
 
+static bool is_pairs(const struct answer *a)
+{
+    char text[512] = "";
+    for (int i = 0; i < a->n_tokens; i++) {
+        size_t len;
+        strcat(text, tokenizer_token_bytes(model->tokenizer, a->tokens[i], &len));
+    }
+    for (size_t i = 0; text[i]; i++) {
+        bool is_end = text[i] == '.' && i % 3 == 0 && !text[i + 1];
+        bool is_right =
+            i % 3 == 2 ? text[i] >= '0' && text[i] <= '9' : text[i] >= 'a' && text[i] <= 'z';
+        if (!is_end && !is_right) {
+            return false;
+        }
+    }
+    return a->n_tokens > 0;
+}
+
+static void a_constrained_answer_has_its_form(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start_with(&f, settings(1, 1, 1));
+    int ended = 0;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        struct answer a;
+        struct err e = {0};
+        struct engine_request r = {.sampling = SAMPLING_DEFAULT,
+                                   .options = {.ignore_eog = seed % 2 == 0}};
+        r.sampling.temperature = 2.0f;
+        r.sampling.seed = seed;
+        r.constraint = grammar_matcher_create(pairs, vocab, &e);
+        assert_non_null(r.constraint);
+        run_one(&f, &r, &a);
+        assert_true(is_pairs(&a));
+        ended += a.finish == ENGINE_FINISH_EOG;
+        assert_true(a.finish == ENGINE_FINISH_EOG || a.finish == ENGINE_FINISH_LENGTH);
+    }
+    assert_in_range(ended, 1, 60);
+    stop(&f);
+}
+
+static void a_refused_request_leaves_no_constraint_behind(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err e = {0};
+    uint64_t id;
+    start_with(&f, settings(1, 1, 1));
+    struct engine_request r = {.constraint = grammar_matcher_create(pairs, vocab, &e)};
+    assert_int_equal(engine_submit(f.engine, &r, &id, &e), -1); /* it has no prompt */
+    stop(&f);
+}
+
 static int open_model(void **state)
 {
     (void)state;
+    static const char text[] = "root ::= ([a-z] [a-z] [0-9])+ \".\"";
+    struct err e = {0};
     model = tiny_model_open();
-    return 0;
+    pairs = grammar_from_gbnf(text, strlen(text), &e);
+    vocab = grammar_vocab_from_tokenizer(model->tokenizer, &e);
+    return pairs && vocab ? 0 : -1;
 }
 
 static int close_model(void **state)
 {
     (void)state;
+    grammar_release(pairs);
+    grammar_vocab_release(vocab);
     model_close(model);
     return 0;
 }
@@ -871,6 +936,8 @@ int main(void)
         cmocka_unit_test(a_stop_id_ends_an_answer_but_not_before_min_tokens),
         cmocka_unit_test(the_likeliest_tokens_come_with_an_answer),
         cmocka_unit_test(where_no_token_may_come_the_request_fails_alone),
+        cmocka_unit_test(a_constrained_answer_has_its_form),
+        cmocka_unit_test(a_refused_request_leaves_no_constraint_behind),
         cmocka_unit_test(requests_that_cannot_run_are_refused),
         cmocka_unit_test(an_engine_may_end_while_requests_run_and_wait),
     };
