@@ -6,6 +6,8 @@
 #include "runtime/grammar/array.h"
 #include "runtime/grammar/grammar.h"
 
+#define QUANTIFIERS_MAX 8
+
 /* Reads a grammar from left to right; each parse_* function stands at the first byte of its
  * thing and leaves `at` behind it. */
 struct parser {
@@ -284,7 +286,7 @@ static int parse_bounds(struct parser *p, uint32_t *lo, uint32_t *hi)
 
 static uint32_t parse_repetitions(struct parser *p, uint32_t item)
 {
-    while (item != SYNTAX_NONE) {
+    for (int n = 0; item != SYNTAX_NONE; n++) {
         uint32_t lo = 0, hi = SYNTAX_UNBOUNDED;
         skip_space(p, p->depth > 0);
         const int c = peek(p);
@@ -298,6 +300,11 @@ static uint32_t parse_repetitions(struct parser *p, uint32_t item)
             hi = c == '?' ? 1 : SYNTAX_UNBOUNDED;
         } else {
             return item;
+        }
+        if (n >= QUANTIFIERS_MAX) {
+            err_set(p->e, ERR_LIMIT, "grammar, line %u: more than %d quantifiers in a row",
+                    p->line, QUANTIFIERS_MAX);
+            return SYNTAX_NONE;
         }
         item = syntax_repeat(p->s, item, lo, hi, p->e);
     }

@@ -1,5 +1,7 @@
 #include "runtime/grammar/json_schema.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/grammar/array.h"
@@ -26,15 +28,66 @@ void schema_write_literal(struct buf *out, const char *text)
     buf_append_char(out, '"');
 }
 
+/* The shortest decimal that is this number again: cJSON's own printing may round. */
+static void print_number(struct buf *out, double v)
+{
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        (void)snprintf(text, sizeof(text), "%.*g", digits, v);
+        if (strtod(text, NULL) == v) {
+            break;
+        }
+    }
+    buf_append_str(out, text);
+}
+
+static int print_string(struct buf *out, char *text)
+{
+    const cJSON string = {.type = cJSON_String, .valuestring = text};
+    char *quoted = cJSON_PrintUnformatted(&string);
+    const int rc = quoted ? buf_append_str(out, quoted) : -1;
+    cJSON_free(quoted);
+    return rc;
+}
+
+/* A value as compact JSON. Its depth is bounded by json_parse. */
+static int print_json(struct buf *out, const cJSON *value)
+{
+    if (cJSON_IsNumber(value)) {
+        print_number(out, value->valuedouble);
+        return out->failed ? -1 : 0;
+    }
+    if (cJSON_IsString(value)) {
+        return print_string(out, value->valuestring);
+    }
+    if (!cJSON_IsArray(value) && !cJSON_IsObject(value)) {
+        return buf_append_str(out, cJSON_IsNull(value)   ? "null"
+                                   : cJSON_IsTrue(value) ? "true"
+                                                         : "false");
+    }
+    const bool array = cJSON_IsArray(value);
+    int rc = buf_append_char(out, array ? '[' : '{');
+    for (const cJSON *child = value->child; child && rc == 0; child = child->next) {
+        buf_append_str(out, child == value->child ? "" : ",");
+        if (!array) {
+            rc = print_string(out, child->string);
+            buf_append_char(out, ':');
+        }
+        rc = rc == 0 ? print_json(out, child) : -1;
+    }
+    return rc == 0 ? buf_append_char(out, array ? ']' : '}') : -1;
+}
+
 int schema_write_json(struct schema *s, struct buf *out, const cJSON *value)
 {
-    char *text = cJSON_PrintUnformatted(value);
-    if (!text) {
-        return err_nomem(s->e);
+    struct buf text;
+    buf_init(&text, out->max);
+    const int rc = print_json(&text, value);
+    if (rc == 0) {
+        schema_write_literal(out, text.data);
     }
-    schema_write_literal(out, text);
-    cJSON_free(text);
-    return 0;
+    buf_deinit(&text);
+    return rc == 0 ? 0 : err_nomem(s->e);
 }
 
 static bool same_set(const struct node_list *a, const struct node_list *b)

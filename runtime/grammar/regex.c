@@ -6,7 +6,6 @@
 #include "runtime/grammar/array.h"
 #include "runtime/grammar/grammar.h"
 
-/* Quantifiers on one item: a**... is refused before it nests deep. */
 #define CLASS_RANGES_MAX 10000
 
 struct parser {

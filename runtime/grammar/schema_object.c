@@ -351,6 +351,9 @@ static int write_extras(struct schema *s, const struct shape *x, const struct ob
             rc = write_class(&w, mask);
         }
     }
+    if (rc == 0 && w.rule.failed) {
+        rc = err_nomem(s->e);
+    }
     if (rc == 0 && w.any) {
         (void)snprintf(name, 128, "%s-e%zu", s->prefix, s->n_helpers++);
         buf_printf(s->rules, "%s ::= ", name);
@@ -398,6 +401,7 @@ static int write_value(struct members *m, size_t i)
         mem_free(name);
         buf_append_str(out, " \":\" " JSON_RULES_SPACE " ");
         rc = rc == 0 ? schema_write_rule(s, &set, out) : -1;
+        rc = rc == 0 && out->failed ? err_nomem(s->e) : rc;
     }
     node_list_deinit(&set);
     return rc;

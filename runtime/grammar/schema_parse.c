@@ -240,6 +240,17 @@ static bool has_form(const cJSON *value, enum keyword_form form)
     return false;
 }
 
+static bool is_known_dialect(const cJSON *value)
+{
+    static const char *const begins[] = {"https://json-schema.org/", "http://json-schema.org/"};
+    for (size_t i = 0; cJSON_IsString(value) && i < sizeof(begins) / sizeof(begins[0]); i++) {
+        if (strncmp(value->valuestring, begins[i], strlen(begins[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int schema_check_keywords(struct schema *s, const cJSON *object)
 {
     for (const cJSON *k = object->child; k; k = k->next) {
@@ -251,6 +262,10 @@ int schema_check_keywords(struct schema *s, const cJSON *object)
         if (i == n && strncmp(k->string, "x-", 2) != 0) {
             return schema_unsupported(s, object, k->string,
                                       "this keyword can not be enforced; leave it out");
+        }
+        if (strcmp(k->string, "$schema") == 0 && !is_known_dialect(k)) {
+            return schema_unsupported(s, object, "$schema",
+                                      "only the dialects of json-schema.org are known");
         }
         if (i < n && !has_form(k, keywords[i].form)) {
             return schema_fail(s, ERR_INVALID, object, k->string,

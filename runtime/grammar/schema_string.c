@@ -17,7 +17,8 @@
 #define BYTE_DECIMAL "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 #define IPV4         BYTE_DECIMAL "(\\." BYTE_DECIMAL "){3}"
 #define H16          "[0-9a-fA-F]{1,4}"
-#define LABEL        "[a-zA-Z0-9]([a-zA-Z0-9]{0,20}|[a-zA-Z0-9-]{0,20}[a-zA-Z0-9])"
+/* Never "--", so never a label in punycode either. */
+#define LABEL "[a-zA-Z0-9]{1,12}(-[a-zA-Z0-9]{1,12}){0,2}"
 #define DURATION_TIME \
     "T([0-9]{1,6}H([0-9]{1,6}M([0-9]{1,6}S)?)?|[0-9]{1,6}M([0-9]{1,6}S)?|[0-9]{1,6}S)"
 

@@ -35,7 +35,8 @@ static uint64_t mix(uint64_t h)
 
 static uint64_t hash_frame(const struct frame *f)
 {
-    return mix(mix((uint64_t)f->node << 32 | f->parent) ^ ((uint64_t)f->lo << 32 | f->hi));
+    return mix(mix(((uint64_t)f->node << 1 | f->turn) << 31 ^ f->parent) ^
+               ((uint64_t)f->lo << 32 | f->hi));
 }
 
 static uint64_t hash_items(const struct item *items, size_t n, bool accepts)
@@ -75,10 +76,10 @@ static bool index_is_full(const struct index *x, size_t n)
     return (n + 1) * 2 > x->n;
 }
 
-static uint32_t frame_intern(struct state_table *t, uint32_t node, uint32_t parent, uint32_t lo,
-                             uint32_t hi)
+/* The frame with these fields but depth, a new one if there is none yet. */
+static uint32_t frame_intern(struct state_table *t, struct frame f)
 {
-    struct frame f = {node, parent, lo, hi, t->frames[parent].depth + 1};
+    f.depth = t->frames[f.parent].depth + 1;
     const uint64_t hash = hash_frame(&f);
     if (index_is_full(&t->frame_index, t->n_frames)) {
         if (index_grow(&t->frame_index) != 0) {
@@ -167,13 +168,13 @@ static int closure_add(struct closure *c, uint32_t node, uint32_t frame)
 }
 
 /* Pushes a frame and goes on at `node`; where the stack would be too deep, nothing goes on. */
-static int enter(struct state_table *t, const struct pending *x, uint32_t node,
-                 uint32_t back_to, uint32_t lo, uint32_t hi)
+static int enter(struct state_table *t, const struct pending *x, uint32_t node, struct frame f)
 {
     if (t->frames[x->frame].depth >= GRAMMAR_DEPTH_MAX) {
         return 0;
     }
-    const uint32_t frame = frame_intern(t, back_to, x->frame, lo, hi);
+    f.parent = x->frame;
+    const uint32_t frame = frame_intern(t, f);
     return frame == STATE_FAILED ? -1 : closure_push(t->closure, node, frame, x->fresh + 1);
 }
 
@@ -184,7 +185,11 @@ static int turn(struct state_table *t, const struct pending *x, uint32_t loop, u
     const struct node *n = &t->program->nodes[loop];
     int rc = 0;
     if (hi > 0) {
-        rc = enter(t, x, n->a, loop, lo > 0 ? lo - 1 : 0, hi == SYNTAX_UNBOUNDED ? hi : hi - 1);
+        const struct frame f = {.node = loop,
+                                .turn = 1,
+                                .lo = lo > 0 ? lo - 1 : 0,
+                                .hi = hi == SYNTAX_UNBOUNDED ? hi : hi - 1};
+        rc = enter(t, x, n->a, f);
     }
     if (rc == 0 && lo == 0) {
         rc = closure_push(t->closure, n->b, x->frame, x->fresh);
@@ -201,7 +206,7 @@ static int leave(struct state_table *t, const struct pending *x)
     }
     const struct frame f = t->frames[x->frame];
     const struct pending below = {f.node, f.parent, x->fresh > 0 ? x->fresh - 1 : 0};
-    if (t->program->nodes[f.node].kind != NODE_LOOP) {
+    if (!f.turn) {
         return closure_push(c, below.node, below.frame, below.fresh);
     }
     /* A turn that read nothing leads nowhere new. */
@@ -223,7 +228,7 @@ static int follow(struct state_table *t, const struct pending *x)
         return rc;
     case NODE_CALL:
         return n->tail ? closure_push(t->closure, p->entries[n->a], x->frame, x->fresh)
-                       : enter(t, x, p->entries[n->a], n->b, 0, 0);
+                       : enter(t, x, p->entries[n->a], (struct frame){.node = n->b});
     case NODE_LOOP:
         return turn(t, x, x->node, n->lo, n->hi);
     case NODE_RETURN:
@@ -264,6 +269,9 @@ static int compare_stacks(const struct frame *frames, uint32_t a, uint32_t b)
         }
         if (x->node != y->node) {
             return x->node < y->node ? -1 : 1;
+        }
+        if (x->turn != y->turn) {
+            return x->turn < y->turn ? -1 : 1;
         }
         if (x->lo != y->lo) {
             return x->lo < y->lo ? -1 : 1;
@@ -410,9 +418,13 @@ static uint32_t copy_stack(struct state_table *t, const struct state_table *from
         path[n++] = frame;
     }
     while (n > 0 && top != STATE_FAILED) {
-        const struct frame f = from->frames[path[--n]];
-        top = frame_intern(t, f.node, top, cut ? cut_counter(f.lo) : f.lo,
-                           cut ? cut_counter(f.hi) : f.hi);
+        struct frame f = from->frames[path[--n]];
+        f.parent = top;
+        if (cut) {
+            f.lo = cut_counter(f.lo);
+            f.hi = cut_counter(f.hi);
+        }
+        top = frame_intern(t, f);
     }
     return top;
 }

@@ -33,8 +33,9 @@
 
 struct frame {
     uint32_t node; /* where to go on: behind a call, or the loop */
+    uint32_t turn; /* 1: of a turn of the loop `node`; 0: of a call */
     uint32_t parent;
-    uint32_t lo, hi; /* of a loop: turns that must and may follow this one */
+    uint32_t lo, hi; /* of a turn: turns that must and may follow this one */
     uint32_t depth;
 };
 

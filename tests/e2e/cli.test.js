@@ -13,7 +13,7 @@ const { startServer, missing, modelPath, programPath } = require('./lib/server.j
 
 const skip = missing();
 const COMMANDS = ['serve', 'chat', 'inspect', 'quantize', 'synth', 'bench', 'logits', 'tokenize', 'render',
-    'filter', 'train', 'eval'];
+    'filter', 'grammar', 'train', 'eval'];
 
 test('every command explains itself and refuses what it does not know', { skip }, async (t) => {
     assert.match(succeed(['--help']), /usage: weir COMMAND/);
