@@ -12,6 +12,10 @@
 
 #define RETRY_AFTER_MAX_S 60
 
+enum kind { SHORT, LONG, N_KINDS };
+
+static const int running_max[N_KINDS] = {[SHORT] = EMBEDDER_SHORT, [LONG] = EMBEDDER_LONG};
+
 /* A queue, or the ring of those that run. */
 struct job_list {
     struct embedder_job *first, **end; /* end: where the next one is written */
@@ -25,9 +29,9 @@ struct embedder {
     /* Shared between the embedder's thread and its callers, under the lock. */
     pthread_mutex_t lock;
     pthread_cond_t work_arrived;
-    struct job_list waiting;
+    struct job_list waiting[N_KINDS];
     struct job_list ended; /* not drained yet */
-    int n_running;
+    int n_running[N_KINDS];
     bool stop;
     double seconds_per_job;       /* mean time between two jobs that end while others wait */
     struct embedder_job *in_step; /* if it is alone in the step that runs */
@@ -73,6 +77,11 @@ static struct embedder_job *list_pop(struct job_list *l)
     return job;
 }
 
+static enum kind kind_of(const struct embedder_job *job)
+{
+    return job->n_texts <= EMBEDDER_SHORT_TEXTS ? SHORT : LONG;
+}
+
 /* --- the embedder's thread --- */
 
 static int create_parts(struct embedder *em, struct err *e)
@@ -114,7 +123,7 @@ static void give_back(struct embedder *em, struct embedder_job *job)
 {
     double now = clock_now_s();
     pthread_mutex_lock(&em->lock);
-    em->n_running--;
+    em->n_running[kind_of(job)]--;
     em->seconds_per_job += (now - em->last_end_s - em->seconds_per_job) / 8;
     list_push(&em->ended, job);
     pthread_mutex_unlock(&em->lock);
@@ -133,17 +142,26 @@ static size_t text_begin(const struct embedder_job *job, size_t text)
     return text > 0 ? job->ends[text - 1] : 0;
 }
 
+/* Those that have a place run; with the lock held. */
+static void admit(struct embedder *em)
+{
+    for (int kind = 0; kind < N_KINDS; kind++) {
+        while (em->waiting[kind].first && em->n_running[kind] < running_max[kind]) {
+            list_push(&em->running, list_pop(&em->waiting[kind]));
+            em->n_running[kind]++;
+        }
+    }
+}
+
 /* Waits for work. False: it is time to end. */
 static bool take_jobs(struct embedder *em)
 {
     pthread_mutex_lock(&em->lock);
-    while (!em->stop && !em->waiting.first && !em->running.first) {
+    admit(em);
+    while (!em->stop && !em->running.first) {
         pthread_cond_wait(&em->work_arrived, &em->lock);
         em->last_end_s = clock_now_s(); /* what was idle time is not a job's */
-    }
-    while (em->waiting.first && em->running.count < EMBEDDER_RUNNING) {
-        list_push(&em->running, list_pop(&em->waiting));
-        em->n_running++;
+        admit(em);
     }
     bool goes_on = !em->stop;
     pthread_mutex_unlock(&em->lock);
@@ -314,7 +332,8 @@ struct embedder *embedder_create(const struct model *m, const struct embedder_se
     em->model = m;
     em->set = *s;
     em->set.context = choose_context(m, s->context);
-    list_init(&em->waiting);
+    list_init(&em->waiting[SHORT]);
+    list_init(&em->waiting[LONG]);
     list_init(&em->ended);
     list_init(&em->running);
     pthread_mutex_init(&em->lock, NULL);
@@ -341,16 +360,20 @@ void embedder_destroy(struct embedder *em)
 }
 
 /* With the lock held. */
-static int check_room(const struct embedder *em, struct err *e)
+static bool is_full(const struct embedder *em, enum kind kind)
 {
-    int free = EMBEDDER_RUNNING - em->n_running;
-    if (em->waiting.count < em->set.max_waiting + free) {
-        return 0;
-    }
-    double wait_s = em->seconds_per_job * (em->waiting.count + 1);
+    int free = running_max[kind] - em->n_running[kind];
+    return em->waiting[kind].count >= em->set.max_waiting + free;
+}
+
+/* With the lock held. */
+static int refuse_busy(const struct embedder *em, struct err *e)
+{
+    int waiting = em->waiting[SHORT].count + em->waiting[LONG].count;
+    double wait_s = em->seconds_per_job * (waiting + 1);
     err_set(e, ERR_BUSY,
             "%d requests for embeddings are running and %d waiting; try again later",
-            em->n_running, em->waiting.count);
+            em->n_running[SHORT] + em->n_running[LONG], waiting);
     e->retry_after_s = wait_s < RETRY_AFTER_MAX_S ? 1 + (int)wait_s : RETRY_AFTER_MAX_S;
     return -1;
 }
@@ -358,7 +381,7 @@ static int check_room(const struct embedder *em, struct err *e)
 int embedder_check_room(struct embedder *em, struct err *e)
 {
     pthread_mutex_lock(&em->lock);
-    int rc = check_room(em, e);
+    int rc = is_full(em, SHORT) && is_full(em, LONG) ? refuse_busy(em, e) : 0;
     pthread_mutex_unlock(&em->lock);
     return rc;
 }
@@ -372,9 +395,10 @@ int embedder_submit(struct embedder *em, struct embedder_job *job, struct err *e
         em->thread_started = true;
     }
     pthread_mutex_lock(&em->lock);
-    int rc = check_room(em, e);
+    enum kind kind = kind_of(job);
+    int rc = is_full(em, kind) ? refuse_busy(em, e) : 0;
     if (rc == 0) {
-        list_push(&em->waiting, job);
+        list_push(&em->waiting[kind], job);
         pthread_cond_signal(&em->work_arrived);
     }
     pthread_mutex_unlock(&em->lock);

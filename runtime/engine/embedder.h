@@ -6,9 +6,11 @@
  * job of thousands of texts delays one of a single text by a step. What a text gets does not
  * depend on the others (llama_embed.h).
  *
- * Memory is bounded: one context of keys and values, one step's working space, and what
- * EMBEDDER_RUNNING jobs hold; the others wait unread, and beyond max_waiting of them
- * embedder_submit refuses and says when to come again.
+ * Memory is bounded: one context of keys and values, one step's working space, and what jobs
+ * that run hold: EMBEDDER_LONG of any number of texts, and EMBEDDER_SHORT of a few, which have
+ * a queue of their own, so that a question does not wait until a library has been read. The
+ * others wait unread, and beyond max_waiting in a queue embedder_submit refuses and says when
+ * to come again.
  *
  * Lifetime: a job that was submitted comes back exactly once, through `done`; after it the
  * embedder no longer knows it. Threads: embedder_submit, _cancel and _drain from one thread
@@ -25,7 +27,9 @@
 #include "quant/ops.h"
 #include "runtime/base/err.h"
 
-#define EMBEDDER_RUNNING 8 /* jobs whose texts are read and take turns */
+#define EMBEDDER_SHORT_TEXTS 16 /* a job of at most so many is short */
+#define EMBEDDER_SHORT       64 /* jobs of a kind that run, which is to take turns */
+#define EMBEDDER_LONG        8
 
 struct embedder;
 
@@ -34,7 +38,7 @@ struct embedder_settings {
     int context;     /* tokens a text may have; at most the model's own. 0: the model's, of an
                         encoder at most EMBEDDER_ENCODER_CONTEXT, since it reads a text at once */
     int step_tokens; /* rows of one step; an encoder's has room for a whole text */
-    int max_waiting; /* jobs beyond those that run; more are refused with ERR_BUSY */
+    int max_waiting; /* jobs of a kind beyond those that run; more are refused with ERR_BUSY */
     enum ops_type kv_type; /* as engine_settings.kv_type */
     uint32_t cpu_features; /* instruction sets the kernels may use */
     void (*notify)(void *ctx);
@@ -43,20 +47,20 @@ struct embedder_settings {
 
 #define EMBEDDER_ENCODER_CONTEXT 2048
 
-/* The caller's, zeroed but for the callbacks; it lives until `done`. */
+/* The caller's, zeroed but for the callbacks and n_texts; it lives until `done`. */
 struct embedder_job {
-    /* On the embedder's thread. read: fills the texts below, and -1 ends the job with *e.
+    /* On the embedder's thread. read: fills tokens, ends and vectors; -1 ends the job with *e.
      * write: the vectors are there; what takes long and needs no loop is done here. */
     int (*read)(struct embedder_job *job, struct err *e);
     int (*write)(struct embedder_job *job, struct err *e);
     /* From embedder_drain; the job is the caller's again. */
     void (*done)(struct embedder_job *job);
 
+    size_t n_texts;           /* 1 and up */
     struct token_list tokens; /* of all texts, one after another; each 1 .. context */
     size_t *ends;             /* (n_texts) where in `tokens` each text ends */
-    size_t n_texts;
-    float *vectors; /* (n_texts, d_model) */
-    struct err e;   /* kind ERR_NONE: all went well; ERR_CANCELED after embedder_cancel */
+    float *vectors;           /* (n_texts, d_model) */
+    struct err e; /* kind ERR_NONE: all went well; ERR_CANCELED after embedder_cancel */
 
     /* The embedder's own. */
     struct embedder_job *next;
@@ -72,7 +76,8 @@ struct embedder *embedder_create(const struct model *m, const struct embedder_se
 /* Joins the thread; jobs that are not done never come back. Accepts NULL. */
 void embedder_destroy(struct embedder *em);
 
-/* ERR_BUSY when embedder_submit would refuse now. */
+/* ERR_BUSY when embedder_submit would refuse any job now: to find out before the work of making
+ * one. */
 int embedder_check_room(struct embedder *em, struct err *e);
 
 /* Queues a job. On failure it is still the caller's, and `done` is not called. */

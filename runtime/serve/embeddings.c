@@ -89,7 +89,6 @@ static int read_texts(struct embedder_job *job, struct err *e)
                                  EMBEDDINGS_TOKENS_MAX);
         }
     }
-    job->n_texts = n;
     size_t numbers = n * (size_t)x->generation->model->config.d_model;
     job->vectors = mem_array(numbers, sizeof(float));
     return job->ends && job->vectors ? 0 : err_nomem(e);
@@ -163,6 +162,7 @@ static int prepare(struct embedding *x, const struct server *s, struct err *e)
         return -1;
     }
     provenance_fill(&x->made_by, x->generation, s->prompt, s->chain);
+    x->job.n_texts = x->request.n_inputs;
     x->job.read = read_texts;
     x->job.write = write_reply;
     x->job.done = job_done;

@@ -90,7 +90,9 @@ static char *make_answer(struct chain *chain, const char *name,
         char id[48];
         unique_id(id, sizeof(id), "modr-");
         text = moderation_reply_text(id, name, results, n_results, len);
-        rc = text ? 0 : err_nomem(e);
+        if (!text) {
+            err_nomem(e);
+        }
     }
     for (size_t i = 0; results && i < n_results; i++) {
         moderation_result_deinit(&results[i]);

@@ -172,16 +172,17 @@ test('a client that leaves ends its work, and a short request does not wait for 
     const ends = Promise.allSettled(requests);
     let refused;
     await until(async () => {
-        refused = await server.post(ROUTE, { input: 'a' });
+        refused = await server.post(ROUTE, { input: MANY.slice(0, 20) });
         await refused.text();
         return refused.status === 429;
     }, 'the queue was never full');
     assert.ok(Number(refused.headers.get('retry-after')) >= 1);
     assert.equal(refused.headers.get('x-should-retry'), 'true');
+    await embed(server, 'a'); // a few texts do not wait behind those
     gone.abort();
     assert.ok((await ends).every(({ status }) => status === 'rejected'));
     await until(async () => {
-        const answer = await server.post(ROUTE, { input: 'a' });
+        const answer = await server.post(ROUTE, { input: MANY.slice(0, 20) });
         await answer.text();
         return answer.status === 200;
     }, 'embeddings go on without a client');
@@ -218,6 +219,15 @@ test('SIGTERM finishes embeddings that run', { skip }, async (t) => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     server.child.kill('SIGTERM');
     assert.equal((await running).vectors.length, 2048);
+    assert.deepEqual(await server.exited, { code: 0, signal: null });
+});
+
+test('embeddings that run are cut when the drain time is over', { skip }, async (t) => {
+    const server = await startServer(t, { args: ['--drain-timeout', '0'] });
+    const running = embed(server, Array.from({ length: 290 }, () => 'word '.repeat(1000)));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    server.child.kill('SIGTERM');
+    await assert.rejects(running);
     assert.deepEqual(await server.exited, { code: 0, signal: null });
 });
 

@@ -76,7 +76,7 @@ static void expect_texts(size_t n, size_t bytes_each, bool fits)
     size_t item = bytes_each + 3, len = n * item + 11;
     char *body = mem_alloc(len + 1);
     assert_non_null(body);
-    memcpy(body, "{\"input\":[", 10);
+    snprintf(body, len + 1, "{\"input\":[");
     for (size_t i = 0; i < n; i++) {
         char *at = body + 10 + i * item;
         memset(at, 'a', item);

@@ -42,6 +42,7 @@ struct request {
 static int32_t tokens[TEXTS][CONTEXT];
 static size_t lengths[TEXTS];
 static int n_ended;
+static atomic_bool gate_closed; /* while it is, jobs are not read */
 
 static void notify(void *ctx)
 {
@@ -92,10 +93,13 @@ static void wait_for_ends(struct fixture *f, int n)
 static int read_texts(struct embedder_job *job, struct err *e)
 {
     struct request *r = (struct request *)job;
+    const struct timespec a_moment = {.tv_nsec = 1000000};
+    while (atomic_load(&gate_closed)) {
+        nanosleep(&a_moment, NULL);
+    }
     if (r->refuse_read) {
         return err_set_param(e, ERR_INVALID, "input", "refused");
     }
-    job->n_texts = r->n;
     job->ends = mem_zarray(r->n, sizeof(*job->ends));
     job->vectors = mem_array(r->n * width, sizeof(float));
     if (!job->ends || !job->vectors) {
@@ -126,9 +130,10 @@ static void done(struct embedder_job *job)
 
 static struct request request(size_t first, size_t n)
 {
-    return (struct request){.job = {.read = read_texts, .write = write_reply, .done = done},
-                            .first = first,
-                            .n = n};
+    return (struct request){
+        .job = {.read = read_texts, .write = write_reply, .done = done, .n_texts = n},
+        .first = first,
+        .n = n};
 }
 
 static void submit(struct fixture *f, struct request *r)
@@ -302,7 +307,7 @@ static void what_cannot_be_read_or_written_ends_with_the_reason(void **state)
 static void a_full_queue_refuses_and_says_when_to_come_again(void **state)
 {
     (void)state;
-    enum { MOST = EMBEDDER_RUNNING + 2 };
+    enum { MOST = EMBEDDER_LONG + 2 };
     struct fixture f;
     struct err e = {0};
     start(&f, 1, 64, 2);
@@ -314,17 +319,49 @@ static void a_full_queue_refuses_and_says_when_to_come_again(void **state)
     for (size_t i = 0; i < MOST; i++) {
         submit(&f, &jobs[i]);
     }
-    assert_int_equal(embedder_check_room(f.embedder, &e), -1);
     assert_int_equal(embedder_submit(f.embedder, &jobs[MOST].job, &e), -1);
     assert_int_equal(e.kind, ERR_BUSY);
     assert_true(e.retry_after_s >= 1 && e.retry_after_s <= 60);
+    /* Short ones have a queue of their own, and do not wait for those. */
+    assert_int_equal(embedder_check_room(f.embedder, &e), 0);
+    struct request few = request(0, EMBEDDER_SHORT_TEXTS);
+    submit(&f, &few);
+    wait_for_ends(&f, 1);
+    expect_done(&few, ERR_NONE);
+    release(&few);
     for (size_t i = 0; i < MOST; i++) {
         embedder_cancel(f.embedder, &jobs[i].job);
     }
-    wait_for_ends(&f, MOST);
+    wait_for_ends(&f, 1 + MOST);
     assert_int_equal(embedder_check_room(f.embedder, &e), 0);
     assert_int_equal(jobs[MOST].n_done, 0);
     for (size_t i = 0; i <= MOST; i++) {
+        release(&jobs[i]);
+    }
+    stop(&f);
+}
+
+static void both_queues_full_is_told_before_a_job_is_made(void **state)
+{
+    (void)state;
+    enum { MOST = EMBEDDER_SHORT + EMBEDDER_LONG };
+    struct fixture f;
+    struct err e = {0};
+    start(&f, 1, 64, 0);
+    struct request jobs[MOST];
+    atomic_store(&gate_closed, true); /* none is read, so that none ends */
+    for (size_t i = 0; i < MOST; i++) {
+        assert_int_equal(embedder_check_room(f.embedder, &e), 0);
+        jobs[i] = request(0, i < EMBEDDER_LONG ? TEXTS : EMBEDDER_SHORT_TEXTS);
+        submit(&f, &jobs[i]);
+    }
+    assert_int_equal(embedder_check_room(f.embedder, &e), -1);
+    assert_int_equal(e.kind, ERR_BUSY);
+    atomic_store(&gate_closed, false);
+    wait_for_ends(&f, MOST);
+    assert_int_equal(embedder_check_room(f.embedder, &e), 0);
+    for (size_t i = 0; i < MOST; i++) {
+        expect_done(&jobs[i], ERR_NONE);
         release(&jobs[i]);
     }
     stop(&f);
@@ -357,6 +394,7 @@ int main(void)
         cmocka_unit_test(a_canceled_job_ends_and_others_do_not),
         cmocka_unit_test(what_cannot_be_read_or_written_ends_with_the_reason),
         cmocka_unit_test(a_full_queue_refuses_and_says_when_to_come_again),
+        cmocka_unit_test(both_queues_full_is_told_before_a_job_is_made),
         cmocka_unit_test(it_can_be_destroyed_at_any_moment),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
