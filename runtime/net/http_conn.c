@@ -379,6 +379,7 @@ static void on_encrypted_input(struct http_conn *c, const char *data, size_t len
             continue;
         }
         if (result == TLS_END) {
+            uv_read_stop(&c->socket.stream); /* as libuv does by itself at an end */
             on_input_end(c, true);
         } else if (result == TLS_FAILED && c->state != HTTP_CONN_CLOSED) {
             on_tls_failure(c);

@@ -7,10 +7,10 @@
 #include "runtime/net/http_server.h"
 
 /* What a page may read beside the few fields that browsers show it anyway. */
-#define EXPOSED                                                                              \
-    "x-request-id, openai-processing-ms, weir-model, weir-prompt, weir-filters, "            \
-    "retry-after, x-should-retry, x-ratelimit-limit-requests, "                              \
-    "x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, " \
+#define EXPOSED                                                                               \
+    "x-request-id, request-id, openai-processing-ms, weir-model, weir-prompt, weir-filters, " \
+    "retry-after, x-should-retry, x-ratelimit-limit-requests, "                               \
+    "x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, "  \
     "x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
 
 /* Seconds for which a browser need not ask again; Chromium's cap is 7200. */

@@ -91,6 +91,9 @@ void gate_add_fields(const struct server *s, const struct http_exchange *ex, str
     char ms[24];
     snprintf(ms, sizeof(ms), "%llu", (unsigned long long)(now - r->received_ns) / 1000000);
     http_field_add(head, "openai-processing-ms", ms);
+    if (strncmp(r->path, "/v1/messages", 12) == 0) {
+        http_field_add(head, "request-id", r->id); /* as Anthropic's clients look for it */
+    }
     if (key) {
         access_add_limit_fields(key, now, head);
     }

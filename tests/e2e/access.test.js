@@ -46,6 +46,7 @@ test('the route table is read', () => {
 
 test('each route wants its own key', { skip }, async (t) => {
     const server = await startServer(t, { args: ['--api-key', 'public-key'] });
+    t.after(() => assert.doesNotMatch(server.stderr, /public-key|an-admin-key/, 'no key is logged'));
     for (const route of ROUTES) {
         const name = `${route.method} ${route.path}`;
         const wrong = [{}, bearer('wrong'), { 'x-api-key': 'wrong' }, bearer(''), bearer('public-key2'),

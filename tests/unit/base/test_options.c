@@ -14,12 +14,14 @@ static bool flag;
 static const char *word;
 static long count;
 static double ratio;
+static struct option_strings words;
 
 static const struct option table[] = {
     {"flag", 'f', OPTION_FLAG, &flag, NULL, "", 0, 0},
     {"word", 'w', OPTION_STRING, &word, "W", "", 0, 0},
     {"count", 'n', OPTION_INT, &count, "N", "", 1, 10},
     {"ratio", 0, OPTION_DOUBLE, &ratio, "R", "", 0, 0},
+    {"words", 0, OPTION_STRINGS, &words, "W", "", 0, 0},
     {0},
 };
 static const struct options options = {"test", "test", table};
@@ -30,6 +32,7 @@ static int parse(int argc, const char **argv, int *positional, struct err *e)
     word = NULL;
     count = 5;
     ratio = 0.0;
+    words.count = 0;
     return options_parse(&options, argc, (char **)argv, positional, e);
 }
 
@@ -50,6 +53,25 @@ static void all_spellings_are_understood(void **state)
     assert_string_equal(argv[2], "two");
     assert_string_equal(argv[3], "-");
     assert_string_equal(argv[4], "--flag");
+}
+
+static void some_options_may_come_several_times(void **state)
+{
+    (void)state;
+    const char *argv[] = {"test", "--words", "a", "--words=b,c", "--words", ""};
+    const char *many[1 + OPTION_STRINGS_MAX + 1] = {"test"};
+    int positional = 0;
+    struct err e = {0};
+    assert_int_equal(parse(6, argv, &positional, &e), 0);
+    assert_int_equal(words.count, 3);
+    assert_string_equal(words.items[1], "b,c");
+    for (int i = 1; i <= OPTION_STRINGS_MAX + 1; i++) {
+        many[i] = "--words=x";
+    }
+    assert_int_equal(parse(OPTION_STRINGS_MAX + 1, many, &positional, &e), 0);
+    assert_int_equal(words.count, OPTION_STRINGS_MAX);
+    assert_int_equal(parse(OPTION_STRINGS_MAX + 2, many, &positional, &e), -1);
+    assert_non_null(strstr(e.message, "--words"));
 }
 
 static void wrong_usage_names_the_option(void **state)
@@ -87,6 +109,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_spellings_are_understood),
+        cmocka_unit_test(some_options_may_come_several_times),
         cmocka_unit_test(wrong_usage_names_the_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
