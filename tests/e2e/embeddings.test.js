@@ -161,26 +161,20 @@ test('a client that leaves ends its work, and a short request does not wait for 
     const server = await startServer(t, { args: ['--queue', '0'] });
     const long = Array.from({ length: 290 }, () => 'word '.repeat(1000)); // minutes, with tests beside it
     const gone = new AbortController();
-    // As many as run together; one that finds the question below in its place comes again.
-    const requests = Array.from({ length: 8 }, async () => {
-        for (let status = 429; status === 429;) {
-            const response = await server.post(ROUTE, { input: long }, { signal: gone.signal });
-            await response.text();
-            ({ status } = response);
-        }
+    // More than run together: the first to be answered are those that found no place.
+    const requests = Array.from({ length: 12 }, async () => {
+        const response = await server.post(ROUTE, { input: long }, { signal: gone.signal });
+        await response.text();
+        return response;
     });
     const ends = Promise.allSettled(requests);
-    let refused;
-    await until(async () => {
-        refused = await server.post(ROUTE, { input: MANY.slice(0, 20) });
-        await refused.text();
-        return refused.status === 429;
-    }, 'the queue was never full');
+    const refused = await Promise.race(requests);
+    assert.equal(refused.status, 429);
     assert.ok(Number(refused.headers.get('retry-after')) >= 1);
     assert.equal(refused.headers.get('x-should-retry'), 'true');
     await embed(server, 'a'); // a few texts do not wait behind those
     gone.abort();
-    assert.ok((await ends).every(({ status }) => status === 'rejected'));
+    assert.ok((await ends).filter(({ status }) => status === 'rejected').length >= 8);
     await until(async () => {
         const answer = await server.post(ROUTE, { input: MANY.slice(0, 20) });
         await answer.text();
