@@ -60,7 +60,8 @@ static int parse_schema_format(const cJSON *format, const char *where, struct co
     const cJSON *inner = json_field_get(format, "json_schema");
     const cJSON *schema = json_field_get(inner ? inner : format, "schema");
     snprintf(field, sizeof(field), "%s%s.schema", where, inner ? ".json_schema" : "");
-    if (inner && !cJSON_IsObject(inner)) {
+    bool wants_inner = strcmp(where, "response_format") == 0 && !schema;
+    if (inner ? !cJSON_IsObject(inner) : wants_inner) {
         snprintf(field, sizeof(field), "%s.json_schema", where);
         return json_field_wrong_type(field, "an object", e);
     }

@@ -179,7 +179,7 @@ static void a_wrong_message_is_refused_by_its_place(void **state)
         {"messages[0].content", "[{\"role\":\"user\",\"content\":[\"a\"]}]"},
         {"messages[0].tool_call_id", "[{\"role\":\"tool\",\"content\":\"a\"}]"},
         {"messages[0].tool_calls", "[{\"role\":\"assistant\",\"tool_calls\":{}}]"},
-        {"messages[0].tool_calls[0]", "[{\"role\":\"assistant\",\"tool_calls\":[{}]}]"},
+        {"messages[0].tool_calls[0].id", "[{\"role\":\"assistant\",\"tool_calls\":[{}]}]"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char body[512];
