@@ -1,3 +1,5 @@
+option(FUZZ "Build the libFuzzer programs (clang only)" OFF)
+
 # Compiler options that every target of Weir's takes.
 add_library(weir_options INTERFACE)
 target_include_directories(weir_options INTERFACE ${CMAKE_SOURCE_DIR})

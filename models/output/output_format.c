@@ -197,13 +197,10 @@ static int ask_calls(struct probe *p, struct output_format *f, struct err *e)
         return rc < 0 ? -1 : 0; /* the template does not show tools */
     }
     rc = find_call(p, f, e);
-    if (rc <= 0) {
-        return rc;
-    }
-    f->calls = family_of(p, &f->call_ids);
+    f->calls = rc == 1 ? family_of(p, &f->call_ids) : OUTPUT_CALLS_JSON;
     if (f->calls == OUTPUT_CALLS_JSON) {
         f->arguments_text = f->empty_content = false;
-        return 0;
+        return rc < 0 ? -1 : 0;
     }
     return ask_ids(p, f, e) == 0 ? ask_several(p, f, e) : -1;
 }

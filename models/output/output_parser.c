@@ -1,12 +1,8 @@
 #include "models/output/output_parser.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #include "models/output/output_marker.h"
-
-/* Segments of so many bytes are handed on before the text that is fed ends. */
-#define SEGMENT_BYTES ((size_t)16 << 10)
 
 enum parser_state {
     IN_CONTENT,
@@ -26,12 +22,12 @@ void output_parser_init(struct output_parser *p, const struct output_parser_sett
 {
     *p = (struct output_parser){.settings = *settings, .at_start = true};
     p->state = settings->reasoning_open ? IN_REASONING : IN_CONTENT;
-    p->trim = settings->reasoning_open;
     output_call_init(&p->call, OUTPUT_HELD_MAX);
     buf_init(&p->held, OUTPUT_HELD_MAX);
     buf_init(&p->held_control, OUTPUT_HELD_MAX);
-    buf_init(&p->space, OUTPUT_HELD_MAX);
-    buf_init(&p->out, SIZE_MAX / 2);
+    output_writer_init(&p->out, settings->sink, settings->user, OUTPUT_HELD_MAX);
+    p->out.plain = settings->n_tools == 0 && !settings->format->think_open;
+    p->out.trim = settings->reasoning_open;
 }
 
 void output_parser_deinit(struct output_parser *p)
@@ -39,77 +35,23 @@ void output_parser_deinit(struct output_parser *p)
     output_call_deinit(&p->call);
     buf_deinit(&p->held);
     buf_deinit(&p->held_control);
-    buf_deinit(&p->space);
-    buf_deinit(&p->out);
+    output_writer_deinit(&p->out);
 }
 
-/* --- what comes out --- */
-
-static int flush(struct output_parser *p, struct err *e)
-{
-    if (p->out.failed) {
-        return err_nomem(e);
-    }
-    if (p->out.len == 0) {
-        return 0;
-    }
-    const struct output_segment segment = {.kind = p->out_kind,
-                                           .call = p->n_calls > 0 ? p->n_calls - 1 : 0,
-                                           .text = p->out.data,
-                                           .len = p->out.len};
-    const int rc = p->settings.sink(p->settings.user, &segment, e);
-    buf_clear(&p->out);
-    return rc;
-}
-
-static int put(struct output_parser *p, enum output_kind kind, const char *text, size_t len,
-               struct err *e)
-{
-    if ((kind != p->out_kind || p->out.len >= SEGMENT_BYTES) && flush(p, e) != 0) {
-        return -1;
-    }
-    p->out_kind = kind;
-    return buf_append(&p->out, text, len) == 0 ? 0 : err_nomem(e);
-}
-
-/* Something that happens to the call that is being read. */
-static int tell(struct output_parser *p, enum output_kind kind, const char *text, struct err *e)
-{
-    if (flush(p, e) != 0) {
-        return -1;
-    }
-    const struct output_segment segment = {
-        .kind = kind, .call = p->n_calls - 1, .text = text, .len = strlen(text)};
-    return p->settings.sink(p->settings.user, &segment, e);
-}
-
-static bool is_plain(const struct output_parser *p)
-{
-    return p->settings.n_tools == 0 && !p->settings.format->think_open;
-}
-
-/* One byte of content or reasoning. White space waits for what follows it. */
+/* One byte of content or reasoning. */
 static int put_text(struct output_parser *p, char byte, bool control, struct err *e)
 {
     const bool reasoning = p->state == IN_REASONING;
-    const enum output_kind kind = reasoning ? OUTPUT_REASONING : OUTPUT_CONTENT;
 
     if (control) {
         return 0;
     }
-    if (json_is_space(byte) && !is_plain(p)) {
-        /* More than may be held comes out, whatever follows. */
-        if (p->trim || buf_append_char(&p->space, byte) == 0) {
-            return 0;
-        }
+    const int rc =
+        output_writer_char(&p->out, reasoning ? OUTPUT_REASONING : OUTPUT_CONTENT, byte, e);
+    if (rc > 0) {
+        p->at_start = p->at_start && reasoning;
     }
-    if (put(p, kind, p->space.data, p->space.len, e) != 0 || put(p, kind, &byte, 1, e) != 0) {
-        return -1;
-    }
-    buf_clear(&p->space);
-    p->trim = false;
-    p->at_start = p->at_start && reasoning;
-    return 0;
+    return rc < 0 ? -1 : 0;
 }
 
 /* --- what is held --- */
@@ -166,7 +108,7 @@ static size_t markers(const struct output_parser *p, const char *out[MARKERS_MAX
 
     if (p->state == IN_REASONING) {
         out[n++] = f->think_close;
-        if (p->trim) {
+        if (p->out.trim) {
             out[n++] = f->think_open; /* written again though the prompt has it */
         }
         return n;
@@ -221,9 +163,9 @@ static int begin_object(struct output_parser *p, bool strict)
 static void turn_reasoning(struct output_parser *p, bool on)
 {
     drop_held(p);
-    buf_clear(&p->space);
+    buf_clear(&p->out.space);
     p->state = on ? IN_REASONING : IN_CONTENT;
-    p->trim = true;
+    p->out.trim = true;
 }
 
 /* A marker is held entirely. */
@@ -254,7 +196,7 @@ static int begin(struct output_parser *p, const char *marker)
 /* A byte of content or reasoning that may be part of a marker. */
 static int in_text(struct output_parser *p, char byte, bool control, struct err *e)
 {
-    if (is_plain(p)) {
+    if (p->out.plain) {
         return put_text(p, byte, control, e);
     }
     if (hold(p, byte, control) != 0) {
@@ -311,15 +253,10 @@ static bool is_tool(const struct output_parser *p)
 static int announce(struct output_parser *p, struct err *e)
 {
     drop_held(p);
-    buf_clear(&p->space);
-    if (flush(p, e) != 0) {
-        return -1;
-    }
     p->announced = true;
     p->at_start = false;
-    p->n_calls++;
     p->call.name[p->call.name_len] = '\0';
-    return tell(p, OUTPUT_CALL_BEGIN, p->call.name, e);
+    return output_writer_begin_call(&p->out, p->call.name, e);
 }
 
 /* The call is complete. */
@@ -327,9 +264,8 @@ static int end_call(struct output_parser *p, enum parser_state next, struct err 
 {
     drop_held(p);
     p->announced = false;
-    p->trim = true;
     p->state = (int)next;
-    return tell(p, OUTPUT_CALL_END, "", e);
+    return output_writer_end_call(&p->out, OUTPUT_CALL_END, e);
 }
 
 /* The byte does not go on with what is held: text again. */
@@ -339,8 +275,7 @@ static int no_call(struct output_parser *p, char byte, bool control, struct err 
     if (p->announced) {
         p->announced = false;
         p->cut = true;
-        p->trim = true;
-        if (tell(p, OUTPUT_CALL_CUT, "", e) != 0) {
+        if (output_writer_end_call(&p->out, OUTPUT_CALL_CUT, e) != 0) {
             return -1;
         }
     }
@@ -372,20 +307,19 @@ static int pass_object(struct output_parser *p, bool done, struct err *e)
     }
     if (!p->announced && output_call_ready(&p->call)) {
         if (announce(p, e) != 0 ||
-            (arguments->len == 0 && put(p, OUTPUT_CALL_ARGUMENTS, "{}", 2, e) != 0)) {
+            (arguments->len == 0 &&
+             output_writer_put(&p->out, OUTPUT_CALL_ARGUMENTS, "{}", 2, e) != 0)) {
             return -1;
         }
     }
     if (p->announced && arguments->len > 0) {
-        if (put(p, OUTPUT_CALL_ARGUMENTS, arguments->data, arguments->len, e) != 0) {
+        if (output_writer_put(&p->out, OUTPUT_CALL_ARGUMENTS, arguments->data, arguments->len,
+                              e) != 0) {
             return -1;
         }
         buf_clear(arguments);
     }
-    if (!done) {
-        return 0;
-    }
-    return end_call(p, AFTER_CALL, e);
+    return done ? end_call(p, AFTER_CALL, e) : 0;
 }
 
 static int in_object(struct output_parser *p, char byte, bool control, struct err *e)
@@ -486,7 +420,7 @@ static int begin_arguments(struct output_parser *p, char byte, struct err *e)
     p->call.scan = (struct json_scan){0};
     json_scan_feed(&p->call.scan, byte);
     p->state = IN_ARGUMENTS;
-    return put(p, OUTPUT_CALL_ARGUMENTS, &byte, 1, e);
+    return output_writer_put(&p->out, OUTPUT_CALL_ARGUMENTS, &byte, 1, e);
 }
 
 static int in_name(struct output_parser *p, char byte, bool control, struct err *e)
@@ -559,7 +493,7 @@ static int in_arguments(struct output_parser *p, char byte, bool control, struct
     if (json_scan_feed(&p->call.scan, byte) == JSON_SCAN_BAD) {
         return no_call(p, byte, control, e);
     }
-    if (put(p, OUTPUT_CALL_ARGUMENTS, &byte, 1, e) != 0) {
+    if (output_writer_put(&p->out, OUTPUT_CALL_ARGUMENTS, &byte, 1, e) != 0) {
         return -1;
     }
     return json_scan_done(&p->call.scan) ? end_call(p, IN_CONTENT, e) : 0;
@@ -606,10 +540,15 @@ int output_parser_feed(struct output_parser *p, const char *text, size_t len, bo
             return -1;
         }
     }
-    return flush(p, e);
+    return output_writer_flush(&p->out, e);
 }
 
-/* Text or reasoning that waited. White space behind reasoning or a call is not in p->space. */
+bool output_parser_is_reasoning(const struct output_parser *p)
+{
+    return p->state == IN_REASONING;
+}
+
+/* Text or reasoning that waited. White space behind reasoning or a call is not in out.space. */
 static int finish_text(struct output_parser *p, struct err *e)
 {
     const bool reasoning = p->state == IN_REASONING;
@@ -617,7 +556,9 @@ static int finish_text(struct output_parser *p, struct err *e)
     if (release(p, p->held.len, e) != 0) {
         return -1;
     }
-    return reasoning ? 0 : put(p, OUTPUT_CONTENT, p->space.data, p->space.len, e);
+    return reasoning ? 0
+                     : output_writer_put(&p->out, OUTPUT_CONTENT, p->out.space.data,
+                                         p->out.space.len, e);
 }
 
 /* The text ends inside of a call. */
@@ -625,9 +566,9 @@ static int finish_call(struct output_parser *p, struct err *e)
 {
     if (p->announced) {
         p->cut = true;
-        return tell(p, OUTPUT_CALL_CUT, "", e);
+        return output_writer_end_call(&p->out, OUTPUT_CALL_CUT, e);
     }
-    if (p->marked || p->n_calls > 0 || p->call.has_name) {
+    if (p->marked || p->out.n_calls > 0 || p->call.has_name) {
         p->cut = true;
         drop_held(p);
         return 0;
@@ -645,5 +586,5 @@ int output_parser_finish(struct output_parser *p, struct err *e)
     } else if (p->state != AFTER_CALL && p->state != IN_FRAME_END) {
         rc = finish_call(p, e);
     }
-    return rc == 0 ? flush(p, e) : -1;
+    return rc == 0 ? output_writer_flush(&p->out, e) : -1;
 }

@@ -28,31 +28,13 @@
 
 #include "models/output/output_call.h"
 #include "models/output/output_format.h"
+#include "models/output/output_segment.h"
+#include "models/output/output_writer.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/err.h"
 
 /* What may be held of a call that is not announced; more is content. */
 #define OUTPUT_HELD_MAX ((size_t)1 << 20)
-
-enum output_kind {
-    OUTPUT_REASONING,
-    OUTPUT_CONTENT,
-    OUTPUT_CALL_BEGIN,     /* text: the tool's name */
-    OUTPUT_CALL_ARGUMENTS, /* text: the next piece of the arguments' JSON text */
-    OUTPUT_CALL_END,       /* the arguments are a whole JSON object */
-    OUTPUT_CALL_CUT,       /* the call will never be complete */
-};
-
-struct output_segment {
-    enum output_kind kind;
-    size_t call;      /* of calls: 0 is the answer's first */
-    const char *text; /* (len) not NUL-terminated but for names; lives as long as the call of
-                         the sink */
-    size_t len;
-};
-
-/* 0, or -1 to give up, with the error set. */
-typedef int (*output_sink)(void *user, const struct output_segment *segment, struct err *e);
 
 struct output_parser_settings {
     const struct output_format *format;
@@ -67,18 +49,14 @@ struct output_parser {
     struct output_parser_settings settings;
     int state;        /* private */
     bool at_start;    /* no content and no call has come yet: reasoning and bare calls may */
-    bool trim;        /* white space that comes next is dropped */
     bool marked;      /* what is held began with the family's marker */
     bool announced;   /* the call that is being read was */
     bool cut;         /* some call was cut or dropped */
-    size_t n_calls;   /* announced so far */
     const char *rest; /* of the marker or frame that is being read */
     struct output_call call;
-    struct buf held;         /* a candidate for a marker, or a call that is not announced */
-    struct buf held_control; /* (held.len) 1: of a control token */
-    struct buf space;        /* white space before held: content if something follows it */
-    struct buf out;          /* of kind out_kind, for the sink */
-    enum output_kind out_kind;
+    struct buf held;          /* a candidate for a marker, or a call that is not announced */
+    struct buf held_control;  /* (held.len) 1: of a control token */
+    struct output_writer out; /* out.n_calls: calls announced so far */
 };
 
 void output_parser_init(struct output_parser *p, const struct output_parser_settings *settings);
@@ -88,6 +66,10 @@ void output_parser_deinit(struct output_parser *p);
 int output_parser_feed(struct output_parser *p, const char *text, size_t len, bool control,
                        struct err *e);
 
-/* The end of the answer. Afterwards p->n_calls says how many calls were announced, and p->cut
- * whether the text ended or broke off inside of one. */
+/* Whether the text so far ends inside reasoning: a token that is fed now counts as one of it.
+ */
+bool output_parser_is_reasoning(const struct output_parser *p);
+
+/* The end of the answer. Afterwards p->out.n_calls says how many calls were announced, and
+ * p->cut whether the text ended or broke off inside of one. */
 int output_parser_finish(struct output_parser *p, struct err *e);

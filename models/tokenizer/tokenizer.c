@@ -18,6 +18,7 @@ static const char *const end_names[] = {
     "<|endoftext|>",
     "<|im_end|>",
     "<|eot_id|>",
+    "<|eom_id|>",
     "<|end_of_text|>",
 };
 

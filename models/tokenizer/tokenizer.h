@@ -79,5 +79,6 @@ int32_t tokenizer_find_special(const struct tokenizer *t, const char *text);
 int32_t tokenizer_match_special(const struct tokenizer *t, const char *text, size_t len,
                                 size_t *special_len);
 bool tokenizer_is_control(const struct tokenizer *t, int32_t id);
-/* Ends a generation: eos, eot, <|endoftext|>, <|im_end|>, <|eot_id|> or <|end_of_text|>. */
+/* Ends a generation: eos, eot, <|endoftext|>, <|im_end|>, <|eot_id|>, <|eom_id|> or
+ * <|end_of_text|>. */
 bool tokenizer_is_eog(const struct tokenizer *t, int32_t id);

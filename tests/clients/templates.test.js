@@ -49,6 +49,10 @@ const CONVERSATIONS = {
     'a call and its result': { messages: [hello, calling('', { city: 'Rome', days: 2 }), result], tools },
     'a call with its arguments as text': {
         messages: [system, hello, calling('Let me see', '{"city":"Rome"}'), result, answer, more], tools },
+    'two calls and their results': { messages: [hello, { role: 'assistant', content: '', tool_calls: [
+        ...calling('', { city: 'Rome' }).tool_calls,
+        { id: 'call67890', type: 'function', function: { name: 'now', arguments: {} } }] },
+    result, { role: 'tool', tool_call_id: 'call67890', content: '12:00' }], tools },
     'thinking on': { messages: [hello], chat_template_kwargs: { enable_thinking: true } },
     'thinking off': { messages: [system, hello, answer, more], chat_template_kwargs: { enable_thinking: false } },
     'reasoning apart': { messages: [hello, { ...answer, reasoning_content: 'because' }, more] },
