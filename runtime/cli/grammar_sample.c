@@ -99,9 +99,9 @@ static const char *const pieces[] = {
 const char *sample_token_bytes(const struct tokenizer *t, int32_t token, size_t *len)
 {
     static const unsigned char bytes[] = {
-#define B4(x)  x, x + 1, x + 2, x + 3
-#define B16(x) B4(x), B4(x + 4), B4(x + 8), B4(x + 12)
-#define B64(x) B16(x), B16(x + 16), B16(x + 32), B16(x + 48)
+#define B4(x)  (x), (x) + 1, (x) + 2, (x) + 3
+#define B16(x) B4(x), B4((x) + 4), B4((x) + 8), B4((x) + 12)
+#define B64(x) B16(x), B16((x) + 16), B16((x) + 32), B16((x) + 48)
         B64(0), B64(64), B64(128), B64(192)};
     if (t) {
         return tokenizer_token_bytes(t, token, len);

@@ -147,31 +147,40 @@ int schema_write_rule(struct schema *s, const struct node_list *set, struct buf 
     return 0;
 }
 
-/* enum and const: those values that are valid under the whole shape. 1 when the shape has such
- * a list, 0 when not, -1 on failure. */
+/* Those of some values that are valid under the whole shape: one, or with `listed` all of its
+ * list. */
+static int write_valid(struct schema *s, const struct shape *x, const cJSON *value, bool listed,
+                       struct buf *out)
+{
+    buf_append_str(out, "[]");
+    for (; value; value = listed ? value->next : NULL) {
+        const int rc = schema_valid(s, value, &x->parts);
+        if (rc < 0) {
+            return -1;
+        }
+        if (rc == 1) {
+            buf_append_str(out, " | ");
+            if (schema_write_json(s, out, value) != 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+/* enum and const. 1 when the shape has such a list, 0 when not, -1 on failure. */
 static int write_listed(struct schema *s, const struct shape *x, struct buf *out)
 {
     for (size_t i = 0; i < x->parts.n; i++) {
         const cJSON *constant = schema_get(x->parts.nodes[i], "const");
         const cJSON *listed = schema_get(x->parts.nodes[i], "enum");
-        if (!constant && !listed) {
-            continue;
+        if (constant || listed) {
+            s->listing = constant ? NULL : x->parts.nodes[i];
+            const int rc =
+                write_valid(s, x, constant ? constant : listed->child, !constant, out);
+            s->listing = NULL;
+            return rc == 0 ? 1 : -1;
         }
-        buf_append_str(out, "[]");
-        for (const cJSON *value = constant ? constant : listed->child; value;
-             value = constant ? NULL : value->next) {
-            const int rc = schema_valid(s, value, &x->parts);
-            if (rc < 0) {
-                return -1;
-            }
-            if (rc == 1) {
-                buf_append_str(out, " | ");
-                if (schema_write_json(s, out, value) != 0) {
-                    return -1;
-                }
-            }
-        }
-        return 1;
     }
     return 0;
 }

@@ -10,20 +10,22 @@
  *     Additional properties come last and never have a declared name. Two additional ones could
  *     have the same name (no context-free grammar can tell); their values obey the same schema,
  *     and where the number of distinct names matters (minProperties) the schema is refused.
- *   - Integers have at most 16 digits and are written without fraction or exponent; numbers
- * with bounds are written without exponent.
+ *   - Integers have at most 16 digits and no fraction or exponent; numbers with bounds no
+ *     exponent.
  *   - Strings under `pattern`, `format` or in `enum` escape only what must be; U+0000 is never
  *     written.
  *
  * Keywords: type, enum, const, properties, required, additionalProperties, patternProperties,
  * propertyNames, minProperties, maxProperties, items, prefixItems, minItems, maxItems,
- * minLength, maxLength, pattern, format, minimum, maximum, exclusiveMinimum, exclusiveMaximum,
- * multipleOf (whole numbers), allOf, anyOf, oneOf (when no value can be valid under two
- * branches), not (of types), $ref (in the document), $defs, definitions, nullable; boolean
- * schemas. Annotations are title, description, default, examples, deprecated, readOnly,
- * writeOnly, $comment, $id, $schema, contentMediaType, contentEncoding and names that begin
- * with "x-". `format` is enforced for date, time, date-time, duration, email, hostname, ipv4,
- * ipv6 and uuid; other formats are refused.
+ * uniqueItems (when there is at most one item), minLength, maxLength, pattern (regex.h),
+ * format, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf (whole numbers),
+ * allOf, anyOf, oneOf (when no value that is written can be valid under two branches), not (of
+ * types), $ref (a pointer into the document, "#/..."), nullable; boolean schemas. Annotations,
+ * which allow and forbid nothing: title, description, default, example, examples, deprecated,
+ * readOnly, writeOnly, discriminator, $comment, $id, $anchor, $schema (of json-schema.org),
+ * $defs, definitions, contentMediaType, contentEncoding and names that begin with "x-".
+ * `format` is enforced for date, time, date-time, duration, email, hostname, ipv4, ipv6 and
+ * uuid; other formats are refused, and so is every other keyword.
  *
  * Threads: any. */
 #pragma once

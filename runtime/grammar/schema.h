@@ -60,9 +60,21 @@ struct schema {
     struct budget budget;
     struct node_list *sets; /* (n_sets) schemas of each rule; rule i is "PREFIX-i" */
     size_t n_sets, cap_sets;
-    size_t n_helpers; /* helper rules made so far */
+    size_t n_helpers;     /* helper rules made so far */
+    const cJSON *listing; /* the values at hand come from the enum of this schema, or NULL */
     struct err *e;
 };
+
+/* schema_keywords.c */
+
+bool schema_is_one(const cJSON *value); /* an object or a boolean */
+/* Every keyword of a schema object is known and well-formed. */
+int schema_check_keywords(struct schema *s, const cJSON *object);
+/* TYPE_* of a `type` keyword with its `nullable`. */
+unsigned schema_types(const cJSON *object);
+/* The types that a `not` leaves: of types, of everything and of nothing it is exact, all else
+ * is refused. */
+int schema_types_by_not(struct schema *s, const cJSON *object, unsigned *types);
 
 /* schema_parse.c */
 
@@ -72,14 +84,10 @@ int schema_fail(struct schema *s, enum err_kind kind, const cJSON *object, const
 int schema_unsupported(struct schema *s, const cJSON *object, const char *keyword,
                        const char *why);
 
-/* Every keyword of a schema object is known and well-formed. */
-int schema_check_keywords(struct schema *s, const cJSON *object);
 /* The alternatives of a set of schemas; none when no value can be valid. */
 int schema_expand(struct schema *s, const struct node_list *set, struct shape_list *out);
 /* The schema that a $ref names. NULL on failure. */
 const cJSON *schema_resolve(struct schema *s, const cJSON *object, const cJSON *ref);
-/* TYPE_* of a `type` keyword with its `nullable`. */
-unsigned schema_types(const cJSON *object);
 
 static inline const cJSON *schema_get(const cJSON *object, const char *keyword)
 {

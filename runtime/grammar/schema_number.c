@@ -6,11 +6,9 @@
 
 #include "runtime/grammar/schema.h"
 
-/* A double tells any two decimals of so many digits apart, and keeps their order (IEEE 754,
- * DBL_DIG): so comparing digits is what a validator's comparison of doubles will say. */
-#define DIGITS_MAX      15
+/* A double tells any two decimals of 15 digits apart and keeps their order (DBL_DIG), so where
+ * numbers with bounds have no more, comparing digits says what comparing doubles would. */
 #define INTEGER_MAX     9999999999999999 /* 16 digits, as where there are no bounds */
-#define WHOLE_DIGITS    9                /* of a number with bounds and a fraction */
 #define FRACTION_DIGITS 6
 #define MULTIPLES_MAX   2000 /* written one by one */
 #define MULTIPLE_OF_MAX 400  /* remainders that are states */
@@ -158,7 +156,7 @@ static void write_integers(struct buf *out, long long lo, long long hi)
 }
 
 /* Digits behind the point that make 0.DIGITS lie between 0.lo and 0.hi; NULL: that side is
- * free. At most `left` digits more. `empty`: whether no digit at all is among them. */
+ * free. At most `left` digits more. */
 struct fraction {
     const char *lo, *hi; /* digits without trailing zeros, or NULL */
     bool lo_exclusive, hi_exclusive;
@@ -216,26 +214,26 @@ static void write_decimal(struct buf *out, const struct fraction *f)
 /* A bound as decimal digits. */
 struct decimal {
     long long whole;
-    char fraction[DIGITS_MAX + 1];
+    char fraction[FRACTION_DIGITS + 1];
 };
 
 static int to_decimal(struct schema *s, const struct shape *x, double v, struct decimal *d)
 {
     char text[64];
-    (void)snprintf(text, sizeof(text), "%.*f", DIGITS_MAX, v);
+    *d = (struct decimal){.whole = 0};
+    (void)snprintf(text, sizeof(text), "%.*f", FRACTION_DIGITS, v);
+    if (v >= 1e9 || strtod(text, NULL) != v) {
+        return refuse(s, x,
+                      "bounds of numbers with a fraction may have 9 digits before the point "
+                      "and 6 behind it");
+    }
     char *end;
     d->whole = strtoll(text, &end, 10);
     size_t n = strlen(end + 1);
     while (n > 0 && end[n] == '0') {
         n--;
     }
-    if (n > FRACTION_DIGITS || v >= 1e9) {
-        return refuse(s, x,
-                      "bounds of numbers with a fraction may have 9 digits before the point "
-                      "and 6 behind it");
-    }
     memcpy(d->fraction, end + 1, n);
-    d->fraction[n] = '\0';
     return 0;
 }
 

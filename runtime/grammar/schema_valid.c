@@ -212,7 +212,8 @@ static int valid(struct schema *s, const cJSON *value, const cJSON *schema, int 
         return -1;
     }
     const unsigned type = type_of(value);
-    if (!(schema_types(schema) & type) || (listed && !is_listed(value, listed)) ||
+    const bool from_list = depth == 0 && schema == s->listing;
+    if (!(schema_types(schema) & type) || (listed && !from_list && !is_listed(value, listed)) ||
         (constant && !cJSON_Compare(value, constant, true))) {
         return 0;
     }

@@ -7,6 +7,10 @@
 #include "runtime/grammar/grammar.h"
 #include "runtime/grammar/vocab.h"
 
+/* States with more positions are their own view: cutting counters joins positions, and where
+ * STATE_ITEMS_MAX leaves some out a state and its view could differ. */
+#define VIEW_ITEMS_MAX 32
+
 /* A position while the nodes that read nothing are followed. */
 struct pending {
     uint32_t node, frame;
@@ -448,7 +452,8 @@ static uint32_t copy_state(struct state_table *t, const struct state_table *from
 uint32_t state_table_view(struct state_table *t, uint32_t state)
 {
     if (t->states[state].view == 0) {
-        const uint32_t view = copy_state(t, t, state, true);
+        const bool cut = t->states[state].n_items <= VIEW_ITEMS_MAX;
+        const uint32_t view = cut ? copy_state(t, t, state, true) : state;
         if (view == STATE_FAILED) {
             return STATE_FAILED;
         }

@@ -184,7 +184,7 @@ static size_t set_slot(const struct builder *b, const uint32_t *set, size_t n)
     for (; b->slots[slot] != 0; slot = (slot + 1) & (b->n_slots - 1)) {
         const uint32_t i = b->slots[slot] - 1;
         if (b->begin[i + 1] - b->begin[i] == n &&
-            memcmp(b->sets + b->begin[i], set, n * sizeof(*set)) == 0) {
+            (n == 0 || memcmp(b->sets + b->begin[i], set, n * sizeof(*set)) == 0)) {
             break;
         }
     }
@@ -331,7 +331,8 @@ static int build_edges(struct builder *b, struct text_dfa *d, size_t set)
 /* Subsets of nodes become states, in the order in which they are found. */
 static int determinize(struct builder *b, struct text_dfa *d)
 {
-    if (ARRAY_RESERVE(b->begin, b->cap_begin, 1) != 0) {
+    if (ARRAY_RESERVE(b->begin, b->cap_begin, 1) != 0 ||
+        ARRAY_RESERVE(b->sets, b->cap_sets, 1) != 0) {
         return err_nomem(b->e);
     }
     b->begin[b->n_begin++] = 0;

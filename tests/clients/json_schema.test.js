@@ -96,7 +96,7 @@ test('JSON-Schema-Test-Suite: nothing invalid is let through', { skip: skip || (
     const sum = (key) => Object.values(table).reduce((n, row) => n + row[key], 0);
     console.log(`${sum('taken')} of ${sum('schemas')} schemas taken, ${sum('samples')} samples, ${unfinished} unfinished`);
     assert.deepEqual(problems, []);
-    assert.ok(sum('taken') > 200, 'too few schemas are taken');
+    assert.ok(sum('taken') > 190, 'too few schemas are taken');
     assert.ok(unfinished * 20 < sum('samples'), 'too many samples do not end');
 });
 

@@ -402,6 +402,41 @@ static void a_full_cache_is_forgotten_and_nothing_changes(void **state)
     grammar_release(g);
 }
 
+/* So ambiguous that states are cut down to STATE_ITEMS_MAX positions. */
+static void what_was_asked_before_changes_no_mask(void **state)
+{
+    (void)state;
+    static const char text[] = "root ::= ([ab]{1,3} | \"ab\" | [a]){0,100000} \"c\"";
+    struct err e = {0};
+    struct rng rng;
+    struct grammar *fresh = gbnf(text), *used = gbnf(text);
+    struct grammar_vocab *v = byte_vocab();
+    struct grammar_matcher *m[2] = {grammar_matcher_create(fresh, v, &e),
+                                    grammar_matcher_create(used, v, &e)};
+    rng_seed(&rng, 9);
+    for (int i = 0; i < 300; i++) {
+        assert_int_equal(grammar_matcher_accept(m[1], 'a' + (int)rng_below(&rng, 2), &e), 0);
+    }
+    grammar_matcher_reset(m[1]);
+    for (int i = 0; i < 800; i++) {
+        uint32_t masks[2][9] = {{0}};
+        const int32_t token = 'a' + (int)rng_below(&rng, 2);
+        for (int k = 0; k < 2; k++) {
+            (void)grammar_matcher_mask(m[k], masks[k]);
+            assert_int_equal(grammar_matcher_accept(m[k], token, &e), 0);
+        }
+        assert_memory_equal(masks[0], masks[1], sizeof(masks[0]));
+    }
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(grammar_matcher_accept(m[k], 'c', &e), 0);
+        assert_true(grammar_matcher_may_end(m[k]));
+        grammar_matcher_destroy(m[k]);
+    }
+    grammar_vocab_release(v);
+    grammar_release(used);
+    grammar_release(fresh);
+}
+
 static void a_failed_allocation_leaves_the_matcher_as_it_was(void **state)
 {
     (void)state;
@@ -444,6 +479,7 @@ int main(void)
         cmocka_unit_test(a_refused_token_changes_nothing),
         cmocka_unit_test(deep_nesting_ends_at_the_bound),
         cmocka_unit_test(a_full_cache_is_forgotten_and_nothing_changes),
+        cmocka_unit_test(what_was_asked_before_changes_no_mask),
         cmocka_unit_test(a_failed_allocation_leaves_the_matcher_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
