@@ -14,13 +14,15 @@ int answer_text_init(struct answer_text *a, const struct answer_text_settings *s
     buf_init(&a->decoded, SIZE_MAX / 2);
     buf_init(&a->passed, SIZE_MAX / 2);
     buf_init(&a->out, SIZE_MAX / 2);
-    output_parser_init(&a->parser,
-                       &(struct output_parser_settings){.format = set->format,
-                                                        .tools = set->tools,
-                                                        .n_tools = set->n_tools,
-                                                        .reasoning_open = set->reasoning_open,
-                                                        .sink = take_segment,
-                                                        .user = a});
+    if (set->format) {
+        output_parser_init(
+            &a->parser, &(struct output_parser_settings){.format = set->format,
+                                                         .tools = set->tools,
+                                                         .n_tools = set->n_tools,
+                                                         .reasoning_open = set->reasoning_open,
+                                                         .sink = take_segment,
+                                                         .user = a});
+    }
     a->reasoning = set->reasoning_open;
     a->has_filters = chain_has_side(set->chain, FILTER_OUTPUT);
     a->filters = chain_stream_create(set->chain, FILTER_OUTPUT, e);
@@ -30,7 +32,9 @@ int answer_text_init(struct answer_text *a, const struct answer_text_settings *s
 void answer_text_deinit(struct answer_text *a)
 {
     stop_text_deinit(&a->stop);
-    output_parser_deinit(&a->parser);
+    if (a->set.format) {
+        output_parser_deinit(&a->parser);
+    }
     buf_deinit(&a->decoded);
     buf_deinit(&a->passed);
     buf_deinit(&a->out);
