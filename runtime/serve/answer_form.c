@@ -62,7 +62,10 @@ static int put_arguments(const struct tool *tool, size_t index, const char *rule
         snprintf(field, sizeof(field), "tools[%zu].function.parameters", index);
         return name_field(field, e);
     }
-    rules->data[rules->len = before] = '\0';
+    rules->len = before;
+    if (rules->data) {
+        rules->data[before] = '\0';
+    }
     return json_value_to_gbnf(rule, true, rules, e);
 }
 

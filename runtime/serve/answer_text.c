@@ -267,7 +267,10 @@ static int pass_on(struct answer_text *a, bool is_end, struct err *e)
 static int take_marker(struct answer_text *a, const char *name, struct err *e)
 {
     buf_clear(&a->passed);
-    if (stop_text_finish(&a->stop, &a->passed) != 0) {
+    buf_clear(&a->decoded);
+    if (decoder_flush(&a->decoder, &a->decoded) != 0 ||
+        stop_text_feed(&a->stop, a->decoded.data, a->decoded.len, &a->passed) != 0 ||
+        stop_text_finish(&a->stop, &a->passed) != 0) {
         return err_nomem(e);
     }
     a->passed_bytes += a->passed.len;
