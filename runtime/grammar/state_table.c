@@ -491,7 +491,8 @@ int state_table_init(struct state_table *t, const struct program *p)
 {
     *t = (struct state_table){.program = p, .closure = mem_zalloc(sizeof(struct closure))};
     if (!t->closure || grow_seen(t->closure) != 0 ||
-        ARRAY_RESERVE(t->frames, t->cap_frames, 1) != 0) {
+        ARRAY_RESERVE(t->frames, t->cap_frames, 1) != 0 ||
+        ARRAY_RESERVE(t->items, t->cap_items, 1) != 0) {
         state_table_deinit(t);
         return -1;
     }

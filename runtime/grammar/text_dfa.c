@@ -211,7 +211,7 @@ struct sweep {
 
 static struct sweep sweep_begin(const struct text_dfa *d, uint32_t state)
 {
-    if (state == NONE) {
+    if (state == NONE || d->states[state].n == 0) {
         return (struct sweep){NULL, NULL};
     }
     const struct text_dfa_edge *first = d->edges + d->states[state].first;
