@@ -40,6 +40,21 @@ static cJSON *output_text(const struct reply *r, const struct answer_choice *c, 
     return part;
 }
 
+static cJSON *reasoning_text(cJSON *text)
+{
+    cJSON *part = create_typed("reasoning_text");
+    cJSON_AddItemToObject(part, "text", text);
+    return part;
+}
+
+/* The one part of the content of a message or of reasoning; the text is taken over. */
+static cJSON *content_part(const struct reply *r, const struct answer_choice *c,
+                           const struct answer_part *part, cJSON *text, bool is_whole)
+{
+    return part->kind == ANSWER_PART_CONTENT ? output_text(r, c, text, is_whole)
+                                             : reasoning_text(text);
+}
+
 /* An item with its content, or without one while it begins. */
 static cJSON *item(const struct reply *r, const struct answer_choice *c, size_t index,
                    bool is_whole, const char *status)
@@ -61,19 +76,14 @@ static cJSON *item(const struct reply *r, const struct answer_choice *c, size_t 
         cJSON_AddStringToObject(object, "arguments", arguments ? arguments : "");
         return object;
     }
-    bool is_message = part->kind == ANSWER_PART_CONTENT;
-    if (is_message) {
+    if (part->kind == ANSWER_PART_CONTENT) {
         cJSON_AddStringToObject(object, "role", "assistant");
     } else {
         cJSON_AddArrayToObject(object, "summary");
     }
     cJSON *content = cJSON_AddArrayToObject(object, "content");
-    if (is_whole && is_message) {
-        cJSON_AddItemToArray(content, output_text(r, c, reply_part_text(c, part), true));
-    } else if (is_whole) {
-        cJSON *text = create_typed("reasoning_text");
-        cJSON_AddItemToObject(text, "text", reply_part_text(c, part));
-        cJSON_AddItemToArray(content, text);
+    if (is_whole) {
+        cJSON_AddItemToArray(content, content_part(r, c, part, reply_part_text(c, part), true));
     }
     return object;
 }
@@ -251,11 +261,10 @@ static void close_text(struct reply *r, const struct answer_part *part)
         cJSON_AddItemToObject(event, "logprobs", cJSON_CreateArray());
     }
     reply_send(r, type, event);
-    if (is_message) {
-        event = text_event(r, "response.content_part.done");
-        cJSON_AddItemToObject(event, "part", output_text(r, c, reply_part_text(c, part), true));
-        reply_send(r, "response.content_part.done", event);
-    }
+    event = text_event(r, "response.content_part.done");
+    cJSON_AddItemToObject(event, "part",
+                          content_part(r, c, part, reply_part_text(c, part), true));
+    reply_send(r, "response.content_part.done", event);
 }
 
 static void close_call(struct reply *r, const struct answer_part *part)
@@ -292,9 +301,11 @@ static void open_part(struct reply *r)
     r->n_parts++;
     r->part_is_open = true;
     send_item(r, "response.output_item.added", false, "in_progress");
-    if (c->parts[r->n_parts - 1].kind == ANSWER_PART_CONTENT) {
+    const struct answer_part *part = &c->parts[r->n_parts - 1];
+    if (part->kind != ANSWER_PART_CALL) {
         cJSON *event = text_event(r, "response.content_part.added");
-        cJSON_AddItemToObject(event, "part", output_text(r, c, cJSON_CreateString(""), false));
+        cJSON_AddItemToObject(event, "part",
+                              content_part(r, c, part, cJSON_CreateString(""), false));
         reply_send(r, "response.content_part.added", event);
     }
 }

@@ -1,5 +1,6 @@
 'use strict';
-// Reads a GGUF file: its metadata and its tensors' bytes. For tests that write a model in another format.
+// Reads a GGUF file: its metadata and its tensors' bytes, for tests that write a model in another format. Writes one
+// with other metadata, for tests that want a model with another template.
 
 const fs = require('node:fs');
 
@@ -10,8 +11,13 @@ const NUMBERS = {
 };
 const STRING = 8, ARRAY = 9;
 
-function readGguf(file) {
-    const bytes = fs.readFileSync(file);
+const WRITES = {
+    0: 'writeUInt8', 1: 'writeInt8', 2: 'writeUInt16LE', 3: 'writeInt16LE', 4: 'writeUInt32LE', 5: 'writeInt32LE',
+    6: 'writeFloatLE', 7: 'writeUInt8', 10: 'writeBigUInt64LE', 11: 'writeBigInt64LE', 12: 'writeDoubleLE',
+};
+
+// fields: {key: {type, itemType, value}}, in the file's order. infos: the part that describes the tensors; data: theirs.
+function parse(bytes) {
     let at = 8; // behind magic and version
     const number = (type) => {
         const [method, size] = NUMBERS[type];
@@ -24,30 +30,69 @@ function readGguf(file) {
         at += length;
         return bytes.toString('utf8', at - length, at);
     };
-    const value = (type) => {
-        if (type === STRING) return string();
-        if (type !== ARRAY) return number(type);
-        const item = number(4), count = number(10);
-        return Array.from({ length: count }, () => value(item));
+    const single = (type) => (type === STRING ? string() : number(type));
+    const field = () => {
+        const type = number(4);
+        if (type !== ARRAY) return { type, value: single(type) };
+        const itemType = number(4), count = number(10);
+        return { type, itemType, value: Array.from({ length: count }, () => single(itemType)) };
     };
     const nTensors = number(10), nKeys = number(10);
-    const metadata = {};
+    const fields = {};
     for (let i = 0; i < nKeys; i++) {
         const key = string();
-        metadata[key] = value(number(4));
+        fields[key] = field();
     }
+    const infosBegin = at;
     const tensors = Array.from({ length: nTensors }, () => {
         const name = string();
         const dims = Array.from({ length: number(4) }, () => number(10));
         return { name, dims, type: number(4), offset: number(10) };
     });
-    const alignment = metadata['general.alignment'] ?? 32;
-    const begin = Math.ceil(at / alignment) * alignment;
+    const alignment = fields['general.alignment']?.value ?? 32;
+    const data = bytes.subarray(Math.ceil(at / alignment) * alignment);
+    return { fields, tensors, infos: bytes.subarray(infosBegin, at), data, alignment };
+}
+
+function readGguf(file) {
+    const { fields, tensors, data } = parse(fs.readFileSync(file));
+    const metadata = Object.fromEntries(Object.entries(fields).map(([key, { value }]) => [key, value]));
     for (const t of tensors) {
         const size = 4 * t.dims.reduce((a, b) => a * b, 1); // F32
-        t.data = bytes.subarray(begin + t.offset, begin + t.offset + size);
+        t.data = data.subarray(t.offset, t.offset + size);
     }
     return { metadata, tensors };
 }
 
-module.exports = { readGguf };
+function encode(type, value) {
+    if (type === STRING) {
+        const text = Buffer.from(value);
+        return Buffer.concat([encode(10, text.length), text]);
+    }
+    const bytes = Buffer.alloc(NUMBERS[type][1]);
+    bytes[WRITES[type]](type === 10 || type === 11 ? BigInt(value) : value);
+    return bytes;
+}
+
+function encodeField({ type, itemType, value }) {
+    return type === ARRAY
+        ? [encode(4, ARRAY), encode(4, itemType), encode(10, value.length), ...value.map((item) => encode(itemType, item))]
+        : [encode(4, type), encode(type, value)];
+}
+
+// Copies a model; `change` gets its metadata, as readGguf gives it, to alter the values.
+function rewriteGguf(source, target, change) {
+    const bytes = fs.readFileSync(source);
+    const { fields, tensors, infos, data, alignment } = parse(bytes);
+    const metadata = Object.fromEntries(Object.entries(fields).map(([key, { value }]) => [key, value]));
+    change(metadata);
+    const head = Buffer.concat([
+        bytes.subarray(0, 8), encode(10, tensors.length), encode(10, Object.keys(fields).length),
+        ...Object.entries(fields).flatMap(([key, field]) =>
+            [encode(STRING, key), ...encodeField({ ...field, value: metadata[key] })]),
+        infos,
+    ]);
+    fs.writeFileSync(target, Buffer.concat([head, Buffer.alloc(-head.length & (alignment - 1)), data]));
+}
+
+module.exports = { readGguf, rewriteGguf };

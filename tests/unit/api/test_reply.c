@@ -295,6 +295,28 @@ static void a_response_stream_is_numbered_and_repeats_itself_at_its_end(void **s
     end(&t);
 }
 
+static void each_text_of_a_response_is_a_part_that_begins_and_ends(void **state)
+{
+    (void)state;
+    static const char *const reasoning[] = {
+        "response.output_item.added",    "response.content_part.added",
+        "response.reasoning_text.delta", "response.reasoning_text.delta",
+        "response.reasoning_text.done",  "response.content_part.done",
+        "response.output_item.done",     "response.output_item.added",
+        "response.content_part.added"};
+    struct talk t;
+    begin(&t, &reply_responses, 1);
+    tell(&t, true, ANSWER_FINISH_STOP);
+    for (size_t i = 0; i < sizeof(reasoning) / sizeof(reasoning[0]); i++) {
+        assert_string_equal(t.names[2 + i], reasoning[i]);
+    }
+    assert_text(t.events[3], "part.type", "reasoning_text");
+    assert_text(t.events[3], "part.text", "");
+    assert_text(t.events[7], "part.text", "hm, yes");
+    assert_text(t.events[10], "part.type", "output_text");
+    end(&t);
+}
+
 static void a_response_cut_short_is_incomplete(void **state)
 {
     (void)state;
@@ -359,6 +381,7 @@ int main(void)
         cmocka_unit_test(a_whole_message_has_the_same_blocks),
         cmocka_unit_test(an_empty_message_has_a_block_all_the_same),
         cmocka_unit_test(a_response_stream_is_numbered_and_repeats_itself_at_its_end),
+        cmocka_unit_test(each_text_of_a_response_is_a_part_that_begins_and_ends),
         cmocka_unit_test(a_response_cut_short_is_incomplete),
         cmocka_unit_test(completions_are_plain_text),
         cmocka_unit_test(a_failure_is_told_in_the_words_of_the_api),
