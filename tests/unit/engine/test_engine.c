@@ -6,138 +6,18 @@
 #include <cmocka.h>
 
 #include <math.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "models/arch/kv_cache.h"
-#include "quant/cpu.h"
 #include "runtime/base/rng.h"
 #include "runtime/engine/engine.h"
-#include "tests/unit/engine/tiny_model.h"
+#include "tests/unit/engine/engine_fixture.h"
 
 #define REQUESTS     16
-#define TOKENS_MAX   64
 #define MANY         1000 /* tokens: more than the context has room for */
 #define CROWD        32   /* requests at once */
 #define CROWD_TOKENS 32
 #define COMMON       40 /* tokens that their prompts begin with: a page and a part of one */
-
-#define TOP 3 /* likeliest tokens that an answer is asked for at most */
-
-/* What came back for one request. */
-struct answer {
-    int32_t tokens[2 * TOKENS_MAX];
-    float logprobs[2 * TOKENS_MAX];
-    struct engine_top_logprob top[2 * TOKENS_MAX][TOP];
-    int n_tokens;
-    int finals;
-    enum engine_finish finish;
-    int cached_tokens;
-};
-
-/* An engine and the loop that reads its events. */
-struct fixture {
-    struct engine *engine;
-    pthread_mutex_t lock;
-    pthread_cond_t notified;
-    bool pending;
-};
-
-static struct model *model;
-
-/* For constrained answers: pairs of letters and a figure, ended by a point. */
-static struct grammar *pairs;
-static struct grammar_vocab *vocab;
-
-static void notify(void *ctx)
-{
-    struct fixture *f = ctx;
-    pthread_mutex_lock(&f->lock);
-    f->pending = true;
-    pthread_cond_signal(&f->notified);
-    pthread_mutex_unlock(&f->lock);
-}
-
-static void wait_for_events(struct fixture *f)
-{
-    pthread_mutex_lock(&f->lock);
-    while (!f->pending) {
-        pthread_cond_wait(&f->notified, &f->lock);
-    }
-    f->pending = false;
-    pthread_mutex_unlock(&f->lock);
-}
-
-static struct engine_settings settings(int threads, int max_sequences, int max_waiting)
-{
-    return (struct engine_settings){
-        .threads = threads,
-        .context = model->config.context,
-        .max_sequences = max_sequences,
-        .max_waiting = max_waiting,
-        .step_tokens = 24,
-        .cpu_features = cpu_features(),
-        .notify = notify,
-    };
-}
-
-static void start_with(struct fixture *f, struct engine_settings s)
-{
-    struct err e = {0};
-    *f = (struct fixture){0};
-    pthread_mutex_init(&f->lock, NULL);
-    pthread_cond_init(&f->notified, NULL);
-    s.notify_ctx = f;
-    f->engine = engine_create(model, &s, &e);
-    if (!f->engine) {
-        fail_msg("%s", e.message);
-    }
-}
-
-static void start(struct fixture *f, int threads, int max_sequences, int max_waiting)
-{
-    start_with(f, settings(threads, max_sequences, max_waiting));
-}
-
-static void stop(struct fixture *f)
-{
-    engine_destroy(f->engine);
-    pthread_cond_destroy(&f->notified);
-    pthread_mutex_destroy(&f->lock);
-}
-
-static void take_event(void *ctx, const struct engine_event *ev)
-{
-    struct answer *a = ev->user;
-    (void)ctx;
-    assert_int_equal(a->finals, 0); /* nothing follows the final event */
-    if (ev->token != TOKEN_NONE) {
-        assert_true(a->n_tokens < 2 * TOKENS_MAX);
-        assert_in_range(ev->n_top, 0, TOP);
-        for (int i = 0; i < ev->n_top; i++) {
-            a->top[a->n_tokens][i] = ev->top[i];
-        }
-        a->logprobs[a->n_tokens] = ev->logprob;
-        a->tokens[a->n_tokens++] = ev->token;
-        a->cached_tokens = ev->cached_tokens;
-    }
-    if (ev->finish != ENGINE_RUNNING) {
-        a->finals++;
-        a->finish = ev->finish;
-    }
-}
-
-static void wait_for_ends(struct fixture *f, const struct answer *answers, int n)
-{
-    for (int ended = 0; ended < n;) {
-        wait_for_events(f);
-        engine_drain_events(f->engine, take_event, NULL);
-        ended = 0;
-        for (int i = 0; i < n; i++) {
-            ended += answers[i].finals;
-        }
-    }
-}
 
 /* Prompts of different lengths, some greedy and some drawn: the i-th is always the same. */
 static int submit(struct fixture *f, int i, int max_tokens, struct answer *a, uint64_t *id,
@@ -437,7 +317,7 @@ static void submit_random(struct fixture *f, uint64_t seed, struct answer *answe
         q.options.priority = (int)rng_below(&r, 3);
         struct err e = {0};
         if (i >= from) {
-            q.constraint = i % 3 == 0 ? grammar_matcher_create(pairs, vocab, &e) : NULL;
+            q.constraint = i % 3 == 0 ? pairs_matcher() : NULL;
             answers[i] = (struct answer){0};
             if (engine_submit(f->engine, &q, &ids[i], &e) != 0) {
                 fail_msg("%s", e.message);
@@ -694,103 +574,6 @@ static void a_full_queue_refuses(void **state)
     stop(&f);
 }
 
-/* Submits one request for 30 tokens and waits for its end. */
-static void run_one(struct fixture *f, struct engine_request *r, struct answer *a)
-{
-    static const int32_t prompt[] = {30, 40, 50};
-    struct err e = {0};
-    uint64_t id;
-    r->prompt = prompt;
-    r->n_prompt = 3;
-    r->max_tokens = 30;
-    r->user = a;
-    *a = (struct answer){0};
-    if (engine_submit(f->engine, r, &id, &e) != 0) {
-        fail_msg("%s", e.message);
-    }
-    wait_for_ends(f, a, 1);
-}
-
-static void a_stop_id_ends_an_answer_but_not_before_min_tokens(void **state)
-{
-    static struct answer plain, stopped, later;
-    struct fixture f;
-    (void)state;
-    start(&f, 1, 1, 0);
-    struct engine_request r = {.options = {.ignore_eog = true}};
-    r.sampling.top_p = 1.0f;
-    run_one(&f, &r, &plain);
-    assert_int_equal(plain.n_tokens, 30);
-    int at = 9;
-    int first = 0; /* where that token comes first */
-    while (plain.tokens[first] != plain.tokens[at]) {
-        first++;
-    }
-    r.sampling.stop_ids = &plain.tokens[at];
-    r.sampling.n_stop_ids = 1;
-    run_one(&f, &r, &stopped);
-    assert_int_equal(stopped.finish, ENGINE_FINISH_EOG);
-    assert_int_equal(stopped.n_tokens, first);
-    r.sampling.min_tokens = first + 5;
-    run_one(&f, &r, &later);
-    assert_true(later.n_tokens >= first + 5);
-    for (int i = 0; i < later.n_tokens; i++) {
-        assert_int_not_equal(later.tokens[i], plain.tokens[at]);
-    }
-    stop(&f);
-}
-
-static void the_likeliest_tokens_come_with_an_answer(void **state)
-{
-    static struct answer a;
-    struct fixture f;
-    (void)state;
-    start(&f, 1, 1, 0);
-    struct engine_request r = {
-        .options = {.ignore_eog = true, .want_logprobs = true, .n_top_logprobs = TOP}};
-    r.sampling.top_p = 1.0f;
-    r.sampling.frequency_penalty = 2.0f; /* changes what comes, not how likely it was */
-    run_one(&f, &r, &a);
-    int chosen = 0;
-    for (int i = 0; i < a.n_tokens; i++) {
-        const struct engine_top_logprob *top = a.top[i];
-        for (int k = 0; k < TOP; k++) {
-            assert_true(top[k].logprob < 0.0f);
-            assert_true(k == 0 || top[k].logprob <= top[k - 1].logprob);
-            if (top[k].token == a.tokens[i]) {
-                assert_true(top[k].logprob == a.logprobs[i]);
-            }
-        }
-        assert_true(a.logprobs[i] <= top[0].logprob);
-        chosen += top[0].token == a.tokens[i];
-    }
-    assert_true(chosen > 0 && chosen < a.n_tokens);
-    stop(&f);
-}
-
-static void where_no_token_may_come_the_request_fails_alone(void **state)
-{
-    static struct answer a, after;
-    static struct sampling_bias bias[SAMPLING_BIAS_MAX];
-    struct fixture f;
-    (void)state;
-    start(&f, 1, 1, 0);
-    struct engine_request r = {.options = {.ignore_eog = true}};
-    r.sampling.bias = bias;
-    r.sampling.n_bias = (size_t)model->config.vocab;
-    assert_true(r.sampling.n_bias <= SAMPLING_BIAS_MAX);
-    for (int32_t i = 0; i < model->config.vocab; i++) {
-        bias[i] = (struct sampling_bias){i, -INFINITY};
-    }
-    run_one(&f, &r, &a);
-    assert_int_equal(a.finish, ENGINE_FINISH_FAILED);
-    assert_int_equal(a.n_tokens, 0);
-    r.sampling.n_bias--;
-    run_one(&f, &r, &after);
-    assert_int_equal(after.tokens[29], model->config.vocab - 1);
-    stop(&f);
-}
-
 static void requests_that_cannot_run_are_refused(void **state)
 {
     struct fixture f;
@@ -842,80 +625,6 @@ static void an_engine_may_end_while_requests_run_and_wait(void **state)
     }
 }
 
-static bool is_pairs(const struct answer *a)
-{
-    char text[512] = "";
-    for (int i = 0; i < a->n_tokens; i++) {
-        size_t len;
-        strcat(text, tokenizer_token_bytes(model->tokenizer, a->tokens[i], &len));
-    }
-    for (size_t i = 0; text[i]; i++) {
-        bool is_end = text[i] == '.' && i % 3 == 0 && !text[i + 1];
-        bool is_right =
-            i % 3 == 2 ? text[i] >= '0' && text[i] <= '9' : text[i] >= 'a' && text[i] <= 'z';
-        if (!is_end && !is_right) {
-            return false;
-        }
-    }
-    return a->n_tokens > 0;
-}
-
-static void a_constrained_answer_has_its_form(void **state)
-{
-    (void)state;
-    struct fixture f;
-    start_with(&f, settings(1, 1, 1));
-    int ended = 0;
-    for (uint64_t seed = 0; seed < 60; seed++) {
-        struct answer a;
-        struct err e = {0};
-        struct engine_request r = {.sampling = SAMPLING_DEFAULT,
-                                   .options = {.ignore_eog = seed % 2 == 0}};
-        r.sampling.temperature = 2.0f;
-        r.sampling.seed = seed;
-        r.constraint = grammar_matcher_create(pairs, vocab, &e);
-        assert_non_null(r.constraint);
-        run_one(&f, &r, &a);
-        assert_true(is_pairs(&a));
-        ended += a.finish == ENGINE_FINISH_EOG;
-        assert_true(a.finish == ENGINE_FINISH_EOG || a.finish == ENGINE_FINISH_LENGTH);
-    }
-    assert_in_range(ended, 1, 60);
-    stop(&f);
-}
-
-static void a_refused_request_leaves_no_constraint_behind(void **state)
-{
-    (void)state;
-    struct fixture f;
-    struct err e = {0};
-    uint64_t id;
-    start_with(&f, settings(1, 1, 1));
-    struct engine_request r = {.constraint = grammar_matcher_create(pairs, vocab, &e)};
-    assert_int_equal(engine_submit(f.engine, &r, &id, &e), -1); /* it has no prompt */
-    stop(&f);
-}
-
-static int open_model(void **state)
-{
-    (void)state;
-    static const char text[] = "root ::= ([a-z] [a-z] [0-9])+ \".\"";
-    struct err e = {0};
-    model = tiny_model_open();
-    pairs = grammar_from_gbnf(text, strlen(text), &e);
-    vocab = grammar_vocab_from_tokenizer(model->tokenizer, &e);
-    return pairs && vocab ? 0 : -1;
-}
-
-static int close_model(void **state)
-{
-    (void)state;
-    grammar_release(pairs);
-    grammar_vocab_release(vocab);
-    model_close(model);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -933,13 +642,8 @@ int main(void)
         cmocka_unit_test(a_canceled_request_gets_one_final_event),
         cmocka_unit_test(the_context_bounds_an_answer),
         cmocka_unit_test(a_full_queue_refuses),
-        cmocka_unit_test(a_stop_id_ends_an_answer_but_not_before_min_tokens),
-        cmocka_unit_test(the_likeliest_tokens_come_with_an_answer),
-        cmocka_unit_test(where_no_token_may_come_the_request_fails_alone),
-        cmocka_unit_test(a_constrained_answer_has_its_form),
-        cmocka_unit_test(a_refused_request_leaves_no_constraint_behind),
         cmocka_unit_test(requests_that_cannot_run_are_refused),
         cmocka_unit_test(an_engine_may_end_while_requests_run_and_wait),
     };
-    return cmocka_run_group_tests(tests, open_model, close_model);
+    return cmocka_run_group_tests(tests, engine_fixture_open_model, engine_fixture_close_model);
 }
