@@ -6,14 +6,18 @@ const test = require('node:test');
 
 const { z } = require('zod');
 
-const { API_KEY, MODEL, MODELS, QUESTION, skipModules: skip, start, waitForLoad } = require('./lib/weir.js');
+const { API_KEY, IDLE, MODEL, MODELS, QUESTION, skipModules: skip, start, waitForLoad } = require('./lib/weir.js');
 
 const { createOpenAICompatible } = skip ? {} : require('@ai-sdk/openai-compatible');
-const { APICallError, NoObjectGeneratedError, Output, cosineSimilarity, embed, embedMany, generateText, isStepCount, streamText, tool } =
-    skip ? {} : require('ai');
+const {
+    APICallError, NoObjectGeneratedError, Output, cosineSimilarity, embed, embedMany, generateObject, generateText,
+    isStepCount, streamText, tool,
+} = skip ? {} : require('ai');
 
 const Person = z.object({ name: z.string().max(8), age: z.int().min(0).max(120) });
-const STORY = { prompt: 'Tell me a story about a fox.', maxOutputTokens: 400, providerOptions: { weir: { ignore_eos: true } } };
+const STORY = {
+    prompt: 'Tell me a story about a fox.', maxOutputTokens: 900, providerOptions: { weir: { ignore_eos: true } },
+};
 
 const provider = (server, apiKey = API_KEY) => createOpenAICompatible(
     { name: 'weir', baseURL: `${server.url}/v1`, apiKey, includeUsage: true, supportsStructuredOutputs: true });
@@ -47,6 +51,8 @@ for (const model of Object.keys(MODELS)) {
         const { output, warnings } = await generateText(ask);
         assert.deepEqual(output, Person.parse(output));
         assert.deepEqual(warnings, [], 'the schema was sent');
+        const { object } = await generateObject({ ...ask, output: undefined, schema: Person });
+        assert.deepEqual(object, output, 'the older function does the same');
         const stream = streamText(ask);
         let last;
         for await (const partial of stream.partialOutputStream) {
@@ -58,7 +64,8 @@ for (const model of Object.keys(MODELS)) {
     });
 
     for (const streamed of [false, true]) {
-        test(`ai: a tool is run, and its result is read${streamed ? ', streamed' : ''}, ${model} model`, { skip }, async (t) => {
+        const how = `${streamed ? 'streamed' : 'whole'}, ${model} model`;
+        test(`ai: a tool is run, and its result is read, ${how}`, { skip }, async (t) => {
             const cities = [];
             const get_weather = tool({
                 description: 'The weather', inputSchema: z.object({ city: z.string().max(8) }),
@@ -68,16 +75,18 @@ for (const model of Object.keys(MODELS)) {
                 },
             });
             const request = {
-                ...asking(await start(t, { model })), tools: { get_weather }, toolChoice: { type: 'tool', toolName: 'get_weather' },
-                stopWhen: isStepCount(2), providerOptions: { weir: { parallel_tool_calls: false, reasoningEffort: 'none' } },
+                ...asking(await start(t, { model })), tools: { get_weather },
+                toolChoice: { type: 'tool', toolName: 'get_weather' }, stopWhen: isStepCount(2),
+                providerOptions: { weir: { parallel_tool_calls: false, reasoningEffort: 'none' } },
                 // The models here do not decide on their own that a result is enough.
                 prepareStep: ({ stepNumber }) => (stepNumber > 0 ? { toolChoice: 'none' } : {}),
             };
             const result = streamed ? streamText(request) : await generateText(request);
             const steps = await result.steps;
-            assert.deepEqual(steps.map(({ finishReason }) => finishReason).slice(0, 1), ['tool-calls']);
             assert.equal(steps.length, 2);
-            assert.deepEqual(steps[0].toolCalls.map(({ toolName, input }) => [toolName, input]), [['get_weather', { city: cities[0] }]]);
+            assert.equal(steps[0].finishReason, 'tool-calls');
+            assert.deepEqual(steps[0].toolCalls.map((call) => [call.toolName, call.input]),
+                [['get_weather', { city: cities[0] }]]);
             assert.deepEqual(steps[0].toolResults.map((r) => r.output), [{ sky: 'clear' }]);
             assert.equal(cities.length, 1);
             assert.equal(typeof cities[0], 'string');
@@ -113,18 +122,20 @@ test('ai: aborting a stream ends the work', { skip }, async (t) => {
     for await (const _ of stream.textStream) {
         controller.abort();
     }
-    await waitForLoad(server, 0);
+    await waitForLoad(server, IDLE);
     const { output_tokens: made } = await (await server.admin('GET', '/admin/models')).json();
     assert.ok(made < STORY.maxOutputTokens, `${made} tokens were made`);
 });
 
 test('ai: errors carry the status and the message', { skip }, async (t) => {
     const server = await start(t);
+    const late = (ms) => (
+        { ...asking(server), ...STORY, providerOptions: { weir: { ignore_eos: true, deadline_ms: ms } } });
     const cases = [
         [{ ...asking(server), model: provider(server)('another') }, 404, /another/, false],
         [{ ...asking(server), temperature: 9 }, 400, /temperature/, false],
         [asking(server, 'wrong'), 401, /key/, false],
-        [{ ...asking(server), ...STORY, providerOptions: { weir: { ignore_eos: true, deadline_ms: 1 } } }, 504, /./, true],
+        [late(1), 504, /deadline/, true],
     ];
     for (const [request, status, message, retryable] of cases) {
         await assert.rejects(generateText(request), (error) => {
@@ -135,7 +146,6 @@ test('ai: errors carry the status and the message', { skip }, async (t) => {
         });
     }
     let failure;
-    const late = { ...asking(server), ...STORY, providerOptions: { weir: { ignore_eos: true, deadline_ms: 30 } } };
-    await streamText({ ...late, onError: ({ error }) => (failure = error) }).consumeStream();
+    await streamText({ ...late(30), onError: ({ error }) => (failure = error) }).consumeStream();
     assert.ok(failure, 'an error in the midst of a stream is told');
 });

@@ -11,9 +11,13 @@ const { z } = require('zod');
 const { API_KEY, CITY, MODEL, MODELS, QUESTION, answerAfterResult, skip, start } = require('./lib/weir.js');
 
 const ASK = { model: MODEL, temperature: 0, max_tokens: 120, messages: [{ role: 'user', content: QUESTION }] };
-const WEATHER = { type: 'function', function: { name: 'get_weather', description: 'The weather', parameters: CITY, strict: true } };
+const WEATHER = {
+    type: 'function', function: { name: 'get_weather', description: 'The weather', parameters: CITY, strict: true },
+};
 const CALL = { ...ASK, tools: [WEATHER], tool_choice: 'required', parallel_tool_calls: false };
-const Person = z.object({ name: z.string().max(8), age: z.int().min(0).max(120), job: z.enum(['baker', 'sailor']).nullable() });
+const Person = z.object({
+    name: z.string().max(8), age: z.int().min(0).max(120), job: z.enum(['baker', 'sailor']).nullable(),
+});
 
 const clientOf = (server, more = {}) =>
     new OpenAI({ baseURL: `${server.url}/v1`, apiKey: API_KEY, maxRetries: 0, ...more });
@@ -31,7 +35,8 @@ for (const model of Object.keys(MODELS)) {
 
         const after = await client.chat.completions.create({
             ...CALL, tool_choice: 'auto', max_tokens: 20,
-            messages: [...ASK.messages, choice.message, { role: 'tool', tool_call_id: call.id, content: '{"sky": "clear"}' }],
+            messages: [...ASK.messages, choice.message,
+                { role: 'tool', tool_call_id: call.id, content: '{"sky": "clear"}' }],
         });
         assert.equal(after.choices[0].message.role, 'assistant');
         const before = await client.chat.completions.create({ ...CALL, tool_choice: 'auto', max_tokens: 1 });
@@ -57,7 +62,8 @@ for (const model of Object.keys(MODELS)) {
     });
 
     for (const stream of [false, true]) {
-        test(`openai: the tools runner calls a function${stream ? ', streamed' : ''}, ${model} model`, { skip }, async (t) => {
+        const how = `${stream ? 'streamed' : 'whole'}, ${model} model`;
+        test(`openai: the tools runner calls a function, ${how}`, { skip }, async (t) => {
             const client = clientOf(await start(t, { model }), { fetch: answerAfterResult });
             const cities = [];
             const tool = zodFunction({
@@ -68,7 +74,8 @@ for (const model of Object.keys(MODELS)) {
                 },
             });
             const runner = client.chat.completions.runTools({
-                ...CALL, tools: [tool], reasoning_effort: 'none', ...(stream && { stream, stream_options: { include_usage: true } }),
+                ...CALL, tools: [tool], reasoning_effort: 'none',
+                ...(stream && { stream, stream_options: { include_usage: true } }),
             });
             const answer = await runner.finalContent();
             assert.equal(typeof answer, 'string');
@@ -93,6 +100,15 @@ for (const model of Object.keys(MODELS)) {
             OpenAI.LengthFinishReasonError);
     });
 }
+
+test('openai: a model calls as its template taught it to', { skip }, async (t) => {
+    const wrote = { shipped: /^\s*\{\s*"tool_calls"/, thinking: /<tool_call>\s*\{\s*"name": "get_weather"/ };
+    for (const [model, pattern] of Object.entries(wrote)) {
+        const client = clientOf(await start(t, { model }));
+        const { choices } = await client.chat.completions.create({ ...CALL, logprobs: true });
+        assert.match(choices[0].logprobs.content.map(({ token }) => token).join(''), pattern);
+    }
+});
 
 test('openai: parse gives arguments of a strict tool', { skip }, async (t) => {
     const client = clientOf(await start(t));

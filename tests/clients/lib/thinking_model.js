@@ -20,7 +20,9 @@ const TEMPLATE = `{%- macro turn(role, text) %}{{ '<|im_start|>' + role + '\\n' 
     {%- elif message.tool_calls %}
         {%- set said = namespace(text=message.content or '') %}
         {%- for call in message.tool_calls %}
-            {%- set said.text = said.text + '<tool_call>\\n{"name": "' + call.function.name + '", "arguments": ' + (call.function.arguments | tojson) + '}\\n</tool_call>' %}
+            {%- set arguments = call.function.arguments | tojson %}
+            {%- set said.text = said.text + '<tool_call>\\n{"name": "' + call.function.name + '", "arguments": ' %}
+            {%- set said.text = said.text + arguments + '}\\n</tool_call>' %}
         {%- endfor %}
         {{- turn('assistant', said.text) }}
     {%- else %}

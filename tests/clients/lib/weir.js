@@ -1,6 +1,8 @@
 'use strict';
 // What the tests of client libraries have in common: servers to talk to, and what they ask.
 
+const { isDeepStrictEqual } = require('node:util');
+
 const { missing, modelPath, startServer } = require('../../e2e/lib/server.js');
 const { writeThinkingModel } = require('./thinking_model.js');
 
@@ -32,35 +34,42 @@ function answerAfterResult(url, init) {
     return fetch(url, { ...init, body: JSON.stringify(hasResult ? { ...body, tool_choice: none } : body) });
 }
 
-// Until so many requests run or wait; fails if they never do.
+const IDLE = { running: 0, waiting: 0 };
+const BUSY = { running: 1, waiting: 0 };
+
+// Until so many requests run and wait; fails if they never do.
 async function waitForLoad(server, wanted) {
     let load;
     for (let i = 0; i < 300; i++) {
         const { running, waiting } = await (await server.admin('GET', '/admin/models')).json();
-        load = running + waiting;
-        if (load === wanted) {
+        load = { running, waiting };
+        if (isDeepStrictEqual(load, wanted)) {
             return;
         }
         await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    throw new Error(`${load} requests run or wait, ${wanted} should`);
+    throw new Error(`the load is ${JSON.stringify(load)}, not ${JSON.stringify(wanted)}`);
 }
 
 // Has a request run that takes long; returns what ends it. The server takes one request at a time.
 async function occupy(server) {
     const controller = new AbortController();
     const body = { messages: [{ role: 'user', content: QUESTION }], max_tokens: 900, ignore_eos: true, stream: true };
-    await waitForLoad(server, 0); // a server that has just begun reads the system prompt first
+    await waitForLoad(server, IDLE); // a server that has just begun reads the system prompt first
     const response = await server.post('/v1/chat/completions', body,
         { headers: { authorization: `Bearer ${API_KEY}` }, signal: controller.signal });
     if (response.status !== 200) {
         throw new Error(await response.text());
     }
-    await waitForLoad(server, 1);
+    await waitForLoad(server, BUSY);
     return () => controller.abort();
 }
 
 // Some libraries are modules that only a newer Node can require().
-const skipModules = missing() || (!process.features.require_module && `Node ${process.version} is too old for this library`);
+const skipModules = missing() ||
+    (!process.features.require_module && `Node ${process.version} is too old for this library`);
 
-module.exports = { API_KEY, MODEL, QUESTION, CITY, MODELS, answerAfterResult, occupy, start, waitForLoad, skip: missing(), skipModules };
+module.exports = {
+    API_KEY, BUSY, CITY, IDLE, MODEL, MODELS, QUESTION, answerAfterResult, occupy, skip: missing(), skipModules, start,
+    waitForLoad,
+};

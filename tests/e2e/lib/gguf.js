@@ -16,7 +16,8 @@ const WRITES = {
     6: 'writeFloatLE', 7: 'writeUInt8', 10: 'writeBigUInt64LE', 11: 'writeBigInt64LE', 12: 'writeDoubleLE',
 };
 
-// fields: {key: {type, itemType, value}}, in the file's order. infos: the part that describes the tensors; data: theirs.
+// fields: {key: {type, itemType, value}}, in the file's order; infos: the bytes that describe the tensors; data: those
+// that hold them.
 function parse(bytes) {
     let at = 8; // behind magic and version
     const number = (type) => {
@@ -76,7 +77,8 @@ function encode(type, value) {
 
 function encodeField({ type, itemType, value }) {
     return type === ARRAY
-        ? [encode(4, ARRAY), encode(4, itemType), encode(10, value.length), ...value.map((item) => encode(itemType, item))]
+        ? [encode(4, ARRAY), encode(4, itemType), encode(10, value.length),
+            ...value.map((item) => encode(itemType, item))]
         : [encode(4, type), encode(type, value)];
 }
 
