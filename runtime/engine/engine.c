@@ -24,10 +24,10 @@
 #define RETRY_AFTER_MAX_S 60
 
 /* What a caller asks of a request that is under way. */
-enum command_kind { COMMAND_CANCEL, COMMAND_PAUSE, COMMAND_RESUME };
+enum command_kind { COMMAND_CANCEL, COMMAND_PAUSE, COMMAND_RESUME, COMMAND_UNPIN };
 
 struct command {
-    uint64_t id;
+    uint64_t id; /* of the request, or the name of a pin */
     enum command_kind kind;
 };
 
@@ -46,6 +46,7 @@ struct engine {
     bool stop;
     struct command *commands; /* (n_commands) for those that run */
     size_t n_commands;
+    int pins_waiting; /* of the waiting ones, those with options.pin */
     size_t commands_cap;
     struct engine_stats shown; /* as of the last step; `waiting` apart */
     double seconds_per_end;    /* mean time between two requests that end */
@@ -278,6 +279,10 @@ static void obey(struct engine *en)
 {
     for (size_t i = 0; i < en->n_commands; i++) {
         const struct command *c = &en->commands[i];
+        if (c->kind == COMMAND_UNPIN) {
+            kv_pins_remove(&en->schedule.pins, &en->schedule.pool, c->id);
+            continue;
+        }
         struct sequence *s = find_running(en, c->id);
         /* It may have been preempted since, or have ended. */
         s = s ? s : fair_queue_find(&en->waiting, c->id);
@@ -309,6 +314,7 @@ static void requeue_preempted(struct engine *en)
         }
         en->schedule.preempted = s->next;
         fair_queue_push(&en->waiting, s);
+        en->pins_waiting += s->options.pin != 0;
     }
 }
 
@@ -324,6 +330,7 @@ static void end_late_waiting(struct engine *en)
     /* Without room for an event they end later. */
     while (event_list_reserve(&en->produced, 1, 0) == 0 &&
            (s = fair_queue_take_if(&en->waiting, is_late, now))) {
+        en->pins_waiting -= s->options.pin != 0;
         emit_end(en, s, s->cancel ? ENGINE_FINISH_CANCELED : ENGINE_FINISH_DEADLINE);
         sequence_destroy(s);
     }
@@ -339,6 +346,7 @@ static void admit(struct engine *en)
             }
         }
         fair_queue_pop(&en->waiting);
+        en->pins_waiting -= s->options.pin != 0;
         if (s->n_counted == 0) { /* not again after a preemption */
             fair_queue_charge(&en->waiting, s->options.tenant, s->n_prompt);
         }
@@ -349,7 +357,7 @@ static void admit(struct engine *en)
 static void wait_for_work(struct engine *en)
 {
     while (!en->stop && en->schedule.n_running == 0 && en->waiting.count == 0 &&
-           !en->schedule.preempted && en->produced.count == 0) {
+           !en->schedule.preempted && en->produced.count == 0 && en->n_commands == 0) {
         pthread_cond_wait(&en->work_arrived, &en->lock);
         en->last_end_s = clock_now_s(); /* nobody was waited for meanwhile */
     }
@@ -531,6 +539,7 @@ struct engine *engine_create(const struct model *m, const struct engine_settings
         engine_destroy(en);
         return NULL;
     }
+    show_stats(en);
     if (pthread_create(&en->thread, NULL, engine_main, en) != 0) {
         err_set(e, ERR_NOMEM, "cannot start the engine's thread");
         engine_destroy(en);
@@ -608,7 +617,8 @@ static int refuse_busy(const struct engine *en, struct err *e)
 static bool is_full(const struct engine *en)
 {
     int free = en->set.max_sequences - en->shown.running;
-    return en->waiting.count >= en->set.max_waiting + (free > 0 ? free : 0);
+    /* What is read ahead is nobody's request. */
+    return en->waiting.count - en->pins_waiting >= en->set.max_waiting + (free > 0 ? free : 0);
 }
 
 static bool has_room_for(const struct engine *en, size_t n_prompt)
@@ -637,6 +647,7 @@ static int enqueue(struct engine *en, struct sequence *s, struct err *e)
     }
     s->id = en->next_id++;
     fair_queue_push(&en->waiting, s);
+    en->pins_waiting += s->options.pin != 0;
     pthread_cond_signal(&en->work_arrived);
     return 0;
 }
@@ -708,6 +719,13 @@ void engine_pause(struct engine *en, uint64_t id, bool paused)
     } else {
         command(en, id, paused ? COMMAND_PAUSE : COMMAND_RESUME);
     }
+    pthread_mutex_unlock(&en->lock);
+}
+
+void engine_unpin(struct engine *en, uint64_t pin)
+{
+    pthread_mutex_lock(&en->lock);
+    command(en, pin, COMMAND_UNPIN);
     pthread_mutex_unlock(&en->lock);
 }
 

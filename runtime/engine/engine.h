@@ -82,9 +82,9 @@ struct engine_request_options {
     bool ignore_eog;      /* goes on behind the end of a turn, to max_tokens */
     bool want_logprobs;   /* events carry them */
     int n_top_logprobs;   /* and of so many of the likeliest tokens; want_logprobs is set */
-    /* Makes no answer: the prompt's full pages are computed, and held until the next such
-     * request or until memory runs out. */
-    bool pin;
+    /* Not 0: makes no answer. The prompt's full pages are computed, and held under this name
+     * until engine_unpin, until another request has the same, or until memory runs out. */
+    uint64_t pin;
 };
 
 struct engine_request {
@@ -152,6 +152,9 @@ void engine_cancel(struct engine *en, uint64_t id);
 
 /* While a request is paused it makes no tokens. For readers slower than the model. */
 void engine_pause(struct engine *en, uint64_t id, bool paused);
+
+/* Lets go of what was held under that name. */
+void engine_unpin(struct engine *en, uint64_t pin);
 
 /* Calls fn for every event since the last call, in order. */
 void engine_drain_events(struct engine *en,

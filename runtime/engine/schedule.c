@@ -24,9 +24,7 @@ int schedule_init(struct schedule *sch, const struct llama_config *c,
     sch->rows = mem_zarray(max_rows, sizeof(*sch->rows));
     sch->samples = mem_zarray(max_sequences, sizeof(*sch->samples));
     sch->published = mem_zarray(max_rows, sizeof(*sch->published));
-    sch->pinned = mem_zarray(kv_cache_pages(s->context), sizeof(*sch->pinned));
-    if (!sch->running || !sch->order || !sch->rows || !sch->samples || !sch->published ||
-        !sch->pinned) {
+    if (!sch->running || !sch->order || !sch->rows || !sch->samples || !sch->published) {
         return err_nomem(e);
     }
     if (kv_cache_init(&sch->kv, c, s->kv_type, s->max_sequences, s->context, s->n_pages, e) !=
@@ -50,7 +48,7 @@ void schedule_deinit(struct schedule *sch)
     mem_free(sch->rows);
     mem_free(sch->samples);
     mem_free(sch->published);
-    mem_free(sch->pinned);
+    kv_pins_deinit(&sch->pins);
     kv_pool_deinit(&sch->pool);
     kv_cache_deinit(&sch->kv);
 }
@@ -132,20 +130,9 @@ bool schedule_yield_paused(struct schedule *sch)
     return false;
 }
 
-static void unpin(struct schedule *sch)
-{
-    while (sch->n_pinned > 0) {
-        kv_pool_release(&sch->pool, sch->pinned[--sch->n_pinned]);
-    }
-}
-
 void schedule_pin(struct schedule *sch, struct sequence *s)
 {
-    unpin(sch);
-    for (size_t i = 0; i < s->kv.n_published; i++) {
-        kv_pool_hold(&sch->pool, s->pages[i]);
-        sch->pinned[sch->n_pinned++] = s->pages[i];
-    }
+    kv_pins_add(&sch->pins, &sch->pool, s->options.pin, s->pages, s->kv.n_published);
 }
 
 /* --- pages --- */
@@ -161,11 +148,7 @@ static bool make_room(struct schedule *sch, const struct sequence *s)
             return true;
         }
     }
-    if (sch->n_pinned > 0) {
-        unpin(sch);
-        return true;
-    }
-    return false;
+    return kv_pins_remove_oldest(&sch->pins, &sch->pool);
 }
 
 static void add_page(struct schedule *sch, struct sequence *s, int page)

@@ -17,6 +17,7 @@
 #pragma once
 
 #include "models/arch/llama_step.h"
+#include "runtime/engine/kv_pins.h"
 #include "runtime/engine/kv_pool.h"
 #include "runtime/engine/sequence.h"
 #include "runtime/engine/step_cost.h"
@@ -48,8 +49,7 @@ struct schedule {
     struct sequence **order;   /* (n_running): who precedes first */
     int n_running;
     struct sequence *preempted; /* list: to wait again */
-    int *pinned;                /* (n_pinned) pages held for a prompt that is asked for often */
-    size_t n_pinned;
+    struct kv_pins pins;        /* pages held for prompts that are asked for often */
     struct step_cost cost;
     struct schedule_stats stats;
 
@@ -100,7 +100,7 @@ void schedule_undo(struct schedule *sch);
  * index counts the tokens of this step, from 0. */
 bool schedule_append(struct schedule *sch, struct sequence *s, int32_t token, int index);
 
-/* The pages of s, which leaves, are held from now on instead of those held before. */
+/* The pages of s, which leaves, are held from now on under the name options.pin. */
 void schedule_pin(struct schedule *sch, struct sequence *s);
 
 /* Whether one sequence has most of the rows of the step that was built; its id, or 0. */

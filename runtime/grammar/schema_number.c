@@ -8,7 +8,8 @@
 
 /* A double tells any two decimals of 15 digits apart and keeps their order (DBL_DIG), so where
  * numbers with bounds have no more, comparing digits says what comparing doubles would. */
-#define INTEGER_MAX     9999999999999999 /* 16 digits, as where there are no bounds */
+#define BOUND_MAX       999999999999999LL /* 15 digits: what a bound may be */
+#define INTEGER_MAX     9999999999999999  /* 16 digits, as where there are no bounds */
 #define FRACTION_DIGITS 6
 #define MULTIPLES_MAX   2000 /* written one by one */
 #define MULTIPLE_OF_MAX 400  /* remainders that are states */
@@ -393,14 +394,23 @@ static int integer_bounds(struct schema *s, const struct shape *x,
 {
     *lo = -INTEGER_MAX;
     *hi = INTEGER_MAX;
-    if ((isfinite(b->lo) && fabs(b->lo) > 1e15) || (isfinite(b->hi) && fabs(b->hi) > 1e15)) {
+    /* Bounds that are as good as none, such as those of exact integers in JavaScript, are drawn
+     * in to numbers of 15 digits: what is allowed stays valid. */
+    bool wide_lo = isfinite(b->lo) && b->lo < -(double)BOUND_MAX;
+    bool wide_hi = isfinite(b->hi) && b->hi > (double)BOUND_MAX;
+    if ((isfinite(b->lo) && b->lo > (double)BOUND_MAX) ||
+        (isfinite(b->hi) && b->hi < -(double)BOUND_MAX)) {
         return refuse(s, x, "bounds of whole numbers may have 15 digits");
     }
-    if (isfinite(b->lo)) {
+    if (wide_lo) {
+        *lo = -BOUND_MAX;
+    } else if (isfinite(b->lo)) {
         *lo = (long long)ceil(b->lo);
         *lo += b->lo_exclusive && (double)*lo == b->lo;
     }
-    if (isfinite(b->hi)) {
+    if (wide_hi) {
+        *hi = BOUND_MAX;
+    } else if (isfinite(b->hi)) {
         *hi = (long long)floor(b->hi);
         *hi -= b->hi_exclusive && (double)*hi == b->hi;
     }

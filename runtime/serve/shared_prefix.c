@@ -7,6 +7,7 @@
 #include "runtime/serve/conversation.h"
 
 #define BEFORE_ALL_OTHERS (-1000000)
+#define SHARED_PIN        1
 
 static int render(const struct server *s, const char *question, struct token_list *out,
                   struct err *e)
@@ -51,7 +52,7 @@ void shared_prefix_update(struct server *s)
         return;
     }
     struct engine_request r = {.max_tokens = 1,
-                               .options = {.pin = true, .priority = BEFORE_ALL_OTHERS}};
+                               .options = {.pin = SHARED_PIN, .priority = BEFORE_ALL_OTHERS}};
     uint64_t id;
     int rc = find(s, &e);
     r.prompt = s->shared_prefix.ids;

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <sched.h>
 #include <string.h>
 
 #include "models/arch/kv_cache.h"
@@ -427,7 +428,7 @@ static void the_others_of_a_request_share_its_prompt(void **state)
 static void a_pinned_prompt_stays_in_the_cache(void **state)
 {
     static struct answer crowd[CROWD], pinned, after;
-    struct engine_request_options o = {.pin = true};
+    struct engine_request_options o = {.pin = 7};
     struct engine_settings s = settings(1, 2, CROWD);
     struct fixture f;
     uint64_t id;
@@ -441,10 +442,46 @@ static void a_pinned_prompt_stays_in_the_cache(void **state)
     assert_int_equal(engine_stats(f.engine).kv_pages_free,
                      engine_stats(f.engine).kv_pages - COMMON / KV_PAGE_POSITIONS);
     run_crowd(&f, crowd);
-    o.pin = false;
+    o.pin = 0;
     submit_to_crowd(&f, 0, &o, &after, &id);
     wait_for_ends(&f, &after, 1);
     assert_true(after.cached_tokens >= KV_PAGE_POSITIONS);
+    stop(&f);
+}
+
+/* Waits until so many pages are free: the engine's thread obeys when it comes by. */
+static void wait_for_free(struct fixture *f, int n)
+{
+    while (engine_stats(f->engine).kv_pages_free != n) {
+        sched_yield();
+    }
+}
+
+static void pins_are_held_by_name(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct answer answers[3];
+    uint64_t id;
+    start_with(&f, settings(1, 2, CROWD));
+    int all = engine_stats(f.engine).kv_pages;
+    for (int i = 0; i < 3; i++) { /* of each prompt one page is full */
+        struct engine_request_options o = {.pin = (uint64_t)i + 1, .salt = (uint64_t)i};
+        submit_to_crowd(&f, 7 * i, &o, &answers[i], &id);
+        wait_for_ends(&f, &answers[i], 1);
+        wait_for_free(&f, all - i - 1);
+    }
+    engine_unpin(f.engine, 2);
+    engine_unpin(f.engine, 99);
+    wait_for_free(&f, all - 2);
+    /* The same name again, with the same prompt: the pages are held once. */
+    struct engine_request_options again = {.pin = 1};
+    submit_to_crowd(&f, 0, &again, &answers[0], &id);
+    wait_for_ends(&f, &answers[0], 1);
+    wait_for_free(&f, all - 2);
+    engine_unpin(f.engine, 1);
+    engine_unpin(f.engine, 3);
+    wait_for_free(&f, all);
     stop(&f);
 }
 
@@ -636,6 +673,7 @@ int main(void)
         cmocka_unit_test(what_one_salt_computed_is_not_found_under_another),
         cmocka_unit_test(the_others_of_a_request_share_its_prompt),
         cmocka_unit_test(a_pinned_prompt_stays_in_the_cache),
+        cmocka_unit_test(pins_are_held_by_name),
         cmocka_unit_test(a_request_ends_at_its_deadline),
         cmocka_unit_test(a_paused_request_gives_its_place_to_others),
         cmocka_unit_test(a_paused_request_waits_and_goes_on),
