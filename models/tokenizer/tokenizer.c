@@ -15,11 +15,7 @@
 
 /* Control tokens that end a generation whatever the file names as eos. */
 static const char *const end_names[] = {
-    "<|endoftext|>",
-    "<|im_end|>",
-    "<|eot_id|>",
-    "<|eom_id|>",
-    "<|end_of_text|>",
+    "<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>",
 };
 
 #define N_END_NAMES (sizeof(end_names) / sizeof(end_names[0]))
