@@ -41,6 +41,8 @@ struct api_error api_error_from(const struct err *e)
         return api_error_make(404, bad_request,
                               strcmp(e->param, "model") == 0 ? "model_not_found" : "not_found",
                               e->param, e->message);
+    case ERR_CONFLICT:
+        return api_error_make(412, bad_request, "precondition_failed", e->param, e->message);
     case ERR_BUSY: {
         struct api_error out =
             api_error_make(429, "rate_limit_error", "queue_full", e->param, e->message);
