@@ -56,7 +56,7 @@ static const struct {
 static int read_numbers(const cJSON *body, struct sampling *s, struct err *e)
 {
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        float *at = (float *)((char *)s + numbers[i].offset);
+        float *at = (float *)(void *)((char *)s + numbers[i].offset);
         double value = (double)*at;
         if (json_field_number(body, numbers[i].name, numbers[i].min, numbers[i].max, &value,
                               e) != 0) {

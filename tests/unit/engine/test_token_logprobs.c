@@ -63,7 +63,7 @@ static void the_top_are_the_best_by_logit_then_by_id(void **state)
             int better = 0; /* than the i-th: i of them */
             for (int t = 0; t < VOCAB; t++) {
                 better += logits[t] > logits[top[i].token] ||
-                          (logits[t] == logits[top[i].token] && t < top[i].token);
+                          (t < top[i].token && logits[t] == logits[top[i].token]);
             }
             assert_int_equal(better, i);
             float alone;
