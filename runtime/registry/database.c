@@ -250,7 +250,7 @@ static int check_pages(struct database *d, struct err *e)
 /* In one transaction, so that two processes do not both take the same step. */
 static int migrate(struct database *d, const struct database_schema *schema, struct err *e)
 {
-    int version;
+    int version = 0;
     if (database_begin(d, e) != 0) {
         return -1;
     }
@@ -287,7 +287,7 @@ static int open_file(struct database *d, const char *path, const struct database
                        d->path);
     }
     /* Nothing is written to a file that is not ours. */
-    int version;
+    int version = 0;
     if (check_kind(d, schema, &version, e) != 0 || set_pragmas(d, !path, e) != 0 ||
         check_pages(d, e) != 0) {
         return -1;

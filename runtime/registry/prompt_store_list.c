@@ -15,15 +15,15 @@ static void *make_page(size_t *limit, size_t size, struct err *e)
     return page;
 }
 
-/* Hands the page over, or releases it. */
-static int end_page(int rc, void *page, size_t count, void **out, size_t *n)
+/* The page for the caller; NULL, and released, where there is nothing to hand over. */
+static void *end_page(int rc, void *page, size_t count, size_t *n)
 {
     *n = rc == 0 ? count : 0;
-    *out = *n ? page : NULL;
-    if (!*out) {
-        mem_free(page);
+    if (*n > 0) {
+        return page;
     }
-    return rc;
+    mem_free(page);
+    return NULL;
 }
 
 /* Keys of pages: 0 is "with the newest". */
@@ -37,6 +37,8 @@ static int64_t below(uint64_t key)
 int prompt_store_profiles(struct prompt_store *s, const char *after, size_t limit,
                           struct prompt_profile **out, size_t *n, struct err *e)
 {
+    *out = NULL;
+    *n = 0;
     struct prompt_profile *page = make_page(&limit, sizeof(*page), e);
     if (!page) {
         return -1;
@@ -55,7 +57,8 @@ int prompt_store_profiles(struct prompt_store *s, const char *after, size_t limi
     }
     int rc = query_end(&q);
     pthread_mutex_unlock(&s->lock);
-    return end_page(rc, page, count, (void **)out, n);
+    *out = end_page(rc, page, count, n);
+    return rc;
 }
 
 static int call_active(struct prompt_store *s, const char *name, prompt_active_fn *fn,
@@ -78,7 +81,8 @@ int prompt_store_load_active(struct prompt_store *s, prompt_active_fn *fn, void 
                              struct err *e)
 {
     char last[PROMPT_NAME_MAX + 1] = "";
-    for (size_t n = PROMPT_PAGE_MAX; n == PROMPT_PAGE_MAX;) {
+    size_t n;
+    do {
         struct prompt_profile *page;
         int rc = prompt_store_profiles(s, last, PROMPT_PAGE_MAX, &page, &n, e);
         for (size_t i = 0; rc == 0 && i < n; i++) {
@@ -91,7 +95,7 @@ int prompt_store_load_active(struct prompt_store *s, prompt_active_fn *fn, void 
         if (rc != 0) {
             return -1;
         }
-    }
+    } while (n == PROMPT_PAGE_MAX);
     return 0;
 }
 
@@ -117,6 +121,8 @@ int prompt_store_versions(struct prompt_store *s, const char *profile, uint64_t 
                           size_t limit, struct prompt_version_info **out, size_t *n,
                           struct err *e)
 {
+    *out = NULL;
+    *n = 0;
     struct prompt_version_info *page = make_page(&limit, sizeof(*page), e);
     if (!page) {
         return -1;
@@ -135,13 +141,16 @@ int prompt_store_versions(struct prompt_store *s, const char *profile, uint64_t 
         rc = query_end(&q);
     }
     pthread_mutex_unlock(&s->lock);
-    return end_page(rc, page, count, (void **)out, n);
+    *out = end_page(rc, page, count, n);
+    return rc;
 }
 
 int prompt_store_labels(struct prompt_store *s, const char *profile, struct prompt_label **out,
                         size_t *n, struct err *e)
 {
     size_t limit = PROMPT_LABELS_MAX;
+    *out = NULL;
+    *n = 0;
     struct prompt_label *page = make_page(&limit, sizeof(*page), e);
     if (!page) {
         return -1;
@@ -162,7 +171,8 @@ int prompt_store_labels(struct prompt_store *s, const char *profile, struct prom
         rc = query_end(&q);
     }
     pthread_mutex_unlock(&s->lock);
-    return end_page(rc, page, count, (void **)out, n);
+    *out = end_page(rc, page, count, n);
+    return rc;
 }
 
 /* --- audit --- */
@@ -190,6 +200,8 @@ static size_t read_audit(struct query *q, struct prompt_audit *page)
 int prompt_store_audit(struct prompt_store *s, const char *profile, uint64_t before,
                        size_t limit, struct prompt_audit **out, size_t *n, struct err *e)
 {
+    *out = NULL;
+    *n = 0;
     struct prompt_audit *page = make_page(&limit, sizeof(*page), e);
     if (!page) {
         return -1;
@@ -210,5 +222,6 @@ int prompt_store_audit(struct prompt_store *s, const char *profile, uint64_t bef
     size_t count = read_audit(&q, page);
     int rc = query_end(&q);
     pthread_mutex_unlock(&s->lock);
-    return end_page(rc, page, count, (void **)out, n);
+    *out = end_page(rc, page, count, n);
+    return rc;
 }
