@@ -27,7 +27,7 @@ static void assert_text(struct prompt_store *s, const char *profile, const char 
     struct err e = {0};
     struct prompt *p = prompt_store_get(s, profile, which, &e);
     if (!p) {
-        fail_msg("%s@%s: %s", profile, which, e.message);
+        fail_msg("%s@%s: %s", profile, which ? which : "active", e.message);
     }
     assert_string_equal(p->text, text);
     assert_string_equal(p->name, profile);
