@@ -4,11 +4,7 @@
 #include <cjson/cJSON.h>
 #include <stddef.h>
 
-#include "runtime/base/buf.h"
-
-/* Appends valid UTF-8 as a JSON string, with its quotes. For long texts and lists, of which no
- * tree is built. 0, or -1 as buf.h. */
-int json_append_string(struct buf *out, const char *text, size_t len);
+#include "runtime/base/json.h"
 
 void json_add_string_or_null(cJSON *object, const char *name, const char *value);
 

@@ -299,3 +299,23 @@ cJSON *json_parse_file(const char *path, size_t max, struct err *e)
     mem_free(text);
     return tree;
 }
+
+static bool needs_escape(char c)
+{
+    return (unsigned char)c < 0x20 || c == '"' || c == '\\';
+}
+
+int json_append_string(struct buf *out, const char *text, size_t len)
+{
+    buf_append_char(out, '"');
+    for (size_t at = 0, end; at < len; at = end) {
+        for (end = at; end < len && !needs_escape(text[end]); end++) {
+        }
+        buf_append(out, text + at, end - at);
+        if (end < len) {
+            buf_printf(out, "\\u%04x", (unsigned)(unsigned char)text[end++]);
+        }
+    }
+    buf_append_char(out, '"');
+    return out->failed ? -1 : 0;
+}

@@ -1,4 +1,4 @@
-/* json.h: strict JSON in, over cJSON.
+/* json.h: strict JSON in, over cJSON; strings out.
  *
  * cJSON alone takes more than RFC 8259 allows (invalid UTF-8, bytes after the document, odd
  * numbers). Everything that arrives from outside goes through json_parse, which checks grammar,
@@ -12,6 +12,7 @@
 #include <cjson/cJSON.h>
 #include <stddef.h>
 
+#include "runtime/base/buf.h"
 #include "runtime/base/err.h"
 
 #define JSON_MAX_DEPTH 64
@@ -21,3 +22,7 @@ cJSON *json_parse(const char *text, size_t len, struct err *e);
 
 /* Reads and parses a file of at most max bytes; errors begin with the path. */
 cJSON *json_parse_file(const char *path, size_t max, struct err *e);
+
+/* Appends valid UTF-8 as a JSON string, with its quotes. For long texts and lists, of which no
+ * tree is built. 0, or -1 as buf.h. */
+int json_append_string(struct buf *out, const char *text, size_t len);

@@ -1,11 +1,20 @@
 /* What a version must be like, for JSON from outside and for the store. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/utf8.h"
 #include "runtime/registry/prompt.h"
 #include "runtime/registry/prompt_parts.h"
 
-#define FIELD_MAX 64 /* of err.param */
+void prompt_field(char out[PROMPT_FIELD_MAX], const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(out, PROMPT_FIELD_MAX, format, args);
+    va_end(args);
+    out[utf8_valid_prefix(out, strlen(out))] = '\0';
+}
 
 static bool is_alphanumeric(char c)
 {
@@ -79,11 +88,11 @@ static int check_slots(const struct prompt *p, const char *field, const char *te
 
 static int check_examples(const struct prompt *p, struct err *e)
 {
-    char field[FIELD_MAX];
+    char field[PROMPT_FIELD_MAX];
     for (size_t i = 0; i < p->n_examples; i++) {
         const char *texts[] = {p->examples[i].user, p->examples[i].assistant};
         for (size_t k = 0; k < 2; k++) {
-            snprintf(field, sizeof(field), "examples[%zu].%s", i, k ? "assistant" : "user");
+            prompt_field(field, "examples[%zu].%s", i, k ? "assistant" : "user");
             if (check_not_empty(field, texts[k], e) != 0 ||
                 check_slots(p, field, texts[k], e) != 0) {
                 return -1;
@@ -95,16 +104,16 @@ static int check_examples(const struct prompt *p, struct err *e)
 
 static int check_documents(const struct prompt *p, struct err *e)
 {
-    char field[FIELD_MAX];
+    char field[PROMPT_FIELD_MAX];
     for (size_t i = 0; i < p->n_documents; i++) {
         const struct prompt_document *d = &p->documents[i];
-        snprintf(field, sizeof(field), "documents[%zu].title", i);
+        prompt_field(field, "documents[%zu].title", i);
         if (check_not_empty(field, d->title, e) != 0 ||
             check_one_line(field, d->title, PROMPT_TITLE_MAX, e) != 0 ||
             check_slots(p, field, d->title, e) != 0) {
             return -1;
         }
-        snprintf(field, sizeof(field), "documents[%zu].text", i);
+        prompt_field(field, "documents[%zu].text", i);
         if (check_not_empty(field, d->text, e) != 0 || check_slots(p, field, d->text, e) != 0) {
             return -1;
         }
@@ -124,10 +133,10 @@ static bool is_variable_name(const char *name)
 
 static int check_variables(const struct prompt *p, struct err *e)
 {
-    char field[FIELD_MAX];
+    char field[PROMPT_FIELD_MAX];
     for (size_t i = 0; i < p->n_variables; i++) {
         const char *name = p->variables[i].name;
-        snprintf(field, sizeof(field), "variables.%s", name);
+        prompt_field(field, "variables.%s", name);
         if (!is_variable_name(name)) {
             return err_set_param(e, ERR_INVALID, field,
                                  "\"%s\": a variable's name is 1 to %d of a-z, 0-9 and '_', "

@@ -13,6 +13,11 @@ struct prompt *prompt_alloc(struct err *e);
 /* Fills in sha256 from the other fields. */
 int prompt_compute_hash(struct prompt *p, struct err *e);
 
+/* Writes a field's name for err.param, cut at a whole character: names come from outside. */
+#define PROMPT_FIELD_MAX 64
+void prompt_field(char out[PROMPT_FIELD_MAX], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* A `{{name}}` in a text. */
 struct prompt_slot {
     size_t begin; /* of the first brace */

@@ -63,11 +63,11 @@ struct prompt_change {
     bool if_new;       /* the profile must not exist yet (If-None-Match: *) */
 };
 
-/* Stores `draft` as the next version, creating the profile if need be, and with `activate`
+/* Stores `draft` as the next version, creating the profile if need be, and with `activates`
  * makes it active in the same step. The draft, which nobody else has yet, becomes that version:
  * name, version and created are filled in. ERR_INVALID: it fails prompt_check. */
 int prompt_store_put(struct prompt_store *s, const char *profile, struct prompt *draft,
-                     bool activate, const struct prompt_change *change,
+                     bool activates, const struct prompt_change *change,
                      struct prompt_profile *after, struct err *e);
 
 /* Makes a version active and ends a split. Nothing changes, nor the revision, if it is so
