@@ -17,7 +17,9 @@ struct hf_config {
                             feed-forward network */
     bool norms_from_one; /* the file has norms less one */
     bool encoder;        /* BERT: names of its own */
+    bool nomic;          /* an encoder with names of its own again */
     bool transposed;     /* matrices have a row for each input (GPT-2) */
+    bool parallel;       /* residual: layers have no norm before the feed-forward network */
     bool tied;
     int experts;                              /* of a mixture; 0: none */
     float rope_factors[OPS_HEAD_DIM_MAX / 2]; /* (rope_dims / 2) Llama 3.1, or LongRoPE's short

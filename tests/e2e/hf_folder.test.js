@@ -25,7 +25,7 @@ const logits = (file) => succeed(['logits', '-m', file, '--tokens', '5,600,7,8,9
 test('a folder of any architecture becomes the GGUF file that it was made from', { skip }, (t) => {
     const folder = makeFolder(t);
     for (const arch of ['', '-yarn', '-granite', '-qwen2', '-qwen3', '-olmo2', '-phi', '-smollm3', '-longrope',
-        '-phi4', '-mixtral', '-qwen2moe', '-qwen3moe', '-starcoder2', '-stablelm', '-gpt2']) {
+        '-phi4', '-mixtral', '-qwen2moe', '-qwen3moe', '-starcoder2', '-stablelm', '-stablelm12', '-gpt2']) {
         const file = synthesize(folder, `tiny-test${arch}`);
         const hf = writeHfFolder(path.join(folder, `hf${arch}`), file, { shards: arch === '-qwen2' ? 2 : 1 });
         const again = path.join(folder, `again${arch}.gguf`);
@@ -152,12 +152,42 @@ test('a mixture of experts that is not as the architecture has it is refused by 
     assert.match(refused('share', (c) => { c.norm_topk_prob = false; }), /"norm_topk_prob" is false, in qwen3moe it has to be true/);
     assert.match(refused('dense', (c) => { c.mlp_only_layers = [0]; }), /layers without experts/);
     assert.match(refused('sparse', (c) => { c.decoder_sparse_step = 2; }), /layers without experts/);
-    assert.match(refused('more', (c) => { c.num_experts = 17; }), /expert 16 of 17 is missing for "blk\.\d\.ffn_\w+_exps\.weight"/);
-    assert.match(refused('fewer', (c) => { c.num_experts = 15; }), /experts\.15\..*config\.json has 15 experts/);
+    assert.match(refused('more', (c) => { c.num_experts = 17; }), /number 16 of 17 is missing for "blk\.\d\.ffn_\w+_exps\.weight"/);
+    assert.match(refused('fewer', (c) => { c.num_experts = 15; }), /experts\.15\..*config\.json there are 15/);
     assert.match(refused('used', (c) => { c.num_experts_per_tok = 17; }), /"num_experts_per_tok" must be a whole number from 1 to 16/);
-    const parallel = writeHfFolder(path.join(folder, 'parallel'), synthesize(folder, 'tiny-test-stablelm'),
-        { change: (c) => { c.use_parallel_residual = true; } });
-    assert.match(weir(['quantize', parallel, path.join(folder, 'out.gguf')]).stderr, /"use_parallel_residual" is not supported in stablelm/);
+});
+
+test('StableLM: a residual that is parallel by config.json has no second norm, and heads all have one', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const refused = (shape, name, change) => {
+        const hf = writeHfFolder(path.join(folder, name), synthesize(folder, shape), { change });
+        const out = path.join(folder, `${name}-out.gguf`);
+        const { status, stderr } = weir(['quantize', hf, out]);
+        return status === 0 ? weir(['logits', '-m', out, '--tokens', '5']).stderr : stderr;
+    };
+    assert.match(refused('tiny-test-stablelm', 'second', (c) => { c.use_parallel_residual = true; }),
+        /"model\.layers\.\d\.post_attention_layernorm\.(weight|bias)" is not known/);
+    assert.match(refused('tiny-test-stablelm12', 'none', (c) => { c.use_parallel_residual = false; }),
+        /"blk\.0\.ffn_norm\.weight" is missing, and stablelm\.use_parallel_residual is false/);
+    assert.match(refused('tiny-test-stablelm12', 'heads', (c) => { c.num_key_value_heads = 1; }), /norms\.1\.weight": by config\.json there are 1/);
+});
+
+test("a folder of Nomic's encoder becomes the GGUF file that it was made from", { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = synthesize(folder, 'tiny-test-nomic-bert');
+    const embed = (model) => succeed(['embed', '-m', model, '--tokens', '5,600,7,8,900,10']);
+    const again = path.join(folder, 'again.gguf');
+    const converted = (name, change) => weir(['quantize', writeHfFolder(path.join(folder, name), file, { change }), again, '--type', 'f32']);
+    assert.equal(converted('same').stderr, '');
+    assert.equal(embed(again), embed(file));
+    assert.equal(readGguf(again).metadata['nomic-bert.context_length'], 256);
+    assert.equal(converted('base', (c) => { c.rotary_emb_base = 1000; }).status, 0);
+    assert.notEqual(embed(again), embed(file));
+    for (const key of ['prenorm', 'rotary_emb_interleaved', 'causal']) {
+        assert.match(converted(key, (c) => { c[key] = true; }).stderr, new RegExp(`"${key}" is not supported in nomic-bert`));
+    }
+    assert.match(converted('experts', (c) => { c.moe_every_n_layers = 2; }).stderr, /"moe_every_n_layers" is not supported/);
+    assert.match(converted('activation', (c) => { c.activation_function = 'gelu'; }).stderr, /activation "gelu" is not supported/);
 });
 
 test('a folder of BERT becomes the GGUF file that it was made from, with its pooling', { skip }, (t) => {
