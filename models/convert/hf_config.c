@@ -18,6 +18,7 @@ static const struct architecture {
     bool transposed; /* matrices have a row for each input */
     bool encoder, nomic;
     bool unturned;                    /* positions are learned */
+    bool behind_padding;              /* and the first stands behind that of padding */
     const char *epsilon, *activation; /* NULL: rms_norm_eps, silu */
 } architectures[] = {
     {"LlamaForCausalLM", "llama", .pairs = true},
@@ -42,6 +43,8 @@ static const struct architecture {
      .epsilon = "layer_norm_epsilon", .activation = "gelu_new"},
     {"BertModel", "bert", .encoder = true, .unturned = true, .epsilon = "layer_norm_eps",
      .activation = "gelu"},
+    {"XLMRobertaModel", "bert", .encoder = true, .unturned = true, .behind_padding = true,
+     .epsilon = "layer_norm_eps", .activation = "gelu"},
     {"NomicBertModel", "nomic-bert", .encoder = true, .nomic = true,
      .epsilon = "layer_norm_epsilon", .activation = "swiglu"},
 };
@@ -97,12 +100,12 @@ static const struct architecture *find_architecture(struct hf_config *c, const c
             return a;
         }
     }
-    err_set(
-        e, ERR_UNSUPPORTED,
-        "config.json: architecture \"%.64s\" is not supported; Llama, Mistral, Mixtral, "
-        "Granite, Qwen2, Qwen2Moe, Qwen3, Qwen3Moe, Phi3, Olmo2, Gemma2, Gemma3, SmolLM3, "
-        "Starcoder2, StableLmForCausalLM, GPT2LMHeadModel, BertModel and NomicBertModel are",
-        name ? name : "");
+    err_set(e, ERR_UNSUPPORTED,
+            "config.json: architecture \"%.64s\" is not supported; Llama, Mistral, Mixtral, "
+            "Granite, Qwen2, Qwen2Moe, Qwen3, Qwen3Moe, Phi3, Olmo2, Gemma2, Gemma3, SmolLM3, "
+            "Starcoder2, StableLmForCausalLM, GPT2LMHeadModel, BertModel, XLMRobertaModel and "
+            "NomicBertModel are",
+            name ? name : "");
     return NULL;
 }
 
@@ -500,8 +503,10 @@ static int put_special(const struct reader *r, struct hf_config *c)
     return strcmp(c->arch, "smollm3") == 0 ? check_period(r, "no_rope_layers", "", 4) : 0;
 }
 
-/* Nomic's encoder says longer than it was trained for, for those that stretch its positions. */
-static int read_context(const struct reader *r, const struct architecture *a, int *out)
+/* Nomic's encoder says longer than it was trained for, for those that stretch its positions.
+ * RoBERTa leaves the first ones unused. */
+static int read_context(struct hf_config *c, const struct reader *r,
+                        const struct architecture *a, int *out)
 {
     int trained;
     if (read_size(r, "max_position_embeddings", 0, MAX_CONTEXT, out) != 0 ||
@@ -509,6 +514,16 @@ static int read_context(const struct reader *r, const struct architecture *a, in
         return -1;
     }
     *out = a->nomic && trained < *out ? trained : *out;
+    double padding = number_or(r->config, "pad_token_id", 1.0);
+    if (!a->behind_padding) {
+        return 0;
+    }
+    if (!(padding >= 0.0 && padding < (double)*out - 1.0) || floor(padding) < padding) {
+        return err_set(r->e, ERR_FORMAT,
+                       "config.json: \"pad_token_id\" must be a position, and not the last");
+    }
+    c->positions_unused = (int)padding + 1;
+    *out -= c->positions_unused;
     return 0;
 }
 
@@ -530,7 +545,7 @@ int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer 
         read_size(&r, "intermediate_size", a->transposed ? 4 * width : 0, MAX_SIZE, &ffn) !=
             0 ||
         read_size(&r, "vocab_size", 0, MAX_SIZE, &c->vocab) != 0 ||
-        read_context(&r, a, &context) != 0 ||
+        read_context(c, &r, a, &context) != 0 ||
         read_size(&r, "num_attention_heads", 0, MAX_SIZE, &c->heads) != 0 ||
         read_size(&r, "num_key_value_heads", c->heads, MAX_SIZE, &c->kv_heads) != 0 ||
         read_size(&r, "head_dim", width / c->heads > 0 ? width / c->heads : 1, MAX_SIZE,

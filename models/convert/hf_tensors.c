@@ -168,7 +168,10 @@ static const char *translate(const char *name, const struct hf_config *c,
                              char out[GGUF_MAX_TENSOR_NAME], struct place *at)
 {
     *at = (struct place){.index = -1};
-    const char *whole = c->transposed ? "transformer." : c->encoder ? "bert." : "";
+    const char *whole = c->transposed         ? "transformer."
+                        : c->positions_unused ? "roberta."
+                        : c->encoder          ? "bert."
+                                              : "";
     if (strncmp(name, whole, strlen(whole)) == 0) {
         name += strlen(whole);
     }
@@ -211,8 +214,8 @@ static bool has_heads(const char *name)
 
 struct rows {
     const struct safetensor *from;
-    uint64_t n, width; /* rows, numbers in each */
-    uint64_t head_dim; /* of heads to put into pairs, or 0 */
+    uint64_t first, n, width; /* rows, and numbers in each */
+    uint64_t head_dim;        /* of heads to put into pairs, or 0 */
     uint64_t rope_dims;
     bool plus_one;
     bool transposed; /* a row here is a column there */
@@ -224,7 +227,8 @@ static void read_row(const struct rows *r, uint64_t i, float *row)
     uint32_t type = r->from->type; /* safetensors.h has types that can be read */
     if (!r->transposed) {
         size_t bytes = (size_t)tensor_type_row_bytes(type, r->width);
-        (void)tensor_row_to_f32(type, r->from->data + i * bytes, row, (size_t)r->width);
+        (void)tensor_row_to_f32(type, r->from->data + (r->first + i) * bytes, row,
+                                (size_t)r->width);
         return;
     }
     size_t bytes = (size_t)tensor_type_row_bytes(type, 1);
@@ -278,6 +282,11 @@ static int describe(struct rows *r, uint32_t *type, const struct safetensor *fro
         r->transposed = true;
         r->n = from->dims[1];
         r->width = from->dims[0];
+    }
+    uint64_t unused = (uint64_t)c->positions_unused;
+    if (strcmp(name, "position_embd.weight") == 0 && r->n > unused) {
+        r->first = unused;
+        r->n -= unused;
     }
     r->plus_one = c->norms_from_one && vector && strstr(name, "norm.");
     bool table = strstr(name, ".ffn_gate_inp.") || strcmp(name, "position_embd.weight") == 0 ||

@@ -197,12 +197,26 @@ function tokenizer(m) {
     };
 }
 
+// RoBERTa: positions begin behind that of padding; what stands before is not used.
+function asRoberta(settings, tensors) {
+    const UNUSED = 2;
+    const positions = tensors.find(({ name }) => name === 'embeddings.position_embeddings.weight');
+    const width = positions.data.length / positions.dims[0];
+    positions.data = Buffer.concat([Buffer.alloc(UNUSED * width, 0x3f), positions.data]);
+    positions.dims = [positions.dims[0] + UNUSED, positions.dims[1]];
+    for (const t of tensors) t.name = `roberta.${t.name}`;
+    Object.assign(settings, { architectures: ['XLMRobertaModel'], pad_token_id: UNUSED - 1,
+        max_position_embeddings: settings.max_position_embeddings + UNUSED });
+}
+
 /* Returns the folder; change(config) may alter config.json. */
-function writeHfFolder(folder, ggufFile, { shards = 1, change = () => {} } = {}) {
+function writeHfFolder(folder, ggufFile, { shards = 1, change = () => {}, roberta = false } = {}) {
     const { metadata, tensors } = readGguf(ggufFile);
     const arch = metadata['general.architecture'];
     const all = tensors.filter(({ name }) => !name.startsWith('rope_factors_')).flatMap((t) =>
         t.name.includes('_exps.') ? expertsOf(t, arch) : hasHeadNorms(t) ? normsOf(t) : [convert(t, arch, metadata[`${arch}.attention.key_length`])]);
+    const settings = { ...config(metadata, arch, tensors), tie_word_embeddings: !all.some(({ name }) => name === 'lm_head.weight') };
+    if (roberta) asRoberta(settings, all);
     fs.mkdirSync(folder, { recursive: true });
     if (shards === 1) {
         writeSafetensors(path.join(folder, 'model.safetensors'), all);
@@ -216,7 +230,6 @@ function writeHfFolder(folder, ggufFile, { shards = 1, change = () => {} } = {})
         }
         fs.writeFileSync(path.join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }));
     }
-    const settings = { ...config(metadata, arch, tensors), tie_word_embeddings: !all.some(({ name }) => name === 'lm_head.weight') };
     change(settings);
     fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify(settings));
     fs.writeFileSync(path.join(folder, 'tokenizer.json'), JSON.stringify(tokenizer(metadata)));
