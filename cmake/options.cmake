@@ -14,3 +14,7 @@ if(SANITIZE)
       -fno-sanitize-recover=all)
   target_link_options(weir_options INTERFACE -fsanitize=${SANITIZE})
 endif()
+if(FUZZ)
+  # Without it libFuzzer does not see which code an input reaches.
+  target_compile_options(weir_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()

@@ -55,6 +55,7 @@ static const struct architecture {
     bool share_weights; /* of experts */
     bool gemma;         /* the embedding is scaled by the root of its width */
     bool window;        /* the window in the file counts; others carry the key and do without */
+    bool larger_differs; /* some have norms of heads and a parallel residual */
     int window_default, window_period, no_rope_period;
 } architectures[] = {
     {.name = "llama", .share_weights = true},
@@ -104,7 +105,7 @@ static const struct architecture {
      .layer_norm = true,
      .gelu = true,
      .ungated = true},
-    {.name = "stablelm", .rope = LLAMA_ROPE_HALVES, .layer_norm = true},
+    {.name = "stablelm", .rope = LLAMA_ROPE_HALVES, .layer_norm = true, .larger_differs = true},
     {.name = "bert",
      .encoder = true,
      .layer_norm = true,
@@ -509,6 +510,31 @@ static int read_pooling(struct llama_config *c, const struct gguf *g, struct err
     return 0;
 }
 
+/* StableLM 2 12B beside the smaller ones. The key alone says nothing: converters write that the
+ * residual is parallel for models that do not say, and those have the second norm. */
+static int read_parallel(struct llama_config *c, const struct architecture *a,
+                         const struct gguf *g, struct err *e)
+{
+    struct key parallel = key(c, "use_parallel_residual");
+    if (!a->larger_differs) {
+        return 0;
+    }
+    c->parallel_residual = !gguf_tensor_find(g, "blk.0.ffn_norm.weight");
+    if (gguf_tensor_find(g, "blk.0.attn_q_norm.weight")) {
+        c->qk_norm = LLAMA_QK_NORM_OWN;
+    }
+    bool said = true;
+    if (gguf_has(g, parallel.text) && gguf_get_bool(g, parallel.text, &said, e) != 0) {
+        return -1;
+    }
+    if (c->parallel_residual && !said) {
+        return err_set(e, ERR_FORMAT,
+                       "%s: tensor \"blk.0.ffn_norm.weight\" is missing, and %s is false",
+                       gguf_path(g), parallel.text);
+    }
+    return 0;
+}
+
 static void find_biases(struct llama_config *c, const struct gguf *g)
 {
     const char *qkv = c->fused_qkv ? "blk.0.attn_qkv.bias" : "blk.0.attn_q.bias";
@@ -523,7 +549,8 @@ int llama_config_from_gguf(struct llama_config *c, const struct gguf *g, struct 
     const struct architecture *a = read_architecture(c, g, e);
     if (!a || read_sizes(c, g, e) != 0 || read_experts(c, g, e) != 0 ||
         read_vocab(c, g, e) != 0 || check_shape(c, g, e) != 0 || read_scales(c, a, g, e) != 0 ||
-        read_window(c, a, g, e) != 0 || read_pooling(c, g, e) != 0) {
+        read_window(c, a, g, e) != 0 || read_parallel(c, a, g, e) != 0 ||
+        read_pooling(c, g, e) != 0) {
         return -1;
     }
     find_biases(c, g);

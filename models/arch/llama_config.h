@@ -18,9 +18,14 @@
 #include "quant/ops.h"
 #include "runtime/base/err.h"
 
-/* What is normalised before queries and keys are turned: nothing, each head, or all heads of a
- * row together. */
-enum llama_qk_norm { LLAMA_QK_NORM_NONE, LLAMA_QK_NORM_HEAD, LLAMA_QK_NORM_ROW };
+/* What is normalised before queries and keys are turned: nothing, each head, each head with
+ * weights of its own and no bias, or all heads of a row together. */
+enum llama_qk_norm {
+    LLAMA_QK_NORM_NONE,
+    LLAMA_QK_NORM_HEAD,
+    LLAMA_QK_NORM_OWN,
+    LLAMA_QK_NORM_ROW
+};
 
 /* Which numbers of a head are turned together: 2i and 2i + 1, or i and i + rope_dims / 2. */
 enum llama_rope { LLAMA_ROPE_PAIRS, LLAMA_ROPE_HALVES };
@@ -76,8 +81,11 @@ struct llama_config {
     bool learned_positions; /* added to the embeddings, nothing is turned (GPT-2) */
     bool pre_norm;          /* what goes into attention and feed-forward is normalised */
     bool post_norm;         /* what comes out of them is normalised */
-    bool gelu;              /* in the feed-forward network; SiLU otherwise */
-    bool ungated;           /* the feed-forward network has no gate: down(gelu(up)) */
+    /* The feed-forward network gets what the attention got, not what it made (Wang and
+     * Komatsuzaki 2021): one norm serves both. */
+    bool parallel_residual;
+    bool gelu;    /* in the feed-forward network; SiLU otherwise */
+    bool ungated; /* the feed-forward network has no gate: down(gelu(up)) */
     /* Mixture of experts (Shazeer et al. 2017): for each token the n_experts_used networks that
      * a router likes best, weighted. d_ff is then the width of the network that all tokens
      * share, 0 if there is none (Qwen 2 has one, with a gate of its own). */

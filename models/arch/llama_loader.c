@@ -51,7 +51,7 @@ static void count_once(struct llama_loader *l, const struct llama_part *part)
 static const struct llama_config *paired_heads(const struct llama_loader *l,
                                                enum llama_heads heads)
 {
-    bool moved = heads == LLAMA_HEADS && l->c->rope == LLAMA_ROPE_HALVES && !l->packed;
+    bool moved = heads != LLAMA_NO_HEADS && l->c->rope == LLAMA_ROPE_HALVES && !l->packed;
     return moved ? l->c : NULL;
 }
 
@@ -82,7 +82,8 @@ static int read_floats(struct llama_loader *l, const char *name, const struct ll
 {
     size_t n = part->rows, of = part->of ? part->of : n;
     bool vector = k == 1;
-    const struct gguf_tensor *t = vector ? find(l, name, 1, of) : find(l, name, of, k);
+    size_t hd = part->heads == LLAMA_HEAD_ROWS ? (size_t)l->c->head_dim : of;
+    const struct gguf_tensor *t = vector ? find(l, name, of / hd, hd) : find(l, name, of, k);
     if (!t || !values) {
         return t ? 0 : -1;
     }

@@ -27,8 +27,9 @@ struct llama_loader {
 /* Takes Q8_ALIGN-aligned bytes of the block; NULL while sizes are added up. */
 void *llama_load_take(struct llama_loader *l, size_t bytes);
 
-/* Whose rows lie in heads: those of queries and keys may have to be put into pairs. */
-enum llama_heads { LLAMA_NO_HEADS, LLAMA_HEADS };
+/* Whose rows lie in heads: those of queries and keys may have to be put into pairs. Of a vector
+ * in head rows the tensor has a row for each head. */
+enum llama_heads { LLAMA_NO_HEADS, LLAMA_HEADS, LLAMA_HEAD_ROWS };
 
 /* Rows [first, first + rows) of a tensor. */
 struct llama_part {

@@ -176,12 +176,20 @@ static void put_layer(struct place at, const struct llama_layer *layer,
                       const struct llama_config *c)
 {
     bool per_head = c->qk_norm == LLAMA_QK_NORM_HEAD;
+    bool own = c->qk_norm == LLAMA_QK_NORM_OWN;
     put_norm(at, "attn_norm", &layer->attn_norm, c->d_model);
     put_norm(at, llama_post_norm_names(c)[0], &layer->attn_post_norm, c->d_model);
     put_norm(at, "ffn_norm", &layer->ffn_norm, c->d_model);
     put_norm(at, llama_post_norm_names(c)[1], &layer->ffn_post_norm, c->d_model);
-    put_norm(at, "attn_q_norm", &layer->q_norm, c->head_dim * (per_head ? 1 : c->n_heads));
-    put_norm(at, "attn_k_norm", &layer->k_norm, c->head_dim * (per_head ? 1 : c->n_kv_heads));
+    if (own) {
+        put_floats(at, "attn_q_norm", "weight", layer->q_norm.weight, c->head_dim, c->n_heads);
+        put_floats(at, "attn_k_norm", "weight", layer->k_norm.weight, c->head_dim,
+                   c->n_kv_heads);
+    } else {
+        put_norm(at, "attn_q_norm", &layer->q_norm, c->head_dim * (per_head ? 1 : c->n_heads));
+        put_norm(at, "attn_k_norm", &layer->k_norm,
+                 c->head_dim * (per_head ? 1 : c->n_kv_heads));
+    }
     put_biases(at, layer, c);
     put_matrix(at, "attn_qkv", &layer->qkv.matrix);
     put_matrix(at, "attn_output", &layer->out.matrix);

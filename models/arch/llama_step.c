@@ -262,6 +262,16 @@ static void normalise(struct llama_state *s, const struct llama_norm *norm, size
     }
 }
 
+/* The input of the feed-forward network. */
+static void feed(struct llama_state *s, const struct llama_layer *layer, size_t r0, size_t r1)
+{
+    if (s->c.parallel_residual) {
+        llama_input_set(&s->in_d, s->set.kernel, s->normed, s->d, r0, r1);
+    } else {
+        normalise(s, &layer->ffn_norm, r0, r1);
+    }
+}
+
 /* Adds what a block made to the residual stream. A norm behind the block is of what it made, in
  * an encoder of the sum. */
 static void add_update(struct llama_state *s, const struct llama_norm *post_norm, size_t r0,
@@ -282,21 +292,30 @@ static void add_update(struct llama_state *s, const struct llama_norm *post_norm
     }
 }
 
+/* Each head of n numbers in all. */
+static void normalise_heads(const struct llama_state *s, const struct llama_norm *norm,
+                            float *x, size_t n)
+{
+    size_t hd = (size_t)s->c.head_dim;
+    bool own = s->c.qk_norm == LLAMA_QK_NORM_OWN;
+    for (size_t at = 0; at < n; at += hd) {
+        size_t first = own ? at : 0;
+        const struct llama_norm of_head = {norm->weight + first,
+                                           norm->bias ? norm->bias + first : NULL};
+        apply_norm(s, x + at, x + at, &of_head, hd);
+    }
+}
+
 /* Some architectures normalise queries and keys before they are turned. */
 static void normalise_qk(const struct llama_state *s, const struct llama_layer *layer, float *q)
 {
-    size_t hd = (size_t)s->c.head_dim;
     float *k = q + s->q_dim;
-    if (s->c.qk_norm == LLAMA_QK_NORM_HEAD) {
-        for (float *head = q; head < k; head += hd) {
-            apply_norm(s, head, head, &layer->q_norm, hd);
-        }
-        for (float *head = k; head < k + s->kv_dim; head += hd) {
-            apply_norm(s, head, head, &layer->k_norm, hd);
-        }
-    } else if (s->c.qk_norm == LLAMA_QK_NORM_ROW) {
+    if (s->c.qk_norm == LLAMA_QK_NORM_ROW) {
         apply_norm(s, q, q, &layer->q_norm, s->q_dim);
         apply_norm(s, k, k, &layer->k_norm, s->kv_dim);
+    } else if (s->c.qk_norm != LLAMA_QK_NORM_NONE) {
+        normalise_heads(s, &layer->q_norm, q, s->q_dim);
+        normalise_heads(s, &layer->k_norm, k, s->kv_dim);
     }
 }
 
@@ -448,6 +467,9 @@ static void gather_wanted(struct llama_state *s)
         }
         memmove(s->x + i * s->d, s->x + row * s->d, s->d * sizeof(float));
         memmove(s->mixed + i * s->q_dim, s->mixed + row * s->q_dim, s->q_dim * sizeof(float));
+        if (s->c.parallel_residual) {
+            memmove(s->normed + i * s->d, s->normed + row * s->d, s->d * sizeof(float));
+        }
     }
 }
 
@@ -520,7 +542,7 @@ static void work(void *ctx, int worker, int n_workers)
         multiply(s, s->update, &s->in_q, &layer->out, m, worker, n_workers);
         BARRIER();
         add_update(s, &layer->attn_post_norm, r0, r1);
-        normalise(s, &layer->ffn_norm, r0, r1);
+        feed(s, layer, r0, r1);
         BARRIER();
         feed_forward(s, layer, m, worker, n_workers);
         add_update(s, &layer->ffn_post_norm, r0, r1);

@@ -29,7 +29,7 @@ static int load_norms(struct llama_loader *l, int i, struct llama_layer *layer)
     } norms[] = {
         {"attn_norm", l->c->pre_norm, &layer->attn_norm},
         {llama_post_norm_names(l->c)[0], l->c->post_norm, &layer->attn_post_norm},
-        {"ffn_norm", l->c->pre_norm, &layer->ffn_norm},
+        {"ffn_norm", l->c->pre_norm && !l->c->parallel_residual, &layer->ffn_norm},
         {llama_post_norm_names(l->c)[1], l->c->post_norm, &layer->ffn_post_norm},
     };
     for (size_t k = 0; k < sizeof(norms) / sizeof(norms[0]); k++) {
@@ -41,6 +41,18 @@ static int load_norms(struct llama_loader *l, int i, struct llama_layer *layer)
     return 0;
 }
 
+/* Of each head its own, a row of the tensor. Where all norms have biases these have zeros. */
+static int load_head_norms(struct llama_loader *l, int i, const char *part, int n_heads,
+                           struct llama_norm *norm)
+{
+    size_t n = (size_t)n_heads * (size_t)l->c->head_dim;
+    if (llama_load_floats(l, i, part, "weight", n, 1, LLAMA_HEAD_ROWS, &norm->weight) != 0) {
+        return -1;
+    }
+    norm->bias = l->c->layer_norm ? llama_load_take(l, n * sizeof(float)) : NULL;
+    return 0;
+}
+
 static int load_qk_norms(struct llama_loader *l, int i, struct llama_layer *layer)
 {
     size_t hd = (size_t)l->c->head_dim;
@@ -49,6 +61,13 @@ static int load_qk_norms(struct llama_loader *l, int i, struct llama_layer *laye
     size_t kv = per_head ? hd : (size_t)l->c->n_kv_heads * hd;
     if (l->c->qk_norm == LLAMA_QK_NORM_NONE) {
         return 0;
+    }
+    if (l->c->qk_norm == LLAMA_QK_NORM_OWN) {
+        return load_head_norms(l, i, "attn_q_norm", l->c->n_heads, &layer->q_norm) != 0 ||
+                       load_head_norms(l, i, "attn_k_norm", l->c->n_kv_heads, &layer->k_norm) !=
+                           0
+                   ? -1
+                   : 0;
     }
     return load_norm(l, i, "attn_q_norm", q, LLAMA_HEADS, &layer->q_norm) != 0 ||
                    load_norm(l, i, "attn_k_norm", kv, LLAMA_HEADS, &layer->k_norm) != 0

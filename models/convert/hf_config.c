@@ -16,7 +16,9 @@ static const struct architecture {
     bool pairs, post_norm, norms_from_one;
     bool tied;       /* where the file does not say */
     bool transposed; /* matrices have a row for each input */
-    bool encoder;
+    bool encoder, nomic;
+    bool unturned;                    /* positions are learned */
+    bool behind_padding;              /* and the first stands behind that of padding */
     const char *epsilon, *activation; /* NULL: rms_norm_eps, silu */
 } architectures[] = {
     {"LlamaForCausalLM", "llama", .pairs = true},
@@ -37,9 +39,14 @@ static const struct architecture {
     {"Starcoder2ForCausalLM", "starcoder2", .tied = true, .epsilon = "norm_epsilon",
      .activation = "gelu_pytorch_tanh"},
     {"StableLmForCausalLM", "stablelm", .epsilon = "layer_norm_eps"},
-    {"GPT2LMHeadModel", "gpt2", .tied = true, .transposed = true,
+    {"GPT2LMHeadModel", "gpt2", .tied = true, .transposed = true, .unturned = true,
      .epsilon = "layer_norm_epsilon", .activation = "gelu_new"},
-    {"BertModel", "bert", .encoder = true, .epsilon = "layer_norm_eps", .activation = "gelu"},
+    {"BertModel", "bert", .encoder = true, .unturned = true, .epsilon = "layer_norm_eps",
+     .activation = "gelu"},
+    {"XLMRobertaModel", "bert", .encoder = true, .unturned = true, .behind_padding = true,
+     .epsilon = "layer_norm_eps", .activation = "gelu"},
+    {"NomicBertModel", "nomic-bert", .encoder = true, .nomic = true,
+     .epsilon = "layer_norm_epsilon", .activation = "swiglu"},
 };
 
 struct reader {
@@ -54,13 +61,14 @@ static bool is_gemma(const char *arch)
     return strcmp(arch, "gemma2") == 0 || strcmp(arch, "gemma3") == 0;
 }
 
-/* GPT-2 has names of its own. */
+/* GPT-2 has names of its own, and Nomic's encoder those and more. */
 static const struct {
     const char *key, *older;
 } older_names[] = {
     {"hidden_size", "n_embd"},         {"num_hidden_layers", "n_layer"},
     {"num_attention_heads", "n_head"}, {"max_position_embeddings", "n_positions"},
     {"intermediate_size", "n_inner"},  {"hidden_act", "activation_function"},
+    {"rope_theta", "rotary_emb_base"}, {"partial_rotary_factor", "rotary_emb_fraction"},
 };
 
 static const cJSON *get(const cJSON *object, const char *key)
@@ -88,13 +96,15 @@ static const struct architecture *find_architecture(struct hf_config *c, const c
             c->norms_from_one = a->norms_from_one;
             c->transposed = a->transposed;
             c->encoder = a->encoder;
+            c->nomic = a->nomic;
             return a;
         }
     }
     err_set(e, ERR_UNSUPPORTED,
             "config.json: architecture \"%.64s\" is not supported; Llama, Mistral, Mixtral, "
             "Granite, Qwen2, Qwen2Moe, Qwen3, Qwen3Moe, Phi3, Olmo2, Gemma2, Gemma3, SmolLM3, "
-            "Starcoder2, StableLmForCausalLM, GPT2LMHeadModel and BertModel are",
+            "Starcoder2, StableLmForCausalLM, GPT2LMHeadModel, BertModel, XLMRobertaModel and "
+            "NomicBertModel are",
             name ? name : "");
     return NULL;
 }
@@ -327,10 +337,22 @@ static int check_known(const struct reader *r, const struct architecture *a)
                        "config.json: activation \"%.32s\" is not supported in %s; %s is",
                        activation, r->arch, known);
     }
-    static const char *const other_networks[] = {"use_parallel_residual", "qk_layernorm",
-                                                 "scale_attn_by_inverse_layer_idx"};
-    for (size_t i = 0; i < sizeof(other_networks) / sizeof(other_networks[0]); i++) {
-        if (cJSON_IsTrue(get(r->config, other_networks[i]))) {
+    /* Flags, and counts and factors that are not 0. Those of StableLM are known there. */
+    static const char *const other_networks[] = {"use_parallel_residual",
+                                                 "qk_layernorm",
+                                                 "scale_attn_by_inverse_layer_idx",
+                                                 "prenorm",
+                                                 "parallel_block",
+                                                 "use_rms_norm",
+                                                 "causal",
+                                                 "rotary_emb_interleaved",
+                                                 "rotary_emb_scale_base",
+                                                 "rotary_scaling_factor",
+                                                 "moe_every_n_layers"};
+    size_t first = strcmp(r->arch, "stablelm") == 0 ? 2 : 0;
+    for (size_t i = first; i < sizeof(other_networks) / sizeof(other_networks[0]); i++) {
+        const cJSON *item = get(r->config, other_networks[i]);
+        if (cJSON_IsTrue(item) || (cJSON_IsNumber(item) && item->valuedouble != 0.0)) {
             return err_set(r->e, ERR_UNSUPPORTED, "config.json: \"%s\" is not supported in %s",
                            other_networks[i], r->arch);
         }
@@ -446,8 +468,14 @@ static int put_encoder(const struct reader *r)
 }
 
 /* What only some architectures say. */
-static int put_special(const struct reader *r, const struct hf_config *c)
+static int put_special(const struct reader *r, struct hf_config *c)
 {
+    if (strcmp(c->arch, "stablelm") == 0) {
+        char parallel[KEY_MAX];
+        snprintf(parallel, sizeof(parallel), "%s.use_parallel_residual", c->arch);
+        c->parallel = cJSON_IsTrue(get(r->config, "use_parallel_residual"));
+        gguf_put_bool(r->out, parallel, c->parallel);
+    }
     if (strcmp(c->arch, "granite") == 0) {
         copy_number(r, "embedding_multiplier", "embedding_scale");
         copy_number(r, "residual_multiplier", "residual_scale");
@@ -475,6 +503,30 @@ static int put_special(const struct reader *r, const struct hf_config *c)
     return strcmp(c->arch, "smollm3") == 0 ? check_period(r, "no_rope_layers", "", 4) : 0;
 }
 
+/* Nomic's encoder says longer than it was trained for, for those that stretch its positions.
+ * RoBERTa leaves the first ones unused. */
+static int read_context(struct hf_config *c, const struct reader *r,
+                        const struct architecture *a, int *out)
+{
+    int trained;
+    if (read_size(r, "max_position_embeddings", 0, MAX_CONTEXT, out) != 0 ||
+        read_size(r, "max_trained_positions", 2048, MAX_CONTEXT, &trained) != 0) {
+        return -1;
+    }
+    *out = a->nomic && trained < *out ? trained : *out;
+    double padding = number_or(r->config, "pad_token_id", 1.0);
+    if (!a->behind_padding) {
+        return 0;
+    }
+    if (!(padding >= 0.0 && padding < (double)*out - 1.0) || floor(padding) < padding) {
+        return err_set(r->e, ERR_FORMAT,
+                       "config.json: \"pad_token_id\" must be a position, and not the last");
+    }
+    c->positions_unused = (int)padding + 1;
+    *out -= c->positions_unused;
+    return 0;
+}
+
 int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer *out,
                    struct err *e)
 {
@@ -493,7 +545,7 @@ int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer 
         read_size(&r, "intermediate_size", a->transposed ? 4 * width : 0, MAX_SIZE, &ffn) !=
             0 ||
         read_size(&r, "vocab_size", 0, MAX_SIZE, &c->vocab) != 0 ||
-        read_size(&r, "max_position_embeddings", 0, MAX_CONTEXT, &context) != 0 ||
+        read_context(c, &r, a, &context) != 0 ||
         read_size(&r, "num_attention_heads", 0, MAX_SIZE, &c->heads) != 0 ||
         read_size(&r, "num_key_value_heads", c->heads, MAX_SIZE, &c->kv_heads) != 0 ||
         read_size(&r, "head_dim", width / c->heads > 0 ? width / c->heads : 1, MAX_SIZE,
@@ -523,6 +575,6 @@ int hf_config_read(struct hf_config *c, const cJSON *config, struct gguf_writer 
                    number_or(config, "rms_norm_eps", 1e-6));
     }
     return put_special(&r, c) != 0 || put_mixture(c, &r) != 0 ? -1
-           : a->transposed || a->encoder ? 0 /* GPT-2 and BERT turn nothing */
-                                         : read_rope(c, &r, context);
+           : a->unturned                                      ? 0
+                                                              : read_rope(c, &r, context);
 }

@@ -12,12 +12,15 @@ struct hf_config {
     int heads, kv_heads, head_dim;
     int rope_dims; /* numbers of a head that are turned, its first ones */
     int vocab;
-    bool pairs;          /* GGUF has rows of queries and keys in the order of pairs */
-    bool post_norm;      /* "post_attention_layernorm" is what it says, not the norm before the
-                            feed-forward network */
-    bool norms_from_one; /* the file has norms less one */
-    bool encoder;        /* BERT: names of its own */
-    bool transposed;     /* matrices have a row for each input (GPT-2) */
+    int positions_unused; /* the first rows of the table of positions */
+    bool pairs;           /* GGUF has rows of queries and keys in the order of pairs */
+    bool post_norm;       /* "post_attention_layernorm" is what it says, not the norm before the
+                             feed-forward network */
+    bool norms_from_one;  /* the file has norms less one */
+    bool encoder;         /* BERT: names of its own */
+    bool nomic;           /* an encoder with names of its own again */
+    bool transposed;      /* matrices have a row for each input (GPT-2) */
+    bool parallel;        /* residual: layers have no norm before the feed-forward network */
     bool tied;
     int experts;                              /* of a mixture; 0: none */
     float rope_factors[OPS_HEAD_DIM_MAX / 2]; /* (rope_dims / 2) Llama 3.1, or LongRoPE's short

@@ -25,13 +25,15 @@ static const struct {
     {"embeddings.token_type_embeddings.weight", "token_types.weight"},
     {"embeddings.LayerNorm.weight", "token_embd_norm.weight"},
     {"embeddings.LayerNorm.bias", "token_embd_norm.bias"},
+    {"emb_ln.weight", "token_embd_norm.weight"},
+    {"emb_ln.bias", "token_embd_norm.bias"},
     /* Not for embeddings, and not numbers of the model. */
     {"pooler.dense.weight", ""},
     {"pooler.dense.bias", ""},
     {"embeddings.position_ids", ""},
 };
 
-/* Behind "model.layers.N.", "h.N." or "encoder.layer.N.", and "blk.N.". */
+/* Behind "model.layers.N.", "h.N.", "encoder.layer.N." or "encoder.layers.N.", and "blk.N.". */
 static const struct {
     const char *hf, *gguf;
 } inner[] = {
@@ -81,6 +83,15 @@ static const struct {
     {"output.dense.bias", "ffn_down.bias"},
     {"output.LayerNorm.weight", "layer_output_norm.weight"},
     {"output.LayerNorm.bias", "layer_output_norm.bias"},
+    {"attn.Wqkv.weight", "attn_qkv.weight"},
+    {"attn.out_proj.weight", "attn_output.weight"},
+    {"norm1.weight", "attn_output_norm.weight"},
+    {"norm1.bias", "attn_output_norm.bias"},
+    {"mlp.fc11.weight", "ffn_up.weight"},
+    {"mlp.fc12.weight", "ffn_gate.weight"},
+    {"mlp.fc2.weight", "ffn_down.weight"},
+    {"norm2.weight", "layer_output_norm.weight"},
+    {"norm2.bias", "layer_output_norm.bias"},
     {"mlp.gate.weight", "ffn_gate_inp.weight"},
     {"block_sparse_moe.gate.weight", "ffn_gate_inp.weight"},
     {"mlp.shared_expert_gate.weight", "ffn_gate_inp_shexp.weight"},
@@ -91,13 +102,19 @@ static const struct {
     {"post_feedforward_layernorm.weight", "post_ffw_norm.weight"},
 };
 
-/* Behind ".experts.E.", the matrix of one expert. */
+/* One of many that become one tensor: PREFIX.NUMBER.REST. */
 static const struct {
-    const char *hf, *gguf;
-} of_expert[] = {
-    {"gate_proj.weight", "ffn_gate_exps.weight"}, {"w1.weight", "ffn_gate_exps.weight"},
-    {"up_proj.weight", "ffn_up_exps.weight"},     {"w3.weight", "ffn_up_exps.weight"},
-    {"down_proj.weight", "ffn_down_exps.weight"}, {"w2.weight", "ffn_down_exps.weight"},
+    const char *prefix, *rest, *gguf;
+    enum { EXPERTS, HEADS, KV_HEADS } of;
+} numbered[] = {
+    {"mlp.experts.", "gate_proj.weight", "ffn_gate_exps.weight", EXPERTS},
+    {"mlp.experts.", "up_proj.weight", "ffn_up_exps.weight", EXPERTS},
+    {"mlp.experts.", "down_proj.weight", "ffn_down_exps.weight", EXPERTS},
+    {"block_sparse_moe.experts.", "w1.weight", "ffn_gate_exps.weight", EXPERTS},
+    {"block_sparse_moe.experts.", "w3.weight", "ffn_up_exps.weight", EXPERTS},
+    {"block_sparse_moe.experts.", "w2.weight", "ffn_down_exps.weight", EXPERTS},
+    {"self_attn.q_layernorm.norms.", "weight", "attn_q_norm.weight", HEADS},
+    {"self_attn.k_layernorm.norms.", "weight", "attn_k_norm.weight", KV_HEADS},
 };
 
 /* Of old checkpoints; computed here. */
@@ -106,6 +123,10 @@ static const char *const computed[] = {"self_attn.rotary_emb.inv_freq", "attn.bi
 
 static const char *inner_name(const char *rest, const struct hf_config *c)
 {
+    static const char second_norm[] = "post_attention_layernorm.";
+    if (c->parallel && strncmp(rest, second_norm, strlen(second_norm)) == 0) {
+        return NULL;
+    }
     if (strcmp(rest, "post_attention_layernorm.weight") == 0) {
         return c->post_norm ? "post_attention_norm.weight" : "ffn_norm.weight";
     }
@@ -117,34 +138,40 @@ static const char *inner_name(const char *rest, const struct hf_config *c)
     return NULL;
 }
 
-/* "mlp.experts.3.up_proj.weight": the tensor of all experts, and which one it is. */
-static const char *expert_name(const char *rest, long *expert)
+/* Which of how many numbered tensors one is. */
+struct place {
+    long index; /* -1: it is not numbered */
+    int of;
+};
+
+/* "mlp.experts.3.up_proj.weight": the tensor of all experts. */
+static const char *numbered_name(const char *rest, const struct hf_config *c, struct place *at)
 {
-    static const char *const prefixes[] = {"mlp.experts.", "block_sparse_moe.experts."};
-    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-        size_t len = strlen(prefixes[i]);
+    const int counts[] = {[EXPERTS] = c->experts, [HEADS] = c->heads, [KV_HEADS] = c->kv_heads};
+    for (size_t i = 0; i < sizeof(numbered) / sizeof(numbered[0]); i++) {
+        size_t len = strlen(numbered[i].prefix);
         char *end;
-        if (strncmp(rest, prefixes[i], len) != 0) {
+        if (strncmp(rest, numbered[i].prefix, len) != 0) {
             continue;
         }
-        *expert = strtol(rest + len, &end, 10);
-        bool is_number = *end == '.' && *expert >= 0;
-        for (size_t k = 0; k < sizeof(of_expert) / sizeof(of_expert[0]) && is_number; k++) {
-            if (strcmp(end + 1, of_expert[k].hf) == 0) {
-                return of_expert[k].gguf;
-            }
+        long index = strtol(rest + len, &end, 10);
+        if (*end == '.' && index >= 0 && strcmp(end + 1, numbered[i].rest) == 0) {
+            *at = (struct place){index, counts[numbered[i].of]};
+            return numbered[i].gguf;
         }
     }
     return NULL;
 }
 
-/* The name in GGUF; "" for what is left out, NULL for what is not known. *expert: -1, or which
- * of the tensor's experts it is. */
+/* The name in GGUF; "" for what is left out, NULL for what is not known. */
 static const char *translate(const char *name, const struct hf_config *c,
-                             char out[GGUF_MAX_TENSOR_NAME], long *expert)
+                             char out[GGUF_MAX_TENSOR_NAME], struct place *at)
 {
-    *expert = -1;
-    const char *whole = c->transposed ? "transformer." : c->encoder ? "bert." : "";
+    *at = (struct place){.index = -1};
+    const char *whole = c->transposed         ? "transformer."
+                        : c->positions_unused ? "roberta."
+                        : c->encoder          ? "bert."
+                                              : "";
     if (strncmp(name, whole, strlen(whole)) == 0) {
         name += strlen(whole);
     }
@@ -154,7 +181,10 @@ static const char *translate(const char *name, const struct hf_config *c,
             return copy ? "" : outer[i].gguf;
         }
     }
-    const char *prefix = c->transposed ? "h." : c->encoder ? "encoder.layer." : "model.layers.";
+    const char *prefix = c->transposed ? "h."
+                         : c->nomic    ? "encoder.layers."
+                         : c->encoder  ? "encoder.layer."
+                                       : "model.layers.";
     if (strncmp(name, prefix, strlen(prefix)) != 0) {
         return NULL;
     }
@@ -169,7 +199,7 @@ static const char *translate(const char *name, const struct hf_config *c,
         }
     }
     const char *part = inner_name(rest + 1, c);
-    part = part ? part : expert_name(rest + 1, expert);
+    part = part ? part : numbered_name(rest + 1, c, at);
     if (part) {
         snprintf(out, GGUF_MAX_TENSOR_NAME, "blk.%lu.%s", layer, part);
     }
@@ -184,8 +214,8 @@ static bool has_heads(const char *name)
 
 struct rows {
     const struct safetensor *from;
-    uint64_t n, width; /* rows, numbers in each */
-    uint64_t head_dim; /* of heads to put into pairs, or 0 */
+    uint64_t first, n, width; /* rows, and numbers in each */
+    uint64_t head_dim;        /* of heads to put into pairs, or 0 */
     uint64_t rope_dims;
     bool plus_one;
     bool transposed; /* a row here is a column there */
@@ -197,7 +227,8 @@ static void read_row(const struct rows *r, uint64_t i, float *row)
     uint32_t type = r->from->type; /* safetensors.h has types that can be read */
     if (!r->transposed) {
         size_t bytes = (size_t)tensor_type_row_bytes(type, r->width);
-        (void)tensor_row_to_f32(type, r->from->data + i * bytes, row, (size_t)r->width);
+        (void)tensor_row_to_f32(type, r->from->data + (r->first + i) * bytes, row,
+                                (size_t)r->width);
         return;
     }
     size_t bytes = (size_t)tensor_type_row_bytes(type, 1);
@@ -252,6 +283,11 @@ static int describe(struct rows *r, uint32_t *type, const struct safetensor *fro
         r->n = from->dims[1];
         r->width = from->dims[0];
     }
+    uint64_t unused = (uint64_t)c->positions_unused;
+    if (strcmp(name, "position_embd.weight") == 0 && r->n > unused) {
+        r->first = unused;
+        r->n -= unused;
+    }
     r->plus_one = c->norms_from_one && vector && strstr(name, "norm.");
     bool table = strstr(name, ".ffn_gate_inp.") || strcmp(name, "position_embd.weight") == 0 ||
                  strcmp(name, "token_types.weight") == 0;
@@ -295,18 +331,19 @@ static int add(struct hf_tensors *t, const struct safetensor *from, const char *
     return 0;
 }
 
-/* The experts of a layer's matrix, one behind the other. */
+/* What numbered tensors become, the experts of a layer's matrix: one behind the other. */
 struct hf_stack {
     char name[GGUF_MAX_TENSOR_NAME];
     uint32_t type;
     uint64_t rows, width; /* of each */
     unsigned char *data;
-    bool *there; /* (experts) */
+    int count;
+    bool *there; /* (count) */
 };
 
 /* Each has the size of the first. */
 static struct hf_stack *find_stack(struct hf_tensors *t, const char *name, const struct rows *r,
-                                   uint32_t type, const struct hf_config *c, struct err *e)
+                                   uint32_t type, int count, struct err *e)
 {
     for (size_t i = t->n_stacks; i-- > 0;) {
         if (strcmp(t->stacks[i].name, name) == 0) {
@@ -320,13 +357,12 @@ static struct hf_stack *find_stack(struct hf_tensors *t, const char *name, const
     }
     t->stacks = more;
     struct hf_stack *s = &t->stacks[t->n_stacks++];
-    *s = (struct hf_stack){.type = type, .rows = r->n, .width = r->width};
+    *s = (struct hf_stack){.type = type, .rows = r->n, .width = r->width, .count = count};
     snprintf(s->name, sizeof(s->name), "%s", name);
     size_t bytes = (size_t)tensor_type_row_bytes(type, r->width), all;
-    s->there = mem_zarray((size_t)c->experts, sizeof(*s->there));
-    s->data = __builtin_mul_overflow((size_t)r->n, (size_t)c->experts, &all)
-                  ? NULL
-                  : mem_array(all, bytes);
+    s->there = mem_zarray((size_t)count, sizeof(*s->there));
+    s->data = __builtin_mul_overflow((size_t)r->n, (size_t)count, &all) ? NULL
+                                                                        : mem_array(all, bytes);
     if (!s->there || !s->data) {
         err_nomem(e);
         return NULL;
@@ -334,45 +370,46 @@ static struct hf_stack *find_stack(struct hf_tensors *t, const char *name, const
     return s;
 }
 
-static int add_expert(struct hf_tensors *t, const struct safetensor *from, const char *name,
-                      long expert, const struct hf_config *c, uint32_t type, struct err *e)
+static int add_numbered(struct hf_tensors *t, const struct safetensor *from, const char *name,
+                        const struct place *at, const struct hf_config *c, uint32_t type,
+                        struct err *e)
 {
     struct rows r;
-    if (expert >= c->experts) {
-        return err_set(e, ERR_FORMAT, "tensor \"%.64s\": config.json has %d experts",
-                       from->name, c->experts);
+    if (at->index >= at->of) {
+        return err_set(e, ERR_FORMAT, "tensor \"%.64s\": by config.json there are %d",
+                       from->name, at->of);
     }
     if (describe(&r, &type, from, name, c, e) != 0) {
         return -1;
     }
-    struct hf_stack *s = find_stack(t, name, &r, type, c, e);
+    struct hf_stack *s = find_stack(t, name, &r, type, at->of, e);
     if (!s) {
         return -1;
     }
-    if (s->rows != r.n || s->width != r.width || s->there[expert]) {
-        return err_set(
-            e, ERR_FORMAT,
-            "tensor \"%.64s\" has another size than other experts, or is there twice",
-            from->name);
+    if (s->rows != r.n || s->width != r.width || s->there[at->index]) {
+        return err_set(e, ERR_FORMAT,
+                       "tensor \"%.64s\" has another size than others, or is there twice",
+                       from->name);
     }
-    s->there[expert] = true;
+    s->there[at->index] = true;
     size_t bytes = (size_t)r.n * (size_t)tensor_type_row_bytes(type, r.width);
-    return convert_into(&r, type, s->data + (size_t)expert * bytes, e);
+    return convert_into(&r, type, s->data + (size_t)at->index * bytes, e);
 }
 
-static int put_stacks(const struct hf_tensors *t, const struct hf_config *c,
-                      struct gguf_writer *out, struct err *e)
+static int put_stacks(const struct hf_tensors *t, struct gguf_writer *out, struct err *e)
 {
     for (size_t i = 0; i < t->n_stacks; i++) {
         const struct hf_stack *s = &t->stacks[i];
-        for (int k = 0; k < c->experts; k++) {
+        for (int k = 0; k < s->count; k++) {
             if (!s->there[k]) {
-                return err_set(e, ERR_FORMAT, "expert %d of %d is missing for \"%s\"", k,
-                               c->experts, s->name);
+                return err_set(e, ERR_FORMAT, "number %d of %d is missing for \"%s\"", k,
+                               s->count, s->name);
             }
         }
-        const uint64_t dims[3] = {s->width, s->rows, (uint64_t)c->experts};
-        gguf_add_tensor(out, s->name, s->type, 3, dims, s->data);
+        bool vectors = s->rows == 1;
+        const uint64_t dims[3] = {s->width, vectors ? (uint64_t)s->count : s->rows,
+                                  (uint64_t)s->count};
+        gguf_add_tensor(out, s->name, s->type, vectors ? 2 : 3, dims, s->data);
     }
     return 0;
 }
@@ -389,21 +426,21 @@ int hf_tensors_add(struct hf_tensors *t, const struct safetensors *from,
     for (size_t i = 0; i < n; i++) {
         char buffer[GGUF_MAX_TENSOR_NAME];
         const struct safetensor *tensor = safetensors_at(from, i);
-        long expert;
-        const char *name = translate(tensor->name, c, buffer, &expert);
+        struct place at;
+        const char *name = translate(tensor->name, c, buffer, &at);
         if (!name) {
             return err_set(e, ERR_UNSUPPORTED,
                            "tensor \"%.64s\" is not known in a model of architecture %s",
                            tensor->name, c->arch);
         }
-        int rc = expert >= 0 ? add_expert(t, tensor, name, expert, c, type, e)
-                 : *name     ? add(t, tensor, name, c, type, out, e)
-                             : 0;
+        int rc = at.index >= 0 ? add_numbered(t, tensor, name, &at, c, type, e)
+                 : *name       ? add(t, tensor, name, c, type, out, e)
+                               : 0;
         if (rc != 0) {
             return -1;
         }
     }
-    if (put_stacks(t, c, out, e) != 0) {
+    if (put_stacks(t, out, e) != 0) {
         return -1;
     }
     uint64_t factors = (uint64_t)c->rope_dims / 2;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/convert/hf_normalizer.h"
 #include "models/tokenizer/vocab.h"
 #include "runtime/base/mem.h"
 
@@ -37,10 +38,9 @@ static int wrong(struct err *e, const char *what)
 
 /* --- tokens --- */
 
-static int set_token(struct lists *l, const cJSON *id, const char *text, enum token_kind kind,
+static int set_token(struct lists *l, double v, const char *text, enum token_kind kind,
                      struct err *e)
 {
-    double v = cJSON_IsNumber(id) ? id->valuedouble : -1.0;
     if (!text || !(v >= 0.0 && v < (double)l->n)) {
         return wrong(e, "a token has no text or an id outside of config.json's \"vocab_size\"");
     }
@@ -54,9 +54,40 @@ static bool is_byte_name(const char *s)
     return strlen(s) == 6 && strncmp(s, "<0x", 3) == 0 && s[5] == '>';
 }
 
-static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, struct err *e)
+static double id_of(const cJSON *item)
 {
-    const cJSON *token, *model = get(t->tokenizer, "model");
+    return cJSON_IsNumber(item) ? item->valuedouble : -1.0;
+}
+
+/* [text, score] by id. */
+static int read_scored(struct lists *l, const cJSON *model, struct err *e)
+{
+    const cJSON *token;
+    const double unknown = id_of(get(model, "unk_id"));
+    const bool has_bytes = cJSON_IsTrue(get(model, "byte_fallback"));
+    double id = 0.0;
+    cJSON_ArrayForEach(token, get(model, "vocab"))
+    {
+        const char *text = cJSON_GetStringValue(cJSON_GetArrayItem(token, 0));
+        const cJSON *score = cJSON_GetArrayItem(token, 1);
+        enum token_kind kind = id == unknown                             ? TOKEN_UNKNOWN
+                               : has_bytes && text && is_byte_name(text) ? TOKEN_BYTE
+                                                                         : TOKEN_NORMAL;
+        if (!cJSON_IsNumber(score)) {
+            return wrong(e, "a token of a Unigram model has no score");
+        }
+        if (set_token(l, id, text, kind, e) != 0) {
+            return -1;
+        }
+        l->scores[(int)id] = (float)score->valuedouble;
+        id += 1.0;
+    }
+    return 0;
+}
+
+static int read_named(struct lists *l, const cJSON *model, bool spm, struct err *e)
+{
+    const cJSON *token;
     const char *unknown = cJSON_GetStringValue(get(model, "unk_token"));
     cJSON_ArrayForEach(token, get(model, "vocab"))
     {
@@ -66,19 +97,33 @@ static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, 
         } else if (unknown && strcmp(token->string, unknown) == 0) {
             kind = TOKEN_UNKNOWN;
         }
-        if (set_token(l, token, token->string, kind, e) != 0) {
+        if (set_token(l, id_of(token), token->string, kind, e) != 0) {
             return -1;
         }
+    }
+    return 0;
+}
+
+/* The vocabulary, and the tokens that were added to it and may stand in it too. */
+static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, struct err *e)
+{
+    const cJSON *token, *model = get(t->tokenizer, "model");
+    const char *unknown = cJSON_GetStringValue(get(model, "unk_token"));
+    if ((cJSON_IsArray(get(model, "vocab")) ? read_scored(l, model, e)
+                                            : read_named(l, model, spm, e)) != 0) {
+        return -1;
     }
     cJSON_ArrayForEach(token, get(t->tokenizer, "added_tokens"))
     {
         const char *text = cJSON_GetStringValue(get(token, "content"));
+        const double id = id_of(get(token, "id"));
         bool special = cJSON_IsTrue(get(token, "special"));
         enum token_kind kind = special ? TOKEN_CONTROL : TOKEN_USER_DEFINED;
-        if (unknown && text && strcmp(text, unknown) == 0) {
+        if ((unknown && text && strcmp(text, unknown) == 0) ||
+            id == id_of(get(model, "unk_id"))) {
             kind = TOKEN_UNKNOWN;
         }
-        if (set_token(l, get(token, "id"), text, kind, e) != 0) {
+        if (set_token(l, id, text, kind, e) != 0) {
             return -1;
         }
     }
@@ -361,26 +406,38 @@ static void put_special(const struct hf_tokenizer *t, const struct lists *l, con
     }
 }
 
+/* The token that a post-processor puts before a text, or behind it; NULL: none. */
+static const char *added_token(const cJSON *post, bool behind)
+{
+    const cJSON *part, *single = get(post, "single");
+    const char *found = NULL;
+    cJSON_ArrayForEach(part, get(post, "processors"))
+    {
+        found = found ? found : added_token(part, behind);
+    }
+    if (found) {
+        return found;
+    }
+    if (single) {
+        const cJSON *end =
+            cJSON_GetArrayItem(single, behind ? cJSON_GetArraySize(single) - 1 : 0);
+        return cJSON_GetStringValue(get(get(end, "SpecialToken"), "id"));
+    }
+    /* RobertaProcessing and BertProcessing: ["</s>", 2] */
+    return cJSON_GetStringValue(cJSON_GetArrayItem(get(post, behind ? "sep" : "cls"), 0));
+}
+
 /* Said outright, or by a post-processor that puts the token first. */
 static bool adds_bos(const struct hf_tokenizer *t, bool spm)
 {
-    const cJSON *said = get(t->config, "add_bos_token");
+    const cJSON *said = get(t->config, "add_bos_token"),
+                *post = get(t->tokenizer, "post_processor");
     const char *bos = token_text(get(t->config, "bos_token"));
+    const char *first = added_token(post, false);
     if (cJSON_IsBool(said)) {
         return cJSON_IsTrue(said);
     }
-    const cJSON *post = get(t->tokenizer, "post_processor"), *part;
-    const cJSON *parts = get(post, "processors");
-    bool found = false;
-    cJSON_ArrayForEach(part, parts)
-    {
-        const cJSON *first = cJSON_GetArrayItem(get(part, "single"), 0);
-        const char *id = cJSON_GetStringValue(get(get(first, "SpecialToken"), "id"));
-        found |= id && bos && strcmp(id, bos) == 0;
-    }
-    const cJSON *first = cJSON_GetArrayItem(get(post, "single"), 0);
-    const char *id = cJSON_GetStringValue(get(get(first, "SpecialToken"), "id"));
-    return found || (id && bos && strcmp(id, bos) == 0) || (spm && !post);
+    return (bos && first && strcmp(bos, first) == 0) || (spm && !post);
 }
 
 /* One template, or several with names, of which one is "default". */
@@ -423,6 +480,45 @@ static int put_wordpiece(const struct hf_tokenizer *t, struct lists *l, struct g
     gguf_put_strs(out, "tokenizer.ggml.tokens", l->names, (size_t)l->n);
     gguf_put_array(out, "tokenizer.ggml.token_type", GGUF_I32, l->kinds, (size_t)l->n);
     return 0;
+}
+
+/* The ends of a text are those that the post-processor gives it. */
+static void put_end(const struct hf_tokenizer *t, const struct lists *l, bool behind,
+                    struct gguf_writer *out)
+{
+    const char *name = behind ? "eos" : "bos";
+    const int id = find_token(l, added_token(get(t->tokenizer, "post_processor"), behind));
+    char key[64];
+    snprintf(key, sizeof(key), "tokenizer.ggml.add_%s_token", name);
+    gguf_put_bool(out, key, id >= 0);
+    if (id >= 0) {
+        snprintf(key, sizeof(key), "tokenizer.ggml.%s_token_id", name);
+        gguf_put_u32(out, key, (uint32_t)id);
+    } else {
+        put_special(t, l, name, name, out);
+    }
+}
+
+static int put_unigram(const struct hf_tokenizer *t, struct lists *l, struct gguf_writer *out,
+                       struct err *e)
+{
+    const double unknown = id_of(get(get(t->tokenizer, "model"), "unk_id"));
+    if (read_tokens(l, t, false, e) != 0) {
+        return -1;
+    }
+    if (unknown < 0.0 || unknown >= (double)l->n) {
+        return wrong(e, "a Unigram model needs an \"unk_id\" of its vocabulary");
+    }
+    gguf_put_str(out, "tokenizer.ggml.model", "t5");
+    gguf_put_strs(out, "tokenizer.ggml.tokens", l->names, (size_t)l->n);
+    gguf_put_array(out, "tokenizer.ggml.scores", GGUF_F32, l->scores, (size_t)l->n);
+    gguf_put_array(out, "tokenizer.ggml.token_type", GGUF_I32, l->kinds, (size_t)l->n);
+    gguf_put_u32(out, "tokenizer.ggml.unknown_token_id", (uint32_t)unknown);
+    put_special(t, l, "pad", "padding", out);
+    put_end(t, l, false, out);
+    put_end(t, l, true, out);
+    put_template(t->config, out);
+    return hf_normalizer_put(t->tokenizer, out, e);
 }
 
 static int put_lists(const struct hf_tokenizer *t, struct lists *l, bool spm,
@@ -469,12 +565,17 @@ int hf_tokenizer_put(const struct hf_tokenizer *t, struct gguf_writer *out, stru
     const cJSON *model = get(t->tokenizer, "model");
     const char *type = cJSON_GetStringValue(get(model, "type"));
     bool wordpiece = type && strcmp(type, "WordPiece") == 0;
-    if (!cJSON_IsObject(get(model, "vocab")) ||
-        (type && !wordpiece && strcmp(type, "BPE") != 0)) {
-        return err_set(
-            e, ERR_UNSUPPORTED,
-            "tokenizer.json: a model of type \"%.32s\" is not supported; BPE and WordPiece are",
-            type ? type : "");
+    bool unigram = type && strcmp(type, "Unigram") == 0;
+    const cJSON *vocab = get(model, "vocab");
+    if (!vocab || (type && !wordpiece && !unigram && strcmp(type, "BPE") != 0)) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "tokenizer.json: a model of type \"%.32s\" is not supported; BPE, "
+                       "WordPiece and Unigram are",
+                       type ? type : "");
+    }
+    if (!(unigram ? cJSON_IsArray(vocab) : cJSON_IsObject(vocab))) {
+        return wrong(e, unigram ? "the \"vocab\" of a Unigram model must be a list"
+                                : "the \"vocab\" must be an object");
     }
     size_t n = (size_t)t->vocab;
     struct lists l = {.n = t->vocab};
@@ -485,6 +586,7 @@ int hf_tokenizer_put(const struct hf_tokenizer *t, struct gguf_writer *out, stru
     int rc = l.names && l.kinds && l.scores && l.fillers ? 0 : err_nomem(e);
     if (rc == 0) {
         rc = wordpiece ? put_wordpiece(t, &l, out, e)
+             : unigram ? put_unigram(t, &l, out, e)
                        : put_lists(t, &l, cJSON_IsTrue(get(model, "byte_fallback")), out, e);
     }
     mem_free(l.names);

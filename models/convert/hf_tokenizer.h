@@ -4,7 +4,7 @@
  * Byte-level BPE (GPT-2, Llama 3, Qwen) keeps its merges; how it splits words is recognised by
  * the expression in the file. BPE with byte fallback (Llama 2, Mistral, Gemma) is
  * SentencePiece's: a token's score is the rank of the merge that makes it. WordPiece (BERT) is
- * marked the other way round in GGUF. */
+ * marked the other way round in GGUF. Unigram (T5, XLM-RoBERTa) has its scores in the file. */
 #pragma once
 
 #include "models/format/gguf_write.h"

@@ -20,12 +20,12 @@ struct conversion {
     uint64_t bytes_out;
 };
 
-/* Tables that are added or decide and are not multiplied by as matrices are: small, and their
- * numbers matter. */
+/* Tables that are added or decide and are not multiplied by as matrices are, and norms of
+ * heads: small, and their numbers matter. */
 static bool is_table(const char *name)
 {
-    return strstr(name, ".ffn_gate_inp.") || strcmp(name, "position_embd.weight") == 0 ||
-           strcmp(name, "token_types.weight") == 0;
+    return strstr(name, ".ffn_gate_inp.") || strstr(name, "_norm.weight") ||
+           strcmp(name, "position_embd.weight") == 0 || strcmp(name, "token_types.weight") == 0;
 }
 
 /* Matrices take the type asked for, those of experts too. Vectors (norms) are like tables. */

@@ -12,7 +12,7 @@
 #include "runtime/cli/cli.h"
 #include "runtime/cli/synth_shapes.h"
 
-#define LAYER_TENSORS  35 /* at most */
+#define LAYER_TENSORS  37 /* at most */
 #define OTHER_TENSORS  8
 #define TOKEN_TYPES    2 /* of an encoder */
 #define POOLED_BY_MEAN 1
@@ -182,6 +182,9 @@ static void put_metadata(struct gguf_writer *w, const struct synth_shape *s, uin
     if (type == TENSOR_Q8_0) {
         gguf_put_u32(w, "general.quantization_version", 2);
     }
+    if (s->arch->parallel_residual) {
+        gguf_put_bool(w, key(s, "use_parallel_residual").text, true);
+    }
     if (s->arch->encoder) {
         gguf_put_u32(w, key(s, "pooling_type").text, POOLED_BY_MEAN);
         gguf_put_bool(w, key(s, "attention.causal").text, false);
@@ -246,24 +249,27 @@ static int add_matrix(struct synthesis *s, const char *name, uint32_t rows, uint
     return add_matrices(s, name, s->type, 1, rows, width);
 }
 
-/* Around 1 for a norm, around 0 for a bias. */
-static int add_vector(struct synthesis *s, const char *name, uint32_t width, float around)
+/* Around 1 for a norm, around 0 for a bias; `many` of them in one tensor. */
+static int add_vector(struct synthesis *s, const char *name, uint32_t many, uint32_t width,
+                      float around)
 {
-    float *data = mem_array(width, sizeof(*data));
+    size_t n = (size_t)many * width;
+    float *data = mem_array(n, sizeof(*data));
     if (!data) {
         return err_nomem(s->e);
     }
     struct rng rng;
     rng_seed(&rng, s->seed * 1000003 + s->count);
-    for (uint32_t i = 0; i < width; i++) {
+    for (size_t i = 0; i < n; i++) {
         data[i] = around + (2.0f * rng_uniform(&rng) - 1.0f) * s->spread;
     }
     s->tensors[s->count++] = data;
-    gguf_add_tensor(s->out, name, TENSOR_F32, 1, (uint64_t[]){width}, data);
+    gguf_add_tensor(s->out, name, TENSOR_F32, many > 1 ? 2 : 1, (uint64_t[]){width, many},
+                    data);
     return 0;
 }
 
-enum kind { MATRIX, EXPERTS, ROUTER, NORM, BIAS };
+enum kind { MATRIX, EXPERTS, ROUTER, NORM, HEAD_NORMS, BIAS };
 
 struct tensor {
     const char *name;
@@ -285,11 +291,13 @@ static int add_tensor(struct synthesis *s, const struct synth_shape *shape, uint
     case ROUTER:
         return add_matrices(s, name, TENSOR_F32, 1, t->rows, t->width);
     case NORM:
-        return add_vector(s, name, t->width, 1.0f);
+        return add_vector(s, name, 1, t->width, 1.0f);
+    case HEAD_NORMS:
+        return add_vector(s, name, t->rows, t->width, 1.0f);
     case BIAS:
         break;
     }
-    return add_vector(s, name, t->width, 0.0f);
+    return add_vector(s, name, 1, t->width, 0.0f);
 }
 
 static int add_layer(struct synthesis *s, const struct synth_shape *shape, uint32_t layer)
@@ -298,6 +306,7 @@ static int add_layer(struct synthesis *s, const struct synth_shape *shape, uint3
     const uint32_t width = shape->width, hd = shape->head_dim, ffn = shape->ffn;
     const uint32_t q = hd * shape->heads, kv = hd * shape->kv_heads;
     const bool qk_norm = a->qk_norm_row || a->qk_norm_head, experts = shape->experts > 0;
+    const bool ffn_norm = !a->no_pre_norm && !a->encoder && !a->parallel_residual;
     const struct tensor tensors[LAYER_TENSORS] = {
         {"attn_norm.weight", NORM, 0, width, !a->no_pre_norm && !a->encoder},
         {"attn_norm.bias", BIAS, 0, width, a->layer_norm && !a->encoder},
@@ -311,13 +320,15 @@ static int add_layer(struct synthesis *s, const struct synth_shape *shape, uint3
         {"attn_v.bias", BIAS, 0, kv, !a->fused_qkv && a->qkv_bias},
         {"attn_q_norm.weight", NORM, 0, a->qk_norm_row ? q : hd, qk_norm},
         {"attn_k_norm.weight", NORM, 0, a->qk_norm_row ? kv : hd, qk_norm},
+        {"attn_q_norm.weight", HEAD_NORMS, shape->heads, hd, a->qk_norm_own},
+        {"attn_k_norm.weight", HEAD_NORMS, shape->kv_heads, hd, a->qk_norm_own},
         {"attn_output.weight", MATRIX, width, q, true},
         {"attn_output.bias", BIAS, 0, width, a->other_biases},
         {"post_attention_norm.weight", NORM, 0, width, a->post_norm},
         {"attn_output_norm.weight", NORM, 0, width, a->encoder},
         {"attn_output_norm.bias", BIAS, 0, width, a->encoder},
-        {"ffn_norm.weight", NORM, 0, width, !a->no_pre_norm && !a->encoder},
-        {"ffn_norm.bias", BIAS, 0, width, a->layer_norm && !a->encoder},
+        {"ffn_norm.weight", NORM, 0, width, ffn_norm},
+        {"ffn_norm.bias", BIAS, 0, width, a->layer_norm && ffn_norm},
         {"ffn_gate.weight", MATRIX, ffn, width, !experts && !a->fused_gate_up && !a->ungated},
         {"ffn_up.weight", MATRIX, a->fused_gate_up ? 2 * ffn : ffn, width, !experts},
         {"ffn_up.bias", BIAS, 0, ffn, a->other_biases},
@@ -349,10 +360,10 @@ static int add_ends(struct synthesis *s, const struct synth_shape *shape)
     const char *norm = a->encoder ? "token_embd_norm" : "output_norm";
     char name[GGUF_MAX_TENSOR_NAME];
     snprintf(name, sizeof(name), "%s.weight", norm);
-    int rc = add_vector(s, name, shape->width, 1.0f);
+    int rc = add_vector(s, name, 1, shape->width, 1.0f);
     if (rc == 0 && a->layer_norm) {
         snprintf(name, sizeof(name), "%s.bias", norm);
-        rc = add_vector(s, name, shape->width, 0.0f);
+        rc = add_vector(s, name, 1, shape->width, 0.0f);
     }
     if (rc == 0 && a->encoder) {
         rc = add_matrices(s, "token_types.weight", TENSOR_F32, 1, TOKEN_TYPES, shape->width);
@@ -365,10 +376,10 @@ static int add_ends(struct synthesis *s, const struct synth_shape *shape)
         rc = add_matrix(s, "output.weight", shape->vocab, shape->width);
     }
     if (rc == 0 && shape->longrope) {
-        rc = add_vector(s, "rope_factors_short.weight", shape->rope_dims / 2, 1.5f);
+        rc = add_vector(s, "rope_factors_short.weight", 1, shape->rope_dims / 2, 1.5f);
     }
     if (rc == 0 && shape->longrope) {
-        rc = add_vector(s, "rope_factors_long.weight", shape->rope_dims / 2, 4.0f);
+        rc = add_vector(s, "rope_factors_long.weight", 1, shape->rope_dims / 2, 4.0f);
     }
     return rc;
 }

@@ -27,6 +27,11 @@ static const struct synth_arch archs[] = {
      .other_biases = true,
      .ungated = true},
     {.name = "stablelm", .layer_norm = true, .qkv_bias = true},
+    {.name = "stablelm",
+     .variant = "12B",
+     .layer_norm = true,
+     .qk_norm_own = true,
+     .parallel_residual = true},
     {.name = "bert",
      .layer_norm = true,
      .qkv_bias = true,
@@ -76,6 +81,7 @@ static const struct synth_shape shapes[] = {
     {"tiny-test-gpt2", "gpt2", .untied = true, .kv_heads = 4},
     {"tiny-test-starcoder2", "starcoder2", .layers = 2},
     {"tiny-test-stablelm", "stablelm", .kv_heads = 4, .untied = true, .rope_dims = 4},
+    {"tiny-test-stablelm12", "stablelm", "12B", .width = 128, .head_dim = 32, .untied = true, .rope_dims = 8},
     {"tiny-test-bert", "bert", .kv_heads = 4},
     {"tiny-test-nomic-bert", "nomic-bert", .kv_heads = 4},
 };
@@ -87,10 +93,15 @@ static void set_if_unsaid(uint32_t *field, uint32_t value)
     *field = *field ? *field : value;
 }
 
-static const struct synth_arch *find_arch(const char *name)
+static bool same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static const struct synth_arch *find_arch(const char *name, const char *variant)
 {
     size_t i = 0;
-    while (strcmp(archs[i].name, name) != 0) {
+    while (!same(archs[i].name, name) || !same(archs[i].variant, variant)) {
         i++; /* every shape's is there */
     }
     return &archs[i];
@@ -113,7 +124,7 @@ bool synth_shape_find(const char *name, struct synth_shape *out)
         set_if_unsaid(&out->context, 256);
         set_if_unsaid(&out->rope_dims, out->head_dim);
         out->rope_base = out->rope_base > 0.0f ? out->rope_base : 10000.0f;
-        out->arch = find_arch(out->arch_name);
+        out->arch = find_arch(out->arch_name, out->variant);
         return true;
     }
     return false;

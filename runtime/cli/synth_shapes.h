@@ -9,7 +9,9 @@
 /* Beside the matrices of a llama, by architecture (models/arch/llama_config.h says more). */
 struct synth_arch {
     const char *name;
+    const char *variant; /* of shapes that name it; NULL: what the architecture mostly is */
     bool layer_norm, no_pre_norm, post_norm, qk_norm_head, qk_norm_row;
+    bool qk_norm_own, parallel_residual; /* StableLM 2 12B */
     bool qkv_bias, other_biases, fused_qkv, fused_gate_up, ungated, learned_positions;
     bool window;
     bool experts, shared_expert;
@@ -17,7 +19,7 @@ struct synth_arch {
 };
 
 struct synth_shape {
-    const char *name, *arch_name;
+    const char *name, *arch_name, *variant;
     uint32_t width, layers, heads, kv_heads, head_dim, ffn, vocab, context;
     float rope_base;
     bool untied;            /* the output matrix is not the embedding */

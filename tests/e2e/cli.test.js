@@ -103,21 +103,24 @@ test('every architecture loads, also packed; an unknown one is named', { skip },
         'tiny-test-gemma3': 'gemma3', 'tiny-test-smollm3': 'smollm3', 'tiny-test-longrope': 'phi3',
         'tiny-test-phi4': 'phi3', 'tiny-test-mixtral': 'llama', 'tiny-test-qwen2moe': 'qwen2moe',
         'tiny-test-qwen3moe': 'qwen3moe', 'tiny-test-gpt2': 'gpt2', 'tiny-test-starcoder2': 'starcoder2',
-        'tiny-test-stablelm': 'stablelm' };
+        'tiny-test-stablelm': 'stablelm', 'tiny-test-stablelm12': 'stablelm' };
     for (const [shape, arch] of Object.entries(shapes)) {
         const [plain, packed] = ['plain', 'packed'].map((kind) => path.join(folder, `${shape}-${kind}.gguf`));
         succeed(['synth', '--shape', shape, '--type', 'f32', '--spread', '0.3', plain]);
         assert.match(succeed(['inspect', plain]), new RegExp(`general\\.architecture.*${arch}`));
         succeed(['quantize', plain, packed, '--type', 'packed']);
         assert.equal(logits(packed), logits(plain), shape);
+        // The last layer computes the rows that are wanted alone.
+        const last = succeed(['logits', '-m', plain, '--tokens', '5,6,7,8,9,10']);
+        assert.equal(last, logits(plain).split('\n').slice(-2).join('\n'), shape);
     }
     const typesOf = (file) => Object.fromEntries(JSON.parse(succeed(['inspect', '--json', file])).tensors.map((t) => [t.name, t.type]));
-    for (const shape of ['tiny-test-qwen2moe', 'tiny-test-gpt2']) {
+    for (const shape of ['tiny-test-qwen2moe', 'tiny-test-gpt2', 'tiny-test-stablelm12']) {
         const [plain, int8] = ['plain', 'int8'].map((kind) => path.join(folder, `${shape}-${kind}.gguf`));
         succeed(['quantize', plain, int8, '--type', 'q8_0']);
         assert.equal(logits(int8), logits(plain), shape);
         const types = typesOf(int8);
-        const kept = ['blk.0.ffn_gate_inp.weight', 'position_embd.weight'].filter((name) => types[name]);
+        const kept = ['blk.0.ffn_gate_inp.weight', 'position_embd.weight', 'blk.0.attn_q_norm.weight'].filter((name) => types[name]);
         assert.deepEqual(kept.map((name) => types[name].toLowerCase()), ['f32']);
         assert.equal((types['blk.1.ffn_down_exps.weight'] ?? types['blk.1.ffn_down.weight']).toLowerCase(), 'q8_0');
     }

@@ -25,7 +25,7 @@ const logits = (file) => succeed(['logits', '-m', file, '--tokens', '5,600,7,8,9
 test('a folder of any architecture becomes the GGUF file that it was made from', { skip }, (t) => {
     const folder = makeFolder(t);
     for (const arch of ['', '-yarn', '-granite', '-qwen2', '-qwen3', '-olmo2', '-phi', '-smollm3', '-longrope',
-        '-phi4', '-mixtral', '-qwen2moe', '-qwen3moe', '-starcoder2', '-stablelm', '-gpt2']) {
+        '-phi4', '-mixtral', '-qwen2moe', '-qwen3moe', '-starcoder2', '-stablelm', '-stablelm12', '-gpt2']) {
         const file = synthesize(folder, `tiny-test${arch}`);
         const hf = writeHfFolder(path.join(folder, `hf${arch}`), file, { shards: arch === '-qwen2' ? 2 : 1 });
         const again = path.join(folder, `again${arch}.gguf`);
@@ -152,12 +152,42 @@ test('a mixture of experts that is not as the architecture has it is refused by 
     assert.match(refused('share', (c) => { c.norm_topk_prob = false; }), /"norm_topk_prob" is false, in qwen3moe it has to be true/);
     assert.match(refused('dense', (c) => { c.mlp_only_layers = [0]; }), /layers without experts/);
     assert.match(refused('sparse', (c) => { c.decoder_sparse_step = 2; }), /layers without experts/);
-    assert.match(refused('more', (c) => { c.num_experts = 17; }), /expert 16 of 17 is missing for "blk\.\d\.ffn_\w+_exps\.weight"/);
-    assert.match(refused('fewer', (c) => { c.num_experts = 15; }), /experts\.15\..*config\.json has 15 experts/);
+    assert.match(refused('more', (c) => { c.num_experts = 17; }), /number 16 of 17 is missing for "blk\.\d\.ffn_\w+_exps\.weight"/);
+    assert.match(refused('fewer', (c) => { c.num_experts = 15; }), /experts\.15\..*config\.json there are 15/);
     assert.match(refused('used', (c) => { c.num_experts_per_tok = 17; }), /"num_experts_per_tok" must be a whole number from 1 to 16/);
-    const parallel = writeHfFolder(path.join(folder, 'parallel'), synthesize(folder, 'tiny-test-stablelm'),
-        { change: (c) => { c.use_parallel_residual = true; } });
-    assert.match(weir(['quantize', parallel, path.join(folder, 'out.gguf')]).stderr, /"use_parallel_residual" is not supported in stablelm/);
+});
+
+test('StableLM: a residual that is parallel by config.json has no second norm, and heads all have one', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const refused = (shape, name, change) => {
+        const hf = writeHfFolder(path.join(folder, name), synthesize(folder, shape), { change });
+        const out = path.join(folder, `${name}-out.gguf`);
+        const { status, stderr } = weir(['quantize', hf, out]);
+        return status === 0 ? weir(['logits', '-m', out, '--tokens', '5']).stderr : stderr;
+    };
+    assert.match(refused('tiny-test-stablelm', 'second', (c) => { c.use_parallel_residual = true; }),
+        /"model\.layers\.\d\.post_attention_layernorm\.(weight|bias)" is not known/);
+    assert.match(refused('tiny-test-stablelm12', 'none', (c) => { c.use_parallel_residual = false; }),
+        /"blk\.0\.ffn_norm\.weight" is missing, and stablelm\.use_parallel_residual is false/);
+    assert.match(refused('tiny-test-stablelm12', 'heads', (c) => { c.num_key_value_heads = 1; }), /norms\.1\.weight": by config\.json there are 1/);
+});
+
+test("a folder of Nomic's encoder becomes the GGUF file that it was made from", { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = synthesize(folder, 'tiny-test-nomic-bert');
+    const embed = (model) => succeed(['embed', '-m', model, '--tokens', '5,600,7,8,900,10']);
+    const again = path.join(folder, 'again.gguf');
+    const converted = (name, change) => weir(['quantize', writeHfFolder(path.join(folder, name), file, { change }), again, '--type', 'f32']);
+    assert.equal(converted('same').stderr, '');
+    assert.equal(embed(again), embed(file));
+    assert.equal(readGguf(again).metadata['nomic-bert.context_length'], 256);
+    assert.equal(converted('base', (c) => { c.rotary_emb_base = 1000; }).status, 0);
+    assert.notEqual(embed(again), embed(file));
+    for (const key of ['prenorm', 'rotary_emb_interleaved', 'causal']) {
+        assert.match(converted(key, (c) => { c[key] = true; }).stderr, new RegExp(`"${key}" is not supported in nomic-bert`));
+    }
+    assert.match(converted('experts', (c) => { c.moe_every_n_layers = 2; }).stderr, /"moe_every_n_layers" is not supported/);
+    assert.match(converted('activation', (c) => { c.activation_function = 'gelu'; }).stderr, /activation "gelu" is not supported/);
 });
 
 test('a folder of BERT becomes the GGUF file that it was made from, with its pooling', { skip }, (t) => {
@@ -195,6 +225,108 @@ test('WordPiece is marked the other way round', { skip }, (t) => {
     succeed(['quantize', hf, to]);
     assert.equal(succeed(['tokenize', '-m', to, '--no-special'], 'The cats, s dog').trim(), '4 5 6 7 8 1');
     assert.equal(succeed(['embed', '-m', to], 'the cats'), succeed(['embed', '-m', to, '--tokens', '2,4,5,6,3']));
+});
+
+// Of "aba" the cut "▁ab" + "a" has the greatest sum of scores.
+const PIECES = [['<s>', 0], ['<pad>', 0], ['</s>', 0], ['<unk>', 0], ['▁', -4], ['a', -3], ['b', -3], ['▁a', -3], ['▁ab', -2],
+    ['ba', -4.5], ['c', -9]];
+const METASPACE = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always' };
+
+// SentencePiece's table of replacements with one entry, a line break becomes a space: its trie has a root whose
+// children stand at 16 ^ byte, the child for byte 10, and behind that where in the texts its own begins.
+function lineBreakTable() {
+    const units = new Uint32Array(28);
+    units[0] = 16 << 10;
+    units[16 ^ 10] = 1 << 10 | 1 << 8 | 10;
+    units[(16 ^ 10) ^ 1] = 0x80000000;
+    const size = Buffer.alloc(4);
+    size.writeUInt32LE(units.byteLength);
+    return Buffer.concat([size, Buffer.from(units.buffer), Buffer.from(' \0')]);
+}
+
+function withUnigram(hf, change = () => {}) {
+    const special = (content, id) => ({ id, content, special: true });
+    const tokenizer = {
+        added_tokens: ['<s>', '<pad>', '</s>', '<unk>'].map(special),
+        normalizer: { type: 'Precompiled', precompiled_charsmap: lineBreakTable().toString('base64') },
+        pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'WhitespaceSplit' }, METASPACE] },
+        post_processor: { type: 'TemplateProcessing', single: [{ SpecialToken: { id: '<s>' } }, { Sequence: { id: 'A' } },
+            { SpecialToken: { id: '</s>' } }] },
+        model: { type: 'Unigram', unk_id: 3, vocab: PIECES } };
+    change(tokenizer);
+    fs.writeFileSync(path.join(hf, 'tokenizer.json'), JSON.stringify(tokenizer));
+    fs.writeFileSync(path.join(hf, 'tokenizer_config.json'), JSON.stringify({ pad_token: '<pad>' }));
+    return hf;
+}
+
+test('a Unigram tokenizer keeps its scores, its table and the ends of a text', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const hf = writeHfFolder(path.join(folder, 'hf'), synthesize(folder, 'tiny-test-bert'));
+    const to = path.join(folder, 'out.gguf');
+    const converted = (change) => weir(['quantize', withUnigram(hf, change), to]);
+    const ids = (text) => succeed(['tokenize', '-m', to, '--no-special'], text).trim();
+    const embedsAs = (text, tokens) =>
+        assert.equal(succeed(['embed', '-m', to], text), succeed(['embed', '-m', to, '--tokens', tokens]));
+    const first = converted();
+    assert.equal(first.status, 0, first.stderr);
+    assert.equal(ids('aba  ab\na'), '8 5 8 7');
+    assert.equal(ids('ac zz'), '7 10 4 3');
+    embedsAs('ab a', '0,8,7,2');
+    const { metadata } = readGguf(to);
+    assert.deepEqual(Buffer.from(metadata['tokenizer.ggml.precompiled_charsmap']), lineBreakTable());
+    assert.equal(metadata['tokenizer.ggml.padding_token_id'], 1);
+
+    const asT5 = converted((j) => { // no beginning, and an expression makes one space of several
+        j.normalizer = { type: 'Sequence', normalizers: [{ type: 'Strip', strip_left: false, strip_right: true },
+            { type: 'Replace', pattern: { Regex: ' {2,}' }, content: '▁' }] };
+        j.pre_tokenizer = METASPACE;
+        j.post_processor.single.shift();
+    });
+    assert.equal(asT5.status, 0, asT5.stderr);
+    assert.equal(ids(' aba  ab '), '8 5 8');
+    embedsAs('ab a', '8,7,2');
+
+    const bytes = Array.from({ length: 256 }, (_, i) => [`<0x${i.toString(16).toUpperCase().padStart(2, '0')}>`, 0]);
+    const asLlama = converted((j) => {
+        Object.assign(j, { normalizer: null, pre_tokenizer: { ...METASPACE, prepend_scheme: 'never' }, post_processor: null });
+        Object.assign(j.model, { byte_fallback: true, vocab: [...PIECES, ...bytes] });
+    });
+    assert.equal(asLlama.status, 0, asLlama.stderr);
+    assert.equal(ids('ab  z'), `5 6 4 4 ${PIECES.length + 'z'.charCodeAt(0)}`);
+    embedsAs('ab', '5,6');
+});
+
+test('what GGUF cannot say of a Unigram tokenizer is refused by name', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const hf = writeHfFolder(path.join(folder, 'hf'), synthesize(folder, 'tiny-test-bert'));
+    const refused = (change) => {
+        const { status, stderr } = weir(['quantize', withUnigram(hf, change), path.join(folder, 'out.gguf')]);
+        assert.equal(status, 1);
+        return stderr;
+    };
+    const normalizer = (...normalizers) => refused((j) => { j.normalizer = { type: 'Sequence', normalizers }; });
+    assert.match(normalizer({ type: 'Lowercase' }), /of type "Lowercase" as it is there is not supported/);
+    assert.match(normalizer({ type: 'Replace', pattern: { String: 'x' }, content: 'y' }), /type "Replace"/);
+    assert.match(normalizer(), /type "WhitespaceSplit"/); // nothing makes a space of a line break
+    assert.match(refused((j) => { Object.assign(j, { normalizer: { type: 'Strip' }, pre_tokenizer: METASPACE }); }), /type "Strip"/);
+    assert.match(refused((j) => { j.pre_tokenizer = { type: 'ByteLevel' }; }), /type "ByteLevel"/);
+    assert.match(refused((j) => { j.normalizer.precompiled_charsmap = 'A'; }), /"precompiled_charsmap": no base64/);
+    assert.match(refused((j) => { j.model.vocab = [['a']]; }), /has no score/);
+    assert.match(refused((j) => { j.model.vocab = Object.fromEntries(PIECES); }), /"vocab" of a Unigram model must be a list/);
+    assert.match(refused((j) => { j.model.unk_id = null; }), /needs an "unk_id"/);
+});
+
+test('a folder of XLM-RoBERTa is a BERT whose positions begin behind that of padding', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = synthesize(folder, 'tiny-test-bert');
+    const to = path.join(folder, 'out.gguf');
+    const embed = (model) => succeed(['embed', '-m', model, '--tokens', '5,600,7']);
+    succeed(['quantize', writeHfFolder(path.join(folder, 'hf'), file, { roberta: true }), to, '--type', 'f32']);
+    assert.equal(embed(to), embed(file));
+    assert.equal(readGguf(to).metadata['bert.context_length'], 256);
+    const { stderr } = weir(['quantize', writeHfFolder(path.join(folder, 'far'), file, { roberta: true,
+        change: (c) => { c.pad_token_id = c.max_position_embeddings; } }), to]);
+    assert.match(stderr, /"pad_token_id" must be a position/);
 });
 
 test('a folder is served as it is', { skip }, async (t) => {

@@ -1,9 +1,10 @@
 /* Any bytes as a GGUF file: opening and reading it must stay inside its memory, and so must a
- * tokenizer made from it. */
+ * tokenizer and the sizes of a model made from it. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "models/arch/llama_config.h"
 #include "models/format/gguf.h"
 #include "models/tokenizer/tokenizer.h"
 #include "tests/unit/models/gguf_builder.h"
@@ -28,6 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         token_list_deinit(&list);
     }
     tokenizer_destroy(t);
+    struct llama_config c;
+    (void)llama_config_from_gguf(&c, g, &e);
     gguf_close(g);
     return 0;
 }

@@ -7,6 +7,10 @@
 // With --f32 Weir keeps weights, activations, keys and values as floats, and so does the other side with a file
 // of type f32: what is left is the order of sums.
 //
+// Without it both are also held to Weir's floats, which with --f32 are the reference's: how often each has the most
+// likely token of the floats, how large its noise is (root of the mean square of differences of logits), and how
+// often the two have that token where the floats' first two lie further apart than DECIDED times the reference's noise.
+//
 // With --embed the model is an encoder: one vector for each text is compared.
 //
 // `reference` is built from llama_cpp_reference.c, which says how. The texts are conversations of weir-tiny's
@@ -21,6 +25,7 @@ const { parseArgs } = require('node:util');
 const ROOT = path.resolve(__dirname, '../..');
 const N_CONVERSATIONS = 24;
 const LOGITS_TOKENS = 240; // the smallest synthetic models have a context of 256
+const DECIDED = 4;
 const HARD_LINES = [
     'Hello, world! 1234567890', "It's what we're after; they'll say I've no idea.", '   three   blanks   ',
     'tab\tand "quotes" and (parentheses)', 'Ünïcödé — “quotes” … €', '日本語のテキスト', '🙂🙃 emoji 👩‍👩‍👧',
@@ -79,17 +84,21 @@ function compareTokens(texts) {
 }
 
 const precision = args.f32 ? ['--weights', 'f32', '--kv-type', 'f32'] : [];
+const logitsOf = (row, options) => run(args.weir, ['logits', '-m', args.model, '--tokens', row.join(','), '--all', ...options])
+    .trim().split('\n').map((line) => JSON.parse(line));
+const top = (x) => x.indexOf(Math.max(...x));
+const percent = (part, whole) => `${(100 * part / whole).toFixed(2)} %`;
 
 function compareLogits(ids) {
     let worst = 0, positions = 0, agree = 0, kl = 0;
+    const floats = args.f32 ? null : besideFloats();
     for (const row of ids) {
         const theirs = JSON.parse(run(args.reference, [args.model, args.f32 ? 'logits-f32' : 'logits'], row.join(' ') + '\n'));
-        const ours = run(args.weir, ['logits', '-m', args.model, '--tokens', row.join(','), '--all', ...precision])
-            .trim().split('\n').map((line) => JSON.parse(line));
+        const ours = logitsOf(row, precision);
+        floats?.add(logitsOf(row, ['--weights', 'f32', '--kv-type', 'f32']), ours, theirs);
         theirs.forEach((reference, i) => {
             const range = Math.max(...reference) - Math.min(...reference);
             const delta = Math.max(...reference.map((x, v) => Math.abs(x - ours[i][v])));
-            const top = (x) => x.indexOf(Math.max(...x));
             worst = Math.max(worst, delta / range);
             agree += top(reference) === top(ours[i]);
             kl += divergence(reference, ours[i]);
@@ -97,9 +106,35 @@ function compareLogits(ids) {
         });
     }
     console.log(`logits: ${positions} positions, largest difference ${(100 * worst).toPrecision(2)} % of the range, ` +
-        `same most likely token ${(100 * agree / positions).toFixed(2)} %, ` +
+        `same most likely token ${percent(agree, positions)}, ` +
         `mean KL divergence ${(kl / positions).toExponential(2)} nats`);
+    floats?.report();
     return { agreement: agree / positions, worst };
+}
+
+// What int8 changes on either side.
+function besideFloats() {
+    const squares = { ours: 0, theirs: 0, count: 0 }, seen = [];
+    const add = (floats, ours, theirs) => floats.forEach((x, i) => {
+        const first = top(x), second = Math.max(...x.map((v, id) => (id === first ? -Infinity : v)));
+        const square = (y) => y.reduce((sum, v, id) => sum + (v - x[id]) ** 2, 0);
+        squares.ours += square(ours[i]);
+        squares.theirs += square(theirs[i]);
+        squares.count += x.length;
+        seen.push({ gap: x[first] - second, ours: top(ours[i]) === first, theirs: top(theirs[i]) === first,
+            same: top(ours[i]) === top(theirs[i]) });
+    });
+    const share = (list, key) => percent(list.filter((p) => p[key]).length, list.length);
+    const report = () => {
+        const noise = (key) => Math.sqrt(squares[key] / squares.count);
+        const decided = seen.filter(({ gap }) => gap > DECIDED * noise('theirs'));
+        console.log(`beside floats: same most likely token weir ${share(seen, 'ours')}, reference ${share(seen, 'theirs')}; ` +
+            `noise weir ${noise('ours').toExponential(2)}, reference ${noise('theirs').toExponential(2)}\n` +
+            `decided: ${percent(decided.length, seen.length)} of positions; there weir and the reference have the same ` +
+            `token in ${share(decided, 'same')}, weir that of the floats in ${share(decided, 'ours')}, ` +
+            `the reference in ${share(decided, 'theirs')}`);
+    };
+    return { add, report };
 }
 
 function divergence(a, b) {

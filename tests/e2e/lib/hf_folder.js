@@ -9,7 +9,7 @@ const { readGguf } = require('./gguf.js');
 const ARCHITECTURES = {
     llama: 'LlamaForCausalLM', granite: 'GraniteForCausalLM', qwen2: 'Qwen2ForCausalLM', qwen3: 'Qwen3ForCausalLM',
     qwen2moe: 'Qwen2MoeForCausalLM', qwen3moe: 'Qwen3MoeForCausalLM', starcoder2: 'Starcoder2ForCausalLM',
-    stablelm: 'StableLmForCausalLM', gpt2: 'GPT2LMHeadModel', bert: 'BertModel', olmo2: 'Olmo2ForCausalLM', gemma2: 'Gemma2ForCausalLM', gemma3: 'Gemma3ForCausalLM',
+    stablelm: 'StableLmForCausalLM', gpt2: 'GPT2LMHeadModel', bert: 'BertModel', 'nomic-bert': 'NomicBertModel', olmo2: 'Olmo2ForCausalLM', gemma2: 'Gemma2ForCausalLM', gemma3: 'Gemma3ForCausalLM',
     phi3: 'Phi3ForCausalLM', smollm3: 'SmolLM3ForCausalLM',
 };
 const OUTER = { 'token_embd.weight': 'model.embed_tokens.weight', 'output_norm.weight': 'model.norm.weight',
@@ -39,6 +39,10 @@ const BERT = { attn_q: 'attention.self.query', attn_k: 'attention.self.key', att
     position_embd: 'embeddings.position_embeddings', token_types: 'embeddings.token_type_embeddings',
     token_embd_norm: 'embeddings.LayerNorm' };
 
+const NOMIC = { attn_qkv: 'attn.Wqkv', attn_output: 'attn.out_proj', attn_output_norm: 'norm1', ffn_up: 'mlp.fc11',
+    ffn_gate: 'mlp.fc12', ffn_down: 'mlp.fc2', layer_output_norm: 'norm2', token_embd: 'embeddings.word_embeddings',
+    token_types: 'embeddings.token_type_embeddings', token_embd_norm: 'emb_ln' };
+
 function transpose(data, rows) {
     const width = data.length / 4 / rows, out = Buffer.alloc(data.length);
     for (let r = 0; r < rows; r++) {
@@ -52,6 +56,10 @@ function hfName(name, arch) {
     if (arch === 'bert') {
         const [outer, ending] = name.split('.');
         return layer === undefined ? `${BERT[outer]}.${ending}` : `encoder.layer.${layer}.${BERT[part]}.${kind}`;
+    }
+    if (arch === 'nomic-bert') {
+        const [outer, ending] = name.split('.');
+        return layer === undefined ? `${NOMIC[outer]}.${ending}` : `encoder.layers.${layer}.${NOMIC[part]}.${kind}`;
     }
     if (arch === 'gpt2') return layer === undefined ? GPT2[name] ?? OUTER[name] : `transformer.h.${layer}.${GPT2[part]}.${kind}`;
     if (layer === undefined) return OUTER[name];
@@ -90,6 +98,15 @@ function convert(tensor, arch, headDim) {
         return { name: hfName(tensor.name, arch), dims: [...dims].reverse(), data: transpose(data, dims[0]) };
     }
     return { name: hfName(tensor.name, arch), dims: tensor.name.includes('_inp_shexp') ? [1, ...dims] : dims, data };
+}
+
+// StableLM 2 12B: a tensor of all heads' norms becomes one for each.
+const hasHeadNorms = ({ name, dims }) => /\.attn_[qk]_norm\.weight$/.test(name) && dims.length === 2;
+function normsOf({ name, dims, data }) {
+    const [, layer, part] = name.match(/^blk\.(\d+)\.attn_([qk])_norm/);
+    const [width, n] = dims, bytes = data.length / n;
+    return Array.from({ length: n }, (_, h) => ({ name: `model.layers.${layer}.self_attn.${part}_layernorm.norms.${h}.weight`,
+        dims: [width], data: data.subarray(h * bytes, (h + 1) * bytes) }));
 }
 
 // A tensor of all experts becomes one for each.
@@ -138,7 +155,15 @@ function config(m, arch, tensors) {
             n_positions: get('context_length'), n_inner: get('feed_forward_length'), activation_function: 'gelu_new',
             layer_norm_epsilon: get('attention.layer_norm_epsilon'), vocab_size: get('vocab_size') };
     }
+    if (arch === 'nomic-bert') {
+        return { architectures: [ARCHITECTURES[arch]], model_type: 'nomic_bert', n_embd: get('embedding_length'), n_layer: get('block_count'),
+            n_head: get('attention.head_count'), n_positions: 4 * get('context_length'), max_trained_positions: get('context_length'),
+            n_inner: get('feed_forward_length'), activation_function: 'swiglu', layer_norm_epsilon: get('attention.layer_norm_epsilon'),
+            vocab_size: get('vocab_size'), rotary_emb_base: get('rope.freq_base'), rotary_emb_fraction: 1, rotary_emb_interleaved: false,
+            rotary_emb_scale_base: null, rotary_scaling_factor: null, prenorm: false, causal: false, qkv_proj_bias: false, type_vocab_size: 2 };
+    }
     return {
+        use_parallel_residual: Boolean(get('use_parallel_residual')),
         ...(experts && { [mixtral ? 'num_local_experts' : 'num_experts']: experts, num_experts_per_tok: get('expert_used_count'),
             moe_intermediate_size: mixtral ? undefined : get('expert_feed_forward_length'),
             shared_expert_intermediate_size: get('expert_shared_feed_forward_length'),
@@ -172,12 +197,26 @@ function tokenizer(m) {
     };
 }
 
+// RoBERTa: positions begin behind that of padding; what stands before is not used.
+function asRoberta(settings, tensors) {
+    const UNUSED = 2;
+    const positions = tensors.find(({ name }) => name === 'embeddings.position_embeddings.weight');
+    const width = positions.data.length / positions.dims[0];
+    positions.data = Buffer.concat([Buffer.alloc(UNUSED * width, 0x3f), positions.data]);
+    positions.dims = [positions.dims[0] + UNUSED, positions.dims[1]];
+    for (const t of tensors) t.name = `roberta.${t.name}`;
+    Object.assign(settings, { architectures: ['XLMRobertaModel'], pad_token_id: UNUSED - 1,
+        max_position_embeddings: settings.max_position_embeddings + UNUSED });
+}
+
 /* Returns the folder; change(config) may alter config.json. */
-function writeHfFolder(folder, ggufFile, { shards = 1, change = () => {} } = {}) {
+function writeHfFolder(folder, ggufFile, { shards = 1, change = () => {}, roberta = false } = {}) {
     const { metadata, tensors } = readGguf(ggufFile);
     const arch = metadata['general.architecture'];
     const all = tensors.filter(({ name }) => !name.startsWith('rope_factors_')).flatMap((t) =>
-        t.name.includes('_exps.') ? expertsOf(t, arch) : [convert(t, arch, metadata[`${arch}.attention.key_length`])]);
+        t.name.includes('_exps.') ? expertsOf(t, arch) : hasHeadNorms(t) ? normsOf(t) : [convert(t, arch, metadata[`${arch}.attention.key_length`])]);
+    const settings = { ...config(metadata, arch, tensors), tie_word_embeddings: !all.some(({ name }) => name === 'lm_head.weight') };
+    if (roberta) asRoberta(settings, all);
     fs.mkdirSync(folder, { recursive: true });
     if (shards === 1) {
         writeSafetensors(path.join(folder, 'model.safetensors'), all);
@@ -191,7 +230,6 @@ function writeHfFolder(folder, ggufFile, { shards = 1, change = () => {} } = {})
         }
         fs.writeFileSync(path.join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }));
     }
-    const settings = { ...config(metadata, arch, tensors), tie_word_embeddings: !all.some(({ name }) => name === 'lm_head.weight') };
     change(settings);
     fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify(settings));
     fs.writeFileSync(path.join(folder, 'tokenizer.json'), JSON.stringify(tokenizer(metadata)));

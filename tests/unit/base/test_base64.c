@@ -29,6 +29,28 @@ static void the_rfc_s_examples_hold(void **state)
         assert_int_equal(out.len, strlen(cases[i][1]));
         assert_memory_equal(out.len > 0 ? out.data : "", cases[i][1], out.len);
         buf_deinit(&out);
+        struct err e = {0};
+        buf_init(&out, 64);
+        assert_int_equal(base64_decode(&out, cases[i][1], strlen(cases[i][1]), &e), 0);
+        assert_int_equal(out.len, strlen(cases[i][0]));
+        assert_memory_equal(out.len > 0 ? out.data : "", cases[i][0], out.len);
+        buf_deinit(&out);
+    }
+}
+
+static void what_is_no_base64_is_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "Z",    "Zg",   "Zg=",  "Zg==Zg==", "====",   "Z===",   "Zm9vYg=a",
+        "Zm 9", "Zm9-", "Zh==", "Zm9=",     "Zm9v\n", "Zm9vZm9"};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct err e = {0};
+        struct buf out;
+        buf_init(&out, 64);
+        assert_int_equal(base64_decode(&out, cases[i], strlen(cases[i]), &e), -1);
+        assert_non_null(strstr(e.message, "no base64"));
+        buf_deinit(&out);
     }
 }
 
@@ -56,6 +78,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_rfc_s_examples_hold),
+        cmocka_unit_test(what_is_no_base64_is_refused),
         cmocka_unit_test(bytes_of_any_value_are_letters),
         cmocka_unit_test(a_full_buffer_is_a_failure),
     };
