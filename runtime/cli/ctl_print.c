@@ -62,15 +62,6 @@ static void append_labels(struct buf *out, const cJSON *profile)
     }
 }
 
-void ctl_add_labels(struct text_table *t, const cJSON *profile)
-{
-    struct buf labels;
-    buf_init(&labels, 65536);
-    append_labels(&labels, profile);
-    text_table_add(t, labels.data ? labels.data : "");
-    buf_deinit(&labels);
-}
-
 /* "4: 10%", or "". */
 static void write_split(char *out, size_t size, const cJSON *profile)
 {

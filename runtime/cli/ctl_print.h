@@ -13,8 +13,7 @@ const char *ctl_text(const cJSON *object, const char *field);
 void ctl_add_cell(struct text_table *t, const cJSON *object, const char *field);
 void ctl_add_time(struct text_table *t, const cJSON *object, const char *field);
 
-/* "stable=3 tested=4" and "4: 10%" of a profile, as a cell. */
-void ctl_add_labels(struct text_table *t, const cJSON *profile);
+/* "4: 10%" of a profile, as a cell. */
 void ctl_add_split(struct text_table *t, const cJSON *profile);
 
 /* What a profile is at, in one line. */

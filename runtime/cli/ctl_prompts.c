@@ -140,8 +140,8 @@ static void add_profile_row(struct text_table *t, const cJSON *profile)
     ctl_add_cell(t, profile, "name");
     ctl_add_cell(t, profile, "active");
     ctl_add_cell(t, profile, "latest");
+    ctl_add_cell(t, profile, "versions");
     ctl_add_split(t, profile);
-    ctl_add_labels(t, profile);
     ctl_add_cell(t, profile, "revision");
     ctl_add_time(t, profile, "updated");
     text_table_end_row(t);
@@ -191,8 +191,8 @@ static int print_json(const cJSON *root, struct err *e)
 
 static int print_profiles(const cJSON *all, struct err *e)
 {
-    static const char *const header[] = {"NAME",   "ACTIVE",   "LATEST",  "SPLIT",
-                                         "LABELS", "REVISION", "UPDATED", NULL};
+    static const char *const header[] = {"NAME",  "ACTIVE",   "LATEST",  "VERSIONS",
+                                         "SPLIT", "REVISION", "UPDATED", NULL};
     struct text_table t;
     const cJSON *profile;
     text_table_init(&t);

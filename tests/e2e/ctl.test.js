@@ -138,7 +138,7 @@ test('a broken file is told and not sent', { skip }, async (t) => {
 });
 
 test('list goes through all pages and shows a table', { skip }, async (t) => {
-    const all = Array.from({ length: 230 }, (_, i) => ({ ...PROFILE, name: `p${1000 + i}`, labels: {}, split: null }));
+    const all = Array.from({ length: 230 }, (_, i) => ({ ...PROFILE, name: `p${1000 + i}`, split: null }));
     all[3] = { ...PROFILE, name: 'p1003', active: 0 };
     const answer = ({ url }) => {
         const query = new URL(url, 'http://x').searchParams;
@@ -148,9 +148,9 @@ test('list goes through all pages and shows a table', { skip }, async (t) => {
     const { url, requests } = await standIn(t, answer);
     const table = (await run(['prompts', 'list', '--url', url])).stdout.split('\n');
     assert.equal(table.length, 232);
-    assert.equal(table[0], 'NAME   ACTIVE  LATEST  SPLIT   LABELS           REVISION  UPDATED');
-    assert.equal(table[3], 'p1002  3       5       -       -                9         2026-01-01 00:00:00Z');
-    assert.equal(table[4], 'p1003  0       5       4: 10%  stable=3 next=5  9         2026-01-01 00:00:00Z');
+    assert.equal(table[0], 'NAME   ACTIVE  LATEST  VERSIONS  SPLIT   REVISION  UPDATED');
+    assert.equal(table[3], 'p1002  3       5       5         -       9         2026-01-01 00:00:00Z');
+    assert.equal(table[4], 'p1003  0       5       5         4: 10%  9         2026-01-01 00:00:00Z');
     assert.equal(requests.length, 3);
     const json = JSON.parse((await run(['prompts', 'list', '--url', url, '--json'])).stdout);
     assert.deepEqual(json, { profiles: all });
