@@ -224,6 +224,32 @@ static void the_number_of_files_is_bounded(void **state)
     assert_int_equal(folder.count, PROMPT_FOLDER_FILES_MAX + 1 - 10);
 }
 
+static void a_look_without_memory_is_made_up_for_by_the_next(void **state)
+{
+    (void)state;
+    size_t live = mem_live();
+    bool failed = true;
+    write_file("a.md", "---\nnote: 'n'\n---\none");
+    for (size_t nth = 1; failed; nth++) {
+        struct err e = {0};
+        prompt_folder_init(&folder, dir);
+        mem_fail_at(nth);
+        int rc = prompt_folder_look(&folder, &e);
+        rc |= prompt_folder_look(&folder, &e);
+        failed = mem_fail_reached();
+        mem_fail_at(0);
+        assert_int_equal(e.kind, failed ? ERR_NOMEM : ERR_NONE);
+        assert_int_equal(rc, failed ? -1 : 0);
+        if (failed) {
+            prompt_folder_look(&folder, &e);
+            prompt_folder_look(&folder, &e);
+        }
+        assert_int_equal(folder.files[0].news, PROMPT_NEWS_CHANGED);
+        prompt_folder_deinit(&folder);
+        assert_int_equal(mem_live(), live);
+    }
+}
+
 /* ---- on a loop ---- */
 
 struct receiver {
@@ -412,6 +438,7 @@ int main(void)
         TEST(links_that_are_swapped_are_changes),
         TEST(a_folder_that_cannot_be_read_changes_nothing),
         TEST(the_number_of_files_is_bounded),
+        TEST(a_look_without_memory_is_made_up_for_by_the_next),
         TEST(files_are_handed_on_at_the_start_and_when_they_change),
         TEST(what_is_no_event_of_the_folder_is_found_by_looking),
         TEST(a_broken_or_refused_file_is_an_error_at_the_start_only),
