@@ -13,6 +13,7 @@ static const struct command {
     {"serve", cli_serve, "serve a model over HTTP"},
     {"chat", cli_chat, "chat in a terminal"},
     {"keys", cli_keys, "make, list and remove API keys in a file"},
+    {"ctl", cli_ctl, "commands to a running server: its system prompts"},
     {"inspect", cli_inspect, "what is in a model file"},
     {"quantize", cli_quantize, "convert and quantise a model"},
     {"synth", cli_synth, "a model file with a real shape and random weights"},

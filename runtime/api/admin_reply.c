@@ -67,16 +67,6 @@ char *admin_reload_text(const char *outcome, const struct admin_model *m, size_t
     return json_text_take(root, len);
 }
 
-char *admin_prompt_text(uint64_t version, const char *sha256, const char *text, size_t *len)
-{
-    cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "name", "default");
-    cJSON_AddNumberToObject(root, "version", (double)version);
-    cJSON_AddStringToObject(root, "sha256", sha256);
-    cJSON_AddStringToObject(root, "text", text);
-    return json_text_take(root, len);
-}
-
 char *admin_filters_text(const char *name, uint32_t version, const char *sha256,
                          size_t n_filters, size_t *len)
 {

@@ -14,24 +14,6 @@ static cJSON *parse_object(const char *body, size_t len, struct err *e)
     return root;
 }
 
-char *admin_prompt_request(const char *body, size_t len, struct err *e)
-{
-    cJSON *root = parse_object(body, len, e);
-    if (!root) {
-        return NULL;
-    }
-    const cJSON *text = cJSON_GetObjectItemCaseSensitive(root, "text");
-    char *copy = NULL;
-    if (!cJSON_IsString(text)) {
-        err_set_param(e, ERR_INVALID, "text",
-                      "\"text\" must be a string: the new system prompt");
-    } else if (!(copy = mem_strdup(text->valuestring))) {
-        err_nomem(e);
-    }
-    cJSON_Delete(root);
-    return copy;
-}
-
 int admin_reload_request(const char *body, size_t len, bool *force, struct err *e)
 {
     *force = false;

@@ -6,9 +6,5 @@
 
 #include "runtime/base/err.h"
 
-/* PUT /admin/prompts/default: {"text": "..."}. The text is the caller's (mem_free); NULL on
- * failure. */
-char *admin_prompt_request(const char *body, size_t len, struct err *e);
-
 /* POST /admin/models/reload: nothing, or {"force": true}. */
 int admin_reload_request(const char *body, size_t len, bool *force, struct err *e);

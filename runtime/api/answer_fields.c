@@ -119,6 +119,33 @@ int answer_fields_running(struct answer_request *r, struct err *e)
     return 0;
 }
 
+/* --- the owner's prompt --- */
+
+int answer_fields_prompt(struct answer_request *r, bool has_pin, struct err *e)
+{
+    const cJSON *pin = has_pin ? json_field_get(r->json, "prompt") : NULL;
+    const cJSON *values = json_field_get(r->json, "prompt_variables");
+    if (pin && !cJSON_IsString(pin)) {
+        return json_field_wrong_type("prompt", "a string: the name of a prompt", e);
+    }
+    r->prompt_pin = pin ? pin->valuestring : NULL;
+    r->prompt_variables = values;
+    if (values &&
+        (!cJSON_IsObject(values) || cJSON_GetArraySize(values) > ANSWER_VARIABLES_MAX)) {
+        return json_field_wrong_type("prompt_variables", "an object of up to 64 strings", e);
+    }
+    const cJSON *item;
+    cJSON_ArrayForEach(item, values)
+    {
+        if (!cJSON_IsString(item)) {
+            char where[64];
+            snprintf(where, sizeof(where), "prompt_variables.%.40s", item->string);
+            return json_field_wrong_type(where, "a string", e);
+        }
+    }
+    return 0;
+}
+
 /* --- what the chat template gets beside the messages --- */
 
 int answer_fields_effort(struct answer_request *r, const cJSON *object, const char *name,

@@ -26,6 +26,7 @@
 #define ANSWER_STOP_BYTES_MAX 256
 #define ANSWER_CHOICES_MAX    16
 #define ANSWER_LOGPROBS_MAX   20
+#define ANSWER_VARIABLES_MAX  64
 
 /* A text to go on with, in place of messages. */
 struct answer_prompt {
@@ -54,6 +55,8 @@ struct answer_request {
     size_t n_messages;
     struct answer_prompt *prompts; /* (n_prompts), owned */
     size_t n_prompts;
+    const char *prompt_pin;        /* "profile" or "profile@version", or NULL */
+    const cJSON *prompt_variables; /* object of up to ANSWER_VARIABLES_MAX strings, or NULL */
     cJSON *template_arguments; /* for the chat template beside the messages; owned, or NULL */
 
     bool stream;
@@ -107,6 +110,9 @@ int answer_fields_max_tokens(struct answer_request *r, const char *name, struct 
 int answer_fields_stop(struct answer_request *r, const char *name, struct err *e);
 /* How the request is run: how often, when, and beside whom. */
 int answer_fields_running(struct answer_request *r, struct err *e);
+/* prompt_variables, and where the API has no other use for that name `prompt`: the owner's
+ * prompt that the request is for. */
+int answer_fields_prompt(struct answer_request *r, bool has_pin, struct err *e);
 /* chat_template_kwargs and reasoning_effort. */
 int answer_fields_template(struct answer_request *r, struct err *e);
 /* How much to think: a setting of some models' templates; of others "none" switches it off.

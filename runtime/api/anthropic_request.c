@@ -256,15 +256,15 @@ static int check_unsupported(const struct answer_request *r, struct err *e)
 static int parse_fields(struct answer_request *r, struct err *e)
 {
     r->include_usage = true;
-    bool bad = answer_fields_model(r, e) != 0 || parse_system(r, e) != 0 ||
-               parse_messages(r, e) != 0 || answer_fields_stream(r, e) != 0 ||
-               answer_fields_max_tokens(r, "max_tokens", e) != 0 ||
-               sampling_fields_parse(r->json, &r->sampling, &r->given, e) != 0 ||
-               answer_fields_stop(r, "stop_sequences", e) != 0 ||
-               answer_fields_running(r, e) != 0 || parse_thinking(r, e) != 0 ||
-               tool_list_from_messages(&r->tools, r->json, e) != 0 ||
-               parse_output_format(r, e) != 0 || check_unsupported(r, e) != 0 ||
-               answer_fields_unsupported(r, e) != 0;
+    bool bad =
+        answer_fields_model(r, e) != 0 || answer_fields_prompt(r, true, e) != 0 ||
+        parse_system(r, e) != 0 || parse_messages(r, e) != 0 ||
+        answer_fields_stream(r, e) != 0 || answer_fields_max_tokens(r, "max_tokens", e) != 0 ||
+        sampling_fields_parse(r->json, &r->sampling, &r->given, e) != 0 ||
+        answer_fields_stop(r, "stop_sequences", e) != 0 || answer_fields_running(r, e) != 0 ||
+        parse_thinking(r, e) != 0 || tool_list_from_messages(&r->tools, r->json, e) != 0 ||
+        parse_output_format(r, e) != 0 || check_unsupported(r, e) != 0 ||
+        answer_fields_unsupported(r, e) != 0;
     return bad ? -1 : 0;
 }
 

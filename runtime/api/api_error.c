@@ -35,6 +35,8 @@ struct api_error api_error_from(const struct err *e)
         return api_error_make(400, bad_request,
                               is_input(e->param) ? "context_length_exceeded" : NULL, e->param,
                               e->message);
+    case ERR_DENIED:
+        return api_error_make(403, "permission_error", "missing_scope", e->param, e->message);
     case ERR_FILTERED:
         return api_error_make(400, bad_request, "content_filter", e->param, e->message);
     case ERR_NOT_FOUND:

@@ -204,8 +204,8 @@ static int parse_moderation(struct answer_request *r, struct err *e)
 
 static int parse_fields(struct answer_request *r, struct err *e)
 {
-    bool bad = answer_fields_model(r, e) != 0 || parse_messages(r, e) != 0 ||
-               answer_fields_stream(r, e) != 0 ||
+    bool bad = answer_fields_model(r, e) != 0 || answer_fields_prompt(r, true, e) != 0 ||
+               parse_messages(r, e) != 0 || answer_fields_stream(r, e) != 0 ||
                answer_fields_max_tokens(r, "max_tokens", e) != 0 ||
                answer_fields_max_tokens(r, "max_completion_tokens", e) != 0 ||
                sampling_fields_parse(r->json, &r->sampling, &r->given, e) != 0 ||

@@ -125,13 +125,14 @@ static int check_unsupported(const struct answer_request *r, struct err *e)
 static int parse_fields(struct answer_request *r, struct err *e)
 {
     r->max_tokens = MAX_TOKENS_DEFAULT;
-    bool bad =
-        answer_fields_model(r, e) != 0 || parse_prompt(r, e) != 0 ||
-        answer_fields_stream(r, e) != 0 || answer_fields_max_tokens(r, "max_tokens", e) != 0 ||
-        sampling_fields_parse(r->json, &r->sampling, &r->given, e) != 0 ||
-        answer_fields_stop(r, "stop", e) != 0 || answer_fields_running(r, e) != 0 ||
-        parse_logprobs(r, e) != 0 || constraint_fields_parse(r->json, &r->constraint, e) != 0 ||
-        check_unsupported(r, e) != 0 || answer_fields_unsupported(r, e) != 0;
+    bool bad = answer_fields_model(r, e) != 0 || answer_fields_prompt(r, false, e) != 0 ||
+               parse_prompt(r, e) != 0 || answer_fields_stream(r, e) != 0 ||
+               answer_fields_max_tokens(r, "max_tokens", e) != 0 ||
+               sampling_fields_parse(r->json, &r->sampling, &r->given, e) != 0 ||
+               answer_fields_stop(r, "stop", e) != 0 || answer_fields_running(r, e) != 0 ||
+               parse_logprobs(r, e) != 0 ||
+               constraint_fields_parse(r->json, &r->constraint, e) != 0 ||
+               check_unsupported(r, e) != 0 || answer_fields_unsupported(r, e) != 0;
     return bad ? -1 : 0;
 }
 

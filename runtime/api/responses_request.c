@@ -202,8 +202,9 @@ static int check_unsupported(const struct answer_request *r, struct err *e)
 static int parse_fields(struct answer_request *r, struct err *e)
 {
     r->include_usage = true;
-    bool bad = answer_fields_model(r, e) != 0 || parse_instructions(r, e) != 0 ||
-               parse_input(r, e) != 0 || answer_fields_stream(r, e) != 0 ||
+    bool bad = answer_fields_model(r, e) != 0 || answer_fields_prompt(r, false, e) != 0 ||
+               parse_instructions(r, e) != 0 || parse_input(r, e) != 0 ||
+               answer_fields_stream(r, e) != 0 ||
                answer_fields_max_tokens(r, "max_output_tokens", e) != 0 ||
                sampling_fields_parse(r->json, &r->sampling, &r->given, e) != 0 ||
                answer_fields_stop(r, "stop", e) != 0 || answer_fields_running(r, e) != 0 ||

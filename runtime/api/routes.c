@@ -13,13 +13,22 @@ static const struct route table[] = {
 static const struct route not_found = {ROUTE_NOT_FOUND, "", "", ROUTE_OPEN, SCOPE_NONE};
 static const struct route wrong_method = {ROUTE_WRONG_METHOD, "", "", ROUTE_OPEN, SCOPE_NONE};
 
+/* Part by part; a part in braces is any that is not empty. */
 static bool path_matches(const char *pattern, const char *path)
 {
-    size_t len = strlen(pattern);
-    if (pattern[len - 1] != '*') {
-        return strcmp(pattern, path) == 0;
+    while (*pattern && *path) {
+        if (*pattern == '{') {
+            size_t len = strcspn(path, "/");
+            if (len == 0) {
+                return false;
+            }
+            path += len;
+            pattern += strcspn(pattern, "}") + 1;
+        } else if (*pattern++ != *path++) {
+            return false;
+        }
     }
-    return strncmp(pattern, path, len - 1) == 0 && path[len - 1] != '\0';
+    return *pattern == '\0' && *path == '\0';
 }
 
 static void add_method(char allow[64], const char *method)

@@ -19,7 +19,8 @@ enum route_auth {
     X(MODERATIONS, "moderations") \
     X(TOKENIZE, "tokenize")       \
     X(MODELS, "models")           \
-    X(FEEDBACK, "feedback")
+    X(FEEDBACK, "feedback")       \
+    X(PROMPTS, "prompts")
 
 enum route_scope {
     SCOPE_NONE = 0, /* of routes that are open or admin */
@@ -29,28 +30,48 @@ enum route_scope {
         SCOPE_COUNT
 };
 
-/* id, method, path, auth, scope. A path that ends in '*' matches everything that begins so. */
-#define ROUTES(X)                                                                      \
-    X(CHAT_PAGE, "GET", "/", ROUTE_OPEN, SCOPE_NONE)                                   \
-    X(OPENAPI, "GET", "/openapi.json", ROUTE_OPEN, SCOPE_NONE)                         \
-    X(HEALTHZ, "GET", "/healthz", ROUTE_OPEN, SCOPE_NONE)                              \
-    X(READYZ, "GET", "/readyz", ROUTE_OPEN, SCOPE_NONE)                                \
-    X(CHAT_COMPLETIONS, "POST", "/v1/chat/completions", ROUTE_PUBLIC, SCOPE_CHAT)      \
-    X(COMPLETIONS, "POST", "/v1/completions", ROUTE_PUBLIC, SCOPE_CHAT)                \
-    X(RESPONSES, "POST", "/v1/responses", ROUTE_PUBLIC, SCOPE_CHAT)                    \
-    X(MESSAGES, "POST", "/v1/messages", ROUTE_PUBLIC, SCOPE_CHAT)                      \
-    X(COUNT_TOKENS, "POST", "/v1/messages/count_tokens", ROUTE_PUBLIC, SCOPE_TOKENIZE) \
-    X(EMBEDDINGS, "POST", "/v1/embeddings", ROUTE_PUBLIC, SCOPE_EMBEDDINGS)            \
-    X(MODERATIONS, "POST", "/v1/moderations", ROUTE_PUBLIC, SCOPE_MODERATIONS)         \
-    X(TOKENIZE, "POST", "/tokenize", ROUTE_PUBLIC, SCOPE_TOKENIZE)                     \
-    X(DETOKENIZE, "POST", "/detokenize", ROUTE_PUBLIC, SCOPE_TOKENIZE)                 \
-    X(MODELS_LIST, "GET", "/v1/models", ROUTE_PUBLIC, SCOPE_MODELS)                    \
-    X(MODELS_GET, "GET", "/v1/models/*", ROUTE_PUBLIC, SCOPE_MODELS)                   \
-    X(ADMIN_PROMPT_GET, "GET", "/admin/prompts/default", ROUTE_ADMIN, SCOPE_NONE)      \
-    X(ADMIN_PROMPT_PUT, "PUT", "/admin/prompts/default", ROUTE_ADMIN, SCOPE_NONE)      \
-    X(ADMIN_FILTERS_GET, "GET", "/admin/filters/default", ROUTE_ADMIN, SCOPE_NONE)     \
-    X(ADMIN_FILTERS_PUT, "PUT", "/admin/filters/default", ROUTE_ADMIN, SCOPE_NONE)     \
-    X(ADMIN_MODELS, "GET", "/admin/models", ROUTE_ADMIN, SCOPE_NONE)                   \
+/* id, method, path, auth, scope. {...} stands for one part
+ * of a path. */
+#define ROUTES(X)                                                                              \
+    X(CHAT_PAGE, "GET", "/", ROUTE_OPEN, SCOPE_NONE)                                           \
+    X(OPENAPI, "GET", "/openapi.json", ROUTE_OPEN, SCOPE_NONE)                                 \
+    X(HEALTHZ, "GET", "/healthz", ROUTE_OPEN, SCOPE_NONE)                                      \
+    X(READYZ, "GET", "/readyz", ROUTE_OPEN, SCOPE_NONE)                                        \
+    X(CHAT_COMPLETIONS, "POST", "/v1/chat/completions", ROUTE_PUBLIC, SCOPE_CHAT)              \
+    X(COMPLETIONS, "POST", "/v1/completions", ROUTE_PUBLIC, SCOPE_CHAT)                        \
+    X(RESPONSES, "POST", "/v1/responses", ROUTE_PUBLIC, SCOPE_CHAT)                            \
+    X(MESSAGES, "POST", "/v1/messages", ROUTE_PUBLIC, SCOPE_CHAT)                              \
+    X(COUNT_TOKENS, "POST", "/v1/messages/count_tokens", ROUTE_PUBLIC, SCOPE_TOKENIZE)         \
+    X(EMBEDDINGS, "POST", "/v1/embeddings", ROUTE_PUBLIC, SCOPE_EMBEDDINGS)                    \
+    X(MODERATIONS, "POST", "/v1/moderations", ROUTE_PUBLIC, SCOPE_MODERATIONS)                 \
+    X(TOKENIZE, "POST", "/tokenize", ROUTE_PUBLIC, SCOPE_TOKENIZE)                             \
+    X(DETOKENIZE, "POST", "/detokenize", ROUTE_PUBLIC, SCOPE_TOKENIZE)                         \
+    X(MODELS_LIST, "GET", "/v1/models", ROUTE_PUBLIC, SCOPE_MODELS)                            \
+    X(MODELS_GET, "GET", "/v1/models/{id}", ROUTE_PUBLIC, SCOPE_MODELS)                        \
+    X(ADMIN_PROMPTS, "GET", "/admin/prompts", ROUTE_ADMIN, SCOPE_NONE)                         \
+    X(ADMIN_PROMPT_GET, "GET", "/admin/prompts/{name}", ROUTE_ADMIN, SCOPE_NONE)               \
+    X(ADMIN_PROMPT_PUT, "PUT", "/admin/prompts/{name}", ROUTE_ADMIN, SCOPE_NONE)               \
+    X(ADMIN_PROMPT_DELETE, "DELETE", "/admin/prompts/{name}", ROUTE_ADMIN, SCOPE_NONE)         \
+    X(ADMIN_PROMPT_VERSIONS, "GET", "/admin/prompts/{name}/versions", ROUTE_ADMIN, SCOPE_NONE) \
+    X(ADMIN_PROMPT_VERSION, "GET", "/admin/prompts/{name}/versions/{version}", ROUTE_ADMIN,    \
+      SCOPE_NONE)                                                                              \
+    X(ADMIN_PROMPT_VERSION_DELETE, "DELETE", "/admin/prompts/{name}/versions/{version}",       \
+      ROUTE_ADMIN, SCOPE_NONE)                                                                 \
+    X(ADMIN_PROMPT_DIFF, "GET", "/admin/prompts/{name}/diff", ROUTE_ADMIN, SCOPE_NONE)         \
+    X(ADMIN_PROMPT_ACTIVATE, "POST", "/admin/prompts/{name}/activate", ROUTE_ADMIN,            \
+      SCOPE_NONE)                                                                              \
+    X(ADMIN_PROMPT_ROLLBACK, "POST", "/admin/prompts/{name}/rollback", ROUTE_ADMIN,            \
+      SCOPE_NONE)                                                                              \
+    X(ADMIN_PROMPT_SPLIT, "PUT", "/admin/prompts/{name}/split", ROUTE_ADMIN, SCOPE_NONE)       \
+    X(ADMIN_PROMPT_LABEL, "PUT", "/admin/prompts/{name}/labels/{label}", ROUTE_ADMIN,          \
+      SCOPE_NONE)                                                                              \
+    X(ADMIN_PROMPT_UNLABEL, "DELETE", "/admin/prompts/{name}/labels/{label}", ROUTE_ADMIN,     \
+      SCOPE_NONE)                                                                              \
+    X(ADMIN_PROMPT_DRY_RUN, "POST", "/admin/prompts/{name}/dry-run", ROUTE_ADMIN, SCOPE_NONE)  \
+    X(ADMIN_AUDIT, "GET", "/admin/audit", ROUTE_ADMIN, SCOPE_NONE)                             \
+    X(ADMIN_FILTERS_GET, "GET", "/admin/filters/default", ROUTE_ADMIN, SCOPE_NONE)             \
+    X(ADMIN_FILTERS_PUT, "PUT", "/admin/filters/default", ROUTE_ADMIN, SCOPE_NONE)             \
+    X(ADMIN_MODELS, "GET", "/admin/models", ROUTE_ADMIN, SCOPE_NONE)                           \
     X(ADMIN_RELOAD, "POST", "/admin/models/reload", ROUTE_ADMIN, SCOPE_NONE)
 
 enum route_id {

@@ -18,6 +18,7 @@ enum err_kind {
     ERR_FORMAT,      /* a file or message is malformed */
     ERR_UNSUPPORTED, /* well-formed, but nothing here can do it */
     ERR_LIMIT,       /* a bound would be exceeded */
+    ERR_DENIED,      /* the caller may not */
     ERR_FILTERED,    /* a filter refused it */
     ERR_BUSY,        /* no capacity now; the same call may work later */
     ERR_CANCELED,

@@ -157,3 +157,24 @@ void file_unmap(const unsigned char *data, uint64_t size)
         munmap((void *)data, (size_t)size);
     }
 }
+
+bool file_stamp_take(const char *path, struct file_stamp *stamp)
+{
+    struct stat st;
+    memset(stamp, 0, sizeof(*stamp));
+    if (stat(path, &st) != 0) {
+        return false;
+    }
+    *stamp = (struct file_stamp){.device = st.st_dev,
+                                 .inode = st.st_ino,
+                                 .size = (uint64_t)st.st_size,
+                                 .mtime_s = st.st_mtim.tv_sec,
+                                 .mtime_ns = st.st_mtim.tv_nsec};
+    return true;
+}
+
+bool file_stamp_is_same(const struct file_stamp *a, const struct file_stamp *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->mtime_s == b->mtime_s && a->mtime_ns == b->mtime_ns;
+}

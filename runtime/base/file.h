@@ -1,6 +1,7 @@
 /* file.h: whole files, read and written safely. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,3 +22,13 @@ void file_unmap(const unsigned char *data, uint64_t size); /* accepts NULL */
 /* Writes to PATH.tmp in the same folder, fsyncs and renames, so that a reader sees the old file
  * or the new one and never a part. The mode is that of the file before. */
 int file_write_atomic(const char *path, const void *data, size_t len, struct err *e);
+
+/* Enough of a file's state to see that it is another, or has changed. */
+struct file_stamp {
+    uint64_t device, inode, size;
+    int64_t mtime_s, mtime_ns;
+};
+
+/* Follows symbolic links. All zero, and false, when nothing can be seen at `path`. */
+bool file_stamp_take(const char *path, struct file_stamp *stamp);
+bool file_stamp_is_same(const struct file_stamp *a, const struct file_stamp *b);

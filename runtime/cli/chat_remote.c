@@ -1,20 +1,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <curl/curl.h>
-
 #include "runtime/base/buf.h"
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/chat.h"
+#include "runtime/cli/remote.h"
 
-#define ENDPOINT_MAX 1024
-#define EVENT_MAX    ((size_t)4 << 20)
+#define EVENT_MAX ((size_t)4 << 20)
 
 struct chat_remote {
-    CURL *curl;
-    struct curl_slist *headers;
-    char endpoint[ENDPOINT_MAX];
+    struct remote server;
 
     /* The answer that is being read. */
     struct buf pending; /* bytes of events that are not whole yet, or of an error body */
@@ -38,21 +34,6 @@ static char *request_body(const struct chat_turns *t)
     char *text = cJSON_PrintUnformatted(root);
     cJSON_Delete(root);
     return text;
-}
-
-/* What an error body says, or its first bytes. */
-static int set_server_error(struct chat_remote *r, long status)
-{
-    struct err ignored;
-    cJSON *root = json_parse(r->pending.data ? r->pending.data : "", r->pending.len, &ignored);
-    const cJSON *error = cJSON_GetObjectItemCaseSensitive(root, "error");
-    const cJSON *message = cJSON_GetObjectItemCaseSensitive(error, "message");
-    err_set(r->e, ERR_IO, "the server answered %ld: %.300s", status,
-            cJSON_IsString(message) ? message->valuestring
-            : r->pending.data       ? r->pending.data
-                                    : "nothing");
-    cJSON_Delete(root);
-    return -1;
 }
 
 static int take_event(struct chat_remote *r, const char *data, size_t len)
@@ -96,7 +77,7 @@ static size_t on_data(char *data, size_t size, size_t n, void *ctx)
 {
     struct chat_remote *r = ctx;
     long status = 0;
-    curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(r->server.curl, CURLINFO_RESPONSE_CODE, &status);
     if (buf_append(&r->pending, data, size * n) != 0) {
         err_set(r->e, ERR_LIMIT, "the server's answer is too large");
         return 0;
@@ -117,77 +98,46 @@ static int answer(void *ctx, const struct chat_turns *t, chat_text_fn *on_text, 
     if (!body) {
         return err_nomem(e);
     }
-    curl_easy_setopt(r->curl, CURLOPT_POSTFIELDS, body);
-    CURLcode code = curl_easy_perform(r->curl);
+    curl_easy_setopt(r->server.curl, CURLOPT_POSTFIELDS, body);
+    CURLcode code = curl_easy_perform(r->server.curl);
     cJSON_free(body);
     long status = 0;
-    curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(r->server.curl, CURLINFO_RESPONSE_CODE, &status);
     if (code == CURLE_WRITE_ERROR && e->kind != ERR_NONE) {
         return -1;
     }
     if (code != CURLE_OK) {
-        return err_set(e, ERR_IO, "%s: %s", r->endpoint, curl_easy_strerror(code));
+        return remote_failed(&r->server, code, e);
     }
     if (status != 200) {
-        return set_server_error(r, status);
+        return remote_refused(status, &r->pending, e);
     }
     return r->is_done ? 0 : err_set(e, ERR_IO, "the server's answer broke off");
-}
-
-static int add_header(struct chat_remote *r, const char *line)
-{
-    struct curl_slist *longer = curl_slist_append(r->headers, line);
-    if (!longer) {
-        return -1;
-    }
-    r->headers = longer;
-    return 0;
 }
 
 struct chat_remote *chat_remote_open(const char *url, const char *key,
                                      struct chat_source *source, struct err *e)
 {
     struct chat_remote *r = mem_zalloc(sizeof(*r));
-    char authorization[512];
     if (!r) {
         err_nomem(e);
         return NULL;
     }
     buf_init(&r->pending, EVENT_MAX);
-    size_t len = strlen(url);
-    while (len > 0 && url[len - 1] == '/') {
-        len--;
-    }
-    int wanted =
-        snprintf(r->endpoint, sizeof(r->endpoint), "%.*s/v1/chat/completions", (int)len, url);
-    if (wanted >= (int)sizeof(r->endpoint) ||
-        snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s",
-                 key ? key : "") >= (int)sizeof(authorization)) {
-        err_set(e, ERR_INVALID, "the URL or the key is too long");
+    if (remote_open(&r->server, url, key, e) != 0 ||
+        remote_set_path(&r->server, "/v1/chat/completions", e) != 0) {
         chat_remote_close(r);
         return NULL;
     }
-    r->curl = curl_easy_init();
-    if (!r->curl || add_header(r, "Content-Type: application/json") != 0 ||
-        (key && add_header(r, authorization) != 0)) {
-        err_nomem(e);
-        chat_remote_close(r);
-        return NULL;
-    }
-    curl_easy_setopt(r->curl, CURLOPT_URL, r->endpoint);
-    curl_easy_setopt(r->curl, CURLOPT_HTTPHEADER, r->headers);
-    curl_easy_setopt(r->curl, CURLOPT_WRITEFUNCTION, on_data);
-    curl_easy_setopt(r->curl, CURLOPT_WRITEDATA, r);
-    curl_easy_setopt(r->curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(r->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(r->server.curl, CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(r->server.curl, CURLOPT_WRITEDATA, r);
     *source = (struct chat_source){r, answer};
     return r;
 }
 
 void chat_remote_close(struct chat_remote *r)
 {
-    curl_slist_free_all(r->headers);
-    curl_easy_cleanup(r->curl);
+    remote_close(&r->server);
     buf_deinit(&r->pending);
     mem_free(r);
 }

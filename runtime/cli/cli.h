@@ -9,6 +9,7 @@
 int cli_serve(int argc, char **argv);
 int cli_chat(int argc, char **argv);
 int cli_keys(int argc, char **argv);
+int cli_ctl(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_quantize(int argc, char **argv);
 int cli_synth(int argc, char **argv);

@@ -9,6 +9,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/cli.h"
+#include "runtime/registry/prompt.h"
 #include "runtime/serve/key_file.h"
 
 struct keys_options {
@@ -18,6 +19,7 @@ struct keys_options {
     long requests;
     long tokens;
     long concurrent;
+    const char *prompt;
     bool json;
 };
 
@@ -61,6 +63,10 @@ static int make_record(struct key_record *k, char key[KEY_MADE_LEN + 1],
     k->limits = (struct key_limits){.requests_per_minute = (uint32_t)o->requests,
                                     .tokens_per_minute = (uint32_t)o->tokens,
                                     .concurrent = (uint32_t)o->concurrent};
+    if (o->prompt && prompt_name_check(o->prompt, "--prompt", e) != 0) {
+        return -1;
+    }
+    snprintf(k->prompt, sizeof(k->prompt), "%s", o->prompt ? o->prompt : "");
     return key_scopes_parse(&k->scopes, o->scopes, strlen(o->scopes), e);
 }
 
@@ -202,13 +208,16 @@ int cli_keys(int argc, char **argv)
         {"name", 'n', OPTION_STRING, &o.name, "NAME", "whose key it is: letters, digits, ._-",
          0, 0},
         {"scopes", 0, OPTION_STRING, &o.scopes, "LIST",
-         "what it opens: chat, embeddings, moderations, tokenize, models, feedback (all)", 0,
-         0},
+         "what it opens: chat, embeddings, moderations, tokenize, models, feedback, prompts "
+         "(all)",
+         0, 0},
         {"requests", 0, OPTION_INT, &o.requests, "N", "requests a minute (any number)", 0, max},
         {"tokens", 0, OPTION_INT, &o.tokens, "N",
          "tokens a minute, read and made together (any number)", 0, max},
         {"concurrent", 0, OPTION_INT, &o.concurrent, "N", "requests at a time (any number)", 0,
          max},
+        {"prompt", 0, OPTION_STRING, &o.prompt, "NAME",
+         "the prompt that its requests get (that of the server)", 0, 0},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "list: one JSON object a line", 0, 0},
         {0},
     };

@@ -14,6 +14,9 @@ struct serve_options {
     const char *host;
     long port;
     const char *system_prompt;
+    const char *state;
+    const char *prompts_dir;
+    const char *prompt;
     const char *filters;
     const char *unix_path;
     const char *unix_mode;
@@ -66,7 +69,13 @@ static int parse(struct serve_options *o, int argc, char **argv)
          "* for all",
          0, 0},
         {"system-prompt", 's', OPTION_STRING, &o->system_prompt, "FILE",
-         "text put before every conversation", 0, 0},
+         "text put before every conversation: the first version of the default prompt", 0, 0},
+        {"prompt", 0, OPTION_STRING, &o->prompt, "NAME",
+         "the prompt that requests get, unless their key has another (default)", 0, 0},
+        {"prompts-dir", 0, OPTION_STRING, &o->prompts_dir, "DIR",
+         "watch a folder: NAME.md is the active version of the prompt NAME", 0, 0},
+        {"state", 0, OPTION_STRING, &o->state, "FILE",
+         "keep prompts and their history there (in memory alone)", 0, 0},
         {"filters", 0, OPTION_STRING, &o->filters, "FILE",
          "filter chain, JSON (docs/filters.md)", 0, 0},
         {"api-key", 0, OPTION_STRING, &o->api_key, "KEY",
@@ -316,6 +325,9 @@ int cli_serve(int argc, char **argv)
         .tls_key_path = o.tls_key,
         .unix_path = o.unix_path,
         .system_prompt_path = o.system_prompt,
+        .state_path = o.state,
+        .prompts_dir = o.prompts_dir,
+        .prompt = o.prompt ? o.prompt : PROMPT_DEFAULT_PROFILE,
         .filters_path = o.filters,
         .http = http_server_settings_default(),
         .sampling = SAMPLING_DEFAULT,

@@ -343,6 +343,19 @@ uint64_t access_tenant(const struct access *a, const struct http_request *r)
     return key ? key->tenant : 0;
 }
 
+bool access_has_scope(const struct access *a, const struct http_request *r,
+                      enum route_scope scope)
+{
+    const struct access_key *key = access_key_of(a, r);
+    return key && (key->record.scopes & (1u << scope));
+}
+
+const char *access_prompt_of(const struct access *a, const struct http_request *r)
+{
+    const struct access_key *key = access_key_of(a, r);
+    return key && key->record.prompt[0] ? key->record.prompt : NULL;
+}
+
 static bool is_admin(const struct access *a, const struct http_request *r)
 {
     char sha256[HASH_HEX_LEN + 1];

@@ -73,6 +73,13 @@ bool access_check(const struct access *a, const struct route *route,
 /* Whose API key it is; NULL where none is needed, or it is not known. Lives as long as `a`. */
 struct access_key *access_key_of(const struct access *a, const struct http_request *r);
 
+/* Whether its API key has the scope; where no keys are set, nobody has it. */
+bool access_has_scope(const struct access *a, const struct http_request *r,
+                      enum route_scope scope);
+
+/* The prompt that its API key is for, or NULL. Lives as long as `a`. */
+const char *access_prompt_of(const struct access *a, const struct http_request *r);
+
 /* A number for each API key, the same after every start: 0 where access_key_of is NULL. */
 uint64_t access_tenant(const struct access *a, const struct http_request *r);
 

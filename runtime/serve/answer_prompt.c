@@ -11,6 +11,18 @@ size_t answer_prompt_count(const struct answer_request *r)
     return r->n_prompts > 0 ? r->n_prompts : 1;
 }
 
+size_t answer_prompt_values(const struct answer_request *r,
+                            struct prompt_value values[ANSWER_VARIABLES_MAX])
+{
+    size_t n = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, r->prompt_variables)
+    {
+        values[n++] = (struct prompt_value){.name = item->string, .value = item->valuestring};
+    }
+    return n;
+}
+
 /* --- conversations --- */
 
 static int render_conversation(const struct answer_prompt_source *s,
@@ -47,8 +59,7 @@ static int render(const struct answer_prompt_source *s, size_t n_dropped,
 {
     struct conversation c;
     out->count = 0;
-    if (conversation_init(&c, s->prompt, s->request->messages, s->request->n_messages, e) !=
-        0) {
+    if (conversation_init(&c, s, e) != 0) {
         return -1;
     }
     conversation_drop_oldest(&c, n_dropped);
@@ -94,12 +105,15 @@ static int append_owners_text(const struct answer_prompt_source *s, struct token
                               struct err *e)
 {
     const struct tokenizer *t = s->generation->model->tokenizer;
-    if (s->prompt->text_len == 0) {
-        return 0;
+    struct buf text;
+    buf_init(&text, PROMPT_RENDERED_MAX + 2);
+    int rc = prompt_render(s->prompt, s->values, s->n_values, &text, NULL, e);
+    if (rc == 0 && text.len > 0) {
+        buf_append_str(&text, "\n\n");
+        rc = text.failed ? err_nomem(e) : encode(t, text.data, text.len, out, e);
     }
-    return encode(t, s->prompt->text, s->prompt->text_len, out, e) == 0
-               ? encode(t, "\n\n", 2, out, e)
-               : -1;
+    buf_deinit(&text);
+    return rc;
 }
 
 /* Control tokens would let a client write the owner's part of a conversation. */

@@ -14,8 +14,14 @@
 struct answer_prompt_source {
     const struct generation *generation;
     const struct prompt *prompt;
+    const struct prompt_value *values; /* (n_values) of the prompt's variables */
+    size_t n_values;
     const struct answer_request *request;
 };
+
+/* The values that a request gives, borrowed from it. Returns how many. */
+size_t answer_prompt_values(const struct answer_request *r,
+                            struct prompt_value values[ANSWER_VARIABLES_MAX]);
 
 /* How many prompts a request has: one conversation, or several texts. */
 size_t answer_prompt_count(const struct answer_request *r);

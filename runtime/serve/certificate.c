@@ -1,8 +1,6 @@
 #include "runtime/serve/certificate.h"
 
 #include <stdbool.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "runtime/base/log.h"
 
@@ -10,23 +8,14 @@
 
 static void take_stamp(const struct certificate *c, struct certificate_stamp *stamp)
 {
-    const char *paths[] = {c->cert_path, c->key_path};
-    memset(stamp, 0, sizeof(*stamp)); /* of a file that is missing; compared as a whole */
-    for (size_t i = 0; i < 2; i++) {
-        struct stat st;
-        if (stat(paths[i], &st) == 0) {
-            stamp->files[i].device = st.st_dev;
-            stamp->files[i].inode = st.st_ino;
-            stamp->files[i].size = (uint64_t)st.st_size;
-            stamp->files[i].mtime_s = st.st_mtim.tv_sec;
-            stamp->files[i].mtime_ns = st.st_mtim.tv_nsec;
-        }
-    }
+    file_stamp_take(c->cert_path, &stamp->files[0]);
+    file_stamp_take(c->key_path, &stamp->files[1]);
 }
 
 static bool is_same(const struct certificate_stamp *a, const struct certificate_stamp *b)
 {
-    return memcmp(a, b, sizeof(*a)) == 0;
+    return file_stamp_is_same(&a->files[0], &b->files[0]) &&
+           file_stamp_is_same(&a->files[1], &b->files[1]);
 }
 
 void certificate_reload(struct certificate *c)

@@ -8,18 +8,15 @@
  * Threads: the loop. */
 #pragma once
 
-#include <stdint.h>
 #include <uv.h>
 
 #include "runtime/base/err.h"
+#include "runtime/base/file.h"
 #include "runtime/net/tls.h"
 
-/* Enough of a file's state to see that it is another. */
+/* How the certificate's file and the key's are. */
 struct certificate_stamp {
-    struct {
-        uint64_t device, inode, size;
-        int64_t mtime_s, mtime_ns;
-    } files[2];
+    struct file_stamp files[2];
 };
 
 struct certificate {

@@ -161,7 +161,7 @@ static int prepare(struct embedding *x, const struct server *s, struct err *e)
         filter_inputs(&x->request, s->chain, e) != 0) {
         return -1;
     }
-    provenance_fill(&x->made_by, x->generation, s->prompt, s->chain);
+    provenance_fill(&x->made_by, x->generation, s->no_prompt, s->chain);
     x->job.n_texts = x->request.n_inputs;
     x->job.read = read_texts;
     x->job.write = write_reply;

@@ -37,9 +37,7 @@ static struct exchange *exchange_create(struct server *s, struct http_exchange *
     }
     s->exchanges = x;
     x->generation = generation_ref(s->generation);
-    x->prompt = prompt_ref(s->prompt);
     x->chain = chain_ref(s->chain);
-    provenance_fill(&x->made_by, x->generation, x->prompt, x->chain);
     x->reply = (struct reply){.format = api->format,
                               .request = &x->request,
                               .tokenizer = x->generation->model->tokenizer,
@@ -90,7 +88,7 @@ static void destroy_if_done(struct exchange *x)
             return;
         }
     }
-    if (!x->http && !x->compiling) {
+    if (!x->http && !x->working) {
         destroy(x);
     }
 }
@@ -138,7 +136,7 @@ static void take_form(void *user, struct grammar *grammar, const struct err *why
 {
     struct exchange *x = user;
     struct err e = *why;
-    x->compiling = false;
+    x->working = false;
     if (grammar) {
         form_cache_add(&x->generation->forms, x->form_key, grammar);
     }
@@ -166,7 +164,46 @@ static int find_form(struct exchange *x, struct err *e)
     x->form.done = take_form;
     x->form.user = x;
     int rc = form_job_start(&x->form, &x->server->loop, e);
-    x->compiling = rc == 0;
+    x->working = rc == 0;
+    return rc;
+}
+
+/* --- the owner's prompt --- */
+
+/* Takes the reference over. */
+static int go_on_with(struct exchange *x, struct prompt *prompt, struct err *e)
+{
+    x->prompt = prompt;
+    return exchange_prepare(x, e) == 0 ? find_form(x, e) : -1;
+}
+
+static void take_prompt(void *user, struct prompt *prompt, const struct err *why)
+{
+    struct exchange *x = user;
+    struct err e = *why;
+    x->working = false;
+    if (!x->http) {
+        prompt_unref(prompt); /* the client did not wait */
+    } else if (!prompt || go_on_with(x, prompt, &e) != 0) {
+        exchange_refuse(x, &e);
+    }
+    destroy_if_done(x);
+}
+
+/* Goes on at once where the prompt is one that is served; else when it was read. */
+static int find_prompt(struct exchange *x, struct err *e)
+{
+    struct prompt *served = NULL;
+    if (prompt_pick_served(x->server, x->http, &x->request, &served, e) != 0) {
+        return -1;
+    }
+    if (served) {
+        return go_on_with(x, prompt_ref(served), e);
+    }
+    x->pick.done = take_prompt;
+    x->pick.user = x;
+    int rc = prompt_pick_start(&x->pick, x->server, x->http, &x->request, e);
+    x->working = rc == 0;
     return rc;
 }
 
@@ -187,7 +224,7 @@ void exchange_begin(struct server *s, struct http_exchange *http,
         respond_err(http, &e);
         return;
     }
-    if (exchange_prepare(x, &e) != 0 || find_form(x, &e) != 0) {
+    if (exchange_read(x, &e) != 0 || find_prompt(x, &e) != 0) {
         exchange_refuse(x, &e);
         destroy_if_done(x);
     }
@@ -242,18 +279,22 @@ static void take_end(struct choice *c, enum engine_finish finish)
 /* Of each prompt counts what its first answer found: the others share it. */
 static void note_cached(struct choice *c, const struct engine_event *ev)
 {
-    if (c->index % (size_t)c->exchange->request.n_choices == 0) {
-        c->exchange->usage.cached_tokens += (size_t)(ev->cached_tokens - c->cached_tokens);
-        c->cached_tokens = ev->cached_tokens;
+    struct exchange *x = c->exchange;
+    if (c->index % (size_t)x->request.n_choices != 0) {
+        return;
     }
+    if (c->index == 0 && !x->prefix_counted && ev->token != TOKEN_NONE) {
+        x->prefix_counted = true;
+        prompt_set_count(&x->server->prompts, x->prompt, x->request.prompt_variables != NULL,
+                         (size_t)ev->cached_tokens);
+    }
+    x->usage.cached_tokens += (size_t)(ev->cached_tokens - c->cached_tokens);
+    c->cached_tokens = ev->cached_tokens;
 }
 
-void exchange_on_event(const struct engine_event *ev)
+void exchange_on_event(struct engine_user *user, const struct engine_event *ev)
 {
-    struct choice *c = ev->user;
-    if (!c) {
-        return; /* a prompt was read ahead (shared_prefix.h): nobody waits for it */
-    }
+    struct choice *c = (struct choice *)user;
     struct exchange *x = c->exchange;
     c->engine_running = ev->finish == ENGINE_RUNNING;
     note_cached(c, ev);

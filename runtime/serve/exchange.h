@@ -29,6 +29,3 @@ void exchange_drained(struct http_exchange *http);
 /* Sends a comment, which clients skip, on streams to which nothing was written for so long:
  * while a prompt is read or waits, proxies and clients see that somebody is there. */
 void exchange_ping_quiet(struct server *s, uint64_t quiet_ns);
-
-/* What the engine says about the answer that `ev->user` points to. */
-void exchange_on_event(const struct engine_event *ev);

@@ -10,8 +10,10 @@
 #include "runtime/api/reply.h"
 #include "runtime/serve/answer_form.h"
 #include "runtime/serve/answer_text.h"
+#include "runtime/serve/engine_user.h"
 #include "runtime/serve/exchange.h"
 #include "runtime/serve/filter_findings.h"
+#include "runtime/serve/prompt_pick.h"
 #include "runtime/serve/provenance.h"
 
 /* An API: how its requests are read and its answers written. */
@@ -23,6 +25,7 @@ struct exchange_api {
 
 /* One answer of a request. */
 struct choice {
+    struct engine_user user; /* first */
     struct exchange *exchange;
     size_t index;
     struct answer_text text;
@@ -52,7 +55,9 @@ struct exchange {
     size_t n_tools;
     struct form_job form; /* that the answers must have */
     char form_key[HASH_HEX_LEN + 1];
-    bool compiling; /* the form: the job points here */
+    bool prefix_counted;    /* in the statistics of prompts */
+    bool working;           /* a job off the loop points here */
+    struct prompt_job pick; /* of the prompt */
     struct answer_usage usage;
     struct moderation_result found_input, found_output; /* when the client wants to know */
     char *moderation;                                   /* the same as JSON text, at the end */
@@ -70,9 +75,15 @@ void exchange_leave_client(struct exchange *x);
 /* Answers with an error, and leaves the client. */
 void exchange_refuse(struct exchange *x, const struct err *e);
 
+/* What the engine says about a choice. */
+void exchange_on_event(struct engine_user *user, const struct engine_event *ev);
+
 /* ---- exchange_request.c ---- */
 
-/* Reads and checks the body, and makes the tokens and the answers to be filled. */
+/* Reads and checks the body. */
+int exchange_read(struct exchange *x, struct err *e);
+
+/* With the prompt known: makes the tokens, and the answers to be filled. */
 int exchange_prepare(struct exchange *x, struct err *e);
 
 /* Hands all prompts to the engine. grammar: the form of the answers, or NULL. */

@@ -31,9 +31,10 @@ static void apply_defaults(struct exchange *x, const struct server *s)
 /* Tokens that begin every prompt under the owner's present text. */
 static size_t shared_tokens(const struct exchange *x, const struct token_list *tokens)
 {
-    const struct token_list *shared = &x->server->shared_prefix;
+    const struct token_list *shared = prompt_set_prefix(&x->server->prompts, x->prompt);
     size_t n = 0;
-    while (n < shared->count && n < tokens->count && shared->ids[n] == tokens->ids[n]) {
+    while (shared && n < shared->count && n < tokens->count &&
+           shared->ids[n] == tokens->ids[n]) {
         n++;
     }
     return n;
@@ -80,6 +81,7 @@ static int reserve_answers(struct exchange *x, struct err *e)
     for (size_t i = 0; i < n; i++) {
         x->choices[i].exchange = x;
         x->choices[i].index = i;
+        x->choices[i].user.on_event = exchange_on_event;
         answer_choice_init(&x->answers[i]);
     }
     return 0;
@@ -114,8 +116,13 @@ static int begin_answers(struct exchange *x, size_t first, bool reasoning_open, 
 /* Makes the tokens of all prompts, and the answers that go with them. */
 static int make_prompts(struct exchange *x, struct err *e)
 {
-    const struct answer_prompt_source source = {
-        .generation = x->generation, .prompt = x->prompt, .request = &x->request};
+    struct prompt_value values[ANSWER_VARIABLES_MAX];
+    const struct answer_prompt_source source = {.generation = x->generation,
+                                                .prompt = x->prompt,
+                                                .values = values,
+                                                .n_values =
+                                                    answer_prompt_values(&x->request, values),
+                                                .request = &x->request};
     x->n_tools = tool_list_names(&x->request.tools, x->tools);
     x->form.form.request = &x->request;
     x->form.form.format = x->request.n_prompts == 0 ? &x->generation->format : NULL;
@@ -226,7 +233,7 @@ static int filter_input(struct exchange *x, struct err *e)
                : 0;
 }
 
-int exchange_prepare(struct exchange *x, struct err *e)
+int exchange_read(struct exchange *x, struct err *e)
 {
     const struct http_request *http = http_exchange_request(x->http);
     if (x->api->parse(&x->request, http->body, http->body_len, e) != 0 ||
@@ -235,11 +242,14 @@ int exchange_prepare(struct exchange *x, struct err *e)
         return -1;
     }
     apply_defaults(x, x->server);
-    if (sampling_bind(&x->request.sampling, x->generation->model->tokenizer, e) != 0) {
-        return -1;
-    }
     if (x->request.deadline_ms > 0) {
         x->deadline_ns = clock_now_ns() + (uint64_t)x->request.deadline_ms * 1000000;
     }
+    return sampling_bind(&x->request.sampling, x->generation->model->tokenizer, e);
+}
+
+int exchange_prepare(struct exchange *x, struct err *e)
+{
+    provenance_fill(&x->made_by, x->generation, x->prompt, x->chain);
     return reserve_answers(x, e) == 0 ? make_prompts(x, e) : -1;
 }

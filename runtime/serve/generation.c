@@ -8,6 +8,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/engine/parallel_team.h"
 #include "runtime/engine/self_test.h"
+#include "runtime/serve/engine_user.h"
 
 static void wake_loop(void *ctx)
 {
@@ -147,8 +148,9 @@ void generation_discard(struct generation *g)
 
 static void pass_event(void *ctx, const struct engine_event *ev)
 {
-    const struct generation *g = ctx;
-    g->on_event(ev);
+    (void)ctx;
+    struct engine_user *user = ev->user;
+    user->on_event(user, ev);
 }
 
 static void on_wake(uv_async_t *handle)
@@ -164,12 +166,10 @@ static void on_wake(uv_async_t *handle)
     generation_unref(g);
 }
 
-int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number,
-                     void (*on_event)(const struct engine_event *ev), struct err *e)
+int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number, struct err *e)
 {
     g->loop = loop;
     g->number = number;
-    g->on_event = on_event;
     int rc = uv_async_init(loop, &g->wake, on_wake);
     if (rc != 0) {
         return err_set(e, ERR_IO, "cannot watch the engine: %s", uv_strerror(rc));

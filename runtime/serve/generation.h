@@ -48,7 +48,6 @@ struct generation {
     uv_async_t wake;                  /* engine's and embedder's threads -> loop */
     uv_loop_t *loop;
     uv_work_t teardown;
-    void (*on_event)(const struct engine_event *ev);
 };
 
 /* Loads, checks and warms a model and starts its engine: slow. One reference, the caller's. */
@@ -57,9 +56,9 @@ struct generation *generation_load(const struct generation_settings *s, struct e
 /* Releases one that never served (generation_serve was not called or failed). Accepts NULL. */
 void generation_discard(struct generation *g);
 
-/* Ties it to the loop: from now on on_event gets the engine's events. */
-int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number,
-                     void (*on_event)(const struct engine_event *ev), struct err *e);
+/* Ties it to the loop: from now on the engine's events get to the users of its requests, which
+ * point to a struct engine_user (engine_user.h). */
+int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number, struct err *e);
 
 struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation *g); /* accepts NULL */

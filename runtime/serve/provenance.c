@@ -13,8 +13,9 @@ void provenance_fill(struct provenance *p, const struct generation *g,
              g->model->sha256, SHORT_HASH, prompt->sha256, SHORT_HASH, filters);
     snprintf(p->model, sizeof(p->model), "%s; sha256=%.*s", g->id, SHORT_HASH,
              g->model->sha256);
-    snprintf(p->prompt, sizeof(p->prompt), "default@%llu; sha256=%.*s",
-             (unsigned long long)prompt->version, SHORT_HASH, prompt->sha256);
+    snprintf(p->prompt, sizeof(p->prompt), "%s@%llu; sha256=%.*s",
+             prompt->name[0] ? prompt->name : "default", (unsigned long long)prompt->version,
+             SHORT_HASH, prompt->sha256);
     snprintf(p->filters, sizeof(p->filters), "%s@%u; sha256=%.*s", chain_name(chain),
              chain_version(chain), SHORT_HASH, filters);
 }

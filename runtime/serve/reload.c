@@ -61,8 +61,7 @@ static void answer(struct reload *r, int status, const char *outcome)
 static void publish(struct reload *r)
 {
     struct server *s = r->server;
-    if (generation_serve(r->generation, &s->loop, s->next_generation, exchange_on_event,
-                         &r->e) != 0) {
+    if (generation_serve(r->generation, &s->loop, s->next_generation, &r->e) != 0) {
         generation_discard(r->generation);
         log_error("reload failed, the old model goes on: %s", r->e.message);
         answer(r, 422, NULL);

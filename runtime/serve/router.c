@@ -12,6 +12,7 @@
 #include "runtime/serve/exchange.h"
 #include "runtime/serve/gate.h"
 #include "runtime/serve/moderations.h"
+#include "runtime/serve/prompt_admin.h"
 #include "runtime/serve/reload.h"
 #include "runtime/serve/respond.h"
 #include "runtime/serve/tokens.h"
@@ -88,30 +89,6 @@ static void admin_models(struct server *s, struct http_exchange *ex)
     size_t len = 0;
     char *text = admin_model_text(&shown, &len);
     respond_json(ex, 200, text, len, NULL, 0);
-}
-
-static void admin_prompt_get(struct server *s, struct http_exchange *ex)
-{
-    size_t len = 0;
-    char *text =
-        admin_prompt_text(s->prompt->version, s->prompt->sha256, s->prompt->text, &len);
-    respond_json(ex, 200, text, len, NULL, 0);
-}
-
-static void admin_prompt_put(struct server *s, struct http_exchange *ex)
-{
-    const struct http_request *r = http_exchange_request(ex);
-    struct err e = {0};
-    char *text = admin_prompt_request(r->body, r->body_len, &e);
-    struct prompt *p =
-        text ? prompt_create(s->prompt->version + 1, text, strlen(text), &e) : NULL;
-    mem_free(text);
-    if (!p) {
-        respond_err(ex, &e);
-        return;
-    }
-    server_publish_prompt(s, p);
-    admin_prompt_get(s, ex);
 }
 
 static void admin_filters_get(struct server *s, struct http_exchange *ex)
@@ -227,12 +204,6 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_MODELS_GET:
         models_get(s, ex, id == ROUTE_MODELS_LIST);
         break;
-    case ROUTE_ADMIN_PROMPT_GET:
-        admin_prompt_get(s, ex);
-        break;
-    case ROUTE_ADMIN_PROMPT_PUT:
-        admin_prompt_put(s, ex);
-        break;
     case ROUTE_ADMIN_FILTERS_GET:
         admin_filters_get(s, ex);
         break;
@@ -245,8 +216,7 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_ADMIN_RELOAD:
         admin_reload(s, ex);
         break;
-    case ROUTE_NOT_FOUND:
-    case ROUTE_WRONG_METHOD:
+    default: /* those of prompts are a file of their own, the rest was answered before */
         break;
     }
 }
@@ -274,15 +244,23 @@ static void on_headers(void *ctx, struct http_exchange *ex)
 static void on_request(void *ctx, struct http_exchange *ex)
 {
     char allow[64];
-    dispatch(ctx, ex, find(ex, allow)->id);
+    const struct route *route = find(ex, allow);
+    if (prompt_admin_has(route->id)) {
+        prompt_admin_begin(ctx, ex, route);
+    } else {
+        dispatch(ctx, ex, route->id);
+    }
 }
 
 static void on_abort(void *ctx, struct http_exchange *ex)
 {
     char allow[64];
     reload_abandon(ctx, ex);
-    if (find(ex, allow)->id == ROUTE_EMBEDDINGS) {
+    enum route_id route = find(ex, allow)->id;
+    if (route == ROUTE_EMBEDDINGS) {
         embeddings_abort(ex);
+    } else if (prompt_admin_has(route)) {
+        prompt_admin_abort(ex);
     } else {
         exchange_abort(ex);
     }

@@ -8,9 +8,12 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/exchange.h"
+#include "runtime/serve/prompt_admin.h"
+#include "runtime/serve/prompts_dir.h"
 #include "runtime/serve/reload.h"
 #include "runtime/serve/router.h"
-#include "runtime/serve/shared_prefix.h"
+
+#define PROMPTS_DIR_ACTOR "prompts-dir"
 
 void server_publish_generation(struct server *s, struct generation *g)
 {
@@ -18,17 +21,8 @@ void server_publish_generation(struct server *s, struct generation *g)
     s->generation = g;
     log_info("model %s (generation %llu, sha256 %.12s) is published", g->id,
              (unsigned long long)g->number, g->model->sha256);
+    prompt_set_warm(&s->prompts, g);
     generation_unref(old);
-    shared_prefix_update(s);
-}
-
-void server_publish_prompt(struct server *s, struct prompt *p)
-{
-    prompt_unref(s->prompt);
-    s->prompt = p;
-    log_info("system prompt version %llu (sha256 %.12s) is published",
-             (unsigned long long)p->version, p->sha256);
-    shared_prefix_update(s);
 }
 
 void server_publish_chain(struct server *s, struct chain *c)
@@ -59,6 +53,8 @@ static void on_http_closed(void *ctx)
     close_handle(&s->drain_timer);
     close_handle(&s->ping_timer);
     certificate_stop_watching(&s->certificate);
+    prompts_dir_stop(s->prompts_dir);
+    s->prompts_dir = NULL;
     generation_unref(s->generation);
     s->generation = NULL;
 }
@@ -143,24 +139,101 @@ static void start_pings(struct server *s)
     }
 }
 
-static int load_prompt(struct server *s, struct err *e)
+static int add_profile(void *ctx, const struct prompt_profile *profile, struct prompt *active,
+                       struct prompt *split, struct err *e)
 {
-    if (!s->set.system_prompt_path) {
-        s->prompt = prompt_create(0, "", 0, e);
-        return s->prompt ? 0 : -1;
-    }
+    struct server *s = ctx;
+    return prompt_set_publish(&s->prompts, profile, active, split, NULL, NULL, e);
+}
+
+static struct prompt *read_system_prompt(const char *path, struct err *e)
+{
     size_t len = 0;
-    char *text = file_read(s->set.system_prompt_path, PROMPT_BYTES_MAX, &len, e);
+    char *text = file_read(path, PROMPT_BYTES_MAX, &len, e);
     if (!text) {
-        return -1;
+        return NULL;
     }
     /* Editors end files with a line break that nobody means. */
     while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r')) {
         len--;
     }
-    s->prompt = prompt_create(1, text, len, e);
+    struct prompt *p = prompt_create(0, text, len, e);
     mem_free(text);
-    return s->prompt ? 0 : err_prefix(e, "%s", s->set.system_prompt_path);
+    if (!p) {
+        err_prefix(e, "%s", path);
+    }
+    return p;
+}
+
+/* --system-prompt is the first version; what was kept counts more. */
+static int put_first_version(struct server *s, struct err *e)
+{
+    const char *path = s->set.system_prompt_path;
+    if (prompt_set_find(&s->prompts, PROMPT_DEFAULT_PROFILE)) {
+        log_info("%s: not read, the default prompt has a version already", path);
+        return 0;
+    }
+    struct prompt *p = read_system_prompt(path, e);
+    if (!p) {
+        return -1;
+    }
+    const struct prompt_change change = {.actor = "--system-prompt"};
+    struct prompt_profile after;
+    int rc = prompt_store_put(s->store, PROMPT_DEFAULT_PROFILE, p, true, &change, &after, e);
+    rc = rc == 0 ? prompt_set_publish(&s->prompts, &after, p, NULL, NULL, NULL, e) : rc;
+    prompt_unref(p);
+    return rc;
+}
+
+/* At the start, when nobody is served yet and the disk may be waited for. */
+static int put_at_start(struct server *s, const char *name, struct prompt *p, struct err *e)
+{
+    const struct prompt_change change = {.actor = PROMPTS_DIR_ACTOR};
+    struct prompt_profile after;
+    return prompt_store_put(s->store, name, p, true, &change, &after, e) == 0
+               ? prompt_set_publish(&s->prompts, &after, p, NULL, NULL, NULL, e)
+               : -1;
+}
+
+/* A file of --prompts-dir has this content now. */
+static int put_from_folder(void *ctx, const char *name, const char *json, size_t len,
+                           struct err *e)
+{
+    struct server *s = ctx;
+    struct prompt *p = prompt_from_json(json, len, e);
+    int rc = p ? prompt_name_check(name, "name", e) : -1;
+    if (rc == 0) {
+        const struct served_profile *served = prompt_set_find(&s->prompts, name);
+        bool is_active = served && strcmp(served->active.prompt->sha256, p->sha256) == 0;
+        if (!is_active) {
+            rc = s->generation ? prompt_admin_put(s, name, json, len, PROMPTS_DIR_ACTOR, e)
+                               : put_at_start(s, name, p, e);
+        }
+    }
+    prompt_unref(p);
+    return rc;
+}
+
+static int watch_prompts(struct server *s, struct err *e)
+{
+    if (!s->set.prompts_dir) {
+        return 0;
+    }
+    s->prompts_dir = prompts_dir_start(&s->loop, s->set.prompts_dir, put_from_folder, s, e);
+    return s->prompts_dir ? 0 : -1;
+}
+
+static int load_prompts(struct server *s, struct err *e)
+{
+    s->no_prompt = prompt_create(0, "", 0, e);
+    s->store = s->no_prompt ? prompt_store_open(s->set.state_path, e) : NULL;
+    if (!s->store || prompt_store_load_active(s->store, add_profile, s, e) != 0) {
+        return -1;
+    }
+    if (s->set.system_prompt_path && put_first_version(s, e) != 0) {
+        return -1;
+    }
+    return watch_prompts(s, e);
 }
 
 static int load_chain(struct server *s, struct err *e)
@@ -177,7 +250,7 @@ static int load_generation(struct server *s, struct err *e)
     if (!g) {
         return -1;
     }
-    if (generation_serve(g, &s->loop, s->next_generation, exchange_on_event, e) != 0) {
+    if (generation_serve(g, &s->loop, s->next_generation, e) != 0) {
         generation_discard(g);
         return -1;
     }
@@ -216,7 +289,7 @@ static int listen_everywhere(struct server *s, struct err *e)
 
 static int start(struct server *s, struct err *e)
 {
-    if (load_prompt(s, e) != 0 || load_chain(s, e) != 0) {
+    if (load_prompts(s, e) != 0 || load_chain(s, e) != 0) {
         return -1;
     }
     s->http = http_server_create(&s->loop, &s->set.http, &router_handler, s, e);
@@ -248,9 +321,10 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
         on_http_closed(s);
     }
     uv_run(&s->loop, UV_RUN_DEFAULT);
-    prompt_unref(s->prompt);
+    prompt_set_deinit(&s->prompts);
+    prompt_store_close(s->store);
+    prompt_unref(s->no_prompt);
     chain_unref(s->chain);
-    token_list_deinit(&s->shared_prefix);
     certificate_deinit(&s->certificate);
     uv_loop_close(&s->loop);
     return rc;

@@ -15,11 +15,12 @@
 #include "models/sampling.h"
 #include "models/tokenizer/tokenizer.h"
 #include "runtime/net/http_server.h"
-#include "runtime/registry/prompt.h"
+#include "runtime/registry/prompt_store.h"
 #include "runtime/serve/access.h"
 #include "runtime/serve/certificate.h"
 #include "runtime/serve/cors.h"
 #include "runtime/serve/generation.h"
+#include "runtime/serve/prompt_set.h"
 
 struct server_settings {
     struct generation_settings generation;
@@ -29,7 +30,10 @@ struct server_settings {
     const char *tls_key_path;
     const char *unix_path; /* NULL: no unix socket */
     unsigned unix_mode;
-    const char *system_prompt_path; /* NULL: none */
+    const char *system_prompt_path; /* first version of the default profile; NULL: none */
+    const char *prompt;             /* the profile that requests get unless their key has one */
+    const char *prompts_dir;        /* a folder of prompts to watch; NULL: none */
+    const char *state_path;         /* where prompts are kept; NULL: nowhere */
     const char *filters_path;       /* NULL: an empty chain */
     struct access access;
     struct cors cors;
@@ -44,11 +48,13 @@ struct server {
     uv_loop_t loop;
     struct http_server *http;
     struct certificate certificate;
-    struct generation *generation;   /* published; NULL only before the first load */
-    struct prompt *prompt;           /* published; version 0 is empty */
-    struct chain *chain;             /* published */
-    struct token_list shared_prefix; /* what prompts begin with under these two */
-    struct exchange *exchanges;      /* all that are under way */
+    struct generation *generation; /* published; NULL only before the first load */
+    struct prompts_dir *prompts_dir;
+    struct prompt_store *store; /* of prompts */
+    struct prompt_set prompts;  /* published */
+    struct prompt *no_prompt;   /* version 0: of requests without a profile */
+    struct chain *chain;        /* published */
+    struct exchange *exchanges; /* all that are under way */
     uint64_t next_generation;
     uint64_t next_request;
     struct reload *reload; /* the one that runs now, or NULL */
@@ -66,5 +72,4 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
 
 /* Swap what new requests get. Each takes over the reference. */
 void server_publish_generation(struct server *s, struct generation *g);
-void server_publish_prompt(struct server *s, struct prompt *p);
 void server_publish_chain(struct server *s, struct chain *c);

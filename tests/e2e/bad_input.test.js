@@ -204,7 +204,7 @@ test('bad input', { skip: missing() }, async (t) => {
             assertError(status, body, { wanted: status });
         }
         const answer = await server.fetch('/admin/prompts/default', { method: 'DELETE' });
-        assert.equal(answer.headers.get('allow'), 'GET, HEAD, PUT, OPTIONS');
+        assert.equal(answer.headers.get('allow'), 'GET, HEAD, PUT, DELETE, OPTIONS');
         assertError(answer.status, await answer.text(), { wanted: 405 });
     });
 

@@ -72,8 +72,9 @@ test('the document is well-formed', () => {
     }
     for (const { key, operation } of operations()) {
         const wanted = (key.match(/\{\w+\}/g) ?? []).map((name) => name.slice(1, -1));
-        assert.deepEqual((operation.parameters ?? []).map(({ name }) => name), wanted);
-        assert.ok(operation.summary && operation.responses['200'].description);
+        const inPath = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path');
+        assert.deepEqual(inPath.map(({ name }) => name), wanted);
+        assert.ok(operation.summary && (operation.responses['200'] ?? operation.responses['204']).description);
     }
 });
 
@@ -114,13 +115,20 @@ test('answers are what the document says', { skip: missing() }, async (t) => {
             await check(method, route, { model: 3 }, 400);
         }
     }
-    for (const route of ['/healthz', '/readyz', '/v1/models', '/admin/models', '/admin/prompts/default', '/admin/filters/default']) {
+    for (const route of ['/healthz', '/readyz', '/v1/models', '/admin/models', '/admin/prompts', '/admin/audit', '/admin/filters/default']) {
         await check('get', route);
     }
     await check('get', '/v1/models/{id}', undefined, 200, '/v1/models/weir-tiny');
     await check('get', '/v1/models/{id}', undefined, 404, '/v1/models/none');
-    await check('put', '/admin/prompts/default', { text: 'Be brief.' });
-    await check('put', '/admin/prompts/default', {}, 400);
+    const prompt = '/admin/prompts/{name}';
+    await check('put', prompt, { text: 'Be brief.' }, 200, '/admin/prompts/default');
+    await check('put', prompt, {}, 400, '/admin/prompts/default');
+    await check('get', prompt, undefined, 200, '/admin/prompts/default');
+    await check('get', prompt, undefined, 404, '/admin/prompts/nobody');
+    await check('get', `${prompt}/versions`, undefined, 200, '/admin/prompts/default/versions');
+    await check('get', `${prompt}/versions/{version}`, undefined, 200, '/admin/prompts/default/versions/1');
+    await check('post', `${prompt}/dry-run`, { text: 'Be brief.' }, 200, '/admin/prompts/default/dry-run');
+    await check('put', `${prompt}/labels/{label}`, { version: 1 }, 200, '/admin/prompts/default/labels/stable');
     await check('put', '/admin/filters/default', { name: 'x', filters: [{ type: 'wordlist', words: ['heron'], side: 'both', action: 'note' }] });
     await check('post', '/v1/moderations', { input: ['a heron', 'nothing'] });
     await check('post', '/v1/embeddings', { input: [[1, 2], [3]], encoding_format: 'base64', dimensions: 3 });

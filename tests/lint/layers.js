@@ -15,7 +15,7 @@ const MAY_USE = {
     serve: ['web', ...ALL],
     web: [],
     net: ['base'],
-    api: ['grammar', 'models', 'base'],
+    api: ['grammar', 'registry', 'models', 'base'],
     registry: ['models', 'filters', 'base'],
     sched: ['engine', 'base'],
     engine: ['grammar', 'models', 'quant', 'base'],

@@ -20,7 +20,7 @@ const KEYWORDS = {
     required: (value, names) => names.every((name) => name in value),
     items: (value, schema, fits) => !Array.isArray(value) || value.every((item) => fits(item, schema)),
     properties: (value, schemas, fits) => Object.entries(schemas).every(([name, schema]) =>
-        !(name in value) || fits(value[name], schema)),
+        !isType(value, 'object') || !(name in value) || fits(value[name], schema)),
     additionalProperties: (value, schema, fits) => Object.values(value).every((item) => fits(item, schema)),
     oneOf: (value, schemas, fits) => schemas.filter((schema) => fits(value, schema)).length === 1,
     allOf: (value, schemas, fits) => schemas.every((schema) => fits(value, schema)),

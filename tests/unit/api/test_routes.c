@@ -78,7 +78,7 @@ static void a_wrong_method_is_told_the_right_ones(void **state)
     char allow[64];
     assert_int_equal(route_find("POST", "/admin/prompts/default", allow)->id,
                      ROUTE_WRONG_METHOD);
-    assert_string_equal(allow, "GET, HEAD, PUT, OPTIONS");
+    assert_string_equal(allow, "GET, HEAD, PUT, DELETE, OPTIONS");
     assert_int_equal(id_of("HEAD", "/healthz"), ROUTE_HEALTHZ);
     assert_int_equal(id_of("get", "/healthz"), ROUTE_WRONG_METHOD);
     assert_int_equal(route_find("OPTIONS", "/v1/chat/completions", allow)->id,

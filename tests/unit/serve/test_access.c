@@ -256,7 +256,7 @@ static void a_file_with_an_error_is_named_with_its_line(void **state)
         {"bob:" BETA "::requests=-1\n", "the limit \"requests=-1\""},
         {"bob:" BETA "::requests=4294967296\n", "the limit \"requests=4294967296\""},
         {"bob:" BETA "::speed=3\n", "the limit \"speed=3\""},
-        {"bob:" BETA ":::\n", "NAME:SHA256[:SCOPES[:LIMITS]] is wanted"},
+        {"bob:" BETA "::::a:\n", "NAME:SHA256[:SCOPES[:LIMITS[:PROMPT]]] is wanted"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(add_file(cases[i].text), -1);

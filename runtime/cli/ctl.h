@@ -1,0 +1,66 @@
+/* ctl.h: what the commands under `weir ctl` share: options, the server, and how they ask it.
+ * Command-internal. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "runtime/base/buf.h"
+#include "runtime/base/err.h"
+#include "runtime/base/json.h"
+#include "runtime/cli/remote.h"
+
+struct ctl {
+    struct remote remote;
+    struct buf path;   /* of the next request */
+    struct buf answer; /* of the last one */
+    bool is_usage;     /* what failed is how the command was called */
+
+    const char *url;
+    const char *admin_key;
+    const char *admin_key_file;
+    const char *actor;
+    bool json;
+    const char *note;
+    bool no_activate;
+    long if_match; /* a revision, or -1 */
+    long limit;
+};
+
+struct ctl_command {
+    const char *name;
+    const char *arguments; /* "NAME [FROM [TO]]" */
+    int min, max;          /* how many */
+    const char *options;   /* those of its own, with spaces around each: " note if-match " */
+    const char *summary;
+    int (*run)(struct ctl *c, char **arguments, int n, struct err *e);
+};
+
+/* Runs the command that argv[1] names; `commands` ends with name == NULL. The exit status. */
+int ctl_run(const char *group, const char *summary, const struct ctl_command *commands,
+            int argc, char **argv);
+
+/* Sets *e to say that the command was called wrongly; returns -1. */
+int ctl_usage(struct ctl *c, struct err *e, const char *message);
+
+/* Starts a path: the first part as it is, then "/" and the others escaped, up to NULL. A query
+ * may be appended to c->path then. */
+void ctl_path(struct ctl *c, const char *first, ...) __attribute__((sentinel));
+
+/* Appends `text` as a part of a path or a value in a query (RFC 3986 2.1). */
+void ctl_escape(struct buf *path, const char *text);
+
+/* One request to c->path; its answer is in c->answer. body: JSON, or NULL. */
+int ctl_ask(struct ctl *c, const char *method, const char *body, struct err *e);
+
+/* The same, with the answer as a tree, the caller's. NULL on failure. */
+cJSON *ctl_ask_json(struct ctl *c, const char *method, const char *body, struct err *e);
+
+/* Takes `body` and sends it. */
+int ctl_send(struct ctl *c, const char *method, cJSON *body, struct err *e);
+
+/* Writes c->answer to standard output as one line. */
+void ctl_print_answer(const struct ctl *c);
+
+/* ctl_prompts.c */
+int ctl_prompts(int argc, char **argv);

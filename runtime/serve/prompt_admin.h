@@ -1,0 +1,26 @@
+/* prompt_admin.h: the admin routes of prompts.
+ *
+ * Each request is a job: a worker reads or changes the store, and for a new version first makes
+ * sure that the model can read it and that it fits into the context; then, on the loop, what
+ * has changed is published (prompt_set.h), and when it is in force the answer is sent. An
+ * answered change is on disk.
+ *
+ * Threads: the loop. */
+#pragma once
+
+#include "runtime/api/routes.h"
+#include "runtime/net/http_server.h"
+#include "runtime/serve/server.h"
+
+/* Whether the route is one of these. */
+bool prompt_admin_has(enum route_id route);
+
+void prompt_admin_begin(struct server *s, struct http_exchange *http,
+                        const struct route *route);
+
+/* The client is gone; what it asked for is done all the same. */
+void prompt_admin_abort(struct http_exchange *http);
+
+/* Stores and publishes a version as PUT does, for files that are watched. */
+int prompt_admin_put(struct server *s, const char *profile, const char *json, size_t len,
+                     const char *actor, struct err *e);

@@ -1,0 +1,37 @@
+/* prompts_dir.h: system prompts from a folder: NAME.md is the active version of profile NAME.
+ *
+ * The folder is looked at when it says that something has changed, and every few seconds where
+ * it does not (network file systems, config maps). A look happens on a worker thread. A file
+ * whose content has changed is handed on once it stands still (prompt_folder.h); one that is
+ * broken is logged once and changes nothing, and so does one that is removed. Content that was
+ * handed on already is not handed on again, so touching a file, or mounting all of them anew,
+ * does not undo what an admin has activated since.
+ *
+ * Threads: the loop's. */
+#pragma once
+
+#include <stddef.h>
+#include <uv.h>
+
+#include "runtime/base/err.h"
+
+struct prompts_dir;
+
+/* Makes this content (borrowed; as prompt_from_json takes it) the active version of profile
+ * `name`, which has not been checked, unless it is so already. 0: done or begun. -1 is logged,
+ * and the content forgotten; with ERR_BUSY it is offered again after a moment. Must not call
+ * prompts_dir_stop. */
+typedef int prompts_dir_put(void *ctx, const char *name, const char *json, size_t len,
+                            struct err *e);
+
+/* Looks at the folder and calls `put` for every file before it returns, in order of names; then
+ * goes on watching. Here a folder that cannot be read, a broken file and a refusal of `put`
+ * other than ERR_BUSY are errors: a server should not begin without its owner's rules. A file
+ * that is being written at this moment comes later. `dir` is borrowed until it has stopped.
+ * NULL: *e says why. */
+struct prompts_dir *prompts_dir_start(uv_loop_t *loop, const char *dir, prompts_dir_put *put,
+                                      void *ctx, struct err *e);
+
+/* `put` is not called any more. The memory is released by the loop, which must go on until its
+ * handles are closed. Accepts NULL. */
+void prompts_dir_stop(struct prompts_dir *d);

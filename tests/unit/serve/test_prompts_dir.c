@@ -1,0 +1,450 @@
+/* prompt_folder.h, look by look, and prompts_dir.h on a real loop. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/base/log.h"
+#include "runtime/base/mem.h"
+#include "runtime/serve/prompt_folder.h"
+#include "runtime/serve/prompts_dir.h"
+
+static char dir[64];
+static struct prompt_folder folder;
+
+static int begin(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/weir-prompts-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    prompt_folder_init(&folder, dir);
+    log_set_level(LOG_LEVEL_OFF);
+    return 0;
+}
+
+static int end(void **state)
+{
+    char command[128];
+    (void)state;
+    prompt_folder_deinit(&folder);
+    snprintf(command, sizeof(command), "rm -r %s", dir);
+    return system(command);
+}
+
+static const char *in_dir(const char *name)
+{
+    static char path[2][256];
+    static unsigned turn;
+    turn ^= 1;
+    snprintf(path[turn], sizeof(path[turn]), "%s/%s", dir, name);
+    return path[turn];
+}
+
+static void write_file(const char *name, const char *text)
+{
+    FILE *f = fopen(in_dir(name), "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* ---- look by look ---- */
+
+/* The news of all files as "NAME=CONTENT ", "NAME! " or "NAME- ", which are dealt with then. */
+static const char *look(void)
+{
+    static char shown[1024];
+    struct err e = {0};
+    assert_int_equal(prompt_folder_look(&folder, &e), 0);
+    shown[0] = '\0';
+    for (size_t i = 0; i < folder.count; i++) {
+        struct prompt_folder_file *file = &folder.files[i];
+        size_t at = strlen(shown);
+        if (file->news == PROMPT_NEWS_CHANGED) {
+            snprintf(shown + at, sizeof(shown) - at, "%s=%s ", file->name, file->json);
+        } else if (file->news != PROMPT_NEWS_NONE) {
+            snprintf(shown + at, sizeof(shown) - at, "%s%c ", file->name,
+                     file->news == PROMPT_NEWS_BROKEN ? '!' : '-');
+        }
+        prompt_folder_clear_news(file);
+    }
+    return shown;
+}
+
+#define SHOWN(name, text) \
+    name "={\"text\":\"" text "\",\"author\":\"" PROMPT_FOLDER_AUTHOR "\"} "
+
+static void a_file_is_read_when_it_stands_still(void **state)
+{
+    (void)state;
+    write_file("a.md", "half");
+    assert_string_equal(look(), "");
+    assert_true(folder.is_moving);
+    write_file("a.md", "half and the rest");
+    assert_string_equal(look(), "");
+    assert_true(folder.is_moving);
+    assert_string_equal(look(), SHOWN("a", "half and the rest"));
+    assert_false(folder.is_moving);
+    assert_string_equal(look(), "");
+}
+
+static void only_visible_markdown_files_count(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"b.md", "a.md", ".hidden.md", ".md", "c.txt", "md"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        write_file(names[i], "x");
+    }
+    assert_int_equal(symlink("nothing", in_dir("dangling.md")), 0);
+    look();
+    assert_string_equal(look(), SHOWN("a", "x") SHOWN("b", "x"));
+    assert_false(folder.is_moving);
+}
+
+static void only_another_content_is_news(void **state)
+{
+    (void)state;
+    write_file("a.md", "one");
+    look();
+    assert_string_equal(look(), SHOWN("a", "one"));
+    write_file("new", "one\n");
+    assert_int_equal(rename(in_dir("new"), in_dir("a.md")), 0);
+    look();
+    assert_string_equal(look(), "");
+    write_file("new", "two");
+    assert_int_equal(rename(in_dir("new"), in_dir("a.md")), 0);
+    look();
+    assert_string_equal(look(), SHOWN("a", "two"));
+}
+
+static void a_broken_file_is_told_once(void **state)
+{
+    (void)state;
+    write_file("a.md", "one");
+    look();
+    look();
+    write_file("a.md", "---\nmode: never\n---\none");
+    look();
+    assert_string_equal(look(), "a! ");
+    assert_non_null(strstr(folder.files[0].problem.message, "/a.md:2: mode is one of prepend"));
+    assert_string_equal(look(), "");
+    write_file("a.md", "one"); /* as it was: nothing new */
+    look();
+    assert_string_equal(look(), "");
+    assert_int_equal(mkdir(in_dir("b.md"), 0700), 0);
+    look();
+    assert_string_equal(look(), "b! ");
+}
+
+static void what_is_gone_is_told_when_it_stays_away(void **state)
+{
+    (void)state;
+    write_file("a.md", "one");
+    write_file("b.md", "one");
+    look();
+    look();
+    assert_int_equal(unlink(in_dir("a.md")), 0);
+    assert_string_equal(look(), "");
+    write_file("a.md", "one");
+    assert_string_equal(look(), ""); /* an editor's way to write */
+    assert_int_equal(unlink(in_dir("a.md")), 0);
+    look();
+    assert_string_equal(look(), "a- ");
+    assert_string_equal(look(), "");
+    assert_int_equal(folder.count, 1);
+    write_file("a.md", "one");
+    look();
+    assert_string_equal(look(), SHOWN("a", "one"));
+}
+
+static void links_that_are_swapped_are_changes(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(in_dir("..1"), 0700), 0);
+    assert_int_equal(mkdir(in_dir("..2"), 0700), 0);
+    write_file("..1/a.md", "one");
+    write_file("..1/b.md", "same");
+    write_file("..2/a.md", "two");
+    write_file("..2/b.md", "same");
+    assert_int_equal(symlink("..1", in_dir("..data")), 0);
+    assert_int_equal(symlink("..data/a.md", in_dir("a.md")), 0);
+    assert_int_equal(symlink("..data/b.md", in_dir("b.md")), 0);
+    look();
+    assert_string_equal(look(), SHOWN("a", "one") SHOWN("b", "same"));
+    assert_int_equal(symlink("..2", in_dir("..data_tmp")), 0);
+    assert_int_equal(rename(in_dir("..data_tmp"), in_dir("..data")), 0);
+    look();
+    assert_string_equal(look(), SHOWN("a", "two"));
+}
+
+static void a_folder_that_cannot_be_read_changes_nothing(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    write_file("a.md", "one");
+    look();
+    look();
+    folder.path = "/nonexistent/prompts";
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(prompt_folder_look(&folder, &e), -1);
+        assert_non_null(strstr(e.message, "/nonexistent/prompts: cannot open the folder"));
+    }
+    folder.path = dir;
+    assert_string_equal(look(), "");
+}
+
+static void the_number_of_files_is_bounded(void **state)
+{
+    (void)state;
+    char name[32];
+    struct err e = {0};
+    for (int i = 0; i <= PROMPT_FOLDER_FILES_MAX; i++) {
+        snprintf(name, sizeof(name), "%d.md", i);
+        write_file(name, "x");
+    }
+    assert_int_equal(prompt_folder_look(&folder, &e), -1);
+    assert_int_equal(e.kind, ERR_LIMIT);
+    assert_int_equal(folder.count, PROMPT_FOLDER_FILES_MAX);
+    for (int i = 0; i < 10; i++) {
+        snprintf(name, sizeof(name), "%d.md", i);
+        assert_int_equal(unlink(in_dir(name)), 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        prompt_folder_look(&folder, &e);
+    }
+    assert_int_equal(prompt_folder_look(&folder, &e), 0);
+    assert_int_equal(folder.count, PROMPT_FOLDER_FILES_MAX + 1 - 10);
+}
+
+static void a_look_without_memory_is_made_up_for_by_the_next(void **state)
+{
+    (void)state;
+    size_t live = mem_live();
+    bool failed = true;
+    write_file("a.md", "---\nnote: 'n'\n---\none");
+    for (size_t nth = 1; failed; nth++) {
+        struct err e = {0};
+        prompt_folder_init(&folder, dir);
+        mem_fail_at(nth);
+        int rc = prompt_folder_look(&folder, &e);
+        rc |= prompt_folder_look(&folder, &e);
+        failed = mem_fail_reached();
+        mem_fail_at(0);
+        assert_int_equal(e.kind, failed ? ERR_NOMEM : ERR_NONE);
+        assert_int_equal(rc, failed ? -1 : 0);
+        if (failed) {
+            prompt_folder_look(&folder, &e);
+            prompt_folder_look(&folder, &e);
+        }
+        assert_int_equal(folder.files[0].news, PROMPT_NEWS_CHANGED);
+        prompt_folder_deinit(&folder);
+        assert_int_equal(mem_live(), live);
+    }
+}
+
+/* ---- on a loop ---- */
+
+struct receiver {
+    uv_loop_t loop;
+    struct prompts_dir *watched;
+    char received[1024];  /* "NAME=JSON " */
+    const char *wait_for; /* stops the loop when this is in there */
+    int busy;             /* so many calls are answered with ERR_BUSY */
+    bool refuse;
+    int calls;
+    bool is_late;
+};
+
+static int put(void *ctx, const char *name, const char *json, size_t len, struct err *e)
+{
+    struct receiver *r = ctx;
+    size_t at = strlen(r->received);
+    r->calls++;
+    assert_int_equal(strlen(json), len);
+    if (r->busy > 0) {
+        r->busy--;
+        return err_set(e, ERR_BUSY, "later");
+    }
+    if (r->refuse) {
+        return err_set(e, ERR_INVALID, "not that one");
+    }
+    snprintf(r->received + at, sizeof(r->received) - at, "%s=%s ", name, json);
+    if (r->wait_for && strstr(r->received, r->wait_for)) {
+        uv_stop(&r->loop);
+    }
+    return 0;
+}
+
+static void on_late(uv_timer_t *timer)
+{
+    struct receiver *r = timer->data;
+    r->is_late = true;
+    uv_stop(&r->loop);
+}
+
+/* Runs until `text` has been received (NULL: never), or for so long. */
+static bool run_until(struct receiver *r, const char *text, uint64_t ms)
+{
+    uv_timer_t timer;
+    uv_timer_init(&r->loop, &timer);
+    timer.data = r;
+    r->wait_for = text;
+    r->is_late = false;
+    uv_timer_start(&timer, on_late, ms, 0);
+    uv_run(&r->loop, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(&r->loop, UV_RUN_NOWAIT);
+    return !r->is_late;
+}
+
+static struct prompts_dir *start(struct receiver *r, struct err *e)
+{
+    *r = (struct receiver){.busy = r->busy, .refuse = r->refuse};
+    assert_int_equal(uv_loop_init(&r->loop), 0);
+    r->watched = prompts_dir_start(&r->loop, dir, put, r, e);
+    return r->watched;
+}
+
+static void stop(struct receiver *r)
+{
+    prompts_dir_stop(r->watched);
+    uv_run(&r->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&r->loop), 0);
+}
+
+static void files_are_handed_on_at_the_start_and_when_they_change(void **state)
+{
+    (void)state;
+    struct receiver r = {0};
+    struct err e = {0};
+    size_t live = mem_live();
+    write_file("b.md", "one");
+    write_file("a.md", "one");
+    assert_non_null(start(&r, &e));
+    assert_string_equal(r.received, SHOWN("a", "one") SHOWN("b", "one"));
+    write_file("a.md", "two");
+    assert_true(run_until(&r, SHOWN("a", "two"), 10000));
+    write_file("new", "three");
+    assert_int_equal(rename(in_dir("new"), in_dir("a.md")), 0);
+    assert_true(run_until(&r, SHOWN("a", "three"), 10000));
+    write_file("c.md", "new");
+    assert_true(run_until(&r, SHOWN("c", "new"), 10000));
+    assert_int_equal(r.calls, 5);
+    stop(&r);
+    assert_int_equal(mem_live(), live);
+}
+
+static void what_is_no_event_of_the_folder_is_found_by_looking(void **state)
+{
+    (void)state;
+    struct receiver r = {0};
+    struct err e = {0};
+    char target[] = "/tmp/weir-prompt-XXXXXX";
+    int fd = mkstemp(target);
+    assert_int_equal(write(fd, "one", 3), 3);
+    assert_int_equal(symlink(target, in_dir("a.md")), 0);
+    assert_non_null(start(&r, &e));
+    assert_string_equal(r.received, SHOWN("a", "one"));
+    assert_int_equal(write(fd, " two", 4), 4);
+    assert_true(run_until(&r, SHOWN("a", "one two"), 20000));
+    stop(&r);
+    close(fd);
+    unlink(target);
+}
+
+static void a_broken_or_refused_file_is_an_error_at_the_start_only(void **state)
+{
+    (void)state;
+    struct receiver r = {0};
+    struct err e = {0};
+    write_file("a.md", "---\nx\n");
+    assert_null(start(&r, &e));
+    assert_non_null(strstr(e.message, "/a.md:2: `key: value` is wanted here"));
+    assert_int_equal(uv_loop_close(&r.loop), 0);
+
+    write_file("a.md", "x");
+    r.refuse = true;
+    assert_null(start(&r, &e));
+    assert_non_null(strstr(e.message, "/a.md: not that one"));
+    assert_int_equal(uv_loop_close(&r.loop), 0);
+
+    r.refuse = false;
+    assert_non_null(start(&r, &e));
+    r.refuse = true;
+    write_file("a.md", "y");
+    write_file("b.md", "---\n");
+    assert_false(run_until(&r, NULL, 1500));
+    assert_int_equal(r.calls, 2); /* refused once and not asked again */
+    r.refuse = false;
+    write_file("b.md", "fine");
+    assert_true(run_until(&r, SHOWN("b", "fine"), 10000));
+    stop(&r);
+}
+
+static void who_is_busy_is_asked_again(void **state)
+{
+    (void)state;
+    struct receiver r = {.busy = 3};
+    struct err e = {0};
+    write_file("a.md", "one");
+    assert_non_null(start(&r, &e));
+    assert_string_equal(r.received, "");
+    assert_true(run_until(&r, SHOWN("a", "one"), 10000));
+    assert_int_equal(r.calls, 4);
+    stop(&r);
+}
+
+static void it_stops_while_it_looks(void **state)
+{
+    (void)state;
+    struct receiver r = {0};
+    struct err e = {0};
+    size_t live = mem_live();
+    for (int ms = 240; ms < 260; ms += 2) {
+        assert_non_null(start(&r, &e));
+        assert_false(run_until(&r, NULL, (uint64_t)ms));
+        stop(&r);
+    }
+    assert_int_equal(mem_live(), live);
+}
+
+static void without_a_folder_there_is_no_start(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    assert_null(prompts_dir_start(uv_default_loop(), "/nonexistent/p", put, NULL, &e));
+    assert_string_equal(e.message,
+                        "/nonexistent/p: cannot open the folder: No such file or directory");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_file_is_read_when_it_stands_still),
+        TEST(only_visible_markdown_files_count),
+        TEST(only_another_content_is_news),
+        TEST(a_broken_file_is_told_once),
+        TEST(what_is_gone_is_told_when_it_stays_away),
+        TEST(links_that_are_swapped_are_changes),
+        TEST(a_folder_that_cannot_be_read_changes_nothing),
+        TEST(the_number_of_files_is_bounded),
+        TEST(a_look_without_memory_is_made_up_for_by_the_next),
+        TEST(files_are_handed_on_at_the_start_and_when_they_change),
+        TEST(what_is_no_event_of_the_folder_is_found_by_looking),
+        TEST(a_broken_or_refused_file_is_an_error_at_the_start_only),
+        TEST(who_is_busy_is_asked_again),
+        TEST(it_stops_while_it_looks),
+        TEST(without_a_folder_there_is_no_start),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
