@@ -57,15 +57,20 @@ test('page: a new system prompt shows in the next answer', { skip, timeout: 240_
     const server = await startServer(t, { args: ['--temperature', '0'] });
     const page = await openPage(t, server.url);
     assert.match(await ask(page, 'What is your name?'), /Weir/);
-    const put = await server.admin('PUT', '/admin/prompts/default', {
-        text: 'Your name is Marlow. You answer like a pirate. The office closes at 17:00.' });
-    assert.equal(put.status, 200);
+    const put = async (text) => {
+        const response = await server.admin('PUT', '/admin/prompts/default', { text });
+        assert.equal(response.status, 200);
+    };
+    await put('Your name is Marlow. The office closes at 17:00.');
     await page.getByRole('button', { name: 'New chat' }).click();
-    assert.match(await ask(page, 'What is your name?'), /Marlow/);
     assert.match(await ask(page, 'When does the office close?'), /17:00/);
     assert.match(await page.locator('.made-by').last().textContent(), /prompt default@1/);
+    // In the same conversation.
+    await put('Your name is Marlow. You answer like a pirate. The office closes at 18:00.');
+    assert.match(await ask(page, 'What is 23 + 45?'), /68/);
+    assert.match(await ask(page, 'When does the office close?'), /Arr/);
+    assert.match(await page.locator('.made-by').last().textContent(), /prompt default@2/);
     if (process.env.WEIR_SCREENSHOT) {
-        await ask(page, 'What is 23 + 45?');
         await page.screenshot({ path: process.env.WEIR_SCREENSHOT });
     }
 });
