@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "runtime/base/hex.h"
 #include "runtime/base/utf8.h"
 
 enum scan_state {
@@ -33,15 +34,6 @@ bool json_is_space(char byte)
 static bool is_digit(char byte)
 {
     return byte >= '0' && byte <= '9';
-}
-
-/* The value of a hexadecimal digit, or -1. */
-static int hex_value(char byte)
-{
-    return is_digit(byte)               ? byte - '0'
-           : byte >= 'a' && byte <= 'f' ? byte - 'a' + 10
-           : byte >= 'A' && byte <= 'F' ? byte - 'A' + 10
-                                        : -1;
 }
 
 static bool in_array(const struct json_scan *s)

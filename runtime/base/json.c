@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/hex.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 
@@ -60,10 +61,7 @@ static int scan_hex4(struct scanner *s, unsigned *value)
     *value = 0;
     for (int i = 0; i < 4; i++, s->at++) {
         int c = peek(s);
-        int digit = is_digit(c)            ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
+        int digit = hex_value(c);
         if (digit < 0) {
             return fail(s, "four hexadecimal digits must follow \\u");
         }

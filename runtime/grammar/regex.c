@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "runtime/base/hex.h"
 #include "runtime/base/utf8.h"
 #include "runtime/grammar/array.h"
 #include "runtime/grammar/grammar.h"
@@ -62,19 +63,11 @@ static bool skip(struct parser *p, const char *s)
     return true;
 }
 
-static int hex_digit(int c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 static uint32_t parse_hex(struct parser *p, int n)
 {
     uint32_t value = 0;
     for (int i = 0; i < n; i++, p->at++) {
-        const int digit = hex_digit(peek(p));
+        const int digit = hex_value(peek(p));
         if (digit < 0) {
             return fail(p, "a hexadecimal digit was expected");
         }

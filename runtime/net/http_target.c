@@ -3,16 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
+#include "runtime/base/hex.h"
 
 /* Decodes [from, end) to `to`, which is never longer. */
 static const char *decode_path(const char *from, const char *end, char *to)
