@@ -6,35 +6,50 @@
 #include "runtime/serve/prompt_pick.h"
 #include "runtime/serve/respond.h"
 
+static int count(struct server *s, struct http_exchange *http,
+                 const struct answer_request *request, size_t *n, struct err *e)
+{
+    struct prompt *prompt;
+    if (prompt_pick_served(s, http, request, &prompt, e) != 0) {
+        return -1;
+    }
+    if (!prompt) {
+        return err_set_param(e, ERR_UNSUPPORTED, "prompt",
+                             "tokens are counted under versions that are active or in a trial");
+    }
+    struct prompt_value values[ANSWER_VARIABLES_MAX];
+    const struct answer_prompt_source source = {.generation = s->generation,
+                                                .prompt = prompt,
+                                                .values = values,
+                                                .n_values =
+                                                    answer_prompt_values(request, values),
+                                                .request = request};
+    struct token_list tokens = {0};
+    bool reasoning_open;
+    int rc = answer_prompt_tokens(&source, 0, &tokens, &reasoning_open, e);
+    *n = tokens.count;
+    token_list_deinit(&tokens);
+    return rc;
+}
+
 void count_tokens_answer(struct server *s, struct http_exchange *http)
 {
     const struct http_request *body = http_exchange_request(http);
     struct err e = {0};
     struct answer_request request;
-    struct prompt *prompt;
-    struct token_list tokens = {0};
-    bool reasoning_open;
+    size_t n = 0;
     if (anthropic_count_request_parse(&request, body->body, body->body_len, &e) != 0) {
         respond_err(http, &e);
         return;
     }
-    struct prompt_value values[ANSWER_VARIABLES_MAX];
-    struct answer_prompt_source source = {.generation = s->generation,
-                                          .values = values,
-                                          .n_values = answer_prompt_values(&request, values),
-                                          .request = &request};
-    if (prompt_pick_served(s, http, &request, &prompt, &e) == 0) {
-        source.prompt = prompt;
-    }
-    if (!source.prompt || answer_prompt_tokens(&source, 0, &tokens, &reasoning_open, &e) != 0) {
+    if (count(s, http, &request, &n, &e) != 0) {
         respond_err(http, &e);
     } else {
         size_t len = 0;
         cJSON *root = cJSON_CreateObject();
-        cJSON_AddNumberToObject(root, "input_tokens", (double)tokens.count);
+        cJSON_AddNumberToObject(root, "input_tokens", (double)n);
         char *text = json_text_take(root, &len);
         respond_json(http, 200, text, len, NULL, 0);
     }
-    token_list_deinit(&tokens);
     answer_request_deinit(&request);
 }

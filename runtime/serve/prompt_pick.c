@@ -86,7 +86,9 @@ int prompt_pick_served(struct server *s, struct http_exchange *http,
         return -1;
     }
     const struct served_profile *p = prompt_set_find(&s->prompts, pin.profile);
-    if (!p && !asked(http, request)) {
+    /* Only where nobody has set one: who was given another prompt must not go without it. */
+    bool may_be_none = strcmp(pin.profile, PROMPT_DEFAULT_PROFILE) == 0;
+    if (!p && !asked(http, request) && may_be_none) {
         *out = s->no_prompt;
         return 0;
     }

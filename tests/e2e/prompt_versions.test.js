@@ -167,6 +167,11 @@ test('a pin chooses a version, for keys that may', { skip }, async (t) => {
     const pinned = await with_('may-key', { ...WHO, prompt: 'support@1' });
     assert.match(pinned.prompt, /^support@1;/);
     assert.match(pinned.body.choices[0].message.content, /Zora/);
+    assert.equal((await admin(server, 'DELETE', `${PROMPTS}/support`)).status, 204);
+    const orphan = await with_('desk-key', WHO);
+    assert.equal(orphan.status, 404, 'it must not go without its prompt');
+    assert.equal(orphan.body.error.param, 'prompt');
+    await put(server, 'support', named('Ada'));
     const denied = await with_('must-key', { ...WHO, prompt: 'support' });
     assert.equal(denied.status, 403);
     assert.equal(denied.body.error.code, 'missing_scope');
