@@ -1,10 +1,11 @@
 /* Any bytes as a GGUF file: opening and reading it must stay inside its memory, and so must a
- * tokenizer and the sizes of a model made from it. */
+ * tokenizer, the sizes and the weights of a model made from it. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "models/arch/llama_config.h"
+#include "models/arch/llama_weights.h"
 #include "models/format/gguf.h"
 #include "models/tokenizer/tokenizer.h"
 #include "tests/unit/models/gguf_builder.h"
@@ -30,7 +31,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     tokenizer_destroy(t);
     struct llama_config c;
-    (void)llama_config_from_gguf(&c, g, &e);
+    struct llama_weights w;
+
+    if (llama_config_from_gguf(&c, g, &e) == 0 &&
+        llama_weights_init(&w, &c, g, LLAMA_INT8, &parallel_none, &e) == 0) {
+        llama_weights_deinit(&w);
+    }
     gguf_close(g);
     return 0;
 }
