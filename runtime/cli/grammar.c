@@ -151,7 +151,7 @@ static int answer(struct bench *b, const cJSON *request, cJSON *reply, struct er
 }
 
 /* One JSON object a line in, one out: {"schema"|"gbnf"|"regex"|"choice", "sample": N, "seed":
- * S, "check": [TEXT]} to {"samples": [TEXT], "unfinished": N, "accepts": [BOOL]} or {"error"}.
+ * S, "check": [TEXT]} to {"samples": [TEXT], "unfinished": N, "accepts": [BOOL]} or {"error", "unsupported"}.
  */
 static int run_batch(struct bench *b, struct err *e)
 {
@@ -164,7 +164,7 @@ static int run_batch(struct bench *b, struct err *e)
         cJSON *request = json_parse(line, (size_t)len, e);
         if (!reply || !request || answer(b, request, reply, e) != 0) {
             cJSON_AddStringToObject(reply, "error", e->message);
-            cJSON_AddNumberToObject(reply, "kind", e->kind);
+            cJSON_AddBoolToObject(reply, "unsupported", e->kind == ERR_UNSUPPORTED);
         }
         char *text = cJSON_PrintUnformatted(reply);
         rc = text ? 0 : err_nomem(e);

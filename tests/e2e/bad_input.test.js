@@ -203,7 +203,7 @@ test('bad input', { skip: missing() }, async (t) => {
             assert.ok(status === 404 || status === 400, `${route}: ${status}`);
             assertError(status, body, { wanted: status });
         }
-        const answer = await server.fetch('/admin/prompts/default', { method: 'DELETE' });
+        const answer = await server.fetch('/admin/prompts/default', { method: 'POST' });
         assert.equal(answer.headers.get('allow'), 'GET, HEAD, PUT, DELETE, OPTIONS');
         assertError(answer.status, await answer.text(), { wanted: 405 });
     });

@@ -124,7 +124,9 @@ test('without a list no page of another origin reaches a loopback server', { ski
 test('OPTIONS tells the methods of a path', { skip }, async (t) => {
     const server = await startServer(t, { args: ['--api-key', 'key'] });
     const allowed = {
-        '/healthz': 'GET, HEAD, OPTIONS', [CHAT]: 'POST, OPTIONS', '/admin/prompts/default': 'GET, HEAD, PUT, OPTIONS',
+        '/healthz': 'GET, HEAD, OPTIONS',
+        [CHAT]: 'POST, OPTIONS',
+        '/admin/prompts/default': 'GET, HEAD, PUT, DELETE, OPTIONS',
     };
     for (const [route, allow] of Object.entries(allowed)) {
         const answer = await server.fetch(route, { method: 'OPTIONS' });
