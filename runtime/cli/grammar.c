@@ -151,7 +151,8 @@ static int answer(struct bench *b, const cJSON *request, cJSON *reply, struct er
 }
 
 /* One JSON object a line in, one out: {"schema"|"gbnf"|"regex"|"choice", "sample": N, "seed":
- * S, "check": [TEXT]} to {"samples": [TEXT], "unfinished": N, "accepts": [BOOL]} or {"error", "unsupported"}.
+ * S, "check": [TEXT]} to {"samples": [TEXT], "unfinished": N, "accepts": [BOOL]} or {"error",
+ * "unsupported"}.
  */
 static int run_batch(struct bench *b, struct err *e)
 {
