@@ -129,7 +129,7 @@ int answer_fields_prompt(struct answer_request *r, bool has_pin, struct err *e)
         return json_field_wrong_type("prompt", "a string: the name of a prompt", e);
     }
     r->prompt_pin = pin ? pin->valuestring : NULL;
-    r->prompt_variables = values;
+    r->prompt_variables = cJSON_GetObjectItemCaseSensitive(r->json, "prompt_variables");
     if (values &&
         (!cJSON_IsObject(values) || cJSON_GetArraySize(values) > ANSWER_VARIABLES_MAX)) {
         return json_field_wrong_type("prompt_variables", "an object of up to 64 strings", e);

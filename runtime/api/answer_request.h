@@ -19,6 +19,7 @@
 #include "runtime/api/constraint_fields.h"
 #include "runtime/api/sampling_fields.h"
 #include "runtime/api/tool_fields.h"
+#include "runtime/base/buf.h"
 #include "runtime/base/err.h"
 
 #define ANSWER_MESSAGES_MAX   1024
@@ -55,8 +56,8 @@ struct answer_request {
     size_t n_messages;
     struct answer_prompt *prompts; /* (n_prompts), owned */
     size_t n_prompts;
-    const char *prompt_pin;        /* "profile" or "profile@version", or NULL */
-    const cJSON *prompt_variables; /* object of up to ANSWER_VARIABLES_MAX strings, or NULL */
+    const char *prompt_pin;    /* "profile" or "profile@version", or NULL */
+    cJSON *prompt_variables;   /* object of up to ANSWER_VARIABLES_MAX strings, or NULL */
     cJSON *template_arguments; /* for the chat template beside the messages; owned, or NULL */
 
     bool stream;
@@ -84,6 +85,11 @@ struct answer_request {
     cJSON *json;  /* the parsed body */
     char **owned; /* (n_owned) texts that are not in `json` */
     size_t n_owned;
+
+    /* Of the last message while the body is read, when it comes in parts. */
+    struct buf joined_text;
+    cJSON *calls;
+    size_t n_calls;
 };
 
 /* Reads a body: `fields` fills what the API in question has. On failure nothing is left to
@@ -101,6 +107,13 @@ int answer_request_own(struct answer_request *r, char *text, struct err *e);
 struct chat_message *answer_request_add_message(struct answer_request *r, const char *role,
                                                 struct err *e);
 void answer_message_set_text(struct chat_message *m, const char *text);
+
+/* Puts text behind what the last message says, and one more call behind those it made
+ * (`arguments` is JSON text). The message is whole when the next one is added or the body was
+ * read. */
+int answer_request_join_text(struct answer_request *r, const char *text, struct err *e);
+int answer_request_add_call(struct answer_request *r, const char *id, const char *name,
+                            const char *arguments, struct err *e);
 
 /* ---- fields that several APIs have ---- */
 
@@ -121,11 +134,6 @@ int answer_fields_effort(struct answer_request *r, const cJSON *object, const ch
                          const char *where, struct err *e);
 /* Of those that cannot be honoured, the ones that APIs share. */
 int answer_fields_unsupported(const struct answer_request *r, struct err *e);
-
-/* One more call that an assistant message made, behind those that it has. `arguments` is JSON
- * text. */
-int answer_request_add_call(struct answer_request *r, struct chat_message *m, const char *id,
-                            const char *name, const char *arguments, struct err *e);
 
 /* The texts of a content: a string, or an array of parts of the given types (NULL-terminated
  * list), joined. Borrowed from the request; NULL after an error. */

@@ -1,12 +1,10 @@
 #include "runtime/api/anthropic_request.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "runtime/api/json_field.h"
 #include "runtime/api/json_text.h"
-#include "runtime/base/buf.h"
 
 static const char *const text_types[] = {"text", NULL};
 
@@ -41,25 +39,9 @@ static const char *block_type(const cJSON *block, const char *where, struct err 
 static int add_text(struct answer_request *r, const char *role, bool joins, const char *text,
                     struct err *e)
 {
-    struct chat_message *m =
-        joins ? &r->messages[r->n_messages - 1] : answer_request_add_message(r, role, e);
-    if (!m) {
-        return -1;
-    }
-    if (!m->content) {
-        answer_message_set_text(m, text);
-        return 0;
-    }
-    struct buf joined;
-    buf_init(&joined, SIZE_MAX / 2);
-    buf_append(&joined, m->content, m->content_len);
-    buf_append_str(&joined, text);
-    int rc = answer_request_own(r, buf_take(&joined, NULL), e);
-    buf_deinit(&joined);
-    if (rc == 0) {
-        answer_message_set_text(m, r->owned[r->n_owned - 1]);
-    }
-    return rc;
+    return !joins && !answer_request_add_message(r, role, e)
+               ? -1
+               : answer_request_join_text(r, text, e);
 }
 
 static int add_tool_use(struct answer_request *r, bool joins, const cJSON *block,
@@ -74,9 +56,7 @@ static int add_tool_use(struct answer_request *r, bool joins, const cJSON *block
                              "input",
                              where);
     }
-    struct chat_message *m =
-        joins ? &r->messages[r->n_messages - 1] : answer_request_add_message(r, "assistant", e);
-    if (!m) {
+    if (!joins && !answer_request_add_message(r, "assistant", e)) {
         return -1;
     }
     size_t len;
@@ -85,7 +65,7 @@ static int add_tool_use(struct answer_request *r, bool joins, const cJSON *block
     if (answer_request_own(r, arguments, e) != 0) {
         return -1;
     }
-    return answer_request_add_call(r, m, id->valuestring, name->valuestring, arguments, e);
+    return answer_request_add_call(r, id->valuestring, name->valuestring, arguments, e);
 }
 
 static int add_tool_result(struct answer_request *r, const cJSON *block, const char *where,

@@ -68,13 +68,13 @@ static int add_call_item(struct answer_request *r, const cJSON *item, const char
                              "arguments",
                              where);
     }
-    struct chat_message *m = r->n_messages > 0 ? &r->messages[r->n_messages - 1] : NULL;
-    if (!m || strcmp(m->role, "assistant") != 0) {
-        m = answer_request_add_message(r, "assistant", e);
+    bool joins =
+        r->n_messages > 0 && strcmp(r->messages[r->n_messages - 1].role, "assistant") == 0;
+    if (!joins && !answer_request_add_message(r, "assistant", e)) {
+        return -1;
     }
-    return m ? answer_request_add_call(r, m, id->valuestring, name->valuestring,
-                                       arguments->valuestring, e)
-             : -1;
+    return answer_request_add_call(r, id->valuestring, name->valuestring,
+                                   arguments->valuestring, e);
 }
 
 static int add_output_item(struct answer_request *r, const cJSON *item, const char *where,

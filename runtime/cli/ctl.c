@@ -1,7 +1,6 @@
 /* weir ctl: commands to a running server, by its admin routes. */
 #include "runtime/cli/ctl.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,18 +39,14 @@ void ctl_escape(struct buf *path, const char *text)
     }
 }
 
-void ctl_path(struct ctl *c, const char *first, ...)
+void ctl_path_of(struct ctl *c, const char *const *parts)
 {
-    va_list parts;
-    const char *part;
     buf_clear(&c->path);
-    buf_append_str(&c->path, first);
-    va_start(parts, first);
-    while ((part = va_arg(parts, const char *)) != NULL) {
+    buf_append_str(&c->path, parts[0]);
+    for (parts++; *parts; parts++) {
         buf_append_char(&c->path, '/');
-        ctl_escape(&c->path, part);
+        ctl_escape(&c->path, *parts);
     }
-    va_end(parts);
 }
 
 int ctl_ask(struct ctl *c, const char *method, const char *body, struct err *e)

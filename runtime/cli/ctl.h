@@ -43,9 +43,10 @@ int ctl_run(const char *group, const char *summary, const struct ctl_command *co
 /* Sets *e to say that the command was called wrongly; returns -1. */
 int ctl_usage(struct ctl *c, struct err *e, const char *message);
 
-/* Starts a path: the first part as it is, then "/" and the others escaped, up to NULL. A query
- * may be appended to c->path then. */
-void ctl_path(struct ctl *c, const char *first, ...) __attribute__((sentinel));
+/* Starts a path: the first part as it is, then "/" and the others escaped; NULL ends them. A
+ * query may be appended to c->path then. */
+#define ctl_path(c, ...) ctl_path_of(c, (const char *const[]){__VA_ARGS__, NULL})
+void ctl_path_of(struct ctl *c, const char *const *parts);
 
 /* Appends `text` as a part of a path or a value in a query (RFC 3986 2.1). */
 void ctl_escape(struct buf *path, const char *text);

@@ -159,7 +159,7 @@ static void add_header_row(struct text_table *t, const char *const *names)
 static int fetch_page(struct ctl *c, cJSON *all, struct err *e)
 {
     const cJSON *last = cJSON_GetArrayItem(all, cJSON_GetArraySize(all) - 1);
-    ctl_path(c, PROMPTS, NULL);
+    ctl_path(c, PROMPTS);
     buf_printf(&c->path, "?limit=%d", PAGE);
     if (last) {
         buf_append_str(&c->path, "&after=");
@@ -233,9 +233,9 @@ static int run_show(struct ctl *c, char **arguments, int n, struct err *e)
         return -1;
     }
     if (version) {
-        ctl_path(c, PROMPTS, arguments[0], "versions", version, NULL);
+        ctl_path(c, PROMPTS, arguments[0], "versions", version);
     } else {
-        ctl_path(c, PROMPTS, arguments[0], NULL);
+        ctl_path(c, PROMPTS, arguments[0]);
     }
     cJSON *root = ctl_ask_json(c, "GET", NULL, e);
     if (!root) {
@@ -259,7 +259,7 @@ static int run_show(struct ctl *c, char **arguments, int n, struct err *e)
 
 static int run_diff(struct ctl *c, char **arguments, int n, struct err *e)
 {
-    ctl_path(c, PROMPTS, arguments[0], "diff", NULL);
+    ctl_path(c, PROMPTS, arguments[0], "diff");
     for (int i = 1; i < n; i++) {
         buf_append_str(&c->path, i == 1 ? "?from=" : "&to=");
         ctl_escape(&c->path, arguments[i]);
@@ -303,7 +303,7 @@ static int run_put(struct ctl *c, char **arguments, int n, struct err *e)
         cJSON_Delete(body);
         return -1;
     }
-    ctl_path(c, PROMPTS, arguments[0], NULL);
+    ctl_path(c, PROMPTS, arguments[0]);
     if (c->no_activate) {
         buf_append_str(&c->path, "?activate=false");
     }
@@ -313,28 +313,28 @@ static int run_put(struct ctl *c, char **arguments, int n, struct err *e)
 static int run_activate(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
-    ctl_path(c, PROMPTS, arguments[0], "activate", NULL);
+    ctl_path(c, PROMPTS, arguments[0], "activate");
     return change_with(c, "POST", version_body(arguments[1]), e);
 }
 
 static int run_rollback(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
-    ctl_path(c, PROMPTS, arguments[0], "rollback", NULL);
+    ctl_path(c, PROMPTS, arguments[0], "rollback");
     return change(c, "POST", e);
 }
 
 static int run_label(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
-    ctl_path(c, PROMPTS, arguments[0], "labels", arguments[1], NULL);
+    ctl_path(c, PROMPTS, arguments[0], "labels", arguments[1]);
     return change_with(c, "PUT", version_body(arguments[2]), e);
 }
 
 static int run_unlabel(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
-    ctl_path(c, PROMPTS, arguments[0], "labels", arguments[1], NULL);
+    ctl_path(c, PROMPTS, arguments[0], "labels", arguments[1]);
     return change(c, "DELETE", e);
 }
 
@@ -349,7 +349,7 @@ static int run_split(struct ctl *c, char **arguments, int n, struct err *e)
         cJSON_Delete(body);
         body = NULL;
     }
-    ctl_path(c, PROMPTS, arguments[0], "split", NULL);
+    ctl_path(c, PROMPTS, arguments[0], "split");
     return change_with(c, "PUT", body, e);
 }
 
@@ -361,9 +361,9 @@ static int run_delete(struct ctl *c, char **arguments, int n, struct err *e)
         return -1;
     }
     if (version) {
-        ctl_path(c, PROMPTS, arguments[0], "versions", version, NULL);
+        ctl_path(c, PROMPTS, arguments[0], "versions", version);
     } else {
-        ctl_path(c, PROMPTS, arguments[0], NULL);
+        ctl_path(c, PROMPTS, arguments[0]);
     }
     return change(c, "DELETE", e);
 }
@@ -396,7 +396,7 @@ static int run_dry_run(struct ctl *c, char **arguments, int n, struct err *e)
             return -1;
         }
     }
-    ctl_path(c, PROMPTS, arguments[0], "dry-run", NULL);
+    ctl_path(c, PROMPTS, arguments[0], "dry-run");
     if ((body ? ctl_send(c, "POST", body, e) : ctl_ask(c, "POST", NULL, e)) != 0) {
         return -1;
     }
@@ -454,7 +454,7 @@ static int run_versions(struct ctl *c, char **arguments, int n, struct err *e)
     static const char *const fields[] = {"version", "created", "mode", "text_bytes",
                                          "author",  "note",    NULL};
     (void)n;
-    ctl_path(c, PROMPTS, arguments[0], "versions", NULL);
+    ctl_path(c, PROMPTS, arguments[0], "versions");
     buf_printf(&c->path, "?limit=%ld", c->limit);
     return print_rows(c, "versions", header, fields, e);
 }
@@ -465,7 +465,7 @@ static int run_audit(struct ctl *c, char **arguments, int n, struct err *e)
                                          "SUBJECT", "BEFORE", "AFTER", NULL};
     static const char *const fields[] = {"id",      "time",   "actor", "action", "profile",
                                          "subject", "before", "after", NULL};
-    ctl_path(c, "/admin/audit", NULL);
+    ctl_path(c, "/admin/audit");
     buf_printf(&c->path, "?limit=%ld", c->limit);
     if (n > 0) {
         buf_append_str(&c->path, "&profile=");

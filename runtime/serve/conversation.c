@@ -93,7 +93,9 @@ static int fill(struct conversation *c, const struct answer_prompt_source *s, st
     }
     c->first = c->n_messages;
     for (size_t i = n_system; i < s->request->n_messages; i++) {
-        c->messages[c->n_messages++] = messages[i];
+        if (s->prompt->mode != PROMPT_OVERRIDE || strcmp(messages[i].role, "system") != 0) {
+            c->messages[c->n_messages++] = messages[i];
+        }
     }
     return 0;
 }
@@ -176,6 +178,23 @@ static int filter_prompt(struct answer_request *r, size_t i, struct chain *chain
     return 0;
 }
 
+/* They stand inside the owner's prompt. */
+static int filter_variable(cJSON *item, struct chain *chain, struct moderation_result *findings,
+                           struct err *e)
+{
+    char where[64];
+    size_t len;
+    snprintf(where, sizeof(where), "prompt_variables.%.40s", item->string);
+    char *text = filter_text(chain, item->valuestring, strlen(item->valuestring), where, &len,
+                             findings, e);
+    if (!text) {
+        return -1;
+    }
+    int rc = cJSON_SetValuestring(item, text) ? 0 : err_nomem(e);
+    mem_free(text);
+    return rc;
+}
+
 int conversation_filter_input(struct answer_request *r, struct chain *chain,
                               struct moderation_result *findings, struct err *e)
 {
@@ -186,6 +205,13 @@ int conversation_filter_input(struct answer_request *r, struct chain *chain,
         const struct chat_message *m = &r->messages[i];
         if (m->content && strcmp(m->role, "assistant") != 0 &&
             filter_message(r, i, chain, findings, e) != 0) {
+            return -1;
+        }
+    }
+    cJSON *variable;
+    cJSON_ArrayForEach(variable, r->prompt_variables)
+    {
+        if (filter_variable(variable, chain, findings, e) != 0) {
             return -1;
         }
     }

@@ -3,7 +3,8 @@
  *
  * Models are trained with one system message at the beginning, so the owner's text and any
  * system messages that the client put first become one, the owner's before the client's, unless
- * the prompt's mode says otherwise. Behind it come the prompt's examples, as turns that were
+ * the prompt's mode says otherwise. Where it stands alone, system messages further on are left
+ * out too. Behind it come the prompt's examples, as turns that were
  * held before. */
 #pragma once
 
@@ -38,9 +39,10 @@ size_t conversation_excess(const struct chat_message *messages, size_t n, size_t
 /* Drops the oldest ones of the client's. */
 void conversation_drop_oldest(struct conversation *c, size_t n);
 
-/* Runs what the user wrote, messages or prompts, through the chain's input side. Replacements
- * are stored in the request. When a filter stops, the request is refused: ERR_FILTERED, param
- * "messages[i].content" or "prompt". What they found is added to *findings unless that is NULL.
+/* Runs what the user wrote, messages, prompts and variables, through the chain's input side.
+ * Replacements are stored in the request. When a filter stops, the request is refused:
+ * ERR_FILTERED, param "messages[i].content", "prompt" or "prompt_variables.NAME". What they
+ * found is added to *findings unless that is NULL.
  */
 int conversation_filter_input(struct answer_request *r, struct chain *chain,
                               struct moderation_result *findings, struct err *e);

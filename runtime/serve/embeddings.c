@@ -14,7 +14,9 @@
 struct embedding {
     struct embedder_job job;    /* first: what the embedder gives back */
     struct http_exchange *http; /* NULL when the client is gone */
+    struct server *server;
     struct generation *generation;
+    uint64_t tenant;
     struct embeddings_request request;
     struct provenance made_by;
     char *reply; /* NULL before it was written */
@@ -121,6 +123,9 @@ static int write_reply(struct embedder_job *job, struct err *e)
 static void job_done(struct embedder_job *job)
 {
     struct embedding *x = (struct embedding *)job;
+    if (job->e.kind == ERR_NONE) {
+        access_charge_tokens(&x->server->set.access, x->tenant, job->tokens.count);
+    }
     if (x->http && job->e.kind != ERR_NONE) {
         respond_err(x->http, &job->e);
     } else if (x->http) {
@@ -184,6 +189,8 @@ void embeddings_begin(struct server *s, struct http_exchange *http)
         return;
     }
     x->http = http;
+    x->server = s;
+    x->tenant = access_tenant(&s->set.access, http_exchange_request(http));
     x->generation = generation_ref(s->generation);
     if (prepare(x, s, &e) != 0) {
         respond_err(http, &e);

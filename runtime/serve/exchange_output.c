@@ -164,6 +164,9 @@ void exchange_end_choice(struct choice *c, enum answer_finish finish)
  * that says so, and no end that could be taken for a good one. */
 void exchange_fail(struct exchange *x, const struct err *e)
 {
+    if (!x->http) {
+        return; /* it was cut before, when there was no memory for what it had */
+    }
     if (!x->streaming) {
         exchange_refuse(x, e);
         return;

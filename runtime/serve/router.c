@@ -280,7 +280,11 @@ static void on_end(void *ctx, struct http_exchange *ex)
 static void on_drain(void *ctx, struct http_exchange *ex)
 {
     (void)ctx;
-    exchange_drained(ex);
+    char allow[64];
+    enum route_id route = find(ex, allow)->id;
+    if (route != ROUTE_EMBEDDINGS && !prompt_admin_has(route)) {
+        exchange_drained(ex);
+    }
 }
 
 const struct http_handler router_handler = {.on_headers = on_headers,

@@ -55,6 +55,7 @@ static void on_http_closed(void *ctx)
     certificate_stop_watching(&s->certificate);
     prompts_dir_stop(s->prompts_dir);
     s->prompts_dir = NULL;
+    s->prompts.generation = NULL; /* what is still being read for it is dropped */
     generation_unref(s->generation);
     s->generation = NULL;
 }
@@ -89,7 +90,7 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     (void)number;
     struct server *s = handle->data;
     struct err e = {0};
-    if (s->stopping) {
+    if (s->stopping || !s->generation) {
         return;
     }
     certificate_reload(&s->certificate);

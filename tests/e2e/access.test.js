@@ -117,6 +117,20 @@ test('a key over its requests a minute is told when to come again', { skip }, as
     await other.text();
 });
 
+test('texts that are embedded count as tokens', { skip }, async (t) => {
+    const file = writeFile(makeFolder(t), 'keys', `ann:${sha256('a')}::tokens=1000\n`);
+    const server = await startServer(t, { args: ['--api-key-file', file] });
+    const embed = () => server.post('/v1/embeddings', { input: 'word '.repeat(300) }, { headers: bearer('a') });
+    const statuses = [];
+    for (let i = 0; i < 8; i++) {
+        const answer = await embed();
+        statuses.push(answer.status);
+        await answer.text();
+    }
+    assert.equal(statuses[0], 200);
+    assert.equal(statuses.at(-1), 429);
+});
+
 test('requests at a time are bounded for each key, and over with their end', { skip }, async (t) => {
     const file = writeFile(makeFolder(t), 'keys', `ann:${sha256('a')}::concurrent=2\nbob:${sha256('b')}\n`);
     const server = await startServer(t, { args: ['--api-key-file', file] });

@@ -74,6 +74,14 @@ test('the input side refuses a message before the model sees it', { skip }, asyn
     }
     const { madeBy } = await whole(server, ask('Hello'));
     assert.match(madeBy.filters, /^default@7;/);
+
+    await server.admin('PUT', '/admin/prompts/default', { text: 'Your name is {{who}}.', variables: { who: 'Ann' } });
+    const variable = await server.post(ROUTE, ask('Hello', { prompt_variables: { who: 'xyzzy' } }));
+    assert.equal(variable.status, 400);
+    assert.equal((await variable.json()).error.param, 'prompt_variables.who');
+    const masked = chain({ words: ['xyzzy'], side: 'input', action: 'replace', replacement: 'Marlow' });
+    await server.admin('PUT', '/admin/filters/default', masked);
+    assert.match((await whole(server, ask('What is your name?', { prompt_variables: { who: 'xyzzy' } }))).text, /Marlow/);
 });
 
 test('moderation: the answer tells what the filters found, and is blocked if the client asks for it', { skip }, async (t) => {

@@ -115,6 +115,9 @@ test('modes, examples, documents, variables', { skip }, async (t) => {
     assert.match((await whole(server, withSystem())).text, /Otto/);
     await put(server, 'default', { ...named('Zora'), mode: 'override' });
     assert.match((await whole(server, withSystem())).text, /Zora/);
+    const alone = (await whole(server, WHO)).usage.prompt_tokens;
+    const later = { ...WHO, messages: [...WHO.messages, { role: 'system', content: 'Your name is Otto.' }] };
+    assert.equal((await whole(server, later)).usage.prompt_tokens, alone);
 
     await put(server, 'default', { text: 'Your name is {{who}}.', variables: { who: 'Marlow' } });
     assert.match((await whole(server, WHO)).text, /Marlow/);
