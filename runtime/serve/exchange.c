@@ -145,7 +145,7 @@ static void take_form(void *user, struct grammar *grammar, const struct err *why
     struct err e = *why;
     set_working(x, false);
     if (grammar) {
-        form_cache_add(&x->generation->forms, x->form_key, grammar);
+        grammar = form_cache_add(&x->generation->forms, x->form_key, grammar);
     }
     if (!x->http) {
         grammar_release(grammar); /* the client did not wait */
