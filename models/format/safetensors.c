@@ -151,7 +151,7 @@ static int read_shard(struct safetensors *s, const char *path, struct err *e)
     if (shard->size < 8 || header > MAX_HEADER || header > shard->size - 8) {
         return err_set(e, ERR_FORMAT, "%s: no safetensors file, or cut short", path);
     }
-    shard->table = json_parse((const char *)shard->data + 8, (size_t)header, e);
+    shard->table = json_parse_large((const char *)shard->data + 8, (size_t)header, e);
     if (!shard->table) {
         return err_prefix(e, "%s", path);
     }

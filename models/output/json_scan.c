@@ -227,30 +227,46 @@ bool json_scan_in_string(const struct json_scan *s)
 
 enum chars_state { CHARS_PLAIN, CHARS_ESCAPE, CHARS_HEX };
 
-static int take_unit(struct json_chars *c, char out[4])
+/* For what no text may hold. */
+static int replace(const struct json_chars *c, char *out)
+{
+    return c->lenient ? utf8_encode(0xFFFD, out) : -1;
+}
+
+/* The other half of a pair does not come. */
+static int give_up_high(struct json_chars *c, char *out)
+{
+    if (!c->high) {
+        return 0;
+    }
+    c->high = 0;
+    return replace(c, out);
+}
+
+static int take_unit(struct json_chars *c, char out[JSON_CHARS_MAX])
 {
     const unsigned unit = c->unit;
+    const bool low = unit >= 0xDC00 && unit <= 0xDFFF;
 
     c->state = CHARS_PLAIN;
-    if (c->high) {
-        if (unit < 0xDC00 || unit > 0xDFFF) {
-            return -1;
-        }
+    if (c->high && low) {
         const uint32_t pair = 0x10000 + ((c->high - 0xD800) << 10) + (unit - 0xDC00);
         c->high = 0;
         return utf8_encode(pair, out);
     }
-    if (unit == 0 || (unit >= 0xDC00 && unit <= 0xDFFF)) {
+    const int before = give_up_high(c, out);
+    if (before < 0) {
         return -1;
     }
     if (unit >= 0xD800 && unit <= 0xDBFF) {
         c->high = unit;
-        return 0;
+        return before;
     }
-    return utf8_encode(unit, out);
+    const int n = unit == 0 || low ? replace(c, out + before) : utf8_encode(unit, out + before);
+    return n < 0 ? -1 : before + n;
 }
 
-static int feed_hex(struct json_chars *c, char byte, char out[4])
+static int feed_hex(struct json_chars *c, char byte, char out[JSON_CHARS_MAX])
 {
     const int digit = hex_value(byte);
 
@@ -261,7 +277,7 @@ static int feed_hex(struct json_chars *c, char byte, char out[4])
     return ++c->digits == 4 ? take_unit(c, out) : 0;
 }
 
-static int feed_escape(struct json_chars *c, char byte, char out[4])
+static int feed_escape(struct json_chars *c, char byte, char out[JSON_CHARS_MAX])
 {
     static const char from[] = "\"\\/bfnrt";
     static const char to[] = "\"\\/\b\f\n\r\t";
@@ -273,15 +289,16 @@ static int feed_escape(struct json_chars *c, char byte, char out[4])
         return 0;
     }
     const char *found = byte != '\0' ? strchr(from, byte) : NULL;
-    if (!found || c->high) {
+    const int before = found ? give_up_high(c, out) : -1;
+    if (before < 0) {
         return -1;
     }
     c->state = CHARS_PLAIN;
-    out[0] = to[found - from];
-    return 1;
+    out[before] = to[found - from];
+    return before + 1;
 }
 
-int json_chars_feed(struct json_chars *c, char byte, char out[4])
+int json_chars_feed(struct json_chars *c, char byte, char out[JSON_CHARS_MAX])
 {
     if (c->state == CHARS_HEX) {
         return feed_hex(c, byte, out);
@@ -293,14 +310,20 @@ int json_chars_feed(struct json_chars *c, char byte, char out[4])
         c->state = CHARS_ESCAPE;
         return 0;
     }
-    if (c->high) {
+    const int before = give_up_high(c, out);
+    if (before < 0) {
         return -1;
     }
-    out[0] = byte;
-    return 1;
+    out[before] = byte;
+    return before + 1;
 }
 
 bool json_chars_whole(const struct json_chars *c)
 {
     return c->state == CHARS_PLAIN && !c->high;
+}
+
+int json_chars_end(struct json_chars *c, char out[JSON_CHARS_MAX])
+{
+    return c->state == CHARS_PLAIN ? give_up_high(c, out) : -1;
 }

@@ -50,11 +50,18 @@ struct json_chars {
     unsigned unit; /* of \u, as far as it is read */
     unsigned high; /* a high surrogate that awaits its other half, or 0 */
     unsigned digits;
+    bool lenient; /* NUL and half a surrogate pair are U+FFFD, and no error */
 };
 
-/* Bytes that this one completes, written to out: 0 to 4, or -1: no escape of JSON, NUL, or half
- * a surrogate pair. */
-int json_chars_feed(struct json_chars *c, char byte, char out[4]);
+#define JSON_CHARS_MAX 8
+
+/* Bytes that this one completes, written to out: 0 to JSON_CHARS_MAX, or -1: no escape of JSON,
+ * NUL, or half a surrogate pair. */
+int json_chars_feed(struct json_chars *c, char byte, char out[JSON_CHARS_MAX]);
 
 /* Whether a string may end here. */
 bool json_chars_whole(const struct json_chars *c);
+
+/* The same for a lenient one, of which this writes what is left: U+FFFD for half a pair. The
+ * bytes written, or -1. */
+int json_chars_end(struct json_chars *c, char out[JSON_CHARS_MAX]);

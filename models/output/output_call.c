@@ -81,7 +81,7 @@ static enum call_step begin_member(struct output_call *c, char byte)
 /* A byte of a string: of the name, or of arguments within a string. */
 static enum call_step take_char(struct output_call *c, char byte)
 {
-    char out[4];
+    char out[JSON_CHARS_MAX];
     const int n = json_chars_feed(&c->chars, byte, out);
 
     if (n < 0) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/api/echo_fields.h"
 #include "runtime/api/json_field.h"
 
 static const char *const text_types[] = {"input_text",   "output_text",    "text", "refusal",
@@ -211,7 +212,7 @@ static int parse_fields(struct answer_request *r, struct err *e)
                parse_reasoning(r, e) != 0 || parse_logprobs(r, e) != 0 ||
                tool_list_from_responses(&r->tools, r->json, e) != 0 ||
                parse_text_format(r, e) != 0 || check_unsupported(r, e) != 0 ||
-               answer_fields_unsupported(r, e) != 0;
+               answer_fields_unsupported(r, e) != 0 || echo_fields_check(r->json, e) != 0;
     return bad ? -1 : 0;
 }
 

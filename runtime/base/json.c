@@ -13,18 +13,24 @@
  * RFC 8259 section 9 lets a parser limit the range and precision of numbers. */
 #define NUMBER_MAX 63
 
+/* A limit as it stands in a message. */
+#define TEXT_OF(x)     #x
+#define NUMBER_TEXT(x) TEXT_OF(x)
+
 /* A recursive-descent check of RFC 8259; building the tree is left to cJSON. */
 struct scanner {
     const char *text;
     size_t len;
     size_t at;
     int depth;
+    bool bounded; /* values and members are counted */
+    size_t values;
     struct err *e;
 };
 
 static int scan_value(struct scanner *s);
 
-static int fail(const struct scanner *s, const char *what)
+static int fail_as(const struct scanner *s, enum err_kind kind, const char *what)
 {
     size_t line = 1;
     size_t column = 1;
@@ -35,8 +41,13 @@ static int fail(const struct scanner *s, const char *what)
             column = 1;
         }
     }
-    return err_set(s->e, ERR_FORMAT, "invalid JSON at line %zu, column %zu: %s", line, column,
-                   what);
+    return err_set(s->e, kind, "%s at line %zu, column %zu: %s",
+                   kind == ERR_LIMIT ? "too much JSON" : "invalid JSON", line, column, what);
+}
+
+static int fail(const struct scanner *s, const char *what)
+{
+    return fail_as(s, ERR_FORMAT, what);
 }
 
 static int peek(const struct scanner *s)
@@ -219,9 +230,13 @@ static int scan_items(struct scanner *s, char close)
         s->at++;
         return 0;
     }
-    for (;;) {
+    for (size_t n = 1;; n++) {
         if (close == '}' && scan_member_name(s) != 0) {
             return -1;
+        }
+        if (close == '}' && s->bounded && n > JSON_MEMBERS_MAX) {
+            return fail_as(s, ERR_LIMIT,
+                           "an object has at most " NUMBER_TEXT(JSON_MEMBERS_MAX) " members");
         }
         if (scan_value(s) != 0) {
             return -1;
@@ -242,6 +257,10 @@ static int scan_items(struct scanner *s, char close)
 static int scan_value(struct scanner *s)
 {
     skip_space(s);
+    if (s->bounded && s->values++ == JSON_VALUES_MAX) {
+        return fail_as(s, ERR_LIMIT,
+                       "at most " NUMBER_TEXT(JSON_VALUES_MAX) " values are allowed");
+    }
     int c = peek(s);
     if (c == '{' || c == '[') {
         if (s->depth >= JSON_MAX_DEPTH) {
@@ -265,9 +284,9 @@ static int scan_value(struct scanner *s)
                                       : "a value was expected");
 }
 
-cJSON *json_parse(const char *text, size_t len, struct err *e)
+static cJSON *parse(const char *text, size_t len, bool bounded, struct err *e)
 {
-    struct scanner s = {.text = text, .len = len, .e = e};
+    struct scanner s = {.text = text, .len = len, .bounded = bounded, .e = e};
     if (scan_value(&s) != 0) {
         return NULL;
     }
@@ -283,6 +302,16 @@ cJSON *json_parse(const char *text, size_t len, struct err *e)
     return tree;
 }
 
+cJSON *json_parse(const char *text, size_t len, struct err *e)
+{
+    return parse(text, len, true, e);
+}
+
+cJSON *json_parse_large(const char *text, size_t len, struct err *e)
+{
+    return parse(text, len, false, e);
+}
+
 cJSON *json_parse_file(const char *path, size_t max, struct err *e)
 {
     size_t len;
@@ -290,7 +319,7 @@ cJSON *json_parse_file(const char *path, size_t max, struct err *e)
     if (!text) {
         return NULL;
     }
-    cJSON *tree = json_parse(text, len, e);
+    cJSON *tree = json_parse_large(text, len, e);
     if (!tree) {
         err_prefix(e, "%s", path);
     }

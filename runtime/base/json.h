@@ -2,8 +2,8 @@
  *
  * cJSON alone takes more than RFC 8259 allows (invalid UTF-8, bytes after the document, odd
  * numbers). Everything that arrives from outside goes through json_parse, which checks grammar,
- * UTF-8, lone surrogates, depth and size first. Values are then read with cJSON's own
- * accessors.
+ * UTF-8, lone surrogates, depth and number of values first. Values are then read with cJSON's
+ * own accessors.
  *
  * Ownership: the tree is the caller's, released with cJSON_Delete. Threads: any.
  */
@@ -17,10 +17,21 @@
 
 #define JSON_MAX_DEPTH 64
 
-/* `text` need not be NUL-terminated. Errors name the line, the column and what was expected. */
+/* A tree takes some 64 bytes for a value of two bytes of text, and members are looked up one
+ * after the other, so json_parse bounds both: all values of a text together, arrays and objects
+ * included, and the members of one object. An embeddings request of 300000 tokens fits. */
+#define JSON_VALUES_MAX  400000
+#define JSON_MEMBERS_MAX 20000
+
+/* `text` need not be NUL-terminated. Errors name the line, the column and what was expected.
+ * ERR_LIMIT: too many values or members; found before any memory is taken. */
 cJSON *json_parse(const char *text, size_t len, struct err *e);
 
-/* Reads and parses a file of at most max bytes; errors begin with the path. */
+/* The same without the bounds on values and members: for files of the owner. */
+cJSON *json_parse_large(const char *text, size_t len, struct err *e);
+
+/* Reads and parses a file of at most max bytes, as json_parse_large; errors begin with the
+ * path. */
 cJSON *json_parse_file(const char *path, size_t max, struct err *e);
 
 /* Appends valid UTF-8 as a JSON string, with its quotes. For long texts and lists, of which no

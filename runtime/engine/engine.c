@@ -604,21 +604,23 @@ static int check_request(const struct engine *en, const struct engine_request *r
 }
 
 /* With the lock held. */
-static int refuse_busy(const struct engine *en, struct err *e)
+static int refuse_busy(const struct engine *en, int n_coming, struct err *e)
 {
-    double wait_s = en->seconds_per_end * (en->waiting.count + 1);
+    int waiting = en->waiting.count + n_coming;
+    double wait_s = en->seconds_per_end * (waiting + 1);
     err_set(e, ERR_BUSY,
             "%d requests are running and %d waiting, with %zu tokens to read; try again later",
-            en->shown.running, en->waiting.count, (size_t)en->waiting.prompt_tokens);
+            en->shown.running, waiting, (size_t)en->waiting.prompt_tokens);
     e->retry_after_s = wait_s < RETRY_AFTER_MAX_S ? 1 + (int)wait_s : RETRY_AFTER_MAX_S;
     return -1;
 }
 
-static bool is_full(const struct engine *en)
+static bool is_full(const struct engine *en, int n_coming)
 {
     int free = en->set.max_sequences - en->shown.running;
     /* What is read ahead is nobody's request. */
-    return en->waiting.count - en->pins_waiting >= en->set.max_waiting + (free > 0 ? free : 0);
+    return en->waiting.count - en->pins_waiting + n_coming >=
+           en->set.max_waiting + (free > 0 ? free : 0);
 }
 
 static bool has_room_for(const struct engine *en, size_t n_prompt)
@@ -627,10 +629,10 @@ static bool has_room_for(const struct engine *en, size_t n_prompt)
            en->waiting.prompt_tokens + n_prompt <= en->set.max_waiting_tokens;
 }
 
-int engine_check_room(struct engine *en, struct err *e)
+int engine_check_room(struct engine *en, int n_coming, struct err *e)
 {
     pthread_mutex_lock(&en->lock);
-    int rc = is_full(en) ? refuse_busy(en, e) : 0;
+    int rc = is_full(en, n_coming) ? refuse_busy(en, n_coming, e) : 0;
     pthread_mutex_unlock(&en->lock);
     return rc;
 }
@@ -639,8 +641,8 @@ int engine_check_room(struct engine *en, struct err *e)
 static int enqueue(struct engine *en, struct sequence *s, struct err *e)
 {
     /* What is read ahead is the owner's affair, and one request. */
-    if (!s->options.pin && (is_full(en) || !has_room_for(en, s->n_prompt))) {
-        return refuse_busy(en, e);
+    if (!s->options.pin && (is_full(en, 0) || !has_room_for(en, s->n_prompt))) {
+        return refuse_busy(en, 0, e);
     }
     if (fair_queue_reserve(&en->waiting, s->options.tenant) != 0) {
         return err_nomem(e);

@@ -137,9 +137,9 @@ struct engine *engine_create(const struct model *m, const struct engine_settings
 /* Ends all sequences (their final events are not delivered), joins the thread. Accepts NULL. */
 void engine_destroy(struct engine *en);
 
-/* ERR_BUSY when engine_submit would refuse any request now: to find out before the work of
- * making a prompt. */
-int engine_check_room(struct engine *en, struct err *e);
+/* ERR_BUSY when engine_submit would refuse any request, once it was given the n_coming that
+ * its caller has in hand already: to find out before the work of making a prompt. */
+int engine_check_room(struct engine *en, int n_coming, struct err *e);
 
 /* Queues a request; *id names it for engine_cancel. ERR_BUSY when too many wait:
  * e->retry_after_s says when it may work. */

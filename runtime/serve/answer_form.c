@@ -233,8 +233,13 @@ struct grammar *form_cache_find(struct form_cache *c, const char *key)
     return NULL;
 }
 
-void form_cache_add(struct form_cache *c, const char *key, struct grammar *g)
+struct grammar *form_cache_add(struct form_cache *c, const char *key, struct grammar *g)
 {
+    struct grammar *known = form_cache_find(c, key);
+    if (known) {
+        grammar_release(g);
+        return known;
+    }
     size_t oldest = 0;
     for (size_t i = 1; i < FORM_CACHE_SIZE; i++) {
         oldest = c->items[i].used < c->items[oldest].used ? i : oldest;
@@ -243,6 +248,7 @@ void form_cache_add(struct form_cache *c, const char *key, struct grammar *g)
     c->items[oldest].grammar = grammar_retain(g);
     c->items[oldest].used = ++c->uses;
     snprintf(c->items[oldest].key, sizeof(c->items[oldest].key), "%s", key);
+    return g;
 }
 
 /* --- off the loop --- */

@@ -54,8 +54,9 @@ int answer_form_key(const struct answer_form *f, char key[HASH_HEX_LEN + 1], str
 
 /* One reference, the caller's, or NULL. */
 struct grammar *form_cache_find(struct form_cache *c, const char *key);
-/* Keeps a reference of its own. */
-void form_cache_add(struct form_cache *c, const char *key, struct grammar *g);
+/* Keeps the grammar, unless another request that came with the same key was faster. Takes the
+ * caller's reference over and returns one to that which is kept. */
+struct grammar *form_cache_add(struct form_cache *c, const char *key, struct grammar *g);
 
 /* ---- compiling off the loop ---- */
 

@@ -6,7 +6,7 @@
 #define VALUE_BYTES 512
 
 struct value {
-    char text[VALUE_BYTES + 4];
+    char text[VALUE_BYTES + 2 * JSON_CHARS_MAX]; /* and what one more character is */
     size_t len;
 };
 
@@ -54,9 +54,14 @@ static int take_inner(struct call_arguments *c, char byte, struct value *v,
     return rc;
 }
 
-static int end_string(struct value *v, struct chain_stream *filters,
+static int end_string(struct call_arguments *c, struct value *v, struct chain_stream *filters,
                       const struct chain_sink *sink, struct err *e)
 {
+    int n = json_chars_end(&c->chars, v->text + v->len);
+    if (n < 0) {
+        return err_set(e, ERR_FORMAT, "arguments of a call are no JSON");
+    }
+    v->len += (size_t)n;
     int rc = filter_value(v, filters, sink, e);
     return rc == CHAIN_GOES_ON ? chain_end_text(filters, FILTER_TOOL_ARGS, sink, e) : rc;
 }
@@ -75,13 +80,13 @@ int call_arguments_feed(struct call_arguments *c, const char *text, size_t len,
         if (c->in_string && in_string) {
             rc = take_inner(c, text[i], &v, filters, sink, e);
         } else {
-            rc = c->in_string ? end_string(&v, filters, sink, e) : rc;
+            rc = c->in_string ? end_string(c, &v, filters, sink, e) : rc;
             if (rc == CHAIN_GOES_ON && buf_append_char(out, text[i]) != 0) {
                 return err_nomem(e);
             }
         }
         if (in_string && !c->in_string) {
-            c->chars = (struct json_chars){0};
+            c->chars = (struct json_chars){.lenient = true};
         }
         c->in_string = in_string;
     }

@@ -3,7 +3,8 @@
  * Filters read text, not JSON. So the value of each string, and each member's name, is decoded
  * and goes through the chain as a text of its own on the channel of tool arguments; what comes
  * out is written as JSON again. Everything between the strings passes as it is. The result is
- * JSON whatever a filter replaces.
+ * JSON whatever a filter replaces. Escapes of what no text may hold, NUL and half a surrogate
+ * pair, are JSON all the same and become U+FFFD.
  *
  * Threads: the loop only. */
 #pragma once

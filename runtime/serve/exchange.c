@@ -132,13 +132,20 @@ static int start(struct exchange *x, struct grammar *grammar, struct err *e)
     return rc;
 }
 
+/* What waits for a job is in nobody's queue, but it counts as if it were in the engine's. */
+static void set_working(struct exchange *x, bool working)
+{
+    x->generation->n_coming += (int)working - (int)x->working;
+    x->working = working;
+}
+
 static void take_form(void *user, struct grammar *grammar, const struct err *why)
 {
     struct exchange *x = user;
     struct err e = *why;
-    x->working = false;
+    set_working(x, false);
     if (grammar) {
-        form_cache_add(&x->generation->forms, x->form_key, grammar);
+        grammar = form_cache_add(&x->generation->forms, x->form_key, grammar);
     }
     if (!x->http) {
         grammar_release(grammar); /* the client did not wait */
@@ -164,7 +171,7 @@ static int find_form(struct exchange *x, struct err *e)
     x->form.done = take_form;
     x->form.user = x;
     int rc = form_job_start(&x->form, &x->server->loop, e);
-    x->working = rc == 0;
+    set_working(x, rc == 0);
     return rc;
 }
 
@@ -181,7 +188,7 @@ static void take_prompt(void *user, struct prompt *prompt, const struct err *why
 {
     struct exchange *x = user;
     struct err e = *why;
-    x->working = false;
+    set_working(x, false);
     if (!x->http) {
         prompt_unref(prompt); /* the client did not wait */
     } else if (!prompt || go_on_with(x, prompt, &e) != 0) {
@@ -203,7 +210,7 @@ static int find_prompt(struct exchange *x, struct err *e)
     x->pick.done = take_prompt;
     x->pick.user = x;
     int rc = prompt_pick_start(&x->pick, x->server, x->http, &x->request, e);
-    x->working = rc == 0;
+    set_working(x, rc == 0);
     return rc;
 }
 
@@ -214,7 +221,7 @@ void exchange_begin(struct server *s, struct http_exchange *http,
 {
     struct err e = {0};
     /* In a flood most are refused, so that costs next to nothing. */
-    if (engine_check_room(s->generation->engine, &e) != 0) {
+    if (engine_check_room(s->generation->engine, s->generation->n_coming, &e) != 0) {
         respond_err(http, &e);
         return;
     }

@@ -43,6 +43,7 @@ struct generation {
     struct form_cache forms;     /* of answers: what was compiled for this model */
     struct output_format format; /* how the model writes reasoning and calls of tools */
     struct engine *engine;       /* NULL: the model makes no text */
+    int n_coming;                /* requests for the engine that await a job off the loop */
     struct embedder *embedder;
     char id[MODEL_NAME_MAX * 2 + 16]; /* "name@version", as answers name it */
     uv_async_t wake;                  /* engine's and embedder's threads -> loop */

@@ -158,3 +158,36 @@ test('responses: instructions, items, what has no place here', { skip: missing()
         assert.equal((await refused.json()).error.param, field);
     }
 });
+
+test('responses: what a stream repeats is bounded before it begins', { skip: missing() }, async (t) => {
+    const server = await startServer(t);
+    const post = (body) => server.post('/v1/responses', { input: 'Hi', max_output_tokens: 2, stream: true, ...body });
+    const pairs = (n, key, value) =>
+        Object.fromEntries(Array.from({ length: n }, (_, i) => [String(i).padStart(key, '\u20ac'), value]));
+    const metadata = pairs(16, 64, '\u20ac'.repeat(512));
+    const good = await post({ metadata });
+    assert.equal(good.status, 200);
+    const events = (await good.text()).split('\n').filter((line) => line.startsWith('data: '))
+        .map((line) => JSON.parse(line.slice(6)));
+    const told = events.filter((event) => event.response);
+    assert.ok(['response.completed', 'response.incomplete'].includes(told.at(-1).type));
+    told.forEach(({ response }) => assert.deepEqual(response.metadata, metadata));
+
+    const MIB = 1 << 20;
+    const huge = (name) => ({ type: 'function', name, parameters: {}, description: 'x'.repeat(MIB / 2) });
+    const schema = { type: 'object', description: 'x'.repeat(MIB) };
+    const cases = [
+        ['metadata', pairs(17, 2, 'a')], ['metadata', pairs(1, 65, 'a')], ['metadata', pairs(1, 1, 'a'.repeat(513))],
+        ['metadata', { a: 1 }], ['metadata', ['a']], ['metadata', 'a'],
+        ['instructions', 'x'.repeat(MIB)], ['tools', [huge('a'), huge('b')]],
+        ['text', { format: { type: 'json_schema', name: 'a', schema } }],
+    ];
+    for (const [field, value] of cases) {
+        for (const stream of [true, false]) {
+            const refused = await post({ [field]: value, stream });
+            const text = await refused.text();
+            assert.equal(refused.status, 400, text);
+            assert.equal(JSON.parse(text).error.param, field);
+        }
+    }
+});

@@ -216,6 +216,20 @@ test('bad input', { skip: missing() }, async (t) => {
     });
 });
 
+test('a body of too many values is refused before a tree is made of it', { skip: missing() }, async (t) => {
+    const server = await startServer(t);
+    const zeros = `{"messages":[{"role":"user","content":"a"}],"max_tokens":1,"metadata":[0${',0'.repeat(4_000_000)}]}`;
+    const keys = `{"messages":[{"role":"user","content":"a"}],"max_tokens":1${',"":0'.repeat(1_300_000)}}`;
+    for (const [body, message] of [[zeros, /400000 values/], [keys, /20000 members/]]) {
+        const answer = await server.fetch(ROUTE, { method: 'POST', body });
+        const text = await answer.text();
+        assertError(answer.status, text);
+        assert.match(text, message);
+    }
+    const many = { max_tokens: 1, metadata: new Array(300_000).fill(0) };
+    assert.equal((await server.post(ROUTE, ask('Hello', many))).status, 200);
+});
+
 test('public routes want the API key when one is set', { skip: missing() }, async (t) => {
     const server = await startServer(t, { args: ['--api-key', 'public'] });
     for (const [key, status] of [['public', 200], ['wrong', 401], [server.adminKey, 401]]) {

@@ -79,6 +79,16 @@ test('the same form gives the same answer whether it is known already or not', {
     assert.equal(streamed.text, first.message.content);
 });
 
+test('a form takes its place in the queue no longer than its request lasts', { skip }, async (t) => {
+    const server = await startServer(t, { args: ['--parallel', '1', '--queue', '1'] });
+    const flood = await Promise.all(Array.from({ length: 12 }, (_, i) => post(server, { regex: `a{1,${i + 1}}` })));
+    flood.forEach(({ status }) => assert.ok(status === 200 || status === 429));
+    for (let i = 0; i < 4; i++) {
+        assert.equal((await post(server, { regex: `b{1,${i + 1}}` })).status, 200);
+        assert.equal((await post(server, { regex: '(a)\\1' })).status, 400);
+    }
+});
+
 test('what cannot be enforced is refused by its place', { skip }, async (t) => {
     const server = await startServer(t);
     const schema = { type: 'object', properties: { a: { contains: { type: 'string' } } } };

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,46 @@ static void depth_is_bounded_exactly(void **state)
     mem_free(text);
 }
 
+/* An array of n zeros, or an object of n members; the text is the caller's. */
+static char *many(size_t n, bool members, size_t *len)
+{
+    static const char *const items[] = {"0,", "\"\":0,"};
+    size_t width = strlen(items[members]);
+    char *text = mem_alloc(n * width + 2);
+    assert_non_null(text);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(text + 1 + i * width, items[members], width);
+    }
+    text[0] = members ? '{' : '[';
+    text[n * width] = members ? '}' : ']'; /* in place of the last comma */
+    *len = n * width + 1;
+    return text;
+}
+
+static void values_and_members_are_bounded_exactly(void **state)
+{
+    (void)state;
+    for (int members = 0; members <= 1; members++) {
+        /* The array itself is a value too. */
+        size_t most = members ? JSON_MEMBERS_MAX : JSON_VALUES_MAX - 1;
+        for (size_t n = most; n <= most + 1; n++) {
+            struct err e = {0};
+            size_t len;
+            char *text = many(n, members, &len);
+            assert_int_equal(parses(text, len, &e), n == most);
+            if (n > most) {
+                assert_int_equal(e.kind, ERR_LIMIT);
+                assert_non_null(strstr(e.message, members ? "20000 members" : "400000 values"));
+            }
+            cJSON *tree = json_parse_large(text, len, &e);
+            assert_non_null(tree);
+            assert_int_equal(cJSON_GetArraySize(tree), n);
+            cJSON_Delete(tree);
+            mem_free(text);
+        }
+    }
+}
+
 /* What is stricter or more limited here than the suite's "must parse", on purpose. */
 static int is_exception(const char *name)
 {
@@ -129,6 +170,7 @@ int main(void)
         cmocka_unit_test(a_fault_is_told_with_its_place),
         cmocka_unit_test(a_nul_is_refused_wherever_it_stands),
         cmocka_unit_test(depth_is_bounded_exactly),
+        cmocka_unit_test(values_and_members_are_bounded_exactly),
         cmocka_unit_test(json_test_suite_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

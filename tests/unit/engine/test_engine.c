@@ -611,6 +611,20 @@ static void a_full_queue_refuses(void **state)
     stop(&f);
 }
 
+static void what_is_on_its_way_takes_room_too(void **state)
+{
+    struct fixture f;
+    struct err e = {0};
+    (void)state;
+    start(&f, 1, 1, 2);
+    assert_int_equal(engine_check_room(f.engine, 2, &e), 0); /* one runs, one and this wait */
+    assert_int_equal(engine_check_room(f.engine, 3, &e), -1);
+    assert_int_equal(e.kind, ERR_BUSY);
+    assert_true(e.retry_after_s >= 1);
+    assert_non_null(strstr(e.message, "3 waiting"));
+    stop(&f);
+}
+
 static void requests_that_cannot_run_are_refused(void **state)
 {
     struct fixture f;
@@ -680,6 +694,7 @@ int main(void)
         cmocka_unit_test(a_canceled_request_gets_one_final_event),
         cmocka_unit_test(the_context_bounds_an_answer),
         cmocka_unit_test(a_full_queue_refuses),
+        cmocka_unit_test(what_is_on_its_way_takes_room_too),
         cmocka_unit_test(requests_that_cannot_run_are_refused),
         cmocka_unit_test(an_engine_may_end_while_requests_run_and_wait),
     };

@@ -29,7 +29,8 @@ static struct chain *make_chain(const char *json)
     return chain;
 }
 
-/* Feeds the text in pieces of whole characters; the result is the caller's. */
+/* Feeds the text in pieces of whole characters, without rng in one; the result is the caller's.
+ */
 static char *run(struct chain *chain, const char *text, struct rng *rng, int *verdict)
 {
     struct err e = {0};
@@ -42,7 +43,7 @@ static char *run(struct chain *chain, const char *text, struct rng *rng, int *ve
     size_t len = strlen(text);
     *verdict = CHAIN_GOES_ON;
     for (size_t at = 0; at < len && *verdict == CHAIN_GOES_ON;) {
-        size_t n = 1 + (rng ? rng_below(rng, 12) : 0);
+        size_t n = rng ? 1 + rng_below(rng, 12) : len;
         n = n < len - at ? n : len - at;
         while (at + n < len && ((unsigned char)text[at + n] & 0xC0) == 0x80) {
             n++;
@@ -76,6 +77,17 @@ static void values_are_filtered_and_json_is_left(void **state)
         {"[\"he\",\"ron\"]", "[\"he\",\"ron\"]"},
         {"{\"a\":\"\\ud83d\\ude42 \\/ \\\\ \xE2\x82\xAC\"}",
          "{\"a\":\"\xF0\x9F\x99\x82 / \\\\ \xE2\x82\xAC\"}"},
+        /* What no text may hold is replaced. */
+        {"[\"a\\u0000b\"]", "[\"a\xEF\xBF\xBD"
+                            "b\"]"},
+        {"[\"\\ud83d\"]", "[\"\xEF\xBF\xBD\"]"},
+        {"[\"\\ude42heron\"]", "[\"\xEF\xBF\xBD"
+                               "a \\\"b\\\"\\n\"]"},
+        {"[\"\\ud83dx\",\"\\ud83d\\n\"]", "[\"\xEF\xBF\xBDx\",\"\xEF\xBF\xBD\\n\"]"},
+        {"[\"\\ud83d\\u20ac\"]", "[\"\xEF\xBF\xBD\xE2\x82\xAC\"]"},
+        {"[\"\\ud83d\\u0000\"]", "[\"\xEF\xBF\xBD\xEF\xBF\xBD\"]"},
+        {"[\"\\ud83d\\ud83d\\ude42\"]", "[\"\xEF\xBF\xBD\xF0\x9F\x99\x82\"]"},
+        {"{\"\\ud83d\":1}", "{\"\xEF\xBF\xBD\":1}"},
     };
     struct chain *chain = make_chain(REPLACE);
     struct rng rng;
@@ -110,6 +122,26 @@ static void a_long_string_without_ascii_is_cut_between_characters(void **state)
     out = run(chain, text, &rng, &verdict);
     assert_string_equal(out, text);
     mem_free(out);
+    chain_unref(chain);
+}
+
+/* The text that is decoded at a time is at its longest where such a character ends it. */
+static void replaced_escapes_are_cut_anywhere(void **state)
+{
+    (void)state;
+    struct chain *chain = make_chain(REPLACE);
+    for (int before = 500; before < 520; before++) {
+        char text[1024] = "[\"", wanted[1024] = "[\"";
+        memset(text + 2, 'x', (size_t)before);
+        memset(wanted + 2, 'x', (size_t)before);
+        strcat(text, "\\ud83d\\ud83d\xF0\x9F\x99\x82\\ud83d\"]");
+        strcat(wanted, "\xEF\xBF\xBD\xEF\xBF\xBD\xF0\x9F\x99\x82\xEF\xBF\xBD\"]");
+        int verdict;
+        char *out = run(chain, text, NULL, &verdict);
+        assert_int_equal(verdict, CHAIN_GOES_ON);
+        assert_string_equal(out, wanted);
+        mem_free(out);
+    }
     chain_unref(chain);
 }
 
@@ -148,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_filtered_and_json_is_left),
         cmocka_unit_test(a_long_string_without_ascii_is_cut_between_characters),
+        cmocka_unit_test(replaced_escapes_are_cut_anywhere),
         cmocka_unit_test(a_stop_ends_it_before_the_match),
         cmocka_unit_test(what_is_no_json_is_an_error),
     };
