@@ -2,10 +2,14 @@
 
 #include <string.h>
 
+#include "filters/length.h"
+#include "filters/repetition.h"
 #include "filters/wordlist.h"
 
 const struct filter_type *const filter_registry_builtin[] = {
     &filter_wordlist,
+    &filter_length,
+    &filter_repetition,
     NULL,
 };
 
