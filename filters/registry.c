@@ -4,12 +4,14 @@
 
 #include "filters/length.h"
 #include "filters/repetition.h"
+#include "filters/script.h"
 #include "filters/wordlist.h"
 
 const struct filter_type *const filter_registry_builtin[] = {
     &filter_wordlist,
     &filter_length,
     &filter_repetition,
+    &filter_script,
     NULL,
 };
 
