@@ -17,6 +17,13 @@ if(NOT openblas_FOUND)
   message(STATUS "OpenBLAS not found: `weir train` is left out")
 endif()
 
+# The filter "script" only; without it the filter says what to install. Distributions name the
+# module in different ways.
+pkg_search_module(lua IMPORTED_TARGET lua5.4 lua-5.4 lua54)
+if(NOT lua_FOUND)
+  message(STATUS "Lua 5.4 not found: the filter \"script\" is left out")
+endif()
+
 if(BUILD_TESTING)
   pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
 endif()

@@ -108,6 +108,35 @@ static int read_type(struct chain_filter *filter, const cJSON *item, const char 
     return 0;
 }
 
+/* The type comes out of a shared object, whose content is part of the hash. */
+static int read_plugin(struct chain_filter *filter, const cJSON *object, const char *path,
+                       struct reader *r)
+{
+    size_t len;
+    char *bytes = settings_read_file(object, "path", path, r->folder, &len, r->e);
+    if (!bytes) {
+        return -1;
+    }
+    char hex[HASH_HEX_LEN + 1];
+    if (hash_sha256_hex(bytes, len, hex) != 0) {
+        mem_free(bytes);
+        return err_set(r->e, ERR_IO, "SHA-256 is not available");
+    }
+    buf_printf(&r->canonical, "plugin sha256:%s\n", hex);
+    filter->plugin = plugin_open(bytes, len, r->e);
+    mem_free(bytes);
+    if (!filter->plugin) {
+        return err_prefix(r->e, "%s.path", path);
+    }
+    filter->type = plugin_type(filter->plugin);
+    return 0;
+}
+
+static bool is_plugin(const cJSON *type)
+{
+    return cJSON_IsString(type) && strcmp(type->valuestring, "plugin") == 0;
+}
+
 /* Reads the type's own keys and lets it make its config of them. */
 static int configure(struct chain_filter *filter, const cJSON *object, const char *path,
                      struct reader *r)
@@ -115,6 +144,7 @@ static int configure(struct chain_filter *filter, const cJSON *object, const cha
     struct filter_error error = {.size = sizeof(error)};
     struct settings settings;
     settings_init(&settings, filter->type);
+    settings.has_path = filter->plugin != NULL;
     int rc = settings_read(&settings, object, path, r->folder, r->e);
     if (rc == 0) {
         rc = settings_append_canonical(&settings, &r->canonical, r->e);
@@ -133,19 +163,20 @@ static int configure(struct chain_filter *filter, const cJSON *object, const cha
     return rc;
 }
 
-static int read_filter(struct chain *chain, const cJSON *object, struct reader *r)
+static int read_filter(struct chain_filter *filter, const cJSON *object, const char *path,
+                       struct reader *r)
 {
-    struct chain_filter *filter = &chain->filters[chain->filter_count];
-    char path[32], type_path[48], side_path[48], fail_path[48];
-    snprintf(path, sizeof(path), "filters[%zu]", chain->filter_count);
+    char type_path[48], side_path[48], fail_path[48];
     if (!cJSON_IsObject(object)) {
         return set_error(r, path, "must be an object");
     }
+    const cJSON *type = cJSON_GetObjectItemCaseSensitive(object, "type");
     snprintf(type_path, sizeof(type_path), "%s.type", path);
     snprintf(side_path, sizeof(side_path), "%s.side", path);
     snprintf(fail_path, sizeof(fail_path), "%s.fail", path);
-    if (read_type(filter, cJSON_GetObjectItemCaseSensitive(object, "type"), type_path, r) !=
-            0 ||
+    int rc = is_plugin(type) ? read_plugin(filter, object, path, r)
+                             : read_type(filter, type, type_path, r);
+    if (rc != 0 ||
         read_sides(filter, cJSON_GetObjectItemCaseSensitive(object, "side"), side_path, r) !=
             0 ||
         read_fail(filter, cJSON_GetObjectItemCaseSensitive(object, "fail"), fail_path, r) !=
@@ -154,7 +185,16 @@ static int read_filter(struct chain *chain, const cJSON *object, struct reader *
     }
     buf_printf(&r->canonical, "type %s\nsides %u\nfail %s\n", filter->type->name, filter->sides,
                filter->fails_open ? "open" : "closed");
-    if (configure(filter, object, path, r) != 0) {
+    return configure(filter, object, path, r);
+}
+
+static int add_filter(struct chain *chain, const cJSON *object, struct reader *r)
+{
+    struct chain_filter *filter = &chain->filters[chain->filter_count];
+    char path[32];
+    snprintf(path, sizeof(path), "filters[%zu]", chain->filter_count);
+    if (read_filter(filter, object, path, r) != 0) {
+        plugin_close(filter->plugin);
         return -1;
     }
     chain->filter_count++;
@@ -191,7 +231,7 @@ static int read_chain(struct chain *chain, const cJSON *root, struct reader *r)
     const cJSON *object;
     cJSON_ArrayForEach(object, cJSON_GetObjectItemCaseSensitive(root, "filters"))
     {
-        if (read_filter(chain, object, r) != 0) {
+        if (add_filter(chain, object, r) != 0) {
             return -1;
         }
     }
@@ -302,6 +342,7 @@ void chain_unref(struct chain *chain)
         if (filter->type->release) {
             filter->type->release(filter->config);
         }
+        plugin_close(filter->plugin);
     }
     mem_free(chain);
 }

@@ -4,10 +4,12 @@
 #include <stdatomic.h>
 
 #include "filters/chain.h"
+#include "filters/plugin.h"
 #include "runtime/base/hash.h"
 
 struct chain_filter {
     const struct filter_type *type;
+    struct plugin *plugin; /* where the type comes from; NULL: built in */
     void *config;
     uint32_t sides; /* FILTER_INPUT | FILTER_OUTPUT */
     bool fails_open;

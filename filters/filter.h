@@ -195,3 +195,14 @@ struct filter_type {
     /* Always the last call, also after a stop or a failure, unless open failed. */
     void (*close)(void *state);
 };
+
+/* A filter in a shared object of its own defines its type with
+ *
+ *   FILTER_PLUGIN = {.abi = FILTER_ABI, .size = sizeof(struct filter_type), ...};
+ *
+ * and is built with `cc -shared -fPIC -I <Weir's sources>`. Its keys may not be named "path",
+ * which says where the chain finds it. */
+#define FILTER_PLUGIN_SYMBOL weir_filter
+#define FILTER_PLUGIN                                     \
+    extern const struct filter_type FILTER_PLUGIN_SYMBOL; \
+    __attribute__((visibility("default"))) const struct filter_type FILTER_PLUGIN_SYMBOL

@@ -95,27 +95,67 @@ static int set_list(struct filter_value *value, const cJSON *item, const struct 
     return 0;
 }
 
-static int set_file(struct filter_value *value, const cJSON *item, const struct place *place)
+/* The file's bytes, or NULL. */
+static char *read_file(const cJSON *item, const struct place *place, size_t *len)
 {
     if (!cJSON_IsString(item) || item->valuestring[0] == '\0') {
-        return fail(place, "must be the path of a file");
+        fail(place, "must be the path of a file");
+        return NULL;
     }
     if (!place->folder) {
-        return fail(place, "only a chain that is read from a file may name files");
+        fail(place, "only a chain that is read from a file may name files");
+        return NULL;
     }
     char path[PATH_MAX];
     bool is_absolute = item->valuestring[0] == '/';
     int wanted = snprintf(path, sizeof(path), "%s%s%s", is_absolute ? "" : place->folder,
                           is_absolute ? "" : "/", item->valuestring);
     if (wanted < 0 || (size_t)wanted >= sizeof(path)) {
-        return fail(place, "the path is too long");
+        fail(place, "the path is too long");
+        return NULL;
     }
-    size_t len;
-    char *data = file_read(path, CHAIN_MAX_FILE, &len, place->e);
+    char *data = file_read(path, CHAIN_MAX_FILE, len, place->e);
     if (!data) {
-        return err_prefix(place->e, "%s.%s", place->path, place->key->name);
+        err_prefix(place->e, "%s.%s", place->path, place->key->name);
     }
-    return set_string(value, data, len, place->e);
+    return data;
+}
+
+static int set_file(struct filter_value *value, const cJSON *item, const struct place *place)
+{
+    size_t len;
+    char *data = read_file(item, place, &len);
+    return data ? set_string(value, data, len, place->e) : -1;
+}
+
+/* A relative path that does not climb. */
+static bool is_inside(const char *path)
+{
+    const char *part = path;
+    for (size_t len = strcspn(part, "/"); part[len] != '\0'; len = strcspn(part, "/")) {
+        if (len == 2 && memcmp(part, "..", 2) == 0) {
+            return false;
+        }
+        part += len + 1;
+    }
+    return path[0] != '/' && strcmp(part, "..") != 0;
+}
+
+char *settings_read_file(const cJSON *object, const char *name, const char *path,
+                         const char *folder, size_t *len, struct err *e)
+{
+    const struct filter_key key = {.name = name, .kind = FILTER_KEY_FILE};
+    struct place place = {.path = path, .folder = folder, .key = &key, .e = e};
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    if (!item) {
+        fail(&place, "is missing");
+        return NULL;
+    }
+    if (cJSON_IsString(item) && !is_inside(item->valuestring)) {
+        fail(&place, "must be a path inside the folder of the chain's file");
+        return NULL;
+    }
+    return read_file(item, &place, len);
 }
 
 static int set_choice(struct filter_value *value, const char *text, const struct place *place)
@@ -207,7 +247,8 @@ static int check_names(const struct settings *settings, const cJSON *object, con
                                      item->string);
             }
         }
-        bool known = is_chains_own(item->string);
+        bool known = is_chains_own(item->string) ||
+                     (settings->has_path && strcmp(item->string, "path") == 0);
         for (size_t k = 0; k < settings->key_count && !known; k++) {
             known = strcmp(settings->type->keys[k].name, item->string) == 0;
         }

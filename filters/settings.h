@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 
 #include "filters/filter.h"
 #include "runtime/base/buf.h"
@@ -18,6 +19,7 @@ struct settings {
     const struct filter_type *type; /* borrowed */
     struct filter_value *values;    /* key_count, in the order of type->keys */
     size_t key_count;
+    bool has_path; /* the object also has "path", which is not the type's (plugins) */
 };
 
 void settings_init(struct settings *settings, const struct filter_type *type);
@@ -27,6 +29,11 @@ void settings_deinit(struct settings *settings);
  * NULL when files may not be named. */
 int settings_read(struct settings *settings, const cJSON *object, const char *path,
                   const char *folder, struct err *e);
+
+/* The bytes of the file that the object's key `name` names, which must be set and lie inside
+ * the folder. Released with mem_free. */
+char *settings_read_file(const cJSON *object, const char *name, const char *path,
+                         const char *folder, size_t *len, struct err *e);
 
 /* Appends all values in one form that is the same for the same meaning: fallbacks filled in,
  * keys in the type's order, strings with their length before them, files as the hash of

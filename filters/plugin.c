@@ -1,0 +1,178 @@
+#include "filters/plugin.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "runtime/base/mem.h"
+
+#define MAX_KEYS       64
+#define MAX_NAME       64
+#define STRING(x)      #x
+#define SYMBOL_NAME(x) STRING(x)
+
+struct plugin {
+    void *handle; /* of dlopen */
+    const struct filter_type *type;
+};
+
+/* ---- the file ---- */
+
+/* The loader trusts the file's own sizes, and a file that was cut short would bring the process
+ * down. Its parts are checked here to lie inside it; the rest is for the loader to refuse. */
+static bool is_whole_elf(const char *bytes, size_t len)
+{
+    ElfW(Ehdr) header;
+    if (len < sizeof(header)) {
+        return false;
+    }
+    memcpy(&header, bytes, sizeof(header));
+    if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+        header.e_phentsize != sizeof(ElfW(Phdr)) || header.e_phoff > len ||
+        header.e_phnum > (len - header.e_phoff) / sizeof(ElfW(Phdr))) {
+        return false;
+    }
+    for (size_t i = 0; i < header.e_phnum; i++) {
+        ElfW(Phdr) part;
+        memcpy(&part, bytes + header.e_phoff + i * sizeof(part), sizeof(part));
+        if (part.p_offset > len || part.p_filesz > len - part.p_offset) {
+            return false;
+        }
+    }
+    return header.e_phnum > 0;
+}
+
+static int write_all(int fd, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, bytes, len);
+        if (n <= 0) {
+            return -1;
+        }
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* dlerror names the file that was made for the loader first, which says nothing to anybody. */
+static const char *loader_message(void)
+{
+    const char *message = dlerror();
+    const char *rest = message ? strstr(message, ": ") : NULL;
+    return rest ? rest + 2 : "the loader gave no reason";
+}
+
+static void *load(const char *bytes, size_t len, struct err *e)
+{
+    if (!is_whole_elf(bytes, len)) {
+        err_set(e, ERR_INVALID, "is not a shared object of this machine, or is cut short");
+        return NULL;
+    }
+    int fd = memfd_create("weir-filter", MFD_CLOEXEC);
+    if (fd < 0 || write_all(fd, bytes, len) != 0) {
+        err_set(e, ERR_IO, "there is no memory to load it into");
+        if (fd >= 0) {
+            close(fd);
+        }
+        return NULL;
+    }
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!handle) {
+        err_set(e, ERR_INVALID, "can not be loaded: %s", loader_message());
+    }
+    close(fd);
+    return handle;
+}
+
+/* ---- its type ---- */
+
+static bool is_reserved(const char *key)
+{
+    return strcmp(key, "type") == 0 || strcmp(key, "side") == 0 || strcmp(key, "fail") == 0 ||
+           strcmp(key, "path") == 0;
+}
+
+static bool are_keys_right(const struct filter_key *keys)
+{
+    size_t i = 0;
+    for (; keys && keys[i].name; i++) {
+        if (i == MAX_KEYS || keys[i].name[0] == '\0' || strlen(keys[i].name) > FILTER_MAX_KEY ||
+            is_reserved(keys[i].name) || keys[i].kind < FILTER_KEY_STRING ||
+            keys[i].kind > FILTER_KEY_FILE ||
+            (keys[i].kind == FILTER_KEY_CHOICE && !keys[i].choices)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int check_type(const struct filter_type *type, struct err *e)
+{
+    if (!type) {
+        return err_set(e, ERR_INVALID,
+                       "is not a filter: it does not export \"%s\", see FILTER_PLUGIN in "
+                       "filters/filter.h",
+                       SYMBOL_NAME(FILTER_PLUGIN_SYMBOL));
+    }
+    if (type->abi != FILTER_ABI) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "was built for filter ABI %u, and this is ABI %u: build it again",
+                       type->abi, FILTER_ABI);
+    }
+    if (type->size < sizeof(*type)) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "its filter type has %u bytes and not %zu: set size to "
+                       "sizeof(struct filter_type)",
+                       type->size, sizeof(*type));
+    }
+    if (!type->name || type->name[0] == '\0' || strlen(type->name) > MAX_NAME || !type->feed) {
+        return err_set(e, ERR_INVALID, "its filter type lacks a name or feed");
+    }
+    if (type->sides == 0 || (type->sides & ~(uint32_t)(FILTER_INPUT | FILTER_OUTPUT)) != 0 ||
+        (type->flags & ~(uint32_t)FILTER_ANY_CUT) != 0) {
+        return err_set(e, ERR_INVALID, "its filter type has sides or flags that are not known");
+    }
+    return are_keys_right(type->keys)
+               ? 0
+               : err_set(e, ERR_INVALID,
+                         "its filter type has a key that is reserved or of no known kind");
+}
+
+struct plugin *plugin_open(const char *bytes, size_t len, struct err *e)
+{
+    struct plugin *plugin = mem_zalloc(sizeof(*plugin));
+    if (!plugin) {
+        err_nomem(e);
+        return NULL;
+    }
+    plugin->handle = load(bytes, len, e);
+    if (plugin->handle) {
+        plugin->type = dlsym(plugin->handle, SYMBOL_NAME(FILTER_PLUGIN_SYMBOL));
+    }
+    if (!plugin->handle || check_type(plugin->type, e) != 0) {
+        plugin_close(plugin);
+        return NULL;
+    }
+    return plugin;
+}
+
+void plugin_close(struct plugin *plugin)
+{
+    if (plugin && plugin->handle) {
+        dlclose(plugin->handle);
+    }
+    mem_free(plugin);
+}
+
+const struct filter_type *plugin_type(const struct plugin *plugin)
+{
+    return plugin->type;
+}
