@@ -283,7 +283,7 @@ struct chain *chain_from_json(const char *text, size_t len, const struct chain_o
                 CHAIN_MAX_JSON);
         return NULL;
     }
-    cJSON *root = json_parse(text, len, e);
+    cJSON *root = json_parse_large(text, len, e);
     if (!root) {
         return NULL;
     }

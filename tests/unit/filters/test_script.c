@@ -160,7 +160,7 @@ static void what_could_do_harm_is_not_there(void **state)
 /* Both at the start and in a call, and what is said about it. `more` settings follow. */
 static void expect_bomb(const char *bomb, const char *more, const char *message)
 {
-    char code[1024], json[2048], events[256];
+    char code[1024], json[8192], events[256];
     uint64_t began = clock_now_ns();
     snprintf(json, sizeof(json), "%s%s", settings(bomb), more);
     single_expect_refused(json, message);
@@ -268,7 +268,7 @@ static void errors_name_the_line_and_never_the_text(void **state)
 static void a_script_that_fails_open_is_left_out(void **state)
 {
     (void)state;
-    char json[512];
+    char json[8192];
     snprintf(json, sizeof(json), "%s,\"fail\":\"open\"",
              settings("return function(s) if s.text == 'c' then error('') end"
                       " return replace(1, 'x') end"));
@@ -304,7 +304,7 @@ static void running_out_of_memory_leaks_nothing(void **state)
     size_t live = mem_live();
     bool reached = true;
     for (size_t n = 1; reached && n < 5000; n += 7) {
-        char json[1024];
+        char json[8192];
         snprintf(json, sizeof(json), "{\"name\":\"t\",\"filters\":[{%s}]}", settings(BAD));
         struct err e;
         mem_fail_at(n);
