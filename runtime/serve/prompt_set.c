@@ -146,21 +146,46 @@ static void remove_profile(struct prompt_set *set, const struct generation *g, c
     }
 }
 
+/* Whether a newer state was faster: states come here in another order than they were made. */
+static bool is_outdated(const struct prompt_set *set, const struct prompt_profile *state)
+{
+    const struct served_profile *served = find(set, state->name);
+    if (served && served->state.revision > state->revision) {
+        return true;
+    }
+    for (size_t i = 0; i < PROMPT_REMOVALS_MAX; i++) {
+        const struct prompt_removal *r = &set->removals[i];
+        if (r->revision > state->revision && strcmp(r->name, state->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The profile is gone, also for states from before that are still being read. */
+static void take_out(struct prompt_set *set, const struct prompt_profile *state)
+{
+    if (is_outdated(set, state)) {
+        return;
+    }
+    struct prompt_removal *r = &set->removals[set->next_removal++ % PROMPT_REMOVALS_MAX];
+    r->revision = state->revision;
+    memcpy(r->name, state->name, sizeof(r->name));
+    remove_profile(set, set->generation, state->name);
+}
+
 /* The swap. */
 static void swap_in(struct publication *p)
 {
     struct prompt_set *set = p->set;
-    struct served_profile *old = find(set, p->next->state.name);
     struct err e = {0};
-    if (old && old->state.revision > p->next->state.revision) {
+    if (is_outdated(set, &p->next->state)) {
         let_go(p->generation, &p->next->active);
         let_go(p->generation, &p->next->split);
-        free_profile(p->next); /* something newer was faster */
+        free_profile(p->next);
         return;
     }
-    if (old) {
-        remove_profile(set, p->generation, p->next->state.name);
-    }
+    remove_profile(set, p->generation, p->next->state.name);
     log_info("prompt %s: version %llu (sha256 %.12s) is published", p->next->state.name,
              (unsigned long long)p->next->active.prompt->version,
              p->next->active.prompt->sha256);
@@ -219,7 +244,7 @@ int prompt_set_publish(struct prompt_set *set, const struct prompt_profile *stat
                        void *user, struct err *e)
 {
     if (!active) {
-        remove_profile(set, set->generation, state->name);
+        take_out(set, state);
         if (done) {
             done(user);
         }

@@ -41,8 +41,20 @@ struct prompt_prefix_stats {
     uint64_t evicted;    /* memory was needed for others */
 };
 
+/* A profile that is not served from this revision on. */
+struct prompt_removal {
+    char name[PROMPT_NAME_MAX + 1];
+    uint64_t revision;
+};
+
+/* So many removals are remembered, the latest ones: longer than a state that was loaded before
+ * one of them is under way. */
+#define PROMPT_REMOVALS_MAX 256
+
 struct prompt_set {
     struct prompt_prefix_stats stats;
+    struct prompt_removal removals[PROMPT_REMOVALS_MAX]; /* a ring */
+    size_t next_removal;
     struct served_profile **profiles; /* (count), by no order */
     size_t count;
     uint64_t next_pin;
@@ -67,9 +79,10 @@ void prompt_set_count(struct prompt_set *set, const struct prompt *prompt, bool 
                       size_t cached_tokens);
 
 /* Makes the versions what requests of the profile get, once the engine has read ahead; then
- * calls done, at once if there is nothing to read or no model yet. An older state than the one
- * that is served changes nothing. active NULL: the profile is gone. References are taken. done
- * may be NULL. */
+ * calls done, at once if there is nothing to read or no model yet. A state with an older
+ * revision than the one in force changes nothing. active NULL: from this revision on the
+ * profile is not served, because it was deleted or has no active version. References are taken.
+ * done may be NULL. */
 int prompt_set_publish(struct prompt_set *set, const struct prompt_profile *state,
                        struct prompt *active, struct prompt *split, void (*done)(void *user),
                        void *user, struct err *e);

@@ -182,6 +182,18 @@ test('a pin chooses a version, for keys that may', { skip }, async (t) => {
     }
 });
 
+test('a profile that is deleted while its version is read ahead stays away', { skip }, async (t) => {
+    const server = await startServer(t, { args: ['--prompt', 'support'] });
+    const slow = put(server, 'support', { text: 'word '.repeat(300) });
+    while ((await admin(server, 'GET', `${PROMPTS}/support`)).status !== 200);
+    assert.equal((await admin(server, 'DELETE', `${PROMPTS}/support`)).status, 204);
+    await slow;
+    const gone = await server.post(ROUTE, WHO);
+    assert.equal(gone.status, 404);
+    await put(server, 'support', named('Ada'));
+    assert.match((await whole(server, WHO)).text, /Ada/);
+});
+
 test('the list says how often what was read ahead was found, and why not', { skip }, async (t) => {
     const server = await startServer(t);
     const text = 'word '.repeat(80);
