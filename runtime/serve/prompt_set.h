@@ -30,6 +30,7 @@ struct served_profile {
     struct prompt_profile state;
     struct served_prompt active;
     struct served_prompt split; /* prompt NULL: no trial */
+    bool is_cold;               /* still to be read ahead with the present model */
 };
 
 /* How often requests found what was read ahead, and why not. */
@@ -59,6 +60,10 @@ struct prompt_set {
     size_t count;
     uint64_t next_pin;
     struct generation *generation; /* served now; borrowed from the server */
+
+    /* After another model: */
+    bool is_reading; /* a profile is being read ahead */
+    bool is_warming; /* the next one is being looked for */
 };
 
 void prompt_set_deinit(struct prompt_set *set);
@@ -87,5 +92,6 @@ int prompt_set_publish(struct prompt_set *set, const struct prompt_profile *stat
                        struct prompt *active, struct prompt *split, void (*done)(void *user),
                        void *user, struct err *e);
 
-/* Another model is served: all profiles are read ahead with it. */
+/* Another model is served: all profiles are read ahead with it, one after the other. Each is
+ * served meanwhile, only slower at first. */
 void prompt_set_warm(struct prompt_set *set, struct generation *g);

@@ -85,11 +85,39 @@ static void the_latest_removals_are_remembered(void **state)
     prompt_set_deinit(&set);
 }
 
+static void all_are_published_anew_for_another_model(void **state)
+{
+    (void)state;
+    size_t live = mem_live();
+    struct prompt_set set = {0};
+    struct generation none = {.refs = 1}; /* makes no text: nothing to read */
+    struct err e = {0};
+    char name[16];
+    struct prompt *p = prompt_create(1, "x", 1, &e);
+    assert_non_null(p);
+    for (int i = 0; i < PROMPT_PROFILES_MAX; i++) {
+        snprintf(name, sizeof(name), "p%d", i);
+        publish(&set, name, 1, p);
+    }
+    for (int round = 0; round < 2; round++) {
+        prompt_set_warm(&set, &none);
+        assert_int_equal(set.count, PROMPT_PROFILES_MAX);
+        for (size_t i = 0; i < set.count; i++) {
+            assert_false(set.profiles[i]->is_cold);
+        }
+    }
+    assert_int_equal(none.refs, 1);
+    prompt_unref(p);
+    prompt_set_deinit(&set);
+    assert_int_equal(mem_live(), live);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_greatest_revision_wins_in_any_order),
         cmocka_unit_test(the_latest_removals_are_remembered),
+        cmocka_unit_test(all_are_published_anew_for_another_model),
     };
     log_set_level(LOG_LEVEL_OFF);
     return cmocka_run_group_tests(tests, NULL, NULL);
