@@ -104,10 +104,11 @@ int prompt_store_delete_version(struct prompt_store *s, const char *profile, uin
                                 struct prompt_profile *after, struct err *e);
 
 /* Deletes a profile with all versions and labels; audit rows stay, and if it is made again its
- * numbers go on. Whether something else refers to it is the caller's to know. ERR_INVALID: it
- * is "default". */
+ * numbers go on. `after` has no active version, and the revision of the deletion. Whether
+ * something else refers to it is the caller's to know. ERR_INVALID: it is "default". */
 int prompt_store_delete_profile(struct prompt_store *s, const char *profile,
-                                const struct prompt_change *change, struct err *e);
+                                const struct prompt_change *change,
+                                struct prompt_profile *after, struct err *e);
 
 /* --- reading --- */
 

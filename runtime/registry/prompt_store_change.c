@@ -450,13 +450,14 @@ static int delete_profile(struct transaction *t)
 }
 
 int prompt_store_delete_profile(struct prompt_store *s, const char *profile,
-                                const struct prompt_change *change, struct err *e)
+                                const struct prompt_change *change,
+                                struct prompt_profile *after, struct err *e)
 {
     struct transaction t;
     if (begin(&t, s, profile, true, change, e) != 0) {
         return -1;
     }
-    return end(&t, delete_profile(&t), "delete_profile", "", NULL);
+    return end(&t, delete_profile(&t), "delete_profile", "", after);
 }
 
 /* --- labels --- */

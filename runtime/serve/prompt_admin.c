@@ -7,6 +7,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/prompt_work.h"
+#include "runtime/serve/prompts_dir.h"
 #include "runtime/serve/respond.h"
 
 #define PAGE_DEFAULT 100
@@ -136,6 +137,9 @@ static void answer(void *user)
         if (r->failed) {
             log_warn("prompt %s: %s", r->profile, r->e.message);
         }
+        if (r->failed && r->from_folder) {
+            prompts_dir_failed(r->server->prompts_dir, r->profile, &r->e);
+        }
     } else if (r->failed) {
         respond_err(r->http, &r->e);
     } else {
@@ -231,6 +235,7 @@ int prompt_admin_put(struct server *s, const char *profile, const char *json, si
     snprintf(r->actor, sizeof(r->actor), "%s", actor);
     r->change.actor = r->actor;
     r->activate = true;
+    r->from_folder = true;
     r->body = mem_strndup(json, len);
     r->body_len = len;
     int rc = r->body ? start(r, e) : err_nomem(e);

@@ -21,6 +21,7 @@ void prompt_admin_begin(struct server *s, struct http_exchange *http,
 /* The client is gone; what it asked for is done all the same. */
 void prompt_admin_abort(struct http_exchange *http);
 
-/* Stores and publishes a version as PUT does, for files that are watched. */
+/* Stores and publishes a version as PUT does, for files that are watched. 0: it has begun; a
+ * later failure is logged and told to prompts_dir_failed. */
 int prompt_admin_put(struct server *s, const char *profile, const char *json, size_t len,
                      const char *actor, struct err *e);

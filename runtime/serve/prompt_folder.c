@@ -85,6 +85,16 @@ static int grow(struct prompt_folder *f, struct err *e)
     return 0;
 }
 
+void prompt_folder_forget_content(struct prompt_folder *f, const char *name)
+{
+    bool found;
+    size_t at = find(f, name, &found);
+    if (found) {
+        f->files[at].known[0] = '\0';
+        f->files[at].read = (struct file_stamp){0};
+    }
+}
+
 /* The file of that name, a new one if there was none. NULL: *e says why. */
 static struct prompt_folder_file *get(struct prompt_folder *f, const char *name, struct err *e)
 {

@@ -62,3 +62,7 @@ int prompt_folder_look(struct prompt_folder *f, struct err *e);
 
 /* The news has been dealt with; the same content will not be news again. */
 void prompt_folder_clear_news(struct prompt_folder_file *file);
+
+/* What was dealt with has come to nothing: at the next look the file is read anew, and its
+ * content is news also if it is the same. Nothing happens when there is no such file. */
+void prompt_folder_forget_content(struct prompt_folder *f, const char *name);

@@ -146,21 +146,46 @@ static void remove_profile(struct prompt_set *set, const struct generation *g, c
     }
 }
 
+/* Whether a newer state was faster: states come here in another order than they were made. */
+static bool is_outdated(const struct prompt_set *set, const struct prompt_profile *state)
+{
+    const struct served_profile *served = find(set, state->name);
+    if (served && served->state.revision > state->revision) {
+        return true;
+    }
+    for (size_t i = 0; i < PROMPT_REMOVALS_MAX; i++) {
+        const struct prompt_removal *r = &set->removals[i];
+        if (r->revision > state->revision && strcmp(r->name, state->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The profile is gone, also for states from before that are still being read. */
+static void take_out(struct prompt_set *set, const struct prompt_profile *state)
+{
+    if (is_outdated(set, state)) {
+        return;
+    }
+    struct prompt_removal *r = &set->removals[set->next_removal++ % PROMPT_REMOVALS_MAX];
+    r->revision = state->revision;
+    memcpy(r->name, state->name, sizeof(r->name));
+    remove_profile(set, set->generation, state->name);
+}
+
 /* The swap. */
 static void swap_in(struct publication *p)
 {
     struct prompt_set *set = p->set;
-    struct served_profile *old = find(set, p->next->state.name);
     struct err e = {0};
-    if (old && old->state.revision > p->next->state.revision) {
+    if (is_outdated(set, &p->next->state)) {
         let_go(p->generation, &p->next->active);
         let_go(p->generation, &p->next->split);
-        free_profile(p->next); /* something newer was faster */
+        free_profile(p->next);
         return;
     }
-    if (old) {
-        remove_profile(set, p->generation, p->next->state.name);
-    }
+    remove_profile(set, p->generation, p->next->state.name);
     log_info("prompt %s: version %llu (sha256 %.12s) is published", p->next->state.name,
              (unsigned long long)p->next->active.prompt->version,
              p->next->active.prompt->sha256);
@@ -219,7 +244,7 @@ int prompt_set_publish(struct prompt_set *set, const struct prompt_profile *stat
                        void *user, struct err *e)
 {
     if (!active) {
-        remove_profile(set, set->generation, state->name);
+        take_out(set, state);
         if (done) {
             done(user);
         }
@@ -252,34 +277,58 @@ int prompt_set_publish(struct prompt_set *set, const struct prompt_profile *stat
     return 0;
 }
 
-/* What a profile serves, with references of its own. */
-struct snapshot {
-    struct prompt_profile state;
-    struct prompt *active, *split;
-};
+/* --- another model --- */
+
+static struct served_profile *next_to_warm(const struct prompt_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->profiles[i]->is_cold) {
+            return set->profiles[i];
+        }
+    }
+    return NULL;
+}
+
+static void warm_all(struct prompt_set *set);
+
+static void on_warmed(void *user)
+{
+    struct prompt_set *set = user;
+    set->is_reading = false;
+    if (!set->is_warming) {
+        warm_all(set);
+    }
+}
+
+/* One after the other, so that the loop has its turn between them: to make tokens of a long
+ * prompt takes a while. A profile with nothing to read is done at once, within the call. */
+static void warm_all(struct prompt_set *set)
+{
+    struct served_profile *p;
+    set->is_warming = true;
+    while (!set->is_reading && (p = next_to_warm(set)) != NULL) {
+        struct err e = {0};
+        const struct prompt_profile state = p->state;
+        p->is_cold = false;
+        set->is_reading = true;
+        if (prompt_set_publish(set, &state, p->active.prompt, p->split.prompt, on_warmed, set,
+                               &e) != 0) {
+            set->is_reading = false;
+            log_warn("prompt %s: not read ahead: %s", state.name, e.message);
+        }
+    }
+    set->is_warming = false;
+}
 
 void prompt_set_warm(struct prompt_set *set, struct generation *g)
 {
-    size_t n = set->count;
-    struct snapshot *all = mem_zarray(n > 0 ? n : 1, sizeof(*all));
     set->generation = g;
-    for (size_t i = 0; all && i < n; i++) {
+    for (size_t i = 0; i < set->count; i++) {
         struct served_profile *p = set->profiles[i];
-        all[i].state = p->state;
-        all[i].active = prompt_ref(p->active.prompt);
-        all[i].split = p->split.prompt ? prompt_ref(p->split.prompt) : NULL;
+        p->is_cold = true;
         p->active.pin = p->split.pin = 0; /* the engine that held them goes */
         /* Of another model's tokens nothing is shared. */
         p->active.prefix.count = p->split.prefix.count = 0;
     }
-    for (size_t i = 0; all && i < n; i++) {
-        struct err e = {0};
-        if (prompt_set_publish(set, &all[i].state, all[i].active, all[i].split, NULL, NULL,
-                               &e) != 0) {
-            log_warn("prompt %s: not read ahead: %s", all[i].state.name, e.message);
-        }
-        prompt_unref(all[i].active);
-        prompt_unref(all[i].split);
-    }
-    mem_free(all);
+    warm_all(set);
 }

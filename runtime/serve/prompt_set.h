@@ -30,6 +30,7 @@ struct served_profile {
     struct prompt_profile state;
     struct served_prompt active;
     struct served_prompt split; /* prompt NULL: no trial */
+    bool is_cold;               /* still to be read ahead with the present model */
 };
 
 /* How often requests found what was read ahead, and why not. */
@@ -41,12 +42,28 @@ struct prompt_prefix_stats {
     uint64_t evicted;    /* memory was needed for others */
 };
 
+/* A profile that is not served from this revision on. */
+struct prompt_removal {
+    char name[PROMPT_NAME_MAX + 1];
+    uint64_t revision;
+};
+
+/* So many removals are remembered, the latest ones: longer than a state that was loaded before
+ * one of them is under way. */
+#define PROMPT_REMOVALS_MAX 256
+
 struct prompt_set {
     struct prompt_prefix_stats stats;
+    struct prompt_removal removals[PROMPT_REMOVALS_MAX]; /* a ring */
+    size_t next_removal;
     struct served_profile **profiles; /* (count), by no order */
     size_t count;
     uint64_t next_pin;
     struct generation *generation; /* served now; borrowed from the server */
+
+    /* After another model: */
+    bool is_reading; /* a profile is being read ahead */
+    bool is_warming; /* the next one is being looked for */
 };
 
 void prompt_set_deinit(struct prompt_set *set);
@@ -67,12 +84,14 @@ void prompt_set_count(struct prompt_set *set, const struct prompt *prompt, bool 
                       size_t cached_tokens);
 
 /* Makes the versions what requests of the profile get, once the engine has read ahead; then
- * calls done, at once if there is nothing to read or no model yet. An older state than the one
- * that is served changes nothing. active NULL: the profile is gone. References are taken. done
- * may be NULL. */
+ * calls done, at once if there is nothing to read or no model yet. A state with an older
+ * revision than the one in force changes nothing. active NULL: from this revision on the
+ * profile is not served, because it was deleted or has no active version. References are taken.
+ * done may be NULL. */
 int prompt_set_publish(struct prompt_set *set, const struct prompt_profile *state,
                        struct prompt *active, struct prompt *split, void (*done)(void *user),
                        void *user, struct err *e);
 
-/* Another model is served: all profiles are read ahead with it. */
+/* Another model is served: all profiles are read ahead with it, one after the other. Each is
+ * served meanwhile, only slower at first. */
 void prompt_set_warm(struct prompt_set *set, struct generation *g);

@@ -430,9 +430,8 @@ static int remove_something(struct prompt_request *r, struct err *e)
     if (r->route == ROUTE_ADMIN_PROMPT_VERSION_DELETE) {
         return delete_version(r, e);
     }
-    snprintf(r->state.name, sizeof(r->state.name), "%s", r->profile);
     r->publish = true;
-    return prompt_store_delete_profile(r->store, r->profile, &r->change, e);
+    return prompt_store_delete_profile(r->store, r->profile, &r->change, &r->state, e);
 }
 
 static int run(struct prompt_request *r, struct err *e)

@@ -10,6 +10,7 @@ struct prompt_request {
     uv_work_t work;
     struct server *server;
     struct http_exchange *http; /* NULL: nobody waits */
+    bool from_folder;           /* --prompts-dir wants to know of a failure */
     struct generation *generation;
     struct prompt_store *store;
     enum route_id route;

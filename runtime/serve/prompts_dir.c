@@ -6,6 +6,7 @@
 
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/registry/prompt.h"
 #include "runtime/serve/prompt_folder.h"
 
 #define LOOK_EVERY_MS  2000
@@ -28,21 +29,34 @@ struct prompts_dir {
     char logged[ERR_MESSAGE_MAX]; /* the one that was logged last, or "" */
     prompts_dir_put *put;
     void *ctx;
+
+    /* What has failed during a look, which has the folder: (n_failed). */
+    char failed[PROMPT_FOLDER_FILES_MAX][PROMPT_NAME_MAX + 1];
+    size_t n_failed;
 };
 
 static void on_timer(uv_timer_t *timer);
 
 /* --- what a look has found --- */
 
-/* 0: dealt with; -1: broken, refused (*e says why), or with ERR_BUSY to be offered again. */
+/* Not the file is at fault. */
+static bool may_pass(const struct err *e)
+{
+    return e->kind == ERR_BUSY || e->kind == ERR_IO || e->kind == ERR_NOMEM;
+}
+
+/* 0: dealt with; -1: broken or refused (*e says why), and to be offered again if that is a
+ * refusal that may pass. */
 static int hand_on(struct prompts_dir *d, struct prompt_folder_file *file, struct err *e)
 {
     int rc = 0;
+    bool is_over = true;
     if (file->news == PROMPT_NEWS_CHANGED) {
         rc = d->put(d->ctx, file->name, file->json, file->json_len, e);
         if (rc != 0 && e->kind != ERR_BUSY) {
             err_prefix(e, "%s/%s.md", d->folder.path, file->name);
         }
+        is_over = rc == 0 || !may_pass(e);
     } else if (file->news == PROMPT_NEWS_BROKEN) {
         *e = file->problem;
         rc = -1;
@@ -50,7 +64,7 @@ static int hand_on(struct prompts_dir *d, struct prompt_folder_file *file, struc
         log_warn("%s/%s.md is gone; profile \"%s\" stays as it is", d->folder.path, file->name,
                  file->name);
     }
-    if (rc == 0 || e->kind != ERR_BUSY) {
+    if (is_over) {
         prompt_folder_clear_news(file);
     }
     return rc;
@@ -73,6 +87,28 @@ static bool hand_on_all(struct prompts_dir *d)
         }
     }
     return is_busy;
+}
+
+void prompts_dir_failed(struct prompts_dir *d, const char *name, const struct err *why)
+{
+    if (!d || !may_pass(why)) {
+        return;
+    }
+    if (!d->is_looking) {
+        prompt_folder_forget_content(&d->folder, name);
+    } else if (d->n_failed < PROMPT_FOLDER_FILES_MAX) {
+        snprintf(d->failed[d->n_failed++], sizeof(d->failed[0]), "%s", name);
+    } else {
+        log_error("profile \"%s\" stays as it is until its file changes", name);
+    }
+}
+
+static void forget_failed(struct prompts_dir *d)
+{
+    for (size_t i = 0; i < d->n_failed; i++) {
+        prompt_folder_forget_content(&d->folder, d->failed[i]);
+    }
+    d->n_failed = 0;
 }
 
 static void log_problem(struct prompts_dir *d)
@@ -116,6 +152,7 @@ static void after_look(uv_work_t *work, int status)
         return;
     }
     log_problem(d);
+    forget_failed(d);
     bool is_busy = hand_on_all(d);
     uint64_t next_ms = d->has_event                     ? AFTER_EVENT_MS
                        : d->folder.is_moving || is_busy ? LOOK_AGAIN_MS

@@ -18,9 +18,10 @@
 struct prompts_dir;
 
 /* Makes this content (borrowed; as prompt_from_json takes it) the active version of profile
- * `name`, which has not been checked, unless it is so already. 0: done or begun. -1 is logged,
- * and the content forgotten; with ERR_BUSY it is offered again after a moment. Must not call
- * prompts_dir_stop. */
+ * `name`, which has not been checked, unless it is so already. 0: done or begun; if what has
+ * begun fails, prompts_dir_failed tells it. -1 is logged, and the content forgotten, unless the
+ * reason may pass: with ERR_BUSY it is offered again after a moment, with ERR_IO and ERR_NOMEM
+ * at the next look. Must not call the functions below. */
 typedef int prompts_dir_put(void *ctx, const char *name, const char *json, size_t len,
                             struct err *e);
 
@@ -31,6 +32,11 @@ typedef int prompts_dir_put(void *ctx, const char *name, const char *json, size_
  * NULL: *e says why. */
 struct prompts_dir *prompts_dir_start(uv_loop_t *loop, const char *dir, prompts_dir_put *put,
                                       void *ctx, struct err *e);
+
+/* What `put` has begun for this profile has failed, which the caller has logged. If the reason
+ * may pass (ERR_BUSY, ERR_IO, ERR_NOMEM) the file is offered again at the next look. Accepts
+ * NULL. */
+void prompts_dir_failed(struct prompts_dir *d, const char *name, const struct err *why);
 
 /* `put` is not called any more. The memory is released by the loop, which must go on until its
  * handles are closed. Accepts NULL. */

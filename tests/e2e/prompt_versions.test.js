@@ -3,6 +3,7 @@
 // restarts.
 
 const assert = require('node:assert/strict');
+const { createHash } = require('node:crypto');
 const path = require('node:path');
 const test = require('node:test');
 
@@ -185,6 +186,18 @@ test('a pin chooses a version, for keys that may', { skip }, async (t) => {
     }
 });
 
+test('a profile that is deleted while its version is read ahead stays away', { skip }, async (t) => {
+    const server = await startServer(t, { args: ['--prompt', 'support'] });
+    const slow = put(server, 'support', { text: 'word '.repeat(300) });
+    while ((await admin(server, 'GET', `${PROMPTS}/support`)).status !== 200);
+    assert.equal((await admin(server, 'DELETE', `${PROMPTS}/support`)).status, 204);
+    await slow;
+    const gone = await server.post(ROUTE, WHO);
+    assert.equal(gone.status, 404);
+    await put(server, 'support', named('Ada'));
+    assert.match((await whole(server, WHO)).text, /Ada/);
+});
+
 test('the list says how often what was read ahead was found, and why not', { skip }, async (t) => {
     const server = await startServer(t);
     const text = 'word '.repeat(80);
@@ -200,6 +213,34 @@ test('the list says how often what was read ahead was found, and why not', { ski
     await put(server, 'default', { text: 'Short.' });
     await whole(server, WHO);
     assert.equal((await prefix()).misses.not_read, 1);
+});
+
+test('after a reload all prompts are read ahead again, also when another reload follows', { skip, timeout: 60_000 }, async (t) => {
+    const hash = createHash('sha256').update('key').digest('hex');
+    const keys = writeFile(makeFolder(t), 'keys', `key:${hash}:chat,prompts`);
+    const server = await startServer(t, { args: ['--api-key-file', keys] });
+    const names = Array.from({ length: 12 }, (_, i) => `p${i}`);
+    for (const name of names) {
+        await put(server, name, { text: `${name} ${'word '.repeat(100)}` });
+    }
+    for (let i = 0; i < 2; i++) {
+        const { status, body } = await admin(server, 'POST', '/admin/models/reload', { force: true });
+        assert.equal(status, 200, JSON.stringify(body));
+    }
+    const lastReload = server.stderr.lastIndexOf('(generation 3,');
+    assert.ok(lastReload > 0, server.stderr);
+    const isRead = (name) => server.stderr.includes(`prompt ${name}: version 1 `, lastReload);
+    while (!names.every(isRead)) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    for (const name of names) {
+        const response = await server.fetch(ROUTE, {
+            method: 'POST', headers: { authorization: 'Bearer key', 'weir-prompt': name },
+            body: JSON.stringify(ask('Who are you?', { max_tokens: 1 })),
+        });
+        assert.equal(response.status, 200, await response.text());
+    }
+    assert.equal((await admin(server, 'GET', PROMPTS)).body.prefix.hits, names.length);
 });
 
 test('a trial gives a part of the conversations another version, each always the same', { skip }, async (t) => {

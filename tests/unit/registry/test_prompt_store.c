@@ -140,7 +140,7 @@ static void a_stale_revision_changes_nothing(void **state)
                    "if-match");
     assert_refused(prompt_store_delete_version(s, "a", 1, &fresh, &now, &e), &e, ERR_CONFLICT,
                    "if-match");
-    assert_refused(prompt_store_delete_profile(s, "a", &fresh, &e), &e, ERR_CONFLICT,
+    assert_refused(prompt_store_delete_profile(s, "a", &fresh, NULL, &e), &e, ERR_CONFLICT,
                    "if-match");
     struct prompt *p = draft_of("three");
     assert_refused(prompt_store_put(s, "a", p, true, &fresh, &now, &e), &e, ERR_CONFLICT,
@@ -309,10 +309,13 @@ static void a_number_is_never_given_twice(void **state)
     assert_int_equal(prompt_store_set_label(s, "a", "x", 3, &any_change, &now, &e), 0);
     assert_int_equal(prompt_store_split(s, "a", 3, 10, &any_change, &now, &e), 0);
     uint64_t revision = now.revision;
-    assert_int_equal(prompt_store_delete_profile(s, "a", &any_change, &e), 0);
+    assert_int_equal(prompt_store_delete_profile(s, "a", &any_change, &now, &e), 0);
+    assert_string_equal(now.name, "a");
+    assert_int_equal(now.active, 0);
+    assert_int_equal(now.revision, revision + 1);
     assert_missing(s, "a", "1", "profile");
-    assert_refused(prompt_store_delete_profile(s, "a", &any_change, &e), &e, ERR_NOT_FOUND,
-                   "profile");
+    assert_refused(prompt_store_delete_profile(s, "a", &any_change, NULL, &e), &e,
+                   ERR_NOT_FOUND, "profile");
     assert_int_equal(store_put_text(s, "a", "four", false), 4);
     now = store_state(s, "a");
     assert_int_equal(now.revision, revision + 2);
@@ -323,8 +326,8 @@ static void a_number_is_never_given_twice(void **state)
     assert_int_equal(roll_back(s, "a"), 0);
 
     store_put_text(s, "default", "one", true);
-    assert_refused(prompt_store_delete_profile(s, "default", &any_change, &e), &e, ERR_INVALID,
-                   "profile");
+    assert_refused(prompt_store_delete_profile(s, "default", &any_change, NULL, &e), &e,
+                   ERR_INVALID, "profile");
     prompt_store_close(s);
 }
 
@@ -392,7 +395,7 @@ static void each_change_has_its_audit_row(void **state)
     assert_int_equal(prompt_store_set_label(s, "a", "x", 2, &by_eve, NULL, &e), 0);
     assert_int_equal(prompt_store_remove_label(s, "a", "x", &by_eve, NULL, &e), 0);
     assert_int_equal(prompt_store_delete_version(s, "a", 2, &by_eve, NULL, &e), 0);
-    assert_int_equal(prompt_store_delete_profile(s, "a", &by_eve, &e), 0);
+    assert_int_equal(prompt_store_delete_profile(s, "a", &by_eve, NULL, &e), 0);
     /* No row of what changed nothing. */
     assert_int_equal(prompt_store_activate(s, "b", 9, &by_eve, NULL, &e), -1);
 
@@ -483,7 +486,7 @@ static void there_is_a_most_of_profiles(void **state)
     int n = 0;
     assert_int_equal(prompt_store_load_active(s, count_active, &n, &e), 0);
     assert_int_equal(n, PROMPT_PROFILES_MAX);
-    assert_int_equal(prompt_store_delete_profile(s, "p7", &any_change, &e), 0);
+    assert_int_equal(prompt_store_delete_profile(s, "p7", &any_change, NULL, &e), 0);
     assert_int_equal(prompt_store_put(s, "more", p, true, &any_change, NULL, &e), 0);
     prompt_unref(p);
     prompt_store_close(s);

@@ -255,9 +255,11 @@ static void a_look_without_memory_is_made_up_for_by_the_next(void **state)
 struct receiver {
     uv_loop_t loop;
     struct prompts_dir *watched;
-    char received[1024];  /* "NAME=JSON " */
-    const char *wait_for; /* stops the loop when this is in there */
-    int busy;             /* so many calls are answered with ERR_BUSY */
+    char received[1024];     /* "NAME=JSON " */
+    const char *wait_for;    /* stops the loop when this is in there */
+    int busy;                /* so many calls are answered with ERR_BUSY, */
+    enum err_kind busy_kind; /* or with that */
+    enum err_kind later;     /* with which something fails that has begun */
     bool refuse;
     int calls;
     bool is_late;
@@ -271,7 +273,7 @@ static int put(void *ctx, const char *name, const char *json, size_t len, struct
     assert_int_equal(strlen(json), len);
     if (r->busy > 0) {
         r->busy--;
-        return err_set(e, ERR_BUSY, "later");
+        return err_set(e, r->busy_kind ? r->busy_kind : ERR_BUSY, "later");
     }
     if (r->refuse) {
         return err_set(e, ERR_INVALID, "not that one");
@@ -402,6 +404,92 @@ static void who_is_busy_is_asked_again(void **state)
     stop(&r);
 }
 
+/* ---- what has begun and fails later ---- */
+
+static void on_failure(uv_timer_t *timer)
+{
+    struct receiver *r = timer->data;
+    const struct err why = {.kind = r->later};
+    prompts_dir_failed(r->watched, "a", &why);
+    prompts_dir_failed(r->watched, "no such file", &why);
+}
+
+/* After so long the first content fails for that reason. */
+static bool is_offered_again(struct receiver *r, enum err_kind why, uint64_t after_ms)
+{
+    uv_timer_t timer;
+    uv_timer_init(&r->loop, &timer);
+    timer.data = r;
+    r->later = why;
+    r->received[0] = '\0';
+    uv_timer_start(&timer, on_failure, after_ms, 0);
+    bool is_again = run_until(r, SHOWN("a", "one"), 3500);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(&r->loop, UV_RUN_NOWAIT);
+    return is_again;
+}
+
+static void what_fails_later_is_offered_again_if_the_reason_may_pass(void **state)
+{
+    (void)state;
+    struct receiver r = {0};
+    struct err e = {0};
+    write_file("a.md", "one");
+    write_file("b.md", "one");
+    assert_non_null(start(&r, &e));
+    assert_int_equal(r.calls, 2);
+    assert_true(is_offered_again(&r, ERR_BUSY, 1));
+    assert_true(is_offered_again(&r, ERR_IO, 1));
+    assert_true(is_offered_again(&r, ERR_NOMEM, 1));
+    assert_int_equal(r.calls, 5); /* only that file */
+    assert_false(is_offered_again(&r, ERR_LIMIT, 1));
+    assert_int_equal(r.calls, 5);
+    stop(&r);
+    prompts_dir_failed(NULL, "a", &e);
+}
+
+#define WORKERS 4 /* libuv's number, unless the environment says another */
+
+static void sleep_on_worker(uv_work_t *work)
+{
+    (void)work;
+    usleep(900 * 1000);
+}
+
+static void a_failure_during_a_look_is_not_forgotten(void **state)
+{
+    (void)state;
+    struct receiver r = {0};
+    struct err e = {0};
+    uv_work_t sleepers[WORKERS];
+    write_file("a.md", "one");
+    assert_non_null(start(&r, &e));
+    /* The first look, after 250 ms, must wait for them. */
+    for (size_t i = 0; i < WORKERS; i++) {
+        assert_int_equal(uv_queue_work(&r.loop, &sleepers[i], sleep_on_worker, NULL), 0);
+    }
+    assert_true(is_offered_again(&r, ERR_BUSY, 600));
+    stop(&r);
+}
+
+static void a_passing_refusal_is_asked_again(void **state)
+{
+    (void)state;
+    static const enum err_kind kinds[] = {ERR_IO, ERR_NOMEM};
+    for (size_t i = 0; i < 2; i++) {
+        struct receiver r = {0};
+        struct err e = {0};
+        write_file("a.md", "one");
+        assert_non_null(start(&r, &e));
+        r.busy = 1;
+        r.busy_kind = kinds[i];
+        write_file("a.md", "two");
+        assert_true(run_until(&r, SHOWN("a", "two"), 10000));
+        assert_int_equal(r.calls, 3);
+        stop(&r);
+    }
+}
+
 static void it_stops_while_it_looks(void **state)
 {
     (void)state;
@@ -443,6 +531,9 @@ int main(void)
         TEST(what_is_no_event_of_the_folder_is_found_by_looking),
         TEST(a_broken_or_refused_file_is_an_error_at_the_start_only),
         TEST(who_is_busy_is_asked_again),
+        TEST(what_fails_later_is_offered_again_if_the_reason_may_pass),
+        TEST(a_failure_during_a_look_is_not_forgotten),
+        TEST(a_passing_refusal_is_asked_again),
         TEST(it_stops_while_it_looks),
         TEST(without_a_folder_there_is_no_start),
     };
