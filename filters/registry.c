@@ -9,12 +9,8 @@
 #include "filters/wordlist.h"
 
 const struct filter_type *const filter_registry_builtin[] = {
-    &filter_wordlist,
-    &filter_length,
-    &filter_repetition,
-    &filter_script,
-    &filter_prompt_leak,
-    NULL,
+    &filter_wordlist, &filter_length,      &filter_repetition,
+    &filter_script,   &filter_prompt_leak, NULL,
 };
 
 const struct filter_type *filter_registry_find(const struct filter_type *const *types,
