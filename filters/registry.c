@@ -2,10 +2,12 @@
 
 #include <string.h>
 
+#include "filters/regex.h"
 #include "filters/wordlist.h"
 
 const struct filter_type *const filter_registry_builtin[] = {
     &filter_wordlist,
+    &filter_regex,
     NULL,
 };
 
