@@ -4,12 +4,13 @@
 
 #include "filters/length.h"
 #include "filters/prompt_leak.h"
+#include "filters/regex.h"
 #include "filters/repetition.h"
 #include "filters/script.h"
 #include "filters/wordlist.h"
 
 const struct filter_type *const filter_registry_builtin[] = {
-    &filter_wordlist, &filter_length,      &filter_repetition,
+    &filter_wordlist, &filter_regex,       &filter_length, &filter_repetition,
     &filter_script,   &filter_prompt_leak, NULL,
 };
 
