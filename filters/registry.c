@@ -2,12 +2,14 @@
 
 #include <string.h>
 
+#include "filters/pii.h"
 #include "filters/regex.h"
 #include "filters/wordlist.h"
 
 const struct filter_type *const filter_registry_builtin[] = {
     &filter_wordlist,
     &filter_regex,
+    &filter_pii,
     NULL,
 };
 
