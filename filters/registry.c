@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "filters/length.h"
+#include "filters/pii.h"
 #include "filters/prompt_leak.h"
 #include "filters/regex.h"
 #include "filters/repetition.h"
@@ -10,8 +11,8 @@
 #include "filters/wordlist.h"
 
 const struct filter_type *const filter_registry_builtin[] = {
-    &filter_wordlist, &filter_regex,       &filter_length, &filter_repetition,
-    &filter_script,   &filter_prompt_leak, NULL,
+    &filter_wordlist, &filter_regex,      &filter_pii,    &filter_prompt_leak,
+    &filter_length,   &filter_repetition, &filter_script, NULL,
 };
 
 const struct filter_type *filter_registry_find(const struct filter_type *const *types,

@@ -2,8 +2,8 @@
  *
  * The header weir-prompt or the field "prompt" may name a profile, "support", or one version of
  * it, "support@3", "support@stable": for keys with the scope `prompts`. Whoever names none gets
- * the profile that its key is for, else the server's (--prompt, "default"). A profile without an
- * active version is an error, but for "default": where nobody has set it there is no prompt.
+ * the profile that its key is for, else the server's (--prompt, "default"). A profile without
+ * an active version is an error, but for "default": where nobody has set it there is no prompt.
  *
  * Threads: the loop. */
 #pragma once
