@@ -4,12 +4,14 @@
 
 #include "filters/pii.h"
 #include "filters/regex.h"
+#include "filters/secrets.h"
 #include "filters/wordlist.h"
 
 const struct filter_type *const filter_registry_builtin[] = {
     &filter_wordlist,
     &filter_regex,
     &filter_pii,
+    &filter_secrets,
     NULL,
 };
 
