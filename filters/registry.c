@@ -8,11 +8,7 @@
 #include "filters/wordlist.h"
 
 const struct filter_type *const filter_registry_builtin[] = {
-    &filter_wordlist,
-    &filter_regex,
-    &filter_pii,
-    &filter_secrets,
-    NULL,
+    &filter_wordlist, &filter_regex, &filter_pii, &filter_secrets, NULL,
 };
 
 const struct filter_type *filter_registry_find(const struct filter_type *const *types,
