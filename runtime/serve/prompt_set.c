@@ -120,6 +120,13 @@ static void let_go(const struct generation *g, const struct served_prompt *p)
     }
 }
 
+static void drop_profile(const struct generation *g, struct served_profile *p)
+{
+    let_go(g, &p->active);
+    let_go(g, &p->split);
+    free_profile(p);
+}
+
 static int add(struct prompt_set *set, struct served_profile *p, struct err *e)
 {
     struct served_profile **moved =
@@ -137,9 +144,7 @@ static void remove_profile(struct prompt_set *set, const struct generation *g, c
     for (size_t i = 0; i < set->count; i++) {
         struct served_profile *p = set->profiles[i];
         if (strcmp(p->state.name, name) == 0) {
-            let_go(g, &p->active);
-            let_go(g, &p->split);
-            free_profile(p);
+            drop_profile(g, p);
             set->profiles[i] = set->profiles[--set->count];
             return;
         }
@@ -180,9 +185,7 @@ static void swap_in(struct publication *p)
     struct prompt_set *set = p->set;
     struct err e = {0};
     if (is_outdated(set, &p->next->state)) {
-        let_go(p->generation, &p->next->active);
-        let_go(p->generation, &p->next->split);
-        free_profile(p->next);
+        drop_profile(p->generation, p->next);
         return;
     }
     remove_profile(set, p->generation, p->next->state.name);
@@ -191,7 +194,7 @@ static void swap_in(struct publication *p)
              p->next->active.prompt->sha256);
     if (add(set, p->next, &e) != 0) {
         log_error("prompt %s: %s", p->next->state.name, e.message);
-        free_profile(p->next);
+        drop_profile(p->generation, p->next);
     }
 }
 
