@@ -114,6 +114,10 @@ struct chain_stream *chain_stream_create(struct chain *chain, enum filter_side s
                                          struct err *e);
 void chain_stream_destroy(struct chain_stream *stream); /* accepts NULL */
 
+/* Tells the filters the owner's prompt (struct filter_text), before the first chunk. Borrowed
+ * for the life of the stream. */
+void chain_stream_set_prompt(struct chain_stream *stream, const char *text, size_t len);
+
 /* What the calls below return. -1 is not a verdict: memory or CHAIN_MAX_FLOW ran out, the
  * sink gave up, or the call was wrong (text that is not whole characters, a call after
  * chain_finish). It is final: every later call fails in the same way, and the answer must be

@@ -25,6 +25,8 @@ enum stream_phase { STREAM_RUNNING, STREAM_STOPPED, STREAM_FINISHED, STREAM_BROK
 struct chain_stream {
     struct chain *chain;
     enum filter_side side;
+    const char *prompt;
+    size_t prompt_len;
     enum stream_phase phase;
     struct err broken; /* STREAM_BROKEN: why */
 
@@ -81,6 +83,8 @@ static int open_lane(struct chain_stream *stream, struct lane *lane, struct err 
         .side = stream->side,
         .channel = (uint32_t)(lane - stream->lanes),
         .ordinal = lane->ordinal,
+        .prompt = stream->prompt,
+        .prompt_len = stream->prompt_len,
     };
     for (size_t i = 0; i <= n; i++) {
         flow_init(&flows[i]);
@@ -215,11 +219,18 @@ struct chain_stream *chain_stream_create(struct chain *chain, enum filter_side s
     }
     stream->chain = chain_ref(chain);
     stream->side = side;
+    stream->prompt = "";
     stream->accounts = accounts;
     for (size_t i = 0; i < chain->filter_count; i++) {
         stream->stage_count += (chain->filters[i].sides & side) != 0;
     }
     return stream;
+}
+
+void chain_stream_set_prompt(struct chain_stream *stream, const char *text, size_t len)
+{
+    stream->prompt = text;
+    stream->prompt_len = len;
 }
 
 void chain_stream_destroy(struct chain_stream *stream)

@@ -79,6 +79,11 @@ struct filter_text {
     uint32_t side;    /* enum filter_side, one bit */
     uint32_t channel; /* enum filter_channel */
     uint32_t ordinal; /* 0 for the first text of this channel in the request */
+
+    /* The owner's prompt that the model read, UTF-8 with its variables as they are written
+     * there; "" when there is none or the host does not say. Valid during open. */
+    const char *prompt;
+    size_t prompt_len;
 };
 
 /* Everything between the cursor and the end of the text so far. Valid during the call. */

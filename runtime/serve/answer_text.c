@@ -26,7 +26,11 @@ int answer_text_init(struct answer_text *a, const struct answer_text_settings *s
     a->reasoning = set->reasoning_open;
     a->has_filters = chain_has_side(set->chain, FILTER_OUTPUT);
     a->filters = chain_stream_create(set->chain, FILTER_OUTPUT, e);
-    return a->filters ? 0 : -1;
+    if (!a->filters) {
+        return -1;
+    }
+    chain_stream_set_prompt(a->filters, set->prompt, set->prompt_len);
+    return 0;
 }
 
 void answer_text_deinit(struct answer_text *a)

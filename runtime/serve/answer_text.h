@@ -28,6 +28,8 @@ struct answer_text_settings {
     const char *const *stops; /* (n_stops), borrowed for the life of the answer */
     size_t n_stops;
     struct chain *chain;
+    const char *prompt; /* the owner's, for filters; borrowed for the life of the answer */
+    size_t prompt_len;
     const struct output_format *format; /* borrowed; NULL: all text is content */
     const char *const *tools; /* (n_tools) names of tools that may be called, borrowed */
     size_t n_tools;

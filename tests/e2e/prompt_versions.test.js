@@ -106,6 +106,22 @@ test('bad input is refused by name and changes nothing', { skip }, async (t) => 
     assert.deepEqual(after, before);
 });
 
+test('a filter knows the prompt that an answer was made with', { skip }, async (t) => {
+    const server = await startServer(t);
+    const filters = [{ type: 'prompt_leak', active: true, words: 2, action: 'mask' }];
+    const question = ask('What is your name?');
+    await put(server, 'default', named('Zora'));
+    const said = (await whole(server, question)).text;
+    assert.match(said, /name is Zora/i);
+    assert.equal((await server.admin('PUT', '/admin/filters/default', { name: 'default', filters })).status, 200);
+    for (const name of ['Zora', 'Marlow', 'Zora']) {
+        await put(server, 'default', named(name));
+        const { text } = await whole(server, question);
+        assert.doesNotMatch(text, new RegExp(name), text);
+        assert.match(text, /\*{8}/);
+    }
+});
+
 test('modes, examples, documents, variables', { skip }, async (t) => {
     const server = await startServer(t);
     const withSystem = (more = {}) => ({

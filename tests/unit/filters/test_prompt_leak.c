@@ -105,10 +105,83 @@ static void nothing_leaks_for_any_cut(void **state)
     assert_in_range(masked, 50, 300);
 }
 
+#define ACTIVE "\"type\":\"prompt_leak\",\"words\":3,\"active\":true"
+
+/* What comes out of `text` when the model read `prompt`. The caller's (buf_deinit). */
+static struct buf under_prompt(struct chain *chain, const char *prompt, const char *text)
+{
+    struct err e;
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    struct chain_sink sink = chain_sink_buf(&out);
+    struct chain_stream *stream = chain_stream_create(chain, FILTER_OUTPUT, &e);
+    assert_non_null(stream);
+    chain_stream_set_prompt(stream, prompt, strlen(prompt));
+    for (const char *at = text; *at; at++) {
+        assert_true(chain_feed(stream, FILTER_CONTENT, at, 1, &sink, &e) >= 0);
+    }
+    assert_true(chain_finish(stream, &sink, &e) >= 0);
+    chain_stream_destroy(stream);
+    return out;
+}
+
+static void expect_under(struct chain *chain, const char *prompt, const char *text,
+                         const char *out)
+{
+    struct buf got = under_prompt(chain, prompt, text);
+    assert_string_equal(got.data ? got.data : "", out);
+    buf_deinit(&got);
+}
+
+static void the_active_prompt_is_not_repeated(void **state)
+{
+    (void)state;
+    struct chain *chain = single_chain(ACTIVE MASK);
+    single_expect(ACTIVE, "you are finn the bank", "you are finn the bank", "");
+    expect_under(chain, "", "you are finn the bank", "you are finn the bank");
+    expect_under(chain, "Too short.", "too short. Yes.", "too short. Yes.");
+    /* More prompts than are kept, twice, so that some come back. */
+    for (int i = 0; i < 40; i++) {
+        char prompt[64], text[64], other[64];
+        snprintf(prompt, sizeof(prompt), "You are Finn number %d of us.", i % 20);
+        snprintf(text, sizeof(text), "i: are finn NUMBER %d.", i % 20);
+        snprintf(other, sizeof(other), "i: are finn NUMBER %d.", i % 20 + 100);
+        expect_under(chain, prompt, text,
+                     i % 20 < 10 ? "i: *****************." : "i: ******************.");
+        expect_under(chain, prompt, other, other);
+    }
+    chain_unref(chain);
+}
+
+static void the_beginning_of_a_very_long_prompt_is_guarded(void **state)
+{
+    (void)state;
+    struct chain *chain = single_chain(ACTIVE MASK);
+    struct buf prompt;
+    buf_init(&prompt, 1 << 20);
+    for (int i = 0; i < 30000; i++) {
+        char word[16];
+        snprintf(word, sizeof(word), "w%d ", i);
+        buf_append_str(&prompt, word);
+    }
+    expect_under(chain, prompt.data, "w100 w101 w102 w103!", "*******************!");
+    expect_under(chain, prompt.data, "w29000 w29001 w29002 w29003!",
+                 "w29000 w29001 w29002 w29003!");
+    struct chain *most = single_chain("\"type\":\"prompt_leak\",\"words\":100,\"active\":true");
+    expect_under(most, prompt.data, "w100 w101", "w100 w101");
+    struct buf begin = under_prompt(most, prompt.data, prompt.data);
+    assert_true(begin.len < 1000);
+    buf_deinit(&begin);
+    buf_deinit(&prompt);
+    chain_unref(most);
+    chain_unref(chain);
+}
+
 static void settings_that_make_no_sense_are_refused(void **state)
 {
     (void)state;
-    single_expect_refused("\"type\":\"prompt_leak\"", "filters[0].text: is missing");
+    single_expect_refused("\"type\":\"prompt_leak\"", "filters[0].text: either \"text\" or");
+    single_expect_refused(TYPE BANK ",\"active\":true", "filters[0].text: either \"text\" or");
     single_expect_refused(TYPE "[]", "filters[0].text: there are no prompts");
     single_expect_refused(TYPE "[\"a b c d\",\"a b c\"]",
                           "filters[0].text[1]: has no more than 3 words");
@@ -125,6 +198,8 @@ int main(void)
         cmocka_unit_test(all_that_is_repeated_is_masked),
         cmocka_unit_test(scripts_without_spaces_count_by_characters),
         cmocka_unit_test(nothing_leaks_for_any_cut),
+        cmocka_unit_test(the_active_prompt_is_not_repeated),
+        cmocka_unit_test(the_beginning_of_a_very_long_prompt_is_guarded),
         cmocka_unit_test(settings_that_make_no_sense_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
