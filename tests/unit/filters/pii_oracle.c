@@ -18,10 +18,10 @@
 /* Digits only, doubled every second from the right by adding the digit sums. */
 static bool luhn(const char *text)
 {
-    int digits[32];
+    int digits[32] = {0};
     int n = 0;
     for (; *text; text++) {
-        if (*text >= '0' && *text <= '9') {
+        if (*text >= '0' && *text <= '9' && n < 32) {
             digits[n++] = *text - '0';
         }
     }
