@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "filters/setting_checks.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 
@@ -14,13 +15,6 @@ const char *const finder_action_names[] = {"stop", "replace", "mask", "note", NU
 
 /* ---- settings ---- */
 
-int finder_refuse(struct filter_error *error, const char *key, const char *message)
-{
-    snprintf(error->key, sizeof(error->key), "%.*s", (int)FILTER_MAX_KEY, key);
-    snprintf(error->message, sizeof(error->message), "%.*s", (int)FILTER_MAX_ERROR, message);
-    return -1;
-}
-
 static int check_use(const struct finder_policy *policy, const struct filter_value *value,
                      const char *key, enum finder_action action, struct filter_error *error)
 {
@@ -30,7 +24,7 @@ static int check_use(const struct finder_policy *policy, const struct filter_val
     char message[96];
     snprintf(message, sizeof(message), "is of no use unless \"action\" is \"%s\"",
              finder_action_names[action]);
-    return finder_refuse(error, key, message);
+    return setting_refuse(error, key, message);
 }
 
 int finder_policy_read(struct finder_policy *policy, const struct filter_value *action,
@@ -45,7 +39,7 @@ int finder_policy_read(struct finder_policy *policy, const struct filter_value *
         }
         const struct filter_string *text = replacement->strings;
         if (text->len > FINDER_MAX_REPLACEMENT) {
-            return finder_refuse(error, "replacement", "must be at most 256 bytes");
+            return setting_refuse(error, "replacement", "must be at most 256 bytes");
         }
         memcpy(policy->replacement, text->data, text->len);
         policy->replacement_len = text->len;
@@ -56,7 +50,7 @@ int finder_policy_read(struct finder_policy *policy, const struct filter_value *
     uint32_t code_point;
     int n = utf8_decode(mask->strings->data, mask->strings->len, &code_point);
     if (n <= 0 || (size_t)n != mask->strings->len) {
-        return finder_refuse(error, "mask", "must be one character");
+        return setting_refuse(error, "mask", "must be one character");
     }
     memcpy(policy->mask, mask->strings->data, (size_t)n);
     policy->mask_len = (size_t)n;
@@ -300,8 +294,9 @@ static size_t slice_end(const char *text, size_t at, size_t len)
     return end;
 }
 
-int finder_feed(struct finder *f, const struct filter_span *span, struct filter_host *host)
+int finder_feed(void *state, const struct filter_span *span, struct filter_host *host)
 {
+    struct finder *f = state;
     for (size_t at = span->fresh; at < span->len;) {
         size_t end = slice_end(span->text, at, span->len);
         if (buf_append(&f->window, span->text + at, end - at) != 0) {
@@ -316,9 +311,27 @@ int finder_feed(struct finder *f, const struct filter_span *span, struct filter_
     return 0;
 }
 
-int finder_finish(struct finder *f, const struct filter_span *span, struct filter_host *host)
+int finder_finish(void *state, const struct filter_span *span, struct filter_host *host)
 {
+    struct finder *f = state;
     (void)span;
     f->has_ended = true;
     return search_and_act(f, host) < 0 ? -1 : 0;
+}
+
+int finder_create(void **state, const struct finder_rules *rules)
+{
+    struct finder *f = mem_zalloc(sizeof(*f));
+    if (!f) {
+        return -1;
+    }
+    finder_init(f, rules, NULL);
+    *state = f;
+    return 0;
+}
+
+void finder_destroy(void *state)
+{
+    finder_deinit(state);
+    mem_free(state);
 }

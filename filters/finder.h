@@ -53,9 +53,6 @@ int finder_policy_read(struct finder_policy *policy, const struct filter_value *
                        const struct filter_value *replacement, const struct filter_value *mask,
                        struct filter_error *error);
 
-/* Fills *error and returns -1. */
-int finder_refuse(struct filter_error *error, const char *key, const char *message);
-
 /* ---- what is looked for ---- */
 
 enum finder_found {
@@ -113,6 +110,10 @@ struct finder {
 void finder_init(struct finder *f, const struct finder_rules *rules, void *scratch);
 void finder_deinit(struct finder *f);
 
-/* The callbacks feed and finish of a filter type that has FILTER_ANY_CUT. */
-int finder_feed(struct finder *f, const struct filter_span *span, struct filter_host *host);
-int finder_finish(struct finder *f, const struct filter_span *span, struct filter_host *host);
+/* Callbacks of a filter type that has FILTER_ANY_CUT. Its state begins with a struct finder. */
+int finder_feed(void *state, const struct filter_span *span, struct filter_host *host);
+int finder_finish(void *state, const struct filter_span *span, struct filter_host *host);
+
+/* For a type whose state is a finder and nothing else: what its open does, and its close. */
+int finder_create(void **state, const struct finder_rules *rules);
+void finder_destroy(void *state);

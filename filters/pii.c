@@ -6,6 +6,7 @@
 
 #include "filters/finder.h"
 #include "filters/pii_scan.h"
+#include "filters/setting_checks.h"
 #include "runtime/base/mem.h"
 
 #define DIGITS  "0123456789"
@@ -105,7 +106,7 @@ static int refuse_rule(struct filter_error *error, size_t index, const char *nam
         n += snprintf(message + n, sizeof(message) - (size_t)n, "%s \"%s\"", i ? "," : "",
                       rules[i].name);
     }
-    return finder_refuse(error, key, message);
+    return setting_refuse(error, key, message);
 }
 
 static int read_rules(struct pii *pii, const struct filter_value *value,
@@ -123,7 +124,7 @@ static int read_rules(struct pii *pii, const struct filter_value *value,
         is_wanted[rule] = true;
     }
     if (value->is_set && value->count == 0) {
-        return finder_refuse(error, "rules", "must name at least one");
+        return setting_refuse(error, "rules", "must name at least one");
     }
     for (size_t rule = 0; rule < RULES; rule++) {
         if (is_wanted[rule] || !value->is_set) {
@@ -138,7 +139,7 @@ static int pii_configure(void **config, const struct filter_value *values,
 {
     struct pii *pii = mem_zalloc(sizeof(*pii));
     if (!pii) {
-        return finder_refuse(error, "", "out of memory");
+        return setting_refuse(error, "", "out of memory");
     }
     if (finder_policy_read(&pii->finder.policy, &values[KEY_ACTION], NULL, &values[KEY_MASK],
                            error) != 0 ||
@@ -158,29 +159,7 @@ static int pii_open(void **state, const void *config, const struct filter_text *
 {
     (void)text;
     const struct pii *pii = config;
-    struct finder *finder = mem_zalloc(sizeof(*finder));
-    if (!finder) {
-        return -1;
-    }
-    finder_init(finder, &pii->finder, NULL);
-    *state = finder;
-    return 0;
-}
-
-static int pii_feed(void *state, const struct filter_span *span, struct filter_host *host)
-{
-    return finder_feed(state, span, host);
-}
-
-static int pii_finish(void *state, const struct filter_span *span, struct filter_host *host)
-{
-    return finder_finish(state, span, host);
-}
-
-static void pii_close(void *state)
-{
-    finder_deinit(state);
-    mem_free(state);
+    return finder_create(state, &pii->finder);
 }
 
 const struct filter_type filter_pii = {
@@ -194,7 +173,7 @@ const struct filter_type filter_pii = {
     .configure = pii_configure,
     .release = mem_free,
     .open = pii_open,
-    .feed = pii_feed,
-    .finish = pii_finish,
-    .close = pii_close,
+    .feed = finder_feed,
+    .finish = finder_finish,
+    .close = finder_destroy,
 };

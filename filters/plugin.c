@@ -17,6 +17,7 @@
 #define SYMBOL_NAME(x) STRING(x)
 
 struct plugin {
+    int fd;       /* of the copy in memory, or -1 */
     void *handle; /* of dlopen */
     const struct filter_type *type;
 };
@@ -68,28 +69,43 @@ static const char *loader_message(void)
     return rest ? rest + 2 : "the loader gave no reason";
 }
 
-static void *load(const char *bytes, size_t len, struct err *e)
+#define PATH_ROOM 64
+static void name_copy(int fd, char path[PATH_ROOM])
+{
+    snprintf(path, PATH_ROOM, "/proc/self/fd/%d", fd);
+}
+
+/* The loader knows an object by its name and gives back the one that it has under that name. So
+ * the descriptor stays open, and its number taken, for as long as the object is there. */
+static int load(struct plugin *plugin, const char *bytes, size_t len, struct err *e)
 {
     if (!is_whole_elf(bytes, len)) {
-        err_set(e, ERR_INVALID, "is not a shared object of this machine, or is cut short");
-        return NULL;
+        return err_set(e, ERR_INVALID,
+                       "is not a shared object of this machine, or is cut short");
     }
-    int fd = memfd_create("weir-filter", MFD_CLOEXEC);
-    if (fd < 0 || write_all(fd, bytes, len) != 0) {
-        err_set(e, ERR_IO, "there is no memory to load it into");
-        if (fd >= 0) {
-            close(fd);
-        }
-        return NULL;
+    plugin->fd = memfd_create("weir-filter", MFD_CLOEXEC);
+    if (plugin->fd < 0 || write_all(plugin->fd, bytes, len) != 0) {
+        return err_set(e, ERR_IO, "there is no memory to load it into");
     }
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        err_set(e, ERR_INVALID, "can not be loaded: %s", loader_message());
+    char path[PATH_ROOM];
+    name_copy(plugin->fd, path);
+    plugin->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    return plugin->handle ? 0
+                          : err_set(e, ERR_INVALID, "can not be loaded: %s", loader_message());
+}
+
+/* An object may have asked never to be unloaded; then its name is not given again. */
+static void unload(const struct plugin *plugin)
+{
+    char path[PATH_ROOM];
+    name_copy(plugin->fd, path);
+    dlclose(plugin->handle);
+    void *stays = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+    if (stays) {
+        dlclose(stays);
+    } else {
+        close(plugin->fd);
     }
-    close(fd);
-    return handle;
 }
 
 /* ---- its type ---- */
@@ -153,11 +169,13 @@ struct plugin *plugin_open(const char *bytes, size_t len, struct err *e)
         err_nomem(e);
         return NULL;
     }
-    plugin->handle = load(bytes, len, e);
-    if (plugin->handle) {
-        plugin->type = dlsym(plugin->handle, SYMBOL_NAME(FILTER_PLUGIN_SYMBOL));
+    plugin->fd = -1;
+    if (load(plugin, bytes, len, e) != 0) {
+        plugin_close(plugin);
+        return NULL;
     }
-    if (!plugin->handle || check_type(plugin->type, e) != 0) {
+    plugin->type = dlsym(plugin->handle, SYMBOL_NAME(FILTER_PLUGIN_SYMBOL));
+    if (check_type(plugin->type, e) != 0) {
         plugin_close(plugin);
         return NULL;
     }
@@ -167,7 +185,9 @@ struct plugin *plugin_open(const char *bytes, size_t len, struct err *e)
 void plugin_close(struct plugin *plugin)
 {
     if (plugin && plugin->handle) {
-        dlclose(plugin->handle);
+        unload(plugin);
+    } else if (plugin && plugin->fd >= 0) {
+        close(plugin->fd);
     }
     mem_free(plugin);
 }

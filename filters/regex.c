@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "filters/finder.h"
+#include "filters/setting_checks.h"
 #include "runtime/base/mem.h"
 
 #define MAX_PATTERN 4096u /* bytes */
@@ -62,7 +63,7 @@ struct regex {
 
 /* The state; also the finder's scratch. */
 struct regex_text {
-    struct finder finder;
+    struct finder finder; /* first: finder_feed */
     pcre2_match_data *data;
     pcre2_match_context *limits;
 };
@@ -159,14 +160,14 @@ static int read_patterns(struct regex *regex, const struct filter_value *values,
 {
     const struct filter_value *patterns = &values[KEY_PATTERNS];
     if (patterns->count == 0) {
-        return finder_refuse(error, "patterns", "must name at least one");
+        return setting_refuse(error, "patterns", "must name at least one");
     }
     if (patterns->count > FINDER_MAX_RULES) {
-        return finder_refuse(error, "patterns", "must be at most 64");
+        return setting_refuse(error, "patterns", "must be at most 64");
     }
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     if (!context) {
-        return finder_refuse(error, "", "out of memory");
+        return setting_refuse(error, "", "out of memory");
     }
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     int rc = 0;
@@ -177,7 +178,7 @@ static int read_patterns(struct regex *regex, const struct filter_value *values,
         if (rc != 0) {
             char key[32];
             snprintf(key, sizeof(key), "patterns[%zu]", i);
-            finder_refuse(error, key, why);
+            setting_refuse(error, key, why);
         }
     }
     pcre2_compile_context_free(context);
@@ -248,7 +249,7 @@ static int regex_configure(void **config, const struct filter_value *values,
 {
     struct regex *regex = mem_zalloc(sizeof(*regex));
     if (!regex) {
-        return finder_refuse(error, "", "out of memory");
+        return setting_refuse(error, "", "out of memory");
     }
     if (finder_policy_read(&regex->rules.policy, &values[KEY_ACTION], &values[KEY_REPLACEMENT],
                            &values[KEY_MASK], error) != 0 ||
@@ -297,18 +298,6 @@ static int regex_open(void **state, const void *config, const struct filter_text
     return 0;
 }
 
-static int regex_feed(void *state, const struct filter_span *span, struct filter_host *host)
-{
-    struct regex_text *t = state;
-    return finder_feed(&t->finder, span, host);
-}
-
-static int regex_finish(void *state, const struct filter_span *span, struct filter_host *host)
-{
-    struct regex_text *t = state;
-    return finder_finish(&t->finder, span, host);
-}
-
 const struct filter_type filter_regex = {
     .abi = FILTER_ABI,
     .size = sizeof(struct filter_type),
@@ -320,7 +309,7 @@ const struct filter_type filter_regex = {
     .configure = regex_configure,
     .release = regex_release,
     .open = regex_open,
-    .feed = regex_feed,
-    .finish = regex_finish,
+    .feed = finder_feed,
+    .finish = finder_finish,
     .close = regex_close,
 };

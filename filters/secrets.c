@@ -5,6 +5,7 @@
 
 #include "filters/finder.h"
 #include "filters/pii_scan.h"
+#include "filters/setting_checks.h"
 #include "runtime/base/mem.h"
 
 #define MAX_TOKEN  4096u  /* bytes; what is longer is not a token */
@@ -216,7 +217,7 @@ static int secrets_configure(void **config, const struct filter_value *values,
 {
     struct finder_rules *rules = mem_zalloc(sizeof(*rules));
     if (!rules) {
-        return finder_refuse(error, "", "out of memory");
+        return setting_refuse(error, "", "out of memory");
     }
     if (finder_policy_read(&rules->policy, &values[KEY_ACTION], &values[KEY_REPLACEMENT],
                            &values[KEY_MASK], error) != 0) {
@@ -234,29 +235,7 @@ static int secrets_configure(void **config, const struct filter_value *values,
 static int secrets_open(void **state, const void *config, const struct filter_text *text)
 {
     (void)text;
-    struct finder *finder = mem_zalloc(sizeof(*finder));
-    if (!finder) {
-        return -1;
-    }
-    finder_init(finder, config, NULL);
-    *state = finder;
-    return 0;
-}
-
-static int secrets_feed(void *state, const struct filter_span *span, struct filter_host *host)
-{
-    return finder_feed(state, span, host);
-}
-
-static int secrets_finish(void *state, const struct filter_span *span, struct filter_host *host)
-{
-    return finder_finish(state, span, host);
-}
-
-static void secrets_close(void *state)
-{
-    finder_deinit(state);
-    mem_free(state);
+    return finder_create(state, config);
 }
 
 const struct filter_type filter_secrets = {
@@ -270,7 +249,7 @@ const struct filter_type filter_secrets = {
     .configure = secrets_configure,
     .release = mem_free,
     .open = secrets_open,
-    .feed = secrets_feed,
-    .finish = secrets_finish,
-    .close = secrets_close,
+    .feed = finder_feed,
+    .finish = finder_finish,
+    .close = finder_destroy,
 };

@@ -218,21 +218,7 @@ static void expect_releases(const char *rule, const char *in, const char *releas
 {
     char settings[64];
     snprintf(settings, sizeof(settings), "\"rules\":[\"%s\"]", rule);
-    struct chain *chain = one_pii(settings);
-    struct buf out;
-    buf_init(&out, 1000);
-    struct chain_sink sink = chain_sink_buf(&out);
-    struct err e;
-    struct chain_stream *stream = chain_stream_create(chain, FILTER_OUTPUT, &e);
-    for (; *in; in++) {
-        chain_feed(stream, FILTER_CONTENT, in, 1, &sink, &e);
-        buf_append_char(&out, '|');
-    }
-    chain_finish(stream, &sink, &e);
-    assert_string_equal(out.data, releases);
-    chain_stream_destroy(stream);
-    chain_unref(chain);
-    buf_deinit(&out);
+    trace_expect_releases(one_pii(settings), in, releases);
 }
 
 static void only_what_can_become_a_match_waits(void **state)

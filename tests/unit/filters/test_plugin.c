@@ -75,6 +75,29 @@ static void two_chains_may_use_one_plugin(void **state)
     chain_unref(b);
 }
 
+/* The loader knows objects by the names of their files: two at once must not have the same. */
+static void plugins_of_one_chain_are_not_mixed_up(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"plugin_example", "plugin_second"};
+    for (int first = 0; first < 2; first++) {
+        struct err e;
+        char settings[160];
+        snprintf(settings, sizeof(settings),
+                 ",\"path\":\"%s.so\"},{\"type\":\"plugin\",\"path\":\"%s.so\"", files[first],
+                 files[1 - first]);
+        struct chain *chain = open_chain(PLUGIN_DIR, settings, &e);
+        if (!chain) {
+            fail_msg("%s", e.message);
+        }
+        struct trace trace;
+        trace_run_text(&trace, chain, "a1", TRACE_WHOLE, NULL);
+        assert_string_equal(trace_string(&trace.text[FILTER_CONTENT]), "a!#");
+        trace_deinit(&trace);
+        chain_unref(chain);
+    }
+}
+
 static void what_is_wrong_with_its_settings_is_named(void **state)
 {
     (void)state;
@@ -142,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plugin_filters_as_built_in_types_do),
         cmocka_unit_test(two_chains_may_use_one_plugin),
+        cmocka_unit_test(plugins_of_one_chain_are_not_mixed_up),
         cmocka_unit_test(what_is_wrong_with_its_settings_is_named),
         cmocka_unit_test(what_does_not_follow_the_abi_is_refused),
         cmocka_unit_test(a_file_that_is_cut_short_is_refused),

@@ -50,21 +50,7 @@ static void expect_refused(const char *settings, const char *message)
 /* What has been released after each character, joined by "|". */
 static void expect_releases(const char *settings, const char *in, const char *releases)
 {
-    struct chain *chain = one_regex(settings);
-    struct buf out;
-    buf_init(&out, 1000);
-    struct chain_sink sink = chain_sink_buf(&out);
-    struct err e;
-    struct chain_stream *stream = chain_stream_create(chain, FILTER_OUTPUT, &e);
-    for (; *in; in++) {
-        chain_feed(stream, FILTER_CONTENT, in, 1, &sink, &e);
-        buf_append_char(&out, '|');
-    }
-    chain_finish(stream, &sink, &e);
-    assert_string_equal(out.data, releases);
-    chain_stream_destroy(stream);
-    chain_unref(chain);
-    buf_deinit(&out);
+    trace_expect_releases(one_regex(settings), in, releases);
 }
 
 static void patterns_are_found_and_acted_on(void **state)

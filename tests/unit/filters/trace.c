@@ -147,3 +147,21 @@ struct chain *trace_chain(const char *json, const struct filter_type *const *typ
     }
     return chain;
 }
+
+void trace_expect_releases(struct chain *chain, const char *in, const char *releases)
+{
+    struct buf out;
+    buf_init(&out, 1000);
+    struct chain_sink sink = chain_sink_buf(&out);
+    struct err e;
+    struct chain_stream *stream = chain_stream_create(chain, FILTER_OUTPUT, &e);
+    for (; *in; in++) {
+        chain_feed(stream, FILTER_CONTENT, in, 1, &sink, &e);
+        buf_append_char(&out, '|');
+    }
+    chain_finish(stream, &sink, &e);
+    assert_string_equal(trace_string(&out), releases);
+    chain_stream_destroy(stream);
+    chain_unref(chain);
+    buf_deinit(&out);
+}

@@ -43,5 +43,8 @@ void trace_assert_equal(const struct trace *a, const struct trace *b);
 /* A chain from JSON, or the test fails. `types` as in chain_options. */
 struct chain *trace_chain(const char *json, const struct filter_type *const *types);
 
+/* What has been released after each character of `in`, joined by "|". Takes the chain. */
+void trace_expect_releases(struct chain *chain, const char *in, const char *releases);
+
 /* Content of a buffer as a string. */
 const char *trace_string(const struct buf *b);
