@@ -43,6 +43,25 @@ static int read_name(struct chain *chain, const cJSON *item, struct reader *r)
     return 0;
 }
 
+/* What people read when a filter has ended an answer. */
+static int read_refusal(struct chain *chain, const cJSON *item, struct reader *r)
+{
+    if (!item) {
+        return 0;
+    }
+    const char *text = cJSON_GetStringValue(item);
+    size_t len = text ? strlen(text) : 0;
+    if (len == 0 || len > CHAIN_MAX_REFUSAL) {
+        return set_error(r, "refusal", "must be a string of 1 to 500 bytes");
+    }
+    chain->refusal = mem_strdup(text);
+    if (!chain->refusal) {
+        return err_nomem(r->e);
+    }
+    buf_printf(&r->canonical, "refusal %zu %s\n", len, text);
+    return 0;
+}
+
 static int read_version(struct chain *chain, const cJSON *item, struct reader *r)
 {
     if (!item) {
@@ -207,10 +226,10 @@ static int check_keys(const cJSON *root, struct reader *r)
     cJSON_ArrayForEach(item, root)
     {
         if (strcmp(item->string, "name") != 0 && strcmp(item->string, "version") != 0 &&
-            strcmp(item->string, "filters") != 0) {
+            strcmp(item->string, "refusal") != 0 && strcmp(item->string, "filters") != 0) {
             return err_set_param(r->e, ERR_INVALID, item->string,
                                  "%.64s: is not a key of a filter chain, which has \"name\", "
-                                 "\"version\" and \"filters\"",
+                                 "\"version\", \"refusal\" and \"filters\"",
                                  item->string);
         }
         for (const cJSON *later = item->next; later; later = later->next) {
@@ -225,7 +244,8 @@ static int check_keys(const cJSON *root, struct reader *r)
 static int read_chain(struct chain *chain, const cJSON *root, struct reader *r)
 {
     if (read_name(chain, cJSON_GetObjectItemCaseSensitive(root, "name"), r) != 0 ||
-        read_version(chain, cJSON_GetObjectItemCaseSensitive(root, "version"), r) != 0) {
+        read_version(chain, cJSON_GetObjectItemCaseSensitive(root, "version"), r) != 0 ||
+        read_refusal(chain, cJSON_GetObjectItemCaseSensitive(root, "refusal"), r) != 0) {
         return -1;
     }
     const cJSON *object;
@@ -344,6 +364,7 @@ void chain_unref(struct chain *chain)
         }
         plugin_close(filter->plugin);
     }
+    mem_free(chain->refusal);
     mem_free(chain);
 }
 
@@ -360,6 +381,11 @@ uint32_t chain_version(const struct chain *chain)
 const char *chain_hash(const struct chain *chain)
 {
     return chain->hash;
+}
+
+const char *chain_refusal(const struct chain *chain)
+{
+    return chain->refusal;
 }
 
 size_t chain_filter_count(const struct chain *chain)

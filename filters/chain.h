@@ -28,6 +28,7 @@
 
 #define CHAIN_MAX_FILTERS 32
 #define CHAIN_MAX_NAME    64
+#define CHAIN_MAX_REFUSAL 500                /* bytes */
 #define CHAIN_MAX_JSON    ((size_t)8 << 20)  /* bytes of a chain's JSON text */
 #define CHAIN_MAX_FILE    ((size_t)16 << 20) /* bytes of a file that a filter's settings name */
 #define CHAIN_MAX_EVENTS  64                 /* by filter and stream; see truncated below */
@@ -49,6 +50,7 @@ struct chain_options {
  *    "fail": "closed", "words": ["..."]}]}
  * where version, side ("input", "output" or "both"; default output) and fail ("closed" or
  * "open"; default closed) may be left out, and the rest are the keys of the filter's type.
+ * "refusal", which may be left out too, is for people: chain_refusal.
  * Errors name the path at fault: filters[0].action. `options` may be NULL. Returns a chain
  * with one reference, or NULL. */
 struct chain *chain_from_json(const char *text, size_t len, const struct chain_options *options,
@@ -62,10 +64,13 @@ void chain_unref(struct chain *chain); /* accepts NULL */
 
 const char *chain_name(const struct chain *chain);
 uint32_t chain_version(const struct chain *chain); /* 0: not numbered */
-/* SHA-256 in hex of what the chain does: types, sides, fail modes, and all settings with
- * their fallbacks and the content of files. Layout of the JSON, name and version do not
- * count. */
+/* SHA-256 in hex of what the chain does: its refusal, types, sides, fail modes, and all
+ * settings with their fallbacks and the content of files. Layout of the JSON, name and version
+ * do not count. */
 const char *chain_hash(const struct chain *chain);
+/* What the owner wants people to read where a filter has ended an answer or refused a message;
+ * NULL: nothing. The chain itself does not put it anywhere. */
+const char *chain_refusal(const struct chain *chain);
 size_t chain_filter_count(const struct chain *chain);
 const struct filter_type *chain_filter_type(const struct chain *chain, size_t filter);
 /* Whether any filter stands on this side. */

@@ -20,6 +20,7 @@ struct chain {
     uint32_t version;
     char name[CHAIN_MAX_NAME + 1];
     char hash[HASH_HEX_LEN + 1];
+    char *refusal; /* or NULL */
     size_t filter_count;
     struct chain_filter filters[]; /* filter_count */
 };

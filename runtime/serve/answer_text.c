@@ -84,6 +84,29 @@ static int flush(struct answer_text *a, struct err *e)
     return rc;
 }
 
+/* An answer that a filter has ended closes with the owner's words, if there are any: they are
+ * not the model's, so no filter reads them. */
+static int close_filtered(struct answer_text *a, struct err *e)
+{
+    const char *refusal = chain_refusal(a->set.chain);
+    if (a->state != ANSWER_FILTERED || !refusal || a->refused) {
+        return 0;
+    }
+    a->refused = true;
+    const char *gap = a->set.choice->content.len > 0 ? "\n\n" : "";
+    if (buf_printf(&a->out, "%s%s", gap, refusal) != 0) {
+        return err_nomem(e);
+    }
+    a->out_kind = ANSWER_CONTENT;
+    return flush(a, e);
+}
+
+/* Sends what a token has brought. */
+static int flush_token(struct answer_text *a, struct err *e)
+{
+    return flush(a, e) == 0 ? close_filtered(a, e) : -1;
+}
+
 /* --- filters --- */
 
 static enum answer_piece_kind kind_of(enum filter_channel channel)
@@ -263,7 +286,7 @@ static int pass_on(struct answer_text *a, bool is_end, struct err *e)
         a->state = ANSWER_STOPPED;
         a->set.choice->stop = a->stop.met;
     }
-    return rc == 0 ? flush(a, e) : rc;
+    return rc == 0 ? flush_token(a, e) : rc;
 }
 
 /* A control token whose name tells how the output is to be read. It is no text, so what the
@@ -280,7 +303,7 @@ static int take_marker(struct answer_text *a, const char *name, struct err *e)
     a->passed_bytes += a->passed.len;
     int rc = take_apart(a, a->passed.data, a->passed.len, false, e);
     rc = rc == 0 ? take_apart(a, name, strlen(name), true, e) : rc;
-    return rc == 0 ? flush(a, e) : rc;
+    return rc == 0 ? flush_token(a, e) : rc;
 }
 
 /* Tokens that only served to write a stop string, or came behind it, are not shown. */

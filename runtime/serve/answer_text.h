@@ -53,6 +53,7 @@ struct answer_text {
     struct buf decoded; /* scratch: whole characters of one token */
     struct buf passed;  /* scratch: what the stop strings let pass */
     enum answer_state state;
+    bool refused; /* the chain's refusal was said */
 
     struct buf out; /* of kind out_kind, for the next piece */
     enum answer_piece_kind out_kind;

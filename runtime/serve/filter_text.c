@@ -5,6 +5,18 @@
 #include "runtime/base/mem.h"
 #include "runtime/serve/filter_findings.h"
 
+static void set_refused(const struct chain *chain, const struct chain_event *stop,
+                        const char *param, struct err *e)
+{
+    const char *refusal = chain_refusal(chain);
+    if (refusal) {
+        err_set_param(e, ERR_FILTERED, param, "%s", refusal);
+    } else {
+        err_set_param(e, ERR_FILTERED, param, "a filter refused \"%s\": %s", param,
+                      stop->message);
+    }
+}
+
 char *filter_text(struct chain *chain, const char *text, size_t len, const char *param,
                   size_t *out_len, struct moderation_result *findings, struct err *e)
 {
@@ -23,8 +35,7 @@ char *filter_text(struct chain *chain, const char *text, size_t len, const char 
     if (rc >= 0 && findings && filter_findings_take(findings, stream) != 0) {
         err_nomem(e);
     } else if (rc == CHAIN_STOPPED) {
-        err_set_param(e, ERR_FILTERED, param, "a filter refused \"%s\": %s", param,
-                      chain_stream_stop(stream)->message);
+        set_refused(chain, chain_stream_stop(stream), param, e);
     } else if (rc == CHAIN_GOES_ON && !(filtered = buf_take(&out, out_len))) {
         err_nomem(e);
     }

@@ -114,3 +114,40 @@ test('moderation: the answer tells what the filters found, and is blocked if the
     const stream = await streamed(server, ask('What is 23 + 45?', { moderation: { model: 'default' } }));
     assert.equal(stream.chunks.at(-1).moderation.output.results[0].flagged, true);
 });
+
+test('a refusal of the owner closes what a filter has ended, on every route', { skip }, async (t) => {
+    const server = await startServer(t);
+    const refusal = 'I cannot say that.';
+    const publish = async (filter) => {
+        const put = await server.admin('PUT', '/admin/filters/default', { ...chain(filter), refusal });
+        assert.equal(put.status, 200, await put.text());
+    };
+    const request = ask('What is 23 + 45?');
+    const { text } = await whole(server, request);
+    const at = text.indexOf('68');
+    assert.ok(at > 0, text);
+    await publish({ words: ['68'] });
+    for (const run of [whole, streamed]) {
+        const answer = await run(server, request);
+        assert.equal(answer.text, `${text.slice(0, at)}\n\n${refusal}`);
+        assert.equal(answer.finish, 'content_filter');
+        assert.ok(answer.usage.completion_tokens > 0);
+    }
+    const post = async (route, body) => (await server.post(route, body)).json();
+    const message = await post('/v1/messages', { ...request });
+    assert.equal(message.content.at(-1).text, `${text.slice(0, at)}\n\n${refusal}`);
+    assert.equal(message.stop_reason, 'refusal');
+    const response = await post('/v1/responses', { input: 'What is 23 + 45?', temperature: 0, max_output_tokens: 24 });
+    assert.ok(response.output.at(-1).content[0].text.endsWith(`\n\n${refusal}`));
+    assert.equal(response.incomplete_details.reason, 'content_filter');
+
+    // Nothing before it: the refusal alone.
+    await publish({ words: [text.slice(0, 2)], word_boundaries: false });
+    assert.equal((await streamed(server, request)).text, refusal);
+
+    await publish({ words: ['xyzzy'], side: 'input' });
+    const refused = await server.post(ROUTE, ask('xyzzy'));
+    assert.equal(refused.status, 400);
+    const { error } = await refused.json();
+    assert.deepEqual([error.message, error.code, error.param], [refusal, 'content_filter', 'messages[0].content']);
+});

@@ -74,6 +74,8 @@ static void what_is_wrong_is_named_by_its_path(void **state)
         {"{\"name\":\"a\",\"version\":1.5,\"filters\":[]}", "version: must be a whole number"},
         {"{\"name\":\"a\",\"version\":\"1\",\"filters\":[]}",
          "version: must be a whole number"},
+        {"{\"name\":\"a\",\"refusal\":\"\",\"filters\":[]}", "refusal: must be a string of 1"},
+        {"{\"name\":\"a\",\"refusal\":null,\"filters\":[]}", "refusal: must be a string"},
         {ONE("7"), "filters[0]: must be an object"},
         {ONE("{}"), "filters[0].type: must be the name of a filter type"},
         {ONE("{\"type\":\"magic\"}"), "filters[0].type: there is no filter type \"magic\""},
@@ -171,6 +173,8 @@ static void the_hash_differs_when_anything_that_matters_differs(void **state)
         ONE("{\"type\":\"wordlist\",\"words\":[\"a\",\"b\"]},"
             "{\"type\":\"wordlist\",\"words\":[\"a\",\"b\"]}"),
         ONE(""),
+        "{\"name\":\"a\",\"refusal\":\"No.\",\"filters\":[{\"type\":\"wordlist\",\"words\":"
+        "[\"a\",\"b\"]}]}",
     };
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         assert_hashes(plain, others[i], false);
