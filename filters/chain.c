@@ -168,6 +168,10 @@ static int configure(struct chain_filter *filter, const cJSON *object, const cha
     if (rc == 0) {
         rc = settings_append_canonical(&settings, &r->canonical, r->e);
     }
+    if (rc == 0 && filter->plugin &&
+        plugin_try_settings(filter->plugin, settings.values, r->e) != 0) {
+        rc = err_prefix(r->e, "%s.path", path);
+    }
     if (rc == 0 && filter->type->configure &&
         filter->type->configure(&filter->config, settings.values, &error) != 0) {
         char param[FILTER_MAX_KEY + 64];

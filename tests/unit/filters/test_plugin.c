@@ -160,6 +160,37 @@ static void a_file_that_is_cut_short_is_refused(void **state)
     rmdir(folder);
 }
 
+/* It does so in a child, and this process is told. */
+static void a_plugin_that_brings_its_process_down_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *how, *message;
+    } cases[] = {
+        {"crash", " crashed: signal 11"},
+        {"abort", " crashed: signal 6"},
+        {"exit", " ended the process with exit status 0"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char settings[128], message[128];
+        setenv("WEIR_TEST_PLUGIN", cases[i].how, 1);
+        snprintf(message, sizeof(message), "filters[0].path: loading it%s", cases[i].message);
+        expect_refused(PLUGIN_DIR, ",\"path\":\"plugin_crash.so\"", message);
+        unsetenv("WEIR_TEST_PLUGIN");
+        snprintf(settings, sizeof(settings), ",\"path\":\"plugin_crash.so\",\"how\":\"%s\"",
+                 cases[i].how);
+        snprintf(message, sizeof(message), "filters[0].path: giving it its settings%s",
+                 cases[i].message);
+        expect_refused(PLUGIN_DIR, settings, message);
+    }
+    expect_refused(PLUGIN_DIR, ",\"path\":\"plugin_crash.so\",\"how\":\"hang\"",
+                   "filters[0].path: giving it its settings did not come to an end within");
+    struct err e;
+    struct chain *chain = open_chain(PLUGIN_DIR, ",\"path\":\"plugin_crash.so\"", &e);
+    assert_non_null(chain);
+    chain_unref(chain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +200,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_with_its_settings_is_named),
         cmocka_unit_test(what_does_not_follow_the_abi_is_refused),
         cmocka_unit_test(a_file_that_is_cut_short_is_refused),
+        cmocka_unit_test(a_plugin_that_brings_its_process_down_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
