@@ -88,6 +88,19 @@ void word_search_feed(struct word_search *search, uint32_t code_point, size_t le
     }
 }
 
+size_t word_search_skip(struct word_search *search, const char *text, size_t len)
+{
+    if (search->node != AHO_CORASICK_ROOT) {
+        return 0;
+    }
+    size_t n = word_skip_over(&search->set->skip, text, len, search->in_word);
+    search->at += n;
+    if (n > 0 && search->set->whole_words) {
+        search->in_word = letter_is_in_word((unsigned char)text[n - 1]);
+    }
+    return n;
+}
+
 void word_search_end(struct word_search *search)
 {
     if (search->in_word) {
