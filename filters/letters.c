@@ -3,11 +3,8 @@
 #include <stddef.h>
 #include <utf8proc.h>
 
-uint32_t letter_fold(uint32_t code_point)
+uint32_t letter_fold_beyond_ascii(uint32_t code_point)
 {
-    if (code_point < 0x80) {
-        return code_point >= 'A' && code_point <= 'Z' ? code_point + ('a' - 'A') : code_point;
-    }
     utf8proc_int32_t c = (utf8proc_int32_t)code_point;
     return (uint32_t)utf8proc_tolower(utf8proc_toupper(c));
 }
@@ -36,13 +33,8 @@ static bool is_written_without_spaces(uint32_t code_point)
     return false;
 }
 
-bool letter_is_in_word(uint32_t code_point)
+bool letter_is_in_word_beyond_ascii(uint32_t code_point)
 {
-    if (code_point < 0x80) {
-        return (code_point >= 'a' && code_point <= 'z') ||
-               (code_point >= 'A' && code_point <= 'Z') ||
-               (code_point >= '0' && code_point <= '9') || code_point == '_';
-    }
     switch (utf8proc_category((utf8proc_int32_t)code_point)) {
     case UTF8PROC_CATEGORY_LU:
     case UTF8PROC_CATEGORY_LL:

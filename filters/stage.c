@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/base/clock.h"
 #include "runtime/base/utf8.h"
 
 /* Copies as much of `from` as fits, whole characters only; what is not UTF-8 ends it. */
@@ -257,7 +256,7 @@ static uint64_t next_end(const struct stage *stage)
     return stage->shown + len;
 }
 
-static int feed_stage(struct stage *stage)
+int stage_feed(struct stage *stage)
 {
     if (stage->phase == STAGE_NEW && flow_len(stage->in) > 0 && open_stage(stage) != 0) {
         return -1;
@@ -273,7 +272,7 @@ static int feed_stage(struct stage *stage)
     return 0;
 }
 
-static int finish_stage(struct stage *stage)
+int stage_finish(struct stage *stage)
 {
     const struct filter_type *type = stage->filter->type;
     if (stage->phase == STAGE_OPEN && type->finish &&
@@ -289,20 +288,9 @@ static int finish_stage(struct stage *stage)
     return flow_move_events(stage->in, UINT64_MAX, stage->out) == 0 ? 0 : out_of_space(stage);
 }
 
-int stage_feed(struct stage *stage)
+bool stage_has_news(const struct stage *stage)
 {
-    uint64_t began = clock_now_ns();
-    int rc = feed_stage(stage);
-    stage->account->cost.ns += clock_now_ns() - began;
-    return rc;
-}
-
-int stage_finish(struct stage *stage)
-{
-    uint64_t began = clock_now_ns();
-    int rc = finish_stage(stage);
-    stage->account->cost.ns += clock_now_ns() - began;
-    return rc;
+    return stage->shown < flow_end(stage->in);
 }
 
 void stage_init(struct stage *stage, const struct chain_filter *filter, size_t index,

@@ -51,6 +51,8 @@ void stage_init(struct stage *stage, const struct chain_filter *filter, size_t i
                 struct stage_account *account);
 void stage_deinit(struct stage *stage);
 
+/* Whether there is text in its flow that stage_feed has something to do about. */
+bool stage_has_news(const struct stage *stage);
 /* Shows the filter what is new in its flow. 0, or -1 when memory or CHAIN_MAX_FLOW ran out. */
 int stage_feed(struct stage *stage);
 /* The text has ended: everything is decided and moved on. Returns as above. */

@@ -1,13 +1,14 @@
 /* What filters cost on clean text, and how long they make it wait, on one thread.
  *
- *     bench_filters TEXT_FILE [SECONDS [DECODE_TOKENS_PER_S]]
+ *     bench_filters TEXT_FILE [SECONDS [DECODE_TOKENS_PER_S [NAME]]]
  *
  * Runs the text through a chain of each filter and through one of all of them: in pieces of
  * 4,096 bytes, and in pieces as tokens are (a blank and a word, or a part of one), about
  * SECONDS (0.5) each. Prints the best rate of each, the time of one piece, how many bytes are
  * held behind a piece, and how many verdicts there were, which is 0 if the text is clean. With
  * the rate at which a model decodes (`weir bench`), also the part of a token's time that goes
- * to the filters. The time is the processor's on this thread. */
+ * to the filters (0: not known). NAME: only the rows that begin so. The time is the processor's
+ * on this thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -354,8 +355,9 @@ static int measure(enum kind kind, const struct text *t, double seconds, double 
 
 int main(int argc, char **argv)
 {
-    if (argc < 2 || argc > 4) {
-        fprintf(stderr, "usage: bench_filters TEXT_FILE [SECONDS [DECODE_TOKENS_PER_S]]\n");
+    if (argc < 2 || argc > 5) {
+        fprintf(stderr,
+                "usage: bench_filters TEXT_FILE [SECONDS [DECODE_TOKENS_PER_S [NAME]]]\n");
         return 2;
     }
     double seconds = argc > 2 ? atof(argv[2]) : 0.5;
@@ -368,7 +370,11 @@ int main(int argc, char **argv)
         printf("%-24s %7s %9s %9s %6s %5s %6s %7s%s\n", "", "MB/s", "tokens:", "ns each",
                "held:", "p99", "most", "events", tokens_per_s > 0 ? " of decode" : "");
     }
+    const char *name = argc > 4 ? argv[4] : "";
     for (int kind = 0; rc == 0 && kind < KINDS; kind++) {
+        if (strncmp(kind_names[kind], name, strlen(name)) != 0) {
+            continue;
+        }
         rc = measure((enum kind)kind, &t, seconds, tokens_per_s, &e);
     }
     if (rc != 0) {
