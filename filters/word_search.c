@@ -4,6 +4,8 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 
+#define SKIP_WORTH 16u /* bytes; with fewer the automaton is faster */
+
 int word_search_init(struct word_search *search, const struct word_set *set)
 {
     /* A hit that is not final covers some of the held text, which is at most max_depth
@@ -90,7 +92,7 @@ void word_search_feed(struct word_search *search, uint32_t code_point, size_t le
 
 size_t word_search_skip(struct word_search *search, const char *text, size_t len)
 {
-    if (search->node != AHO_CORASICK_ROOT) {
+    if (search->node != AHO_CORASICK_ROOT || len < SKIP_WORTH) {
         return 0;
     }
     size_t n = word_skip_over(&search->set->skip, text, len, search->in_word);
