@@ -41,7 +41,7 @@ static uint64_t load_key(const char *bytes)
 static uint64_t hash_word(const struct word_skip *skip, const char *bytes, size_t len)
 {
     uint64_t key = load_key(bytes) | (skip->ignores_case ? FOLD_BYTES : 0);
-    key &= ~UINT64_C(0) >> (len < KEY_BYTES ? 64 - 8 * len : 0);
+    key &= len < KEY_BYTES ? (UINT64_C(1) << 8 * len) - 1 : ~UINT64_C(0);
     return (key ^ len * HASH_LEN) * HASH_BYTES;
 }
 
