@@ -63,7 +63,6 @@ struct json_text {
     const struct json *json;
     struct json_reader reader;
     bool is_changing; /* the value that is being read */
-    bool may_quote;   /* nothing but documents so far */
     bool is_held;     /* a number or word, from held_from on */
     uint64_t held_from;
 };
@@ -283,9 +282,13 @@ static int act(struct json_text *t, const struct json_step *step, uint64_t from,
             int rc = begin_change(t, step, from, to, host);
             return rc == 0 && json->action == ACTION_STOP ? 1 : rc;
         }
-        t->is_held = json->invalid == INVALID_QUOTE && t->may_quote && is_token(step->kind);
+        /* Where there is other text, what looks like a document may be none ("[see below]"). */
+        t->is_held =
+            json->invalid == INVALID_QUOTE && is_token(step->kind) && !t->reader.saw_other_text;
         t->held_from = from;
-    } else if (t->is_changing && step->kind != JSON_OTHER && !step->closes) {
+    } else if (step->kind == JSON_OTHER || step->closes) {
+        t->is_changing = false;
+    } else if (t->is_changing) {
         return go_on_changing(t, step, to, host);
     } else if (t->is_held && to - t->held_from > MAX_QUOTED) {
         t->is_held = false;
@@ -305,7 +308,6 @@ static int json_open(void **state, const void *config, const struct filter_text 
         return -1;
     }
     t->json = json;
-    t->may_quote = true;
     *state = t;
     return 0;
 }
@@ -317,27 +319,14 @@ static void json_close(void *state)
     mem_free(t);
 }
 
-/* What stands between documents. Where there is other text, what looks like a document may be
- * none ("[see below]"), and its words are left alone. */
-static size_t skip_outside(struct json_text *t, const char *text, size_t len)
-{
-    size_t n = 0;
-    for (; n < len && text[n] != '{' && text[n] != '['; n++) {
-        t->may_quote = t->may_quote && (text[n] == ' ' || text[n] == '\t' || text[n] == '\n' ||
-                                        text[n] == '\r');
-    }
-    return n;
-}
-
 static int json_feed(void *state, const struct filter_span *span, struct filter_host *host)
 {
     struct json_text *t = state;
     for (size_t at = span->fresh; at < span->len;) {
-        if (json_reader_is_outside(&t->reader)) {
-            at += skip_outside(t, span->text + at, span->len - at);
-            if (at == span->len) {
-                break;
-            }
+        at +=
+            t->is_changing ? 0 : json_reader_skip(&t->reader, span->text + at, span->len - at);
+        if (at == span->len) {
+            break;
         }
         uint32_t c;
         int n = utf8_decode(span->text + at, span->len - at, &c);

@@ -13,15 +13,47 @@ void json_reader_deinit(struct json_reader *reader)
     json_place_deinit(&reader->place);
 }
 
-bool json_reader_is_outside(const struct json_reader *reader)
+static bool is_blank(uint32_t c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static bool is_outside(const struct json_reader *reader)
 {
     return reader->state == JSON_STATE_OUTSIDE && reader->token == JSON_OTHER &&
            !reader->is_strict;
 }
 
-static bool is_blank(uint32_t c)
+static size_t skip_outside(struct json_reader *reader, const char *text, size_t len)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    size_t n = 0;
+    while (n < len && !reader->saw_other_text && text[n] != '{' && text[n] != '[') {
+        reader->saw_other_text = !is_blank((unsigned char)text[n++]);
+    }
+    while (n < len && text[n] != '{' && text[n] != '[') {
+        n++;
+    }
+    return n;
+}
+
+static size_t skip_string(struct json_reader *reader, const char *text, size_t len)
+{
+    size_t n = 0;
+    while (n < len && (unsigned char)text[n] >= 0x20 && text[n] != '"' && text[n] != '\\') {
+        n++;
+    }
+    reader->escape.high = n > 0 ? 0 : reader->escape.high;
+    return n;
+}
+
+size_t json_reader_skip(struct json_reader *reader, const char *text, size_t len)
+{
+    if (is_outside(reader)) {
+        return skip_outside(reader, text, len);
+    }
+    bool is_plain =
+        reader->token == JSON_STRING && !reader->in_name && reader->escape.left == 0;
+    return is_plain ? skip_string(reader, text, len) : 0;
 }
 
 static bool ends_token(uint32_t c)
@@ -330,7 +362,7 @@ int json_reader_read(struct json_reader *reader, uint32_t c, struct json_step *s
         }
         end_token(reader, step);
     }
-    if (is_blank(c) || (json_reader_is_outside(reader) && c != '{' && c != '[')) {
+    if (is_blank(c) || (is_outside(reader) && c != '{' && c != '[')) {
         return 0;
     }
     struct json_step ended = *step;

@@ -54,6 +54,7 @@ struct json_escape {
 struct json_reader {
     struct json_place place;
     bool is_strict;
+    bool saw_other_text; /* around documents, but for blanks */
     enum json_state state;
     enum json_kind token; /* that is open */
     bool in_name;         /* the string or word that is open is a name */
@@ -73,6 +74,6 @@ int json_reader_read(struct json_reader *reader, uint32_t c, struct json_step *s
 /* There is no next character: only token_ended and token_is_json are told. */
 void json_reader_end(struct json_reader *reader, struct json_step *step);
 
-/* Whether everything up to the next bracket or quotation mark or backslash would be JSON_OTHER
- * or the inside of one string and can be skipped: outside of documents in lenient reading. */
-bool json_reader_is_outside(const struct json_reader *reader);
+/* Skips what changes nothing: text around documents, and inside of strings that are values.
+ * Returns how many bytes of the text, whole characters. */
+size_t json_reader_skip(struct json_reader *reader, const char *text, size_t len);

@@ -162,6 +162,7 @@ enum kind {
     PROMPT_LEAK,
     REPETITION,
     LENGTH,
+    JSON,
     ALL,
     KINDS
 };
@@ -178,6 +179,7 @@ static const char *const kind_names[KINDS] = {
     [PROMPT_LEAK] = "prompt_leak",
     [REPETITION] = "repetition",
     [LENGTH] = "length",
+    [JSON] = "json",
     [ALL] = "all filters",
 };
 
@@ -217,6 +219,9 @@ static void append_filter(struct buf *json, enum kind kind, const struct text *t
     case LENGTH:
         buf_append_str(json, "{\"type\":\"length\",\"max_bytes\":1000000000}");
         break;
+    case JSON:
+        buf_append_str(json, "{\"type\":\"json\",\"paths\":[\"password\",\"$.user.email\"]}");
+        break;
     case PATTERNS:
     case ALL:
     case KINDS:
@@ -227,10 +232,10 @@ static void append_filter(struct buf *json, enum kind kind, const struct text *t
 static struct chain *make_chain(enum kind kind, const struct text *t, struct err *e)
 {
     static const enum kind patterns[] = {WORDS_1000, REGEX, PII, SECRETS};
-    static const enum kind all[] = {WORDS_1000,  REGEX,      PII,   SECRETS,
-                                    PROMPT_LEAK, REPETITION, LENGTH};
+    static const enum kind all[] = {WORDS_1000,  REGEX,      PII,    SECRETS,
+                                    PROMPT_LEAK, REPETITION, LENGTH, JSON};
     const enum kind *parts = kind == PATTERNS ? patterns : kind == ALL ? all : &kind;
-    size_t count = kind == PATTERNS ? 4 : kind == ALL ? 7 : 1;
+    size_t count = kind == PATTERNS ? 4 : kind == ALL ? 8 : 1;
     struct buf json;
     buf_init(&json, CHAIN_MAX_JSON);
     buf_append_str(&json, "{\"name\":\"bench\",\"filters\":[");
