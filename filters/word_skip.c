@@ -19,10 +19,16 @@
  * more places worth a look. */
 #define FOLD_BYTES UINT64_C(0x2020202020202020)
 
-static bool is_set(const struct word_skip *skip, uint64_t hash)
+static bool is_set(const struct word_skip *skip, const uint64_t *bitmap, uint64_t hash)
 {
     uint64_t bit = hash >> skip->shift;
-    return skip->bitmap[bit >> 6] >> (bit & 63) & 1;
+    return bitmap[bit >> 6] >> (bit & 63) & 1;
+}
+
+static void set(const struct word_skip *skip, uint64_t *bitmap, uint64_t hash)
+{
+    uint64_t bit = hash >> skip->shift;
+    bitmap[bit >> 6] |= UINT64_C(1) << (bit & 63);
 }
 
 /* ---- whole words ---- */
@@ -45,9 +51,31 @@ static uint64_t hash_word(const struct word_skip *skip, const char *bytes, size_
     return (key ^ len * HASH_LEN) * HASH_BYTES;
 }
 
-static void add_whole(struct word_skip *skip, const unsigned char *symbols, size_t len)
+static uint64_t hash_pair(uint64_t first, uint64_t second)
+{
+    return (first + second * 3) * HASH_BYTES;
+}
+
+/* Hashes the word between the mark at symbols[*at] and the next one, where *at goes. False when
+ * it is not all ASCII: such a word is found only where the text has characters beyond ASCII. */
+static bool read_word(const struct word_skip *skip, const unsigned char *symbols, size_t len,
+                      size_t *at, uint64_t *hash)
 {
     char key[KEY_BYTES] = {0};
+    size_t n = 0;
+    bool is_ascii = true;
+    for (++*at; *at < len && symbols[*at] != WORD_MARK; n++, ++*at) {
+        is_ascii = is_ascii && symbols[*at] < 0x80;
+        if (n < KEY_BYTES) {
+            key[n] = (char)symbols[*at];
+        }
+    }
+    *hash = hash_word(skip, key, n);
+    return is_ascii;
+}
+
+static void add_whole(struct word_skip *skip, const unsigned char *symbols, size_t len)
+{
     if (symbols[0] != WORD_MARK) {
         if (symbols[0] < 0x80) {
             skip->starts[symbols[0]] = 1;
@@ -55,16 +83,20 @@ static void add_whole(struct word_skip *skip, const unsigned char *symbols, size
         }
         return;
     }
-    size_t n = 1;
-    for (; n < len && symbols[n] != WORD_MARK; n++) {
-        if (symbols[n] >= 0x80) {
-            return; /* found only where the text has characters beyond ASCII */
-        }
+    size_t at = 0;
+    uint64_t first;
+    uint64_t second;
+    if (!read_word(skip, symbols, len, &at, &first)) {
+        return;
     }
-    n--;
-    memcpy(key, symbols + 1, n < KEY_BYTES ? n : KEY_BYTES);
-    uint64_t bit = hash_word(skip, key, n) >> skip->shift;
-    skip->bitmap[bit >> 6] |= UINT64_C(1) << (bit & 63);
+    set(skip, skip->firsts, first);
+    for (at++; at < len && symbols[at] != WORD_MARK; at++) {
+    }
+    if (at >= len) {
+        set(skip, skip->singles, first);
+    } else if (read_word(skip, symbols, len, &at, &second)) {
+        set(skip, skip->pairs, hash_pair(first, second));
+    }
 }
 
 /* 64 bytes of text and those that a key at their end needs; behind the end of the text stand
@@ -94,25 +126,62 @@ static uint64_t starts_in(const struct word_skip *skip, const char *bytes)
     return mask;
 }
 
-/* The first of the words that begin at the bits of `begins` and have to be searched for, or
- * that the block does not show the end of. None: ASCII_MASK_BYTES. */
-static unsigned find_word(const struct word_skip *skip, const char *bytes,
-                          struct ascii_mask mask, uint64_t begins, bool *is_cut)
+/* What the list has to do with a word of the text. */
+enum verdict {
+    VERDICT_NONE,     /* none of the list begins with it */
+    VERDICT_MAY,      /* one may */
+    VERDICT_SHOW_MORE /* what follows has to be seen */
+};
+
+/* The word at the first bit of `begins`: its hash, unless a character beyond ASCII may go on
+ * with it. */
+static inline enum verdict read_text_word(const struct word_skip *skip, const char *bytes,
+                                          struct ascii_mask mask, uint64_t begins,
+                                          uint64_t *hash)
 {
-    for (; begins; begins &= begins - 1) {
-        unsigned from = (unsigned)__builtin_ctzll(begins);
-        uint64_t gaps = ~mask.word >> from;
-        *is_cut = gaps == 0;
-        if (gaps == 0) {
-            return from;
+    if (!begins) {
+        return VERDICT_SHOW_MORE;
+    }
+    unsigned from = (unsigned)__builtin_ctzll(begins);
+    uint64_t gaps = ~mask.word >> from;
+    if (!gaps) {
+        return VERDICT_SHOW_MORE;
+    }
+    unsigned len = (unsigned)__builtin_ctzll(gaps);
+    *hash = hash_word(skip, bytes + from, len);
+    return mask.high >> (from + len) & 1 ? VERDICT_MAY : VERDICT_NONE;
+}
+
+/* Of a word that something on the list begins with, by the one after it. */
+static enum verdict judge_second(const struct word_skip *skip, const char *bytes,
+                                 struct ascii_mask mask, uint64_t begins, uint64_t first)
+{
+    uint64_t second;
+    if (is_set(skip, skip->singles, first)) {
+        return VERDICT_MAY;
+    }
+    enum verdict verdict = read_text_word(skip, bytes, mask, begins & (begins - 1), &second);
+    return verdict == VERDICT_NONE && is_set(skip, skip->pairs, hash_pair(first, second))
+               ? VERDICT_MAY
+               : verdict;
+}
+
+/* Goes from one of the words that begin at these bits to the next, as long as nothing on the
+ * list begins with them. */
+static enum verdict judge_words(const struct word_skip *skip, const char *bytes,
+                                struct ascii_mask mask, uint64_t *begins)
+{
+    for (; *begins; *begins &= *begins - 1) {
+        uint64_t hash;
+        enum verdict verdict = read_text_word(skip, bytes, mask, *begins, &hash);
+        if (verdict == VERDICT_NONE && is_set(skip, skip->firsts, hash)) {
+            verdict = judge_second(skip, bytes, mask, *begins, hash);
         }
-        unsigned len = (unsigned)__builtin_ctzll(gaps);
-        if (is_set(skip, hash_word(skip, bytes + from, len)) ||
-            (mask.high >> (from + len) & 1)) {
-            return from;
+        if (verdict != VERDICT_NONE) {
+            return verdict;
         }
     }
-    return ASCII_MASK_BYTES;
+    return VERDICT_NONE;
 }
 
 static size_t skip_whole(const struct word_skip *skip, const char *text, size_t len,
@@ -126,12 +195,12 @@ static size_t skip_whole(const struct word_skip *skip, const char *text, size_t 
         uint64_t stops = mask.high | (skip->has_starts ? starts_in(skip, block.bytes) : 0);
         uint64_t before_stop = stops ? (stops & (0 - stops)) - 1 : ~UINT64_C(0);
         uint64_t begins = mask.word & ~(mask.word << 1 | in_word) & before_stop;
-        bool is_cut = false;
-        unsigned from = find_word(skip, block.bytes, mask, begins, &is_cut);
-        if (is_cut && from > 0 && len - at > ASCII_MASK_BYTES) {
+        enum verdict verdict = judge_words(skip, block.bytes, mask, &begins);
+        size_t from = begins ? (size_t)__builtin_ctzll(begins) : 0;
+        if (verdict == VERDICT_SHOW_MORE && from > 0 && len - at > ASCII_MASK_BYTES) {
             at += from; /* the next block begins with it */
             in_word = false;
-        } else if (from < ASCII_MASK_BYTES) {
+        } else if (verdict != VERDICT_NONE) {
             return at + from < len ? at + from : len;
         } else if (stops) {
             return at + (unsigned)__builtin_ctzll(stops);
@@ -162,9 +231,7 @@ static void add_part(struct word_skip *skip, const unsigned char *symbols)
     if (bytes & HIGH_BITS) {
         return; /* found only where the text has characters beyond ASCII */
     }
-    uint64_t bit =
-        hash_part(skip, bytes | (skip->ignores_case ? FOLD_BYTES : 0)) >> skip->shift;
-    skip->bitmap[bit >> 6] |= UINT64_C(1) << (bit & 63);
+    set(skip, skip->firsts, hash_part(skip, bytes | (skip->ignores_case ? FOLD_BYTES : 0)));
 }
 
 /* The first of so many places of what was loaded that has to be looked at, or `count`. */
@@ -172,7 +239,7 @@ static size_t find_part(const struct word_skip *skip, uint64_t bytes, size_t cou
 {
     bytes |= skip->ignores_case ? FOLD_BYTES : 0;
     for (size_t i = 0; i < count; i++, bytes >>= 8) {
-        if (is_set(skip, hash_part(skip, bytes))) {
+        if (is_set(skip, skip->firsts, hash_part(skip, bytes))) {
             return i;
         }
     }
@@ -222,15 +289,21 @@ int word_skip_init(struct word_skip *skip, bool ignores_case, bool whole_words, 
         .whole_words = whole_words,
         .reach = shortest < MAX_REACH ? shortest : MAX_REACH,
         .shift = 64 - bits,
-        .bitmap = mem_zarray((size_t)1 << (bits - 6), sizeof(*skip->bitmap)),
     };
-    return skip->bitmap ? 0 : -1;
+    size_t length = (size_t)1 << (bits - 6);
+    skip->firsts = mem_zarray(3 * length, sizeof(*skip->firsts));
+    if (!skip->firsts) {
+        return -1;
+    }
+    skip->singles = skip->firsts + length;
+    skip->pairs = skip->singles + length;
+    return 0;
 }
 
 void word_skip_deinit(struct word_skip *skip)
 {
-    mem_free(skip->bitmap);
-    skip->bitmap = NULL;
+    mem_free(skip->firsts);
+    skip->firsts = NULL;
 }
 
 void word_skip_add(struct word_skip *skip, const unsigned char *symbols, size_t len)

@@ -2,9 +2,9 @@
  *
  * Most words of a text are not on the list. Where words count only as whole words, each word of
  * the list begins with one that is complete, and a word of the text is looked up by its first
- * eight bytes and its length in a bitmap. Where parts of words count too, the first few bytes
- * are, at each place. A bit that is set may be another's: then the search finds that nothing
- * is there.
+ * eight bytes and its length in a bitmap; where the list has only phrases that begin with it,
+ * the next word is too. Where parts of words count, the first few bytes are, at each place. A
+ * bit that is set may be another's: then the search finds that nothing is there.
  *
  * Characters beyond ASCII are never skipped.
  *
@@ -24,8 +24,12 @@ struct word_skip {
     unsigned char
         starts[128]; /* ASCII characters that are no word's and begin one of the list */
     size_t reach;    /* parts of words: so many bytes are looked up, 1 to 4 */
-    unsigned shift;  /* 64 - log2 of the bitmap's bits */
-    uint64_t *bitmap;
+    unsigned shift;  /* 64 - log2 of a bitmap's bits */
+
+    /* Bitmaps; the first one has the memory of all. */
+    uint64_t *firsts;  /* words, or parts, that something on the list begins with */
+    uint64_t *singles; /* words that something begins with that has no second one */
+    uint64_t *pairs;   /* first and second word */
 };
 
 /* For `count` words, the shortest of which has so many symbols (see word_set.h). 0, or -1 when

@@ -119,7 +119,7 @@ static void append_phrases(struct buf *json, const struct text *t, int count)
     buf_append_str(json, "{\"type\":\"wordlist\",\"action\":\"replace\",\"words\":[\"");
     for (int i = 0; i < count; i++) {
         size_t at = rng_below(&rng, (uint32_t)t->len);
-        while (at > 0 && is_letter(t->data[at - 1])) {
+        while (at > 0 && (!is_letter(t->data[at]) || is_letter(t->data[at - 1]))) {
             at--;
         }
         for (; at < t->len && is_letter(t->data[at]); at++) {
