@@ -122,19 +122,15 @@ static int space_error(const struct chain_stream *stream, const struct lane *lan
 /* Runs what is new in the first flow through all stages; `ends` says that nothing follows. A
  * stage that stops ends the text for those after it. If one of them then stops too it does
  * so earlier in the text, and would have done so before had the text come in smaller chunks:
- * the last stop in the chain counts. The clock is read once between two stages: with pieces of
- * one token it is a good part of what there is to do. */
+ * the last stop in the chain counts. */
 static int advance_lane(const struct chain_stream *stream, struct lane *lane, bool ends,
                         const struct chain_event **stop, struct err *e)
 {
+    uint64_t clock = clock_now_ns();
     *stop = NULL;
-    uint64_t began = clock_now_ns();
     for (size_t i = 0; i < stream->stage_count; i++) {
         struct stage *stage = &lane->stages[i];
-        if (!ends && !stage_has_news(stage)) {
-            continue;
-        }
-        if (stage_feed(stage) != 0 || (ends && stage_finish(stage) != 0)) {
+        if (stage_feed(stage, &clock) != 0 || (ends && stage_finish(stage, &clock) != 0)) {
             return space_error(stream, lane, e);
         }
         if (stage->phase == STAGE_STOPPED) {
@@ -142,9 +138,6 @@ static int advance_lane(const struct chain_stream *stream, struct lane *lane, bo
             ends = true;
         }
         flow_compact(stage->in);
-        uint64_t ended = clock_now_ns();
-        stage->account->cost.ns += ended - began;
-        began = ended;
     }
     return 0;
 }

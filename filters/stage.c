@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/utf8.h"
 
 /* Copies as much of `from` as fits, whole characters only; what is not UTF-8 ends it. */
@@ -256,7 +257,7 @@ static uint64_t next_end(const struct stage *stage)
     return stage->shown + len;
 }
 
-int stage_feed(struct stage *stage)
+static int feed_stage(struct stage *stage)
 {
     if (stage->phase == STAGE_NEW && flow_len(stage->in) > 0 && open_stage(stage) != 0) {
         return -1;
@@ -272,7 +273,7 @@ int stage_feed(struct stage *stage)
     return 0;
 }
 
-int stage_finish(struct stage *stage)
+static int finish_stage(struct stage *stage)
 {
     const struct filter_type *type = stage->filter->type;
     if (stage->phase == STAGE_OPEN && type->finish &&
@@ -288,9 +289,32 @@ int stage_finish(struct stage *stage)
     return flow_move_events(stage->in, UINT64_MAX, stage->out) == 0 ? 0 : out_of_space(stage);
 }
 
-bool stage_has_news(const struct stage *stage)
+/* Time since the last look at the clock belongs to a stage that called its filter since; the
+ * others take none to speak of. */
+static void charge(struct stage *stage, uint64_t calls_before, uint64_t *clock)
 {
-    return stage->shown < flow_end(stage->in);
+    if (stage->account->cost.calls == calls_before) {
+        return;
+    }
+    uint64_t now = clock_now_ns();
+    stage->account->cost.ns += now - *clock;
+    *clock = now;
+}
+
+int stage_feed(struct stage *stage, uint64_t *clock)
+{
+    uint64_t calls = stage->account->cost.calls;
+    int rc = feed_stage(stage);
+    charge(stage, calls, clock);
+    return rc;
+}
+
+int stage_finish(struct stage *stage, uint64_t *clock)
+{
+    uint64_t calls = stage->account->cost.calls;
+    int rc = finish_stage(stage);
+    charge(stage, calls, clock);
+    return rc;
 }
 
 void stage_init(struct stage *stage, const struct chain_filter *filter, size_t index,
