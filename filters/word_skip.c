@@ -19,16 +19,35 @@
  * more places worth a look. */
 #define FOLD_BYTES UINT64_C(0x2020202020202020)
 
-static bool is_set(const struct word_skip *skip, const uint64_t *bitmap, uint64_t hash)
+static bool has_bit(const struct word_skip *skip, const uint64_t *bitmap, uint64_t hash)
 {
     uint64_t bit = hash >> skip->shift;
     return bitmap[bit >> 6] >> (bit & 63) & 1;
 }
 
-static void set(const struct word_skip *skip, uint64_t *bitmap, uint64_t hash)
+static void set_bit(const struct word_skip *skip, uint64_t *bitmap, uint64_t hash)
 {
     uint64_t bit = hash >> skip->shift;
     bitmap[bit >> 6] |= UINT64_C(1) << (bit & 63);
+}
+
+/* Two bits stand for what is in a bitmap (Bloom, "Space/time trade-offs in hash coding with
+ * allowable errors", CACM 13, 1970), so that it is one word of 300 that is taken for another.
+ */
+static uint64_t second_hash(uint64_t hash)
+{
+    return (hash ^ hash >> 32) * HASH_LEN;
+}
+
+static bool is_in(const struct word_skip *skip, const uint64_t *bitmap, uint64_t hash)
+{
+    return has_bit(skip, bitmap, hash) && has_bit(skip, bitmap, second_hash(hash));
+}
+
+static void put_in(const struct word_skip *skip, uint64_t *bitmap, uint64_t hash)
+{
+    set_bit(skip, bitmap, hash);
+    set_bit(skip, bitmap, second_hash(hash));
 }
 
 /* ---- whole words ---- */
@@ -89,13 +108,13 @@ static void add_whole(struct word_skip *skip, const unsigned char *symbols, size
     if (!read_word(skip, symbols, len, &at, &first)) {
         return;
     }
-    set(skip, skip->firsts, first);
+    put_in(skip, skip->firsts, first);
     for (at++; at < len && symbols[at] != WORD_MARK; at++) {
     }
     if (at >= len) {
-        set(skip, skip->singles, first);
+        put_in(skip, skip->singles, first);
     } else if (read_word(skip, symbols, len, &at, &second)) {
-        set(skip, skip->pairs, hash_pair(first, second));
+        put_in(skip, skip->pairs, hash_pair(first, second));
     }
 }
 
@@ -157,11 +176,11 @@ static enum verdict judge_second(const struct word_skip *skip, const char *bytes
                                  struct ascii_mask mask, uint64_t begins, uint64_t first)
 {
     uint64_t second;
-    if (is_set(skip, skip->singles, first)) {
+    if (is_in(skip, skip->singles, first)) {
         return VERDICT_MAY;
     }
     enum verdict verdict = read_text_word(skip, bytes, mask, begins & (begins - 1), &second);
-    return verdict == VERDICT_NONE && is_set(skip, skip->pairs, hash_pair(first, second))
+    return verdict == VERDICT_NONE && is_in(skip, skip->pairs, hash_pair(first, second))
                ? VERDICT_MAY
                : verdict;
 }
@@ -174,7 +193,7 @@ static enum verdict judge_words(const struct word_skip *skip, const char *bytes,
     for (; *begins; *begins &= *begins - 1) {
         uint64_t hash;
         enum verdict verdict = read_text_word(skip, bytes, mask, *begins, &hash);
-        if (verdict == VERDICT_NONE && is_set(skip, skip->firsts, hash)) {
+        if (verdict == VERDICT_NONE && is_in(skip, skip->firsts, hash)) {
             verdict = judge_second(skip, bytes, mask, *begins, hash);
         }
         if (verdict != VERDICT_NONE) {
@@ -231,7 +250,7 @@ static void add_part(struct word_skip *skip, const unsigned char *symbols)
     if (bytes & HIGH_BITS) {
         return; /* found only where the text has characters beyond ASCII */
     }
-    set(skip, skip->firsts, hash_part(skip, bytes | (skip->ignores_case ? FOLD_BYTES : 0)));
+    put_in(skip, skip->firsts, hash_part(skip, bytes | (skip->ignores_case ? FOLD_BYTES : 0)));
 }
 
 /* The first of so many places of what was loaded that has to be looked at, or `count`. */
@@ -239,7 +258,7 @@ static size_t find_part(const struct word_skip *skip, uint64_t bytes, size_t cou
 {
     bytes |= skip->ignores_case ? FOLD_BYTES : 0;
     for (size_t i = 0; i < count; i++, bytes >>= 8) {
-        if (is_set(skip, skip->firsts, hash_part(skip, bytes))) {
+        if (is_in(skip, skip->firsts, hash_part(skip, bytes))) {
             return i;
         }
     }

@@ -3,8 +3,8 @@
  * Most words of a text are not on the list. Where words count only as whole words, each word of
  * the list begins with one that is complete, and a word of the text is looked up by its first
  * eight bytes and its length in a bitmap; where the list has only phrases that begin with it,
- * the next word is too. Where parts of words count, the first few bytes are, at each place. A
- * bit that is set may be another's: then the search finds that nothing is there.
+ * the next word is too. Where parts of words count, the first few bytes are, at each place. Now
+ * and then one is taken for another: then the search finds that nothing is there.
  *
  * Characters beyond ASCII are never skipped.
  *
