@@ -7,8 +7,8 @@
  * SECONDS (0.5) each. Prints the best rate of each, the time of one piece, how many bytes are
  * held behind a piece, and how many verdicts there were, which is 0 if the text is clean. With
  * the rate at which a model decodes (`weir bench`), also the part of a token's time that goes
- * to the filters (0: not known). NAME: only the rows that begin so. The time is the processor's
- * on this thread. */
+ * to the filters (0: not known). NAME: only the rows that begin so, or the file of a chain, for
+ * a row of that alone. The time is the processor's on this thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -334,11 +334,11 @@ static size_t held_at(const struct result *r, double share)
     return n;
 }
 
-static int measure(enum kind kind, const struct text *t, double seconds, double tokens_per_s,
-                   struct err *e)
+/* Takes the chain. */
+static int measure(const char *name, struct chain *chain, const struct text *t, double seconds,
+                   double tokens_per_s, struct err *e)
 {
     static struct result big, small;
-    struct chain *chain = make_chain(kind, t, e);
     if (!chain || run(chain, t, false, seconds, &big, e) != 0 ||
         run(chain, t, true, seconds, &small, e) != 0) {
         chain_unref(chain);
@@ -346,7 +346,7 @@ static int measure(enum kind kind, const struct text *t, double seconds, double 
     }
     chain_unref(chain);
     double piece_s = small.seconds / (double)small.pieces;
-    printf("%-24s %7.0f %9.0f %9.0f %6zu %5zu %6zu %7zu", kind_names[kind],
+    printf("%-24s %7.0f %9.0f %9.0f %6zu %5zu %6zu %7zu", name,
            (double)t->len / big.seconds / 1e6, (double)t->len / small.seconds / 1e6,
            piece_s * 1e9, held_at(&small, 0.5), held_at(&small, 0.99), held_at(&small, 1),
            big.events);
@@ -376,11 +376,14 @@ int main(int argc, char **argv)
                "held:", "p99", "most", "events", tokens_per_s > 0 ? " of decode" : "");
     }
     const char *name = argc > 4 ? argv[4] : "";
-    for (int kind = 0; rc == 0 && kind < KINDS; kind++) {
-        if (strncmp(kind_names[kind], name, strlen(name)) != 0) {
-            continue;
+    if (rc == 0 && strstr(name, ".json")) {
+        rc = measure(name, chain_from_file(name, &e), &t, seconds, tokens_per_s, &e);
+    }
+    for (int i = 0; rc == 0 && i < KINDS; i++) {
+        if (strncmp(kind_names[i], name, strlen(name)) == 0) {
+            struct chain *chain = make_chain((enum kind)i, &t, &e);
+            rc = measure(kind_names[i], chain, &t, seconds, tokens_per_s, &e);
         }
-        rc = measure((enum kind)kind, &t, seconds, tokens_per_s, &e);
     }
     if (rc != 0) {
         fprintf(stderr, "bench_filters: %s\n", e.message);
