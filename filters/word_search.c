@@ -92,7 +92,7 @@ void word_search_feed(struct word_search *search, uint32_t code_point, size_t le
 
 size_t word_search_skip(struct word_search *search, const char *text, size_t len)
 {
-    if (search->node != AHO_CORASICK_ROOT || len < SKIP_WORTH) {
+    if (search->node != AHO_CORASICK_ROOT || len < SKIP_WORTH || (unsigned char)*text >= 0x80) {
         return 0;
     }
     size_t n = word_skip_over(&search->set->skip, text, len, search->in_word);
