@@ -83,8 +83,8 @@ struct finder_rules {
                               size_t len, size_t at, bool has_ended,
                               struct finder_result *result);
 
-    /* NULL, or: a bit for each rule of which a match may begin in this text, of which the finder
-     * shows short pieces, so that it need not search them for each rule. */
+    /* NULL, or: a bit for each rule of which a match may begin in this text, of which the
+     * finder shows short pieces, so that it need not search them for each rule. */
     uint64_t (*may_begin)(const void *config, const char *text, size_t len);
 
     /* What to say about a match of `rule`: sets code and message of *why (`message` is room

@@ -179,7 +179,8 @@ static int json_configure(void **config, const struct filter_value *values,
 
 /* ---- verdicts ---- */
 
-/* Ends with what the host said: 0, or -1; the answer may have been stopped. */
+/* A value that is meant begins. What is put in for it comes at once; the rest of it, if it is
+ * changed, is left out as it is read. */
 static int begin_change(struct json_text *t, const struct json_step *step, uint64_t from,
                         uint64_t to, struct filter_host *host)
 {

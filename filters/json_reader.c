@@ -314,7 +314,7 @@ static int read_structure(struct json_reader *reader, uint32_t c, struct json_st
 {
     bool may_stand = reader->state == JSON_STATE_VALUE ||
                      reader->state == JSON_STATE_FIRST_VALUE ||
-                     (reader->state == JSON_STATE_OUTSIDE);
+                     reader->state == JSON_STATE_OUTSIDE;
     bool may_be_name =
         reader->state == JSON_STATE_NAME || reader->state == JSON_STATE_FIRST_NAME;
     switch (c) {

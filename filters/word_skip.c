@@ -11,7 +11,8 @@
 #define BITS_PER_WORD 32u
 #define MIN_LOG2_BITS 12u
 
-/* Knuth's multiplicative hashing with odd constants near 2^64 divided by the golden ratio. */
+/* Multiplicative hashing (Knuth, "The Art of Computer Programming", 6.4): odd constants, the
+ * first is 2^64 divided by the golden ratio. */
 #define HASH_BYTES UINT64_C(0x9E3779B97F4A7C15)
 #define HASH_LEN   UINT64_C(0xD6E8FEB86659FD93)
 
