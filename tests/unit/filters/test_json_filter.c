@@ -230,6 +230,43 @@ static void nesting_is_bounded(void **state)
     }
 }
 
+/* Each allocation fails in turn. Not having memory is an error and no verdict of the filter, or
+ * makes it fail, which stops the text; nothing is left over. */
+static void want_of_memory_is_told(void **state)
+{
+    (void)state;
+    static const char json[] =
+        "{\"name\":\"t\",\"filters\":[{\"type\":\"json\",\"paths\":[\"a.b\",\"c\"]},"
+        "{\"type\":\"wordlist\",\"words\":[\"one two\",\"+\"]}]}";
+    static const char text[] = "Text with enough of it to be skipped. {\"c\":\"d\"}";
+    size_t live = mem_live();
+    bool has_failed = true;
+    for (size_t nth = 1; has_failed; nth++) {
+        struct err e = {0};
+        struct buf out;
+        buf_init(&out, 1000);
+        mem_fail_at(nth);
+        struct chain *chain = chain_from_json(json, strlen(json), NULL, &e);
+        struct chain_stream *stream =
+            chain ? chain_stream_create(chain, FILTER_OUTPUT, &e) : NULL;
+        struct chain_sink sink = chain_sink_buf(&out);
+        int status =
+            stream ? chain_feed(stream, FILTER_CONTENT, text, strlen(text), &sink, &e) : -1;
+        status = status == 0 ? chain_finish(stream, &sink, &e) : status;
+        has_failed = mem_fail_reached();
+        mem_fail_at(0);
+        if (status == CHAIN_GOES_ON) {
+            assert_false(has_failed);
+            assert_string_equal(out.data,
+                                "Text with enough of it to be skipped. {\"c\":\"***\"}");
+        }
+        chain_stream_destroy(stream);
+        chain_unref(chain);
+        buf_deinit(&out);
+        assert_int_equal(mem_live(), live);
+    }
+}
+
 /* ---- against the oracle ---- */
 
 static const char *const names[] = {"a", "b", "c", "\xC3\xA9", "x.y"};
@@ -561,6 +598,7 @@ int main(void)
         cmocka_unit_test(text_that_is_not_json_is_stopped),
         cmocka_unit_test(settings_that_can_not_work_are_refused),
         cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(want_of_memory_is_told),
         cmocka_unit_test(random_documents_become_what_the_oracle_writes),
         cmocka_unit_test(random_text_minds_no_cut),
         cmocka_unit_test(strict_reading_follows_the_test_suite),
