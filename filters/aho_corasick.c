@@ -6,6 +6,8 @@
 
 #include "runtime/base/mem.h"
 
+#define FEW_CHILDREN 4u
+
 /* The patterns [low, high) share the string of one node. */
 struct range {
     size_t low, high;
@@ -149,17 +151,32 @@ void aho_corasick_destroy(struct aho_corasick *ac)
     mem_free(ac);
 }
 
+/* The child of `node` by this symbol, or the root. Most nodes have one child; the few that have
+ * many are near to the root. */
+static uint32_t find_child(const struct aho_corasick *ac, const struct ac_node *node,
+                           unsigned char symbol)
+{
+    const unsigned char *symbols = ac->symbols + node->first_child;
+    if (node->child_count > FEW_CHILDREN) {
+        const unsigned char *found = memchr(symbols, symbol, node->child_count);
+        return found ? node->first_child + (uint32_t)(found - symbols) : AHO_CORASICK_ROOT;
+    }
+    for (uint32_t i = 0; i < node->child_count; i++) {
+        if (symbols[i] == symbol) {
+            return node->first_child + i;
+        }
+    }
+    return AHO_CORASICK_ROOT;
+}
+
 uint32_t aho_corasick_step(const struct aho_corasick *ac, uint32_t node, unsigned char symbol)
 {
     while (node != AHO_CORASICK_ROOT) {
-        const struct ac_node *n = &ac->nodes[node];
-        const unsigned char *symbols = ac->symbols + n->first_child;
-        const unsigned char *found =
-            n->child_count ? memchr(symbols, symbol, n->child_count) : NULL;
-        if (found) {
-            return n->first_child + (uint32_t)(found - symbols);
+        uint32_t child = find_child(ac, &ac->nodes[node], symbol);
+        if (child != AHO_CORASICK_ROOT) {
+            return child;
         }
-        node = n->fail;
+        node = ac->nodes[node].fail;
     }
     return ac->from_root[symbol];
 }

@@ -5,6 +5,7 @@
 #include "filters/chain_config.h"
 #include "filters/flow.h"
 #include "filters/stage.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 
@@ -125,10 +126,11 @@ static int space_error(const struct chain_stream *stream, const struct lane *lan
 static int advance_lane(const struct chain_stream *stream, struct lane *lane, bool ends,
                         const struct chain_event **stop, struct err *e)
 {
+    uint64_t clock = clock_now_ns();
     *stop = NULL;
     for (size_t i = 0; i < stream->stage_count; i++) {
         struct stage *stage = &lane->stages[i];
-        if (stage_feed(stage) != 0 || (ends && stage_finish(stage) != 0)) {
+        if (stage_feed(stage, &clock) != 0 || (ends && stage_finish(stage, &clock) != 0)) {
             return space_error(stream, lane, e);
         }
         if (stage->phase == STAGE_STOPPED) {

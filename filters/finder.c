@@ -294,6 +294,18 @@ static size_t slice_end(const char *text, size_t at, size_t len)
     return end;
 }
 
+/* Rules that wait for nothing and can not begin in text[0, len), the end of the window. */
+static void pass_over(struct finder *f, const char *text, size_t len)
+{
+    uint64_t may_begin = f->rules->may_begin(f->rules->config, text, len);
+    uint64_t end = end_of(f);
+    for (size_t rule = 0; rule < f->rules->count; rule++) {
+        if (f->next[rule] + len == end && !(may_begin >> rule & 1)) {
+            f->next[rule] = end;
+        }
+    }
+}
+
 int finder_feed(void *state, const struct filter_span *span, struct filter_host *host)
 {
     struct finder *f = state;
@@ -301,6 +313,9 @@ int finder_feed(void *state, const struct filter_span *span, struct filter_host 
         size_t end = slice_end(span->text, at, span->len);
         if (buf_append(&f->window, span->text + at, end - at) != 0) {
             return host->fail(host, "it holds too much text");
+        }
+        if (f->rules->may_begin && end - at <= FINDER_SHORT) {
+            pass_over(f, span->text + at, end - at);
         }
         at = end;
         int rc = search_and_act(f, host);

@@ -33,6 +33,7 @@
 #define FINDER_MAX_CONTEXT     4096u /* bytes */
 #define FINDER_MAX_REPLACEMENT 256u  /* bytes */
 #define FINDER_EAGER           512u  /* bytes of a candidate */
+#define FINDER_SHORT           64u   /* bytes of a piece that is looked at beforehand */
 
 /* ---- what is done with a hit: settings that such filters share ---- */
 
@@ -81,6 +82,10 @@ struct finder_rules {
     enum finder_found (*find)(const void *config, void *scratch, size_t rule, const char *text,
                               size_t len, size_t at, bool has_ended,
                               struct finder_result *result);
+
+    /* NULL, or: a bit for each rule of which a match may begin in this text, of which the
+     * finder shows short pieces, so that it need not search them for each rule. */
+    uint64_t (*may_begin)(const void *config, const char *text, size_t len);
 
     /* What to say about a match of `rule`: sets code and message of *why (`message` is room
      * for FILTER_MAX_MESSAGE + 1 bytes) and may set another replacement. */

@@ -17,21 +17,6 @@ void flow_deinit(struct flow *flow)
     flow->events = NULL;
 }
 
-const char *flow_text(const struct flow *flow)
-{
-    return flow->bytes.data ? flow->bytes.data + flow->head : "";
-}
-
-size_t flow_len(const struct flow *flow)
-{
-    return flow->bytes.len - flow->head;
-}
-
-uint64_t flow_end(const struct flow *flow)
-{
-    return flow->start + flow_len(flow);
-}
-
 int flow_append(struct flow *flow, const char *text, size_t len)
 {
     if (len > flow->bytes.max - flow->bytes.len) {
@@ -106,15 +91,13 @@ const struct chain_event *flow_take_event(struct flow *flow)
     return &flow->events[flow->event_head++];
 }
 
-void flow_consume(struct flow *flow, size_t len)
-{
-    flow->head += len;
-    flow->start += len;
-}
-
 void flow_compact(struct flow *flow)
 {
-    buf_consume(&flow->bytes, flow->head);
+    if (flow->head == flow->bytes.len) {
+        flow->bytes.len = 0; /* the usual case: all has gone on */
+    } else {
+        buf_consume(&flow->bytes, flow->head);
+    }
     flow->head = 0;
     if (flow->event_head > 0) {
         flow->event_count -= flow->event_head;

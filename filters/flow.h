@@ -33,9 +33,20 @@ struct flow {
 void flow_init(struct flow *flow);
 void flow_deinit(struct flow *flow);
 
-const char *flow_text(const struct flow *flow);
-size_t flow_len(const struct flow *flow);
-uint64_t flow_end(const struct flow *flow);
+static inline const char *flow_text(const struct flow *flow)
+{
+    return flow->bytes.data ? flow->bytes.data + flow->head : "";
+}
+
+static inline size_t flow_len(const struct flow *flow)
+{
+    return flow->bytes.len - flow->head;
+}
+
+static inline uint64_t flow_end(const struct flow *flow)
+{
+    return flow->start + flow_len(flow);
+}
 
 int flow_append(struct flow *flow, const char *text, size_t len);
 /* A copy of the event rides at the end of the text so far. */
@@ -51,6 +62,10 @@ int flow_move_events(struct flow *flow, uint64_t end, struct flow *to);
 /* Takes out the next event; NULL when there is none. Valid until the flow changes. */
 const struct chain_event *flow_take_event(struct flow *flow);
 /* The first len bytes vanish. */
-void flow_consume(struct flow *flow, size_t len);
+static inline void flow_consume(struct flow *flow, size_t len)
+{
+    flow->head += len;
+    flow->start += len;
+}
 /* Gives back the space of what is gone. Pointers into the flow become invalid. */
 void flow_compact(struct flow *flow);

@@ -108,9 +108,24 @@ static int end_text(struct length_text *t, uint64_t from, uint64_t to, struct fi
     return host->replace(host, to, NULL, 0, is_first ? &why : NULL);
 }
 
+static uint64_t count_characters(const char *text, size_t len)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < len; i++) {
+        count += ((unsigned char)text[i] & 0xC0u) != 0x80u;
+    }
+    return count;
+}
+
 static int length_feed(void *state, const struct filter_span *span, struct filter_host *host)
 {
     struct length_text *t = state;
+    size_t fresh = span->len - span->fresh;
+    if (!t->is_over && fresh <= t->length->max_characters - t->characters &&
+        span->start + span->len <= t->length->max_bytes) {
+        t->characters += count_characters(span->text + span->fresh, fresh);
+        return host->pass(host, span->start + span->len);
+    }
     for (size_t at = span->fresh; at < span->len;) {
         uint32_t code_point;
         int n = utf8_decode(span->text + at, span->len - at, &code_point);

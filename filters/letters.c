@@ -1,13 +1,11 @@
 #include "filters/letters.h"
 
+#include <pthread.h>
 #include <stddef.h>
 #include <utf8proc.h>
 
-uint32_t letter_fold(uint32_t code_point)
+static uint32_t look_up_fold(uint32_t code_point)
 {
-    if (code_point < 0x80) {
-        return code_point >= 'A' && code_point <= 'Z' ? code_point + ('a' - 'A') : code_point;
-    }
     utf8proc_int32_t c = (utf8proc_int32_t)code_point;
     return (uint32_t)utf8proc_tolower(utf8proc_toupper(c));
 }
@@ -36,13 +34,8 @@ static bool is_written_without_spaces(uint32_t code_point)
     return false;
 }
 
-bool letter_is_in_word(uint32_t code_point)
+static bool look_up_in_word(uint32_t code_point)
 {
-    if (code_point < 0x80) {
-        return (code_point >= 'a' && code_point <= 'z') ||
-               (code_point >= 'A' && code_point <= 'Z') ||
-               (code_point >= '0' && code_point <= '9') || code_point == '_';
-    }
     switch (utf8proc_category((utf8proc_int32_t)code_point)) {
     case UTF8PROC_CATEGORY_LU:
     case UTF8PROC_CATEGORY_LL:
@@ -59,4 +52,37 @@ bool letter_is_in_word(uint32_t code_point)
     default:
         return false;
     }
+}
+
+/* Latin, Greek, Cyrillic, Hebrew and Arabic letters: what two bytes of UTF-8 can say. */
+#define NEAR_END 0x800u
+
+static struct {
+    uint16_t folded;
+    bool in_word;
+} near[NEAR_END];
+
+static void make_near(void)
+{
+    for (uint32_t c = 0; c < NEAR_END; c++) {
+        near[c].folded = (uint16_t)look_up_fold(c);
+        near[c].in_word = look_up_in_word(c);
+    }
+}
+
+static bool is_near(uint32_t code_point)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_near);
+    return code_point < NEAR_END;
+}
+
+uint32_t letter_fold_beyond_ascii(uint32_t code_point)
+{
+    return is_near(code_point) ? near[code_point].folded : look_up_fold(code_point);
+}
+
+bool letter_is_in_word_beyond_ascii(uint32_t code_point)
+{
+    return is_near(code_point) ? near[code_point].in_word : look_up_in_word(code_point);
 }

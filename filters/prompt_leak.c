@@ -428,6 +428,16 @@ static void feed_character(struct prompt_leak_text *t, uint32_t c, size_t len)
     t->before = now;
 }
 
+/* Goes on to where a row of words may begin. Returns how many bytes that takes. */
+static size_t skip_words(struct prompt_leak_text *t, const char *text, size_t len)
+{
+    size_t n = word_search_skip(&t->search, text, len);
+    if (n > 0) {
+        t->before = part_of((unsigned char)text[n - 1]);
+    }
+    return n;
+}
+
 static int take(struct prompt_leak_text *t, const struct filter_span *span,
                 struct filter_host *host)
 {
@@ -444,6 +454,10 @@ static int prompt_leak_feed(void *state, const struct filter_span *span,
         return host->pass(host, span->start + span->len);
     }
     for (size_t at = span->fresh; at < span->len;) {
+        at += skip_words(t, span->text + at, span->len - at);
+        if (at == span->len) {
+            break;
+        }
         uint32_t c;
         int n = utf8_decode(span->text + at, span->len - at, &c);
         if (n <= 0) {

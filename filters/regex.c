@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "filters/finder.h"
+#include "filters/letters.h"
 #include "filters/setting_checks.h"
 #include "runtime/base/mem.h"
 
@@ -58,7 +59,9 @@ static const struct filter_key keys[] = {
 struct regex {
     struct finder_rules rules;
     pcre2_code *codes[FINDER_MAX_RULES];
+    bool has_jit[FINDER_MAX_RULES];
     size_t count;
+    uint64_t begins[256]; /* bit i: a match of pattern i may begin with this byte */
 };
 
 /* The state; also the finder's scratch. */
@@ -108,6 +111,26 @@ static size_t context_of(const pcre2_code *code, const char *pattern)
     return 4 * (characters + 1);
 }
 
+/* Notes with which bytes a match may begin; with any, unless PCRE2 knows better. */
+static void note_begins(struct regex *regex, const pcre2_code *code, size_t pattern)
+{
+    const uint64_t bit = UINT64_C(1) << pattern;
+    uint32_t has_first = 0;
+    uint32_t first = 0;
+    const uint8_t *bitmap = NULL;
+    pcre2_pattern_info(code, PCRE2_INFO_FIRSTCODETYPE, &has_first);
+    pcre2_pattern_info(code, PCRE2_INFO_FIRSTCODEUNIT, &first);
+    pcre2_pattern_info(code, PCRE2_INFO_FIRSTBITMAP, (void *)&bitmap);
+    /* Whether the case of a first byte matters is not told. */
+    bool is_known = has_first == 1 && first < 0x80;
+    for (uint32_t c = 0; c < 256; c++) {
+        bool begins = is_known ? letter_fold(c) == letter_fold(first)
+                      : bitmap ? bitmap[c / 8] >> (c % 8) & 1
+                               : true;
+        regex->begins[c] |= begins ? bit : 0;
+    }
+}
+
 static int add_pattern(struct regex *regex, const struct filter_string *pattern,
                        bool is_case_sensitive, pcre2_compile_context *context, char *why,
                        size_t why_max)
@@ -135,7 +158,8 @@ static int add_pattern(struct regex *regex, const struct filter_string *pattern,
         snprintf(why, why_max, "offset %zu: %s", offset, said);
         return -1;
     }
-    regex->codes[regex->count++] = code;
+    size_t index = regex->count++;
+    regex->codes[index] = code;
     uint32_t may_be_empty = 0;
     pcre2_pattern_info(code, PCRE2_INFO_MATCHEMPTY, &may_be_empty);
     if (may_be_empty) {
@@ -151,7 +175,8 @@ static int add_pattern(struct regex *regex, const struct filter_string *pattern,
         regex->rules.context = needed;
     }
     /* Without a just-in-time compiler the interpreter does it. */
-    (void)pcre2_jit_compile(code, PCRE2_JIT_PARTIAL_HARD);
+    regex->has_jit[index] = pcre2_jit_compile(code, PCRE2_JIT_PARTIAL_HARD) == 0;
+    note_begins(regex, code, index);
     return 0;
 }
 
@@ -201,17 +226,30 @@ static void regex_release(void *config)
 /* At the end of the text a partial match is none. It is asked for all the same, as that leaves
  * out an optimization by which PCRE2 10.42 misses matches of patterns such as (?=b)(a|ab)?b; it
  * runs without the just-in-time compiler, on what little is held. */
-static int match(const struct regex_text *t, const pcre2_code *code, const char *text,
-                 size_t len, size_t at, bool has_ended)
+static int match(const struct regex_text *t, const pcre2_code *code, bool has_jit,
+                 const char *text, size_t len, size_t at, bool has_ended)
 {
-    uint32_t options = PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY;
+    uint32_t options = PCRE2_NOTEMPTY;
     options |= has_ended ? PCRE2_PARTIAL_SOFT : PCRE2_PARTIAL_HARD;
-    int rc = pcre2_match(code, (PCRE2_SPTR)text, len, at, options, t->data, t->limits);
+    int rc = PCRE2_ERROR_JIT_STACKLIMIT;
+    if (has_jit && !has_ended) {
+        rc = pcre2_jit_match(code, (PCRE2_SPTR)text, len, at, options, t->data, t->limits);
+    }
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT) {
-        rc = pcre2_match(code, (PCRE2_SPTR)text, len, at, options | PCRE2_NO_JIT, t->data,
-                         t->limits);
+        options |= PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT;
+        rc = pcre2_match(code, (PCRE2_SPTR)text, len, at, options, t->data, t->limits);
     }
     return rc;
+}
+
+static uint64_t may_begin(const void *config, const char *text, size_t len)
+{
+    const struct regex *regex = config;
+    uint64_t patterns = 0;
+    for (size_t i = 0; i < len; i++) {
+        patterns |= regex->begins[(unsigned char)text[i]];
+    }
+    return patterns;
 }
 
 static enum finder_found find(const void *config, void *scratch, size_t rule, const char *text,
@@ -220,7 +258,7 @@ static enum finder_found find(const void *config, void *scratch, size_t rule, co
 {
     const struct regex *regex = config;
     const struct regex_text *t = scratch;
-    int rc = match(t, regex->codes[rule], text, len, at, has_ended);
+    int rc = match(t, regex->codes[rule], regex->has_jit[rule], text, len, at, has_ended);
     if (rc == PCRE2_ERROR_NOMATCH || (has_ended && rc == PCRE2_ERROR_PARTIAL)) {
         return FINDER_NONE;
     }
@@ -260,6 +298,7 @@ static int regex_configure(void **config, const struct filter_value *values,
     regex->rules.count = regex->count;
     regex->rules.config = regex;
     regex->rules.find = find;
+    regex->rules.may_begin = may_begin;
     regex->rules.describe = describe;
     *config = regex;
     return 0;

@@ -51,10 +51,12 @@ void stage_init(struct stage *stage, const struct chain_filter *filter, size_t i
                 struct stage_account *account);
 void stage_deinit(struct stage *stage);
 
-/* Shows the filter what is new in its flow. 0, or -1 when memory or CHAIN_MAX_FLOW ran out. */
-int stage_feed(struct stage *stage);
-/* The text has ended: everything is decided and moved on. Returns as above. */
-int stage_finish(struct stage *stage);
+/* Shows the filter what is new in its flow. *clock is when the last stage was left: with pieces
+ * of one token a look at the clock costs as much as a filter, so stages share one. 0, or -1
+ * when memory or CHAIN_MAX_FLOW ran out. */
+int stage_feed(struct stage *stage, uint64_t *clock);
+/* The text has ended: everything is decided and moved on. Clock and result as above. */
+int stage_finish(struct stage *stage, uint64_t *clock);
 
 /* A filter beyond its events leaves one event without a type in their place. */
 bool stage_is_overflow(const struct chain_event *event);

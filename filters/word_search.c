@@ -4,6 +4,8 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 
+#define SKIP_WORTH 16u /* bytes; with fewer the automaton is faster */
+
 int word_search_init(struct word_search *search, const struct word_set *set)
 {
     /* A hit that is not final covers some of the held text, which is at most max_depth
@@ -86,6 +88,19 @@ void word_search_feed(struct word_search *search, uint32_t code_point, size_t le
     for (int i = 0; i < n; i++) {
         step(search, (unsigned char)bytes[i], start, search->at);
     }
+}
+
+size_t word_search_skip(struct word_search *search, const char *text, size_t len)
+{
+    if (search->node != AHO_CORASICK_ROOT || len < SKIP_WORTH || (unsigned char)*text >= 0x80) {
+        return 0;
+    }
+    size_t n = word_skip_over(&search->set->skip, text, len, search->in_word);
+    search->at += n;
+    if (n > 0 && search->set->whole_words) {
+        search->in_word = letter_is_in_word((unsigned char)text[n - 1]);
+    }
+    return n;
 }
 
 void word_search_end(struct word_search *search)

@@ -47,6 +47,9 @@ void word_search_deinit(struct word_search *search);
 
 /* The next character, of `len` bytes. Hits that are final must have been dropped before. */
 void word_search_feed(struct word_search *search, uint32_t code_point, size_t len);
+/* Takes text in which nothing begins, as much of it as that is sure of. Returns how many bytes,
+ * whole characters; 0 also while something may be going on. */
+size_t word_search_skip(struct word_search *search, const char *text, size_t len);
 /* There is no next character. */
 void word_search_end(struct word_search *search);
 

@@ -26,6 +26,7 @@ void word_set_deinit(struct word_set *set)
     forget_entries(set);
     aho_corasick_destroy(set->ac);
     set->ac = NULL;
+    word_skip_deinit(&set->skip);
 }
 
 uint32_t word_set_letter(const struct word_set *set, uint32_t code_point)
@@ -96,10 +97,29 @@ int word_set_add(struct word_set *set, const char *word, size_t len, uint32_t la
     return set->symbols.failed ? err_nomem(e) : 0;
 }
 
+static int build_skip(struct word_set *set)
+{
+    size_t shortest = SIZE_MAX;
+    for (size_t i = 0; i < set->entry_count; i++) {
+        shortest = set->entries[i].len < shortest ? set->entries[i].len : shortest;
+    }
+    if (word_skip_init(&set->skip, set->ignores_case, set->whole_words, set->entry_count,
+                       shortest) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < set->entry_count; i++) {
+        const struct word_entry *entry = &set->entries[i];
+        word_skip_add(&set->skip, (const unsigned char *)set->symbols.data + entry->start,
+                      entry->len);
+    }
+    return 0;
+}
+
 int word_set_build(struct word_set *set, struct err *e)
 {
     struct ac_pattern *patterns = mem_array(set->entry_count, sizeof(*patterns));
-    if (!patterns) {
+    if (!patterns || build_skip(set) != 0) {
+        mem_free(patterns);
         return err_nomem(e);
     }
     for (size_t i = 0; i < set->entry_count; i++) {

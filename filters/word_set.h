@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #include "filters/aho_corasick.h"
+#include "filters/word_skip.h"
 #include "runtime/base/buf.h"
 
 #define WORD_SET_MAX_WORDS 100000
@@ -34,6 +35,7 @@ struct word_set {
     bool ignores_case;
     bool whole_words;
     struct aho_corasick *ac; /* NULL until built */
+    struct word_skip skip;
 
     /* While words are being added. */
     struct buf symbols;

@@ -227,6 +227,10 @@ static int wordlist_feed(void *state, const struct filter_span *span, struct fil
 {
     struct wordlist_text *t = state;
     for (size_t at = span->fresh; at < span->len;) {
+        at += word_search_skip(&t->search, span->text + at, span->len - at);
+        if (at == span->len) {
+            break;
+        }
         uint32_t code_point;
         int n = utf8_decode(span->text + at, span->len - at, &code_point);
         if (n <= 0) {

@@ -1,5 +1,7 @@
 #include "runtime/base/utf8.h"
 
+#include <string.h>
+
 int utf8_decode(const char *s, size_t len, uint32_t *code_point)
 {
     if (len == 0) {
@@ -59,10 +61,29 @@ int utf8_encode(uint32_t code_point, char out[4])
     return 4;
 }
 
+/* How many of the first bytes are ASCII, but for up to seven at the end of them. */
+static size_t ascii_prefix(const char *s, size_t len)
+{
+    size_t at = 0;
+    uint64_t bytes;
+    while (len - at >= sizeof(bytes)) {
+        memcpy(&bytes, s + at, sizeof(bytes));
+        if (bytes & UINT64_C(0x8080808080808080)) {
+            break;
+        }
+        at += sizeof(bytes);
+    }
+    return at;
+}
+
 size_t utf8_valid_prefix(const char *s, size_t len)
 {
     size_t at = 0;
     while (at < len) {
+        at += ascii_prefix(s + at, len - at);
+        if (at == len) {
+            break;
+        }
         uint32_t code_point;
         int n = utf8_decode(s + at, len - at, &code_point);
         if (n <= 0) {

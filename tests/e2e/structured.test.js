@@ -177,3 +177,26 @@ test('a conversation with calls goes on', { skip }, async (t) => {
     const wrong = await post(server, { messages: [{ role: 'tool', content: 'x' }] });
     assert.equal(wrong.body.error.param, 'messages[0].tool_call_id');
 });
+
+test('a value that a filter hides leaves the form as it was', { skip }, async (t) => {
+    const file = writeFile(makeFolder(t), 'chain.json', {
+        name: 'default', filters: [{ type: 'json', paths: ['name', '$.age'], invalid: 'stop' }],
+    });
+    const server = await startServer(t, { args: ['--filters', file] });
+    const format = { type: 'json_schema', json_schema: { name: 'person', schema: PERSON } };
+    for (let seed = 0; seed < 4; seed++) {
+        const choice = await answer(server, { seed, response_format: format });
+        const text = choice.message.content;
+        assertPerson(text);
+        assert.equal(JSON.parse(text).name, '***');
+        assert.equal(JSON.parse(text).age, 0);
+        const streamed = await readStream(await server.post(ROUTE, {
+            ...ask('Who are you?', { max_tokens: 200, temperature: 1 }), seed, response_format: format, stream: true,
+        }));
+        assert.equal(streamed.text, text);
+        assert.equal(streamed.finish, choice.finish_reason);
+    }
+    const prose = await answer(server, {});
+    assert.equal(prose.message.content, '');
+    assert.equal(prose.finish_reason, 'content_filter');
+});
