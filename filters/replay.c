@@ -40,7 +40,8 @@ static int feed(const struct replay *r, const struct replay_text *text,
         rc = chain_feed(o->stream, text->channel, text->text + at, n, &sink, e);
         at += n;
     }
-    return rc == CHAIN_GOES_ON ? chain_finish(o->stream, &sink, e) : rc;
+    rc = rc == CHAIN_GOES_ON ? chain_finish(o->stream, &sink, e) : rc;
+    return o->out.failed ? err_nomem(e) : rc;
 }
 
 /* -1: as of chain_feed; *e says why. */

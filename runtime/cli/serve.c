@@ -55,9 +55,37 @@ struct serve_options {
     long max_body;
 };
 
+#define OPTIONS_MAX 64
+
+/* What is told about requests: metrics, and what filters found. Appended to the others. */
+static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_options *o)
+{
+    const struct option more[] = {
+        {"findings", 0, OPTION_STRING, &o->findings, "FILE",
+         "keep what filters found there (beside --state, else in memory)", 0, 0},
+        {"findings-rows", 0, OPTION_INT, &o->findings_rows, "N",
+         "so many of the newest findings are kept (100000)", 1, 100000000},
+        {"findings-days", 0, OPTION_INT, &o->findings_days, "N",
+         "findings and texts are kept so long (30)", 1, 36500},
+        {"filter-log-text", 0, OPTION_STRING, &o->filter_log_text, "WHICH",
+         "keep texts that filters saw: none, found (in which they found something), all "
+         "(none)",
+         0, 0},
+        {"metrics", 0, OPTION_STRING, &o->metrics, "WHO",
+         "GET /metrics is for: open (anybody), key (API keys with the scope metrics), off "
+         "(open)",
+         0, 0},
+    };
+    size_t n = 0;
+    while (table[n].name) {
+        n++;
+    }
+    memcpy(table + n, more, sizeof(more));
+}
+
 static int parse(struct serve_options *o, int argc, char **argv)
 {
-    const struct option table[] = {
+    struct option table[OPTIONS_MAX] = {
         {"model", 'm', OPTION_STRING, &o->model, "FILE",
          "the model: a GGUF file, or a folder with safetensors", 0, 0},
         {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "address to listen on (127.0.0.1)", 0,
@@ -87,20 +115,6 @@ static int parse(struct serve_options *o, int argc, char **argv)
          "keep prompts and their history there (in memory alone)", 0, 0},
         {"filters", 0, OPTION_STRING, &o->filters, "FILE",
          "filter chain, JSON (docs/filters.md)", 0, 0},
-        {"findings", 0, OPTION_STRING, &o->findings, "FILE",
-         "keep what filters found there (beside --state, else in memory)", 0, 0},
-        {"findings-rows", 0, OPTION_INT, &o->findings_rows, "N",
-         "so many of the newest findings are kept (100000)", 1, 100000000},
-        {"findings-days", 0, OPTION_INT, &o->findings_days, "N",
-         "findings and texts are kept so long (30)", 1, 36500},
-        {"filter-log-text", 0, OPTION_STRING, &o->filter_log_text, "WHICH",
-         "keep texts that filters saw: none, found (in which they found something), all "
-         "(none)",
-         0, 0},
-        {"metrics", 0, OPTION_STRING, &o->metrics, "WHO",
-         "GET /metrics is for: open (anybody), key (API keys with the scope metrics), off "
-         "(open)",
-         0, 0},
         {"api-key", 0, OPTION_STRING, &o->api_key, "KEY",
          "key that clients must send (WEIR_API_KEY)", 0, 0},
         {"api-key-file", 0, OPTION_STRING, &o->api_key_file, "FILE",
@@ -150,8 +164,8 @@ static int parse(struct serve_options *o, int argc, char **argv)
          "seconds that running requests may take after SIGTERM (600)", 0, 86400},
         {"max-body", 0, OPTION_INT, &o->max_body, "BYTES",
          "request bodies larger are refused (8 MiB)", 1024, 1L << 30},
-        {0},
     };
+    add_watching_options(table, o);
     const struct options options = {
         "weir serve --model FILE.gguf [options]",
         "Serves a model over HTTP: POST /v1/chat/completions, a chat page on /, admin routes.\n"
