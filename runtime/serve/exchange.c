@@ -109,7 +109,7 @@ static void record_filters(struct exchange *x)
     }
     for (size_t i = 0; i < x->n_choices; i++) {
         const struct answer_text *text = &x->choices[i].text;
-        if (x->choices[i].text_begun && text->filters) {
+        if (x->choices[i].text_begun && text->filters && text->decoded_bytes > 0) {
             filter_record(&origin, "", x->chain, FILTER_OUTPUT, text->filters, &text->fed,
                           &text->most_held);
         }

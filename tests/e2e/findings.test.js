@@ -11,7 +11,7 @@ const { ROUTE, ask, beginStream, readStream, whole } = require('./lib/chat.js');
 const { succeed, weir } = require('./lib/command.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
 const { readMetrics } = require('./lib/metrics.js');
-const { startServer, missing } = require('./lib/server.js');
+const { startServer, missing, modelPath } = require('./lib/server.js');
 
 const skip = missing();
 const QUESTION = 'canarybird: What is 23 + 45?';
@@ -270,6 +270,19 @@ test('ten thousand verdicts at once do not hold up answers, and none is lost unc
     waits.sort((a, b) => a - b);
     t.diagnostic(`healthz beside it: median ${waits[waits.length >> 1].toFixed(1)} ms, longest ${waits.at(-1).toFixed(1)} ms`);
     assert.ok(waits[waits.length >> 1] < 1000);
+});
+
+test('a file for findings that cannot be used is told at the start', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const foreign = writeFile(folder, 'foreign', 'this is a text and no database\n'.repeat(100));
+    for (const [file, message] of [[path.join(folder, 'none', 'f'), /cannot create/], [foreign, /no SQLite database/]]) {
+        const { status, stderr } = weir(['serve', '--model', modelPath(), '--port', '0', '--findings', file]);
+        assert.equal(status, 1);
+        assert.match(stderr, message);
+    }
+    for (const wrong of [['--metrics', 'some'], ['--filter-log-text', 'some'], ['--metrics', 'key']]) {
+        assert.equal(weir(['serve', '--model', modelPath(), ...wrong]).status, 2);
+    }
 });
 
 test('weir filter compares two chains on files of texts', { skip: skip && 'not built' }, (t) => {
