@@ -19,9 +19,10 @@
 #include "runtime/base/err.h"
 
 #define FINDING_PAGE_MAX 1000
-#define FINDING_TEXT_MAX ((size_t)64 << 10) /* bytes of a text that is kept; the rest is cut \
-                                             */
-#define FINDING_NAME_SIZE 65                /* names of chains, keys and filters */
+#define FINDING_TEXT_MAX                                                      \
+    ((size_t)64 << 10)       /* bytes of a text that is kept; the rest is cut \
+                              */
+#define FINDING_NAME_SIZE 65 /* names of chains, keys and filters */
 
 struct finding {
     uint64_t id; /* in the order in which they were stored, from 1, never given twice */
