@@ -104,7 +104,7 @@ static void stop_engine(struct choice *c)
 static void record_filters(struct exchange *x)
 {
     const struct filter_origin origin = {x->server, x->http, x->reply.id};
-    if (!chain_has_side(x->chain, FILTER_OUTPUT)) {
+    if (x->n_choices == 0 || !chain_has_side(x->chain, FILTER_OUTPUT)) {
         return;
     }
     for (size_t i = 0; i < x->n_choices; i++) {
