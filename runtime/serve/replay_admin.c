@@ -39,8 +39,8 @@ static bool is_over(void *context)
            clock_now_s() > r->end_s;
 }
 
-/* The chain that a body names: its JSON as an object, or the published one as "published" or
- * by name and version. The one place where such names are looked up. */
+/* The chain that a body names: its JSON as an object, or the published one by its name, with or
+ * without its version. The one place where such names are looked up. */
 static struct chain *find_chain(const struct replay_request *r, const char *field,
                                 const cJSON *item, struct err *e)
 {
@@ -48,8 +48,7 @@ static struct chain *find_chain(const struct replay_request *r, const char *fiel
     if (cJSON_IsString(item)) {
         char name[CHAIN_MAX_NAME + 16];
         snprintf(name, sizeof(name), "%s@%u", chain_name(c), chain_version(c));
-        if (strcmp(item->valuestring, "published") == 0 ||
-            strcmp(item->valuestring, chain_name(c)) == 0 ||
+        if (strcmp(item->valuestring, chain_name(c)) == 0 ||
             strcmp(item->valuestring, name) == 0) {
             return chain_ref(c);
         }

@@ -187,7 +187,7 @@ test('a replay takes texts with the request, and refuses what is wrong', { skip 
     const { body } = await post({ chain, against: { name: 'y', filters: [] }, texts: ['a bad one', { id: 'b', side: 'input', text: 'fine' }, { text: 'bad', channel: 'reasoning' }] });
     assert.deepEqual([body.texts, body.newly_stopped, body.unchanged], [3, 2, 1]);
     assert.deepEqual(body.differences.map(({ id }) => id), ['0', '2']);
-    assert.equal((await post({ chain: 'published', against: 'shop@7', texts: ['x'] })).body.unchanged, 1);
+    assert.equal((await post({ chain: 'shop', against: 'shop@7', texts: ['x'] })).body.unchanged, 1);
     for (const [wrong, status, param] of [
         [{ texts: ['x'] }, 400, 'chain'],
         [{ chain: 3, texts: ['x'] }, 400, 'chain'],
