@@ -123,6 +123,14 @@ void chain_stream_destroy(struct chain_stream *stream); /* accepts NULL */
  * for the life of the stream. */
 void chain_stream_set_prompt(struct chain_stream *stream, const char *text, size_t len);
 
+/* Is told what is fed, before any filter sees it: for records of the text. */
+struct chain_tap {
+    void (*fed)(void *context, enum filter_channel channel, uint32_t ordinal, const char *text,
+                size_t len);
+    void *context;
+};
+void chain_stream_set_tap(struct chain_stream *stream, struct chain_tap tap);
+
 /* What the calls below return. -1 is not a verdict: memory or CHAIN_MAX_FLOW ran out, the
  * sink gave up, or the call was wrong (text that is not whole characters, a call after
  * chain_finish). It is final: every later call fails in the same way, and the answer must be

@@ -28,6 +28,7 @@ struct chain_stream {
     enum filter_side side;
     const char *prompt;
     size_t prompt_len;
+    struct chain_tap tap;
     enum stream_phase phase;
     struct err broken; /* STREAM_BROKEN: why */
 
@@ -235,6 +236,11 @@ void chain_stream_set_prompt(struct chain_stream *stream, const char *text, size
     stream->prompt_len = len;
 }
 
+void chain_stream_set_tap(struct chain_stream *stream, struct chain_tap tap)
+{
+    stream->tap = tap;
+}
+
 void chain_stream_destroy(struct chain_stream *stream)
 {
     if (!stream) {
@@ -291,6 +297,9 @@ int chain_feed(struct chain_stream *stream, enum filter_channel channel, const c
     struct lane *lane = &stream->lanes[channel];
     if (!lane->is_open && open_lane(stream, lane, e) != 0) {
         return break_stream(stream, e);
+    }
+    if (stream->tap.fed) {
+        stream->tap.fed(stream->tap.context, channel, lane->ordinal, text, len);
     }
     while (len > 0 && status == CHAIN_GOES_ON) {
         size_t n = slice_len(text, len);

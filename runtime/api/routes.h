@@ -20,7 +20,8 @@ enum route_auth {
     X(TOKENIZE, "tokenize")       \
     X(MODELS, "models")           \
     X(FEEDBACK, "feedback")       \
-    X(PROMPTS, "prompts")
+    X(PROMPTS, "prompts")         \
+    X(METRICS, "metrics")
 
 enum route_scope {
     SCOPE_NONE = 0, /* of routes that are open or admin */
@@ -37,6 +38,7 @@ enum route_scope {
     X(OPENAPI, "GET", "/openapi.json", ROUTE_OPEN, SCOPE_NONE)                                 \
     X(HEALTHZ, "GET", "/healthz", ROUTE_OPEN, SCOPE_NONE)                                      \
     X(READYZ, "GET", "/readyz", ROUTE_OPEN, SCOPE_NONE)                                        \
+    X(METRICS, "GET", "/metrics", ROUTE_OPEN, SCOPE_NONE)                                      \
     X(CHAT_COMPLETIONS, "POST", "/v1/chat/completions", ROUTE_PUBLIC, SCOPE_CHAT)              \
     X(COMPLETIONS, "POST", "/v1/completions", ROUTE_PUBLIC, SCOPE_CHAT)                        \
     X(RESPONSES, "POST", "/v1/responses", ROUTE_PUBLIC, SCOPE_CHAT)                            \
@@ -71,6 +73,8 @@ enum route_scope {
     X(ADMIN_AUDIT, "GET", "/admin/audit", ROUTE_ADMIN, SCOPE_NONE)                             \
     X(ADMIN_FILTERS_GET, "GET", "/admin/filters/default", ROUTE_ADMIN, SCOPE_NONE)             \
     X(ADMIN_FILTERS_PUT, "PUT", "/admin/filters/default", ROUTE_ADMIN, SCOPE_NONE)             \
+    X(ADMIN_FILTERS_REPLAY, "POST", "/admin/filters/replay", ROUTE_ADMIN, SCOPE_NONE)          \
+    X(ADMIN_FINDINGS, "GET", "/admin/findings", ROUTE_ADMIN, SCOPE_NONE)                       \
     X(ADMIN_MODELS, "GET", "/admin/models", ROUTE_ADMIN, SCOPE_NONE)                           \
     X(ADMIN_RELOAD, "POST", "/admin/models/reload", ROUTE_ADMIN, SCOPE_NONE)
 

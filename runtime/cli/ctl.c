@@ -19,6 +19,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } groups[] = {
+    {"findings", ctl_findings, "what filters found, and what others would"},
     {"prompts", ctl_prompts, "system prompts: profiles and their versions"},
 };
 
@@ -113,6 +114,25 @@ static void choose_options(struct option out[OPTIONS_MAX], const struct ctl_comm
         {"if-match", 0, OPTION_INT, &c->if_match, "N",
          "only if the profile is at this revision still", 0, 1L << 52},
         {"limit", 0, OPTION_INT, &c->limit, "N", "how many at the most (50)", 1, 1000},
+        {"chain", 0, OPTION_STRING, &c->chain, "NAME[@VERSION]", "only those of this chain", 0,
+         0},
+        {"code", 0, OPTION_STRING, &c->code, "CODE", "only those with this code", 0, 0},
+        {"verdict", 0, OPTION_STRING, &c->verdict, "WORD", "only note, replace, stop or fail",
+         0, 0},
+        {"side", 0, OPTION_STRING, &c->side, "SIDE", "only input or output", 0, 0},
+        {"request", 0, OPTION_STRING, &c->request, "ID", "only those of this x-request-id", 0,
+         0},
+        {"before", 0, OPTION_INT, &c->before, "ID", "only older ones than this", 1, 1L << 52},
+        {"with-texts", 0, OPTION_FLAG, &c->with_texts, NULL,
+         "as JSON, with the texts that the server keeps (--filter-log-text)", 0, 0},
+        {"against", 0, OPTION_STRING, &c->against, "FILE.json",
+         "compare with this chain (the published one)", 0, 0},
+        {"texts", 0, OPTION_STRING, &c->texts, "FILE",
+         "a text a line, or JSON if it ends in .jsonl", 0, 0},
+        {"stored", 0, OPTION_INT, &c->stored, "N", "the last N texts that the server keeps", 1,
+         10000},
+        {"show-text", 0, OPTION_FLAG, &c->show_text, NULL,
+         "quote some of the texts where they differ", 0, 0},
     };
     const size_t n_common = 5;
     size_t n = 0;

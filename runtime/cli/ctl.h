@@ -25,6 +25,13 @@ struct ctl {
     bool no_activate;
     long if_match; /* a revision, or -1 */
     long limit;
+    const char *chain, *code, *verdict, *side, *request; /* of findings */
+    long before;
+    bool with_texts;
+    const char *against; /* a chain's file */
+    const char *texts;   /* a file of them */
+    long stored;         /* how many of the server's, or 0 */
+    bool show_text;
 };
 
 struct ctl_command {
@@ -62,6 +69,9 @@ int ctl_send(struct ctl *c, const char *method, cJSON *body, struct err *e);
 
 /* Writes c->answer to standard output as one line. */
 void ctl_print_answer(const struct ctl *c);
+
+/* ctl_findings.c */
+int ctl_findings(int argc, char **argv);
 
 /* ctl_prompts.c */
 int ctl_prompts(int argc, char **argv);

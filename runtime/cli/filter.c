@@ -8,6 +8,7 @@
 
 #include "filters/chain.h"
 #include "runtime/base/utf8.h"
+#include "runtime/cli/filter_replay.h"
 
 #define READ_BYTES ((size_t)65536)
 #define MAX_CHUNK  ((long)READ_BYTES)
@@ -170,6 +171,7 @@ int cli_filter(int argc, char **argv)
     const char *path = NULL;
     const char *side = "output";
     long chunk = 4096;
+    struct filter_replay replay = {0};
     const struct option table[] = {
         {.name = "chain",
          .type = OPTION_STRING,
@@ -188,12 +190,31 @@ int cli_filter(int argc, char **argv)
          .value = &side,
          .argument = "SIDE",
          .help = "\"output\" (default) or \"input\": which of the chain's filters take part"},
+        {.name = "against",
+         .type = OPTION_STRING,
+         .value = &replay.against,
+         .argument = "FILE.json",
+         .help = "compare with this chain: what --chain does otherwise, with --texts"},
+        {.name = "texts",
+         .type = OPTION_STRING,
+         .value = &replay.texts,
+         .argument = "FILE",
+         .help = "texts for that, one a line; .jsonl: JSON with text, id, side, channel"},
+        {.name = "show-text",
+         .type = OPTION_FLAG,
+         .value = &replay.show_text,
+         .help = "quote some of the texts where they differ"},
+        {.name = "json",
+         .type = OPTION_FLAG,
+         .value = &replay.json,
+         .help = "print the comparison as JSON"},
         {.name = NULL},
     };
     const struct options options = {
-        .usage = "weir filter --chain FILE.json [--chunk N] [--side output|input] < TEXT",
+        .usage = "weir filter --chain FILE.json [--chunk N] [--side output|input] < TEXT\n"
+                 "       weir filter --chain FILE.json --against FILE.json --texts FILE",
         .summary = "Sends text through a filter chain; verdicts go to standard error as JSON "
-                   "lines.",
+                   "lines.\nOr sends texts through two chains and tells what differs.",
         .table = table,
     };
     int positional;
@@ -211,7 +232,15 @@ int cli_filter(int argc, char **argv)
     if (!is_input && strcmp(side, "output") != 0) {
         return usage_error(argv[0], "--side must be output or input");
     }
-    struct err e;
+    if (!replay.against != !replay.texts) {
+        return usage_error(argv[0], "--against and --texts go together");
+    }
+    struct err e = {0};
+    if (replay.against) {
+        replay.chain = path;
+        replay.side = is_input ? FILTER_INPUT : FILTER_OUTPUT;
+        return filter_replay_run(&replay, &e) == 0 ? 0 : cli_fail(argv[0], &e);
+    }
     if (run_chain(path, is_input ? FILTER_INPUT : FILTER_OUTPUT, chunk, &e) != 0) {
         return cli_fail(argv[0], &e);
     }

@@ -9,6 +9,10 @@
 #include "runtime/cli/local_model.h"
 #include "runtime/serve/server.h"
 
+/* Of all texts that filters saw and that are kept. */
+#define FINDING_FILE_BYTES   ((uint64_t)1 << 30)
+#define FINDING_MEMORY_BYTES ((uint64_t)64 << 20)
+
 struct serve_options {
     const char *model;
     const char *host;
@@ -18,6 +22,11 @@ struct serve_options {
     const char *prompts_dir;
     const char *prompt;
     const char *filters;
+    const char *findings;
+    long findings_rows;
+    long findings_days;
+    const char *filter_log_text;
+    const char *metrics;
     const char *unix_path;
     const char *unix_mode;
     const char *tls_cert;
@@ -46,9 +55,37 @@ struct serve_options {
     long max_body;
 };
 
+#define OPTIONS_MAX 64
+
+/* What is told about requests: metrics, and what filters found. Appended to the others. */
+static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_options *o)
+{
+    const struct option more[] = {
+        {"findings", 0, OPTION_STRING, &o->findings, "FILE",
+         "keep what filters found there (beside --state, else in memory)", 0, 0},
+        {"findings-rows", 0, OPTION_INT, &o->findings_rows, "N",
+         "so many of the newest findings are kept (100000)", 1, 100000000},
+        {"findings-days", 0, OPTION_INT, &o->findings_days, "N",
+         "findings and texts are kept so long (30)", 1, 36500},
+        {"filter-log-text", 0, OPTION_STRING, &o->filter_log_text, "WHICH",
+         "keep texts that filters saw: none, found (in which they found something), all "
+         "(none)",
+         0, 0},
+        {"metrics", 0, OPTION_STRING, &o->metrics, "WHO",
+         "GET /metrics is for: open (anybody), key (API keys with the scope metrics), off "
+         "(open)",
+         0, 0},
+    };
+    size_t n = 0;
+    while (table[n].name) {
+        n++;
+    }
+    memcpy(table + n, more, sizeof(more));
+}
+
 static int parse(struct serve_options *o, int argc, char **argv)
 {
-    const struct option table[] = {
+    struct option table[OPTIONS_MAX] = {
         {"model", 'm', OPTION_STRING, &o->model, "FILE",
          "the model: a GGUF file, or a folder with safetensors", 0, 0},
         {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "address to listen on (127.0.0.1)", 0,
@@ -127,8 +164,8 @@ static int parse(struct serve_options *o, int argc, char **argv)
          "seconds that running requests may take after SIGTERM (600)", 0, 86400},
         {"max-body", 0, OPTION_INT, &o->max_body, "BYTES",
          "request bodies larger are refused (8 MiB)", 1024, 1L << 30},
-        {0},
     };
+    add_watching_options(table, o);
     const struct options options = {
         "weir serve --model FILE.gguf [options]",
         "Serves a model over HTTP: POST /v1/chat/completions, a chat page on /, admin routes.\n"
@@ -210,6 +247,60 @@ static int guesses_named(const char *name, enum engine_guesses *guesses)
     return -1;
 }
 
+/* The place of `name` in a list that NULL ends; -1 with a message. */
+static int choice_named(const char *option, const char *name, const char *const *choices)
+{
+    for (int i = 0; choices[i]; i++) {
+        if (strcmp(name, choices[i]) == 0) {
+            return i;
+        }
+    }
+    fprintf(stderr, "weir serve: --%s: \"%s\" is not known (see --help)\n", option, name);
+    return -1;
+}
+
+/* Findings are kept where prompts are, in a file of their own. *path is the caller's. */
+static int set_findings(struct server_settings *set, const struct serve_options *o, char **path,
+                        struct err *e)
+{
+    *path = NULL;
+    if (!o->findings && o->state) {
+        struct buf beside;
+        buf_init(&beside, 4096);
+        buf_printf(&beside, "%s.findings", o->state);
+        *path = beside.failed ? NULL : buf_take(&beside, NULL);
+        buf_deinit(&beside);
+        if (!*path) {
+            return err_nomem(e);
+        }
+    }
+    set->findings.path = o->findings ? o->findings : *path;
+    set->findings.limits = (struct finding_limits){
+        .rows = (uint64_t)o->findings_rows,
+        .age_ms = (int64_t)o->findings_days * 24 * 3600 * 1000,
+        .text_bytes = set->findings.path ? FINDING_FILE_BYTES : FINDING_MEMORY_BYTES};
+    return 0;
+}
+
+/* -1: a word is not known. Both are enums in this order. */
+static int set_watching(struct server_settings *set, const struct serve_options *o)
+{
+    static const char *const texts[] = {"none", "found", "all", NULL};
+    static const char *const readers[] = {"open", "key", "off", NULL};
+    int which = choice_named("filter-log-text", o->filter_log_text, texts);
+    int who = choice_named("metrics", o->metrics, readers);
+    if (which < 0 || who < 0) {
+        return -1;
+    }
+    if (who == METRICS_KEY && !o->api_key && !getenv("WEIR_API_KEY") && !o->api_key_file) {
+        fprintf(stderr, "weir serve: --metrics key: no API key is set\n");
+        return -1;
+    }
+    set->findings.texts = (enum finding_texts)which;
+    set->metrics = (enum metrics_readers)who;
+    return 0;
+}
+
 /* A common soft limit of 1,024 open files would be a limit of connections. */
 static void raise_open_files(void)
 {
@@ -277,6 +368,10 @@ int cli_serve(int argc, char **argv)
         .batch = 256,
         .step_ms = 150,
         .guess = "auto",
+        .findings_rows = 100000,
+        .findings_days = 30,
+        .filter_log_text = "none",
+        .metrics = "open",
         .ping = 5,
         .temperature = 0.8,
         .drain_timeout = 600,
@@ -329,6 +424,7 @@ int cli_serve(int argc, char **argv)
         .prompts_dir = o.prompts_dir,
         .prompt = o.prompt ? o.prompt : PROMPT_DEFAULT_PROFILE,
         .filters_path = o.filters,
+        .version = WEIR_VERSION,
         .http = http_server_settings_default(),
         .sampling = SAMPLING_DEFAULT,
         .drain_timeout_ms = (uint32_t)o.drain_timeout * 1000,
@@ -336,12 +432,15 @@ int cli_serve(int argc, char **argv)
     };
     set.http.body_bytes_max = (size_t)o.max_body;
     set.sampling.temperature = (float)o.temperature;
-    if (set_unix_mode(&set, o.unix_mode) != 0) {
+    if (set_unix_mode(&set, o.unix_mode) != 0 || set_watching(&set, &o) != 0) {
         return 2;
     }
-    rc = set_access(&set.access, &o, &e) == 0 && set_origins(&set.cors, &o, &e) == 0
+    char *findings = NULL;
+    rc = set_access(&set.access, &o, &e) == 0 && set_origins(&set.cors, &o, &e) == 0 &&
+                 set_findings(&set, &o, &findings, &e) == 0
              ? serve(&set, &e)
              : -1;
+    mem_free(findings);
     access_deinit(&set.access);
     cors_deinit(&set.cors);
     return rc == 0 ? 0 : cli_fail("serve", &e);

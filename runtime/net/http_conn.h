@@ -90,6 +90,7 @@ struct http_exchange {
     void *guard;     /* the handler's too */
     bool is_live;    /* shown to the handler, not ended */
     bool has_begun;  /* a response head was sent */
+    int status;      /* in it */
     bool has_body;   /* the response's body goes on the wire: not for HEAD, 204, ... */
     bool keep_alive; /* as the response head said */
     bool wants_drain;

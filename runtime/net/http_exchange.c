@@ -30,6 +30,11 @@ void *http_exchange_guard(const struct http_exchange *ex)
     return ex->guard;
 }
 
+int http_exchange_status(const struct http_exchange *ex)
+{
+    return ex->has_begun ? ex->status : 0;
+}
+
 size_t http_exchange_queued_bytes(const struct http_exchange *ex)
 {
     return http_conn_queued_bytes(ex->conn);
@@ -57,6 +62,7 @@ static int begin(struct http_exchange *ex, struct http_response_head *head, cons
     http_conn_complete_head(c, head);
 
     ex->has_begun = true;
+    ex->status = head->status;
     ex->framing = head->framing;
     ex->keep_alive = head->keep_alive;
     ex->has_body =

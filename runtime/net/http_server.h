@@ -168,6 +168,10 @@ void *http_exchange_data(const struct http_exchange *ex);
 void http_exchange_set_guard(struct http_exchange *ex, void *guard);
 void *http_exchange_guard(const struct http_exchange *ex);
 
+/* The status that was answered; 0 before a response was begun. Readable until on_end returns.
+ */
+int http_exchange_status(const struct http_exchange *ex);
+
 /* Output accepted and not yet taken by the kernel: the measure for holding a producer back. */
 size_t http_exchange_queued_bytes(const struct http_exchange *ex);
 

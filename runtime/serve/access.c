@@ -350,6 +350,12 @@ bool access_has_scope(const struct access *a, const struct http_request *r,
     return key && (key->record.scopes & (1u << scope));
 }
 
+const char *access_key_name(const struct access *a, const struct http_request *r)
+{
+    const struct access_key *key = access_key_of(a, r);
+    return key ? key->record.name : NULL;
+}
+
 const char *access_prompt_of(const struct access *a, const struct http_request *r)
 {
     const struct access_key *key = access_key_of(a, r);

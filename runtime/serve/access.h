@@ -77,6 +77,9 @@ struct access_key *access_key_of(const struct access *a, const struct http_reque
 bool access_has_scope(const struct access *a, const struct http_request *r,
                       enum route_scope scope);
 
+/* The name of its API key, or NULL. Lives as long as `a`. */
+const char *access_key_name(const struct access *a, const struct http_request *r);
+
 /* The prompt that its API key is for, or NULL. Lives as long as `a`. */
 const char *access_prompt_of(const struct access *a, const struct http_request *r);
 

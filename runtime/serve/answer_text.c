@@ -29,6 +29,9 @@ int answer_text_init(struct answer_text *a, const struct answer_text_settings *s
     if (!a->filters) {
         return -1;
     }
+    if (set->keep_fed) {
+        fed_texts_listen(&a->fed, a->filters);
+    }
     chain_stream_set_prompt(a->filters, set->prompt, set->prompt_len);
     return 0;
 }
@@ -43,6 +46,7 @@ void answer_text_deinit(struct answer_text *a)
     buf_deinit(&a->passed);
     buf_deinit(&a->out);
     chain_stream_destroy(a->filters);
+    fed_texts_deinit(&a->fed);
     a->filters = NULL;
 }
 
@@ -139,6 +143,8 @@ static int take_filtered(void *context, enum filter_channel channel, const char 
 /* What a call of the chain returned becomes the answer's state. */
 static int note_verdict(struct answer_text *a, int rc)
 {
+    size_t held = chain_stream_held(a->filters);
+    a->most_held = held > a->most_held ? held : a->most_held;
     if (rc == CHAIN_STOPPED) {
         const struct chain_event *stop = chain_stream_stop(a->filters);
         a->state = ANSWER_FILTERED;

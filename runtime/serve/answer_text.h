@@ -15,6 +15,7 @@
 #include "models/tokenizer/decoder.h"
 #include "runtime/api/answer.h"
 #include "runtime/serve/call_arguments.h"
+#include "runtime/serve/fed_texts.h"
 #include "runtime/serve/stop_text.h"
 
 enum answer_state {
@@ -35,6 +36,7 @@ struct answer_text_settings {
     size_t n_tools;
     bool reasoning_open; /* the prompt ends inside of reasoning */
     bool keep_tokens;    /* for logprobs */
+    bool keep_fed;       /* what goes into the filters, for records */
     bool block;          /* whatever a filter finds ends the answer */
     struct answer_choice *choice;
     void (*piece)(void *user, const struct answer_piece *piece);
@@ -49,9 +51,11 @@ struct answer_text {
     struct call_arguments arguments; /* of the call that is open */
     struct chain_stream *filters;
     bool has_filters;
-    bool reasoning;     /* what came last */
-    struct buf decoded; /* scratch: whole characters of one token */
-    struct buf passed;  /* scratch: what the stop strings let pass */
+    struct fed_texts fed; /* with keep_fed */
+    size_t most_held;     /* bytes that the filters held at once */
+    bool reasoning;       /* what came last */
+    struct buf decoded;   /* scratch: whole characters of one token */
+    struct buf passed;    /* scratch: what the stop strings let pass */
     enum answer_state state;
     bool refused; /* the chain's refusal was said */
 

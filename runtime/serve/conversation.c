@@ -151,14 +151,15 @@ void conversation_deinit(struct conversation *c)
     *c = (struct conversation){0};
 }
 
-static int filter_message(struct answer_request *r, size_t i, struct chain *chain,
-                          struct moderation_result *findings, struct err *e)
+static int filter_message(const struct filter_origin *origin, struct answer_request *r,
+                          size_t i, struct chain *chain, struct moderation_result *findings,
+                          struct err *e)
 {
     struct chat_message *m = &r->messages[i];
     char where[48];
     snprintf(where, sizeof(where), "messages[%zu].content", i);
-    char *text =
-        filter_text(chain, m->content, m->content_len, where, &m->content_len, findings, e);
+    char *text = filter_text(origin, chain, m->content, m->content_len, where, &m->content_len,
+                             findings, e);
     if (!text || answer_request_own(r, text, e) != 0) {
         return -1;
     }
@@ -166,11 +167,12 @@ static int filter_message(struct answer_request *r, size_t i, struct chain *chai
     return 0;
 }
 
-static int filter_prompt(struct answer_request *r, size_t i, struct chain *chain,
-                         struct moderation_result *findings, struct err *e)
+static int filter_prompt(const struct filter_origin *origin, struct answer_request *r, size_t i,
+                         struct chain *chain, struct moderation_result *findings, struct err *e)
 {
     struct answer_prompt *p = &r->prompts[i];
-    char *text = filter_text(chain, p->text, p->text_len, "prompt", &p->text_len, findings, e);
+    char *text =
+        filter_text(origin, chain, p->text, p->text_len, "prompt", &p->text_len, findings, e);
     if (!text || answer_request_own(r, text, e) != 0) {
         return -1;
     }
@@ -179,14 +181,14 @@ static int filter_prompt(struct answer_request *r, size_t i, struct chain *chain
 }
 
 /* They stand inside the owner's prompt. */
-static int filter_variable(cJSON *item, struct chain *chain, struct moderation_result *findings,
-                           struct err *e)
+static int filter_variable(const struct filter_origin *origin, cJSON *item, struct chain *chain,
+                           struct moderation_result *findings, struct err *e)
 {
     char where[64];
     size_t len;
     snprintf(where, sizeof(where), "prompt_variables.%.40s", item->string);
-    char *text = filter_text(chain, item->valuestring, strlen(item->valuestring), where, &len,
-                             findings, e);
+    char *text = filter_text(origin, chain, item->valuestring, strlen(item->valuestring), where,
+                             &len, findings, e);
     if (!text) {
         return -1;
     }
@@ -195,8 +197,9 @@ static int filter_variable(cJSON *item, struct chain *chain, struct moderation_r
     return rc;
 }
 
-int conversation_filter_input(struct answer_request *r, struct chain *chain,
-                              struct moderation_result *findings, struct err *e)
+int conversation_filter_input(const struct filter_origin *origin, struct answer_request *r,
+                              struct chain *chain, struct moderation_result *findings,
+                              struct err *e)
 {
     if (!chain_has_side(chain, FILTER_INPUT)) {
         return 0;
@@ -204,14 +207,14 @@ int conversation_filter_input(struct answer_request *r, struct chain *chain,
     for (size_t i = 0; i < r->n_messages; i++) {
         const struct chat_message *m = &r->messages[i];
         if (m->content && strcmp(m->role, "assistant") != 0 &&
-            filter_message(r, i, chain, findings, e) != 0) {
+            filter_message(origin, r, i, chain, findings, e) != 0) {
             return -1;
         }
     }
     cJSON *variable;
     cJSON_ArrayForEach(variable, r->prompt_variables)
     {
-        if (filter_variable(variable, chain, findings, e) != 0) {
+        if (filter_variable(origin, variable, chain, findings, e) != 0) {
             return -1;
         }
     }
@@ -220,7 +223,7 @@ int conversation_filter_input(struct answer_request *r, struct chain *chain,
             return err_set_param(e, ERR_UNSUPPORTED, "prompt",
                                  "\"prompt\": filters read text, send text and not tokens");
         }
-        if (filter_prompt(r, i, chain, findings, e) != 0) {
+        if (filter_prompt(origin, r, i, chain, findings, e) != 0) {
             return -1;
         }
     }

@@ -14,6 +14,7 @@
 #include "runtime/api/moderation_reply.h"
 #include "runtime/registry/prompt.h"
 #include "runtime/serve/answer_prompt.h"
+#include "runtime/serve/filter_record.h"
 
 struct conversation {
     struct chat_message *messages; /* (n_messages); contents borrowed but for the system text */
@@ -42,7 +43,7 @@ void conversation_drop_oldest(struct conversation *c, size_t n);
 /* Runs what the user wrote, messages, prompts and variables, through the chain's input side.
  * Replacements are stored in the request. When a filter stops, the request is refused:
  * ERR_FILTERED, param "messages[i].content", "prompt" or "prompt_variables.NAME". What they
- * found is added to *findings unless that is NULL.
- */
-int conversation_filter_input(struct answer_request *r, struct chain *chain,
-                              struct moderation_result *findings, struct err *e);
+ * found is added to *findings unless that is NULL, and recorded as of `origin`. */
+int conversation_filter_input(const struct filter_origin *origin, struct answer_request *r,
+                              struct chain *chain, struct moderation_result *findings,
+                              struct err *e);

@@ -137,7 +137,8 @@ static void job_done(struct embedder_job *job)
     destroy(x);
 }
 
-static int filter_inputs(struct embeddings_request *r, struct chain *chain, struct err *e)
+static int filter_inputs(const struct filter_origin *origin, struct embeddings_request *r,
+                         struct chain *chain, struct err *e)
 {
     for (size_t i = 0; chain_has_side(chain, FILTER_INPUT) && i < r->n_inputs; i++) {
         struct embeddings_input *input = &r->inputs[i];
@@ -146,8 +147,8 @@ static int filter_inputs(struct embeddings_request *r, struct chain *chain, stru
         }
         char where[32];
         embeddings_request_name(r, i, where);
-        input->owned =
-            filter_text(chain, input->text, input->text_len, where, &input->text_len, NULL, e);
+        input->owned = filter_text(origin, chain, input->text, input->text_len, where,
+                                   &input->text_len, NULL, e);
         if (!input->owned) {
             return -1;
         }
@@ -156,14 +157,15 @@ static int filter_inputs(struct embeddings_request *r, struct chain *chain, stru
     return 0;
 }
 
-static int prepare(struct embedding *x, const struct server *s, struct err *e)
+static int prepare(struct embedding *x, struct server *s, struct err *e)
 {
+    const struct filter_origin origin = {s, x->http, ""};
     const struct http_request *http = http_exchange_request(x->http);
     const struct llama_config *c = &x->generation->model->config;
     if (embeddings_request_parse(&x->request, http->body, http->body_len, c->vocab, c->d_model,
                                  e) != 0 ||
         generation_check_name(x->generation, x->request.model, e) != 0 ||
-        filter_inputs(&x->request, s->chain, e) != 0) {
+        filter_inputs(&origin, &x->request, s->chain, e) != 0) {
         return -1;
     }
     provenance_fill(&x->made_by, x->generation, s->no_prompt, s->chain);

@@ -100,10 +100,27 @@ static void stop_engine(struct choice *c)
     }
 }
 
+/* What the filters did to the answers becomes metrics and findings. */
+static void record_filters(struct exchange *x)
+{
+    const struct filter_origin origin = {x->server, x->http, x->reply.id};
+    if (x->n_choices == 0 || !chain_has_side(x->chain, FILTER_OUTPUT)) {
+        return;
+    }
+    for (size_t i = 0; i < x->n_choices; i++) {
+        const struct answer_text *text = &x->choices[i].text;
+        if (x->choices[i].text_begun && text->filters && text->decoded_bytes > 0) {
+            filter_record(&origin, "", x->chain, FILTER_OUTPUT, text->filters, &text->fed,
+                          &text->most_held);
+        }
+    }
+}
+
 /* The client's side is over; the engine may have to be told. */
 void exchange_leave_client(struct exchange *x)
 {
     if (x->http) {
+        record_filters(x);
         http_exchange_set_data(x->http, NULL);
         x->http = NULL;
     }

@@ -13,6 +13,7 @@
 #include "runtime/serve/engine_user.h"
 #include "runtime/serve/exchange.h"
 #include "runtime/serve/filter_findings.h"
+#include "runtime/serve/filter_record.h"
 #include "runtime/serve/prompt_pick.h"
 #include "runtime/serve/provenance.h"
 

@@ -100,6 +100,7 @@ static int begin_answers(struct exchange *x, size_t first, bool reasoning_open, 
                                        .n_tools = x->n_tools,
                                        .reasoning_open = reasoning_open,
                                        .keep_tokens = x->request.logprobs,
+                                       .keep_fed = filter_record_wants_texts(x->server),
                                        .block =
                                            x->request.moderation.output == MODERATION_BLOCK,
                                        .piece = exchange_take_piece};
@@ -217,14 +218,15 @@ static int check_logprobs(const struct exchange *x, struct err *e)
 static int filter_input(struct exchange *x, struct err *e)
 {
     const struct answer_moderation *m = &x->request.moderation;
+    const struct filter_origin origin = {x->server, x->http, x->reply.id};
     if (m->input == MODERATION_UNTOLD) {
-        return conversation_filter_input(&x->request, x->chain, NULL, e);
+        return conversation_filter_input(&origin, &x->request, x->chain, NULL, e);
     }
     if (filter_findings_begin(&x->found_input, x->chain) != 0 ||
         filter_findings_begin(&x->found_output, x->chain) != 0) {
         return err_nomem(e);
     }
-    if (conversation_filter_input(&x->request, x->chain, &x->found_input, e) != 0) {
+    if (conversation_filter_input(&origin, &x->request, x->chain, &x->found_input, e) != 0) {
         return -1;
     }
     return m->input == MODERATION_BLOCK && moderation_result_flagged(&x->found_input)

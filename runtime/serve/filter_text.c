@@ -17,8 +17,9 @@ static void set_refused(const struct chain *chain, const struct chain_event *sto
     }
 }
 
-char *filter_text(struct chain *chain, const char *text, size_t len, const char *param,
-                  size_t *out_len, struct moderation_result *findings, struct err *e)
+char *filter_text(const struct filter_origin *origin, struct chain *chain, const char *text,
+                  size_t len, const char *param, size_t *out_len,
+                  struct moderation_result *findings, struct err *e)
 {
     struct buf out;
     buf_init(&out, SIZE_MAX / 2);
@@ -32,6 +33,7 @@ char *filter_text(struct chain *chain, const char *text, size_t len, const char 
     if (rc == CHAIN_GOES_ON) {
         rc = chain_finish(stream, &sink, e);
     }
+    filter_record_text(origin, param, chain, FILTER_INPUT, stream, text, len);
     if (rc >= 0 && findings && filter_findings_take(findings, stream) != 0) {
         err_nomem(e);
     } else if (rc == CHAIN_STOPPED) {

@@ -59,8 +59,13 @@ static bool pass_limits(const struct server *s, struct http_exchange *ex,
 bool gate_pass(struct server *s, struct http_exchange *ex, const struct route *route,
                const char *allow)
 {
+    static const struct route metrics_by_key = {ROUTE_METRICS, "GET", "/metrics", ROUTE_PUBLIC,
+                                                SCOPE_METRICS};
     const struct http_request *r = http_exchange_request(ex);
     struct api_error refusal;
+    if (route->id == ROUTE_METRICS && s->set.metrics == METRICS_KEY) {
+        route = &metrics_by_key;
+    }
     if (!access_check(&s->set.access, route, r, &refusal)) {
         respond_error(ex, &refusal);
         return false;

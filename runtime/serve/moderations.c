@@ -8,6 +8,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/unique_id.h"
 #include "runtime/serve/filter_findings.h"
+#include "runtime/serve/filter_record.h"
 #include "runtime/serve/respond.h"
 
 #define NAME_MAX_BYTES (CHAIN_MAX_NAME + 16) /* "default@3" */
@@ -40,8 +41,9 @@ static int drop(void *context, enum filter_channel channel, const char *text, si
 }
 
 /* A text past the filters of one side, up to where one of them stops. */
-static int examine_side(struct moderation_result *result, struct chain *chain,
-                        enum filter_side side, const char *text, struct err *e)
+static int examine_side(const struct filter_origin *origin, struct moderation_result *result,
+                        struct chain *chain, enum filter_side side, const char *text,
+                        struct err *e)
 {
     const struct chain_sink sink = {.emit = drop};
     struct chain_stream *stream = chain_stream_create(chain, side, e);
@@ -52,6 +54,7 @@ static int examine_side(struct moderation_result *result, struct chain *chain,
     if (rc == CHAIN_GOES_ON) {
         rc = chain_finish(stream, &sink, e);
     }
+    filter_record_text(origin, "input", chain, side, stream, text, strlen(text));
     if (rc >= 0) {
         rc = filter_findings_take(result, stream) == 0 ? 0 : err_nomem(e);
     }
@@ -59,8 +62,8 @@ static int examine_side(struct moderation_result *result, struct chain *chain,
     return rc;
 }
 
-static int examine(struct moderation_result *result, struct chain *chain, const char *text,
-                   struct err *e)
+static int examine(const struct filter_origin *origin, struct moderation_result *result,
+                   struct chain *chain, const char *text, struct err *e)
 {
     static const enum filter_side sides[] = {FILTER_INPUT, FILTER_OUTPUT};
     if (filter_findings_begin(result, chain) != 0) {
@@ -68,7 +71,7 @@ static int examine(struct moderation_result *result, struct chain *chain, const 
     }
     for (size_t i = 0; i < sizeof(sides) / sizeof(sides[0]); i++) {
         if (chain_has_side(chain, sides[i]) &&
-            examine_side(result, chain, sides[i], text, e) != 0) {
+            examine_side(origin, result, chain, sides[i], text, e) != 0) {
             return -1;
         }
     }
@@ -76,19 +79,22 @@ static int examine(struct moderation_result *result, struct chain *chain, const 
 }
 
 /* The answer's text, or NULL. */
-static char *make_answer(struct chain *chain, const char *name,
-                         const struct moderation_request *r, size_t *len, struct err *e)
+static char *make_answer(const struct filter_origin *from, struct chain *chain,
+                         const char *name, const struct moderation_request *r, size_t *len,
+                         struct err *e)
 {
     size_t n_results = r->are_parts ? 1 : r->n_texts;
     struct moderation_result *results = mem_zarray(n_results, sizeof(*results));
     char *text = NULL;
+    char id[48];
+    struct filter_origin origin = *from;
+    unique_id(id, sizeof(id), "modr-");
+    origin.answer = id;
     int rc = results ? 0 : err_nomem(e);
     for (size_t i = 0; rc == 0 && i < r->n_texts; i++) {
-        rc = examine(&results[r->are_parts ? 0 : i], chain, r->texts[i], e);
+        rc = examine(&origin, &results[r->are_parts ? 0 : i], chain, r->texts[i], e);
     }
     if (rc == 0) {
-        char id[48];
-        unique_id(id, sizeof(id), "modr-");
         text = moderation_reply_text(id, name, results, n_results, len);
         if (!text) {
             err_nomem(e);
@@ -116,8 +122,9 @@ void moderations_answer(struct server *s, struct http_exchange *http)
     const struct http_header made_by = {"weir-filters", value};
     size_t len = 0;
     char *text = NULL;
+    const struct filter_origin origin = {s, http, ""};
     if (check_model(s->chain, name, r.model, &e) == 0) {
-        text = make_answer(s->chain, name, &r, &len, &e);
+        text = make_answer(&origin, s->chain, name, &r, &len, &e);
     }
     if (text) {
         respond_json(http, 200, text, len, &made_by, 1);

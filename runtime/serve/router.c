@@ -10,11 +10,14 @@
 #include "runtime/serve/count_tokens.h"
 #include "runtime/serve/embeddings.h"
 #include "runtime/serve/exchange.h"
+#include "runtime/serve/findings_admin.h"
 #include "runtime/serve/gate.h"
 #include "runtime/serve/moderations.h"
 #include "runtime/serve/prompt_admin.h"
 #include "runtime/serve/reload.h"
+#include "runtime/serve/replay_admin.h"
 #include "runtime/serve/respond.h"
+#include "runtime/serve/server_metrics.h"
 #include "runtime/serve/tokens.h"
 #include "runtime/web/page.h"
 
@@ -171,6 +174,9 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_OPENAPI:
         openapi(ex);
         break;
+    case ROUTE_METRICS:
+        server_metrics_answer(s, ex);
+        break;
     case ROUTE_CHAT_COMPLETIONS:
         answer(s, ex, &exchange_chat);
         break;
@@ -210,6 +216,12 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_ADMIN_FILTERS_PUT:
         admin_filters_put(s, ex);
         break;
+    case ROUTE_ADMIN_FILTERS_REPLAY:
+        replay_admin_begin(s, ex);
+        break;
+    case ROUTE_ADMIN_FINDINGS:
+        findings_admin_begin(s, ex);
+        break;
     case ROUTE_ADMIN_MODELS:
         admin_models(s, ex);
         break;
@@ -234,7 +246,9 @@ static void on_headers(void *ctx, struct http_exchange *ex)
     if (!gate_pass(ctx, ex, route, allow)) {
         return;
     }
-    if (route->id == ROUTE_NOT_FOUND) {
+    const struct server *s = ctx;
+    bool is_off = route->id == ROUTE_METRICS && s->set.metrics == METRICS_OFF;
+    if (route->id == ROUTE_NOT_FOUND || is_off) {
         not_found(ex);
     } else if (route->id == ROUTE_WRONG_METHOD) {
         wrong_method(ex, allow);
@@ -255,10 +269,17 @@ static void on_request(void *ctx, struct http_exchange *ex)
 static void on_abort(void *ctx, struct http_exchange *ex)
 {
     char allow[64];
+    struct server *s = ctx;
+    const struct route *found = find(ex, allow);
+    enum route_id route = found->id;
+    server_metrics_count_abort(s->metrics, found);
     reload_abandon(ctx, ex);
-    enum route_id route = find(ex, allow)->id;
     if (route == ROUTE_EMBEDDINGS) {
         embeddings_abort(ex);
+    } else if (route == ROUTE_ADMIN_FILTERS_REPLAY) {
+        replay_admin_abort(ex);
+    } else if (route == ROUTE_ADMIN_FINDINGS) {
+        findings_admin_abort(ex);
     } else if (prompt_admin_has(route)) {
         prompt_admin_abort(ex);
     } else {
@@ -273,7 +294,9 @@ static void on_response(void *ctx, const struct http_exchange *ex, struct buf *h
 
 static void on_end(void *ctx, struct http_exchange *ex)
 {
-    (void)ctx;
+    struct server *s = ctx;
+    char allow[64];
+    server_metrics_count_request(s->metrics, find(ex, allow), ex);
     gate_leave(ex);
 }
 
@@ -282,7 +305,8 @@ static void on_drain(void *ctx, struct http_exchange *ex)
     (void)ctx;
     char allow[64];
     enum route_id route = find(ex, allow)->id;
-    if (route != ROUTE_EMBEDDINGS && !prompt_admin_has(route)) {
+    if (route != ROUTE_EMBEDDINGS && !prompt_admin_has(route) &&
+        route != ROUTE_ADMIN_FILTERS_REPLAY && route != ROUTE_ADMIN_FINDINGS) {
         exchange_drained(ex);
     }
 }

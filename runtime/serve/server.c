@@ -12,6 +12,7 @@
 #include "runtime/serve/prompts_dir.h"
 #include "runtime/serve/reload.h"
 #include "runtime/serve/router.h"
+#include "runtime/serve/server_metrics.h"
 
 #define PROMPTS_DIR_ACTOR "prompts-dir"
 
@@ -53,6 +54,7 @@ static void on_http_closed(void *ctx)
     close_handle(&s->drain_timer);
     close_handle(&s->ping_timer);
     certificate_stop_watching(&s->certificate);
+    finding_log_stop(s->findings);
     prompts_dir_stop(s->prompts_dir);
     s->prompts_dir = NULL;
     s->prompts.generation = NULL; /* what is still being read for it is dropped */
@@ -288,9 +290,17 @@ static int listen_everywhere(struct server *s, struct err *e)
                           : 0;
 }
 
+static int start_watching(struct server *s, struct err *e)
+{
+    s->metrics = server_metrics_create(s->set.version, e);
+    s->findings =
+        s->metrics ? finding_log_start(&s->loop, &s->set.findings, s->metrics, e) : NULL;
+    return s->findings ? 0 : -1;
+}
+
 static int start(struct server *s, struct err *e)
 {
-    if (load_prompts(s, e) != 0 || load_chain(s, e) != 0) {
+    if (start_watching(s, e) != 0 || load_prompts(s, e) != 0 || load_chain(s, e) != 0) {
         return -1;
     }
     s->http = http_server_create(&s->loop, &s->set.http, &router_handler, s, e);
@@ -322,6 +332,8 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
         on_http_closed(s);
     }
     uv_run(&s->loop, UV_RUN_DEFAULT);
+    finding_log_destroy(s->findings);
+    metrics_destroy(s->metrics);
     prompt_set_deinit(&s->prompts);
     prompt_store_close(s->store);
     prompt_unref(s->no_prompt);

@@ -19,10 +19,19 @@
 #include "runtime/serve/access.h"
 #include "runtime/serve/certificate.h"
 #include "runtime/serve/cors.h"
+#include "runtime/serve/finding_log.h"
 #include "runtime/serve/generation.h"
 #include "runtime/serve/prompt_set.h"
 
+/* Who may read GET /metrics. */
+enum metrics_readers {
+    METRICS_OPEN, /* anybody */
+    METRICS_KEY,  /* an API key with the scope for it */
+    METRICS_OFF,  /* the route is not there */
+};
+
 struct server_settings {
+    const char *version; /* of the program */
     struct generation_settings generation;
     const char *host; /* NULL: no TCP */
     uint16_t port;
@@ -35,6 +44,8 @@ struct server_settings {
     const char *prompts_dir;        /* a folder of prompts to watch; NULL: none */
     const char *state_path;         /* where prompts are kept; NULL: nowhere */
     const char *filters_path;       /* NULL: an empty chain */
+    struct finding_settings findings;
+    enum metrics_readers metrics;
     struct access access;
     struct cors cors;
     struct http_server_settings http;
@@ -54,10 +65,13 @@ struct server {
     struct prompt_set prompts;  /* published */
     struct prompt *no_prompt;   /* version 0: of requests without a profile */
     struct chain *chain;        /* published */
+    struct metrics *metrics;
+    struct finding_log *findings;
     struct exchange *exchanges; /* all that are under way */
     uint64_t next_generation;
     uint64_t next_request;
     struct reload *reload; /* the one that runs now, or NULL */
+    bool replay_runs;      /* of texts through filters, on a worker */
     bool stopping;
     uv_signal_t on_term;
     uv_signal_t on_int;

@@ -131,6 +131,12 @@ test('answers are what the document says', { skip: missing() }, async (t) => {
     await check('put', `${prompt}/labels/{label}`, { version: 1 }, 200, '/admin/prompts/default/labels/stable');
     await check('put', '/admin/filters/default', { name: 'x', filters: [{ type: 'wordlist', words: ['heron'], side: 'both', action: 'note' }] });
     await check('post', '/v1/moderations', { input: ['a heron', 'nothing'] });
+    await check('get', '/admin/findings');
+    await check('get', '/admin/findings', undefined, 400, '/admin/findings?limit=many');
+    await check('post', '/admin/filters/replay', {
+        chain: { name: 'x', filters: [{ type: 'wordlist', words: ['nothing'] }] }, texts: ['nothing', { text: 'a heron', id: 7 }],
+    });
+    await check('post', '/admin/filters/replay', { chain: 'nobody', texts: [] }, 404);
     await check('post', '/v1/embeddings', { input: [[1, 2], [3]], encoding_format: 'base64', dimensions: 3 });
     await check('post', '/tokenize', { content: 'Hi ü', with_pieces: true, return_token_strs: true });
     await check('post', '/tokenize', { messages: [{ role: 'user', content: 'Hi' }] });

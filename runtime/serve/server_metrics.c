@@ -1,0 +1,88 @@
+#include "runtime/serve/server_metrics.h"
+
+#include <stdio.h>
+
+#include "runtime/base/mem.h"
+#include "runtime/serve/finding_log.h"
+#include "runtime/serve/respond.h"
+#include "runtime/serve/server.h"
+
+#define TEXT_BYTES_MAX ((size_t)64 << 20)
+
+/* nginx's word for a client that did not wait. */
+#define STATUS_CLIENT_LEFT 499
+
+/* What filters hold is small as a rule, and a filter that holds 64 KiB has failed. */
+static const double held_bounds[] = {0, 4, 16, 64, 256, 1024, 4096, 16384, 65536};
+
+#define BOUNDS_COUNTER   NULL, 0
+#define BOUNDS_GAUGE     NULL, 0
+#define BOUNDS_HISTOGRAM held_bounds, sizeof(held_bounds) / sizeof(held_bounds[0])
+
+static const struct metric_family families[] = {
+#define X(id, kind, name, labels, open, help) \
+    {name, METRIC_##kind, help, labels, open, BOUNDS_##kind},
+    SERVER_METRICS(X)
+#undef X
+};
+
+struct metrics *server_metrics_create(const char *version, struct err *e)
+{
+    struct metrics *m = metrics_create(families, SERVER_METRIC_COUNT, e);
+    if (m) {
+        metrics_set(m, SERVER_METRIC_BUILD_INFO, &version, 1);
+    }
+    return m;
+}
+
+/* Paths and methods of no route are the client's to choose, so they are not labels. */
+static bool is_known(const struct route *route)
+{
+    return route->id != ROUTE_NOT_FOUND && route->id != ROUTE_WRONG_METHOD;
+}
+
+void server_metrics_count_request(struct metrics *m, const struct route *route,
+                                  const struct http_exchange *ex)
+{
+    char code[16];
+    int status = http_exchange_status(ex);
+    snprintf(code, sizeof(code), "%d", status ? status : STATUS_CLIENT_LEFT);
+    const char *values[] = {is_known(route) ? route->path : "none",
+                            is_known(route) ? route->method : "none", code};
+    metrics_add(m, SERVER_METRIC_HTTP_REQUESTS, values, 1);
+}
+
+void server_metrics_count_abort(struct metrics *m, const struct route *route)
+{
+    const char *values[] = {is_known(route) ? route->path : "none",
+                            is_known(route) ? route->method : "none"};
+    metrics_add(m, SERVER_METRIC_HTTP_ABORTED, values, 1);
+}
+
+/* What is counted elsewhere. */
+static void collect(struct server *s)
+{
+    struct http_server_stats http = http_server_stats(s->http);
+    metrics_set(s->metrics, SERVER_METRIC_HTTP_REFUSED, NULL, (double)http.requests_refused);
+    metrics_set(s->metrics, SERVER_METRIC_HTTP_CONNECTIONS, NULL,
+                (double)http.connections_open);
+    finding_log_collect(s->findings, s->metrics);
+}
+
+void server_metrics_answer(struct server *s, struct http_exchange *ex)
+{
+    static const struct http_header headers[] = {
+        {"Content-Type", "text/plain; version=0.0.4; charset=utf-8"},
+        {"Cache-Control", "no-store"}};
+    struct buf text;
+    struct err e = {0};
+    buf_init(&text, TEXT_BYTES_MAX);
+    collect(s);
+    if (metrics_write(s->metrics, &text) == 0) {
+        http_respond(ex, 200, headers, 2, text.data, text.len);
+    } else {
+        err_nomem(&e);
+        respond_err(ex, &e);
+    }
+    buf_deinit(&text);
+}

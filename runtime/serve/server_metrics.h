@@ -1,0 +1,71 @@
+/* server_metrics.h: what the server counts, in one table, and GET /metrics.
+ *
+ * Each row is a family of base/metrics.h: id, kind, name, labels, the label among them whose
+ * values filters make up, help. docs/operations.md lists the same. Names and units follow
+ * https://prometheus.io/docs/practices/naming.
+ *
+ * Threads: the loop. */
+#pragma once
+
+#include "runtime/api/routes.h"
+#include "runtime/base/metrics.h"
+#include "runtime/net/http_server.h"
+
+struct server;
+
+#define FILTER_LABELS "chain,version,filter,type,side"
+
+#define SERVER_METRICS(X)                                                                      \
+    X(BUILD_INFO, GAUGE, "weir_build_info", "version", NULL, "1, with the version of Weir.")   \
+    X(HTTP_REQUESTS, COUNTER, "weir_http_requests_total", "route,method,code", NULL,           \
+      "Requests that have ended, by the status they were answered; 499: the client had left.") \
+    X(HTTP_ABORTED, COUNTER, "weir_http_requests_aborted_total", "route,method", NULL,         \
+      "Requests whose client left before it had the whole answer.")                            \
+    X(HTTP_REFUSED, COUNTER, "weir_http_requests_refused_total", "", NULL,                     \
+      "Requests that were no good HTTP or beyond a limit of connections.")                     \
+    X(HTTP_CONNECTIONS, GAUGE, "weir_http_connections", "", NULL,                              \
+      "Connections that are open.")                                                            \
+    X(CHAIN_TEXTS, COUNTER, "weir_chain_texts_total", "chain,version,side", NULL,              \
+      "Texts that went through a filter chain: a message or variable of a request, an "        \
+      "answer.")                                                                               \
+    X(CHAIN_STOPS, COUNTER, "weir_chain_stops_total", "chain,version,side,code,verdict",       \
+      "code", "Texts that a chain ended, by the code of the verdict, stop or fail.")           \
+    X(VERDICTS, COUNTER, "weir_filter_verdicts_total",                                         \
+      FILTER_LABELS ",channel,code,verdict,mode", "code",                                      \
+      "Verdicts of filters: note, replace, stop, fail. In mode record nothing came of them.")  \
+    X(FAILURES, COUNTER, "weir_filter_failures_total", FILTER_LABELS ",code", "code",          \
+      "Failures of filters, whether they ended the text or not.")                              \
+    X(OVERFLOWS, COUNTER, "weir_filter_overflows_total", "chain,version,side", NULL,           \
+      "Texts in which a filter had more verdicts than are listed and counted.")                \
+    X(CALLS, COUNTER, "weir_filter_calls_total", FILTER_LABELS, NULL,                          \
+      "How often a filter was shown text.")                                                    \
+    X(BYTES, COUNTER, "weir_filter_bytes_total", FILTER_LABELS, NULL,                          \
+      "Bytes that a filter was shown, those again that it held.")                              \
+    X(SECONDS, COUNTER, "weir_filter_seconds_total", FILTER_LABELS, NULL,                      \
+      "Time spent in a filter.")                                                               \
+    X(HELD, HISTOGRAM, "weir_filter_held_bytes", "chain,version", NULL,                        \
+      "The most bytes that the filters of an answer held back at once.")                       \
+    X(FINDINGS_WRITTEN, COUNTER, "weir_findings_written_total", "", NULL,                      \
+      "Rows of findings that were stored.")                                                    \
+    X(FINDINGS_DROPPED, COUNTER, "weir_findings_dropped_total", "reason", NULL,                \
+      "Rows of findings that were not stored: the queue was full, or writing failed.")         \
+    X(FINDINGS_WAITING, GAUGE, "weir_findings_waiting", "", NULL,                              \
+      "Rows of findings that wait to be stored.")
+
+enum server_metric {
+#define X(id, kind, name, labels, open, help) SERVER_METRIC_##id,
+    SERVER_METRICS(X)
+#undef X
+        SERVER_METRIC_COUNT
+};
+
+/* NULL when out of memory. version: of the program. */
+struct metrics *server_metrics_create(const char *version, struct err *e);
+
+/* A request is over: on_end of http_server.h. */
+void server_metrics_count_request(struct metrics *m, const struct route *route,
+                                  const struct http_exchange *ex);
+/* The client left before: on_abort. */
+void server_metrics_count_abort(struct metrics *m, const struct route *route);
+
+void server_metrics_answer(struct server *s, struct http_exchange *ex);

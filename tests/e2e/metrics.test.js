@@ -1,0 +1,214 @@
+'use strict';
+// GET /metrics: every verdict of a filter is counted once, on every route, and no text stands in it.
+
+const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+const test = require('node:test');
+
+const { ROUTE, ask, beginStream, readStream } = require('./lib/chat.js');
+const { succeed } = require('./lib/command.js');
+const { makeFolder, writeFile } = require('./lib/files.js');
+const { parseMetrics, readMetrics } = require('./lib/metrics.js');
+const { startServer, missing } = require('./lib/server.js');
+const { readEvents } = require('./lib/sse.js');
+
+const skip = missing();
+const REPO = path.resolve(__dirname, '../..');
+const VERDICTS = 'weir_filter_verdicts_total';
+
+const CHAIN = {
+    name: 'shop',
+    version: 7,
+    filters: [
+        { type: 'wordlist', words: ['canarybird'], side: 'input', action: 'replace', replacement: 'number' },
+        { type: 'wordlist', words: ['forbiddenword'], side: 'both' },
+        { type: 'regex', patterns: ['[0-9]+'], side: 'output', action: 'note' },
+    ],
+};
+
+async function startWith(t, chain, args = []) {
+    const file = writeFile(makeFolder(t), 'chain.json', chain);
+    return startServer(t, { args: ['--filters', file, ...args] });
+}
+
+test('the reader of these tests refuses what is malformed', () => {
+    const good = '# HELP a_total x\n# TYPE a_total counter\na_total{b="c\\"d\\n"} 1\n';
+    assert.equal(parseMetrics(good).value('a_total', { b: 'c"d\n' }), 1);
+    for (const bad of [
+        good.slice(0, -1), good.replace('counter', 'gauge'), good.replace('} 1', '} one'), good.replace('\\"', '"'),
+        good + good, `${good}a_total{b="c\\"d\\n"} 2\n`, good.replace('a_total{', 'b_total{'), '# HELP a x\n# TYPE a histogram\na_bucket{le="1"} 1\na_sum 1\na_count 1\n',
+    ]) {
+        assert.throws(() => parseMetrics(bad), bad);
+    }
+});
+
+test('the documentation lists what there is', () => {
+    const table = fs.readFileSync(path.join(REPO, 'runtime/serve/server_metrics.h'), 'utf8');
+    const names = [...table.matchAll(/"(weir_[a-z_]+)"/g)].map(([, name]) => name);
+    const docs = fs.readFileSync(path.join(REPO, 'docs/operations.md'), 'utf8');
+    const listed = [...docs.matchAll(/^\| `(weir_[a-z_]+)`/gm)].map(([, name]) => name);
+    assert.ok(names.length > 10);
+    assert.deepEqual(listed.sort(), names.sort());
+});
+
+// What each route is asked so that its text is replaced on the way in.
+const QUESTION = 'canarybird: What is 23 + 45?';
+const ROUTES = {
+    [ROUTE]: ask(QUESTION),
+    '/v1/completions': { prompt: 'canarybird 1. The capital of France is', temperature: 0, max_tokens: 24 },
+    '/v1/responses': { input: QUESTION, temperature: 0, max_output_tokens: 24 },
+    '/v1/messages': { messages: [{ role: 'user', content: QUESTION }], temperature: 0, max_tokens: 24 },
+};
+
+test('verdicts are counted on all routes that make text, streamed or not', { skip }, async (t) => {
+    const server = await startWith(t, CHAIN);
+    let before = await readMetrics(server);
+    const noted = new Map();
+    for (const [route, request] of Object.entries(ROUTES)) {
+        for (const stream of [false, true]) {
+            const response = await server.post(route, { ...request, stream });
+            assert.equal(response.status, 200);
+            if (stream) {
+                for await (const event of readEvents(response)) assert.ok(event);
+            } else {
+                await response.text();
+            }
+            const now = await readMetrics(server);
+            const grown = (name, labels) => now.value(name, labels) - before.value(name, labels);
+            const where = `${route} ${stream ? 'streamed' : 'whole'}`;
+            const chain = { chain: 'shop', version: 7 };
+            assert.equal(grown(VERDICTS, { ...chain, filter: 0, type: 'wordlist', side: 'input', channel: 'content', code: 'wordlist', verdict: 'replace', mode: 'enforce' }), 1, where);
+            assert.equal(grown(VERDICTS, { side: 'input' }), 1, where);
+            const notes = grown(VERDICTS, { ...chain, filter: 2, type: 'regex', side: 'output', verdict: 'note' });
+            noted.set(route, noted.get(route) ?? notes);
+            assert.equal(notes, noted.get(route), `${where}: streamed and whole are the same`);
+            assert.equal(grown('weir_chain_texts_total', { ...chain, side: 'input' }), 1, where);
+            assert.equal(grown('weir_chain_texts_total', { ...chain, side: 'output' }), 1, where);
+            assert.ok(grown('weir_filter_calls_total', { filter: 2, side: 'output' }) > 0, where);
+            assert.ok(grown('weir_filter_bytes_total', { filter: 0, side: 'input' }) >= QUESTION.length, where);
+            assert.ok(grown('weir_filter_seconds_total', { filter: 2 }) > 0, where);
+            assert.equal(now.value('weir_filter_held_bytes', chain, '_count') - before.value('weir_filter_held_bytes', chain, '_count'), 1, where);
+            assert.equal(grown('weir_http_requests_total', { route, method: 'POST', code: 200 }), 1, where);
+            before = now;
+        }
+    }
+    assert.ok(noted.get(ROUTE) > 0, 'the answer has numbers in it');
+    assert.doesNotMatch(before.text, /canarybird|What is/);
+    assert.doesNotMatch(server.stderr, /canarybird/);
+    const promtool = spawnSync('promtool', ['check', 'metrics'], { input: before.text, encoding: 'utf8' });
+    if (promtool.error) {
+        t.diagnostic('promtool is not here: the text was read by these tests alone');
+    } else {
+        assert.equal(promtool.stdout + promtool.stderr, '');
+        assert.equal(promtool.status, 0);
+    }
+});
+
+test('stops are counted by code, on both sides and on the routes without answers', { skip }, async (t) => {
+    const server = await startWith(t, CHAIN);
+    const stops = async (labels) => (await readMetrics(server)).value('weir_chain_stops_total', { code: 'wordlist', verdict: 'stop', ...labels });
+    for (const stream of [false, true]) {
+        assert.equal((await server.post(ROUTE, ask('forbiddenword', { stream }))).status, 400);
+    }
+    assert.equal(await stops({ side: 'input' }), 2);
+    assert.equal((await server.post('/v1/embeddings', { input: ['fine', 'a forbiddenword'] })).status, 400);
+    assert.equal(await stops({ side: 'input' }), 3);
+    assert.equal((await server.post('/v1/moderations', { input: 'a forbiddenword' })).status, 200);
+    assert.equal(await stops({ side: 'input' }), 4);
+    assert.equal(await stops({ side: 'output' }), 1);
+
+    await server.admin('PUT', '/admin/filters/default', { name: 'shop', filters: [{ type: 'wordlist', words: ['68'] }] });
+    await (await server.post(ROUTE, ask('What is 23 + 45?'))).text();
+    await readStream(await beginStream(server, ask('What is 23 + 45?')));
+    assert.equal(await stops({ side: 'output', version: 8 }), 2);
+});
+
+test('failures are counted, also those that were let pass', { skip }, async (t) => {
+    const failing = { type: 'regex', patterns: ['(a+)+[bd]'], side: 'input' };
+    const server = await startWith(t, { name: 'x', version: 1, filters: [{ ...failing, fail: 'open' }] });
+    const request = ask(`${'a'.repeat(60)}c`, { max_tokens: 1 });
+    const failures = async (version) => (await readMetrics(server)).value('weir_filter_failures_total', { version, filter: 0, type: 'regex' });
+    const stops = async () => (await readMetrics(server)).value('weir_chain_stops_total', { verdict: 'fail' });
+    assert.equal((await server.post(ROUTE, request)).status, 200);
+    assert.equal(await failures(1), 1);
+    assert.equal(await stops(), 0);
+    await server.admin('PUT', '/admin/filters/default', { name: 'x', filters: [failing] });
+    assert.equal((await server.post(ROUTE, request)).status, 400);
+    assert.equal(await failures(2), 1);
+    assert.equal(await stops(), 1);
+});
+
+test('codes that a filter invents do not make series without end', { skip }, async (t) => {
+    const code = 'local n = 0 return function(span) n = n + 1 if span.ended then return end ' +
+        'return note(#span.text, span.text, "m") end';
+    const chain = { name: 'x', filters: [{ type: 'script', side: 'input', code }] };
+    const server = await startServer(t);
+    const put = await server.admin('PUT', '/admin/filters/default', chain);
+    if (put.status !== 200) {
+        t.diagnostic(`scripts are not built in: ${await put.text()}`);
+        return;
+    }
+    for (let i = 0; i < 8; i++) {
+        const input = Array.from({ length: 50 }, (_, k) => String.fromCodePoint(0x4e00 + 50 * i + k)).join('');
+        await server.post('/v1/moderations', { input: `"\\\n${input}` });
+    }
+    const { families, value } = await readMetrics(server);
+    assert.equal(value(VERDICTS), 8 * 53);
+    assert.ok(families.get(VERDICTS).samples.length <= 33);
+    assert.ok(value(VERDICTS, { code: 'other' }) > 300);
+    assert.equal(value(VERDICTS, { code: '"' }), 8);
+    assert.equal(value(VERDICTS, { code: '\n' }), 8);
+});
+
+test('requests are counted by route and outcome', { skip }, async (t) => {
+    const server = await startServer(t);
+    await server.fetch('/healthz');
+    await server.fetch('/healthz', { method: 'HEAD' });
+    await server.fetch('/no/such/path/with/canarybird');
+    await server.fetch('/healthz', { method: 'DELETE' });
+    await server.post(ROUTE, { model: 3 });
+    await server.fetch('/admin/models');
+    await server.fetch('/v1/models/none-such');
+    const gone = new AbortController();
+    const stream = await server.post(ROUTE, ask('Tell me a long story.', { stream: true, max_tokens: 400, ignore_eos: true }), { signal: gone.signal });
+    await stream.body.getReader().read();
+    gone.abort();
+    const counted = async () => (await readMetrics(server)).value('weir_http_requests_aborted_total', { route: ROUTE });
+    for (let i = 0; i < 100 && (await counted()) === 0; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const { text, value } = await readMetrics(server);
+    const requests = (labels) => value('weir_http_requests_total', labels);
+    assert.equal(requests({ route: '/healthz', method: 'GET', code: 200 }), 2);
+    assert.equal(requests({ route: 'none', code: 404 }), 1);
+    assert.equal(requests({ route: 'none', code: 405 }), 1);
+    assert.equal(requests({ route: ROUTE, code: 400 }), 1);
+    assert.equal(requests({ route: ROUTE, code: 200 }), 1);
+    assert.equal(requests({ route: '/admin/models', code: 401 }), 1);
+    assert.equal(requests({ route: '/v1/models/{id}', code: 404 }), 1);
+    assert.equal(await counted(), 1);
+    assert.ok(value('weir_http_connections') >= 1);
+    assert.equal(value('weir_build_info'), 1);
+    assert.doesNotMatch(text, /canarybird|none-such/);
+});
+
+test('who may read them is for the owner to say', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const keys = path.join(folder, 'keys');
+    const key = (name, scopes) => /weir-[0-9a-f]{64}/.exec(succeed(['keys', 'add', '--file', keys, '--name', name, '--scopes', scopes]))[0];
+    const chat = key('chat', 'chat');
+    const scraper = key('scraper', 'metrics');
+    const bearer = (value) => ({ headers: { authorization: `Bearer ${value}` } });
+
+    const open = await startServer(t, { args: ['--api-key-file', keys] });
+    await readMetrics(open);
+    const closed = await startServer(t, { args: ['--api-key-file', keys, '--metrics', 'key'] });
+    assert.equal((await closed.fetch('/metrics')).status, 401);
+    assert.equal((await closed.fetch('/metrics', bearer(chat))).status, 403);
+    await readMetrics(closed, bearer(scraper));
+    assert.equal((await closed.post(ROUTE, ask('Hi'), bearer(scraper))).status, 403);
+    const off = await startServer(t, { args: ['--metrics', 'off'] });
+    assert.equal((await off.fetch('/metrics')).status, 404);
+});
