@@ -137,7 +137,8 @@ enum filter_key_kind {
 };
 
 struct filter_key {
-    const char *name; /* not "type", "side" or "fail"; NULL ends the list */
+    const char *name; /* not "type", "side", "fail", "name", "channels", "mode" or "view";
+                         NULL ends the list */
     uint32_t kind;    /* enum filter_key_kind */
     uint32_t is_required;
     const char *fallback;       /* as text; none for LIST and FILE; NULL: nothing */

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "filters/chain_keys.h"
 #include "runtime/base/mem.h"
 
 #define MAX_KEYS       64
@@ -112,8 +113,7 @@ static void unload(const struct plugin *plugin)
 
 static bool is_reserved(const char *key)
 {
-    return strcmp(key, "type") == 0 || strcmp(key, "side") == 0 || strcmp(key, "fail") == 0 ||
-           strcmp(key, "path") == 0;
+    return chain_keys_has(key) || strcmp(key, "path") == 0;
 }
 
 static bool are_keys_right(const struct filter_key *keys)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "filters/chain.h"
+#include "filters/chain_keys.h"
 #include "runtime/base/file.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/mem.h"
@@ -229,11 +229,6 @@ static int set_fallback(struct filter_value *value, const struct place *place)
     return 0;
 }
 
-static bool is_chains_own(const char *name)
-{
-    return strcmp(name, "type") == 0 || strcmp(name, "side") == 0 || strcmp(name, "fail") == 0;
-}
-
 /* Names of keys are not repeated, and all are known. */
 static int check_names(const struct settings *settings, const cJSON *object, const char *path,
                        struct err *e)
@@ -247,7 +242,7 @@ static int check_names(const struct settings *settings, const cJSON *object, con
                                      item->string);
             }
         }
-        bool known = is_chains_own(item->string) ||
+        bool known = chain_keys_has(item->string) ||
                      (settings->has_path && strcmp(item->string, "path") == 0);
         for (size_t k = 0; k < settings->key_count && !known; k++) {
             known = strcmp(settings->type->keys[k].name, item->string) == 0;
