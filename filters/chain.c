@@ -142,6 +142,9 @@ static int configure(struct chain_filter *filter, const cJSON *object, const cha
     if (rc == 0) {
         rc = settings_append_canonical(&settings, &r->canonical, r->e);
     }
+    if (rc == 0 && filter->is_normalised && (filter->type->flags & FILTER_TEXT_SETTINGS) != 0) {
+        rc = settings_normalise(&settings, r->e);
+    }
     if (rc == 0 && filter->type->configure &&
         filter->type->configure(&filter->config, settings.values, &error) != 0) {
         char param[FILTER_MAX_KEY + 64];

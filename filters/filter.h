@@ -173,6 +173,10 @@ enum filter_flag {
      * promises to make the same calls, with the same offsets, however the text is cut (only
      * pass may be called less often), and is tested for that. */
     FILTER_ANY_CUT = 1,
+    /* The strings of its keys of kind LIST and FILE are text to look for. Where the operator
+     * has the filter look at the normalised view of the text, it gets the strings normalised
+     * too. */
+    FILTER_TEXT_SETTINGS = 2,
 };
 
 struct filter_type {

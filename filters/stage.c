@@ -344,8 +344,8 @@ static int finish_stage(struct stage *stage)
     if (stage->phase == STAGE_STOPPED) {
         return 0;
     }
-    int rc = stage->phase == STAGE_OPEN ? stage_text_pass_last(stage)
-                                        : stage_text_pass_all(stage);
+    int rc =
+        stage->phase == STAGE_OPEN ? stage_text_pass_last(stage) : stage_text_pass_all(stage);
     if (rc != 0) {
         return out_of_space(stage);
     }

@@ -42,6 +42,7 @@ static void show(struct view_join *join, const char *bytes, size_t len, uint64_t
 static void show_waiting(struct view_join *join, const struct view_waiting *waiting)
 {
     show(join, &waiting->c, 1, waiting->text_len, waiting->is_same);
+    view_map_add(&join->map, 0, waiting->hidden_len, false);
     join->in_word = is_letter(waiting->c);
 }
 
@@ -51,7 +52,7 @@ static void join_waiting(struct view_join *join)
     for (size_t i = 0; i < join->waiting_count; i++) {
         const struct view_waiting *waiting = &join->waiting[i];
         if (i % 2 == 0) {
-            view_map_add(&join->map, 0, waiting->text_len, false);
+            view_map_add(&join->map, 0, waiting->text_len + waiting->hidden_len, false);
         } else {
             show_waiting(join, waiting);
         }
@@ -131,6 +132,15 @@ static struct view_glyph glyph_of(const struct view_waiting *waiting)
                                .ends_word = in_word};
 }
 
+void view_join_hide(struct view_join *join, uint64_t text_len)
+{
+    if (join->waiting_count > 0) {
+        join->waiting[join->waiting_count - 1].hidden_len += text_len;
+    } else {
+        view_map_add(&join->map, 0, text_len, false);
+    }
+}
+
 /* The first separator that waits is one like any other. What waits behind it, a letter first,
  * may begin another run, and can not fail to go on with it. */
 static void give_up(struct view_join *join)
@@ -144,6 +154,7 @@ static void give_up(struct view_join *join)
     for (size_t i = 1; i < count; i++) {
         struct view_glyph glyph = glyph_of(&waiting[i]);
         take(join, &glyph);
+        view_join_hide(join, waiting[i].hidden_len);
     }
 }
 
@@ -151,17 +162,6 @@ void view_join_take(struct view_join *join, const struct view_glyph *glyph)
 {
     while (!take(join, glyph)) {
         give_up(join);
-    }
-}
-
-void view_join_hide(struct view_join *join, uint64_t text_len)
-{
-    if (join->waiting_count > 0) {
-        struct view_waiting *last = &join->waiting[join->waiting_count - 1];
-        last->text_len += text_len;
-        last->is_same = false;
-    } else {
-        view_map_add(&join->map, 0, text_len, false);
     }
 }
 

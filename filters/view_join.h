@@ -37,6 +37,7 @@ struct view_waiting {
     char c;
     bool is_same;
     uint64_t text_len;
+    uint64_t hidden_len; /* bytes behind it that nothing is shown of */
 };
 
 struct view_join {
