@@ -42,31 +42,14 @@ static void close_unit(struct view *view)
     view->unit.count = 0;
 }
 
-static bool is_word_byte(char c)
-{
-    return (unsigned char)((c | 0x20) - 'a') < 26 || (unsigned char)(c - '0') < 10;
-}
-
 /* `source` is how the character is written, NULL when by an entity. */
-static void read_ascii(struct view *view, char c, const char *source, size_t text_len)
-{
-    close_unit(view);
-    bool in_word = is_word_byte(c);
-    struct view_glyph glyph = {.bytes = &c,
-                               .len = 1,
-                               .text_len = text_len,
-                               .is_same = source != NULL,
-                               .begins_word = in_word,
-                               .ends_word = in_word};
-    view_join_take(&view->join, &glyph);
-    view->is_plain = true;
-}
-
 static void read_character(struct view *view, uint32_t code_point, const char *source,
                            size_t text_len)
 {
     if (code_point < 0x80) {
-        read_ascii(view, (char)code_point, source, text_len);
+        close_unit(view);
+        view_join_take_ascii(&view->join, (char)code_point, text_len, source != NULL);
+        view->is_plain = true;
         return;
     }
     int32_t points[VIEW_POINTS];
@@ -116,22 +99,21 @@ static void read_text(struct view *view, const char *text, size_t len)
 {
     size_t at = 0;
     while (at < len) {
-        if (view->unit.count == 0 && len - at >= VIEW_JOIN_STRIDE) {
+        if (view->unit.count == 0) {
             size_t clean = view_join_take_clean(&view->join, text + at, len - at);
             view->is_plain |= clean > 0;
             at += clean;
         }
-        /* What is not clean is read by characters until the block is over. */
-        size_t block_end = len - at > VIEW_JOIN_BLOCK ? at + VIEW_JOIN_BLOCK : len;
-        while (at < block_end) {
-            size_t n = read_one(view, text + at, len - at);
-            if (n == 0) {
-                memcpy(view->entity, text + at, len - at);
-                view->entity_len = len - at;
-                return;
-            }
-            at += n;
+        if (at == len) {
+            return;
         }
+        size_t n = read_one(view, text + at, len - at);
+        if (n == 0) {
+            memcpy(view->entity, text + at, len - at);
+            view->entity_len = len - at;
+            return;
+        }
+        at += n;
     }
 }
 

@@ -2,14 +2,50 @@
 
 #include <string.h>
 
+/* Bits of a byte's class. */
+enum {
+    LETTER = 1,
+    WORD = 2,
+    SEPARATOR = 4,
+    OTHER = 8, /* may be shown as something else */
+};
+
+#define EIGHT(x) x, x, x, x, x, x, x, x
+static const unsigned char ascii[256] = {
+    ['a'] = EIGHT(LETTER | WORD),
+    ['i'] = EIGHT(LETTER | WORD),
+    ['q'] = EIGHT(LETTER | WORD),
+    ['y'] = LETTER | WORD,
+    ['z'] = LETTER | WORD,
+    ['A'] = EIGHT(LETTER | WORD),
+    ['I'] = EIGHT(LETTER | WORD),
+    ['Q'] = EIGHT(LETTER | WORD),
+    ['Y'] = LETTER | WORD,
+    ['Z'] = LETTER | WORD,
+    ['0'] = EIGHT(WORD),
+    ['8'] = WORD,
+    ['9'] = WORD,
+    [' '] = SEPARATOR,
+    ['.'] = SEPARATOR,
+    ['-'] = SEPARATOR,
+    ['_'] = SEPARATOR,
+    ['&'] = OTHER,
+};
+
+static unsigned class_of(char c)
+{
+    unsigned byte = (unsigned char)c;
+    return ascii[byte] | (byte >> 7) * OTHER;
+}
+
 static bool is_letter(char c)
 {
-    return (unsigned char)((c | 0x20) - 'a') < 26;
+    return class_of(c) & LETTER;
 }
 
 static bool is_separator(char c)
 {
-    return c == ' ' || c == '.' || c == '-' || c == '_';
+    return class_of(c) & SEPARATOR;
 }
 
 void view_join_init(struct view_join *join, size_t max)
@@ -121,13 +157,13 @@ static bool take(struct view_join *join, const struct view_glyph *glyph)
     return true;
 }
 
-static struct view_glyph glyph_of(const struct view_waiting *waiting)
+static struct view_glyph glyph_of(const char *c, uint64_t text_len, bool is_same)
 {
-    bool in_word = is_letter(waiting->c);
-    return (struct view_glyph){.bytes = &waiting->c,
+    bool in_word = class_of(*c) & WORD;
+    return (struct view_glyph){.bytes = c,
                                .len = 1,
-                               .text_len = waiting->text_len,
-                               .is_same = waiting->is_same,
+                               .text_len = text_len,
+                               .is_same = is_same,
                                .begins_word = in_word,
                                .ends_word = in_word};
 }
@@ -152,7 +188,8 @@ static void give_up(struct view_join *join)
     join->letters = 0;
     show_waiting(join, &waiting[0]);
     for (size_t i = 1; i < count; i++) {
-        struct view_glyph glyph = glyph_of(&waiting[i]);
+        struct view_glyph glyph =
+            glyph_of(&waiting[i].c, waiting[i].text_len, waiting[i].is_same);
         take(join, &glyph);
         view_join_hide(join, waiting[i].hidden_len);
     }
@@ -163,6 +200,12 @@ void view_join_take(struct view_join *join, const struct view_glyph *glyph)
     while (!take(join, glyph)) {
         give_up(join);
     }
+}
+
+void view_join_take_ascii(struct view_join *join, char c, uint64_t text_len, bool is_same)
+{
+    struct view_glyph glyph = glyph_of(&c, text_len, is_same);
+    view_join_take(join, &glyph);
 }
 
 void view_join_end(struct view_join *join)
@@ -179,50 +222,91 @@ void view_join_end(struct view_join *join)
 
 /* ---- text without anything in it ---- */
 
+#define BLOCK  ((size_t)64)
+#define STRIDE (BLOCK + 3) /* bytes that are looked at to judge a block */
+
 /* Whether a block has a character that is not shown as it is, or two single letters with a
- * separator between them. `text` is VIEW_JOIN_STRIDE bytes, `before` the byte before it. The
- * loops are such that the compiler makes vectors of them. */
-static bool is_suspect(const char *text, bool before_is_word)
+ * separator between them. `text` is STRIDE bytes. The second loop is such that the compiler
+ * makes vectors of it. */
+static bool is_suspect(const char *text, bool follows_word)
 {
-    unsigned char letter[VIEW_JOIN_STRIDE];
-    unsigned char word[VIEW_JOIN_STRIDE + 1]; /* of the byte before */
-    unsigned char other[VIEW_JOIN_STRIDE];
-    for (size_t i = 0; i < VIEW_JOIN_STRIDE; i++) {
-        unsigned char c = (unsigned char)text[i];
-        letter[i] = (unsigned char)((c | 0x20u) - 'a') < 26;
-        word[i + 1] = letter[i] | ((unsigned char)(c - '0') < 10);
-        other[i] = (c >= 0x80) | (c == '&');
+    unsigned char class[STRIDE + 1]; /* of the byte before text[0] on */
+    class[0] = follows_word ? WORD : 0;
+    for (size_t i = 0; i < STRIDE; i++) {
+        class[i + 1] = (unsigned char)class_of(text[i]);
     }
-    word[0] = before_is_word;
     unsigned char suspect = 0;
-    for (size_t i = 0; i < VIEW_JOIN_BLOCK; i++) {
-        unsigned char c = (unsigned char)text[i + 1];
-        unsigned char separates = (c == ' ') | (c == '.') | (c == '-') | (c == '_');
-        unsigned char second = (letter[i + 2] & (word[i + 4] ^ 1u)) | other[i + 2];
-        suspect |= other[i] | (letter[i] & (word[i] ^ 1u) & separates & second);
+    for (size_t i = 0; i < BLOCK; i++) {
+        unsigned char first = class[i + 1] & (class[i] >> 1 ^ LETTER);
+        unsigned char separates = class[i + 2] >> 2;
+        unsigned char second = class[i + 3] & (class[i + 4] >> 1 ^ LETTER);
+        suspect |= (class[i + 1] & OTHER) |
+                   (first & separates & (second | class[i + 3] >> 3) & LETTER);
     }
-    return suspect;
+    return suspect != 0;
+}
+
+/* Whether a separator behind a single letter is certainly no part of a run: what follows it is
+ * no letter, or begins a longer word. */
+static bool ends_run(const char *text, size_t len)
+{
+    if (len < 3 || class_of(text[1]) & OTHER) {
+        return false;
+    }
+    return !is_letter(text[1]) || class_of(text[2]) & WORD;
+}
+
+/* Byte by byte, `max` at most. */
+static size_t take_bytes(struct view_join *join, const char *text, size_t len, size_t max)
+{
+    unsigned single = join->letters > 0;
+    unsigned word = join->in_word;
+    size_t at = 0;
+    for (; at < len && at < max; at++) {
+        unsigned class = class_of(text[at]);
+        if (class & OTHER) {
+            break;
+        }
+        if (single && class & SEPARATOR &&
+            (join->letters > 1 || !ends_run(text + at, len - at))) {
+            break;
+        }
+        single = class & (word ^ 1u) & LETTER;
+        word = class >> 1 & 1u;
+        join->letters = (int)single;
+    }
+    join->in_word = word;
+    return at;
+}
+
+/* Blocks that are not suspect; what is before them is no single letter. */
+static size_t take_blocks(struct view_join *join, const char *text, size_t len)
+{
+    size_t at = 0;
+    while (join->letters == 0 && len - at >= STRIDE && !is_suspect(text + at, join->in_word)) {
+        at += BLOCK;
+        unsigned before = class_of(text[at - 2]);
+        unsigned last = class_of(text[at - 1]);
+        join->in_word = last & WORD;
+        join->letters = last & LETTER && !(before & WORD);
+    }
+    return at;
 }
 
 size_t view_join_take_clean(struct view_join *join, const char *text, size_t len)
 {
-    if (join->waiting_count > 0 || join->letters > 0) {
+    if (join->waiting_count > 0) {
         return 0;
     }
     size_t clean = 0;
-    bool in_word = join->in_word;
-    while (len - clean >= VIEW_JOIN_STRIDE && !is_suspect(text + clean, in_word)) {
-        clean += VIEW_JOIN_BLOCK;
-        char last = text[clean - 1];
-        in_word = is_letter(last) || (last >= '0' && last <= '9');
+    for (size_t n = 1; n > 0; clean += n) {
+        clean += take_blocks(join, text + clean, len - clean);
+        /* Through the suspect block, or past a letter that may be a single one. */
+        size_t max = join->letters > 0 && len - clean >= STRIDE ? 1 : BLOCK;
+        n = take_bytes(join, text + clean, len - clean, max);
     }
     if (clean > 0) {
-        char last = text[clean - 1];
-        char second = text[clean - 2];
-        bool follows_word = is_letter(second) || (second >= '0' && second <= '9');
         show(join, text, clean, clean, true);
-        join->in_word = in_word;
-        join->letters = is_letter(last) && !follows_word ? 1 : 0;
     }
     return clean;
 }

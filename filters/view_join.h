@@ -56,13 +56,13 @@ void view_join_init(struct view_join *join, size_t max);
 void view_join_deinit(struct view_join *join);
 
 void view_join_take(struct view_join *join, const struct view_glyph *glyph);
+/* The same for one ASCII character. */
+void view_join_take_ascii(struct view_join *join, char c, uint64_t text_len, bool is_same);
 /* Bytes of the text that nothing is shown of. */
 void view_join_hide(struct view_join *join, uint64_t text_len);
 
-/* How much at the beginning of a text of at least VIEW_JOIN_STRIDE bytes is shown as it is and
- * without waiting; it is taken. Only ASCII is. A multiple of VIEW_JOIN_BLOCK, may be 0. */
-#define VIEW_JOIN_BLOCK  ((size_t)64)
-#define VIEW_JOIN_STRIDE (VIEW_JOIN_BLOCK + 3)
+/* Takes what at the beginning of a text is shown as it is and makes nothing wait, as far as
+ * that is seen without effort; returns its length. Only ASCII is. */
 size_t view_join_take_clean(struct view_join *join, const char *text, size_t len);
 
 /* Nothing follows: nothing waits any more. */
