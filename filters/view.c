@@ -99,7 +99,7 @@ static void read_text(struct view *view, const char *text, size_t len)
 {
     size_t at = 0;
     while (at < len) {
-        if (view->unit.count == 0) {
+        if (view->unit.count == 0 && (unsigned char)text[at] < 0x80) {
             size_t clean = view_join_take_clean(&view->join, text + at, len - at);
             view->is_plain |= clean > 0;
             at += clean;

@@ -267,8 +267,7 @@ static size_t take_bytes(struct view_join *join, const char *text, size_t len, s
         if (class & OTHER) {
             break;
         }
-        if (single && class & SEPARATOR &&
-            (join->letters > 1 || !ends_run(text + at, len - at))) {
+        if (single && class & SEPARATOR && !ends_run(text + at, len - at)) {
             break;
         }
         single = class & (word ^ 1u) & LETTER;

@@ -80,8 +80,8 @@ static void write_events(struct trace *trace, const struct chain_stream *stream)
         const struct chain_event *v = &events[i];
         assert_non_null(v->name);
         buf_printf(&trace->events, "%s%s %zu/%s %s#%u %ju-%ju @%ju %s: %s\n",
-                   v->is_recorded ? "recorded " : "", chain_event_name(v->kind), v->filter, v->type,
-                   chain_channel_name(v->channel), v->ordinal, (uintmax_t)v->from,
+                   v->is_recorded ? "recorded " : "", chain_event_name(v->kind), v->filter,
+                   v->type, chain_channel_name(v->channel), v->ordinal, (uintmax_t)v->from,
                    (uintmax_t)v->to, (uintmax_t)v->at, v->code, v->message);
     }
     if (truncated) {
