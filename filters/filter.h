@@ -32,6 +32,8 @@
  *     chunks (FILTER_ANY_CUT changes that)
  *   - the operator says what a failure means: the answer ends there (closed, the default), or
  *     the filter is left out for the rest of that text (open)
+ *   - the operator may keep it from some channels, have it look at a normalised text, or
+ *     have it only record what it says; the filter does not notice
  *   - time and bytes are counted; a filter that holds more than FILTER_MAX_HOLD has failed
  *
  * What a filter owes:
