@@ -9,9 +9,10 @@
  *   - letters that are spaced out are joined (view_join.h)
  * in this order. A text of ASCII without "&" and without spaced letters is shown byte for byte.
  *
- * The view is a function of the text; after every call exactly that has been made of it which
- * no text behind can change. On ASCII nothing waits but what may be the beginning of an entity
- * or of spaced letters.
+ * The view is a function of the text; after every call that has been made of it which no text
+ * behind can change. On ASCII this is exact, and nothing waits but what may be the beginning of
+ * an entity or of spaced letters; a letter of another script that marks may join waits for the
+ * next character.
  *
  * Offsets: `start` and view_end count bytes of the view; view_before and view_begin give places
  * in the text.
