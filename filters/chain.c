@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "filters/chain_config.h"
+#include "filters/chain_keys.h"
 #include "filters/registry.h"
 #include "filters/settings.h"
 #include "runtime/base/file.h"
@@ -25,17 +26,9 @@ static int set_error(struct reader *r, const char *path, const char *what)
     return err_set_param(r->e, ERR_INVALID, path, "%s: %s", path, what);
 }
 
-static bool is_name(const char *name)
-{
-    size_t len = strlen(name);
-    return len > 0 && len <= CHAIN_MAX_NAME &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-               len;
-}
-
 static int read_name(struct chain *chain, const cJSON *item, struct reader *r)
 {
-    if (!cJSON_IsString(item) || !is_name(item->valuestring)) {
+    if (!cJSON_IsString(item) || !chain_is_name(item->valuestring)) {
         return set_error(r, "name",
                          "must be a string of 1 to 64 letters, digits, \".\", \"_\" or \"-\"");
     }
@@ -168,6 +161,9 @@ static int configure(struct chain_filter *filter, const cJSON *object, const cha
     if (rc == 0) {
         rc = settings_append_canonical(&settings, &r->canonical, r->e);
     }
+    if (rc == 0 && filter->is_normalised && (filter->type->flags & FILTER_TEXT_SETTINGS) != 0) {
+        rc = settings_normalise(&settings, r->e);
+    }
     if (rc == 0 && filter->plugin &&
         plugin_try_settings(filter->plugin, settings.values, r->e) != 0) {
         rc = err_prefix(r->e, "%s.path", path);
@@ -203,11 +199,13 @@ static int read_filter(struct chain_filter *filter, const cJSON *object, const c
         read_sides(filter, cJSON_GetObjectItemCaseSensitive(object, "side"), side_path, r) !=
             0 ||
         read_fail(filter, cJSON_GetObjectItemCaseSensitive(object, "fail"), fail_path, r) !=
-            0) {
+            0 ||
+        chain_keys_read(filter, object, path, r->e) != 0) {
         return -1;
     }
     buf_printf(&r->canonical, "type %s\nsides %u\nfail %s\n", filter->type->name, filter->sides,
                filter->fails_open ? "open" : "closed");
+    chain_keys_append_canonical(filter, &r->canonical);
     return configure(filter, object, path, r);
 }
 
@@ -258,6 +256,9 @@ static int read_chain(struct chain *chain, const cJSON *root, struct reader *r)
         if (add_filter(chain, object, r) != 0) {
             return -1;
         }
+    }
+    if (chain_keys_check_names(chain, r->e) != 0) {
+        return -1;
     }
     if (r->canonical.failed) {
         return err_nomem(r->e);
@@ -400,6 +401,11 @@ size_t chain_filter_count(const struct chain *chain)
 const struct filter_type *chain_filter_type(const struct chain *chain, size_t filter)
 {
     return chain->filters[filter].type;
+}
+
+const char *chain_filter_name(const struct chain *chain, size_t filter)
+{
+    return chain->filters[filter].name;
 }
 
 bool chain_has_side(const struct chain *chain, enum filter_side side)

@@ -49,8 +49,14 @@ struct chain_options {
  *   {"name": "default", "version": 3, "filters": [{"type": "wordlist", "side": "output",
  *    "fail": "closed", "words": ["..."]}]}
  * where version, side ("input", "output" or "both"; default output) and fail ("closed" or
- * "open"; default closed) may be left out, and the rest are the keys of the filter's type.
- * "refusal", which may be left out too, is for people: chain_refusal.
+ * "open"; default closed) may be left out, and so may, of every filter,
+ *   name      what it is called; its type unless given, and unlike any other if given
+ *   channels  a list out of "content", "reasoning" and "tool_args"; default all. Texts of other
+ *             channels pass by it
+ *   mode      "enforce", or "record": its verdicts are recorded and not done
+ *   view      "as_written", or "normalised": the filter is shown what view.h makes of the text
+ * The rest are the keys of the filter's type.
+ * "refusal" beside "name", which may be left out, is for people: chain_refusal.
  * Errors name the path at fault: filters[0].action. `options` may be NULL. Returns a chain
  * with one reference, or NULL. */
 struct chain *chain_from_json(const char *text, size_t len, const struct chain_options *options,
@@ -64,15 +70,17 @@ void chain_unref(struct chain *chain); /* accepts NULL */
 
 const char *chain_name(const struct chain *chain);
 uint32_t chain_version(const struct chain *chain); /* 0: not numbered */
-/* SHA-256 in hex of what the chain does: its refusal, types, sides, fail modes, and all
- * settings with their fallbacks and the content of files. Layout of the JSON, name and version
- * do not count. */
+/* SHA-256 in hex of what the chain does: its refusal, types, sides, fail modes, channels,
+ * modes, views, and all settings with their fallbacks and the content of files. Layout of the
+ * JSON, version and the names of the chain and of its filters do not count. */
 const char *chain_hash(const struct chain *chain);
 /* What the owner wants people to read where a filter has ended an answer or refused a message;
  * NULL: nothing. The chain itself does not put it anywhere. */
 const char *chain_refusal(const struct chain *chain);
 size_t chain_filter_count(const struct chain *chain);
 const struct filter_type *chain_filter_type(const struct chain *chain, size_t filter);
+/* What events, metrics and audit call it. */
+const char *chain_filter_name(const struct chain *chain, size_t filter);
 /* Whether any filter stands on this side. */
 bool chain_has_side(const struct chain *chain, enum filter_side side);
 
@@ -101,10 +109,12 @@ struct chain_event {
     enum chain_event_kind kind;
     size_t filter;    /* index in the chain */
     const char *type; /* the filter's type; lives as long as the stream */
+    const char *name; /* the filter's name, the type's unless one was written; as long */
     enum filter_channel channel;
     uint32_t ordinal;  /* which text of the channel, from 0 */
     uint64_t from, to; /* the range it rests on, in the text as that filter saw it */
     uint64_t at;       /* where in the released text it stands */
+    bool is_recorded;  /* of a filter in mode "record": nothing of it was done */
     char code[FILTER_MAX_CODE + 1];
     char message[FILTER_MAX_MESSAGE + 1];
 };
@@ -149,12 +159,17 @@ int chain_end_text(struct chain_stream *stream, enum filter_channel channel,
 /* All channels have ended, in the order of their numbers. */
 int chain_finish(struct chain_stream *stream, const struct chain_sink *sink, struct err *e);
 
-/* The verdict that ended the answer (CHAIN_STOP or CHAIN_FAIL), or NULL. */
+/* The verdict that ended the answer (CHAIN_STOP or CHAIN_FAIL), or NULL. Never a recorded one.
+ */
 const struct chain_event *chain_stream_stop(const struct chain_stream *stream);
 
-/* What happened in the text released so far, in its order; a stop is the last. Valid until
- * the next call on the stream. *truncated (may be NULL) says that a filter had more than
- * CHAIN_MAX_EVENTS; those beyond are not listed. */
+/* What happened in the text released so far, in its order; a stop is the last. A recorded
+ * verdict, of a filter in mode "record", stands where the text had come when it was given, and
+ * that text may have been released long before: `at` is behind the word that decided it (at
+ * most 64 bytes that end in a blank, a newline or the end of the text), `from` and `to` say
+ * what it is about. A stop of another filter that comes before that place comes before the
+ * verdict, which then is not given. Valid until the next call on the stream. *truncated (may be
+ * NULL) says that a filter had more than CHAIN_MAX_EVENTS; those beyond are not listed. */
 const struct chain_event *chain_stream_events(const struct chain_stream *stream, size_t *count,
                                               bool *truncated);
 

@@ -32,6 +32,8 @@
  *     chunks (FILTER_ANY_CUT changes that)
  *   - the operator says what a failure means: the answer ends there (closed, the default), or
  *     the filter is left out for the rest of that text (open)
+ *   - the operator may keep it from some channels, have it look at a normalised text, or
+ *     have it only record what it says; the filter does not notice
  *   - time and bytes are counted; a filter that holds more than FILTER_MAX_HOLD has failed
  *
  * What a filter owes:
@@ -137,7 +139,8 @@ enum filter_key_kind {
 };
 
 struct filter_key {
-    const char *name; /* not "type", "side" or "fail"; NULL ends the list */
+    const char *name; /* not "type", "side", "fail", "name", "channels", "mode" or "view";
+                         NULL ends the list */
     uint32_t kind;    /* enum filter_key_kind */
     uint32_t is_required;
     const char *fallback;       /* as text; none for LIST and FILE; NULL: nothing */
@@ -172,6 +175,10 @@ enum filter_flag {
      * promises to make the same calls, with the same offsets, however the text is cut (only
      * pass may be called less often), and is tested for that. */
     FILTER_ANY_CUT = 1,
+    /* The strings of its keys of kind LIST and FILE are text to look for. Where the operator
+     * has the filter look at the normalised view of the text, it gets the strings normalised
+     * too. */
+    FILTER_TEXT_SETTINGS = 2,
 };
 
 struct filter_type {

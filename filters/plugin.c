@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "filters/chain_keys.h"
 #include "filters/trial.h"
 #include "runtime/base/mem.h"
 
@@ -27,8 +28,7 @@ struct plugin {
 
 static bool is_reserved(const char *key)
 {
-    return strcmp(key, "type") == 0 || strcmp(key, "side") == 0 || strcmp(key, "fail") == 0 ||
-           strcmp(key, "path") == 0;
+    return chain_keys_has(key) || strcmp(key, "path") == 0;
 }
 
 static bool are_keys_right(const struct filter_key *keys)
@@ -68,7 +68,7 @@ static int check_type(const struct filter_type *type, struct err *e)
         return err_set(e, ERR_INVALID, "its filter type lacks a name or feed");
     }
     if (type->sides == 0 || (type->sides & ~(uint32_t)(FILTER_INPUT | FILTER_OUTPUT)) != 0 ||
-        (type->flags & ~(uint32_t)FILTER_ANY_CUT) != 0) {
+        (type->flags & ~(uint32_t)(FILTER_ANY_CUT | FILTER_TEXT_SETTINGS)) != 0) {
         return err_set(e, ERR_INVALID, "its filter type has sides or flags that are not known");
     }
     return are_keys_right(type->keys)

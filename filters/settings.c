@@ -6,10 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "filters/chain.h"
+#include "filters/chain_keys.h"
+#include "filters/view.h"
 #include "runtime/base/file.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/utf8.h"
+
+/* Bytes of a string that was normalised: a file may grow. */
+#define NORMALISED_MAX ((size_t)64 << 20)
 
 /* Where a value stands, for messages. */
 struct place {
@@ -229,11 +234,6 @@ static int set_fallback(struct filter_value *value, const struct place *place)
     return 0;
 }
 
-static bool is_chains_own(const char *name)
-{
-    return strcmp(name, "type") == 0 || strcmp(name, "side") == 0 || strcmp(name, "fail") == 0;
-}
-
 /* Names of keys are not repeated, and all are known. */
 static int check_names(const struct settings *settings, const cJSON *object, const char *path,
                        struct err *e)
@@ -247,7 +247,7 @@ static int check_names(const struct settings *settings, const cJSON *object, con
                                      item->string);
             }
         }
-        bool known = is_chains_own(item->string) ||
+        bool known = chain_keys_has(item->string) ||
                      (settings->has_path && strcmp(item->string, "path") == 0);
         for (size_t k = 0; k < settings->key_count && !known; k++) {
             known = strcmp(settings->type->keys[k].name, item->string) == 0;
@@ -314,4 +314,39 @@ int settings_append_canonical(const struct settings *settings, struct buf *out, 
         buf_append_char(out, '\n');
     }
     return out->failed ? err_nomem(e) : 0;
+}
+
+static int normalise_string(struct filter_string *string, struct err *e)
+{
+    if (!utf8_is_valid(string->data, string->len)) {
+        return 0;
+    }
+    struct buf out;
+    buf_init(&out, NORMALISED_MAX);
+    size_t len = 0;
+    char *data =
+        view_normalise(string->data, string->len, &out) == 0 ? buf_take(&out, &len) : NULL;
+    buf_deinit(&out);
+    if (!data) {
+        return err_nomem(e);
+    }
+    mem_free((char *)(uintptr_t)string->data);
+    *string = (struct filter_string){.data = data, .len = len};
+    return 0;
+}
+
+int settings_normalise(struct settings *settings, struct err *e)
+{
+    for (size_t k = 0; k < settings->key_count; k++) {
+        uint32_t kind = settings->type->keys[k].kind;
+        struct filter_string *strings =
+            (struct filter_string *)(uintptr_t)settings->values[k].strings;
+        bool is_text = kind == FILTER_KEY_LIST || kind == FILTER_KEY_FILE;
+        for (size_t i = 0; is_text && i < settings->values[k].count; i++) {
+            if (normalise_string(&strings[i], e) != 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
 }

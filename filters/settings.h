@@ -39,3 +39,7 @@ char *settings_read_file(const cJSON *object, const char *name, const char *path
  * keys in the type's order, strings with their length before them, files as the hash of
  * their content. */
 int settings_append_canonical(const struct settings *settings, struct buf *out, struct err *e);
+
+/* Makes of the strings of lists and files what the normalised view (view.h) makes of such a
+ * text. Those that are not UTF-8 stay, for the filter to refuse them. */
+int settings_normalise(struct settings *settings, struct err *e);

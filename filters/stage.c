@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "filters/stage_text.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 
 /* Copies as much of `from` as fits, whole characters only; what is not UTF-8 ends it. */
@@ -41,10 +43,12 @@ static struct chain_event make_event(const struct stage *stage, enum chain_event
         .kind = kind,
         .filter = stage->index,
         .type = stage->filter->type->name,
+        .name = stage->filter->name,
         .channel = (enum filter_channel)stage->text.channel,
         .ordinal = stage->text.ordinal,
         .from = from,
         .to = to,
+        .is_recorded = stage->filter->is_recording,
     };
     copy_text(event.code, FILTER_MAX_CODE, code);
     copy_text(event.message, FILTER_MAX_MESSAGE, message);
@@ -57,8 +61,10 @@ static struct chain_event verb_event(const struct stage *stage, enum chain_event
 {
     const char *code = why && why->code ? why->code : stage->filter->type->name;
     const char *message = why && why->message ? why->message : "";
-    return make_event(stage, kind, code, message, why ? why->from : stage->in->start,
-                      why ? why->to : upto);
+    uint64_t from = why ? why->from : stage_text_cursor(stage);
+    uint64_t to = why ? why->to : upto;
+    stage_text_locate(stage, upto, &from, &to);
+    return make_event(stage, kind, code, message, from, to);
 }
 
 /* Only the first CHAIN_MAX_EVENTS of a filter are kept, and one more that says there were
@@ -86,18 +92,18 @@ bool stage_is_overflow(const struct chain_event *event)
 
 static int check_verb(struct stage *stage, uint64_t upto, const struct filter_reason *why)
 {
-    if (stage->phase == STAGE_STOPPED || stage->has_failed || stage->out_of_space) {
+    if (stage->phase != STAGE_OPEN || stage->has_failed || stage->out_of_space) {
         return -1;
     }
-    if (upto < stage->in->start) {
+    uint64_t cursor = stage_text_cursor(stage);
+    if (upto < cursor) {
         return refuse(stage, "wrong call: the offset lies before the cursor");
     }
     if (upto > stage->shown) {
         return refuse(stage, "wrong call: the offset lies after the end of the text");
     }
-    size_t len = (size_t)(upto - stage->in->start);
-    if (len < flow_len(stage->in) &&
-        ((unsigned char)flow_text(stage->in)[len] & 0xC0u) == 0x80u) {
+    if (upto < stage_text_end(stage) &&
+        ((unsigned char)stage_text(stage)[upto - cursor] & 0xC0u) == 0x80u) {
         return refuse(stage, "wrong call: the offset lies inside a character");
     }
     if (why && why->size < sizeof(*why)) {
@@ -111,11 +117,10 @@ static int check_verb(struct stage *stage, uint64_t upto, const struct filter_re
 
 static int move_cursor(struct stage *stage, uint64_t upto)
 {
-    if (upto > stage->in->start) {
+    if (upto > stage_text_cursor(stage)) {
         stage->is_changing = false;
     }
-    size_t len = (size_t)(upto - stage->in->start);
-    return flow_move(stage->in, len, stage->out) == 0 ? 0 : out_of_space(stage);
+    return stage_text_pass(stage, upto) == 0 ? 0 : out_of_space(stage);
 }
 
 static int verb_pass(struct filter_host *host, uint64_t upto)
@@ -138,14 +143,16 @@ static int verb_replace(struct filter_host *host, uint64_t upto, const char *tex
         return refuse(stage, "wrong call: the replacement is not UTF-8");
     }
     struct chain_event event = verb_event(stage, CHAIN_REPLACE, upto, why);
-    size_t gone = (size_t)(upto - stage->in->start);
-    if (flow_skip(stage->in, gone, stage->out) != 0) {
+    if (stage_text_replace(stage, upto) != 0) {
         return out_of_space(stage);
     }
     if ((why || !stage->is_changing) && send_event(stage, &event) != 0) {
         return -1;
     }
     stage->is_changing = true;
+    if (stage->filter->is_recording) {
+        return 0;
+    }
     return flow_append(stage->out, text, len) == 0 ? 0 : out_of_space(stage);
 }
 
@@ -160,9 +167,14 @@ static int verb_note(struct filter_host *host, uint64_t upto, const struct filte
 }
 
 /* Events of filters before this one that ride on the text which led to the stop are part of
- * the story; those behind it have not happened. */
+ * the story; those behind it have not happened. A stop that is only recorded is an event, and
+ * the filter has done what it had to do. */
 static int stop_with(struct stage *stage, const struct chain_event *event)
 {
+    if (stage->filter->is_recording) {
+        stage->phase = STAGE_BYPASSED;
+        return send_event(stage, event);
+    }
     stage->stop = *event;
     stage->phase = STAGE_STOPPED;
     return flow_move_events(stage->in, event->to, stage->out) == 0 ? 0 : out_of_space(stage);
@@ -189,9 +201,12 @@ static int verb_fail(struct filter_host *host, const char *message)
 /* What the operator chose for a filter that broke. */
 static int fail_stage(struct stage *stage)
 {
-    struct chain_event event = make_event(stage, CHAIN_FAIL, "filter_failed", stage->failure,
-                                          stage->in->start, stage->in->start);
-    if (!stage->filter->fails_open) {
+    uint64_t from = stage_text_cursor(stage);
+    uint64_t to = from;
+    stage_text_locate(stage, from, &from, &to);
+    struct chain_event event =
+        make_event(stage, CHAIN_FAIL, "filter_failed", stage->failure, from, to);
+    if (!stage->filter->fails_open || stage->filter->is_recording) {
         return stop_with(stage, &event);
     }
     stage->phase = STAGE_BYPASSED;
@@ -201,6 +216,9 @@ static int fail_stage(struct stage *stage)
 static int open_stage(struct stage *stage)
 {
     const struct filter_type *type = stage->filter->type;
+    if (stage_text_open(stage) != 0) {
+        return out_of_space(stage);
+    }
     if (type->open && type->open(&stage->state, stage->filter->config, &stage->text) != 0) {
         refuse(stage, "it could not begin");
         return fail_stage(stage);
@@ -216,10 +234,10 @@ typedef int (*callback_fn)(void *state, const struct filter_span *span,
 /* Calls feed or finish with the text up to `end`. */
 static int call_filter(struct stage *stage, callback_fn callback, uint64_t end)
 {
-    uint64_t start = stage->in->start;
+    uint64_t start = stage_text_cursor(stage);
     struct filter_span span = {
         .size = sizeof(span),
-        .text = flow_text(stage->in),
+        .text = stage_text(stage),
         .len = (size_t)(end - start),
         .fresh = (size_t)(stage->shown - start),
         .start = start,
@@ -231,12 +249,12 @@ static int call_filter(struct stage *stage, callback_fn callback, uint64_t end)
     if (stage->out_of_space) {
         return -1;
     }
-    if (stage->phase == STAGE_STOPPED) {
-        return 0;
+    if (stage->phase != STAGE_OPEN) {
+        return 0; /* it stopped */
     }
     if (rc != 0 && !stage->has_failed) {
         refuse(stage, "it gave no reason");
-    } else if (stage->shown - stage->in->start > FILTER_MAX_HOLD) {
+    } else if (stage->shown - stage_text_cursor(stage) > FILTER_MAX_HOLD) {
         refuse(stage, "it holds too much text");
     }
     return stage->has_failed ? fail_stage(stage) : 0;
@@ -245,11 +263,11 @@ static int call_filter(struct stage *stage, callback_fn callback, uint64_t end)
 /* The end of the next piece to show: all there is, or one character. */
 static uint64_t next_end(const struct stage *stage)
 {
-    uint64_t end = flow_end(stage->in);
+    uint64_t end = stage_text_end(stage);
     if (stage->filter->type->flags & FILTER_ANY_CUT) {
         return end;
     }
-    const char *text = flow_text(stage->in) + (stage->shown - stage->in->start);
+    const char *text = stage_text(stage) + (stage->shown - stage_text_cursor(stage));
     size_t len = 1;
     while (stage->shown + len < end && ((unsigned char)text[len] & 0xC0u) == 0x80u) {
         len++;
@@ -257,34 +275,79 @@ static uint64_t next_end(const struct stage *stage)
     return stage->shown + len;
 }
 
+/* Shows the filter what it has not seen. */
+static int show_text(struct stage *stage)
+{
+    while (stage->phase == STAGE_OPEN && stage->shown < stage_text_end(stage)) {
+        if (call_filter(stage, stage->filter->type->feed, next_end(stage)) != 0) {
+            return -1;
+        }
+    }
+    if (stage->phase == STAGE_OPEN && stage_text_is_too_long(stage)) {
+        refuse(stage, "it holds too much text");
+        return fail_stage(stage);
+    }
+    return 0;
+}
+
+/* At the end of a word of a filter that only records the rest of the flow is yet to come. */
+static int read_text(struct stage *stage)
+{
+    bool more = true;
+    while (more && stage->phase == STAGE_OPEN) {
+        if (stage_text_read(stage, &more) != 0) {
+            return out_of_space(stage);
+        }
+        bool is_word_open = stage->filter->is_recording && !more;
+        if (!is_word_open && show_text(stage) != 0) {
+            return -1;
+        }
+        if (stage->view) {
+            view_compact(stage->view);
+        }
+    }
+    return 0;
+}
+
 static int feed_stage(struct stage *stage)
 {
     if (stage->phase == STAGE_NEW && flow_len(stage->in) > 0 && open_stage(stage) != 0) {
         return -1;
     }
-    while (stage->phase == STAGE_OPEN && stage->shown < flow_end(stage->in)) {
-        if (call_filter(stage, stage->filter->type->feed, next_end(stage)) != 0) {
-            return -1;
-        }
+    if (stage->phase == STAGE_OPEN && read_text(stage) != 0) {
+        return -1;
     }
-    if (stage->phase == STAGE_BYPASSED) {
-        return move_cursor(stage, flow_end(stage->in));
+    if (stage->phase == STAGE_BYPASSED && stage_text_pass_all(stage) != 0) {
+        return out_of_space(stage);
     }
     return 0;
 }
 
+static int finish_filter(struct stage *stage)
+{
+    if (stage_text_end_reading(stage) != 0) {
+        return out_of_space(stage);
+    }
+    const struct filter_type *type = stage->filter->type;
+    if (show_text(stage) != 0 || (stage->phase == STAGE_OPEN && type->finish &&
+                                  call_filter(stage, type->finish, stage->shown) != 0)) {
+        return -1;
+    }
+    return stage->phase == STAGE_OPEN ? move_cursor(stage, stage_text_end(stage)) : 0;
+}
+
 static int finish_stage(struct stage *stage)
 {
-    const struct filter_type *type = stage->filter->type;
-    if (stage->phase == STAGE_OPEN && type->finish &&
-        call_filter(stage, type->finish, stage->shown) != 0) {
+    if (stage->phase == STAGE_OPEN && finish_filter(stage) != 0) {
         return -1;
     }
     if (stage->phase == STAGE_STOPPED) {
         return 0;
     }
-    if (move_cursor(stage, flow_end(stage->in)) != 0) {
-        return -1;
+    int rc =
+        stage->phase == STAGE_OPEN ? stage_text_pass_last(stage) : stage_text_pass_all(stage);
+    if (rc != 0) {
+        return out_of_space(stage);
     }
     return flow_move_events(stage->in, UINT64_MAX, stage->out) == 0 ? 0 : out_of_space(stage);
 }
@@ -334,7 +397,7 @@ void stage_init(struct stage *stage, const struct chain_filter *filter, size_t i
         .out = out,
         .text = *text,
         .index = index,
-        .phase = STAGE_NEW,
+        .phase = filter->channels & 1u << text->channel ? STAGE_NEW : STAGE_BYPASSED,
     };
 }
 
@@ -345,4 +408,9 @@ void stage_deinit(struct stage *stage)
         type->close(stage->state);
     }
     stage->has_state = false;
+    if (stage->view) {
+        view_deinit(stage->view);
+        mem_free(stage->view);
+        stage->view = NULL;
+    }
 }

@@ -12,6 +12,7 @@
 
 #include "filters/chain_config.h"
 #include "filters/flow.h"
+#include "filters/view.h"
 
 /* What a filter costs and does over all texts of a stream. */
 struct stage_account {
@@ -22,7 +23,7 @@ struct stage_account {
 enum stage_phase {
     STAGE_NEW,      /* no text yet */
     STAGE_OPEN,     /* at work */
-    STAGE_BYPASSED, /* failed open: the rest passes */
+    STAGE_BYPASSED, /* failed open, is done, or has no business here: the rest passes */
     STAGE_STOPPED,  /* see stop; nothing after the cursor leaves */
 };
 
@@ -30,7 +31,7 @@ struct stage {
     struct filter_host host; /* first: the filter's view of this stage */
     const struct chain_filter *filter;
     struct stage_account *account;
-    struct flow *in; /* in->start is the cursor */
+    struct flow *in; /* in->start is the cursor, or stage_text.h says how it follows it */
     struct flow *out;
     struct filter_text text;
     size_t index; /* in the chain */
@@ -38,7 +39,13 @@ struct stage {
     enum stage_phase phase;
     bool has_state;
     void *state;
-    uint64_t shown;    /* offset up to which the filter has seen the text */
+    uint64_t shown; /* offset up to which the filter has seen the text */
+
+    struct view *view; /* what the filter is shown; NULL: the flow */
+    uint64_t decided;  /* offset in the view up to which the flow has moved on */
+    bool was_replaced; /* what is before that was */
+    size_t word_len;   /* bytes of the word that is read, for a filter that only records */
+
     bool is_changing;  /* the byte before the cursor was replaced */
     bool has_failed;   /* in this call, see failure */
     bool out_of_space; /* memory or CHAIN_MAX_FLOW ran out: nobody's verdict */

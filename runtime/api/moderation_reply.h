@@ -9,7 +9,7 @@
 
 #include "runtime/base/buf.h"
 
-#define MODERATION_CATEGORY_MAX 64
+#define MODERATION_CATEGORY_MAX 65
 
 struct moderation_category {
     char name[MODERATION_CATEGORY_MAX];

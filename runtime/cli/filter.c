@@ -48,13 +48,15 @@ static void print_json_string(const char *s)
 
 static void print_event(const struct chain_event *event)
 {
-    fprintf(
-        stderr,
-        "{\"verdict\":\"%s\",\"filter\":%zu,\"type\":\"%s\",\"channel\":\"%s\",\"from\":%ju,"
-        "\"to\":%ju,\"at\":%ju,\"code\":",
-        chain_event_name(event->kind), event->filter, event->type,
-        chain_channel_name(event->channel), (uintmax_t)event->from, (uintmax_t)event->to,
-        (uintmax_t)event->at);
+    fprintf(stderr, "{\"verdict\":\"%s\",\"filter\":%zu,\"type\":\"%s\"",
+            chain_event_name(event->kind), event->filter, event->type);
+    if (strcmp(event->name, event->type) != 0) {
+        fprintf(stderr, ",\"name\":\"%s\"", event->name);
+    }
+    fprintf(stderr, ",\"channel\":\"%s\",\"from\":%ju,\"to\":%ju,\"at\":%ju",
+            chain_channel_name(event->channel), (uintmax_t)event->from, (uintmax_t)event->to,
+            (uintmax_t)event->at);
+    fputs(event->is_recorded ? ",\"recorded\":true,\"code\":" : ",\"code\":", stderr);
     print_json_string(event->code);
     fputs(",\"message\":", stderr);
     print_json_string(event->message);

@@ -140,6 +140,20 @@ static int take_filtered(void *context, enum filter_channel channel, const char 
                                        : buf_append(&a->out, text, len);
 }
 
+/* The first thing that a filter did or would have a client know, NULL: there is none. What is
+ * only recorded is the operator's. */
+static const struct chain_event *first_finding(const struct answer_text *a)
+{
+    size_t count;
+    const struct chain_event *events = chain_stream_events(a->filters, &count, NULL);
+    for (size_t i = 0; i < count; i++) {
+        if (!events[i].is_recorded) {
+            return &events[i];
+        }
+    }
+    return NULL;
+}
+
 /* What a call of the chain returned becomes the answer's state. */
 static int note_verdict(struct answer_text *a, int rc)
 {
@@ -151,12 +165,11 @@ static int note_verdict(struct answer_text *a, int rc)
         a->set.choice->filter_code = stop->code;
         a->set.choice->filter_message = stop->message;
     }
-    size_t n_events = 0;
-    if (rc >= 0 && a->set.block) {
-        const struct chain_event *events = chain_stream_events(a->filters, &n_events, NULL);
-        if (n_events > 0 && a->state != ANSWER_FILTERED) {
-            a->set.choice->filter_code = events[0].code;
-            a->set.choice->filter_message = events[0].message;
+    if (rc >= 0 && a->set.block && a->state != ANSWER_FILTERED) {
+        const struct chain_event *finding = first_finding(a);
+        if (finding) {
+            a->set.choice->filter_code = finding->code;
+            a->set.choice->filter_message = finding->message;
             a->state = ANSWER_FILTERED;
             buf_clear(&a->out); /* it came with what was found */
         }

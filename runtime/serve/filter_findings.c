@@ -3,7 +3,7 @@
 int filter_findings_begin(struct moderation_result *result, const struct chain *chain)
 {
     for (size_t i = 0; i < chain_filter_count(chain); i++) {
-        if (moderation_result_set(result, chain_filter_type(chain, i)->name, false) != 0) {
+        if (moderation_result_set(result, chain_filter_name(chain, i), false) != 0) {
             return -1;
         }
     }
@@ -15,8 +15,9 @@ int filter_findings_take(struct moderation_result *result, const struct chain_st
     size_t count;
     const struct chain_event *events = chain_stream_events(stream, &count, NULL);
     for (size_t i = 0; i < count; i++) {
-        if (moderation_result_set(result, events[i].type, true) != 0 ||
-            moderation_result_set(result, events[i].code, true) != 0) {
+        if (!events[i].is_recorded &&
+            (moderation_result_set(result, events[i].name, true) != 0 ||
+             moderation_result_set(result, events[i].code, true) != 0)) {
             return -1;
         }
     }

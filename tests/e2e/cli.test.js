@@ -236,6 +236,20 @@ test('filter runs text through a chain, the same for every chunk size', { skip }
     }
 });
 
+test('filter tells the name of a filter that has one, and what is only recorded', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const file = writeFile(folder, 'chain.json', { name: 'x', filters: [
+        { type: 'wordlist', words: ['secret'], mode: 'record', name: 'trial' },
+        { type: 'wordlist', words: ['word'], action: 'replace', view: 'normalised' }] });
+    const ran = weir(['filter', '--chain', file, '--chunk', '1'], 'a secret w\u200bord');
+    assert.equal(ran.stdout, 'a secret ***');
+    const verdicts = ran.stderr.trim().split('\n').map((line) => JSON.parse(line));
+    assert.deepEqual(verdicts.map((v) => [v.verdict, v.type, v.name, v.recorded, v.from, v.to]), [
+        ['stop', 'wordlist', 'trial', true, 2, 8],
+        ['replace', 'wordlist', undefined, undefined, 9, 16],
+    ]);
+});
+
 test('chat answers a line from standard input, itself or by a server', { skip }, async (t) => {
     const own = succeed(['chat', '--model', modelPath(), '--temperature', '0'], 'Hello\n');
     assert.ok(own.trim().length > 0);

@@ -15,6 +15,8 @@ test('moderations', { skip }, async (t) => {
     const file = writeFile(folder, 'chain.json', { name: 'house', version: 3, filters: [
         { type: 'wordlist', side: 'input', words: ['heron'] },
         { type: 'wordlist', side: 'output', words: ['xyzzy'], action: 'mask' },
+        { type: 'wordlist', side: 'output', words: ['trial'], mode: 'record', name: 'trials' },
+        { type: 'wordlist', side: 'output', words: ['sight'], name: 'sights' },
     ] });
     const server = await startServer(t, { args: ['--filters', file] });
     const moderate = async (request, status = 200) => {
@@ -35,11 +37,19 @@ test('moderations', { skip }, async (t) => {
             const names = Object.keys(result.categories);
             assert.ok(names.includes('wordlist'));
             assert.equal(result.categories.wordlist, result.flagged);
+            assert.equal(result.categories.sights, false);
             for (const name of names) {
                 assert.equal(result.category_scores[name], result.categories[name] ? 1 : 0);
                 assert.deepEqual(result.category_applied_input_types[name], ['text']);
             }
         }
+    });
+
+    await t.test('a filter has the category of its name, and what is only recorded is not flagged', async () => {
+        const { results: [{ categories, flagged }] } = await moderate({ input: 'a trial of sight' });
+        assert.equal(flagged, true);
+        assert.deepEqual([categories.sights, categories.trials], [true, false]);
+        assert.deepEqual(flags(await moderate({ input: 'a trial' })), [false]);
     });
 
     await t.test('parts are one input', async () => {

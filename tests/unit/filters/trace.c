@@ -78,9 +78,10 @@ static void write_events(struct trace *trace, const struct chain_stream *stream)
     const struct chain_event *events = chain_stream_events(stream, &count, &truncated);
     for (size_t i = 0; i < count; i++) {
         const struct chain_event *v = &events[i];
-        buf_printf(&trace->events, "%s %zu/%s %s#%u %ju-%ju @%ju %s: %s\n",
-                   chain_event_name(v->kind), v->filter, v->type,
-                   chain_channel_name(v->channel), v->ordinal, (uintmax_t)v->from,
+        assert_non_null(v->name);
+        buf_printf(&trace->events, "%s%s %zu/%s %s#%u %ju-%ju @%ju %s: %s\n",
+                   v->is_recorded ? "recorded " : "", chain_event_name(v->kind), v->filter,
+                   v->type, chain_channel_name(v->channel), v->ordinal, (uintmax_t)v->from,
                    (uintmax_t)v->to, (uintmax_t)v->at, v->code, v->message);
     }
     if (truncated) {
