@@ -64,7 +64,8 @@ static int run_one(const struct replay *r, struct chain *chain, const struct rep
 
 static bool is_same_verdict(const struct chain_event *a, const struct chain_event *b)
 {
-    return a->kind == b->kind && strcmp(a->type, b->type) == 0 && strcmp(a->code, b->code) == 0;
+    return a->kind == b->kind && a->is_recorded == b->is_recorded &&
+           strcmp(a->name, b->name) == 0 && strcmp(a->code, b->code) == 0;
 }
 
 static bool is_same_place(const struct chain_event *a, const struct chain_event *b)
@@ -132,8 +133,8 @@ static struct replay_rule *rule_of(struct replay *r, const struct chain_event *e
 {
     for (size_t i = 0; i < r->n_rules; i++) {
         struct replay_rule *rule = &r->rules[i];
-        if (rule->kind == event->kind && strcmp(rule->code, event->code) == 0 &&
-            strcmp(rule->type, event->type) == 0) {
+        if (rule->kind == event->kind && rule->is_recorded == event->is_recorded &&
+            strcmp(rule->code, event->code) == 0 && strcmp(rule->name, event->name) == 0) {
             return rule;
         }
     }
@@ -142,7 +143,8 @@ static struct replay_rule *rule_of(struct replay *r, const struct chain_event *e
         return &r->rules[REPLAY_RULES_MAX];
     }
     struct replay_rule *rule = &r->rules[r->n_rules++];
-    *rule = (struct replay_rule){.kind = event->kind};
+    *rule = (struct replay_rule){.kind = event->kind, .is_recorded = event->is_recorded};
+    strncpy(rule->name, is_full ? "other" : event->name, sizeof(rule->name) - 1);
     strncpy(rule->type, is_full ? "other" : event->type, sizeof(rule->type) - 1);
     strncpy(rule->code, is_full ? "other" : event->code, sizeof(rule->code) - 1);
     return rule;

@@ -4,9 +4,9 @@
  * text goes through both, side and channel as they were; what comes out, where it is stopped
  * and what is noticed are compared.
  *
- * Verdicts are compared by type of filter, code, kind and place. A filter that is put before
- * others may shift what these see; verdicts that differ in nothing but their place are counted
- * as moved, not as removed and added.
+ * Verdicts are compared by name of the filter, code, kind, mode and place. A filter that is put
+ * before others may shift what these see; verdicts that differ in nothing but their place are
+ * counted as moved, not as removed and added.
  *
  * Threads: one at a time. A replay is off the loop: it takes as long as the filters do.
  */
@@ -45,11 +45,13 @@ enum replay_change {
     REPLAY_CHANGES,
 };
 
-/* Verdicts of one kind: filter type, code, note or stop ... */
+/* Verdicts of one kind: filter, code, note or stop ... */
 struct replay_rule {
+    char name[64]; /* the filter's; its type's unless it was given one */
     char type[64];
     char code[FILTER_MAX_CODE + 1];
     enum chain_event_kind kind;
+    bool is_recorded;       /* of a filter in mode "record" */
     uint64_t before, after; /* how many with each chain */
     uint64_t added, removed, moved;
 };

@@ -106,11 +106,14 @@ static void append_verdict(struct buf *out, const struct chain_event *event)
                event->filter);
     append_string(out, "type", event->type);
     buf_append_char(out, ',');
+    append_string(out, "name", event->name);
+    buf_append_char(out, ',');
     append_string(out, "code", event->code);
     buf_append_char(out, ',');
     append_string(out, "message", event->message);
-    buf_printf(out, ",\"from\":%" PRIu64 ",\"to\":%" PRIu64 ",\"at\":%" PRIu64 "}", event->from,
-               event->to, event->at);
+    buf_printf(out,
+               ",\"recorded\":%s,\"from\":%" PRIu64 ",\"to\":%" PRIu64 ",\"at\":%" PRIu64 "}",
+               event->is_recorded ? "true" : "false", event->from, event->to, event->at);
 }
 
 static void append_verdicts(struct buf *out, const char *name,
@@ -233,14 +236,17 @@ static void append_rules(struct buf *out, const struct replay *r)
     for (size_t i = 0; i < r->n_rules; i++) {
         const struct replay_rule *rule = &r->rules[i];
         buf_append_str(out, i ? ",{" : "{");
+        append_string(out, "name", rule->name);
+        buf_append_char(out, ',');
         append_string(out, "type", rule->type);
         buf_append_char(out, ',');
         append_string(out, "code", rule->code);
         buf_printf(out,
-                   ",\"verdict\":\"%s\",\"before\":%" PRIu64 ",\"after\":%" PRIu64
-                   ",\"added\":%" PRIu64 ",\"removed\":%" PRIu64 ",\"moved\":%" PRIu64 "}",
-                   chain_event_name(rule->kind), rule->before, rule->after, rule->added,
-                   rule->removed, rule->moved);
+                   ",\"verdict\":\"%s\",\"recorded\":%s,\"before\":%" PRIu64
+                   ",\"after\":%" PRIu64 ",\"added\":%" PRIu64 ",\"removed\":%" PRIu64
+                   ",\"moved\":%" PRIu64 "}",
+                   chain_event_name(rule->kind), rule->is_recorded ? "true" : "false",
+                   rule->before, rule->after, rule->added, rule->removed, rule->moved);
     }
     buf_append_char(out, ']');
 }

@@ -62,10 +62,10 @@ static void add_header(struct text_table *t, const char *const *names)
 
 static int print_rules(const cJSON *rules, struct err *e)
 {
-    static const char *const header[] = {"TYPE",  "CODE",    "VERDICT", "BEFORE", "AFTER",
-                                         "ADDED", "REMOVED", "MOVED",   NULL};
-    static const char *const fields[] = {"type",  "code",    "verdict", "before", "after",
-                                         "added", "removed", "moved",   NULL};
+    static const char *const header[] = {"FILTER", "CODE",  "VERDICT", "RECORDED", "BEFORE",
+                                         "AFTER",  "ADDED", "REMOVED", "MOVED",    NULL};
+    static const char *const fields[] = {"name",  "code",  "verdict", "recorded", "before",
+                                         "after", "added", "removed", "moved",    NULL};
     struct text_table t;
     const cJSON *rule;
     if (cJSON_GetArraySize(rules) == 0) {
@@ -87,7 +87,7 @@ static int print_rules(const cJSON *rules, struct err *e)
 static void print_verdict(const char *sign, const cJSON *verdict)
 {
     printf("  %s %s %s/%s at %.0f%s%s\n", sign, ctl_text(verdict, "verdict"),
-           ctl_text(verdict, "type"), ctl_text(verdict, "code"), number(verdict, "from"),
+           ctl_text(verdict, "name"), ctl_text(verdict, "code"), number(verdict, "from"),
            ctl_text(verdict, "message")[0] ? ": " : "", ctl_text(verdict, "message"));
 }
 

@@ -25,18 +25,15 @@ static const char *side_name(enum filter_side side)
     return side == FILTER_INPUT ? "input" : "output";
 }
 
-/* What a filter is called, as people see it: its place. */
+/* What a filter is called, as people see it: the name that it was given, else its place. */
 static void filter_name(const struct chain *chain, size_t filter, char *out, size_t size)
 {
-    (void)chain;
-    snprintf(out, size, "%zu", filter);
-}
-
-/* Whether it only wrote down what it would have done. */
-static bool is_recorded(const struct chain_event *event)
-{
-    (void)event;
-    return false;
+    const char *name = chain_filter_name(chain, filter);
+    if (strcmp(name, chain_filter_type(chain, filter)->name) == 0) {
+        snprintf(out, size, "%zu", filter);
+    } else {
+        snprintf(out, size, "%s", name);
+    }
 }
 
 /* --- metrics --- */
@@ -53,7 +50,7 @@ static void count_event(const struct record *r, const struct chain_event *event)
                             chain_channel_name(event->channel),
                             event->code,
                             chain_event_name(event->kind),
-                            is_recorded(event) ? "record" : "enforce"};
+                            event->is_recorded ? "record" : "enforce"};
     metrics_add(r->metrics, SERVER_METRIC_VERDICTS, values, 1);
     if (event->kind == CHAIN_FAIL) {
         values[5] = event->code;
@@ -163,7 +160,7 @@ static void store_event(const struct record *r, struct finding *f,
     copy(f->code, sizeof(f->code), event->code);
     copy(f->verdict, sizeof(f->verdict), chain_event_name(event->kind));
     copy(f->message, sizeof(f->message), event->message);
-    f->is_recorded = is_recorded(event);
+    f->is_recorded = event->is_recorded;
     f->from = event->from;
     f->to = event->to;
     f->at = event->at;

@@ -212,3 +212,19 @@ test('who may read them is for the owner to say', { skip }, async (t) => {
     const off = await startServer(t, { args: ['--metrics', 'off'] });
     assert.equal((await off.fetch('/metrics')).status, 404);
 });
+
+test('names of filters and verdicts that are only recorded', { skip }, async (t) => {
+    const bad = { type: 'wordlist', words: ['badword'], side: 'input' };
+    const server = await startWith(t, { name: 'x', filters: [{ ...bad, name: 'trial', mode: 'record' }, { ...bad, words: ['worse'] }] });
+    const put = { name: 'x', filters: [{ ...bad, name: 'trial' }, { ...bad, words: ['worse'] }] };
+    assert.equal((await server.post(ROUTE, ask('badword', { max_tokens: 1 }))).status, 200);
+    const { value } = await readMetrics(server);
+    assert.equal(value(VERDICTS, { filter: 'trial', type: 'wordlist', verdict: 'stop', mode: 'record' }), 1);
+    assert.equal(value('weir_chain_stops_total'), 0);
+    assert.ok(value('weir_filter_calls_total', { filter: 1 }) > 0);
+    const { findings: [row] } = await (await server.admin('GET', '/admin/findings')).json();
+    assert.deepEqual([row.name, row.filter, row.recorded, row.verdict], ['trial', 0, true, 'stop']);
+    const replay = await (await server.admin('POST', '/admin/filters/replay', { chain: put, texts: [{ text: 'badword', side: 'input' }] })).json();
+    assert.equal(replay.newly_stopped, 1);
+    assert.deepEqual(replay.rules.map(({ name, recorded, before, after }) => [name, recorded, before, after]), [['trial', true, 1, 0], ['trial', false, 0, 1]]);
+});
