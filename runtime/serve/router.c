@@ -192,7 +192,7 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
         embeddings_begin(s, ex);
         break;
     case ROUTE_MODERATIONS:
-        moderations_answer(s, ex);
+        moderations_begin(s, ex);
         break;
     case ROUTE_TOKENIZE:
         tokens_tokenize(s, ex);
@@ -259,6 +259,8 @@ static void on_abort(void *ctx, struct http_exchange *ex)
     enum route_id route = find(ex, allow)->id;
     if (route == ROUTE_EMBEDDINGS) {
         embeddings_abort(ex);
+    } else if (route == ROUTE_MODERATIONS) {
+        moderations_abort(ex);
     } else if (prompt_admin_has(route)) {
         prompt_admin_abort(ex);
     } else {
@@ -282,7 +284,7 @@ static void on_drain(void *ctx, struct http_exchange *ex)
     (void)ctx;
     char allow[64];
     enum route_id route = find(ex, allow)->id;
-    if (route != ROUTE_EMBEDDINGS && !prompt_admin_has(route)) {
+    if (route != ROUTE_EMBEDDINGS && route != ROUTE_MODERATIONS && !prompt_admin_has(route)) {
         exchange_drained(ex);
     }
 }

@@ -21,6 +21,13 @@ static int take(void *context, enum filter_channel channel, const char *text, si
     return call_arguments_escape(context, text, len);
 }
 
+/* And what stands between them as it is. */
+static int take_json(void *context, uint64_t tag, const char *bytes, size_t len)
+{
+    assert_int_equal(tag, CALL_ARGUMENTS_JSON);
+    return buf_append(context, bytes, len);
+}
+
 static struct chain *make_chain(const char *json)
 {
     struct err e = {0};
@@ -37,7 +44,7 @@ static char *run(struct chain *chain, const char *text, struct rng *rng, int *ve
     struct call_arguments c = {0};
     struct buf out;
     buf_init(&out, SIZE_MAX / 2);
-    const struct chain_sink sink = {.emit = take, .context = &out};
+    const struct chain_sink sink = {.emit = take, .around = take_json, .context = &out};
     struct chain_stream *stream = chain_stream_create(chain, FILTER_OUTPUT, &e);
     assert_non_null(stream);
     size_t len = strlen(text);
@@ -48,7 +55,7 @@ static char *run(struct chain *chain, const char *text, struct rng *rng, int *ve
         while (at + n < len && ((unsigned char)text[at + n] & 0xC0) == 0x80) {
             n++;
         }
-        *verdict = call_arguments_feed(&c, text + at, n, stream, &sink, &out, &e);
+        *verdict = call_arguments_feed(&c, text + at, n, stream, &sink, &e);
         at += n;
     }
     chain_stream_destroy(stream);
