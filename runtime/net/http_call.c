@@ -325,7 +325,7 @@ static int set_trusted(CURL *easy, const struct http_call_request *request)
     }
     struct curl_blob pem = {.data = (void *)(uintptr_t)request->trusted,
                             .len = request->trusted_len,
-                            .flags = CURL_BLOB_NOCOPY};
+                            .flags = CURL_BLOB_COPY};
     return curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &pem) == CURLE_OK &&
                    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK
                ? 0

@@ -26,7 +26,7 @@
 struct http_calls; /* all of a loop */
 struct http_call;  /* one */
 
-/* Copied but for url, headers and trusted, which are borrowed until the call is over. */
+/* Borrowed for the call of http_call_begin. */
 struct http_call_request {
     const char *url;
     const char *const *headers; /* (header_count) "Name: value", beside the body's own */
