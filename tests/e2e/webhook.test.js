@@ -180,25 +180,62 @@ test('what fails in passing is tried again; what keeps failing is left alone, an
         assert.deepEqual([refused.text, refused.finish, service.questions.length], ['', 'content_filter', 1]);
     }
 
-    await publish(server, hook(service, { batch: 'text', retries: 0, breaker_failures: 2, breaker_seconds: 1 }));
+    // Short ones, so that the while is longer than a few of them take.
+    const short = { ...REQUEST, max_tokens: 2 };
+    await publish(server, hook(service, { batch: 'text', retries: 0, breaker_failures: 2, breaker_seconds: 3 }));
     service.questions = [];
     service.rule = () => 500;
     for (let i = 0; i < 4; i++) {
-        assert.equal((await whole(server, REQUEST)).finish, 'content_filter');
+        assert.equal((await whole(server, short)).finish, 'content_filter');
     }
     assert.equal(service.questions.length, 2);
     assert.match(server.stderr, /filter webhook, http:\/\/127\.0\.0\.1:\d+: 2 failures in a row \(the service answered 500\)/);
     assert.doesNotMatch(server.stderr, /rule\?x/);
-    await sleep(1100);
-    assert.equal((await whole(server, REQUEST)).finish, 'content_filter'); // a trial, in vain
-    assert.equal((await whole(server, REQUEST)).finish, 'content_filter');
+    await sleep(3100);
+    assert.equal((await whole(server, short)).finish, 'content_filter'); // a trial, in vain
+    assert.equal((await whole(server, short)).finish, 'content_filter');
     assert.equal(service.questions.length, 3);
-    await sleep(1100);
+    await sleep(3100);
     service.rule = () => ({ verdict: 'pass' });
     for (let i = 0; i < 3; i++) {
-        assert.equal((await whole(server, REQUEST)).text, text);
+        assert.notEqual((await whole(server, short)).finish, 'content_filter');
     }
     assert.equal(service.questions.length, 6);
+});
+
+test('a client that asks to block gets nothing of what was found', { skip }, async (t) => {
+    const service = await startService(t);
+    const server = await startServer(t);
+    await publish(server, hook(service, { max_batch_bytes: 64 }));
+    service.rule = async (_, n) => (await sleep(20), n % 3 ? { verdict: 'pass' } : { verdict: 'note', code: 'odd' });
+    const request = { ...REQUEST, moderation: { model: 'hooked', policy: { output: { mode: 'block' } } } };
+    for (const run of [whole, streamed]) {
+        service.questions = [];
+        const { text, finish } = await run(server, request);
+        assert.equal(finish, 'content_filter');
+        assert.equal(text, service.texts().slice(0, 2).join(''));
+    }
+});
+
+test('stop strings and limits end an answer whose last piece waits', { skip }, async (t) => {
+    const service = await startService(t);
+    const server = await startServer(t);
+    const { text } = await whole(server, REQUEST);
+    const stop = text.slice(20, 26);
+    const plain = await whole(server, { ...REQUEST, stop });
+    const cut = await whole(server, { ...REQUEST, max_tokens: 9 });
+    assert.deepEqual([plain.finish, cut.finish], ['stop', 'length']);
+    await publish(server, hook(service));
+    service.rule = async () => (await sleep(100), { verdict: 'pass' });
+    for (const run of [whole, streamed]) {
+        const stopped = await run(server, { ...REQUEST, stop });
+        assert.deepEqual([stopped.text, stopped.finish], [plain.text, 'stop']);
+        const short = await run(server, { ...REQUEST, max_tokens: 9 });
+        assert.deepEqual([short.text, short.finish, short.usage.completion_tokens], [cut.text, 'length', 9]);
+        const both = await server.post(ROUTE, { ...REQUEST, n: 3, stop });
+        const { choices } = await both.json();
+        assert.deepEqual(choices.map(({ message }) => message.content), [plain.text, plain.text, plain.text]);
+    }
 });
 
 test('the input side: the request waits, is changed or refused', { skip }, async (t) => {
