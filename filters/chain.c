@@ -99,7 +99,7 @@ static int read_type(struct chain_filter *filter, const cJSON *item, const char 
         return err_set_param(r->e, ERR_NOT_FOUND, path, "%s: there is no filter type \"%.64s\"",
                              path, item->valuestring);
     }
-    if (type->abi != FILTER_ABI || type->size < sizeof(*type) || !type->feed) {
+    if (type->abi != FILTER_ABI || type->size < FILTER_TYPE_MIN_SIZE || !type->feed) {
         return err_set_param(r->e, ERR_UNSUPPORTED, path,
                              "%s: filter type \"%s\" does not follow filter ABI %u", path,
                              type->name, FILTER_ABI);

@@ -5,6 +5,9 @@
  * takes any cut, held text shown again, wrong calls refused, failures turned into what the
  * operator chose.
  *
+ * A stage that has asked a service outside takes no more text before the answer is there; what
+ * comes meanwhile stays in its flow.
+ *
  * Threads and ownership: those of the stream that it is part of; flows and account are
  * borrowed.
  */
@@ -26,6 +29,13 @@ enum stage_phase {
     STAGE_STOPPED,  /* see stop; nothing after the cursor leaves */
 };
 
+/* How a stage reaches services outside. Borrowed; outside is NULL where nothing does. */
+struct stage_outside {
+    struct chain_outside *outside;
+    void (*wake)(void *ctx); /* an answer has come and the filter has seen it */
+    void *ctx;
+};
+
 struct stage {
     struct filter_host host; /* first: the filter's view of this stage */
     const struct chain_filter *filter;
@@ -38,6 +48,10 @@ struct stage {
     enum stage_phase phase;
     bool has_state;
     void *state;
+    const struct stage_outside *outside;
+    void *asked;       /* the question that is under way, or NULL */
+    bool is_finishing; /* finish has been called */
+    bool is_done;      /* the text has ended, and all of it has moved on */
     uint64_t shown;    /* offset up to which the filter has seen the text */
     bool is_changing;  /* the byte before the cursor was replaced */
     bool has_failed;   /* in this call, see failure */
@@ -48,13 +62,17 @@ struct stage {
 
 void stage_init(struct stage *stage, const struct chain_filter *filter, size_t index,
                 const struct filter_text *text, struct flow *in, struct flow *out,
-                struct stage_account *account);
+                struct stage_account *account, const struct stage_outside *outside);
 void stage_deinit(struct stage *stage);
 
 /* Shows the filter what is new in its flow. 0, or -1 when memory or CHAIN_MAX_FLOW ran out. */
 int stage_feed(struct stage *stage);
-/* The text has ended: everything is decided and moved on. Returns as above. */
+/* The text has ended: everything is decided and moved on, if nothing is awaited; see is_done.
+ * Returns as above, and does nothing once it is done. */
 int stage_finish(struct stage *stage);
+
+/* Takes the question back that is under way. */
+void stage_take_back(struct stage *stage);
 
 /* A filter beyond its events leaves one event without a type in their place. */
 bool stage_is_overflow(const struct chain_event *event);

@@ -198,7 +198,7 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
         embeddings_begin(s, ex);
         break;
     case ROUTE_MODERATIONS:
-        moderations_answer(s, ex);
+        moderations_begin(s, ex);
         break;
     case ROUTE_TOKENIZE:
         tokens_tokenize(s, ex);
@@ -280,6 +280,8 @@ static void on_abort(void *ctx, struct http_exchange *ex)
         replay_admin_abort(ex);
     } else if (route == ROUTE_ADMIN_FINDINGS) {
         findings_admin_abort(ex);
+    } else if (route == ROUTE_MODERATIONS) {
+        moderations_abort(ex);
     } else if (prompt_admin_has(route)) {
         prompt_admin_abort(ex);
     } else {
@@ -305,7 +307,7 @@ static void on_drain(void *ctx, struct http_exchange *ex)
     (void)ctx;
     char allow[64];
     enum route_id route = find(ex, allow)->id;
-    if (route != ROUTE_EMBEDDINGS && !prompt_admin_has(route) &&
+    if (route != ROUTE_EMBEDDINGS && route != ROUTE_MODERATIONS && !prompt_admin_has(route) &&
         route != ROUTE_ADMIN_FILTERS_REPLAY && route != ROUTE_ADMIN_FINDINGS) {
         exchange_drained(ex);
     }

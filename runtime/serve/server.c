@@ -53,6 +53,7 @@ static void on_http_closed(void *ctx)
     close_handle(&s->on_hup);
     close_handle(&s->drain_timer);
     close_handle(&s->ping_timer);
+    filter_outside_close(&s->outside);
     certificate_stop_watching(&s->certificate);
     finding_log_stop(s->findings);
     prompts_dir_stop(s->prompts_dir);
@@ -321,6 +322,7 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     if (rc != 0) {
         return err_set(e, ERR_IO, "cannot make an event loop: %s", uv_strerror(rc));
     }
+    filter_outside_init(&s->outside, &s->loop);
     watch_signals(s);
     start_pings(s);
     rc = start(s, e);

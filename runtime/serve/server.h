@@ -19,6 +19,7 @@
 #include "runtime/serve/access.h"
 #include "runtime/serve/certificate.h"
 #include "runtime/serve/cors.h"
+#include "runtime/serve/filter_outside.h"
 #include "runtime/serve/finding_log.h"
 #include "runtime/serve/generation.h"
 #include "runtime/serve/prompt_set.h"
@@ -61,10 +62,11 @@ struct server {
     struct certificate certificate;
     struct generation *generation; /* published; NULL only before the first load */
     struct prompts_dir *prompts_dir;
-    struct prompt_store *store; /* of prompts */
-    struct prompt_set prompts;  /* published */
-    struct prompt *no_prompt;   /* version 0: of requests without a profile */
-    struct chain *chain;        /* published */
+    struct prompt_store *store;    /* of prompts */
+    struct prompt_set prompts;     /* published */
+    struct prompt *no_prompt;      /* version 0: of requests without a profile */
+    struct chain *chain;           /* published */
+    struct filter_outside outside; /* whom filters ask */
     struct metrics *metrics;
     struct finding_log *findings;
     struct exchange *exchanges; /* all that are under way */
