@@ -15,6 +15,7 @@
 /* What reading a chain needs at hand. */
 struct reader {
     const char *folder;
+    const char *name; /* instead of the document's, or NULL */
     const struct filter_type *const *types;
     struct buf canonical; /* what the content hash is taken over */
     struct err *e;
@@ -35,11 +36,12 @@ static bool is_name(const char *name)
 
 static int read_name(struct chain *chain, const cJSON *item, struct reader *r)
 {
-    if (!cJSON_IsString(item) || !is_name(item->valuestring)) {
+    const char *name = r->name ? r->name : cJSON_GetStringValue(item);
+    if (!name || !is_name(name)) {
         return set_error(r, "name",
                          "must be a string of 1 to 64 letters, digits, \".\", \"_\" or \"-\"");
     }
-    snprintf(chain->name, sizeof(chain->name), "%s", item->valuestring);
+    snprintf(chain->name, sizeof(chain->name), "%s", name);
     return 0;
 }
 
@@ -275,6 +277,7 @@ struct chain *chain_from_json(const char *text, size_t len, const struct chain_o
 {
     struct reader r = {
         .folder = options ? options->folder : NULL,
+        .name = options ? options->name : NULL,
         .types = options && options->types ? options->types : filter_registry_builtin,
         .e = e,
     };
@@ -345,6 +348,11 @@ void chain_unref(struct chain *chain)
         plugin_close(filter->plugin);
     }
     mem_free(chain);
+}
+
+void chain_set_version(struct chain *chain, uint32_t version)
+{
+    chain->version = version;
 }
 
 const char *chain_name(const struct chain *chain)

@@ -39,6 +39,7 @@ struct chain;
 
 struct chain_options {
     const char *folder; /* where relative paths start; NULL: settings may not name files */
+    const char *name;   /* replaces "name" of the JSON, which may then be missing; or NULL */
     uint32_t version;   /* overrides "version" of the JSON when not 0 */
     /* NULL-terminated, must outlive the chain; NULL: filter_registry_builtin. */
     const struct filter_type *const *types;
@@ -59,6 +60,9 @@ struct chain *chain_from_file(const char *path, struct err *e);
 
 struct chain *chain_ref(struct chain *chain);
 void chain_unref(struct chain *chain); /* accepts NULL */
+
+/* Says which version it is, before anybody else has it. */
+void chain_set_version(struct chain *chain, uint32_t version);
 
 const char *chain_name(const struct chain *chain);
 uint32_t chain_version(const struct chain *chain); /* 0: not numbered */

@@ -20,6 +20,7 @@ static const struct {
     const char *summary;
 } groups[] = {
     {"prompts", ctl_prompts, "system prompts: profiles and their versions"},
+    {"filters", ctl_filters, "filter chains and their versions"},
 };
 
 #define N_GROUPS (sizeof(groups) / sizeof(groups[0]))
@@ -110,9 +111,12 @@ static void choose_options(struct option out[OPTIONS_MAX], const struct ctl_comm
         {"note", 0, OPTION_STRING, &c->note, "TEXT", "what is new in this version", 0, 0},
         {"no-activate", 0, OPTION_FLAG, &c->no_activate, NULL,
          "only store it; the active version stays", 0, 0},
-        {"if-match", 0, OPTION_INT, &c->if_match, "N",
-         "only if the profile is at this revision still", 0, 1L << 52},
+        {"if-match", 0, OPTION_INT, &c->if_match, "N", "only if it is at this revision still",
+         0, 1L << 52},
         {"limit", 0, OPTION_INT, &c->limit, "N", "how many at the most (50)", 1, 1000},
+        {"side", 0, OPTION_STRING, &c->side, "SIDE", "output (default) or input", 0, 0},
+        {"chain", 0, OPTION_STRING, &c->chain, "FILE",
+         "the chain of a file, which is not stored", 0, 0},
     };
     const size_t n_common = 5;
     size_t n = 0;
@@ -199,16 +203,19 @@ static int run_command(const struct ctl_command *command, struct ctl *c, const c
     return c->is_usage ? cli_fail(name, &e) + 1 : cli_fail(name, &e);
 }
 
-static int parse_and_run(const char *group, const struct ctl_command *command, int argc,
-                         char **argv)
+static int parse_and_run(const struct ctl_group *group, const struct ctl_command *command,
+                         int argc, char **argv)
 {
     char name[64];
     char usage[160];
-    struct ctl c = {
-        .url = "http://127.0.0.1:8080", .actor = getenv("USER"), .if_match = -1, .limit = 50};
+    struct ctl c = {.things = group->things,
+                    .url = "http://127.0.0.1:8080",
+                    .actor = getenv("USER"),
+                    .if_match = -1,
+                    .limit = 50};
     struct option table[OPTIONS_MAX];
     choose_options(table, command, &c);
-    snprintf(name, sizeof(name), "ctl %s %s", group, command->name);
+    snprintf(name, sizeof(name), "ctl %s %s", group->name, command->name);
     snprintf(usage, sizeof(usage), "weir %s%s%s [options]", name,
              command->arguments[0] ? " " : "", command->arguments);
     const struct options options = {usage, command->summary, table};
@@ -226,17 +233,16 @@ static int parse_and_run(const char *group, const struct ctl_command *command, i
     return run_command(command, &c, name, argv + 1, positional);
 }
 
-static void print_commands(FILE *to, const char *group, const char *summary,
-                           const struct ctl_command *commands)
+static void print_commands(FILE *to, const struct ctl_group *group)
 {
-    fprintf(to, "usage: weir ctl %s COMMAND [options]\n\n%s\n\n", group, summary);
-    for (const struct ctl_command *command = commands; command->name; command++) {
+    fprintf(to, "usage: weir ctl %s COMMAND [options]\n\n%s\n\n", group->name, group->summary);
+    for (const struct ctl_command *command = group->commands; command->name; command++) {
         char left[64];
         snprintf(left, sizeof(left), "%s %s", command->name, command->arguments);
         fprintf(to, "  %-34s %.*s\n", left, (int)strcspn(command->summary, "\n"),
                 command->summary);
     }
-    fprintf(to, "\n`weir ctl %s COMMAND --help` tells more.\n", group);
+    fprintf(to, "\n`weir ctl %s COMMAND --help` tells more.\n", group->name);
 }
 
 static bool is_help(const char *argument)
@@ -244,20 +250,19 @@ static bool is_help(const char *argument)
     return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
 }
 
-int ctl_run(const char *group, const char *summary, const struct ctl_command *commands,
-            int argc, char **argv)
+int ctl_run(const struct ctl_group *group, int argc, char **argv)
 {
     if (argc < 2 || is_help(argv[1])) {
-        print_commands(argc < 2 ? stderr : stdout, group, summary, commands);
+        print_commands(argc < 2 ? stderr : stdout, group);
         return argc < 2 ? 2 : 0;
     }
-    for (const struct ctl_command *command = commands; command->name; command++) {
+    for (const struct ctl_command *command = group->commands; command->name; command++) {
         if (strcmp(argv[1], command->name) == 0) {
             return parse_and_run(group, command, argc - 1, argv + 1);
         }
     }
-    fprintf(stderr, "weir ctl %s: unknown command \"%s\" (see weir ctl %s --help)\n", group,
-            argv[1], group);
+    fprintf(stderr, "weir ctl %s: unknown command \"%s\" (see weir ctl %s --help)\n",
+            group->name, argv[1], group->name);
     return 2;
 }
 

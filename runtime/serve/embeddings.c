@@ -7,6 +7,7 @@
 #include "runtime/api/embeddings_reply.h"
 #include "runtime/api/embeddings_request.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/chain_pick.h"
 #include "runtime/serve/filter_text.h"
 #include "runtime/serve/provenance.h"
 #include "runtime/serve/respond.h"
@@ -160,13 +161,15 @@ static int prepare(struct embedding *x, const struct server *s, struct err *e)
 {
     const struct http_request *http = http_exchange_request(x->http);
     const struct llama_config *c = &x->generation->model->config;
+    struct chain *chain;
     if (embeddings_request_parse(&x->request, http->body, http->body_len, c->vocab, c->d_model,
                                  e) != 0 ||
         generation_check_name(x->generation, x->request.model, e) != 0 ||
-        filter_inputs(&x->request, s->chain, e) != 0) {
+        chain_pick(s, x->http, x->generation->model->name, &chain, e) != 0 ||
+        filter_inputs(&x->request, chain, e) != 0) {
         return -1;
     }
-    provenance_fill(&x->made_by, x->generation, s->no_prompt, s->chain);
+    provenance_fill(&x->made_by, x->generation, s->no_prompt, chain);
     x->job.n_texts = x->request.n_inputs;
     x->job.read = read_texts;
     x->job.write = write_reply;

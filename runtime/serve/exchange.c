@@ -7,6 +7,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/unique_id.h"
+#include "runtime/serve/chain_pick.h"
 #include "runtime/serve/exchange_parts.h"
 #include "runtime/serve/respond.h"
 
@@ -37,7 +38,6 @@ static struct exchange *exchange_create(struct server *s, struct http_exchange *
     }
     s->exchanges = x;
     x->generation = generation_ref(s->generation);
-    x->chain = chain_ref(s->chain);
     x->reply = (struct reply){.format = api->format,
                               .request = &x->request,
                               .tokenizer = x->generation->model->tokenizer,
@@ -216,6 +216,16 @@ static int find_prompt(struct exchange *x, struct err *e)
 
 /* --- the way of a request --- */
 
+static int take_chain(struct exchange *x, struct err *e)
+{
+    struct chain *chain;
+    if (chain_pick(x->server, x->http, x->generation->model->name, &chain, e) != 0) {
+        return -1;
+    }
+    x->chain = chain_ref(chain);
+    return 0;
+}
+
 void exchange_begin(struct server *s, struct http_exchange *http,
                     const struct exchange_api *api)
 {
@@ -231,7 +241,7 @@ void exchange_begin(struct server *s, struct http_exchange *http,
         respond_err(http, &e);
         return;
     }
-    if (exchange_read(x, &e) != 0 || find_prompt(x, &e) != 0) {
+    if (take_chain(x, &e) != 0 || exchange_read(x, &e) != 0 || find_prompt(x, &e) != 0) {
         exchange_refuse(x, &e);
         destroy_if_done(x);
     }

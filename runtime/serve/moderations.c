@@ -7,27 +7,50 @@
 #include "runtime/api/moderation_request.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/unique_id.h"
+#include "runtime/serve/chain_pick.h"
 #include "runtime/serve/filter_findings.h"
 #include "runtime/serve/respond.h"
 
 #define NAME_MAX_BYTES (CHAIN_MAX_NAME + 16) /* "default@3" */
 
-/* Clients name OpenAI's models if nobody tells them otherwise; here the chain is meant. */
-static int check_model(const struct chain *chain, const char *name, const char *asked,
-                       struct err *e)
+/* "default@3" */
+static void name_chain(const struct chain *chain, char out[NAME_MAX_BYTES])
+{
+    snprintf(out, NAME_MAX_BYTES, "%s@%u", chain_name(chain), chain_version(chain));
+}
+
+/* Whether `asked` is a name of what is published, with or without its version. */
+static bool is_name_of(const struct served_chain *served, const char *asked)
+{
+    char full[NAME_MAX_BYTES];
+    char listed[NAME_MAX_BYTES];
+    name_chain(served->chain, full);
+    snprintf(listed, sizeof(listed), "%s@%u", served->name, chain_version(served->chain));
+    return strcmp(asked, chain_name(served->chain)) == 0 || strcmp(asked, full) == 0 ||
+           strcmp(asked, served->name) == 0 || strcmp(asked, listed) == 0;
+}
+
+/* Clients name OpenAI's models if nobody tells them otherwise; here a chain is meant: that of
+ * their requests, unless they name a published one. */
+static int pick(const struct server *s, struct http_exchange *http, const char *asked,
+                struct chain **out, struct err *e)
 {
     static const char *const families[] = {"omni-moderation", "text-moderation"};
-    if (!asked || strcmp(asked, name) == 0 || strcmp(asked, chain_name(chain)) == 0) {
-        return 0;
+    bool is_theirs = !asked;
+    for (size_t i = 0; asked && i < sizeof(families) / sizeof(families[0]); i++) {
+        is_theirs = is_theirs || strncmp(asked, families[i], strlen(families[i])) == 0;
     }
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
-        if (strncmp(asked, families[i], strlen(families[i])) == 0) {
+    if (is_theirs) {
+        return chain_pick(s, http, s->generation->model->name, out, e);
+    }
+    for (size_t i = 0; i < s->chains.count; i++) {
+        if (is_name_of(&s->chains.chains[i], asked)) {
+            *out = s->chains.chains[i].chain;
             return 0;
         }
     }
     return err_set_param(e, ERR_NOT_FOUND, "model",
-                         "there is no filter chain \"%.100s\"; \"%s\" is published", asked,
-                         name);
+                         "there is no published filter chain \"%.100s\"", asked);
 }
 
 static int drop(void *context, enum filter_channel channel, const char *text, size_t len)
@@ -110,15 +133,17 @@ void moderations_answer(struct server *s, struct http_exchange *http)
         respond_err(http, &e);
         return;
     }
-    char name[NAME_MAX_BYTES], value[NAME_MAX_BYTES + 32];
-    snprintf(name, sizeof(name), "%s@%u", chain_name(s->chain), chain_version(s->chain));
-    snprintf(value, sizeof(value), "%s; sha256=%.12s", name, chain_hash(s->chain));
-    const struct http_header made_by = {"weir-filters", value};
+    struct chain *chain = NULL;
+    char name[NAME_MAX_BYTES];
+    char value[NAME_MAX_BYTES + 32] = "";
     size_t len = 0;
     char *text = NULL;
-    if (check_model(s->chain, name, r.model, &e) == 0) {
-        text = make_answer(s->chain, name, &r, &len, &e);
+    if (pick(s, http, r.model, &chain, &e) == 0) {
+        name_chain(chain, name);
+        snprintf(value, sizeof(value), "%s; sha256=%.12s", name, chain_hash(chain));
+        text = make_answer(chain, name, &r, &len, &e);
     }
+    const struct http_header made_by = {"weir-filters", value};
     if (text) {
         respond_json(http, 200, text, len, &made_by, 1);
     } else {
