@@ -203,17 +203,36 @@ static int add_filter(struct chain *chain, const cJSON *object, struct reader *r
     return 0;
 }
 
+static bool is_chain_key(const char *key)
+{
+    static const char *const keys[] = {"name", "version", "author", "note", "filters"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (strcmp(key, keys[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether it is said for people, who made the chain and why. */
+static bool is_remark(const char *key)
+{
+    return strcmp(key, "author") == 0 || strcmp(key, "note") == 0;
+}
+
 static int check_keys(const cJSON *root, struct reader *r)
 {
     const cJSON *item;
     cJSON_ArrayForEach(item, root)
     {
-        if (strcmp(item->string, "name") != 0 && strcmp(item->string, "version") != 0 &&
-            strcmp(item->string, "filters") != 0) {
+        if (!is_chain_key(item->string)) {
             return err_set_param(r->e, ERR_INVALID, item->string,
                                  "%.64s: is not a key of a filter chain, which has \"name\", "
-                                 "\"version\" and \"filters\"",
+                                 "\"version\", \"author\", \"note\" and \"filters\"",
                                  item->string);
+        }
+        if (is_remark(item->string) && !cJSON_IsString(item)) {
+            return set_error(r, item->string, "must be a string");
         }
         for (const cJSON *later = item->next; later; later = later->next) {
             if (strcmp(item->string, later->string) == 0) {

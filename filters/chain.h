@@ -49,7 +49,8 @@ struct chain_options {
  *   {"name": "default", "version": 3, "filters": [{"type": "wordlist", "side": "output",
  *    "fail": "closed", "words": ["..."]}]}
  * where version, side ("input", "output" or "both"; default output) and fail ("closed" or
- * "open"; default closed) may be left out, and the rest are the keys of the filter's type.
+ * "open"; default closed) may be left out, and the rest are the keys of the filter's type. The
+ * chain may also have "author" and "note", two strings that mean nothing here.
  * Errors name the path at fault: filters[0].action. `options` may be NULL. Returns a chain
  * with one reference, or NULL. */
 struct chain *chain_from_json(const char *text, size_t len, const struct chain_options *options,

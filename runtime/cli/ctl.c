@@ -233,15 +233,32 @@ static int parse_and_run(const struct ctl_group *group, const struct ctl_command
     return run_command(command, &c, name, argv + 1, positional);
 }
 
+static void print_table(FILE *to, const struct ctl_command *commands)
+{
+    for (; commands->name; commands++) {
+        char left[64];
+        snprintf(left, sizeof(left), "%s %s", commands->name, commands->arguments);
+        fprintf(to, "  %-34s %.*s\n", left, (int)strcspn(commands->summary, "\n"),
+                commands->summary);
+    }
+}
+
+static const struct ctl_command *find_command(const struct ctl_command *commands,
+                                              const char *name)
+{
+    for (; commands->name; commands++) {
+        if (strcmp(name, commands->name) == 0) {
+            return commands;
+        }
+    }
+    return NULL;
+}
+
 static void print_commands(FILE *to, const struct ctl_group *group)
 {
     fprintf(to, "usage: weir ctl %s COMMAND [options]\n\n%s\n\n", group->name, group->summary);
-    for (const struct ctl_command *command = group->commands; command->name; command++) {
-        char left[64];
-        snprintf(left, sizeof(left), "%s %s", command->name, command->arguments);
-        fprintf(to, "  %-34s %.*s\n", left, (int)strcspn(command->summary, "\n"),
-                command->summary);
-    }
+    print_table(to, group->common);
+    print_table(to, group->commands);
     fprintf(to, "\n`weir ctl %s COMMAND --help` tells more.\n", group->name);
 }
 
@@ -256,10 +273,10 @@ int ctl_run(const struct ctl_group *group, int argc, char **argv)
         print_commands(argc < 2 ? stderr : stdout, group);
         return argc < 2 ? 2 : 0;
     }
-    for (const struct ctl_command *command = group->commands; command->name; command++) {
-        if (strcmp(argv[1], command->name) == 0) {
-            return parse_and_run(group, command, argc - 1, argv + 1);
-        }
+    const struct ctl_command *command = find_command(group->common, argv[1]);
+    command = command ? command : find_command(group->commands, argv[1]);
+    if (command) {
+        return parse_and_run(group, command, argc - 1, argv + 1);
     }
     fprintf(stderr, "weir ctl %s: unknown command \"%s\" (see weir ctl %s --help)\n",
             group->name, argv[1], group->name);

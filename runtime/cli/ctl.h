@@ -43,7 +43,9 @@ struct ctl_command {
 
 struct ctl_group {
     const char *name, *summary;
-    const struct ctl_command *commands; /* ends with name == NULL */
+    /* Tables end with name == NULL. */
+    const struct ctl_command *common;   /* that other groups have too */
+    const struct ctl_command *commands; /* of its own */
     const struct ctl_things *things;
 };
 

@@ -98,16 +98,6 @@ static int run_try(struct ctl *c, char **arguments, int n, struct err *e)
 }
 
 static const struct ctl_command commands[] = {
-    {"list", "", 0, 0, " ", "all chains", ctl_versions_list},
-    {"show", "NAME[@VERSION]", 1, 1, " ",
-     "a chain and its active version, or another one\n"
-     "VERSION is a number, a label, active or latest.",
-     ctl_versions_show},
-    {"versions", "NAME", 1, 1, " limit ", "its versions, newest first", ctl_versions_versions},
-    {"diff", "NAME [FROM [TO]]", 1, 3, " ",
-     "what has changed between two versions\n"
-     "Without FROM and TO: from the active version to the latest.",
-     ctl_versions_diff},
     {"put", "NAME FILE", 2, 2, " note no-activate if-match ",
      "a new version, which becomes the active one\n"
      "FILE is a chain in JSON (docs/filters.md) that names no files; - is standard input.",
@@ -116,17 +106,6 @@ static const struct ctl_command commands[] = {
      "what the chain makes of a text; nothing is stored\n"
      "Without FILE the text is read from standard input.",
      run_try},
-    {"activate", "NAME VERSION|LABEL", 2, 2, " if-match ", "serve another version",
-     ctl_versions_activate},
-    {"rollback", "NAME", 1, 1, " if-match ", "serve the version that was active before",
-     ctl_versions_rollback},
-    {"label", "NAME LABEL VERSION", 3, 3, " if-match ", "let a label stand for a version",
-     ctl_versions_label},
-    {"unlabel", "NAME LABEL", 2, 2, " if-match ", "remove a label", ctl_versions_unlabel},
-    {"delete", "NAME[@VERSION]", 1, 1, " if-match ", "remove a chain, or one of its versions",
-     ctl_versions_delete},
-    {"audit", "[NAME]", 0, 1, " limit ", "who has changed what, newest first",
-     ctl_versions_audit},
     {0},
 };
 
@@ -146,7 +125,10 @@ static const struct ctl_things chains = {.path = FILTERS,
 
 int ctl_filters(int argc, char **argv)
 {
-    const struct ctl_group group = {"filters", "Filter chains of a running server.", commands,
-                                    &chains};
+    const struct ctl_group group = {.name = "filters",
+                                    .summary = "Filter chains of a running server.",
+                                    .common = ctl_versions_commands,
+                                    .commands = commands,
+                                    .things = &chains};
     return ctl_run(&group, argc, argv);
 }

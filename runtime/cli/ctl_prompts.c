@@ -1,5 +1,6 @@
 /* weir ctl prompts: the owner's system prompts on a running server. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/file.h"
@@ -88,42 +89,37 @@ static int run_dry_run(struct ctl *c, char **arguments, int n, struct err *e)
     return ctl_versions_try(c, arguments[0], body, print_dry_run, e);
 }
 
+static int run_split(struct ctl *c, char **arguments, int n, struct err *e)
+{
+    (void)n;
+    if (!ctl_versions_is_number(arguments[2]) || strlen(arguments[2]) > 3 ||
+        atoi(arguments[2]) > 100) {
+        return ctl_usage(c, e, "PERCENT is a whole number from 0 to 100; 0 ends the split");
+    }
+    cJSON *body = ctl_versions_body(arguments[1]);
+    if (body && !cJSON_AddNumberToObject(body, "percent", atoi(arguments[2]))) {
+        cJSON_Delete(body);
+        body = NULL;
+    }
+    ctl_path(c, PROMPTS, arguments[0], "split");
+    return ctl_versions_change(c, "PUT", body, e);
+}
+
 #define FILES                                                                                \
     "\nFILE is Markdown with front matter (mode, author, note, variables), plain text, or\n" \
     "NAME.json as PUT " PROMPTS "/NAME takes it; - is standard input."
 
 static const struct ctl_command commands[] = {
-    {"list", "", 0, 0, " ", "all profiles", ctl_versions_list},
-    {"show", "NAME[@VERSION]", 1, 1, " ",
-     "a profile and its active version, or another one\n"
-     "VERSION is a number, a label, active or latest.",
-     ctl_versions_show},
-    {"versions", "NAME", 1, 1, " limit ", "its versions, newest first", ctl_versions_versions},
-    {"diff", "NAME [FROM [TO]]", 1, 3, " ",
-     "what has changed between two versions\n"
-     "Without FROM and TO: from the active version to the latest.",
-     ctl_versions_diff},
     {"put", "NAME FILE", 2, 2, " note no-activate if-match ",
      "a new version, which becomes the active one" FILES, ctl_versions_put},
     {"dry-run", "NAME [FILE]", 1, 2, " ",
      "what the model would read, in text and tokens; nothing is stored\n"
      "Without FILE: of the active version." FILES,
      run_dry_run},
-    {"activate", "NAME VERSION|LABEL", 2, 2, " if-match ", "serve another version",
-     ctl_versions_activate},
-    {"rollback", "NAME", 1, 1, " if-match ", "serve the version that was active before",
-     ctl_versions_rollback},
-    {"label", "NAME LABEL VERSION", 3, 3, " if-match ", "let a label stand for a version",
-     ctl_versions_label},
-    {"unlabel", "NAME LABEL", 2, 2, " if-match ", "remove a label", ctl_versions_unlabel},
     {"split", "NAME VERSION PERCENT", 3, 3, " if-match ",
      "let a share of the requests have another version\n"
      "0 percent ends it.",
-     ctl_versions_split},
-    {"delete", "NAME[@VERSION]", 1, 1, " if-match ", "remove a profile, or one of its versions",
-     ctl_versions_delete},
-    {"audit", "[NAME]", 0, 1, " limit ", "who has changed what, newest first",
-     ctl_versions_audit},
+     run_split},
     {0},
 };
 
@@ -144,7 +140,10 @@ static const struct ctl_things prompts = {.path = PROMPTS,
 
 int ctl_prompts(int argc, char **argv)
 {
-    const struct ctl_group group = {"prompts", "System prompts of a running server.", commands,
-                                    &prompts};
+    const struct ctl_group group = {.name = "prompts",
+                                    .summary = "System prompts of a running server.",
+                                    .common = ctl_versions_commands,
+                                    .commands = commands,
+                                    .things = &prompts};
     return ctl_run(&group, argc, argv);
 }

@@ -10,7 +10,7 @@
 
 /* --- arguments --- */
 
-static bool is_number(const char *text)
+bool ctl_versions_is_number(const char *text)
 {
     return text[0] && strspn(text, "0123456789") == strlen(text) && strlen(text) <= 15;
 }
@@ -29,14 +29,13 @@ static int split_name(struct ctl *c, char *argument, char **version, struct err 
 
 int ctl_versions_add_version(cJSON *body, const char *version, struct err *e)
 {
-    const cJSON *added = is_number(version)
+    const cJSON *added = ctl_versions_is_number(version)
                              ? cJSON_AddNumberToObject(body, "version", strtod(version, NULL))
                              : cJSON_AddStringToObject(body, "version", version);
     return added ? 0 : err_nomem(e);
 }
 
-/* NULL: no memory. */
-static cJSON *version_body(const char *version)
+cJSON *ctl_versions_body(const char *version)
 {
     struct err ignored;
     cJSON *body = cJSON_CreateObject();
@@ -69,8 +68,7 @@ static int change(struct ctl *c, const char *method, struct err *e)
     return ctl_ask(c, method, NULL, e) == 0 ? print_change(c, e) : -1;
 }
 
-/* Takes the body; NULL: there was no memory for it. */
-static int change_with(struct ctl *c, const char *method, cJSON *body, struct err *e)
+int ctl_versions_change(struct ctl *c, const char *method, cJSON *body, struct err *e)
 {
     if (!body) {
         return err_nomem(e);
@@ -169,7 +167,7 @@ static int print_objects(const cJSON *all, bool has_split, struct err *e)
     return rc;
 }
 
-int ctl_versions_list(struct ctl *c, char **arguments, int n, struct err *e)
+static int run_list(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)arguments;
     (void)n;
@@ -188,7 +186,7 @@ int ctl_versions_list(struct ctl *c, char **arguments, int n, struct err *e)
     return rc;
 }
 
-int ctl_versions_show(struct ctl *c, char **arguments, int n, struct err *e)
+static int run_show(struct ctl *c, char **arguments, int n, struct err *e)
 {
     char *version;
     (void)n;
@@ -221,7 +219,7 @@ int ctl_versions_show(struct ctl *c, char **arguments, int n, struct err *e)
     return rc;
 }
 
-int ctl_versions_diff(struct ctl *c, char **arguments, int n, struct err *e)
+static int run_diff(struct ctl *c, char **arguments, int n, struct err *e)
 {
     ctl_path(c, c->things->path, arguments[0], "diff");
     for (int i = 1; i < n; i++) {
@@ -271,38 +269,38 @@ int ctl_versions_put(struct ctl *c, char **arguments, int n, struct err *e)
     if (c->no_activate) {
         buf_append_str(&c->path, "?activate=false");
     }
-    return change_with(c, "PUT", body, e);
+    return ctl_versions_change(c, "PUT", body, e);
 }
 
-int ctl_versions_activate(struct ctl *c, char **arguments, int n, struct err *e)
+static int run_activate(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
     ctl_path(c, c->things->path, arguments[0], "activate");
-    return change_with(c, "POST", version_body(arguments[1]), e);
+    return ctl_versions_change(c, "POST", ctl_versions_body(arguments[1]), e);
 }
 
-int ctl_versions_rollback(struct ctl *c, char **arguments, int n, struct err *e)
+static int run_rollback(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
     ctl_path(c, c->things->path, arguments[0], "rollback");
     return change(c, "POST", e);
 }
 
-int ctl_versions_label(struct ctl *c, char **arguments, int n, struct err *e)
+static int run_label(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
     ctl_path(c, c->things->path, arguments[0], "labels", arguments[1]);
-    return change_with(c, "PUT", version_body(arguments[2]), e);
+    return ctl_versions_change(c, "PUT", ctl_versions_body(arguments[2]), e);
 }
 
-int ctl_versions_unlabel(struct ctl *c, char **arguments, int n, struct err *e)
+static int run_unlabel(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
     ctl_path(c, c->things->path, arguments[0], "labels", arguments[1]);
     return change(c, "DELETE", e);
 }
 
-int ctl_versions_delete(struct ctl *c, char **arguments, int n, struct err *e)
+static int run_delete(struct ctl *c, char **arguments, int n, struct err *e)
 {
     char *version;
     (void)n;
@@ -351,7 +349,7 @@ static int print_rows(struct ctl *c, const char *field, const char *const *heade
     return rc;
 }
 
-int ctl_versions_versions(struct ctl *c, char **arguments, int n, struct err *e)
+static int run_versions(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
     ctl_path(c, c->things->path, arguments[0], "versions");
@@ -359,7 +357,7 @@ int ctl_versions_versions(struct ctl *c, char **arguments, int n, struct err *e)
     return print_rows(c, "versions", c->things->version_header, c->things->version_fields, e);
 }
 
-int ctl_versions_audit(struct ctl *c, char **arguments, int n, struct err *e)
+static int run_audit(struct ctl *c, char **arguments, int n, struct err *e)
 {
     static const char *const header[] = {"ID",      "TIME",   "ACTOR", "ACTION", "NAME",
                                          "SUBJECT", "BEFORE", "AFTER", NULL};
@@ -372,21 +370,6 @@ int ctl_versions_audit(struct ctl *c, char **arguments, int n, struct err *e)
         ctl_escape(&c->path, arguments[0]);
     }
     return print_rows(c, "audit", header, fields, e);
-}
-
-int ctl_versions_split(struct ctl *c, char **arguments, int n, struct err *e)
-{
-    (void)n;
-    if (!is_number(arguments[2]) || strlen(arguments[2]) > 3 || atoi(arguments[2]) > 100) {
-        return ctl_usage(c, e, "PERCENT is a whole number from 0 to 100; 0 ends the split");
-    }
-    cJSON *body = version_body(arguments[1]);
-    if (body && !cJSON_AddNumberToObject(body, "percent", atoi(arguments[2]))) {
-        cJSON_Delete(body);
-        body = NULL;
-    }
-    ctl_path(c, c->things->path, arguments[0], "split");
-    return change_with(c, "PUT", body, e);
 }
 
 int ctl_versions_try(struct ctl *c, const char *name, cJSON *body,
@@ -408,3 +391,27 @@ int ctl_versions_try(struct ctl *c, const char *name, cJSON *body,
     cJSON_Delete(root);
     return 0;
 }
+
+const struct ctl_command ctl_versions_commands[] = {
+    {"list", "", 0, 0, " ", "all of them", run_list},
+    {"show", "NAME[@VERSION]", 1, 1, " ",
+     "one and its active version, or another one\n"
+     "VERSION is a number, a label, active or latest.",
+     run_show},
+    {"versions", "NAME", 1, 1, " limit ", "its versions, newest first", run_versions},
+    {"diff", "NAME [FROM [TO]]", 1, 3, " ",
+     "what has changed between two versions\n"
+     "Without FROM and TO: from the active version to the latest.",
+     run_diff},
+    {"activate", "NAME VERSION|LABEL", 2, 2, " if-match ", "serve another version",
+     run_activate},
+    {"rollback", "NAME", 1, 1, " if-match ", "serve the version that was active before",
+     run_rollback},
+    {"label", "NAME LABEL VERSION", 3, 3, " if-match ", "let a label stand for a version",
+     run_label},
+    {"unlabel", "NAME LABEL", 2, 2, " if-match ", "remove a label", run_unlabel},
+    {"delete", "NAME[@VERSION]", 1, 1, " if-match ", "remove it, or one of its versions",
+     run_delete},
+    {"audit", "[NAME]", 0, 1, " limit ", "who has changed what, newest first", run_audit},
+    {0},
+};

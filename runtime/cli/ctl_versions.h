@@ -19,18 +19,21 @@ struct ctl_things {
     int (*print_version)(const cJSON *version, struct err *e);
 };
 
-int ctl_versions_list(struct ctl *c, char **arguments, int n, struct err *e);
-int ctl_versions_show(struct ctl *c, char **arguments, int n, struct err *e);
-int ctl_versions_versions(struct ctl *c, char **arguments, int n, struct err *e);
-int ctl_versions_diff(struct ctl *c, char **arguments, int n, struct err *e);
+/* list, show, versions, diff, activate, rollback, label, unlabel, delete, audit; for groups. */
+extern const struct ctl_command ctl_versions_commands[];
+
+/* A command of the groups' own tables: a new version out of a file. */
 int ctl_versions_put(struct ctl *c, char **arguments, int n, struct err *e);
-int ctl_versions_activate(struct ctl *c, char **arguments, int n, struct err *e);
-int ctl_versions_rollback(struct ctl *c, char **arguments, int n, struct err *e);
-int ctl_versions_label(struct ctl *c, char **arguments, int n, struct err *e);
-int ctl_versions_unlabel(struct ctl *c, char **arguments, int n, struct err *e);
-int ctl_versions_split(struct ctl *c, char **arguments, int n, struct err *e);
-int ctl_versions_delete(struct ctl *c, char **arguments, int n, struct err *e);
-int ctl_versions_audit(struct ctl *c, char **arguments, int n, struct err *e);
+
+/* Sends `body`, which it takes, to c->path and prints what the thing is at then. NULL: there
+ * was no memory for it. */
+int ctl_versions_change(struct ctl *c, const char *method, cJSON *body, struct err *e);
+
+/* A body that says which version. NULL: no memory. */
+cJSON *ctl_versions_body(const char *version);
+
+/* Of at most 15 digits. */
+bool ctl_versions_is_number(const char *text);
 
 /* For read_file: a JSON object, as it is. */
 cJSON *ctl_versions_parse(const char *text, size_t len, struct err *e);

@@ -238,13 +238,24 @@ static int watch_file(struct server *s, struct err *e)
     return s->filters_file ? 0 : -1;
 }
 
+/* What comes over a pipe comes once. */
+static int read_once(struct server *s, struct err *e)
+{
+    struct chain *c = chain_from_file(s->set.filters_path, e);
+    const struct watched_content content = {.made = c};
+    int rc = c ? put_from_file(s, "standard input", &content, e) : -1;
+    chain_unref(c);
+    return rc;
+}
+
 int chain_files_load(struct server *s, struct err *e)
 {
     if (chain_set_init(&s->chains, e) != 0 ||
         chain_store_load_active(store_of(s), add_stored, s, e) != 0) {
         return -1;
     }
-    if (s->set.filters_path && watch_file(s, e) != 0) {
+    const char *path = s->set.filters_path;
+    if (path && (strcmp(path, "-") == 0 ? read_once(s, e) : watch_file(s, e)) != 0) {
         return -1;
     }
     if (s->set.filters_dir) {

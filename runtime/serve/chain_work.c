@@ -13,8 +13,10 @@
 struct chain_request {
     struct version_request base; /* first */
     struct served_chain served;  /* as it was when the request came; its chain may be NULL */
-    struct chain *ready;         /* a version that the work has compiled, or NULL */
-    struct chain *active;        /* to publish */
+    struct served_chain *all;    /* (n_all) of a list: what is served under any name */
+    size_t n_all;
+    struct chain *ready;  /* a version that the work has compiled, or NULL */
+    struct chain *active; /* to publish */
 };
 
 static struct chain_request *of(struct version_request *r)
@@ -24,8 +26,21 @@ static struct chain_request *of(struct version_request *r)
 
 /* --- on the loop --- */
 
+/* Without memory the list goes without it. */
+static void take_all(struct chain_request *c, const struct chain_set *set)
+{
+    c->all = mem_array(set->count, sizeof(*c->all));
+    for (; c->all && c->n_all < set->count; c->n_all++) {
+        c->all[c->n_all] = set->chains[c->n_all];
+        chain_ref(c->all[c->n_all].chain);
+    }
+}
+
 static void begin(struct version_request *r)
 {
+    if (r->op == VERSION_OP_LIST) {
+        take_all(of(r), &r->server->chains);
+    }
     const struct served_chain *served = chain_set_find(&r->server->chains, r->name);
     if (served) {
         of(r)->served = *served;
@@ -38,6 +53,10 @@ static void release(struct version_request *r)
     chain_unref(of(r)->served.chain);
     chain_unref(of(r)->ready);
     chain_unref(of(r)->active);
+    for (size_t i = 0; i < of(r)->n_all; i++) {
+        chain_unref(of(r)->all[i].chain);
+    }
+    mem_free(of(r)->all);
 }
 
 /* Whether it says which version requests shall get. */
@@ -131,6 +150,20 @@ static int describe(struct version_request *r, bool is_none, cJSON *root, struct
         return add_content(r, root, "active", e);
     }
     return 0;
+}
+
+/* What requests get under each name, from files too. */
+static void add_served(struct version_request *r, cJSON *root)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "served");
+    for (size_t i = 0; i < of(r)->n_all; i++) {
+        const struct served_chain *served = &of(r)->all[i];
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "name", served->name);
+        add_chain(row, served->chain);
+        cJSON_AddStringToObject(row, "from", origin_name(served->origin));
+        cJSON_AddItemToArray(list, row);
+    }
 }
 
 static void add_to_info(const struct version_info *v, cJSON *row)
@@ -358,6 +391,7 @@ const struct version_api chain_work_api = {
     .release = release,
     .load = load,
     .describe = describe,
+    .add_to_list = add_served,
     .add_to_info = add_to_info,
     .find = find,
     .put = put,

@@ -12,22 +12,31 @@
 #include "runtime/serve/respond.h"
 
 #define NAME_MAX_BYTES (CHAIN_MAX_NAME + 16) /* "default@3" */
-
-/* "default@3" */
-static void name_chain(const struct chain *chain, char out[NAME_MAX_BYTES])
+static void name_version(const char *name, const struct chain *chain, char out[NAME_MAX_BYTES])
 {
-    snprintf(out, NAME_MAX_BYTES, "%s@%u", chain_name(chain), chain_version(chain));
+    snprintf(out, NAME_MAX_BYTES, "%s@%u", name, chain_version(chain));
 }
 
-/* Whether `asked` is a name of what is published, with or without its version. */
-static bool is_name_of(const struct served_chain *served, const char *asked)
+/* Whether `asked` is that name, with or without the chain's version. */
+static bool names(const char *asked, const char *name, const struct chain *chain)
 {
     char full[NAME_MAX_BYTES];
-    char listed[NAME_MAX_BYTES];
-    name_chain(served->chain, full);
-    snprintf(listed, sizeof(listed), "%s@%u", served->name, chain_version(served->chain));
-    return strcmp(asked, chain_name(served->chain)) == 0 || strcmp(asked, full) == 0 ||
-           strcmp(asked, served->name) == 0 || strcmp(asked, listed) == 0;
+    name_version(name, chain, full);
+    return strcmp(asked, name) == 0 || strcmp(asked, full) == 0;
+}
+
+/* By the name under which it is published, else by the one that its file gives it. */
+static struct chain *find_published(const struct chain_set *set, const char *asked)
+{
+    for (int own = 0; own < 2; own++) {
+        for (size_t i = 0; i < set->count; i++) {
+            const struct served_chain *c = &set->chains[i];
+            if (names(asked, own ? chain_name(c->chain) : c->name, c->chain)) {
+                return c->chain;
+            }
+        }
+    }
+    return NULL;
 }
 
 /* Clients name OpenAI's models if nobody tells them otherwise; here a chain is meant: that of
@@ -43,14 +52,10 @@ static int pick(const struct server *s, struct http_exchange *http, const char *
     if (is_theirs) {
         return chain_pick(s, http, s->generation->model->name, out, e);
     }
-    for (size_t i = 0; i < s->chains.count; i++) {
-        if (is_name_of(&s->chains.chains[i], asked)) {
-            *out = s->chains.chains[i].chain;
-            return 0;
-        }
-    }
-    return err_set_param(e, ERR_NOT_FOUND, "model",
-                         "there is no published filter chain \"%.100s\"", asked);
+    *out = find_published(&s->chains, asked);
+    return *out ? 0
+                : err_set_param(e, ERR_NOT_FOUND, "model",
+                                "there is no published filter chain \"%.100s\"", asked);
 }
 
 static int drop(void *context, enum filter_channel channel, const char *text, size_t len)
@@ -139,7 +144,7 @@ void moderations_answer(struct server *s, struct http_exchange *http)
     size_t len = 0;
     char *text = NULL;
     if (pick(s, http, r.model, &chain, &e) == 0) {
-        name_chain(chain, name);
+        name_version(chain_name(chain), chain, name);
         snprintf(value, sizeof(value), "%s; sha256=%.12s", name, chain_hash(chain));
         text = make_answer(chain, name, &r, &len, &e);
     }
