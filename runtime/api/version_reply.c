@@ -7,22 +7,22 @@ static void add_number(cJSON *o, const char *name, uint64_t n)
     cJSON_AddNumberToObject(o, name, (double)n);
 }
 
-cJSON *version_state_json(const struct version_state *p)
+cJSON *version_state_json(const struct version_state *s)
 {
     cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "name", p->name);
-    add_number(o, "revision", p->revision);
-    add_number(o, "latest", p->latest);
-    add_number(o, "active", p->active);
-    if (p->split_percent > 0) {
+    cJSON_AddStringToObject(o, "name", s->name);
+    add_number(o, "revision", s->revision);
+    add_number(o, "latest", s->latest);
+    add_number(o, "active", s->active);
+    if (s->split_percent > 0) {
         cJSON *split = cJSON_AddObjectToObject(o, "split");
-        add_number(split, "version", p->split);
-        cJSON_AddNumberToObject(split, "percent", p->split_percent);
+        add_number(split, "version", s->split);
+        cJSON_AddNumberToObject(split, "percent", s->split_percent);
     } else {
         cJSON_AddNullToObject(o, "split");
     }
-    add_number(o, "versions", p->n_versions);
-    cJSON_AddNumberToObject(o, "updated", (double)p->updated);
+    add_number(o, "versions", s->n_versions);
+    cJSON_AddNumberToObject(o, "updated", (double)s->updated);
     return o;
 }
 

@@ -56,6 +56,27 @@ static bool is_pair(const char *text)
     return equals && equals > text && equals[1] != '\0';
 }
 
+/* What each option for itself cannot say. An exit status, or -1. */
+static int check(const struct serve_options *o)
+{
+    if (!o->tls_cert != !o->tls_key) {
+        fprintf(stderr, "weir serve: --tls-cert and --tls-key go together\n");
+        return 2;
+    }
+    for (size_t i = 0; i < o->filters_for.count; i++) {
+        if (!is_pair(o->filters_for.items[i])) {
+            fprintf(stderr, "weir serve: --filters-for: MODEL=NAME is wanted, not \"%s\"\n",
+                    o->filters_for.items[i]);
+            return 2;
+        }
+    }
+    if (o->temperature < 0.0 || o->temperature > 2.0) {
+        fprintf(stderr, "weir serve: --temperature: 0 to 2 are allowed\n");
+        return 2;
+    }
+    return -1;
+}
+
 static int parse(struct serve_options *o, int argc, char **argv)
 {
     const struct option table[] = {
@@ -164,22 +185,7 @@ static int parse(struct serve_options *o, int argc, char **argv)
                 options.usage);
         return 2;
     }
-    if (!o->tls_cert != !o->tls_key) {
-        fprintf(stderr, "weir serve: --tls-cert and --tls-key go together\n");
-        return 2;
-    }
-    for (size_t i = 0; i < o->filters_for.count; i++) {
-        if (!is_pair(o->filters_for.items[i])) {
-            fprintf(stderr, "weir serve: --filters-for: MODEL=NAME is wanted, not \"%s\"\n",
-                    o->filters_for.items[i]);
-            return 2;
-        }
-    }
-    if (o->temperature < 0.0 || o->temperature > 2.0) {
-        fprintf(stderr, "weir serve: --temperature: 0 to 2 are allowed\n");
-        return 2;
-    }
-    return -1;
+    return check(o);
 }
 
 /* The key, its file, or else one that is made now and shown. */

@@ -133,6 +133,11 @@ static const char *origin_name(enum chain_origin origin)
     return names[origin];
 }
 
+static bool is_served(const struct version_request *r)
+{
+    return ((const struct chain_request *)r)->served.chain != NULL;
+}
+
 /* What requests get: `version`, `sha256` and `filters` are its, whether or not it is one of the
  * store's versions. */
 static int describe(struct version_request *r, bool is_none, cJSON *root, struct err *e)
@@ -390,6 +395,7 @@ const struct version_api chain_work_api = {
     .begin = begin,
     .release = release,
     .load = load,
+    .is_served = is_served,
     .describe = describe,
     .add_to_list = add_served,
     .add_to_info = add_to_info,

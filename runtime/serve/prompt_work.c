@@ -127,6 +127,12 @@ static int load(struct version_request *r, struct err *e)
     return prompt_store_load(r->store, r->name, &r->state, &of(r)->active, &of(r)->split, e);
 }
 
+/* Where nobody has set one there is version 0, which says nothing. */
+static bool is_served(const struct version_request *r)
+{
+    return strcmp(r->name, VERSION_DEFAULT_NAME) == 0;
+}
+
 static int describe(struct version_request *r, bool is_none, cJSON *root, struct err *e)
 {
     const struct prompt *p = is_none ? r->server->no_prompt : of(r)->active;
@@ -292,6 +298,7 @@ const struct version_api prompt_work_api = {
     .begin = begin,
     .release = release,
     .load = load,
+    .is_served = is_served,
     .describe = describe,
     .add_to_list = add_prefix_stats,
     .add_to_info = add_to_info,

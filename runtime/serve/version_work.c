@@ -36,12 +36,13 @@ static int describe(struct version_request *r, struct err *e)
 {
     bool is_none = false;
     if (r->api->load(r, e) != 0) {
-        /* What a server has that nobody has told anything: version 0. */
-        is_none = e->kind == ERR_NOT_FOUND && strcmp(r->name, VERSION_DEFAULT_NAME) == 0;
+        /* What a server has that nobody has told anything, or what comes from a file. */
+        is_none = e->kind == ERR_NOT_FOUND && r->api->is_served(r);
         if (!is_none) {
             return -1;
         }
-        r->state = (struct version_state){.name = VERSION_DEFAULT_NAME};
+        r->state = (struct version_state){.revision = 0};
+        memcpy(r->state.name, r->name, sizeof(r->state.name));
     }
     cJSON *root = version_state_json(&r->state);
     int rc = 0;

@@ -47,8 +47,9 @@ struct version_api {
     /* On a worker: */
     /* Fills in r->state, and what is active. */
     int (*load)(struct version_request *r, struct err *e);
-    /* Adds what is said of the object besides its state; is_none: it is "default", and nobody
-     * has made one. */
+    /* Whether requests get something of that name though the store has no such object. */
+    bool (*is_served)(const struct version_request *r);
+    /* Adds what is said of the object besides its state; is_none: the store has none. */
     int (*describe)(struct version_request *r, bool is_none, cJSON *root, struct err *e);
     void (*add_to_list)(struct version_request *r, cJSON *root); /* or NULL */
     void (*add_to_info)(const struct version_info *v, cJSON *row);

@@ -242,7 +242,9 @@ test('a folder of chains', { skip }, async (t) => {
     assert.equal(await servedBy(server), 'default@1');
     assert.deepEqual([await flagged('a heron'), await flagged('an egret')], [true, false]);
     const strict = await admin(server, 'GET', `${FILTERS}/strict`);
-    assert.equal(strict.status, 404, 'one that names files is not in the store');
+    assert.deepEqual([strict.body.active, strict.body.filters, strict.body.from, strict.etag], [0, 1, 'file', null]);
+    assert.deepEqual((await admin(server, 'GET', FILTERS)).body.chains.map(({ name }) => name), ['default'],
+        'one that names files is not in the store');
 
     writeFile(dir, 'default.json', marks('2'));
     await until('version 2', async () => await servedBy(server) === 'default@2');
