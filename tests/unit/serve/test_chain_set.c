@@ -63,7 +63,7 @@ static void the_greatest_revision_wins_in_any_order(void **state)
             assert_int_equal(chain_set_init(&set, &e), 0);
             for (size_t k = 0; k < 3; k++) {
                 int step = orders[i][k];
-                publish(&set, (uint64_t)(7 + step), step == removed ? 0 : (uint32_t)(1 + step),
+                publish(&set, 7 + (uint64_t)step, step == removed ? 0 : (uint32_t)(1 + step),
                         true);
             }
             assert_int_equal(served(&set), removed == 2 ? 0 : 3);
