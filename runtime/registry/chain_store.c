@@ -148,7 +148,7 @@ struct chain *chain_store_compile(struct version_store *s, const char *name, con
 int chain_store_load(struct version_store *s, const char *name, struct version_state *state,
                      struct chain **active, struct err *e)
 {
-    struct version_text text;
+    struct version_text text = {.number = 0};
     *active = NULL;
     if (version_store_load(s, name, state, &text, NULL, e) != 0) {
         return -1;

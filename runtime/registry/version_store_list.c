@@ -66,8 +66,8 @@ static int call_active(struct version_store *s, const char *name, version_active
                        void *ctx, struct err *e)
 {
     struct version_state state;
-    struct version_text active;
-    struct version_text split;
+    struct version_text active = {.number = 0};
+    struct version_text split = {.number = 0};
     if (version_store_load(s, name, &state, &active, &split, e) != 0) {
         /* Deleted by another thread since it was listed. */
         return e->kind == ERR_NOT_FOUND ? 0 : -1;

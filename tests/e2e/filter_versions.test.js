@@ -228,6 +228,21 @@ test('a file that was watched: changed, broken, with a list of words', { skip },
     assert.deepEqual([await refuses('an ibis'), await refuses('a heron')], [true, false]);
 });
 
+test('a server does not begin with files that are broken', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const dir = path.join(folder, 'chains');
+    fs.mkdirSync(dir);
+    const broken = { name: 'a', filters: [{ type: 'wordlist', file: 'none.txt' }] };
+    writeFile(dir, 'a.json', broken);
+    for (const [args, message] of [
+        [['--filters', path.join(folder, 'none.json')], /none\.json: cannot open/],
+        [['--filters', writeFile(folder, 'b.json', broken)], /b\.json: filters\[0\]\.file: .*none\.txt/],
+        [['--filters-dir', dir], /chains\/a\.json: filters\[0\]\.file/],
+        [['--filters-dir', path.join(folder, 'none')], /none: cannot open the folder/]]) {
+        await assert.rejects(startServer(t, { args }), message);
+    }
+});
+
 test('a folder of chains', { skip }, async (t) => {
     const folder = makeFolder(t);
     const dir = path.join(folder, 'chains');
