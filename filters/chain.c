@@ -15,6 +15,7 @@
 /* What reading a chain needs at hand. */
 struct reader {
     const char *folder;
+    const char *name; /* instead of the document's, or NULL */
     const struct filter_type *const *types;
     struct buf canonical; /* what the content hash is taken over */
     struct err *e;
@@ -35,11 +36,12 @@ static bool is_name(const char *name)
 
 static int read_name(struct chain *chain, const cJSON *item, struct reader *r)
 {
-    if (!cJSON_IsString(item) || !is_name(item->valuestring)) {
+    const char *name = r->name ? r->name : cJSON_GetStringValue(item);
+    if (!name || !is_name(name)) {
         return set_error(r, "name",
                          "must be a string of 1 to 64 letters, digits, \".\", \"_\" or \"-\"");
     }
-    snprintf(chain->name, sizeof(chain->name), "%s", item->valuestring);
+    snprintf(chain->name, sizeof(chain->name), "%s", name);
     return 0;
 }
 
@@ -201,17 +203,36 @@ static int add_filter(struct chain *chain, const cJSON *object, struct reader *r
     return 0;
 }
 
+static bool is_chain_key(const char *key)
+{
+    static const char *const keys[] = {"name", "version", "author", "note", "filters"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (strcmp(key, keys[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether it is said for people, who made the chain and why. */
+static bool is_remark(const char *key)
+{
+    return strcmp(key, "author") == 0 || strcmp(key, "note") == 0;
+}
+
 static int check_keys(const cJSON *root, struct reader *r)
 {
     const cJSON *item;
     cJSON_ArrayForEach(item, root)
     {
-        if (strcmp(item->string, "name") != 0 && strcmp(item->string, "version") != 0 &&
-            strcmp(item->string, "filters") != 0) {
+        if (!is_chain_key(item->string)) {
             return err_set_param(r->e, ERR_INVALID, item->string,
                                  "%.64s: is not a key of a filter chain, which has \"name\", "
-                                 "\"version\" and \"filters\"",
+                                 "\"version\", \"author\", \"note\" and \"filters\"",
                                  item->string);
+        }
+        if (is_remark(item->string) && !cJSON_IsString(item)) {
+            return set_error(r, item->string, "must be a string");
         }
         for (const cJSON *later = item->next; later; later = later->next) {
             if (strcmp(item->string, later->string) == 0) {
@@ -275,6 +296,7 @@ struct chain *chain_from_json(const char *text, size_t len, const struct chain_o
 {
     struct reader r = {
         .folder = options ? options->folder : NULL,
+        .name = options ? options->name : NULL,
         .types = options && options->types ? options->types : filter_registry_builtin,
         .e = e,
     };
@@ -345,6 +367,11 @@ void chain_unref(struct chain *chain)
         plugin_close(filter->plugin);
     }
     mem_free(chain);
+}
+
+void chain_set_version(struct chain *chain, uint32_t version)
+{
+    chain->version = version;
 }
 
 const char *chain_name(const struct chain *chain)

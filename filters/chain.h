@@ -44,6 +44,7 @@ struct chain;
 
 struct chain_options {
     const char *folder; /* where relative paths start; NULL: settings may not name files */
+    const char *name;   /* replaces "name" of the JSON, which may then be missing; or NULL */
     uint32_t version;   /* overrides "version" of the JSON when not 0 */
     /* NULL-terminated, must outlive the chain; NULL: filter_registry_builtin. */
     const struct filter_type *const *types;
@@ -53,7 +54,8 @@ struct chain_options {
  *   {"name": "default", "version": 3, "filters": [{"type": "wordlist", "side": "output",
  *    "fail": "closed", "words": ["..."]}]}
  * where version, side ("input", "output" or "both"; default output) and fail ("closed" or
- * "open"; default closed) may be left out, and the rest are the keys of the filter's type.
+ * "open"; default closed) may be left out, and the rest are the keys of the filter's type. The
+ * chain may also have "author" and "note", two strings that mean nothing here.
  * Errors name the path at fault: filters[0].action. `options` may be NULL. Returns a chain
  * with one reference, or NULL. */
 struct chain *chain_from_json(const char *text, size_t len, const struct chain_options *options,
@@ -64,6 +66,9 @@ struct chain *chain_from_file(const char *path, struct err *e);
 
 struct chain *chain_ref(struct chain *chain);
 void chain_unref(struct chain *chain); /* accepts NULL */
+
+/* Says which version it is, before anybody else has it. */
+void chain_set_version(struct chain *chain, uint32_t version);
 
 const char *chain_name(const struct chain *chain);
 uint32_t chain_version(const struct chain *chain); /* 0: not numbered */

@@ -8,6 +8,7 @@
 #include "runtime/api/embeddings_reply.h"
 #include "runtime/api/embeddings_request.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/chain_pick.h"
 #include "runtime/serve/filter_run.h"
 #include "runtime/serve/provenance.h"
 #include "runtime/serve/respond.h"
@@ -197,11 +198,14 @@ static int prepare(struct embedding *x, struct err *e)
         .get = get_input, .take = take_input, .done = input_done};
     const struct http_request *http = http_exchange_request(x->http);
     const struct llama_config *c = &x->generation->model->config;
+    struct chain *chain;
     if (embeddings_request_parse(&x->request, http->body, http->body_len, c->vocab, c->d_model,
                                  e) != 0 ||
-        generation_check_name(x->generation, x->request.model, e) != 0) {
+        generation_check_name(x->generation, x->request.model, e) != 0 ||
+        chain_pick(x->server, x->http, x->generation->model->name, &chain, e) != 0) {
         return -1;
     }
+    x->chain = chain_ref(chain);
     bool any = chain_has_side(x->chain, FILTER_INPUT);
     const struct filter_origin origin = {x->server, x->http, ""};
     int rc = filter_run_start(&x->input, &owner, x, x->chain, &origin,
@@ -227,7 +231,6 @@ void embeddings_begin(struct server *s, struct http_exchange *http)
     x->server = s;
     x->tenant = access_tenant(&s->set.access, http_exchange_request(http));
     x->generation = generation_ref(s->generation);
-    x->chain = chain_ref(s->chain);
     http_exchange_set_data(http, x);
     if (prepare(x, &e) < 0) {
         refuse(x, &e);

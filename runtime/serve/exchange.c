@@ -7,6 +7,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/unique_id.h"
+#include "runtime/serve/chain_pick.h"
 #include "runtime/serve/conversation.h"
 #include "runtime/serve/exchange_parts.h"
 #include "runtime/serve/respond.h"
@@ -38,7 +39,6 @@ static struct exchange *exchange_create(struct server *s, struct http_exchange *
     }
     s->exchanges = x;
     x->generation = generation_ref(s->generation);
-    x->chain = chain_ref(s->chain);
     x->reply = (struct reply){.format = api->format,
                               .request = &x->request,
                               .tokenizer = x->generation->model->tokenizer,
@@ -105,7 +105,7 @@ static void stop_engine(struct choice *c)
 static void record_filters(struct exchange *x)
 {
     const struct filter_origin origin = {x->server, x->http, x->reply.id};
-    if (!chain_has_side(x->chain, FILTER_OUTPUT)) {
+    if (x->n_choices == 0 || !chain_has_side(x->chain, FILTER_OUTPUT)) {
         return;
     }
     for (size_t i = 0; i < x->n_choices; i++) {
@@ -272,6 +272,16 @@ static int filter_input(struct exchange *x, struct err *e)
 
 /* --- the way of a request --- */
 
+static int take_chain(struct exchange *x, struct err *e)
+{
+    struct chain *chain;
+    if (chain_pick(x->server, x->http, x->generation->model->name, &chain, e) != 0) {
+        return -1;
+    }
+    x->chain = chain_ref(chain);
+    return 0;
+}
+
 void exchange_begin(struct server *s, struct http_exchange *http,
                     const struct exchange_api *api)
 {
@@ -287,7 +297,7 @@ void exchange_begin(struct server *s, struct http_exchange *http,
         respond_err(http, &e);
         return;
     }
-    if (exchange_read(x, &e) != 0 || filter_input(x, &e) != 0) {
+    if (take_chain(x, &e) != 0 || exchange_read(x, &e) != 0 || filter_input(x, &e) != 0) {
         exchange_refuse(x, &e);
         destroy_if_done(x);
     }

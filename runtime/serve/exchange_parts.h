@@ -48,7 +48,7 @@ struct exchange {
     struct exchange *next, **link; /* among all of the server */
     struct generation *generation;
     struct prompt *prompt;
-    struct chain *chain;
+    struct chain *chain; /* NULL before it is known which */
     const struct exchange_api *api;
     struct answer_request request;
     struct choice *choices;        /* (n_choices) */

@@ -7,28 +7,56 @@
 #include "runtime/api/moderation_request.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/unique_id.h"
+#include "runtime/serve/chain_pick.h"
 #include "runtime/serve/filter_findings.h"
 #include "runtime/serve/filter_run.h"
 #include "runtime/serve/respond.h"
 
 #define NAME_MAX_BYTES (CHAIN_MAX_NAME + 16) /* "default@3" */
-
-/* Clients name OpenAI's models if nobody tells them otherwise; here the chain is meant. */
-static int check_model(const struct chain *chain, const char *name, const char *asked,
-                       struct err *e)
+static void name_version(const char *name, const struct chain *chain, char out[NAME_MAX_BYTES])
 {
-    static const char *const families[] = {"omni-moderation", "text-moderation"};
-    if (!asked || strcmp(asked, name) == 0 || strcmp(asked, chain_name(chain)) == 0) {
-        return 0;
-    }
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
-        if (strncmp(asked, families[i], strlen(families[i])) == 0) {
-            return 0;
+    snprintf(out, NAME_MAX_BYTES, "%s@%u", name, chain_version(chain));
+}
+
+/* Whether `asked` is that name, with or without the chain's version. */
+static bool names(const char *asked, const char *name, const struct chain *chain)
+{
+    char full[NAME_MAX_BYTES];
+    name_version(name, chain, full);
+    return strcmp(asked, name) == 0 || strcmp(asked, full) == 0;
+}
+
+/* By the name under which it is published, else by the one that its file gives it. */
+static struct chain *find_published(const struct chain_set *set, const char *asked)
+{
+    for (int own = 0; own < 2; own++) {
+        for (size_t i = 0; i < set->count; i++) {
+            const struct served_chain *c = &set->chains[i];
+            if (names(asked, own ? chain_name(c->chain) : c->name, c->chain)) {
+                return c->chain;
+            }
         }
     }
-    return err_set_param(e, ERR_NOT_FOUND, "model",
-                         "there is no filter chain \"%.100s\"; \"%s\" is published", asked,
-                         name);
+    return NULL;
+}
+
+/* Clients name OpenAI's models if nobody tells them otherwise; here a chain is meant: that of
+ * their requests, unless they name a published one. */
+static int pick(const struct server *s, struct http_exchange *http, const char *asked,
+                struct chain **out, struct err *e)
+{
+    static const char *const families[] = {"omni-moderation", "text-moderation"};
+    bool is_theirs = !asked;
+    for (size_t i = 0; asked && i < sizeof(families) / sizeof(families[0]); i++) {
+        is_theirs = is_theirs || strncmp(asked, families[i], strlen(families[i])) == 0;
+    }
+    if (is_theirs) {
+        return chain_pick(s, http, s->generation->model->name, out, e);
+    }
+    *out = find_published(&s->chains, asked);
+    return *out ? 0
+                : err_set_param(e, ERR_NOT_FOUND, "model",
+                                "there is no published filter chain \"%.100s\"", asked);
 }
 
 struct moderation {
@@ -112,8 +140,14 @@ static int examine(struct moderation *x, struct server *s, struct err *e)
     static const struct filter_run_owner owner = {
         .get = get_text, .take = drop_text, .done = answer};
     const struct http_request *http = http_exchange_request(x->http);
+    struct chain *chain;
     if (moderation_request_parse(&x->request, http->body, http->body_len, e) != 0 ||
-        check_model(x->chain, x->name, x->request.model, e) != 0 || begin_results(x, e) != 0) {
+        pick(s, x->http, x->request.model, &chain, e) != 0) {
+        return -1;
+    }
+    x->chain = chain_ref(chain);
+    name_version(chain_name(chain), chain, x->name);
+    if (begin_results(x, e) != 0) {
         return -1;
     }
     unique_id(x->id, sizeof(x->id), "modr-");
@@ -131,8 +165,6 @@ void moderations_begin(struct server *s, struct http_exchange *http)
         return;
     }
     x->http = http;
-    x->chain = chain_ref(s->chain);
-    snprintf(x->name, sizeof(x->name), "%s@%u", chain_name(x->chain), chain_version(x->chain));
     http_exchange_set_data(http, x);
     int rc = examine(x, s, &e);
     if (rc != FILTER_RUN_WAITS) {

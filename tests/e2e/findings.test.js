@@ -187,7 +187,7 @@ test('a replay takes texts with the request, and refuses what is wrong', { skip 
     const { body } = await post({ chain, against: { name: 'y', filters: [] }, texts: ['a bad one', { id: 'b', side: 'input', text: 'fine' }, { text: 'bad', channel: 'reasoning' }] });
     assert.deepEqual([body.texts, body.newly_stopped, body.unchanged], [3, 2, 1]);
     assert.deepEqual(body.differences.map(({ id }) => id), ['0', '2']);
-    assert.equal((await post({ chain: 'published', against: 'shop@7', texts: ['x'] })).body.unchanged, 1);
+    assert.equal((await post({ chain: 'shop', against: 'shop@7', texts: ['x'] })).body.unchanged, 1);
     for (const [wrong, status, param] of [
         [{ texts: ['x'] }, 400, 'chain'],
         [{ chain: 3, texts: ['x'] }, 400, 'chain'],
@@ -311,4 +311,24 @@ test('weir filter compares two chains on files of texts', { skip: skip && 'not b
         assert.equal(got, status, stderr);
         assert.match(stderr, message);
     }
+});
+
+test('a stored version is tried before it is activated', { skip }, async (t) => {
+    const server = await startServer(t, { args: ['--filter-log-text', 'all'] });
+    const words = (...list) => ({ filters: [{ type: 'wordlist', words: list, side: 'both' }] });
+    await server.admin('PUT', '/admin/filters/shop', words('zebra'));
+    await server.admin('PUT', '/admin/filters/default', words('zebra'));
+    await server.admin('PUT', '/admin/filters/default?activate=false', words('zebra', 'horse'));
+    await server.admin('PUT', '/admin/filters/default/labels/next', { version: 2 });
+    await whole(server, ask('I have a horse.'));
+    for (const chain of ['default@2', 'default@next', 'default@latest']) {
+        const report = await (await server.admin('POST', '/admin/filters/replay', { chain, stored: 10 })).json();
+        assert.equal(report.before.version, 1, JSON.stringify(report));
+        assert.equal(report.after.version, 2);
+        assert.equal(report.newly_stopped >= 1, true);
+    }
+    const back = await (await server.admin('POST', '/admin/filters/replay', { chain: 'default', against: 'default@2', texts: ['a horse'] })).json();
+    assert.equal(back.no_longer_stopped, 1);
+    assert.equal((await server.admin('POST', '/admin/filters/replay', { chain: 'default@9', texts: ['x'] })).status, 404);
+    assert.match(ctl(server, 'replay', 'default@next', '--stored', '10'), /newly stopped/);
 });

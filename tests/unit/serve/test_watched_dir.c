@@ -1,4 +1,5 @@
-/* prompt_folder.h, look by look, and prompts_dir.h on a real loop. */
+/* watched_folder.h, look by look, and watched_dir.h on a real loop: with prompts, and with
+ * files that name others. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,20 +13,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runtime/base/file.h"
+#include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
-#include "runtime/serve/prompt_folder.h"
-#include "runtime/serve/prompts_dir.h"
+#include "runtime/serve/prompt_files.h"
+#include "runtime/serve/watched_dir.h"
 
 static char dir[64];
-static struct prompt_folder folder;
+static struct watched_folder folder;
 
 static int begin(void **state)
 {
     (void)state;
     strcpy(dir, "/tmp/weir-prompts-XXXXXX");
     assert_non_null(mkdtemp(dir));
-    prompt_folder_init(&folder, dir);
+    watched_folder_init(&folder, dir, &prompt_files_reader);
     log_set_level(LOG_LEVEL_OFF);
     return 0;
 }
@@ -34,7 +37,7 @@ static int end(void **state)
 {
     char command[128];
     (void)state;
-    prompt_folder_deinit(&folder);
+    watched_folder_deinit(&folder);
     snprintf(command, sizeof(command), "rm -r %s", dir);
     return system(command);
 }
@@ -63,24 +66,24 @@ static const char *look(void)
 {
     static char shown[1024];
     struct err e = {0};
-    assert_int_equal(prompt_folder_look(&folder, &e), 0);
+    assert_int_equal(watched_folder_look(&folder, &e), 0);
     shown[0] = '\0';
     for (size_t i = 0; i < folder.count; i++) {
-        struct prompt_folder_file *file = &folder.files[i];
+        struct watched_file *file = &folder.files[i];
         size_t at = strlen(shown);
-        if (file->news == PROMPT_NEWS_CHANGED) {
-            snprintf(shown + at, sizeof(shown) - at, "%s=%s ", file->name, file->json);
-        } else if (file->news != PROMPT_NEWS_NONE) {
+        if (file->news == WATCHED_CHANGED) {
+            snprintf(shown + at, sizeof(shown) - at, "%s=%s ", file->name, file->content.json);
+        } else if (file->news != WATCHED_NONE) {
             snprintf(shown + at, sizeof(shown) - at, "%s%c ", file->name,
-                     file->news == PROMPT_NEWS_BROKEN ? '!' : '-');
+                     file->news == WATCHED_BROKEN ? '!' : '-');
         }
-        prompt_folder_clear_news(file);
+        watched_folder_clear_news(&folder, file);
     }
     return shown;
 }
 
 #define SHOWN(name, text) \
-    name "={\"text\":\"" text "\",\"author\":\"" PROMPT_FOLDER_AUTHOR "\"} "
+    name "={\"text\":\"" text "\",\"author\":\"" PROMPT_FILES_AUTHOR "\"} "
 
 static void a_file_is_read_when_it_stands_still(void **state)
 {
@@ -194,7 +197,7 @@ static void a_folder_that_cannot_be_read_changes_nothing(void **state)
     look();
     folder.path = "/nonexistent/prompts";
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(prompt_folder_look(&folder, &e), -1);
+        assert_int_equal(watched_folder_look(&folder, &e), -1);
         assert_non_null(strstr(e.message, "/nonexistent/prompts: cannot open the folder"));
     }
     folder.path = dir;
@@ -206,22 +209,22 @@ static void the_number_of_files_is_bounded(void **state)
     (void)state;
     char name[32];
     struct err e = {0};
-    for (int i = 0; i <= PROMPT_FOLDER_FILES_MAX; i++) {
+    for (int i = 0; i <= WATCHED_FILES_MAX; i++) {
         snprintf(name, sizeof(name), "%d.md", i);
         write_file(name, "x");
     }
-    assert_int_equal(prompt_folder_look(&folder, &e), -1);
+    assert_int_equal(watched_folder_look(&folder, &e), -1);
     assert_int_equal(e.kind, ERR_LIMIT);
-    assert_int_equal(folder.count, PROMPT_FOLDER_FILES_MAX);
+    assert_int_equal(folder.count, WATCHED_FILES_MAX);
     for (int i = 0; i < 10; i++) {
         snprintf(name, sizeof(name), "%d.md", i);
         assert_int_equal(unlink(in_dir(name)), 0);
     }
     for (int i = 0; i < 3; i++) {
-        prompt_folder_look(&folder, &e);
+        watched_folder_look(&folder, &e);
     }
-    assert_int_equal(prompt_folder_look(&folder, &e), 0);
-    assert_int_equal(folder.count, PROMPT_FOLDER_FILES_MAX + 1 - 10);
+    assert_int_equal(watched_folder_look(&folder, &e), 0);
+    assert_int_equal(folder.count, WATCHED_FILES_MAX + 1 - 10);
 }
 
 static void a_look_without_memory_is_made_up_for_by_the_next(void **state)
@@ -232,29 +235,136 @@ static void a_look_without_memory_is_made_up_for_by_the_next(void **state)
     write_file("a.md", "---\nnote: 'n'\n---\none");
     for (size_t nth = 1; failed; nth++) {
         struct err e = {0};
-        prompt_folder_init(&folder, dir);
+        watched_folder_init(&folder, dir, &prompt_files_reader);
         mem_fail_at(nth);
-        int rc = prompt_folder_look(&folder, &e);
-        rc |= prompt_folder_look(&folder, &e);
+        int rc = watched_folder_look(&folder, &e);
+        rc |= watched_folder_look(&folder, &e);
         failed = mem_fail_reached();
         mem_fail_at(0);
         assert_int_equal(e.kind, failed ? ERR_NOMEM : ERR_NONE);
         assert_int_equal(rc, failed ? -1 : 0);
         if (failed) {
-            prompt_folder_look(&folder, &e);
-            prompt_folder_look(&folder, &e);
+            watched_folder_look(&folder, &e);
+            watched_folder_look(&folder, &e);
         }
-        assert_int_equal(folder.files[0].news, PROMPT_NEWS_CHANGED);
-        prompt_folder_deinit(&folder);
+        assert_int_equal(folder.files[0].news, WATCHED_CHANGED);
+        watched_folder_deinit(&folder);
         assert_int_equal(mem_live(), live);
     }
+}
+
+/* ---- a file with others, and one alone ---- */
+
+static int n_made;
+
+/* A line "with NAME" names another file; "broken" is an error. */
+static int read_with_others(const char *name, const char *path, const char *text, size_t len,
+                            struct watched_content *out, struct err *e)
+{
+    char other[64];
+    (void)name;
+    if (sscanf(text, "with %63s", other) == 1) {
+        out->others[out->n_others++] = mem_strdup(in_dir(other));
+        char *more = NULL;
+        size_t n = 0;
+        more = file_read(in_dir(other), 64, &n, e);
+        if (!more) {
+            return -1;
+        }
+        out->json = mem_strdup(more);
+        mem_free(more);
+    } else {
+        out->json = mem_strndup(text, len);
+    }
+    out->json_len = strlen(out->json);
+    out->made = &n_made;
+    n_made++;
+    return strcmp(out->json, "broken") == 0
+               ? err_set(e, ERR_FORMAT, "%s: broken", path)
+               : hash_sha256_hex(out->json, out->json_len, out->sha256);
+}
+
+static void release_made(void *made)
+{
+    --*(int *)made;
+}
+
+static const struct watched_reader others_reader = {.suffix = ".t",
+                                                    .noun = "thing",
+                                                    .option = "--things",
+                                                    .bytes_max = 1000,
+                                                    .read = read_with_others,
+                                                    .release = release_made};
+
+static void a_change_of_another_file_is_one_of_the_file(void **state)
+{
+    (void)state;
+    size_t live = mem_live();
+    watched_folder_init(&folder, dir, &others_reader);
+    write_file("words", "one");
+    write_file("a.t", "with words");
+    /* The second look finds that there is another file, the fourth that both stand still. */
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(look(), "");
+        assert_true(folder.is_moving);
+    }
+    assert_string_equal(look(), "a=one ");
+    assert_string_equal(look(), "");
+    write_file("words", "one two");
+    assert_string_equal(look(), "");
+    assert_string_equal(look(), "a=one two ");
+    /* Broken by the other, whole again by the other. */
+    write_file("words", "broken");
+    look();
+    assert_string_equal(look(), "a! ");
+    assert_string_equal(look(), "");
+    assert_int_equal(unlink(in_dir("words")), 0);
+    look();
+    assert_string_equal(look(), "a! ");
+    write_file("words", "three");
+    look();
+    assert_string_equal(look(), "a=three ");
+    /* It does not belong to it any more. */
+    write_file("a.t", "alone");
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(look(), "");
+    }
+    assert_string_equal(look(), "a=alone ");
+    write_file("words", "four");
+    assert_string_equal(look(), "");
+    assert_false(folder.is_moving);
+    watched_folder_deinit(&folder);
+    assert_int_equal(n_made, 0);
+    assert_int_equal(mem_live(), live);
+}
+
+static void a_single_file_is_looked_at_alone(void **state)
+{
+    (void)state;
+    struct watched_reader single = others_reader;
+    single.suffix = "";
+    single.only = "the.chain";
+    watched_folder_init(&folder, dir, &single);
+    assert_string_equal(look(), "");
+    assert_false(folder.is_moving);
+    write_file("the.chain.t", "no");
+    write_file("the.chain", "one");
+    look();
+    assert_string_equal(look(), "the.chain=one ");
+    assert_int_equal(unlink(in_dir("the.chain")), 0);
+    look();
+    assert_string_equal(look(), "the.chain- ");
+    write_file("the.chain", "one");
+    look();
+    assert_string_equal(look(), "the.chain=one ");
+    watched_folder_deinit(&folder);
 }
 
 /* ---- on a loop ---- */
 
 struct receiver {
     uv_loop_t loop;
-    struct prompts_dir *watched;
+    struct watched_dir *watched;
     char received[1024];     /* "NAME=JSON " */
     const char *wait_for;    /* stops the loop when this is in there */
     int busy;                /* so many calls are answered with ERR_BUSY, */
@@ -265,12 +375,13 @@ struct receiver {
     bool is_late;
 };
 
-static int put(void *ctx, const char *name, const char *json, size_t len, struct err *e)
+static int put(void *ctx, const char *name, const struct watched_content *content,
+               struct err *e)
 {
     struct receiver *r = ctx;
     size_t at = strlen(r->received);
     r->calls++;
-    assert_int_equal(strlen(json), len);
+    assert_int_equal(strlen(content->json), content->json_len);
     if (r->busy > 0) {
         r->busy--;
         return err_set(e, r->busy_kind ? r->busy_kind : ERR_BUSY, "later");
@@ -278,7 +389,7 @@ static int put(void *ctx, const char *name, const char *json, size_t len, struct
     if (r->refuse) {
         return err_set(e, ERR_INVALID, "not that one");
     }
-    snprintf(r->received + at, sizeof(r->received) - at, "%s=%s ", name, json);
+    snprintf(r->received + at, sizeof(r->received) - at, "%s=%s ", name, content->json);
     if (r->wait_for && strstr(r->received, r->wait_for)) {
         uv_stop(&r->loop);
     }
@@ -307,17 +418,17 @@ static bool run_until(struct receiver *r, const char *text, uint64_t ms)
     return !r->is_late;
 }
 
-static struct prompts_dir *start(struct receiver *r, struct err *e)
+static struct watched_dir *start(struct receiver *r, struct err *e)
 {
     *r = (struct receiver){.busy = r->busy, .refuse = r->refuse};
     assert_int_equal(uv_loop_init(&r->loop), 0);
-    r->watched = prompts_dir_start(&r->loop, dir, put, r, e);
+    r->watched = watched_dir_start(&r->loop, dir, &prompt_files_reader, put, r, e);
     return r->watched;
 }
 
 static void stop(struct receiver *r)
 {
-    prompts_dir_stop(r->watched);
+    watched_dir_stop(r->watched);
     uv_run(&r->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&r->loop), 0);
 }
@@ -410,8 +521,8 @@ static void on_failure(uv_timer_t *timer)
 {
     struct receiver *r = timer->data;
     const struct err why = {.kind = r->later};
-    prompts_dir_failed(r->watched, "a", &why);
-    prompts_dir_failed(r->watched, "no such file", &why);
+    watched_dir_failed(r->watched, "a", &why);
+    watched_dir_failed(r->watched, "no such file", &why);
 }
 
 /* After so long the first content fails for that reason. */
@@ -445,7 +556,7 @@ static void what_fails_later_is_offered_again_if_the_reason_may_pass(void **stat
     assert_false(is_offered_again(&r, ERR_LIMIT, 1));
     assert_int_equal(r.calls, 5);
     stop(&r);
-    prompts_dir_failed(NULL, "a", &e);
+    watched_dir_failed(NULL, "a", &e);
 }
 
 #define WORKERS 4 /* libuv's number, unless the environment says another */
@@ -508,9 +619,39 @@ static void without_a_folder_there_is_no_start(void **state)
 {
     (void)state;
     struct err e = {0};
-    assert_null(prompts_dir_start(uv_default_loop(), "/nonexistent/p", put, NULL, &e));
+    assert_null(watched_dir_start(uv_default_loop(), "/nonexistent/p", &prompt_files_reader,
+                                  put, NULL, &e));
     assert_string_equal(e.message,
                         "/nonexistent/p: cannot open the folder: No such file or directory");
+}
+
+static void a_single_file_must_be_there_at_the_start(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct receiver r = {0};
+    struct watched_reader single = others_reader;
+    single.suffix = "";
+    single.only = "the.chain";
+    assert_null(watched_dir_start(uv_default_loop(), dir, &single, put, &r, &e));
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_non_null(strstr(e.message, "/the.chain: cannot open"));
+    write_file("words", "broken");
+    write_file("the.chain", "with words");
+    assert_null(watched_dir_start(uv_default_loop(), dir, &single, put, &r, &e));
+    assert_non_null(strstr(e.message, "/the.chain: broken"));
+    assert_int_equal(r.calls, 0);
+    write_file("words", "fine");
+    assert_int_equal(uv_loop_init(&r.loop), 0);
+    r.watched = watched_dir_start(&r.loop, dir, &single, put, &r, &e);
+    assert_non_null(r.watched);
+    assert_string_equal(r.received, "the.chain=fine ");
+    write_file("words", "finer");
+    watched_dir_look(r.watched);
+    assert_true(run_until(&r, "the.chain=finer ", 10000));
+    stop(&r);
+    watched_dir_look(NULL);
+    assert_int_equal(n_made, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -527,6 +668,9 @@ int main(void)
         TEST(a_folder_that_cannot_be_read_changes_nothing),
         TEST(the_number_of_files_is_bounded),
         TEST(a_look_without_memory_is_made_up_for_by_the_next),
+        TEST(a_change_of_another_file_is_one_of_the_file),
+        TEST(a_single_file_is_looked_at_alone),
+        TEST(a_single_file_must_be_there_at_the_start),
         TEST(files_are_handed_on_at_the_start_and_when_they_change),
         TEST(what_is_no_event_of_the_folder_is_found_by_looking),
         TEST(a_broken_or_refused_file_is_an_error_at_the_start_only),

@@ -1,20 +1,21 @@
-#include "runtime/serve/prompts_dir.h"
+#include "runtime/serve/watched_dir.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
-#include "runtime/registry/prompt.h"
-#include "runtime/serve/prompt_folder.h"
+#include "runtime/registry/version_name.h"
 
 #define LOOK_EVERY_MS  2000
 #define LOOK_AGAIN_MS  250 /* while something moves, or `put` is busy */
 #define AFTER_EVENT_MS 100 /* for the other events that come with it */
-#define START_APART_MS 50  /* between the two looks at the start */
+#define START_APART_MS 50  /* between the looks at the start, */
+#define START_LOOKS    8   /* of which there are so many while something moves */
 
-struct prompts_dir {
+struct watched_dir {
     uv_loop_t *loop;
     uv_work_t work;
     uv_timer_t timer; /* runs but while a look does */
@@ -24,14 +25,14 @@ struct prompts_dir {
     bool has_event;     /* since the look began */
     bool is_stopped;
 
-    struct prompt_folder folder;
+    struct watched_folder folder;
     struct err problem;           /* of the folder, at the last look */
     char logged[ERR_MESSAGE_MAX]; /* the one that was logged last, or "" */
-    prompts_dir_put *put;
+    watched_dir_put *put;
     void *ctx;
 
     /* What has failed during a look, which has the folder: (n_failed). */
-    char failed[PROMPT_FOLDER_FILES_MAX][PROMPT_NAME_MAX + 1];
+    char failed[WATCHED_FILES_MAX][VERSION_NAME_MAX + 1];
     size_t n_failed;
 };
 
@@ -47,94 +48,97 @@ static bool may_pass(const struct err *e)
 
 /* 0: dealt with; -1: broken or refused (*e says why), and to be offered again if that is a
  * refusal that may pass. */
-static int hand_on(struct prompts_dir *d, struct prompt_folder_file *file, struct err *e)
+static int hand_on(struct watched_dir *d, struct watched_file *file, struct err *e)
 {
+    const struct watched_reader *reader = d->folder.reader;
     int rc = 0;
     bool is_over = true;
-    if (file->news == PROMPT_NEWS_CHANGED) {
-        rc = d->put(d->ctx, file->name, file->json, file->json_len, e);
+    if (file->news == WATCHED_CHANGED) {
+        rc = d->put(d->ctx, file->name, &file->content, e);
         if (rc != 0 && e->kind != ERR_BUSY) {
-            err_prefix(e, "%s/%s.md", d->folder.path, file->name);
+            err_prefix(e, "%s/%s%s", d->folder.path, file->name, reader->suffix);
         }
         is_over = rc == 0 || !may_pass(e);
-    } else if (file->news == PROMPT_NEWS_BROKEN) {
+    } else if (file->news == WATCHED_BROKEN) {
         *e = file->problem;
         rc = -1;
-    } else if (file->news == PROMPT_NEWS_GONE) {
-        log_warn("%s/%s.md is gone; profile \"%s\" stays as it is", d->folder.path, file->name,
-                 file->name);
+    } else if (file->news == WATCHED_GONE) {
+        log_warn("%s/%s%s is gone; %s \"%s\" stays as it is", d->folder.path, file->name,
+                 reader->suffix, reader->noun, file->name);
     }
     if (is_over) {
-        prompt_folder_clear_news(file);
+        watched_folder_clear_news(&d->folder, file);
     }
     return rc;
 }
 
 /* Whether something is left for the next look. */
-static bool hand_on_all(struct prompts_dir *d)
+static bool hand_on_all(struct watched_dir *d)
 {
     bool is_busy = false;
     for (size_t i = 0; i < d->folder.count; i++) {
         struct err e = {0};
-        struct prompt_folder_file *file = &d->folder.files[i];
+        struct watched_file *file = &d->folder.files[i];
         if (hand_on(d, file, &e) == 0) {
             continue;
         }
         if (e.kind == ERR_BUSY) {
             is_busy = true;
         } else {
-            log_error("profile \"%s\" stays as it is: %s", file->name, e.message);
+            log_error("%s \"%s\" stays as it is: %s", d->folder.reader->noun, file->name,
+                      e.message);
         }
     }
     return is_busy;
 }
 
-void prompts_dir_failed(struct prompts_dir *d, const char *name, const struct err *why)
+void watched_dir_failed(struct watched_dir *d, const char *name, const struct err *why)
 {
     if (!d || !may_pass(why)) {
         return;
     }
     if (!d->is_looking) {
-        prompt_folder_forget_content(&d->folder, name);
-    } else if (d->n_failed < PROMPT_FOLDER_FILES_MAX) {
+        watched_folder_forget_content(&d->folder, name);
+    } else if (d->n_failed < WATCHED_FILES_MAX) {
         snprintf(d->failed[d->n_failed++], sizeof(d->failed[0]), "%s", name);
     } else {
-        log_error("profile \"%s\" stays as it is until its file changes", name);
+        log_error("%s \"%s\" stays as it is until its file changes", d->folder.reader->noun,
+                  name);
     }
 }
 
-static void forget_failed(struct prompts_dir *d)
+static void forget_failed(struct watched_dir *d)
 {
     for (size_t i = 0; i < d->n_failed; i++) {
-        prompt_folder_forget_content(&d->folder, d->failed[i]);
+        watched_folder_forget_content(&d->folder, d->failed[i]);
     }
     d->n_failed = 0;
 }
 
-static void log_problem(struct prompts_dir *d)
+static void log_problem(struct watched_dir *d)
 {
     if (d->problem.kind == ERR_NONE) {
         d->logged[0] = '\0';
     } else if (strcmp(d->logged, d->problem.message) != 0) {
-        log_error("--prompts-dir: %s", d->problem.message);
+        log_error("%s: %s", d->folder.reader->option, d->problem.message);
         snprintf(d->logged, sizeof(d->logged), "%s", d->problem.message);
     }
 }
 
 /* --- looking --- */
 
-static void release(struct prompts_dir *d)
+static void release(struct watched_dir *d)
 {
     if (d->is_stopped && !d->is_looking && d->n_handles == 0) {
-        prompt_folder_deinit(&d->folder);
+        watched_folder_deinit(&d->folder);
         mem_free(d);
     }
 }
 
-static void look(struct prompts_dir *d)
+static void look(struct watched_dir *d)
 {
     d->problem = (struct err){0};
-    prompt_folder_look(&d->folder, &d->problem);
+    watched_folder_look(&d->folder, &d->problem);
 }
 
 static void look_on_worker(uv_work_t *work)
@@ -144,7 +148,7 @@ static void look_on_worker(uv_work_t *work)
 
 static void after_look(uv_work_t *work, int status)
 {
-    struct prompts_dir *d = work->data;
+    struct watched_dir *d = work->data;
     (void)status; /* it is never cancelled */
     d->is_looking = false;
     if (d->is_stopped) {
@@ -162,7 +166,7 @@ static void after_look(uv_work_t *work, int status)
 
 static void on_timer(uv_timer_t *timer)
 {
-    struct prompts_dir *d = timer->data;
+    struct watched_dir *d = timer->data;
     d->has_event = false;
     if (uv_queue_work(d->loop, &d->work, look_on_worker, after_look) == 0) {
         d->is_looking = true;
@@ -171,10 +175,21 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
+void watched_dir_look(struct watched_dir *d)
+{
+    if (!d) {
+        return;
+    }
+    d->has_event = true; /* so that a look that runs now is followed by another */
+    if (!d->is_looking) {
+        uv_timer_start(&d->timer, on_timer, 0, 0);
+    }
+}
+
 /* What has happened does not matter, and is not told alike by all systems. */
 static void on_event(uv_fs_event_t *watch, const char *name, int events, int status)
 {
-    struct prompts_dir *d = watch->data;
+    struct watched_dir *d = watch->data;
     (void)name;
     (void)events;
     (void)status;
@@ -186,16 +201,30 @@ static void on_event(uv_fs_event_t *watch, const char *name, int events, int sta
 
 /* --- life --- */
 
+/* Whether the only file was read. */
+static int check_single(const struct watched_folder *f, struct err *e)
+{
+    if (f->count == 0) {
+        return err_set_errno(e, ENOENT, "%s/%s: cannot open", f->path, f->reader->only);
+    }
+    return f->is_moving ? err_set(e, ERR_BUSY, "%s/%s: is being written to; try again", f->path,
+                                  f->reader->only)
+                        : 0;
+}
+
 /* All files as they are now; -1 at the first that cannot be used. */
-static int take_all(struct prompts_dir *d, struct err *e)
+static int take_all(struct watched_dir *d, struct err *e)
 {
     look(d);
-    if (d->folder.is_moving) {
+    for (int i = 1; i < START_LOOKS && d->folder.is_moving; i++) {
         uv_sleep(START_APART_MS);
         look(d);
     }
     if (d->problem.kind != ERR_NONE) {
         *e = d->problem;
+        return -1;
+    }
+    if (d->folder.reader->only && check_single(&d->folder, e) != 0) {
         return -1;
     }
     for (size_t i = 0; i < d->folder.count; i++) {
@@ -208,7 +237,7 @@ static int take_all(struct prompts_dir *d, struct err *e)
     return 0;
 }
 
-static void watch(struct prompts_dir *d)
+static void watch(struct watched_dir *d)
 {
     uv_timer_init(d->loop, &d->timer);
     uv_fs_event_init(d->loop, &d->watch);
@@ -224,10 +253,11 @@ static void watch(struct prompts_dir *d)
     uv_timer_start(&d->timer, on_timer, LOOK_AGAIN_MS, 0);
 }
 
-struct prompts_dir *prompts_dir_start(uv_loop_t *loop, const char *dir, prompts_dir_put *put,
+struct watched_dir *watched_dir_start(uv_loop_t *loop, const char *dir,
+                                      const struct watched_reader *reader, watched_dir_put *put,
                                       void *ctx, struct err *e)
 {
-    struct prompts_dir *d = mem_zalloc(sizeof(*d));
+    struct watched_dir *d = mem_zalloc(sizeof(*d));
     if (!d) {
         err_nomem(e);
         return NULL;
@@ -235,9 +265,9 @@ struct prompts_dir *prompts_dir_start(uv_loop_t *loop, const char *dir, prompts_
     d->loop = loop;
     d->put = put;
     d->ctx = ctx;
-    prompt_folder_init(&d->folder, dir);
+    watched_folder_init(&d->folder, dir, reader);
     if (take_all(d, e) != 0) {
-        prompt_folder_deinit(&d->folder);
+        watched_folder_deinit(&d->folder);
         mem_free(d);
         return NULL;
     }
@@ -247,12 +277,12 @@ struct prompts_dir *prompts_dir_start(uv_loop_t *loop, const char *dir, prompts_
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct prompts_dir *d = handle->data;
+    struct watched_dir *d = handle->data;
     d->n_handles--;
     release(d);
 }
 
-void prompts_dir_stop(struct prompts_dir *d)
+void watched_dir_stop(struct watched_dir *d)
 {
     if (!d) {
         return;
