@@ -17,6 +17,7 @@
 
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
+#include "runtime/registry/database.h"
 #include "runtime/registry/finding_store.h"
 #include "tests/unit/registry/store_fixture.h"
 
@@ -401,16 +402,28 @@ static void a_full_disk_is_an_error_and_not_a_half_batch(void **state)
     store_folder_remove(&folder);
 }
 
+/* As a store of another kind would. */
+static void open_other(const char *path)
+{
+    static const char *const steps[] = {"CREATE TABLE t(x);"};
+    static const struct database_schema schema = {
+        .application_id = 7, .steps = steps, .n_steps = 1};
+    struct database d;
+    struct err e = {0};
+    assert_int_equal(database_open(&d, path, &schema, &e), 0);
+    database_close(&d);
+}
+
 static void foreign_files_are_left_alone(void **state)
 {
     (void)state;
     struct store_folder folder;
     struct err e = {0};
     store_folder_make(&folder);
-    prompt_store_close(store_must_open(folder.file));
+    open_other(folder.file);
     assert_null(finding_store_open(folder.file, &limits, &e));
     assert_non_null(strstr(e.message, "another program"));
-    prompt_store_close(store_must_open(folder.file));
+    open_other(folder.file);
     char path[128];
     snprintf(path, sizeof(path), "%s/none/x", folder.path);
     assert_null(finding_store_open(path, &limits, &e));
