@@ -16,6 +16,7 @@
 /* What reading a chain needs at hand. */
 struct reader {
     const char *folder;
+    const char *name; /* instead of the document's, or NULL */
     const struct filter_type *const *types;
     struct buf canonical; /* what the content hash is taken over */
     struct err *e;
@@ -28,11 +29,12 @@ static int set_error(struct reader *r, const char *path, const char *what)
 
 static int read_name(struct chain *chain, const cJSON *item, struct reader *r)
 {
-    if (!cJSON_IsString(item) || !chain_is_name(item->valuestring)) {
+    const char *name = r->name ? r->name : cJSON_GetStringValue(item);
+    if (!name || !chain_is_name(name)) {
         return set_error(r, "name",
                          "must be a string of 1 to 64 letters, digits, \".\", \"_\" or \"-\"");
     }
-    snprintf(chain->name, sizeof(chain->name), "%s", item->valuestring);
+    snprintf(chain->name, sizeof(chain->name), "%s", name);
     return 0;
 }
 
@@ -111,7 +113,7 @@ static int read_type(struct chain_filter *filter, const cJSON *item, const char 
         return err_set_param(r->e, ERR_NOT_FOUND, path, "%s: there is no filter type \"%.64s\"",
                              path, item->valuestring);
     }
-    if (type->abi != FILTER_ABI || type->size < sizeof(*type) || !type->feed) {
+    if (type->abi != FILTER_ABI || type->size < FILTER_TYPE_MIN_SIZE || !type->feed) {
         return err_set_param(r->e, ERR_UNSUPPORTED, path,
                              "%s: filter type \"%s\" does not follow filter ABI %u", path,
                              type->name, FILTER_ABI);
@@ -222,17 +224,38 @@ static int add_filter(struct chain *chain, const cJSON *object, struct reader *r
     return 0;
 }
 
+static bool is_chain_key(const char *key)
+{
+    static const char *const keys[] = {"name", "version", "author",
+                                       "note", "refusal", "filters"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (strcmp(key, keys[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether it is said for people, who made the chain and why. */
+static bool is_remark(const char *key)
+{
+    return strcmp(key, "author") == 0 || strcmp(key, "note") == 0;
+}
+
 static int check_keys(const cJSON *root, struct reader *r)
 {
     const cJSON *item;
     cJSON_ArrayForEach(item, root)
     {
-        if (strcmp(item->string, "name") != 0 && strcmp(item->string, "version") != 0 &&
-            strcmp(item->string, "refusal") != 0 && strcmp(item->string, "filters") != 0) {
+        if (!is_chain_key(item->string)) {
             return err_set_param(r->e, ERR_INVALID, item->string,
                                  "%.64s: is not a key of a filter chain, which has \"name\", "
-                                 "\"version\", \"refusal\" and \"filters\"",
+                                 "\"version\", \"author\", \"note\", \"refusal\" and "
+                                 "\"filters\"",
                                  item->string);
+        }
+        if (is_remark(item->string) && !cJSON_IsString(item)) {
+            return set_error(r, item->string, "must be a string");
         }
         for (const cJSON *later = item->next; later; later = later->next) {
             if (strcmp(item->string, later->string) == 0) {
@@ -300,6 +323,7 @@ struct chain *chain_from_json(const char *text, size_t len, const struct chain_o
 {
     struct reader r = {
         .folder = options ? options->folder : NULL,
+        .name = options ? options->name : NULL,
         .types = options && options->types ? options->types : filter_registry_builtin,
         .e = e,
     };
@@ -371,6 +395,11 @@ void chain_unref(struct chain *chain)
     }
     mem_free(chain->refusal);
     mem_free(chain);
+}
+
+void chain_set_version(struct chain *chain, uint32_t version)
+{
+    chain->version = version;
 }
 
 const char *chain_name(const struct chain *chain)

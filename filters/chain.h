@@ -13,6 +13,11 @@
  * had ended there; they may stop earlier yet, and then theirs is the verdict. What other
  * channels still hold is dropped. After a stop nothing is emitted, ever.
  *
+ * A filter may have to wait for a service outside (struct filter_question). Its stream then
+ * waits: what is fed meanwhile, on whichever channel, gathers in front of the chain in its
+ * order, and goes on when the answer is there. Text, events and stop are the same however long
+ * an answer takes. A chain without such filters never waits.
+ *
  * Threads: a chain may be used from any thread; a stream belongs to one thread at a time.
  * Ownership: a stream holds a reference to its chain.
  */
@@ -40,6 +45,7 @@ struct chain;
 
 struct chain_options {
     const char *folder; /* where relative paths start; NULL: settings may not name files */
+    const char *name;   /* replaces "name" of the JSON, which may then be missing; or NULL */
     uint32_t version;   /* overrides "version" of the JSON when not 0 */
     /* NULL-terminated, must outlive the chain; NULL: filter_registry_builtin. */
     const struct filter_type *const *types;
@@ -57,6 +63,7 @@ struct chain_options {
  *   view      "as_written", or "normalised": the filter is shown what view.h makes of the text
  * The rest are the keys of the filter's type.
  * "refusal" beside "name", which may be left out, is for people: chain_refusal.
+ * The chain may also have "author" and "note", two strings that mean nothing here.
  * Errors name the path at fault: filters[0].action. `options` may be NULL. Returns a chain
  * with one reference, or NULL. */
 struct chain *chain_from_json(const char *text, size_t len, const struct chain_options *options,
@@ -67,6 +74,9 @@ struct chain *chain_from_file(const char *path, struct err *e);
 
 struct chain *chain_ref(struct chain *chain);
 void chain_unref(struct chain *chain); /* accepts NULL */
+
+/* Says which version it is, before anybody else has it. */
+void chain_set_version(struct chain *chain, uint32_t version);
 
 const char *chain_name(const struct chain *chain);
 uint32_t chain_version(const struct chain *chain); /* 0: not numbered */
@@ -88,10 +98,12 @@ bool chain_has_side(const struct chain *chain, enum filter_side side);
 
 struct chain_stream;
 
-/* Where released text goes: whole characters, in order by channel, never empty. emit returns
- * 0, or -1 to give up; it must not call back into the stream. */
+/* Where released text goes: whole characters, in order by channel, never empty. around gets
+ * what chain_around was given; it may be NULL where that is not used. Both return 0, or -1 to
+ * give up; they must not call back into the stream. */
 struct chain_sink {
     int (*emit)(void *context, enum filter_channel channel, const char *text, size_t len);
+    int (*around)(void *context, uint64_t tag, const char *bytes, size_t len);
     void *context;
 };
 
@@ -140,6 +152,21 @@ struct chain_tap {
     void *context;
 };
 void chain_stream_set_tap(struct chain_stream *stream, struct chain_tap tap);
+/* Who carries the questions of filters to services outside. It lives as long as the streams
+ * that use it. */
+struct chain_outside {
+    /* Sends it. answered is called exactly once, later, on the stream's thread, unless the
+     * question is taken back. NULL when it cannot be sent. */
+    void *(*ask)(struct chain_outside *outside, const struct filter_question *question,
+                 void (*answered)(void *user, const struct filter_answer *answer), void *user);
+    void (*take_back)(struct chain_outside *outside, void *asked);
+};
+
+/* Before the first chunk; without it filters that ask fail. wake is called when an answer has
+ * come, and the owner then calls chain_resume, there or later. It may also destroy the stream
+ * there. */
+void chain_stream_set_outside(struct chain_stream *stream, struct chain_outside *outside,
+                              void (*wake)(void *ctx), void *ctx);
 
 /* What the calls below return. -1 is not a verdict: memory or CHAIN_MAX_FLOW ran out, the
  * sink gave up, or the call was wrong (text that is not whole characters, a call after
@@ -159,6 +186,19 @@ int chain_end_text(struct chain_stream *stream, enum filter_channel channel,
 /* All channels have ended, in the order of their numbers. */
 int chain_finish(struct chain_stream *stream, const struct chain_sink *sink, struct err *e);
 
+/* Bytes that are not for filters (the JSON between strings, a mark) come out through around:
+ * behind what the calls before this one release, and before what later ones do. */
+int chain_around(struct chain_stream *stream, uint64_t tag, const char *bytes, size_t len,
+                 const struct chain_sink *sink, struct err *e);
+
+/* Whether an answer from outside is awaited: what was given to the calls above is not through
+ * yet, and their CHAIN_GOES_ON not the last word. After chain_finish the end has come when this
+ * is false. */
+bool chain_stream_is_waiting(const struct chain_stream *stream);
+
+/* Goes on after an answer; sink and result as above. Does nothing while it is still awaited. */
+int chain_resume(struct chain_stream *stream, const struct chain_sink *sink, struct err *e);
+
 /* The verdict that ended the answer (CHAIN_STOP or CHAIN_FAIL), or NULL. Never a recorded one.
  */
 const struct chain_event *chain_stream_stop(const struct chain_stream *stream);
@@ -173,7 +213,7 @@ const struct chain_event *chain_stream_stop(const struct chain_stream *stream);
 const struct chain_event *chain_stream_events(const struct chain_stream *stream, size_t *count,
                                               bool *truncated);
 
-/* Bytes that filters hold now, over all channels. */
+/* Bytes that filters hold now, over all channels, and that wait in front of them. */
 size_t chain_stream_held(const struct chain_stream *stream);
 const struct chain_cost *chain_stream_cost(const struct chain_stream *stream, size_t filter);
 

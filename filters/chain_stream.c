@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "filters/chain_config.h"
+#include "filters/chain_queue.h"
 #include "filters/flow.h"
 #include "filters/stage.h"
 #include "runtime/base/clock.h"
@@ -36,6 +37,12 @@ struct chain_stream {
     struct stage_account *accounts; /* chain->filter_count */
     struct lane lanes[FILTER_CHANNELS];
 
+    struct stage_outside outside;
+    struct lane *awaits;      /* the lane with a question under way; NULL: none waits */
+    bool is_ending;           /* of that lane: its text has ended */
+    bool is_finishing;        /* chain_finish was called, and waits */
+    struct chain_queue queue; /* what came while a lane waits */
+
     struct chain_event *events;
     size_t event_count;
     size_t event_cap;
@@ -43,8 +50,22 @@ struct chain_stream {
     struct chain_event stop;
 };
 
+/* Nothing is awaited any more, and nothing of what waits is wanted. */
+static void drop_waiting(struct chain_stream *stream)
+{
+    for (size_t i = 0; i < FILTER_CHANNELS; i++) {
+        const struct lane *lane = &stream->lanes[i];
+        for (size_t k = 0; lane->is_open && k < stream->stage_count; k++) {
+            stage_take_back(&lane->stages[k]);
+        }
+    }
+    stream->awaits = NULL;
+    chain_queue_deinit(&stream->queue);
+}
+
 static int break_stream(struct chain_stream *stream, struct err *e)
 {
+    drop_waiting(stream);
     stream->phase = STREAM_BROKEN;
     stream->broken = *e;
     return -1;
@@ -87,6 +108,8 @@ static int open_lane(struct chain_stream *stream, struct lane *lane, struct err 
         .ordinal = lane->ordinal,
         .prompt = stream->prompt,
         .prompt_len = stream->prompt_len,
+        .chain = stream->chain->name,
+        .chain_version = stream->chain->version,
     };
     for (size_t i = 0; i <= n; i++) {
         flow_init(&flows[i]);
@@ -96,7 +119,7 @@ static int open_lane(struct chain_stream *stream, struct lane *lane, struct err 
         const struct chain_filter *filter = &stream->chain->filters[i];
         if (filter->sides & stream->side) {
             stage_init(&stages[stage], filter, i, &text, &flows[stage], &flows[stage + 1],
-                       &stream->accounts[i]);
+                       &stream->accounts[i], &stream->outside);
             stage++;
         }
     }
@@ -120,23 +143,33 @@ static int space_error(const struct chain_stream *stream, const struct lane *lan
     return err_nomem(e);
 }
 
+/* What one run through a lane came to. */
+struct run {
+    const struct chain_event *stop; /* or NULL */
+    bool waits;                     /* an answer is awaited before that is known */
+};
+
 /* Runs what is new in the first flow through all stages; `ends` says that nothing follows. A
  * stage that stops ends the text for those after it. If one of them then stops too it does
  * so earlier in the text, and would have done so before had the text come in smaller chunks:
- * the last stop in the chain counts. */
+ * the last stop in the chain counts. For the same reason a stop does not wait for what stages
+ * before it have asked. */
 static int advance_lane(const struct chain_stream *stream, struct lane *lane, bool ends,
-                        const struct chain_event **stop, struct err *e)
+                        struct run *run, struct err *e)
 {
     uint64_t clock = clock_now_ns();
-    *stop = NULL;
+    *run = (struct run){0};
     for (size_t i = 0; i < stream->stage_count; i++) {
         struct stage *stage = &lane->stages[i];
         if (stage_feed(stage, &clock) != 0 || (ends && stage_finish(stage, &clock) != 0)) {
             return space_error(stream, lane, e);
         }
         if (stage->phase == STAGE_STOPPED) {
-            *stop = &stage->stop;
+            *run = (struct run){.stop = &stage->stop};
             ends = true;
+        } else if (stage->asked) {
+            run->waits = true;
+            ends = false;
         }
         flow_compact(stage->in);
     }
@@ -183,21 +216,24 @@ static int release_lane(struct chain_stream *stream, struct lane *lane,
     return 0;
 }
 
-/* advance and release; on a stop everything ends here. */
+/* advance and release; on a stop everything ends here. When it is to wait, awaits says so. */
 static int run_lane(struct chain_stream *stream, struct lane *lane, bool ends,
                     const struct chain_sink *sink, struct err *e)
 {
-    const struct chain_event *stop;
-    if (advance_lane(stream, lane, ends, &stop, e) != 0 ||
+    struct run run;
+    if (advance_lane(stream, lane, ends, &run, e) != 0 ||
         release_lane(stream, lane, sink, e) != 0) {
         return break_stream(stream, e);
     }
-    if (!stop) {
+    stream->awaits = run.waits ? lane : NULL;
+    stream->is_ending = ends;
+    if (run.waits || !run.stop) {
         return CHAIN_GOES_ON;
     }
-    stream->stop = *stop;
+    stream->stop = *run.stop;
     stream->stop.at = lane->flows[stream->stage_count].start;
     stream->phase = STREAM_STOPPED;
+    drop_waiting(stream);
     if (add_event(stream, &stream->stop, e) != 0) {
         return break_stream(stream, e);
     }
@@ -224,6 +260,7 @@ struct chain_stream *chain_stream_create(struct chain *chain, enum filter_side s
     stream->side = side;
     stream->prompt = "";
     stream->accounts = accounts;
+    chain_queue_init(&stream->queue);
     for (size_t i = 0; i < chain->filter_count; i++) {
         stream->stage_count += (chain->filters[i].sides & side) != 0;
     }
@@ -241,6 +278,12 @@ void chain_stream_set_tap(struct chain_stream *stream, struct chain_tap tap)
     stream->tap = tap;
 }
 
+void chain_stream_set_outside(struct chain_stream *stream, struct chain_outside *outside,
+                              void (*wake)(void *ctx), void *ctx)
+{
+    stream->outside = (struct stage_outside){.outside = outside, .wake = wake, .ctx = ctx};
+}
+
 void chain_stream_destroy(struct chain_stream *stream)
 {
     if (!stream) {
@@ -249,6 +292,7 @@ void chain_stream_destroy(struct chain_stream *stream)
     for (size_t i = 0; i < FILTER_CHANNELS; i++) {
         close_lane(stream, &stream->lanes[i]);
     }
+    chain_queue_deinit(&stream->queue);
     mem_free(stream->events);
     mem_free(stream->accounts);
     chain_unref(stream->chain);
@@ -265,13 +309,16 @@ static int check_phase(struct chain_stream *stream, enum filter_channel channel,
     if (stream->phase == STREAM_STOPPED) {
         return CHAIN_STOPPED;
     }
-    if (stream->phase == STREAM_FINISHED || (unsigned)channel >= FILTER_CHANNELS) {
+    bool is_over = stream->phase == STREAM_FINISHED || stream->is_finishing;
+    if (is_over || (unsigned)channel >= FILTER_CHANNELS) {
         err_set(e, ERR_INVALID, "filter chain \"%s\": %s", stream->chain->name,
-                stream->phase == STREAM_FINISHED ? "text after the end" : "no such channel");
+                is_over ? "text after the end" : "no such channel");
         return break_stream(stream, e);
     }
     return CHAIN_GOES_ON;
 }
+
+/* ---- one step at a time ---- */
 
 /* The length of the next piece of at most SLICE_BYTES; text is whole characters. */
 static size_t slice_len(const char *text, size_t len)
@@ -281,6 +328,134 @@ static size_t slice_len(const char *text, size_t len)
     }
     return SLICE_BYTES - utf8_incomplete_tail(text, SLICE_BYTES);
 }
+
+static int feed_slice(struct chain_stream *stream, enum filter_channel channel,
+                      const char *text, size_t len, const struct chain_sink *sink,
+                      struct err *e)
+{
+    struct lane *lane = &stream->lanes[channel];
+    if (!lane->is_open && open_lane(stream, lane, e) != 0) {
+        return break_stream(stream, e);
+    }
+    if (stream->tap.fed) {
+        stream->tap.fed(stream->tap.context, channel, lane->ordinal, text, len);
+    }
+    if (flow_append(&lane->flows[0], text, len) != 0) {
+        space_error(stream, lane, e);
+        return break_stream(stream, e);
+    }
+    return run_lane(stream, lane, false, sink, e);
+}
+
+/* The text of the lane has ended, and is through. */
+static void leave_text(struct chain_stream *stream, struct lane *lane)
+{
+    close_lane(stream, lane);
+    lane->ordinal++;
+}
+
+static int end_text(struct chain_stream *stream, enum filter_channel channel,
+                    const struct chain_sink *sink, struct err *e)
+{
+    struct lane *lane = &stream->lanes[channel];
+    int status = lane->is_open ? run_lane(stream, lane, true, sink, e) : CHAIN_GOES_ON;
+    if (!stream->awaits) {
+        leave_text(stream, lane);
+    }
+    return status;
+}
+
+static int send_around(struct chain_stream *stream, uint64_t tag, const char *bytes, size_t len,
+                       const struct chain_sink *sink, struct err *e)
+{
+    if (sink->around(sink->context, tag, bytes, len) != 0) {
+        err_set(e, ERR_CANCELED, "the receiver of the filtered text gave up");
+        return break_stream(stream, e);
+    }
+    return CHAIN_GOES_ON;
+}
+
+/* ---- while an answer is awaited ---- */
+
+static int add_step(struct chain_stream *stream, const struct chain_step *step,
+                    const char *bytes, struct err *e)
+{
+    if (chain_queue_add(&stream->queue, step, bytes) == 0) {
+        return CHAIN_GOES_ON;
+    }
+    if (stream->queue.is_full) {
+        err_set(e, ERR_LIMIT,
+                "filter chain \"%s\": too much text came while it waits for an answer",
+                stream->chain->name);
+    } else {
+        err_nomem(e);
+    }
+    return break_stream(stream, e);
+}
+
+static int take_step(struct chain_stream *stream, const struct chain_step *step,
+                     const char *bytes, const struct chain_sink *sink, struct err *e)
+{
+    struct chain_queue *queue = &stream->queue;
+    if (step->kind == CHAIN_STEP_TEXT && step->len > 0) {
+        size_t n = slice_len(bytes, step->len);
+        int status = feed_slice(stream, step->channel, bytes, n, sink, e);
+        if (status == CHAIN_GOES_ON) {
+            chain_queue_consume(queue, n);
+        }
+        return status;
+    }
+    int status = CHAIN_GOES_ON;
+    if (step->kind == CHAIN_STEP_END) {
+        status = end_text(stream, step->channel, sink, e);
+    } else if (step->kind == CHAIN_STEP_AROUND) {
+        status = send_around(stream, step->tag, bytes, step->len, sink, e);
+    }
+    if (status == CHAIN_GOES_ON) {
+        chain_queue_drop(queue);
+    }
+    return status;
+}
+
+/* Takes what has gathered, until something of it has to wait again. */
+static int take_steps(struct chain_stream *stream, const struct chain_sink *sink, struct err *e)
+{
+    int status = CHAIN_GOES_ON;
+    const struct chain_step *step;
+    const char *bytes;
+    while (status == CHAIN_GOES_ON && !stream->awaits &&
+           (step = chain_queue_first(&stream->queue, &bytes)) != NULL) {
+        status = take_step(stream, step, bytes, sink, e);
+    }
+    if (status == CHAIN_GOES_ON && !stream->awaits && stream->is_finishing) {
+        stream->phase = STREAM_FINISHED;
+    }
+    return status;
+}
+
+int chain_resume(struct chain_stream *stream, const struct chain_sink *sink, struct err *e)
+{
+    if (!stream->awaits) {
+        return stream->phase == STREAM_FINISHED ? CHAIN_GOES_ON
+                                                : check_phase(stream, FILTER_CONTENT, e);
+    }
+    struct lane *lane = stream->awaits;
+    int status = run_lane(stream, lane, stream->is_ending, sink, e);
+    if (status != CHAIN_GOES_ON || stream->awaits) {
+        return status;
+    }
+    if (stream->is_ending) {
+        leave_text(stream, lane);
+    }
+    return take_steps(stream, sink, e);
+}
+
+bool chain_stream_is_waiting(const struct chain_stream *stream)
+{
+    return stream->awaits != NULL;
+}
+
+/* ---- what is fed ---- */
 
 int chain_feed(struct chain_stream *stream, enum filter_channel channel, const char *text,
                size_t len, const struct chain_sink *sink, struct err *e)
@@ -294,24 +469,17 @@ int chain_feed(struct chain_stream *stream, enum filter_channel channel, const c
                 stream->chain->name);
         return break_stream(stream, e);
     }
-    struct lane *lane = &stream->lanes[channel];
-    if (!lane->is_open && open_lane(stream, lane, e) != 0) {
-        return break_stream(stream, e);
-    }
-    if (stream->tap.fed) {
-        stream->tap.fed(stream->tap.context, channel, lane->ordinal, text, len);
-    }
-    while (len > 0 && status == CHAIN_GOES_ON) {
+    while (len > 0 && status == CHAIN_GOES_ON && !stream->awaits) {
         size_t n = slice_len(text, len);
-        if (flow_append(&lane->flows[0], text, n) != 0) {
-            space_error(stream, lane, e);
-            return break_stream(stream, e);
-        }
-        status = run_lane(stream, lane, false, sink, e);
+        status = feed_slice(stream, channel, text, n, sink, e);
         text += n;
         len -= n;
     }
-    return status;
+    if (len == 0 || status != CHAIN_GOES_ON) {
+        return status;
+    }
+    const struct chain_step step = {.kind = CHAIN_STEP_TEXT, .channel = channel, .len = len};
+    return add_step(stream, &step, text, e);
 }
 
 int chain_end_text(struct chain_stream *stream, enum filter_channel channel,
@@ -321,13 +489,9 @@ int chain_end_text(struct chain_stream *stream, enum filter_channel channel,
     if (status != CHAIN_GOES_ON) {
         return status;
     }
-    struct lane *lane = &stream->lanes[channel];
-    if (lane->is_open) {
-        status = run_lane(stream, lane, true, sink, e);
-        close_lane(stream, lane);
-    }
-    lane->ordinal++;
-    return status;
+    const struct chain_step step = {.kind = CHAIN_STEP_END, .channel = channel};
+    return stream->awaits ? add_step(stream, &step, NULL, e)
+                          : end_text(stream, channel, sink, e);
 }
 
 int chain_finish(struct chain_stream *stream, const struct chain_sink *sink, struct err *e)
@@ -336,10 +500,27 @@ int chain_finish(struct chain_stream *stream, const struct chain_sink *sink, str
     for (int channel = 0; channel < FILTER_CHANNELS && status == CHAIN_GOES_ON; channel++) {
         status = chain_end_text(stream, (enum filter_channel)channel, sink, e);
     }
-    if (status == CHAIN_GOES_ON) {
+    if (status != CHAIN_GOES_ON) {
+        return status;
+    }
+    if (stream->awaits) {
+        stream->is_finishing = true;
+    } else {
         stream->phase = STREAM_FINISHED;
     }
     return status;
+}
+
+int chain_around(struct chain_stream *stream, uint64_t tag, const char *bytes, size_t len,
+                 const struct chain_sink *sink, struct err *e)
+{
+    int status = check_phase(stream, FILTER_CONTENT, e);
+    if (status != CHAIN_GOES_ON) {
+        return status;
+    }
+    const struct chain_step step = {.kind = CHAIN_STEP_AROUND, .tag = tag, .len = len};
+    return stream->awaits ? add_step(stream, &step, bytes, e)
+                          : send_around(stream, tag, bytes, len, sink, e);
 }
 
 /* ---- what happened ---- */
@@ -361,7 +542,7 @@ const struct chain_event *chain_stream_events(const struct chain_stream *stream,
 
 size_t chain_stream_held(const struct chain_stream *stream)
 {
-    size_t held = 0;
+    size_t held = chain_queue_bytes(&stream->queue);
     for (size_t i = 0; i < FILTER_CHANNELS; i++) {
         const struct lane *lane = &stream->lanes[i];
         for (size_t s = 0; lane->is_open && s < stream->stage_count; s++) {

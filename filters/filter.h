@@ -36,10 +36,16 @@
  *     have it only record what it says; the filter does not notice
  *   - time and bytes are counted; a filter that holds more than FILTER_MAX_HOLD has failed
  *
+ * Waiting. A filter that cannot decide alone asks a service outside (`ask` of the host) and
+ * returns. The chain feeds it nothing more, holds what is not decided, and calls `answered`
+ * when the answer is there or will not come. There is one question at a time for each text, so
+ * that questions and verdicts come in the order of the text.
+ *
  * What a filter owes:
- *   - open, feed, finish and close run on the event loop thread: they must not block, sleep, do
- *     I/O or take long. All work is linear in the text or under a hard step limit
- *   - decisions depend on the config and the text alone: no clock, no randomness, no globals
+ *   - open, feed, finish, answered and close run on the event loop thread: they must not block,
+ *     sleep, do I/O or take long. All work is linear in the text or under a hard step limit
+ *   - decisions depend on the config, the text and answers alone: no clock, no randomness, no
+ *     globals. What is asked depends on the text, never on how it was cut or when it came
  *   - offsets given to the verbs lie on character boundaries, and replacements are valid UTF-8
  *   - codes and messages never contain the user's text: they end up in logs
  *
@@ -86,6 +92,12 @@ struct filter_text {
      * there; "" when there is none or the host does not say. Valid during open. */
     const char *prompt;
     size_t prompt_len;
+
+    /* Where the filter stands: the chain's name and version (0: not numbered), and its own
+     * place among the chain's filters, from 0. Valid for the life of the state. */
+    const char *chain;
+    uint32_t chain_version;
+    uint32_t filter;
 };
 
 /* Everything between the cursor and the end of the text so far. Valid during the call. */
@@ -106,10 +118,34 @@ struct filter_reason {
                             cursor and must end within the text shown */
 };
 
-/* The chain, as feed and finish see it. All functions return 0, or -1 when the call was wrong
- * (an offset before the cursor or after the end, a cut character, a replacement that is too
- * long or not UTF-8, a reason without its size). A wrong call fails the filter, and calls after
- * it or after stop do nothing; results may be ignored, the chain knows. */
+/* A question to a service outside: an HTTP POST. Borrowed for the call of ask. */
+struct filter_question {
+    uint32_t size;
+    uint32_t delay_ms;          /* it is sent so much later: for another try */
+    uint32_t timeout_ms;        /* from then to the end of the answer */
+    uint32_t max_answer;        /* bytes; a longer answer is none */
+    const char *url;            /* http or https; redirects are not followed */
+    const char *const *headers; /* (header_count) "Name: value" */
+    size_t header_count;
+    const char *body;
+    size_t body_len;
+    const char *trusted; /* PEM certificates in place of the system's, or NULL */
+    size_t trusted_len;
+};
+
+/* What came back. Borrowed for the call. */
+struct filter_answer {
+    uint32_t size;
+    uint32_t status;  /* of HTTP, whichever; 0: there is no answer */
+    const char *body; /* (len), not NUL-terminated */
+    size_t len;
+    const char *error; /* why there is none, in words that may be shown; else NULL */
+};
+
+/* The chain, as feed, finish and answered see it. All functions return 0, or -1 when the call
+ * was wrong (an offset before the cursor or after the end, a cut character, a replacement that
+ * is too long or not UTF-8, a reason without its size). A wrong call fails the filter, and
+ * calls after it or after stop do nothing; results may be ignored, the chain knows. */
 struct filter_host {
     uint32_t size;
     int (*pass)(struct filter_host *host, uint64_t upto);
@@ -123,6 +159,9 @@ struct filter_host {
 
     /* Fails the filter with a message, and returns -1: `return host->fail(host, "...")`. */
     int (*fail)(struct filter_host *host, const char *message);
+
+    /* Asks, for a type that has `answered`; the last verb of a call. The question is copied. */
+    int (*ask)(struct filter_host *host, const struct filter_question *question);
 };
 
 /* Settings. A type lists its keys; the chain reads the operator's JSON against that list,
@@ -204,9 +243,19 @@ struct filter_type {
     int (*feed)(void *state, const struct filter_span *span, struct filter_host *host);
     /* The text has ended. What is still held when finish returns passes. */
     int (*finish)(void *state, const struct filter_span *span, struct filter_host *host);
-    /* Always the last call, also after a stop or a failure, unless open failed. */
+    /* Always the last call, also after a stop or a failure, unless open failed. A question
+     * that is under way is taken back. */
     void (*close)(void *state);
+
+    /* What the question brought. The span is all that is held, nothing in it fresh. If the text
+     * has ended and finish has been called, what is still held when this returns passes, unless
+     * it asks again. */
+    int (*answered)(void *state, const struct filter_span *span, struct filter_host *host,
+                    const struct filter_answer *answer);
 };
+
+/* What a type of ABI 1 has at least: the fields before `answered`. */
+#define FILTER_TYPE_MIN_SIZE offsetof(struct filter_type, answered)
 
 /* A filter in a shared object of its own defines its type with
  *

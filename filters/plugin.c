@@ -58,7 +58,7 @@ static int check_type(const struct filter_type *type, struct err *e)
                        "was built for filter ABI %u, and this is ABI %u: build it again",
                        type->abi, FILTER_ABI);
     }
-    if (type->size < sizeof(*type)) {
+    if (type->size < FILTER_TYPE_MIN_SIZE) {
         return err_set(e, ERR_UNSUPPORTED,
                        "its filter type has %u bytes and not %zu: set size to "
                        "sizeof(struct filter_type)",

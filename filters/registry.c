@@ -10,11 +10,21 @@
 #include "filters/repetition.h"
 #include "filters/script.h"
 #include "filters/secrets.h"
+#include "filters/webhook.h"
 #include "filters/wordlist.h"
 
 const struct filter_type *const filter_registry_builtin[] = {
-    &filter_wordlist, &filter_regex,      &filter_pii,    &filter_secrets, &filter_prompt_leak,
-    &filter_length,   &filter_repetition, &filter_script, &filter_json,    NULL,
+    &filter_wordlist,
+    &filter_regex,
+    &filter_pii,
+    &filter_secrets,
+    &filter_prompt_leak,
+    &filter_length,
+    &filter_repetition,
+    &filter_script,
+    &filter_json,
+    &filter_webhook,
+    NULL,
 };
 
 const struct filter_type *filter_registry_find(const struct filter_type *const *types,

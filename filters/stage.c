@@ -95,6 +95,9 @@ static int check_verb(struct stage *stage, uint64_t upto, const struct filter_re
     if (stage->phase != STAGE_OPEN || stage->has_failed || stage->out_of_space) {
         return -1;
     }
+    if (stage->asked) {
+        return refuse(stage, "wrong call: nothing can be decided after a question");
+    }
     uint64_t cursor = stage_text_cursor(stage);
     if (upto < cursor) {
         return refuse(stage, "wrong call: the offset lies before the cursor");
@@ -196,7 +199,45 @@ static int verb_fail(struct filter_host *host, const char *message)
     return stage->has_failed ? -1 : refuse(stage, message ? message : "");
 }
 
+static void on_answer(void *user, const struct filter_answer *answer);
+
+/* Types of an older header end before this one. */
+static bool takes_answers(const struct filter_type *type)
+{
+    return type->size >= offsetof(struct filter_type, answered) + sizeof(type->answered) &&
+           type->answered;
+}
+
+static int verb_ask(struct filter_host *host, const struct filter_question *question)
+{
+    struct stage *stage = stage_of(host);
+    if (check_verb(stage, stage_text_cursor(stage), NULL) != 0) {
+        return -1;
+    }
+    if (question->size < sizeof(*question)) {
+        return refuse(stage, "wrong call: size of the question is not set");
+    }
+    if (!takes_answers(stage->filter->type)) {
+        return refuse(stage, "wrong call: a question, and the type takes no answers");
+    }
+    struct chain_outside *outside = stage->outside->outside;
+    if (!outside) {
+        return refuse(stage, "nothing is outside that could be asked here");
+    }
+    stage->asked = outside->ask(outside, question, on_answer, stage);
+    return stage->asked ? 0 : refuse(stage, "the question could not be sent: too many wait");
+}
+
 /* ---- the callbacks ---- */
+
+void stage_take_back(struct stage *stage)
+{
+    if (stage->asked) {
+        struct chain_outside *outside = stage->outside->outside;
+        outside->take_back(outside, stage->asked);
+        stage->asked = NULL;
+    }
+}
 
 /* What the operator chose for a filter that broke. */
 static int fail_stage(struct stage *stage)
@@ -231,8 +272,8 @@ static int open_stage(struct stage *stage)
 typedef int (*callback_fn)(void *state, const struct filter_span *span,
                            struct filter_host *host);
 
-/* Calls feed or finish with the text up to `end`. */
-static int call_filter(struct stage *stage, callback_fn callback, uint64_t end)
+/* What the filter is shown when the text up to `end` is. */
+static struct filter_span show(struct stage *stage, uint64_t end)
 {
     uint64_t start = stage_text_cursor(stage);
     struct filter_span span = {
@@ -245,8 +286,14 @@ static int call_filter(struct stage *stage, callback_fn callback, uint64_t end)
     stage->account->cost.bytes += end - stage->shown;
     stage->account->cost.calls++;
     stage->shown = end;
-    int rc = callback(stage->state, &span, &stage->host);
+    return span;
+}
+
+/* A callback has returned `rc`. */
+static int after_call(struct stage *stage, int rc)
+{
     if (stage->out_of_space) {
+        stage_take_back(stage);
         return -1;
     }
     if (stage->phase != STAGE_OPEN) {
@@ -257,7 +304,31 @@ static int call_filter(struct stage *stage, callback_fn callback, uint64_t end)
     } else if (stage->shown - stage_text_cursor(stage) > FILTER_MAX_HOLD) {
         refuse(stage, "it holds too much text");
     }
-    return stage->has_failed ? fail_stage(stage) : 0;
+    if (!stage->has_failed) {
+        return 0;
+    }
+    stage_take_back(stage);
+    return fail_stage(stage);
+}
+
+/* Calls feed or finish with the text up to `end`. */
+static int call_filter(struct stage *stage, callback_fn callback, uint64_t end)
+{
+    struct filter_span span = show(stage, end);
+    return after_call(stage, callback(stage->state, &span, &stage->host));
+}
+
+/* The stage may be gone when wake returns. */
+static void on_answer(void *user, const struct filter_answer *answer)
+{
+    struct stage *stage = user;
+    uint64_t began = clock_now_ns();
+    struct filter_span span = show(stage, stage->shown);
+    stage->asked = NULL;
+    /* Running out of space is remembered, and found by the next call of the stage. */
+    after_call(stage, stage->filter->type->answered(stage->state, &span, &stage->host, answer));
+    stage->account->cost.ns += clock_now_ns() - began;
+    stage->outside->wake(stage->outside->ctx);
 }
 
 /* The end of the next piece to show: all there is, or one character. */
@@ -275,26 +346,36 @@ static uint64_t next_end(const struct stage *stage)
     return stage->shown + len;
 }
 
+/* Whether the filter is at work and nothing is awaited. */
+static bool is_ready(const struct stage *stage)
+{
+    return stage->phase == STAGE_OPEN && !stage->asked;
+}
+
 /* Shows the filter what it has not seen. */
 static int show_text(struct stage *stage)
 {
-    while (stage->phase == STAGE_OPEN && stage->shown < stage_text_end(stage)) {
+    while (is_ready(stage) && stage->shown < stage_text_end(stage)) {
         if (call_filter(stage, stage->filter->type->feed, next_end(stage)) != 0) {
             return -1;
         }
     }
-    if (stage->phase == STAGE_OPEN && stage_text_is_too_long(stage)) {
+    if (is_ready(stage) && stage_text_is_too_long(stage)) {
         refuse(stage, "it holds too much text");
         return fail_stage(stage);
     }
     return 0;
 }
 
-/* At the end of a word of a filter that only records the rest of the flow is yet to come. */
+/* At the end of a word of a filter that only records the rest of the flow is yet to come; what
+ * a question left unshown of that word comes first. */
 static int read_text(struct stage *stage)
 {
     bool more = true;
-    while (more && stage->phase == STAGE_OPEN) {
+    if (stage->word_len == 0 && show_text(stage) != 0) {
+        return -1;
+    }
+    while (more && is_ready(stage)) {
         if (stage_text_read(stage, &more) != 0) {
             return out_of_space(stage);
         }
@@ -311,10 +392,13 @@ static int read_text(struct stage *stage)
 
 static int feed_stage(struct stage *stage)
 {
+    if (stage->out_of_space) {
+        return -1;
+    }
     if (stage->phase == STAGE_NEW && flow_len(stage->in) > 0 && open_stage(stage) != 0) {
         return -1;
     }
-    if (stage->phase == STAGE_OPEN && read_text(stage) != 0) {
+    if (is_ready(stage) && read_text(stage) != 0) {
         return -1;
     }
     if (stage->phase == STAGE_BYPASSED && stage_text_pass_all(stage) != 0) {
@@ -323,25 +407,34 @@ static int feed_stage(struct stage *stage)
     return 0;
 }
 
+/* Called again after each question: goes on where that was asked. */
 static int finish_filter(struct stage *stage)
 {
-    if (stage_text_end_reading(stage) != 0) {
-        return out_of_space(stage);
+    if (!stage->is_read) {
+        stage->is_read = true;
+        if (stage_text_end_reading(stage) != 0) {
+            return out_of_space(stage);
+        }
     }
-    const struct filter_type *type = stage->filter->type;
-    if (show_text(stage) != 0 || (stage->phase == STAGE_OPEN && type->finish &&
-                                  call_filter(stage, type->finish, stage->shown) != 0)) {
+    if (show_text(stage) != 0) {
         return -1;
     }
-    return stage->phase == STAGE_OPEN ? move_cursor(stage, stage_text_end(stage)) : 0;
+    const struct filter_type *type = stage->filter->type;
+    if (is_ready(stage) && !stage->is_finishing) {
+        stage->is_finishing = true;
+        if (type->finish && call_filter(stage, type->finish, stage->shown) != 0) {
+            return -1;
+        }
+    }
+    return is_ready(stage) ? move_cursor(stage, stage_text_end(stage)) : 0;
 }
 
 static int finish_stage(struct stage *stage)
 {
-    if (stage->phase == STAGE_OPEN && finish_filter(stage) != 0) {
+    if (is_ready(stage) && finish_filter(stage) != 0) {
         return -1;
     }
-    if (stage->phase == STAGE_STOPPED) {
+    if (stage->phase == STAGE_STOPPED || stage->asked || stage->is_done) {
         return 0;
     }
     int rc =
@@ -349,6 +442,7 @@ static int finish_stage(struct stage *stage)
     if (rc != 0) {
         return out_of_space(stage);
     }
+    stage->is_done = true;
     return flow_move_events(stage->in, UINT64_MAX, stage->out) == 0 ? 0 : out_of_space(stage);
 }
 
@@ -382,7 +476,7 @@ int stage_finish(struct stage *stage, uint64_t *clock)
 
 void stage_init(struct stage *stage, const struct chain_filter *filter, size_t index,
                 const struct filter_text *text, struct flow *in, struct flow *out,
-                struct stage_account *account)
+                struct stage_account *account, const struct stage_outside *outside)
 {
     *stage = (struct stage){
         .host = {.size = sizeof(struct filter_host),
@@ -390,20 +484,24 @@ void stage_init(struct stage *stage, const struct chain_filter *filter, size_t i
                  .replace = verb_replace,
                  .note = verb_note,
                  .stop = verb_stop,
-                 .fail = verb_fail},
+                 .fail = verb_fail,
+                 .ask = verb_ask},
         .filter = filter,
         .account = account,
         .in = in,
         .out = out,
+        .outside = outside,
         .text = *text,
         .index = index,
         .phase = filter->channels & 1u << text->channel ? STAGE_NEW : STAGE_BYPASSED,
     };
+    stage->text.filter = (uint32_t)index;
 }
 
 void stage_deinit(struct stage *stage)
 {
     const struct filter_type *type = stage->filter->type;
+    stage_take_back(stage);
     if (stage->has_state && type->close) {
         type->close(stage->state);
     }

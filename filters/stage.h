@@ -5,6 +5,9 @@
  * takes any cut, held text shown again, wrong calls refused, failures turned into what the
  * operator chose.
  *
+ * A stage that has asked a service outside takes no more text before the answer is there; what
+ * comes meanwhile stays in its flow.
+ *
  * Threads and ownership: those of the stream that it is part of; flows and account are
  * borrowed.
  */
@@ -27,6 +30,13 @@ enum stage_phase {
     STAGE_STOPPED,  /* see stop; nothing after the cursor leaves */
 };
 
+/* How a stage reaches services outside. Borrowed; outside is NULL where nothing does. */
+struct stage_outside {
+    struct chain_outside *outside;
+    void (*wake)(void *ctx); /* an answer has come and the filter has seen it */
+    void *ctx;
+};
+
 struct stage {
     struct filter_host host; /* first: the filter's view of this stage */
     const struct chain_filter *filter;
@@ -46,6 +56,12 @@ struct stage {
     bool was_replaced; /* what is before that was */
     size_t word_len;   /* bytes of the word that is read, for a filter that only records */
 
+    const struct stage_outside *outside;
+    void *asked; /* the question that is under way, or NULL */
+
+    bool is_read;      /* the text has ended, and what the filter is to see of it is known */
+    bool is_finishing; /* finish has been called */
+    bool is_done;      /* all of the text has moved on */
     bool is_changing;  /* the byte before the cursor was replaced */
     bool has_failed;   /* in this call, see failure */
     bool out_of_space; /* memory or CHAIN_MAX_FLOW ran out: nobody's verdict */
@@ -55,15 +71,19 @@ struct stage {
 
 void stage_init(struct stage *stage, const struct chain_filter *filter, size_t index,
                 const struct filter_text *text, struct flow *in, struct flow *out,
-                struct stage_account *account);
+                struct stage_account *account, const struct stage_outside *outside);
 void stage_deinit(struct stage *stage);
 
 /* Shows the filter what is new in its flow. *clock is when the last stage was left: with pieces
  * of one token a look at the clock costs as much as a filter, so stages share one. 0, or -1
  * when memory or CHAIN_MAX_FLOW ran out. */
 int stage_feed(struct stage *stage, uint64_t *clock);
-/* The text has ended: everything is decided and moved on. Clock and result as above. */
+/* The text has ended: everything is decided and moved on, if nothing is awaited; see is_done.
+ * Clock and result as above; does nothing once it is done. */
 int stage_finish(struct stage *stage, uint64_t *clock);
+
+/* Takes the question back that is under way. */
+void stage_take_back(struct stage *stage);
 
 /* A filter beyond its events leaves one event without a type in their place. */
 bool stage_is_overflow(const struct chain_event *event);

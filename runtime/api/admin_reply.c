@@ -67,17 +67,6 @@ char *admin_reload_text(const char *outcome, const struct admin_model *m, size_t
     return json_text_take(root, len);
 }
 
-char *admin_filters_text(const char *name, uint32_t version, const char *sha256,
-                         size_t n_filters, size_t *len)
-{
-    cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "name", name);
-    cJSON_AddNumberToObject(root, "version", version);
-    cJSON_AddStringToObject(root, "sha256", sha256);
-    cJSON_AddNumberToObject(root, "filters", (double)n_filters);
-    return json_text_take(root, len);
-}
-
 char *status_text(const char *status, size_t *len)
 {
     cJSON *root = cJSON_CreateObject();

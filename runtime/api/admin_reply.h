@@ -38,7 +38,5 @@ char *models_one_text(const struct admin_model *m, size_t *len);
 char *admin_model_text(const struct admin_model *m, size_t *len);
 /* POST /admin/models/reload; outcome: "published" or "unchanged". */
 char *admin_reload_text(const char *outcome, const struct admin_model *m, size_t *len);
-char *admin_filters_text(const char *name, uint32_t version, const char *sha256,
-                         size_t n_filters, size_t *len);
 /* {"status": status} */
 char *status_text(const char *status, size_t *len);

@@ -31,8 +31,9 @@ enum route_scope {
         SCOPE_COUNT
 };
 
-/* id, method, path, auth, scope. {...} stands for one part
- * of a path. */
+/* id, method, path, auth, scope. {...} stands for one part of a path. Of the routes of things
+ * that have versions each kind has the same, in the order of enum version_op
+ * (serve/version_work.h). */
 #define ROUTES(X)                                                                              \
     X(CHAT_PAGE, "GET", "/", ROUTE_OPEN, SCOPE_NONE)                                           \
     X(OPENAPI, "GET", "/openapi.json", ROUTE_OPEN, SCOPE_NONE)                                 \
@@ -64,15 +65,30 @@ enum route_scope {
       SCOPE_NONE)                                                                              \
     X(ADMIN_PROMPT_ROLLBACK, "POST", "/admin/prompts/{name}/rollback", ROUTE_ADMIN,            \
       SCOPE_NONE)                                                                              \
-    X(ADMIN_PROMPT_SPLIT, "PUT", "/admin/prompts/{name}/split", ROUTE_ADMIN, SCOPE_NONE)       \
     X(ADMIN_PROMPT_LABEL, "PUT", "/admin/prompts/{name}/labels/{label}", ROUTE_ADMIN,          \
       SCOPE_NONE)                                                                              \
     X(ADMIN_PROMPT_UNLABEL, "DELETE", "/admin/prompts/{name}/labels/{label}", ROUTE_ADMIN,     \
       SCOPE_NONE)                                                                              \
     X(ADMIN_PROMPT_DRY_RUN, "POST", "/admin/prompts/{name}/dry-run", ROUTE_ADMIN, SCOPE_NONE)  \
+    X(ADMIN_PROMPT_SPLIT, "PUT", "/admin/prompts/{name}/split", ROUTE_ADMIN, SCOPE_NONE)       \
+    X(ADMIN_CHAINS, "GET", "/admin/filters", ROUTE_ADMIN, SCOPE_NONE)                          \
+    X(ADMIN_CHAIN_GET, "GET", "/admin/filters/{name}", ROUTE_ADMIN, SCOPE_NONE)                \
+    X(ADMIN_CHAIN_PUT, "PUT", "/admin/filters/{name}", ROUTE_ADMIN, SCOPE_NONE)                \
+    X(ADMIN_CHAIN_DELETE, "DELETE", "/admin/filters/{name}", ROUTE_ADMIN, SCOPE_NONE)          \
+    X(ADMIN_CHAIN_VERSIONS, "GET", "/admin/filters/{name}/versions", ROUTE_ADMIN, SCOPE_NONE)  \
+    X(ADMIN_CHAIN_VERSION, "GET", "/admin/filters/{name}/versions/{version}", ROUTE_ADMIN,     \
+      SCOPE_NONE)                                                                              \
+    X(ADMIN_CHAIN_VERSION_DELETE, "DELETE", "/admin/filters/{name}/versions/{version}",        \
+      ROUTE_ADMIN, SCOPE_NONE)                                                                 \
+    X(ADMIN_CHAIN_DIFF, "GET", "/admin/filters/{name}/diff", ROUTE_ADMIN, SCOPE_NONE)          \
+    X(ADMIN_CHAIN_ACTIVATE, "POST", "/admin/filters/{name}/activate", ROUTE_ADMIN, SCOPE_NONE) \
+    X(ADMIN_CHAIN_ROLLBACK, "POST", "/admin/filters/{name}/rollback", ROUTE_ADMIN, SCOPE_NONE) \
+    X(ADMIN_CHAIN_LABEL, "PUT", "/admin/filters/{name}/labels/{label}", ROUTE_ADMIN,           \
+      SCOPE_NONE)                                                                              \
+    X(ADMIN_CHAIN_UNLABEL, "DELETE", "/admin/filters/{name}/labels/{label}", ROUTE_ADMIN,      \
+      SCOPE_NONE)                                                                              \
+    X(ADMIN_CHAIN_DRY_RUN, "POST", "/admin/filters/{name}/dry-run", ROUTE_ADMIN, SCOPE_NONE)   \
     X(ADMIN_AUDIT, "GET", "/admin/audit", ROUTE_ADMIN, SCOPE_NONE)                             \
-    X(ADMIN_FILTERS_GET, "GET", "/admin/filters/default", ROUTE_ADMIN, SCOPE_NONE)             \
-    X(ADMIN_FILTERS_PUT, "PUT", "/admin/filters/default", ROUTE_ADMIN, SCOPE_NONE)             \
     X(ADMIN_FILTERS_REPLAY, "POST", "/admin/filters/replay", ROUTE_ADMIN, SCOPE_NONE)          \
     X(ADMIN_FINDINGS, "GET", "/admin/findings", ROUTE_ADMIN, SCOPE_NONE)                       \
     X(ADMIN_MODELS, "GET", "/admin/models", ROUTE_ADMIN, SCOPE_NONE)                           \

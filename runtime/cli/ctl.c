@@ -21,6 +21,7 @@ static const struct {
 } groups[] = {
     {"findings", ctl_findings, "what filters found, and what others would"},
     {"prompts", ctl_prompts, "system prompts: profiles and their versions"},
+    {"filters", ctl_filters, "filter chains and their versions"},
 };
 
 #define N_GROUPS (sizeof(groups) / sizeof(groups[0]))
@@ -111,22 +112,23 @@ static void choose_options(struct option out[OPTIONS_MAX], const struct ctl_comm
         {"note", 0, OPTION_STRING, &c->note, "TEXT", "what is new in this version", 0, 0},
         {"no-activate", 0, OPTION_FLAG, &c->no_activate, NULL,
          "only store it; the active version stays", 0, 0},
-        {"if-match", 0, OPTION_INT, &c->if_match, "N",
-         "only if the profile is at this revision still", 0, 1L << 52},
+        {"if-match", 0, OPTION_INT, &c->if_match, "N", "only if it is at this revision still",
+         0, 1L << 52},
         {"limit", 0, OPTION_INT, &c->limit, "N", "how many at the most (50)", 1, 1000},
-        {"chain", 0, OPTION_STRING, &c->chain, "NAME[@VERSION]", "only those of this chain", 0,
-         0},
+        {"chain", 0, OPTION_STRING, &c->chain, "CHAIN",
+         "of findings: only those of this chain; of a text: a file with one that is not stored",
+         0, 0},
         {"code", 0, OPTION_STRING, &c->code, "CODE", "only those with this code", 0, 0},
         {"verdict", 0, OPTION_STRING, &c->verdict, "WORD", "only note, replace, stop or fail",
          0, 0},
-        {"side", 0, OPTION_STRING, &c->side, "SIDE", "only input or output", 0, 0},
+        {"side", 0, OPTION_STRING, &c->side, "SIDE", "input or output", 0, 0},
         {"request", 0, OPTION_STRING, &c->request, "ID", "only those of this x-request-id", 0,
          0},
         {"before", 0, OPTION_INT, &c->before, "ID", "only older ones than this", 1, 1L << 52},
         {"with-texts", 0, OPTION_FLAG, &c->with_texts, NULL,
          "as JSON, with the texts that the server keeps (--filter-log-text)", 0, 0},
-        {"against", 0, OPTION_STRING, &c->against, "FILE.json",
-         "compare with this chain (the published one)", 0, 0},
+        {"against", 0, OPTION_STRING, &c->against, "CHAIN",
+         "compare with FILE.json or NAME[@VERSION] (what requests get)", 0, 0},
         {"texts", 0, OPTION_STRING, &c->texts, "FILE",
          "a text a line, or JSON if it ends in .jsonl", 0, 0},
         {"stored", 0, OPTION_INT, &c->stored, "N", "the last N texts that the server keeps", 1,
@@ -219,16 +221,19 @@ static int run_command(const struct ctl_command *command, struct ctl *c, const c
     return c->is_usage ? cli_fail(name, &e) + 1 : cli_fail(name, &e);
 }
 
-static int parse_and_run(const char *group, const struct ctl_command *command, int argc,
-                         char **argv)
+static int parse_and_run(const struct ctl_group *group, const struct ctl_command *command,
+                         int argc, char **argv)
 {
     char name[64];
     char usage[160];
-    struct ctl c = {
-        .url = "http://127.0.0.1:8080", .actor = getenv("USER"), .if_match = -1, .limit = 50};
+    struct ctl c = {.things = group->things,
+                    .url = "http://127.0.0.1:8080",
+                    .actor = getenv("USER"),
+                    .if_match = -1,
+                    .limit = 50};
     struct option table[OPTIONS_MAX];
     choose_options(table, command, &c);
-    snprintf(name, sizeof(name), "ctl %s %s", group, command->name);
+    snprintf(name, sizeof(name), "ctl %s %s", group->name, command->name);
     snprintf(usage, sizeof(usage), "weir %s%s%s [options]", name,
              command->arguments[0] ? " " : "", command->arguments);
     const struct options options = {usage, command->summary, table};
@@ -246,17 +251,33 @@ static int parse_and_run(const char *group, const struct ctl_command *command, i
     return run_command(command, &c, name, argv + 1, positional);
 }
 
-static void print_commands(FILE *to, const char *group, const char *summary,
-                           const struct ctl_command *commands)
+static void print_table(FILE *to, const struct ctl_command *commands)
 {
-    fprintf(to, "usage: weir ctl %s COMMAND [options]\n\n%s\n\n", group, summary);
-    for (const struct ctl_command *command = commands; command->name; command++) {
+    for (; commands->name; commands++) {
         char left[64];
-        snprintf(left, sizeof(left), "%s %s", command->name, command->arguments);
-        fprintf(to, "  %-34s %.*s\n", left, (int)strcspn(command->summary, "\n"),
-                command->summary);
+        snprintf(left, sizeof(left), "%s %s", commands->name, commands->arguments);
+        fprintf(to, "  %-34s %.*s\n", left, (int)strcspn(commands->summary, "\n"),
+                commands->summary);
     }
-    fprintf(to, "\n`weir ctl %s COMMAND --help` tells more.\n", group);
+}
+
+static const struct ctl_command *find_command(const struct ctl_command *commands,
+                                              const char *name)
+{
+    for (; commands->name; commands++) {
+        if (strcmp(name, commands->name) == 0) {
+            return commands;
+        }
+    }
+    return NULL;
+}
+
+static void print_commands(FILE *to, const struct ctl_group *group)
+{
+    fprintf(to, "usage: weir ctl %s COMMAND [options]\n\n%s\n\n", group->name, group->summary);
+    print_table(to, group->common);
+    print_table(to, group->commands);
+    fprintf(to, "\n`weir ctl %s COMMAND --help` tells more.\n", group->name);
 }
 
 static bool is_help(const char *argument)
@@ -264,20 +285,19 @@ static bool is_help(const char *argument)
     return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
 }
 
-int ctl_run(const char *group, const char *summary, const struct ctl_command *commands,
-            int argc, char **argv)
+int ctl_run(const struct ctl_group *group, int argc, char **argv)
 {
     if (argc < 2 || is_help(argv[1])) {
-        print_commands(argc < 2 ? stderr : stdout, group, summary, commands);
+        print_commands(argc < 2 ? stderr : stdout, group);
         return argc < 2 ? 2 : 0;
     }
-    for (const struct ctl_command *command = commands; command->name; command++) {
-        if (strcmp(argv[1], command->name) == 0) {
-            return parse_and_run(group, command, argc - 1, argv + 1);
-        }
+    const struct ctl_command *command = find_command(group->common, argv[1]);
+    command = command ? command : find_command(group->commands, argv[1]);
+    if (command) {
+        return parse_and_run(group, command, argc - 1, argv + 1);
     }
-    fprintf(stderr, "weir ctl %s: unknown command \"%s\" (see weir ctl %s --help)\n", group,
-            argv[1], group);
+    fprintf(stderr, "weir ctl %s: unknown command \"%s\" (see weir ctl %s --help)\n",
+            group->name, argv[1], group->name);
     return 2;
 }
 

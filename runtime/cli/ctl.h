@@ -10,7 +10,10 @@
 #include "runtime/base/json.h"
 #include "runtime/cli/remote.h"
 
+struct ctl_things;
+
 struct ctl {
+    const struct ctl_things *things; /* ctl_versions.h */
     struct remote remote;
     struct buf path;   /* of the next request */
     struct buf answer; /* of the last one */
@@ -43,9 +46,16 @@ struct ctl_command {
     int (*run)(struct ctl *c, char **arguments, int n, struct err *e);
 };
 
-/* Runs the command that argv[1] names; `commands` ends with name == NULL. The exit status. */
-int ctl_run(const char *group, const char *summary, const struct ctl_command *commands,
-            int argc, char **argv);
+struct ctl_group {
+    const char *name, *summary;
+    /* Tables end with name == NULL. */
+    const struct ctl_command *common;   /* that other groups have too */
+    const struct ctl_command *commands; /* of its own */
+    const struct ctl_things *things;
+};
+
+/* Runs the command that argv[1] names. The exit status. */
+int ctl_run(const struct ctl_group *group, int argc, char **argv);
 
 /* Sets *e to say that the command was called wrongly; returns -1. */
 int ctl_usage(struct ctl *c, struct err *e, const char *message);
@@ -70,8 +80,7 @@ int ctl_send(struct ctl *c, const char *method, cJSON *body, struct err *e);
 /* Writes c->answer to standard output as one line. */
 void ctl_print_answer(const struct ctl *c);
 
-/* ctl_findings.c */
+/* ctl_findings.c, ctl_prompts.c, ctl_filters.c */
 int ctl_findings(int argc, char **argv);
-
-/* ctl_prompts.c */
 int ctl_prompts(int argc, char **argv);
+int ctl_filters(int argc, char **argv);

@@ -87,12 +87,15 @@ static int list(struct ctl *c, char **arguments, int n, struct err *e)
 
 /* --- replay --- */
 
-/* Adds the chain that a file holds, as it is. */
-static int add_chain(cJSON *body, const char *field, const char *path, struct err *e)
+/* Adds the chain that a file holds, as it is, or the name of one on the server. */
+static int add_chain(cJSON *body, const char *field, const char *which, struct err *e)
 {
-    cJSON *chain = json_parse_file(path, CHAIN_MAX_JSON, e);
+    size_t len = strlen(which);
+    bool is_file = len > 5 && strcmp(which + len - 5, ".json") == 0;
+    cJSON *chain =
+        is_file ? json_parse_file(which, CHAIN_MAX_JSON, e) : cJSON_CreateString(which);
     if (!chain) {
-        return -1;
+        return is_file ? -1 : err_nomem(e);
     }
     cJSON_AddItemToObject(body, field, chain);
     return 0;
@@ -179,7 +182,7 @@ static int replay(struct ctl *c, char **arguments, int n, struct err *e)
 static const struct ctl_command commands[] = {
     {"list", "", 0, 0, " chain code verdict side request before limit with-texts ",
      "what filters found, newest first", list},
-    {"replay", "CHAIN.json", 1, 1, " against texts stored show-text ",
+    {"replay", "FILE.json|NAME[@VERSION]", 1, 1, " against texts stored show-text ",
      "what this chain would do otherwise than the published one, on texts of a file or on the\n"
      "last ones that the server keeps; nothing is changed",
      replay},
@@ -188,15 +191,19 @@ static const struct ctl_command commands[] = {
 
 int ctl_findings(int argc, char **argv)
 {
-    static const char summary[] = "Findings of filters on a running server.";
+    static const struct ctl_command none = {.name = NULL};
+    const struct ctl_group group = {.name = "findings",
+                                    .summary = "Findings of filters on a running server.",
+                                    .common = &none,
+                                    .commands = commands};
     char *with_list[64] = {argv[0], (char *)"list"};
     bool is_list = argc < 2 || (argv[1][0] == '-' && strcmp(argv[1], "--help") != 0 &&
                                 strcmp(argv[1], "-h") != 0);
     if (!is_list || argc > 60) {
-        return ctl_run("findings", summary, commands, argc, argv);
+        return ctl_run(&group, argc, argv);
     }
     for (int i = 1; i < argc; i++) {
         with_list[i + 1] = argv[i];
     }
-    return ctl_run("findings", summary, commands, argc + 1, with_list);
+    return ctl_run(&group, argc + 1, with_list);
 }

@@ -151,21 +151,37 @@ static void print_texts(const cJSON *version)
     printf("\n%s\n", ctl_text(version, "text"));
 }
 
+/* Fields of any version, and of prompts. */
+static void add_origin(struct text_table *t, const cJSON *version)
+{
+    add_field(t, version, "name");
+    add_field(t, version, "version");
+    text_table_add(t, "sha256");
+    text_table_add(t, ctl_text(version, "sha256"));
+    text_table_end_row(t);
+    text_table_add(t, "created");
+    ctl_add_time(t, version, "created");
+    text_table_end_row(t);
+    add_field(t, version, "mode");
+    add_field(t, version, "author");
+    add_field(t, version, "note");
+}
+
+int ctl_print_origin(const cJSON *version, struct err *e)
+{
+    struct text_table t;
+    text_table_init(&t);
+    add_origin(&t, version);
+    int rc = text_table_print(&t, e);
+    text_table_deinit(&t);
+    return rc;
+}
+
 int ctl_print_version(const cJSON *version, struct err *e)
 {
     struct text_table t;
     text_table_init(&t);
-    add_field(&t, version, "name");
-    add_field(&t, version, "version");
-    text_table_add(&t, "sha256");
-    text_table_add(&t, ctl_text(version, "sha256"));
-    text_table_end_row(&t);
-    text_table_add(&t, "created");
-    ctl_add_time(&t, version, "created");
-    text_table_end_row(&t);
-    add_field(&t, version, "mode");
-    add_field(&t, version, "author");
-    add_field(&t, version, "note");
+    add_origin(&t, version);
     add_variables(&t, version);
     int rc = text_table_print(&t, e);
     text_table_deinit(&t);

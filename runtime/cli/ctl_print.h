@@ -16,8 +16,11 @@ void ctl_add_time(struct text_table *t, const cJSON *object, const char *field);
 /* "4: 10%" of a profile, as a cell. */
 void ctl_add_split(struct text_table *t, const cJSON *profile);
 
-/* What a profile is at, in one line. */
+/* What a profile or a chain is at, in one line. */
 void ctl_print_profile(const cJSON *profile);
 
-/* A version with all that belongs to it; its text comes last. */
+/* Of any version: which it is, and where it comes from. */
+int ctl_print_origin(const cJSON *version, struct err *e);
+
+/* A prompt's version with all that belongs to it; its text comes last. */
 int ctl_print_version(const cJSON *version, struct err *e);

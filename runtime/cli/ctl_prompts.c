@@ -5,90 +5,13 @@
 
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
-#include "runtime/cli/ctl.h"
 #include "runtime/cli/ctl_print.h"
+#include "runtime/cli/ctl_versions.h"
 #include "runtime/registry/prompt_file.h"
 
 #define PROMPTS "/admin/prompts"
-#define PAGE    100 /* profiles a request */
-
-/* --- arguments --- */
-
-static bool is_number(const char *text)
-{
-    return text[0] && strspn(text, "0123456789") == strlen(text) && strlen(text) <= 15;
-}
-
-/* NAME@VERSION; *version is NULL without one. Points into `name`. */
-static int split_name(struct ctl *c, char *argument, char **version, struct err *e)
-{
-    *version = strchr(argument, '@');
-    if (*version) {
-        *(*version)++ = '\0';
-    }
-    return argument[0] && (!*version || **version)
-               ? 0
-               : ctl_usage(c, e, "NAME or NAME@VERSION is wanted");
-}
-
-/* {"version": 3} or {"version": "stable"}; NULL: no memory. */
-static cJSON *version_body(const char *version)
-{
-    cJSON *body = cJSON_CreateObject();
-    cJSON *added = is_number(version)
-                       ? cJSON_AddNumberToObject(body, "version", strtod(version, NULL))
-                       : cJSON_AddStringToObject(body, "version", version);
-    if (!added) {
-        cJSON_Delete(body);
-        return NULL;
-    }
-    return body;
-}
-
-/* What the profile is at after a change. */
-static int print_change(struct ctl *c, struct err *e)
-{
-    if (c->json || c->answer.len == 0) {
-        ctl_print_answer(c);
-        return 0;
-    }
-    cJSON *profile = json_parse(c->answer.data, c->answer.len, e);
-    if (!profile) {
-        return err_prefix(e, "the server's answer");
-    }
-    ctl_print_profile(profile);
-    cJSON_Delete(profile);
-    return 0;
-}
-
-/* Without a body. */
-static int change(struct ctl *c, const char *method, struct err *e)
-{
-    return ctl_ask(c, method, NULL, e) == 0 ? print_change(c, e) : -1;
-}
-
-/* Takes the body; NULL: there was no memory for it. */
-static int change_with(struct ctl *c, const char *method, cJSON *body, struct err *e)
-{
-    if (!body) {
-        return err_nomem(e);
-    }
-    return ctl_send(c, method, body, e) == 0 ? print_change(c, e) : -1;
-}
 
 /* --- files --- */
-
-/* A JSON object, as it is; otherwise the caller's to try something else. */
-static cJSON *parse_object(const char *text, size_t len, struct err *e)
-{
-    cJSON *root = json_parse(text, len, e);
-    if (root && !cJSON_IsObject(root)) {
-        err_set(e, ERR_FORMAT, "an object is wanted");
-        cJSON_Delete(root);
-        root = NULL;
-    }
-    return root;
-}
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -120,13 +43,13 @@ static cJSON *read_prompt(const char *path, struct err *e)
     }
     cJSON *root = NULL;
     if (ends_with(path, ".json")) {
-        root = parse_object(text, len, e);
+        root = ctl_versions_parse(text, len, e);
         if (!root) {
             err_prefix(e, "%s", path);
         }
     } else {
         /* What comes without a name is JSON if it can be. */
-        root = shown != path ? parse_object(text, len, e) : NULL;
+        root = shown != path ? ctl_versions_parse(text, len, e) : NULL;
         root = root ? root : parse_markdown(shown, text, len, e);
     }
     mem_free(text);
@@ -134,239 +57,6 @@ static cJSON *read_prompt(const char *path, struct err *e)
 }
 
 /* --- commands --- */
-
-static void add_profile_row(struct text_table *t, const cJSON *profile)
-{
-    ctl_add_cell(t, profile, "name");
-    ctl_add_cell(t, profile, "active");
-    ctl_add_cell(t, profile, "latest");
-    ctl_add_cell(t, profile, "versions");
-    ctl_add_split(t, profile);
-    ctl_add_cell(t, profile, "revision");
-    ctl_add_time(t, profile, "updated");
-    text_table_end_row(t);
-}
-
-static void add_header_row(struct text_table *t, const char *const *names)
-{
-    for (; *names; names++) {
-        text_table_add(t, *names);
-    }
-    text_table_end_row(t);
-}
-
-/* Moves the items of one page to `all`; how many, or -1. */
-static int fetch_page(struct ctl *c, cJSON *all, struct err *e)
-{
-    const cJSON *last = cJSON_GetArrayItem(all, cJSON_GetArraySize(all) - 1);
-    ctl_path(c, PROMPTS);
-    buf_printf(&c->path, "?limit=%d", PAGE);
-    if (last) {
-        buf_append_str(&c->path, "&after=");
-        ctl_escape(&c->path, ctl_text(last, "name"));
-    }
-    cJSON *root = ctl_ask_json(c, "GET", NULL, e);
-    if (!root) {
-        return -1;
-    }
-    cJSON *page = cJSON_GetObjectItemCaseSensitive(root, "profiles");
-    int n = cJSON_GetArraySize(page);
-    for (int i = 0; i < n; i++) {
-        cJSON_AddItemToArray(all, cJSON_DetachItemFromArray(page, 0));
-    }
-    cJSON_Delete(root);
-    return n;
-}
-
-static int print_json(const cJSON *root, struct err *e)
-{
-    char *text = cJSON_PrintUnformatted(root);
-    if (!text) {
-        return err_nomem(e);
-    }
-    printf("%s\n", text);
-    cJSON_free(text);
-    return 0;
-}
-
-static int print_profiles(const cJSON *all, struct err *e)
-{
-    static const char *const header[] = {"NAME",  "ACTIVE",   "LATEST",  "VERSIONS",
-                                         "SPLIT", "REVISION", "UPDATED", NULL};
-    struct text_table t;
-    const cJSON *profile;
-    text_table_init(&t);
-    add_header_row(&t, header);
-    cJSON_ArrayForEach(profile, all)
-    {
-        add_profile_row(&t, profile);
-    }
-    int rc = text_table_print(&t, e);
-    text_table_deinit(&t);
-    return rc;
-}
-
-static int run_list(struct ctl *c, char **arguments, int n, struct err *e)
-{
-    (void)arguments;
-    (void)n;
-    cJSON *root = cJSON_CreateObject();
-    cJSON *all = cJSON_AddArrayToObject(root, "profiles");
-    int rc = all ? 0 : err_nomem(e);
-    int got = PAGE;
-    while (rc == 0 && got == PAGE) {
-        got = fetch_page(c, all, e);
-        rc = got < 0 ? -1 : 0;
-    }
-    if (rc == 0) {
-        rc = c->json ? print_json(root, e) : print_profiles(all, e);
-    }
-    cJSON_Delete(root);
-    return rc;
-}
-
-static int run_show(struct ctl *c, char **arguments, int n, struct err *e)
-{
-    char *version;
-    (void)n;
-    if (split_name(c, arguments[0], &version, e) != 0) {
-        return -1;
-    }
-    if (version) {
-        ctl_path(c, PROMPTS, arguments[0], "versions", version);
-    } else {
-        ctl_path(c, PROMPTS, arguments[0]);
-    }
-    cJSON *root = ctl_ask_json(c, "GET", NULL, e);
-    if (!root) {
-        return -1;
-    }
-    int rc = 0;
-    const cJSON *shown = version ? root : cJSON_GetObjectItemCaseSensitive(root, "prompt");
-    if (c->json) {
-        ctl_print_answer(c);
-    } else {
-        if (!version) {
-            ctl_print_profile(root);
-        }
-        if (cJSON_IsObject(shown)) {
-            rc = ctl_print_version(shown, e);
-        }
-    }
-    cJSON_Delete(root);
-    return rc;
-}
-
-static int run_diff(struct ctl *c, char **arguments, int n, struct err *e)
-{
-    ctl_path(c, PROMPTS, arguments[0], "diff");
-    for (int i = 1; i < n; i++) {
-        buf_append_str(&c->path, i == 1 ? "?from=" : "&to=");
-        ctl_escape(&c->path, arguments[i]);
-    }
-    if (ctl_ask(c, "GET", NULL, e) != 0) {
-        return -1;
-    }
-    if (!c->json) {
-        ctl_print_answer(c);
-        return 0;
-    }
-    cJSON *root = cJSON_CreateObject();
-    int rc = cJSON_AddStringToObject(root, "diff", c->answer.len > 0 ? c->answer.data : "")
-                 ? print_json(root, e)
-                 : err_nomem(e);
-    cJSON_Delete(root);
-    return rc;
-}
-
-/* Sets a field of the body that the file does not have, or that `always` replaces. */
-static int set_field(cJSON *body, const char *field, const char *value, bool always,
-                     struct err *e)
-{
-    if (!value || !value[0] ||
-        (!always && cJSON_GetObjectItemCaseSensitive(body, field) != NULL)) {
-        return 0;
-    }
-    cJSON_DeleteItemFromObjectCaseSensitive(body, field);
-    return cJSON_AddStringToObject(body, field, value) ? 0 : err_nomem(e);
-}
-
-static int run_put(struct ctl *c, char **arguments, int n, struct err *e)
-{
-    (void)n;
-    cJSON *body = read_prompt(arguments[1], e);
-    if (!body) {
-        return -1;
-    }
-    if (set_field(body, "note", c->note, true, e) != 0 ||
-        set_field(body, "author", c->actor, false, e) != 0) {
-        cJSON_Delete(body);
-        return -1;
-    }
-    ctl_path(c, PROMPTS, arguments[0]);
-    if (c->no_activate) {
-        buf_append_str(&c->path, "?activate=false");
-    }
-    return change_with(c, "PUT", body, e);
-}
-
-static int run_activate(struct ctl *c, char **arguments, int n, struct err *e)
-{
-    (void)n;
-    ctl_path(c, PROMPTS, arguments[0], "activate");
-    return change_with(c, "POST", version_body(arguments[1]), e);
-}
-
-static int run_rollback(struct ctl *c, char **arguments, int n, struct err *e)
-{
-    (void)n;
-    ctl_path(c, PROMPTS, arguments[0], "rollback");
-    return change(c, "POST", e);
-}
-
-static int run_label(struct ctl *c, char **arguments, int n, struct err *e)
-{
-    (void)n;
-    ctl_path(c, PROMPTS, arguments[0], "labels", arguments[1]);
-    return change_with(c, "PUT", version_body(arguments[2]), e);
-}
-
-static int run_unlabel(struct ctl *c, char **arguments, int n, struct err *e)
-{
-    (void)n;
-    ctl_path(c, PROMPTS, arguments[0], "labels", arguments[1]);
-    return change(c, "DELETE", e);
-}
-
-static int run_split(struct ctl *c, char **arguments, int n, struct err *e)
-{
-    (void)n;
-    if (!is_number(arguments[2]) || strlen(arguments[2]) > 3 || atoi(arguments[2]) > 100) {
-        return ctl_usage(c, e, "PERCENT is a whole number from 0 to 100; 0 ends the split");
-    }
-    cJSON *body = version_body(arguments[1]);
-    if (body && !cJSON_AddNumberToObject(body, "percent", atoi(arguments[2]))) {
-        cJSON_Delete(body);
-        body = NULL;
-    }
-    ctl_path(c, PROMPTS, arguments[0], "split");
-    return change_with(c, "PUT", body, e);
-}
-
-static int run_delete(struct ctl *c, char **arguments, int n, struct err *e)
-{
-    char *version;
-    (void)n;
-    if (split_name(c, arguments[0], &version, e) != 0) {
-        return -1;
-    }
-    if (version) {
-        ctl_path(c, PROMPTS, arguments[0], "versions", version);
-    } else {
-        ctl_path(c, PROMPTS, arguments[0]);
-    }
-    return change(c, "DELETE", e);
-}
 
 static void print_dry_run(const cJSON *root)
 {
@@ -396,82 +86,23 @@ static int run_dry_run(struct ctl *c, char **arguments, int n, struct err *e)
             return -1;
         }
     }
-    ctl_path(c, PROMPTS, arguments[0], "dry-run");
-    if ((body ? ctl_send(c, "POST", body, e) : ctl_ask(c, "POST", NULL, e)) != 0) {
-        return -1;
-    }
-    if (c->json) {
-        ctl_print_answer(c);
-        return 0;
-    }
-    cJSON *root = json_parse(c->answer.data ? c->answer.data : "", c->answer.len, e);
-    if (!root) {
-        return err_prefix(e, "the server's answer");
-    }
-    print_dry_run(root);
-    cJSON_Delete(root);
-    return 0;
+    return ctl_versions_try(c, arguments[0], body, print_dry_run, e);
 }
 
-/* A table of the objects in the answer's array `field`; columns that are times are named so. */
-static int print_rows(struct ctl *c, const char *field, const char *const *header,
-                      const char *const *fields, struct err *e)
+static int run_split(struct ctl *c, char **arguments, int n, struct err *e)
 {
-    struct text_table t;
-    const cJSON *item;
-    cJSON *root = ctl_ask_json(c, "GET", NULL, e);
-    if (!root) {
-        return -1;
-    }
-    if (c->json) {
-        ctl_print_answer(c);
-        cJSON_Delete(root);
-        return 0;
-    }
-    text_table_init(&t);
-    add_header_row(&t, header);
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, field))
-    {
-        for (const char *const *f = fields; *f; f++) {
-            if (strcmp(*f, "time") == 0 || strcmp(*f, "created") == 0) {
-                ctl_add_time(&t, item, *f);
-            } else {
-                ctl_add_cell(&t, item, *f);
-            }
-        }
-        text_table_end_row(&t);
-    }
-    int rc = text_table_print(&t, e);
-    text_table_deinit(&t);
-    cJSON_Delete(root);
-    return rc;
-}
-
-static int run_versions(struct ctl *c, char **arguments, int n, struct err *e)
-{
-    static const char *const header[] = {"VERSION", "CREATED", "MODE", "BYTES",
-                                         "AUTHOR",  "NOTE",    NULL};
-    static const char *const fields[] = {"version", "created", "mode", "text_bytes",
-                                         "author",  "note",    NULL};
     (void)n;
-    ctl_path(c, PROMPTS, arguments[0], "versions");
-    buf_printf(&c->path, "?limit=%ld", c->limit);
-    return print_rows(c, "versions", header, fields, e);
-}
-
-static int run_audit(struct ctl *c, char **arguments, int n, struct err *e)
-{
-    static const char *const header[] = {"ID",      "TIME",   "ACTOR", "ACTION", "PROFILE",
-                                         "SUBJECT", "BEFORE", "AFTER", NULL};
-    static const char *const fields[] = {"id",      "time",   "actor", "action", "profile",
-                                         "subject", "before", "after", NULL};
-    ctl_path(c, "/admin/audit");
-    buf_printf(&c->path, "?limit=%ld", c->limit);
-    if (n > 0) {
-        buf_append_str(&c->path, "&profile=");
-        ctl_escape(&c->path, arguments[0]);
+    if (!ctl_versions_is_number(arguments[2]) || strlen(arguments[2]) > 3 ||
+        atoi(arguments[2]) > 100) {
+        return ctl_usage(c, e, "PERCENT is a whole number from 0 to 100; 0 ends the split");
     }
-    return print_rows(c, "audit", header, fields, e);
+    cJSON *body = ctl_versions_body(arguments[1]);
+    if (body && !cJSON_AddNumberToObject(body, "percent", atoi(arguments[2]))) {
+        cJSON_Delete(body);
+        body = NULL;
+    }
+    ctl_path(c, PROMPTS, arguments[0], "split");
+    return ctl_versions_change(c, "PUT", body, e);
 }
 
 #define FILES                                                                                \
@@ -479,40 +110,40 @@ static int run_audit(struct ctl *c, char **arguments, int n, struct err *e)
     "NAME.json as PUT " PROMPTS "/NAME takes it; - is standard input."
 
 static const struct ctl_command commands[] = {
-    {"list", "", 0, 0, " ", "all profiles", run_list},
-    {"show", "NAME[@VERSION]", 1, 1, " ",
-     "a profile and its active version, or another one\n"
-     "VERSION is a number, a label, active or latest.",
-     run_show},
-    {"versions", "NAME", 1, 1, " limit ", "its versions, newest first", run_versions},
-    {"diff", "NAME [FROM [TO]]", 1, 3, " ",
-     "what has changed between two versions\n"
-     "Without FROM and TO: from the active version to the latest.",
-     run_diff},
     {"put", "NAME FILE", 2, 2, " note no-activate if-match ",
-     "a new version, which becomes the active one" FILES, run_put},
+     "a new version, which becomes the active one" FILES, ctl_versions_put},
     {"dry-run", "NAME [FILE]", 1, 2, " ",
      "what the model would read, in text and tokens; nothing is stored\n"
      "Without FILE: of the active version." FILES,
      run_dry_run},
-    {"activate", "NAME VERSION|LABEL", 2, 2, " if-match ", "serve another version",
-     run_activate},
-    {"rollback", "NAME", 1, 1, " if-match ", "serve the version that was active before",
-     run_rollback},
-    {"label", "NAME LABEL VERSION", 3, 3, " if-match ", "let a label stand for a version",
-     run_label},
-    {"unlabel", "NAME LABEL", 2, 2, " if-match ", "remove a label", run_unlabel},
     {"split", "NAME VERSION PERCENT", 3, 3, " if-match ",
      "let a share of the requests have another version\n"
      "0 percent ends it.",
      run_split},
-    {"delete", "NAME[@VERSION]", 1, 1, " if-match ", "remove a profile, or one of its versions",
-     run_delete},
-    {"audit", "[NAME]", 0, 1, " limit ", "who has changed what, newest first", run_audit},
     {0},
 };
 
+static const char *const version_header[] = {"VERSION", "CREATED", "MODE", "BYTES",
+                                             "AUTHOR",  "NOTE",    NULL};
+static const char *const version_fields[] = {"version", "created", "mode", "text_bytes",
+                                             "author",  "note",    NULL};
+
+static const struct ctl_things prompts = {.path = PROMPTS,
+                                          .list = "profiles",
+                                          .kind = "prompt",
+                                          .content = "prompt",
+                                          .has_split = true,
+                                          .version_header = version_header,
+                                          .version_fields = version_fields,
+                                          .read_file = read_prompt,
+                                          .print_version = ctl_print_version};
+
 int ctl_prompts(int argc, char **argv)
 {
-    return ctl_run("prompts", "System prompts of a running server.", commands, argc, argv);
+    const struct ctl_group group = {.name = "prompts",
+                                    .summary = "System prompts of a running server.",
+                                    .common = ctl_versions_commands,
+                                    .commands = commands,
+                                    .things = &prompts};
+    return ctl_run(&group, argc, argv);
 }

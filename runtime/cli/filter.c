@@ -9,6 +9,7 @@
 #include "filters/chain.h"
 #include "runtime/base/utf8.h"
 #include "runtime/cli/filter_replay.h"
+#include "runtime/serve/filter_outside.h"
 
 #define READ_BYTES ((size_t)65536)
 #define MAX_CHUNK  ((long)READ_BYTES)
@@ -16,6 +17,8 @@
 /* One run: text from stdin, through the chain, to stdout and stderr. */
 struct run {
     struct chain_stream *stream;
+    uv_loop_t loop; /* for filters that ask a service outside */
+    struct filter_outside outside;
     size_t chunk;
     size_t events_printed;
     uint64_t offset; /* of the text fed so far, for messages */
@@ -92,6 +95,22 @@ static size_t chunk_len(const char *text, size_t len, size_t max)
     return n;
 }
 
+static void ignore_wake(void *ctx)
+{
+    (void)ctx; /* await looks for itself */
+}
+
+/* Until no filter waits for an answer. status is what the chain returned last; so is the
+ * result. */
+static int await(struct run *run, int status, struct err *e)
+{
+    while (status == CHAIN_GOES_ON && chain_stream_is_waiting(run->stream)) {
+        uv_run(&run->loop, UV_RUN_ONCE);
+        status = chain_resume(run->stream, &to_stdout, e);
+    }
+    return status;
+}
+
 /* Feeds whole characters in chunks. CHAIN_GOES_ON, CHAIN_STOPPED or -1. */
 static int feed(struct run *run, const char *text, size_t len, struct err *e)
 {
@@ -99,6 +118,7 @@ static int feed(struct run *run, const char *text, size_t len, struct err *e)
     for (size_t at = 0; at < len && status == CHAIN_GOES_ON;) {
         size_t n = chunk_len(text + at, len - at, run->chunk);
         status = chain_feed(run->stream, FILTER_CONTENT, text + at, n, &to_stdout, e);
+        status = await(run, status, e);
         at += n;
     }
     run->offset += len;
@@ -129,7 +149,7 @@ static int run_stdin(struct run *run, struct err *e)
         size_t whole = utf8_valid_prefix(text, len);
         int status = feed(run, text, whole, e);
         if (status == CHAIN_GOES_ON && got == 0 && held == 0) {
-            status = chain_finish(run->stream, &to_stdout, e);
+            status = await(run, chain_finish(run->stream, &to_stdout, e), e);
         }
         if (status < 0 || show(run, e) != 0) {
             return -1;
@@ -151,13 +171,22 @@ static int run_chain(const char *path, enum filter_side side, long chunk, struct
     if (!chain) {
         return -1;
     }
-    int rc = -1;
     struct run run = {.chunk = (size_t)chunk};
+    int rc = uv_loop_init(&run.loop) == 0 ? 0 : err_set(e, ERR_IO, "cannot make an event loop");
+    if (rc != 0) {
+        chain_unref(chain);
+        return rc;
+    }
+    filter_outside_init(&run.outside, &run.loop);
     run.stream = chain_stream_create(chain, side, e);
     if (run.stream) {
-        rc = run_stdin(&run, e);
+        chain_stream_set_outside(run.stream, &run.outside.face, ignore_wake, NULL);
     }
+    rc = run.stream ? run_stdin(&run, e) : -1;
     chain_stream_destroy(run.stream);
+    filter_outside_close(&run.outside);
+    uv_run(&run.loop, UV_RUN_DEFAULT);
+    uv_loop_close(&run.loop);
     chain_unref(chain);
     return rc;
 }

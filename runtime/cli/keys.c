@@ -9,7 +9,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/cli.h"
-#include "runtime/registry/prompt.h"
+#include "runtime/registry/version_name.h"
 #include "runtime/serve/key_file.h"
 
 struct keys_options {
@@ -20,6 +20,7 @@ struct keys_options {
     long tokens;
     long concurrent;
     const char *prompt;
+    const char *filters;
     bool json;
 };
 
@@ -63,10 +64,12 @@ static int make_record(struct key_record *k, char key[KEY_MADE_LEN + 1],
     k->limits = (struct key_limits){.requests_per_minute = (uint32_t)o->requests,
                                     .tokens_per_minute = (uint32_t)o->tokens,
                                     .concurrent = (uint32_t)o->concurrent};
-    if (o->prompt && prompt_name_check(o->prompt, "--prompt", e) != 0) {
+    if ((o->prompt && version_name_check(o->prompt, "--prompt", e) != 0) ||
+        (o->filters && version_name_check(o->filters, "--filters", e) != 0)) {
         return -1;
     }
     snprintf(k->prompt, sizeof(k->prompt), "%s", o->prompt ? o->prompt : "");
+    snprintf(k->filters, sizeof(k->filters), "%s", o->filters ? o->filters : "");
     return key_scopes_parse(&k->scopes, o->scopes, strlen(o->scopes), e);
 }
 
@@ -122,11 +125,17 @@ static int print_row(void *ctx, const struct key_record *k, struct err *e)
     key_scopes_format(k->scopes, &scopes);
     key_limits_format(&k->limits, &limits);
     const struct keys_options *o = ctx;
+    const char *shown_limits = limits.data ? limits.data : "";
     /* None of the fields can hold a character that JSON escapes. */
-    printf(o->json
-               ? "{\"name\":\"%s\",\"sha256\":\"%.12s\",\"scopes\":\"%s\",\"limits\":\"%s\"}\n"
-               : "%-24s %.12s  %-24s %s\n",
-           k->name, k->sha256, scopes.data, limits.data ? limits.data : "");
+    if (o->json) {
+        printf("{\"name\":\"%s\",\"sha256\":\"%.12s\",\"scopes\":\"%s\",\"limits\":\"%s\","
+               "\"prompt\":\"%s\",\"filters\":\"%s\"}\n",
+               k->name, k->sha256, scopes.data, shown_limits, k->prompt, k->filters);
+    } else {
+        printf("%-24s %.12s  %-24s %s%s%s%s%s\n", k->name, k->sha256, scopes.data, shown_limits,
+               k->prompt[0] ? " prompt=" : "", k->prompt, k->filters[0] ? " filters=" : "",
+               k->filters);
+    }
     buf_deinit(&scopes);
     buf_deinit(&limits);
     return 0;
@@ -218,6 +227,8 @@ int cli_keys(int argc, char **argv)
          max},
         {"prompt", 0, OPTION_STRING, &o.prompt, "NAME",
          "the prompt that its requests get (that of the server)", 0, 0},
+        {"filters", 0, OPTION_STRING, &o.filters, "NAME",
+         "the filter chain that its requests must pass (that of the server)", 0, 0},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "list: one JSON object a line", 0, 0},
         {0},
     };

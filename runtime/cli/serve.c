@@ -27,6 +27,9 @@ struct serve_options {
     long findings_days;
     const char *filter_log_text;
     const char *metrics;
+    const char *filters_dir;
+    const char *filters_chain;
+    struct option_strings filters_for;
     const char *unix_path;
     const char *unix_mode;
     const char *tls_cert;
@@ -83,6 +86,34 @@ static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_
     memcpy(table + n, more, sizeof(more));
 }
 
+/* "MODEL=NAME", both with something in them. */
+static bool is_pair(const char *text)
+{
+    const char *equals = strchr(text, '=');
+    return equals && equals > text && equals[1] != '\0';
+}
+
+/* What each option for itself cannot say. An exit status, or -1. */
+static int check(const struct serve_options *o)
+{
+    if (!o->tls_cert != !o->tls_key) {
+        fprintf(stderr, "weir serve: --tls-cert and --tls-key go together\n");
+        return 2;
+    }
+    for (size_t i = 0; i < o->filters_for.count; i++) {
+        if (!is_pair(o->filters_for.items[i])) {
+            fprintf(stderr, "weir serve: --filters-for: MODEL=NAME is wanted, not \"%s\"\n",
+                    o->filters_for.items[i]);
+            return 2;
+        }
+    }
+    if (o->temperature < 0.0 || o->temperature > 2.0) {
+        fprintf(stderr, "weir serve: --temperature: 0 to 2 are allowed\n");
+        return 2;
+    }
+    return -1;
+}
+
 static int parse(struct serve_options *o, int argc, char **argv)
 {
     struct option table[OPTIONS_MAX] = {
@@ -112,9 +143,17 @@ static int parse(struct serve_options *o, int argc, char **argv)
         {"prompts-dir", 0, OPTION_STRING, &o->prompts_dir, "DIR",
          "watch a folder: NAME.md is the active version of the prompt NAME", 0, 0},
         {"state", 0, OPTION_STRING, &o->state, "FILE",
-         "keep prompts and their history there (in memory alone)", 0, 0},
+         "keep prompts, filter chains and their history there (in memory alone)", 0, 0},
         {"filters", 0, OPTION_STRING, &o->filters, "FILE",
-         "filter chain, JSON (docs/filters.md)", 0, 0},
+         "filter chain, JSON (docs/filters.md): \"default\" until that has a version; watched",
+         0, 0},
+        {"filters-dir", 0, OPTION_STRING, &o->filters_dir, "DIR",
+         "watch a folder: NAME.json is the active version of the filter chain NAME", 0, 0},
+        {"filters-chain", 0, OPTION_STRING, &o->filters_chain, "NAME",
+         "the chain that requests pass, unless their key or model has another (default)", 0, 0},
+        {"filters-for", 0, OPTION_STRINGS, &o->filters_for, "MODEL=NAME",
+         "the chain that requests of a model pass, unless their key has another; several times",
+         0, 0},
         {"api-key", 0, OPTION_STRING, &o->api_key, "KEY",
          "key that clients must send (WEIR_API_KEY)", 0, 0},
         {"api-key-file", 0, OPTION_STRING, &o->api_key_file, "FILE",
@@ -169,7 +208,8 @@ static int parse(struct serve_options *o, int argc, char **argv)
     const struct options options = {
         "weir serve --model FILE.gguf [options]",
         "Serves a model over HTTP: POST /v1/chat/completions, a chat page on /, admin routes.\n"
-        "SIGHUP reads model, certificate and key file anew; SIGTERM finishes and ends.",
+        "SIGHUP reads model, certificate, key file and watched files anew; SIGTERM finishes "
+        "and ends.",
         table};
     int positional;
     int rc = cli_options(&options, argc, argv, &positional);
@@ -182,15 +222,7 @@ static int parse(struct serve_options *o, int argc, char **argv)
                 options.usage);
         return 2;
     }
-    if (!o->tls_cert != !o->tls_key) {
-        fprintf(stderr, "weir serve: --tls-cert and --tls-key go together\n");
-        return 2;
-    }
-    if (o->temperature < 0.0 || o->temperature > 2.0) {
-        fprintf(stderr, "weir serve: --temperature: 0 to 2 are allowed\n");
-        return 2;
-    }
-    return -1;
+    return check(o);
 }
 
 /* The key, its file, or else one that is made now and shown. */
@@ -422,9 +454,13 @@ int cli_serve(int argc, char **argv)
         .system_prompt_path = o.system_prompt,
         .state_path = o.state,
         .prompts_dir = o.prompts_dir,
-        .prompt = o.prompt ? o.prompt : PROMPT_DEFAULT_PROFILE,
+        .prompt = o.prompt ? o.prompt : VERSION_DEFAULT_NAME,
         .filters_path = o.filters,
         .version = WEIR_VERSION,
+        .filters_dir = o.filters_dir,
+        .filters_chain = o.filters_chain ? o.filters_chain : VERSION_DEFAULT_NAME,
+        .filters_for = o.filters_for.items,
+        .n_filters_for = o.filters_for.count,
         .http = http_server_settings_default(),
         .sampling = SAMPLING_DEFAULT,
         .drain_timeout_ms = (uint32_t)o.drain_timeout * 1000,

@@ -193,7 +193,7 @@ static int create_private(const char *path, struct err *e)
 /* WAL with FULL: a commit is on the disk when it returns. */
 static int set_pragmas(struct database *d, bool in_memory, struct err *e)
 {
-    if (run_script(d, e, "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON") != 0) {
+    if (run_script(d, e, "PRAGMA synchronous=FULL") != 0) {
         return -1;
     }
     struct query q;
@@ -247,7 +247,21 @@ static int check_pages(struct database *d, struct err *e)
     return query_end(&q);
 }
 
-/* In one transaction, so that two processes do not both take the same step. */
+/* What the steps, which are taken without such checks, have left. */
+static int check_references(struct database *d, struct err *e)
+{
+    struct query q;
+    query_begin(&q, d, e, "PRAGMA foreign_key_check", "");
+    if (query_next(&q)) {
+        q.failed = true;
+        err_set(e, ERR_IO, "%s: the file is damaged (table %s); put a backup in its place",
+                d->path, query_text(&q, 0));
+    }
+    return query_end(&q);
+}
+
+/* In one transaction, so that two processes do not both take the same step. References are not
+ * checked on the way: a step may make a table anew that others refer to. */
 static int migrate(struct database *d, const struct database_schema *schema, struct err *e)
 {
     int version = 0;
@@ -262,7 +276,7 @@ static int migrate(struct database *d, const struct database_schema *schema, str
     snprintf(sql, sizeof(sql), "PRAGMA application_id=%d; PRAGMA user_version=%d",
              (int)schema->application_id, schema->n_steps);
     if (rc == 0) {
-        rc = run_script(d, e, sql);
+        rc = run_script(d, e, sql) == 0 ? check_references(d, e) : -1;
     }
     if (rc != 0) {
         database_rollback(d);
@@ -280,6 +294,9 @@ static int open_file(struct database *d, const char *path, const struct database
     }
     sqlite3_extended_result_codes(d->handle, 1);
     sqlite3_busy_timeout(d->handle, BUSY_TIMEOUT_MS);
+    if (run_script(d, e, "PRAGMA foreign_keys=OFF") != 0) { /* some builds begin with ON */
+        return -1;
+    }
     if (sqlite3_db_readonly(d->handle, "main") == 1) {
         return err_set(e, ERR_IO,
                        "%s: cannot be written; give Weir write access to the file and its "
@@ -292,7 +309,10 @@ static int open_file(struct database *d, const char *path, const struct database
         check_pages(d, e) != 0) {
         return -1;
     }
-    return version < schema->n_steps ? migrate(d, schema, e) : 0;
+    if (version < schema->n_steps && migrate(d, schema, e) != 0) {
+        return -1;
+    }
+    return run_script(d, e, "PRAGMA foreign_keys=ON");
 }
 
 int database_open(struct database *d, const char *path, const struct database_schema *schema,

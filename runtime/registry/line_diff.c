@@ -1,5 +1,6 @@
 #include "runtime/registry/line_diff.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "runtime/base/mem.h"
@@ -249,4 +250,22 @@ int line_diff(const char *a_text, const char *b_text, struct buf *out, struct er
     side_deinit(&a);
     side_deinit(&b);
     return rc == 0 ? 0 : err_nomem(e);
+}
+
+int line_diff_versions(const char *a, const struct line_diff_name *a_name, const char *b,
+                       const struct line_diff_name *b_name, struct buf *out, struct err *e)
+{
+    size_t before = out->len;
+    buf_printf(out, "--- %s@%" PRIu64 "\n", a_name->name, a_name->version);
+    buf_printf(out, "+++ %s@%" PRIu64 "\n", b_name->name, b_name->version);
+    size_t head = out->len;
+    if (out->failed) {
+        return err_nomem(e);
+    }
+    int rc = line_diff(a, b, out, e);
+    if (rc == 0 && out->len == head) {
+        out->len = before;
+        out->data[before] = '\0';
+    }
+    return rc;
 }

@@ -4,6 +4,8 @@
  * Variations, 1986), with three lines of context. */
 #pragma once
 
+#include <stdint.h>
+
 #include "runtime/base/buf.h"
 #include "runtime/base/err.h"
 
@@ -15,3 +17,12 @@
  * line break is a difference and said as diff(1) says it. Both are NUL-terminated. -1: no
  * memory, or more than the buffer's maximum. */
 int line_diff(const char *a, const char *b, struct buf *out, struct err *e);
+
+struct line_diff_name {
+    const char *name; /* "support" */
+    uint64_t version;
+};
+
+/* The same below two lines that say "support@3" of each text. */
+int line_diff_versions(const char *a, const struct line_diff_name *a_name, const char *b,
+                       const struct line_diff_name *b_name, struct buf *out, struct err *e);

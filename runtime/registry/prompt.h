@@ -20,17 +20,15 @@
 #include "runtime/base/buf.h"
 #include "runtime/base/err.h"
 #include "runtime/base/hash.h"
+#include "runtime/registry/version_name.h"
 
 #define PROMPT_BYTES_MAX         ((size_t)256 << 10) /* text, examples, documents, defaults */
 #define PROMPT_RENDERED_MAX      ((size_t)1 << 20)   /* with variables filled in */
-#define PROMPT_NAME_MAX          64
 #define PROMPT_EXAMPLES_MAX      64
 #define PROMPT_DOCUMENTS_MAX     64
 #define PROMPT_TITLE_MAX         200
 #define PROMPT_VARIABLES_MAX     64
 #define PROMPT_VARIABLE_NAME_MAX 40
-#define PROMPT_AUTHOR_MAX        128
-#define PROMPT_NOTE_MAX          2048
 
 /* How it meets the system messages of a request. */
 enum prompt_mode {
@@ -59,8 +57,8 @@ struct prompt_variable {
 struct prompt {
     atomic_int refs;
     uint64_t version; /* 1, 2, 3 ...; version 0 is "no prompt", or one not stored yet */
-    char sha256[HASH_HEX_LEN + 1];  /* of what the model reads; see prompt_create */
-    char name[PROMPT_NAME_MAX + 1]; /* of its profile, or "" */
+    char sha256[HASH_HEX_LEN + 1];   /* of what the model reads; see prompt_create */
+    char name[VERSION_NAME_MAX + 1]; /* of its profile, or "" */
     enum prompt_mode mode;
     size_t text_len;
     char *text;
@@ -84,10 +82,6 @@ struct prompt *prompt_create(uint64_t version, const char *text, size_t len, str
 struct prompt *prompt_ref(struct prompt *p);
 void prompt_unref(struct prompt *p); /* accepts NULL */
 
-/* Whether it is a name for a profile: a letter or digit, then these and . _ - ; 1 to
- * PROMPT_NAME_MAX bytes. ERR_INVALID names `param`. */
-int prompt_name_check(const char *name, const char *param, struct err *e);
-
 /* Bounds, and that every variable in use is declared. What prompt_from_json returns has passed.
  * Errors name the field as prompt_from_json does. */
 int prompt_check(const struct prompt *p, struct err *e);
@@ -95,7 +89,8 @@ int prompt_check(const struct prompt *p, struct err *e);
 /* "prepend", "default" or "override". */
 const char *prompt_mode_name(enum prompt_mode mode);
 
-/* Says which version it is, before anybody else has it. `name` has passed prompt_name_check. */
+/* Says which version it is, before anybody else has it. `name` has passed version_name_check.
+ */
 void prompt_set_version(struct prompt *p, const char *name, uint64_t version, int64_t created);
 
 /* --- JSON --- */

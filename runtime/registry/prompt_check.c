@@ -16,25 +16,6 @@ void prompt_field(char out[PROMPT_FIELD_MAX], const char *format, ...)
     out[utf8_valid_prefix(out, strlen(out))] = '\0';
 }
 
-static bool is_alphanumeric(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
-
-int prompt_name_check(const char *name, const char *param, struct err *e)
-{
-    size_t len = strlen(name);
-    bool fits = len > 0 && len <= PROMPT_NAME_MAX && is_alphanumeric(name[0]);
-    for (size_t i = 0; fits && i < len; i++) {
-        fits = is_alphanumeric(name[i]) || strchr("._-", name[i]);
-    }
-    return fits ? 0
-                : err_set_param(e, ERR_INVALID, param,
-                                "\"%s\" must be 1 to %d letters, digits, '.', '_' and '-', and "
-                                "begin with a letter or digit",
-                                param, PROMPT_NAME_MAX);
-}
-
 static int check_count(const char *field, size_t n, size_t max, struct err *e)
 {
     return n <= max
@@ -46,27 +27,6 @@ static int check_count(const char *field, size_t n, size_t max, struct err *e)
 static int check_not_empty(const char *field, const char *text, struct err *e)
 {
     return text[0] ? 0 : err_set_param(e, ERR_INVALID, field, "\"%s\" is empty", field);
-}
-
-static int check_length(const char *field, const char *text, size_t max, struct err *e)
-{
-    size_t len = strlen(text);
-    return len <= max ? 0
-                      : err_set_param(e, ERR_LIMIT, field,
-                                      "\"%s\" has %zu bytes, at most %zu are allowed", field,
-                                      len, max);
-}
-
-/* Titles and authors are shown within lines. */
-static int check_one_line(const char *field, const char *text, size_t max, struct err *e)
-{
-    for (const char *c = text; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7F) {
-            return err_set_param(e, ERR_INVALID, field,
-                                 "\"%s\" must be one line without control characters", field);
-        }
-    }
-    return check_length(field, text, max, e);
 }
 
 static int check_slots(const struct prompt *p, const char *field, const char *text,
@@ -109,7 +69,7 @@ static int check_documents(const struct prompt *p, struct err *e)
         const struct prompt_document *d = &p->documents[i];
         prompt_field(field, "documents[%zu].title", i);
         if (check_not_empty(field, d->title, e) != 0 ||
-            check_one_line(field, d->title, PROMPT_TITLE_MAX, e) != 0 ||
+            version_line_check(field, d->title, PROMPT_TITLE_MAX, e) != 0 ||
             check_slots(p, field, d->title, e) != 0) {
             return -1;
         }
@@ -170,8 +130,7 @@ int prompt_check(const struct prompt *p, struct err *e)
     if (check_count("examples", p->n_examples, PROMPT_EXAMPLES_MAX, e) != 0 ||
         check_count("documents", p->n_documents, PROMPT_DOCUMENTS_MAX, e) != 0 ||
         check_count("variables", p->n_variables, PROMPT_VARIABLES_MAX, e) != 0 ||
-        check_one_line("author", p->author, PROMPT_AUTHOR_MAX, e) != 0 ||
-        check_length("note", p->note, PROMPT_NOTE_MAX, e) != 0) {
+        version_origin_check(p->author, p->note, e) != 0) {
         return -1;
     }
     size_t bytes = total_bytes(p);

@@ -39,11 +39,6 @@ static void write_lines(struct buf *out, const struct prompt *p)
     }
 }
 
-static void write_head(struct buf *out, const char *mark, const struct prompt *p)
-{
-    buf_printf(out, "%s %s@%llu\n", mark, p->name, (unsigned long long)p->version);
-}
-
 int prompt_diff(const struct prompt *a, const struct prompt *b, struct buf *out, struct err *e)
 {
     struct buf old;
@@ -57,15 +52,8 @@ int prompt_diff(const struct prompt *a, const struct prompt *b, struct buf *out,
     if (buf_append_str(&old, "") != 0 || buf_append_str(&new, "") != 0) {
         err_nomem(e);
     } else {
-        size_t before = out->len;
-        write_head(out, "---", a);
-        write_head(out, "+++", b);
-        size_t head = out->len;
-        rc = line_diff(old.data, new.data, out, e);
-        if (rc == 0 && out->len == head) {
-            out->len = before;
-            out->data[before] = '\0';
-        }
+        const struct line_diff_name names[] = {{a->name, a->version}, {b->name, b->version}};
+        rc = line_diff_versions(old.data, &names[0], new.data, &names[1], out, e);
     }
     buf_deinit(&old);
     buf_deinit(&new);

@@ -362,6 +362,12 @@ const char *access_prompt_of(const struct access *a, const struct http_request *
     return key && key->record.prompt[0] ? key->record.prompt : NULL;
 }
 
+const char *access_filters_of(const struct access *a, const struct http_request *r)
+{
+    const struct access_key *key = access_key_of(a, r);
+    return key && key->record.filters[0] ? key->record.filters : NULL;
+}
+
 static bool is_admin(const struct access *a, const struct http_request *r)
 {
     char sha256[HASH_HEX_LEN + 1];

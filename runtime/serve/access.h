@@ -83,6 +83,9 @@ const char *access_key_name(const struct access *a, const struct http_request *r
 /* The prompt that its API key is for, or NULL. Lives as long as `a`. */
 const char *access_prompt_of(const struct access *a, const struct http_request *r);
 
+/* The filter chain that its requests go through, or NULL. Likewise. */
+const char *access_filters_of(const struct access *a, const struct http_request *r);
+
 /* A number for each API key, the same after every start: 0 where access_key_of is NULL. */
 uint64_t access_tenant(const struct access *a, const struct http_request *r);
 

@@ -33,6 +33,7 @@ int answer_text_init(struct answer_text *a, const struct answer_text_settings *s
         fed_texts_listen(&a->fed, a->filters);
     }
     chain_stream_set_prompt(a->filters, set->prompt, set->prompt_len);
+    chain_stream_set_outside(a->filters, set->outside, set->wake, set->user);
     return 0;
 }
 
@@ -75,10 +76,34 @@ static int show(struct answer_text *a, struct answer_piece *piece, struct err *e
     return 0;
 }
 
+/* The first thing that a filter did or would have a client know, NULL: there is none. What is
+ * only recorded is the operator's. */
+static const struct chain_event *first_finding(const struct answer_text *a)
+{
+    size_t count;
+    const struct chain_event *events = chain_stream_events(a->filters, &count, NULL);
+    for (size_t i = 0; i < count; i++) {
+        if (!events[i].is_recorded) {
+            return &events[i];
+        }
+    }
+    return NULL;
+}
+
+/* What the client asked not to get: something was found. */
+static bool is_blocked(const struct answer_text *a)
+{
+    return a->set.block && first_finding(a) != NULL;
+}
+
 /* Sends what has gathered, as one piece. */
 static int flush(struct answer_text *a, struct err *e)
 {
     if (a->out.len == 0) {
+        return 0;
+    }
+    if (a->state == ANSWER_OPEN && is_blocked(a)) {
+        buf_clear(&a->out); /* it came with what was found */
         return 0;
     }
     struct answer_piece piece = {
@@ -140,18 +165,57 @@ static int take_filtered(void *context, enum filter_channel channel, const char 
                                        : buf_append(&a->out, text, len);
 }
 
-/* The first thing that a filter did or would have a client know, NULL: there is none. What is
- * only recorded is the operator's. */
-static const struct chain_event *first_finding(const struct answer_text *a)
+/* What goes around the filters; the tag of a call's beginning and end has its index above. */
+enum { AROUND_JSON = CALL_ARGUMENTS_JSON, AROUND_CALL_BEGIN, AROUND_CALL_END };
+#define TAG_CALL_SHIFT 8
+
+static uint64_t call_tag(unsigned kind, size_t call)
 {
-    size_t count;
-    const struct chain_event *events = chain_stream_events(a->filters, &count, NULL);
-    for (size_t i = 0; i < count; i++) {
-        if (!events[i].is_recorded) {
-            return &events[i];
-        }
+    return (uint64_t)call << TAG_CALL_SHIFT | kind;
+}
+
+static int show_call(struct answer_text *a, uint64_t tag, const char *name, size_t len)
+{
+    struct err ignored = {0};
+    bool begins = (tag & 0xFF) == AROUND_CALL_BEGIN;
+    if (flush(a, &ignored) != 0) {
+        return -1;
     }
-    return NULL;
+    if (is_blocked(a)) {
+        return 0;
+    }
+    a->out_kind = ANSWER_CALL_ARGUMENTS;
+    a->call = (size_t)(tag >> TAG_CALL_SHIFT);
+    /* The buffer adds the NUL that a piece's text has. */
+    if (buf_append(&a->out, name, len) != 0) {
+        return -1;
+    }
+    struct answer_piece piece = {.kind = begins ? ANSWER_CALL_BEGIN : ANSWER_CALL_END,
+                                 .text = a->out.data ? a->out.data : "",
+                                 .len = len,
+                                 .call = a->call};
+    int rc = show(a, &piece, &ignored);
+    buf_clear(&a->out);
+    return rc;
+}
+
+static int take_around(void *context, uint64_t tag, const char *bytes, size_t len)
+{
+    struct answer_text *a = context;
+    struct err ignored = {0};
+    if (tag != AROUND_JSON) {
+        return show_call(a, tag, bytes, len);
+    }
+    if (a->out_kind != ANSWER_CALL_ARGUMENTS && flush(a, &ignored) != 0) {
+        return -1;
+    }
+    a->out_kind = ANSWER_CALL_ARGUMENTS;
+    return buf_append(&a->out, bytes, len);
+}
+
+static struct chain_sink sink_of(struct answer_text *a)
+{
+    return (struct chain_sink){.emit = take_filtered, .around = take_around, .context = a};
 }
 
 /* What a call of the chain returned becomes the answer's state. */
@@ -165,14 +229,14 @@ static int note_verdict(struct answer_text *a, int rc)
         a->set.choice->filter_code = stop->code;
         a->set.choice->filter_message = stop->message;
     }
-    if (rc >= 0 && a->set.block && a->state != ANSWER_FILTERED) {
-        const struct chain_event *finding = first_finding(a);
-        if (finding) {
+    if (rc >= 0 && is_blocked(a)) {
+        if (a->state != ANSWER_FILTERED) {
+            const struct chain_event *finding = first_finding(a);
             a->set.choice->filter_code = finding->code;
             a->set.choice->filter_message = finding->message;
             a->state = ANSWER_FILTERED;
-            buf_clear(&a->out); /* it came with what was found */
         }
+        buf_clear(&a->out);
     }
     return rc < 0 ? -1 : 0;
 }
@@ -180,7 +244,7 @@ static int note_verdict(struct answer_text *a, int rc)
 static int filter(struct answer_text *a, enum filter_channel channel, const char *text,
                   size_t len, struct err *e)
 {
-    struct chain_sink sink = {.emit = take_filtered, .context = a};
+    struct chain_sink sink = sink_of(a);
     if (a->state == ANSWER_FILTERED || len == 0) {
         return 0;
     }
@@ -189,7 +253,7 @@ static int filter(struct answer_text *a, enum filter_channel channel, const char
 
 static int filter_finish(struct answer_text *a, struct err *e)
 {
-    struct chain_sink sink = {.emit = take_filtered, .context = a};
+    struct chain_sink sink = sink_of(a);
     return a->state == ANSWER_FILTERED ? 0
                                        : note_verdict(a, chain_finish(a->filters, &sink, e));
 }
@@ -197,7 +261,7 @@ static int filter_finish(struct answer_text *a, struct err *e)
 /* A text that has ended before others come: nothing of it may be held behind them. */
 static int filter_end_text(struct answer_text *a, enum filter_channel channel, struct err *e)
 {
-    struct chain_sink sink = {.emit = take_filtered, .context = a};
+    struct chain_sink sink = sink_of(a);
     return a->state == ANSWER_FILTERED
                ? 0
                : note_verdict(a, chain_end_text(a->filters, channel, &sink, e));
@@ -205,38 +269,41 @@ static int filter_end_text(struct answer_text *a, enum filter_channel channel, s
 
 /* --- segments: what the model's output was taken apart to --- */
 
+static int send_around(struct answer_text *a, uint64_t tag, const char *bytes, size_t len,
+                       struct err *e)
+{
+    struct chain_sink sink = sink_of(a);
+    return a->state == ANSWER_FILTERED
+               ? 0
+               : note_verdict(a, chain_around(a->filters, tag, bytes, len, &sink, e));
+}
+
 static int begin_call(struct answer_text *a, const struct output_segment *segment,
                       struct err *e)
 {
-    struct answer_piece piece = {.kind = ANSWER_CALL_BEGIN,
-                                 .text = segment->text,
-                                 .len = segment->len,
-                                 .call = segment->call};
     if (filter_end_text(a, FILTER_REASONING, e) != 0 ||
-        filter_end_text(a, FILTER_CONTENT, e) != 0 || flush(a, e) != 0) {
+        filter_end_text(a, FILTER_CONTENT, e) != 0) {
         return -1;
     }
     a->arguments = (struct call_arguments){0};
-    a->out_kind = ANSWER_CALL_ARGUMENTS;
-    a->call = segment->call;
-    return a->state == ANSWER_FILTERED ? 0 : show(a, &piece, e);
+    return send_around(a, call_tag(AROUND_CALL_BEGIN, segment->call), segment->text,
+                       segment->len, e);
 }
 
 static int take_arguments(struct answer_text *a, const struct output_segment *segment,
                           struct err *e)
 {
-    struct chain_sink sink = {.emit = take_filtered, .context = a};
+    struct chain_sink sink = sink_of(a);
     if (!a->has_filters) {
         return buf_append(&a->out, segment->text, segment->len) == 0 ? 0 : err_nomem(e);
     }
     return note_verdict(a, call_arguments_feed(&a->arguments, segment->text, segment->len,
-                                               a->filters, &sink, &a->out, e));
+                                               a->filters, &sink, e));
 }
 
 static int end_call(struct answer_text *a, const struct output_segment *segment, struct err *e)
 {
-    struct answer_piece piece = {.kind = ANSWER_CALL_END, .text = "", .call = segment->call};
-    return flush(a, e) == 0 ? show(a, &piece, e) : -1;
+    return send_around(a, call_tag(AROUND_CALL_END, segment->call), "", 0, e);
 }
 
 static int take_content(struct answer_text *a, const struct output_segment *segment,
@@ -287,6 +354,15 @@ static int take_apart(struct answer_text *a, const char *text, size_t len, bool 
 
 /* --- tokens --- */
 
+/* Once no filter waits, the text that came before the stop string has become what it is. */
+static void note_stop(struct answer_text *a)
+{
+    if (a->state == ANSWER_OPEN && a->stop.stopped && !answer_text_is_waiting(a)) {
+        a->state = ANSWER_STOPPED;
+        a->set.choice->stop = a->stop.met;
+    }
+}
+
 /* Runs a->decoded through the stop strings and all that comes behind them. */
 static int pass_on(struct answer_text *a, bool is_end, struct err *e)
 {
@@ -298,14 +374,33 @@ static int pass_on(struct answer_text *a, bool is_end, struct err *e)
     a->passed_bytes += a->passed.len;
     int rc = take_apart(a, a->passed.data, a->passed.len, false, e);
     if (rc == 0 && (is_end || a->stop.stopped)) {
+        a->has_ended = true;
         rc = a->set.format ? output_parser_finish(&a->parser, e) : 0;
         rc = rc == 0 ? filter_finish(a, e) : rc;
     }
-    if (rc == 0 && a->state == ANSWER_OPEN && a->stop.stopped) {
-        a->state = ANSWER_STOPPED;
-        a->set.choice->stop = a->stop.met;
+    if (rc != 0) {
+        return rc;
     }
-    return rc == 0 ? flush_token(a, e) : rc;
+    note_stop(a);
+    return flush_token(a, e);
+}
+
+bool answer_text_is_waiting(const struct answer_text *a)
+{
+    return a->state != ANSWER_FILTERED && chain_stream_is_waiting(a->filters);
+}
+
+int answer_text_resume(struct answer_text *a, struct err *e)
+{
+    struct chain_sink sink = sink_of(a);
+    if (a->state != ANSWER_OPEN) {
+        return 0;
+    }
+    if (note_verdict(a, chain_resume(a->filters, &sink, e)) != 0) {
+        return -1;
+    }
+    note_stop(a);
+    return flush_token(a, e);
 }
 
 /* A control token whose name tells how the output is to be read. It is no text, so what the
@@ -337,7 +432,7 @@ static void drop_tokens_behind_the_end(struct answer_text *a)
 int answer_text_feed(struct answer_text *a, const struct answer_token *token,
                      const struct answer_alternative *tops, size_t n_tops, struct err *e)
 {
-    if (a->state != ANSWER_OPEN) {
+    if (a->state != ANSWER_OPEN || a->has_ended) {
         return 0;
     }
     buf_clear(&a->decoded);
@@ -363,7 +458,7 @@ int answer_text_feed(struct answer_text *a, const struct answer_token *token,
 
 int answer_text_finish(struct answer_text *a, struct err *e)
 {
-    if (a->state != ANSWER_OPEN) {
+    if (a->state != ANSWER_OPEN || a->has_ended) {
         return 0;
     }
     buf_clear(&a->decoded);

@@ -7,6 +7,9 @@
  * Of a call's arguments the filters see each string's decoded value, and never the JSON around
  * it; what they let pass is written as JSON again.
  *
+ * A filter may wait for a service outside. What comes meanwhile gathers in the chain, in its
+ * order, and the answer is not over before all of it is through.
+ *
  * Threads: the loop only. */
 #pragma once
 
@@ -40,6 +43,8 @@ struct answer_text_settings {
     bool block;          /* whatever a filter finds ends the answer */
     struct answer_choice *choice;
     void (*piece)(void *user, const struct answer_piece *piece);
+    struct chain_outside *outside; /* for filters that ask; NULL: they fail */
+    void (*wake)(void *user);      /* an answer from outside has come: answer_text_resume */
     void *user;
 };
 
@@ -53,6 +58,7 @@ struct answer_text {
     bool has_filters;
     struct fed_texts fed; /* with keep_fed */
     size_t most_held;     /* bytes that the filters held at once */
+    bool has_ended;       /* no more tokens are read */
     bool reasoning;       /* what came last */
     struct buf decoded;   /* scratch: whole characters of one token */
     struct buf passed;    /* scratch: what the stop strings let pass */
@@ -72,9 +78,17 @@ int answer_text_init(struct answer_text *a, const struct answer_text_settings *s
                      struct err *e);
 void answer_text_deinit(struct answer_text *a);
 
-/* The next token; tops: (n_tops). 0, or -1 when the answer must be ended as an error. */
+/* The next token; tops: (n_tops). 0, or -1 when the answer must be ended as an error. Does
+ * nothing once has_ended. */
 int answer_text_feed(struct answer_text *a, const struct answer_token *token,
                      const struct answer_alternative *tops, size_t n_tops, struct err *e);
 
 /* No more tokens: what is held is decided and released. */
 int answer_text_finish(struct answer_text *a, struct err *e);
+
+/* Whether a filter waits, and with it what comes behind: the state is not the last word then.
+ */
+bool answer_text_is_waiting(const struct answer_text *a);
+
+/* Goes on after wake. Returns as answer_text_feed. */
+int answer_text_resume(struct answer_text *a, struct err *e);

@@ -66,11 +66,20 @@ static int end_string(struct call_arguments *c, struct value *v, struct chain_st
     return rc == CHAIN_GOES_ON ? chain_end_text(filters, FILTER_TOOL_ARGS, sink, e) : rc;
 }
 
+/* What stands between strings, quotes included. */
+static int pass_json(const char *text, size_t len, struct chain_stream *filters,
+                     const struct chain_sink *sink, struct err *e)
+{
+    return len > 0 ? chain_around(filters, CALL_ARGUMENTS_JSON, text, len, sink, e)
+                   : CHAIN_GOES_ON;
+}
+
 int call_arguments_feed(struct call_arguments *c, const char *text, size_t len,
                         struct chain_stream *filters, const struct chain_sink *sink,
-                        struct buf *out, struct err *e)
+                        struct err *e)
 {
     struct value v = {.len = 0};
+    size_t between = 0; /* where the JSON between strings begins */
     int rc = CHAIN_GOES_ON;
     for (size_t i = 0; i < len && rc == CHAIN_GOES_ON; i++) {
         if (json_scan_feed(&c->scan, text[i]) == JSON_SCAN_BAD) {
@@ -79,16 +88,18 @@ int call_arguments_feed(struct call_arguments *c, const char *text, size_t len,
         bool in_string = json_scan_in_string(&c->scan);
         if (c->in_string && in_string) {
             rc = take_inner(c, text[i], &v, filters, sink, e);
-        } else {
-            rc = c->in_string ? end_string(c, &v, filters, sink, e) : rc;
-            if (rc == CHAIN_GOES_ON && buf_append_char(out, text[i]) != 0) {
-                return err_nomem(e);
-            }
-        }
-        if (in_string && !c->in_string) {
+        } else if (c->in_string) {
+            rc = end_string(c, &v, filters, sink, e);
+            between = i;
+        } else if (in_string) {
+            rc = pass_json(text + between, i + 1 - between, filters, sink, e);
             c->chars = (struct json_chars){.lenient = true};
         }
         c->in_string = in_string;
     }
-    return rc == CHAIN_GOES_ON ? filter_value(&v, filters, sink, e) : rc;
+    if (rc != CHAIN_GOES_ON) {
+        return rc;
+    }
+    return c->in_string ? filter_value(&v, filters, sink, e)
+                        : pass_json(text + between, len - between, filters, sink, e);
 }

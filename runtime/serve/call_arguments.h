@@ -21,12 +21,15 @@ struct call_arguments {
     bool in_string;
 };
 
-/* The next piece, whole characters of valid JSON. Text of strings goes to the stream, whose
- * sink must write it with call_arguments_escape; everything else to *out. What the chain
- * returned: CHAIN_GOES_ON, CHAIN_STOPPED or -1. */
+/* The next piece, whole characters of valid JSON. Text of strings goes through the stream,
+ * whose sink must write it with call_arguments_escape; everything else goes around the filters
+ * with the tag CALL_ARGUMENTS_JSON. What the chain returned: CHAIN_GOES_ON, CHAIN_STOPPED or
+ * -1. */
 int call_arguments_feed(struct call_arguments *c, const char *text, size_t len,
                         struct chain_stream *filters, const struct chain_sink *sink,
-                        struct buf *out, struct err *e);
+                        struct err *e);
+
+#define CALL_ARGUMENTS_JSON 0u
 
 /* Appends the inside of a JSON string (RFC 8259, section 7). 0 or -1. */
 int call_arguments_escape(struct buf *out, const char *text, size_t len);

@@ -6,7 +6,6 @@
 
 #include "runtime/base/buf.h"
 #include "runtime/base/mem.h"
-#include "runtime/serve/filter_text.h"
 
 static size_t leading_system(const struct chat_message *messages, size_t n)
 {
@@ -151,81 +150,89 @@ void conversation_deinit(struct conversation *c)
     *c = (struct conversation){0};
 }
 
-static int filter_message(const struct filter_origin *origin, struct answer_request *r,
-                          size_t i, struct chain *chain, struct moderation_result *findings,
-                          struct err *e)
+/* --- what the user wrote --- */
+
+static size_t variable_count(const struct answer_request *r)
 {
-    struct chat_message *m = &r->messages[i];
-    char where[48];
-    snprintf(where, sizeof(where), "messages[%zu].content", i);
-    char *text = filter_text(origin, chain, m->content, m->content_len, where, &m->content_len,
-                             findings, e);
-    if (!text || answer_request_own(r, text, e) != 0) {
-        return -1;
-    }
-    m->content = text;
-    return 0;
+    return r->prompt_variables ? (size_t)cJSON_GetArraySize(r->prompt_variables) : 0;
 }
 
-static int filter_prompt(const struct filter_origin *origin, struct answer_request *r, size_t i,
-                         struct chain *chain, struct moderation_result *findings, struct err *e)
+size_t conversation_input_count(const struct answer_request *r)
 {
-    struct answer_prompt *p = &r->prompts[i];
-    char *text =
-        filter_text(origin, chain, p->text, p->text_len, "prompt", &p->text_len, findings, e);
-    if (!text || answer_request_own(r, text, e) != 0) {
-        return -1;
-    }
-    p->text = text;
-    return 0;
+    return r->n_messages + variable_count(r) + r->n_prompts;
+}
+
+static int get_message(const struct answer_request *r, size_t i, struct filter_run_text *text)
+{
+    const struct chat_message *m = &r->messages[i];
+    text->text = m->content;
+    text->len = m->content_len;
+    snprintf(text->param, sizeof(text->param), "messages[%zu].content", i);
+    return m->content && strcmp(m->role, "assistant") != 0;
 }
 
 /* They stand inside the owner's prompt. */
-static int filter_variable(const struct filter_origin *origin, cJSON *item, struct chain *chain,
-                           struct moderation_result *findings, struct err *e)
+static int get_variable(const struct answer_request *r, size_t i, struct filter_run_text *text)
 {
-    char where[64];
-    size_t len;
-    snprintf(where, sizeof(where), "prompt_variables.%.40s", item->string);
-    char *text = filter_text(origin, chain, item->valuestring, strlen(item->valuestring), where,
-                             &len, findings, e);
-    if (!text) {
-        return -1;
+    const cJSON *item = cJSON_GetArrayItem(r->prompt_variables, (int)i);
+    text->text = item->valuestring;
+    text->len = strlen(item->valuestring);
+    snprintf(text->param, sizeof(text->param), "prompt_variables.%.40s", item->string);
+    return 1;
+}
+
+static int get_prompt(const struct answer_request *r, size_t i, struct filter_run_text *text,
+                      struct err *e)
+{
+    const struct answer_prompt *p = &r->prompts[i];
+    if (!p->text) {
+        return err_set_param(e, ERR_UNSUPPORTED, "prompt",
+                             "\"prompt\": filters read text, send text and not tokens");
     }
+    text->text = p->text;
+    text->len = p->text_len;
+    snprintf(text->param, sizeof(text->param), "prompt");
+    return 1;
+}
+
+int conversation_input_get(const struct answer_request *r, size_t index,
+                           struct filter_run_text *text, struct err *e)
+{
+    size_t n_variables = variable_count(r);
+    if (index < r->n_messages) {
+        return get_message(r, index, text);
+    }
+    index -= r->n_messages;
+    return index < n_variables ? get_variable(r, index, text)
+                               : get_prompt(r, index - n_variables, text, e);
+}
+
+static int take_variable(cJSON *item, char *text, struct err *e)
+{
     int rc = cJSON_SetValuestring(item, text) ? 0 : err_nomem(e);
     mem_free(text);
     return rc;
 }
 
-int conversation_filter_input(const struct filter_origin *origin, struct answer_request *r,
-                              struct chain *chain, struct moderation_result *findings,
-                              struct err *e)
+int conversation_input_take(struct answer_request *r, size_t index, char *text, size_t len,
+                            struct err *e)
 {
-    if (!chain_has_side(chain, FILTER_INPUT)) {
-        return 0;
+    size_t n_variables = variable_count(r);
+    bool is_message = index < r->n_messages;
+    if (!is_message && index - r->n_messages < n_variables) {
+        int i = (int)(index - r->n_messages);
+        return take_variable(cJSON_GetArrayItem(r->prompt_variables, i), text, e);
     }
-    for (size_t i = 0; i < r->n_messages; i++) {
-        const struct chat_message *m = &r->messages[i];
-        if (m->content && strcmp(m->role, "assistant") != 0 &&
-            filter_message(origin, r, i, chain, findings, e) != 0) {
-            return -1;
-        }
+    if (answer_request_own(r, text, e) != 0) {
+        return -1;
     }
-    cJSON *variable;
-    cJSON_ArrayForEach(variable, r->prompt_variables)
-    {
-        if (filter_variable(origin, variable, chain, findings, e) != 0) {
-            return -1;
-        }
-    }
-    for (size_t i = 0; i < r->n_prompts; i++) {
-        if (!r->prompts[i].text) {
-            return err_set_param(e, ERR_UNSUPPORTED, "prompt",
-                                 "\"prompt\": filters read text, send text and not tokens");
-        }
-        if (filter_prompt(origin, r, i, chain, findings, e) != 0) {
-            return -1;
-        }
+    if (is_message) {
+        r->messages[index].content = text;
+        r->messages[index].content_len = len;
+    } else {
+        struct answer_prompt *p = &r->prompts[index - r->n_messages - n_variables];
+        p->text = text;
+        p->text_len = len;
     }
     return 0;
 }

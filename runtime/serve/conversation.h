@@ -8,13 +8,11 @@
  * held before. */
 #pragma once
 
-#include "filters/chain.h"
 #include "models/template/chat_template.h"
 #include "runtime/api/answer_request.h"
-#include "runtime/api/moderation_reply.h"
 #include "runtime/registry/prompt.h"
 #include "runtime/serve/answer_prompt.h"
-#include "runtime/serve/filter_record.h"
+#include "runtime/serve/filter_run.h"
 
 struct conversation {
     struct chat_message *messages; /* (n_messages); contents borrowed but for the system text */
@@ -40,10 +38,11 @@ size_t conversation_excess(const struct chat_message *messages, size_t n, size_t
 /* Drops the oldest ones of the client's. */
 void conversation_drop_oldest(struct conversation *c, size_t n);
 
-/* Runs what the user wrote, messages, prompts and variables, through the chain's input side.
- * Replacements are stored in the request. When a filter stops, the request is refused:
- * ERR_FILTERED, param "messages[i].content", "prompt" or "prompt_variables.NAME". What they
- * found is added to *findings unless that is NULL, and recorded as of `origin`. */
-int conversation_filter_input(const struct filter_origin *origin, struct answer_request *r,
-                              struct chain *chain, struct moderation_result *findings,
-                              struct err *e);
+/* What the user wrote, for the chain's input side: messages, variables and prompts, by number
+ * as filter_run.h wants them. What became of one is stored in the request. Errors name
+ * "messages[i].content", "prompt_variables.NAME" or "prompt". */
+size_t conversation_input_count(const struct answer_request *r);
+int conversation_input_get(const struct answer_request *r, size_t index,
+                           struct filter_run_text *text, struct err *e);
+int conversation_input_take(struct answer_request *r, size_t index, char *text, size_t len,
+                            struct err *e);

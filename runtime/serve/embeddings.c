@@ -1,13 +1,15 @@
 #include "runtime/serve/embeddings.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "models/tokenizer/whole_text.h"
 #include "runtime/api/embeddings_reply.h"
 #include "runtime/api/embeddings_request.h"
 #include "runtime/base/mem.h"
-#include "runtime/serve/filter_text.h"
+#include "runtime/serve/chain_pick.h"
+#include "runtime/serve/filter_run.h"
 #include "runtime/serve/provenance.h"
 #include "runtime/serve/respond.h"
 
@@ -18,6 +20,8 @@ struct embedding {
     struct generation *generation;
     uint64_t tenant;
     struct embeddings_request request;
+    struct filter_run input; /* texts through the filters, before the embedder has the job */
+    struct chain *chain;
     struct provenance made_by;
     char *reply; /* NULL before it was written */
     size_t reply_len;
@@ -30,6 +34,7 @@ static void destroy(struct embedding *x)
     mem_free(x->job.ends);
     mem_free(x->job.vectors);
     mem_free(x->reply);
+    chain_unref(x->chain);
     generation_unref(x->generation);
     mem_free(x);
 }
@@ -137,43 +142,75 @@ static void job_done(struct embedder_job *job)
     destroy(x);
 }
 
-static int filter_inputs(const struct filter_origin *origin, struct embeddings_request *r,
-                         struct chain *chain, struct err *e)
+static int get_input(void *user, size_t index, struct filter_run_text *text, struct err *e)
 {
-    for (size_t i = 0; chain_has_side(chain, FILTER_INPUT) && i < r->n_inputs; i++) {
-        struct embeddings_input *input = &r->inputs[i];
-        if (!input->text) {
-            continue;
-        }
-        char where[32];
-        embeddings_request_name(r, i, where);
-        input->owned = filter_text(origin, chain, input->text, input->text_len, where,
-                                   &input->text_len, NULL, e);
-        if (!input->owned) {
-            return -1;
-        }
-        input->text = input->owned;
-    }
+    (void)e;
+    const struct embedding *x = user;
+    const struct embeddings_input *input = &x->request.inputs[index];
+    char name[32];
+    embeddings_request_name(&x->request, index, name);
+    snprintf(text->param, sizeof(text->param), "%s", name);
+    text->text = input->text;
+    text->len = input->text_len;
+    return input->text != NULL;
+}
+
+static int take_input(void *user, size_t index, char *text, size_t len, struct err *e)
+{
+    (void)e;
+    const struct embedding *x = user;
+    struct embeddings_input *input = &x->request.inputs[index];
+    input->text = input->owned = text;
+    input->text_len = len;
     return 0;
 }
 
-static int prepare(struct embedding *x, struct server *s, struct err *e)
+static int submit(struct embedding *x, struct err *e)
 {
-    const struct filter_origin origin = {s, x->http, ""};
-    const struct http_request *http = http_exchange_request(x->http);
-    const struct llama_config *c = &x->generation->model->config;
-    if (embeddings_request_parse(&x->request, http->body, http->body_len, c->vocab, c->d_model,
-                                 e) != 0 ||
-        generation_check_name(x->generation, x->request.model, e) != 0 ||
-        filter_inputs(&origin, &x->request, s->chain, e) != 0) {
-        return -1;
-    }
-    provenance_fill(&x->made_by, x->generation, s->no_prompt, s->chain);
+    provenance_fill(&x->made_by, x->generation, x->server->no_prompt, x->chain);
     x->job.n_texts = x->request.n_inputs;
     x->job.read = read_texts;
     x->job.write = write_reply;
     x->job.done = job_done;
     return embedder_submit(x->generation->embedder, &x->job, e);
+}
+
+static void refuse(struct embedding *x, const struct err *e)
+{
+    http_exchange_set_data(x->http, NULL);
+    respond_err(x->http, e);
+    destroy(x);
+}
+
+/* A filter had to wait for somebody outside, and has ruled. */
+static void input_done(void *user, struct err *why)
+{
+    struct embedding *x = user;
+    struct err e = {0};
+    if (why || submit(x, &e) != 0) {
+        refuse(x, why ? why : &e);
+    }
+}
+
+static int prepare(struct embedding *x, struct err *e)
+{
+    static const struct filter_run_owner owner = {
+        .get = get_input, .take = take_input, .done = input_done};
+    const struct http_request *http = http_exchange_request(x->http);
+    const struct llama_config *c = &x->generation->model->config;
+    struct chain *chain;
+    if (embeddings_request_parse(&x->request, http->body, http->body_len, c->vocab, c->d_model,
+                                 e) != 0 ||
+        generation_check_name(x->generation, x->request.model, e) != 0 ||
+        chain_pick(x->server, x->http, x->generation->model->name, &chain, e) != 0) {
+        return -1;
+    }
+    x->chain = chain_ref(chain);
+    bool any = chain_has_side(x->chain, FILTER_INPUT);
+    const struct filter_origin origin = {x->server, x->http, ""};
+    int rc = filter_run_start(&x->input, &owner, x, x->chain, &origin,
+                              any ? x->request.n_inputs : 0, e);
+    return rc == FILTER_RUN_OVER ? submit(x, e) : rc;
 }
 
 void embeddings_begin(struct server *s, struct http_exchange *http)
@@ -194,18 +231,19 @@ void embeddings_begin(struct server *s, struct http_exchange *http)
     x->server = s;
     x->tenant = access_tenant(&s->set.access, http_exchange_request(http));
     x->generation = generation_ref(s->generation);
-    if (prepare(x, s, &e) != 0) {
-        respond_err(http, &e);
-        destroy(x);
-        return;
-    }
     http_exchange_set_data(http, x);
+    if (prepare(x, &e) < 0) {
+        refuse(x, &e);
+    }
 }
 
 void embeddings_abort(struct http_exchange *http)
 {
     struct embedding *x = http_exchange_data(http);
-    if (x) {
+    if (x && filter_run_is_waiting(&x->input)) {
+        filter_run_cancel(&x->input);
+        destroy(x);
+    } else if (x) {
         x->http = NULL;
         embedder_cancel(x->generation->embedder, &x->job);
     }

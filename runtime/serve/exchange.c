@@ -7,6 +7,8 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/unique_id.h"
+#include "runtime/serve/chain_pick.h"
+#include "runtime/serve/conversation.h"
 #include "runtime/serve/exchange_parts.h"
 #include "runtime/serve/respond.h"
 
@@ -37,7 +39,6 @@ static struct exchange *exchange_create(struct server *s, struct http_exchange *
     }
     s->exchanges = x;
     x->generation = generation_ref(s->generation);
-    x->chain = chain_ref(s->chain);
     x->reply = (struct reply){.format = api->format,
                               .request = &x->request,
                               .tokenizer = x->generation->model->tokenizer,
@@ -116,6 +117,13 @@ static void record_filters(struct exchange *x)
     }
 }
 
+/* What waits for a job is in nobody's queue, but it counts as if it were in the engine's. */
+static void set_working(struct exchange *x, bool working)
+{
+    x->generation->n_coming += (int)working - (int)x->working;
+    x->working = working;
+}
+
 /* The client's side is over; the engine may have to be told. */
 void exchange_leave_client(struct exchange *x)
 {
@@ -123,6 +131,10 @@ void exchange_leave_client(struct exchange *x)
         record_filters(x);
         http_exchange_set_data(x->http, NULL);
         x->http = NULL;
+    }
+    if (filter_run_is_waiting(&x->input)) {
+        filter_run_cancel(&x->input);
+        set_working(x, false);
     }
     for (size_t i = 0; i < x->n_choices; i++) {
         stop_engine(&x->choices[i]);
@@ -147,13 +159,6 @@ static int start(struct exchange *x, struct grammar *grammar, struct err *e)
         exchange_begin_stream(x);
     }
     return rc;
-}
-
-/* What waits for a job is in nobody's queue, but it counts as if it were in the engine's. */
-static void set_working(struct exchange *x, bool working)
-{
-    x->generation->n_coming += (int)working - (int)x->working;
-    x->working = working;
 }
 
 static void take_form(void *user, struct grammar *grammar, const struct err *why)
@@ -231,7 +236,51 @@ static int find_prompt(struct exchange *x, struct err *e)
     return rc;
 }
 
+/* --- what the user wrote --- */
+
+static int go_on_from_input(struct exchange *x, struct err *e)
+{
+    return exchange_check_findings(x, e) == 0 ? find_prompt(x, e) : -1;
+}
+
+static void take_input(void *user, struct err *why)
+{
+    struct exchange *x = user;
+    struct err e = {0};
+    set_working(x, false);
+    if (why || go_on_from_input(x, &e) != 0) {
+        exchange_refuse(x, why ? why : &e);
+    }
+    destroy_if_done(x);
+}
+
+/* Goes on at once unless a filter waits for somebody outside; else when it has ruled. */
+static int filter_input(struct exchange *x, struct err *e)
+{
+    static const struct filter_run_owner owner = {
+        .get = exchange_input_get, .take = exchange_input_take, .done = take_input};
+    bool any = chain_has_side(x->chain, FILTER_INPUT);
+    size_t count = any ? conversation_input_count(&x->request) : 0;
+    const struct filter_origin origin = {x->server, x->http, x->reply.id};
+    int rc = filter_run_start(&x->input, &owner, x, x->chain, &origin, count, e);
+    if (rc == FILTER_RUN_WAITS) {
+        set_working(x, true);
+        return 0;
+    }
+    return rc == FILTER_RUN_OVER ? go_on_from_input(x, e) : -1;
+}
+
 /* --- the way of a request --- */
+
+static int take_chain(struct exchange *x, struct err *e)
+{
+    struct chain *chain;
+    if (chain_pick(x->server, x->http, x->generation->model->name, &chain, e) != 0) {
+        return -1;
+    }
+    x->chain = chain_ref(chain);
+    return 0;
+}
 
 void exchange_begin(struct server *s, struct http_exchange *http,
                     const struct exchange_api *api)
@@ -248,9 +297,27 @@ void exchange_begin(struct server *s, struct http_exchange *http,
         respond_err(http, &e);
         return;
     }
-    if (exchange_read(x, &e) != 0 || find_prompt(x, &e) != 0) {
+    if (take_chain(x, &e) != 0 || exchange_read(x, &e) != 0 || filter_input(x, &e) != 0) {
         exchange_refuse(x, &e);
         destroy_if_done(x);
+    }
+}
+
+/* The choice is at its end when all of it has passed the filters, or one of them has ended it.
+ */
+static void end_if_settled(struct choice *c)
+{
+    if (c->text.has_ended && !c->is_complete) {
+        c->is_complete = true; /* by a stop string: what else the model writes is not wanted */
+        c->finish = ANSWER_FINISH_STOP;
+        stop_engine(c);
+    }
+    exchange_hold_back(c);
+    if (answer_text_is_waiting(&c->text)) {
+        return;
+    }
+    if (c->text.state != ANSWER_OPEN || c->is_complete) {
+        exchange_end_choice(c, c->finish);
     }
 }
 
@@ -269,8 +336,8 @@ static void take_token(struct choice *c, const struct engine_event *ev)
         return;
     }
     x->usage.reasoning_tokens += c->text.reasoning;
-    if (x->http && c->text.state != ANSWER_OPEN) {
-        exchange_end_choice(c, ANSWER_FINISH_STOP);
+    if (x->http) {
+        end_if_settled(c);
     }
 }
 
@@ -294,10 +361,27 @@ static void take_end(struct choice *c, enum engine_finish finish)
         exchange_fail(x, &e);
         return;
     }
+    c->is_complete = true;
+    c->finish = finish == ENGINE_FINISH_LENGTH ? ANSWER_FINISH_LENGTH : ANSWER_FINISH_STOP;
     if (x->http) {
-        exchange_end_choice(c, finish == ENGINE_FINISH_LENGTH ? ANSWER_FINISH_LENGTH
-                                                              : ANSWER_FINISH_STOP);
+        end_if_settled(c);
     }
+}
+
+void exchange_on_wake(void *user)
+{
+    struct choice *c = user;
+    struct exchange *x = c->exchange;
+    struct err e = {0};
+    if (!x->http || c->ended) {
+        return; /* the client did not wait; the engine's last event ends it all */
+    }
+    if (answer_text_resume(&c->text, &e) != 0) {
+        exchange_fail(x, &e);
+    } else if (x->http) {
+        end_if_settled(c);
+    }
+    destroy_if_done(x);
 }
 
 /* Of each prompt counts what its first answer found: the others share it. */
@@ -322,10 +406,10 @@ void exchange_on_event(struct engine_user *user, const struct engine_event *ev)
     struct exchange *x = c->exchange;
     c->engine_running = ev->finish == ENGINE_RUNNING;
     note_cached(c, ev);
-    if (x->http && !c->ended && ev->token != TOKEN_NONE) {
+    if (x->http && !c->ended && !c->is_complete && ev->token != TOKEN_NONE) {
         take_token(c, ev);
     }
-    if (x->http && !c->ended && ev->finish != ENGINE_RUNNING) {
+    if (x->http && !c->ended && !c->is_complete && ev->finish != ENGINE_RUNNING) {
         take_end(c, ev->finish);
     }
     destroy_if_done(x);

@@ -12,6 +12,18 @@
 /* Output that waits for a client: beyond this the engine makes no more of it for now. */
 #define PAUSE_BYTES ((size_t)256 << 10)
 
+/* Text that waits for filters: the same. */
+#define HELD_BYTES ((size_t)16 << 10)
+
+static void pause_choice(struct choice *c)
+{
+    bool paused = c->exchange->paused || c->held_back;
+    if (paused != c->paused && c->engine_running) {
+        c->paused = paused;
+        engine_pause(c->exchange->generation->engine, c->engine_id, paused);
+    }
+}
+
 /* While a client reads slower than the model writes, its answers wait in the engine and not in
  * memory here. */
 void exchange_pause(struct exchange *x, bool paused)
@@ -21,10 +33,15 @@ void exchange_pause(struct exchange *x, bool paused)
     }
     x->paused = paused;
     for (size_t i = 0; i < x->n_choices; i++) {
-        if (x->choices[i].engine_running) {
-            engine_pause(x->generation->engine, x->choices[i].engine_id, paused);
-        }
+        pause_choice(&x->choices[i]);
     }
+}
+
+void exchange_hold_back(struct choice *c)
+{
+    c->held_back =
+        answer_text_is_waiting(&c->text) && chain_stream_held(c->text.filters) > HELD_BYTES;
+    pause_choice(c);
 }
 
 void exchange_write(struct exchange *x, const void *data, size_t len)

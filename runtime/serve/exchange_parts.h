@@ -14,6 +14,7 @@
 #include "runtime/serve/exchange.h"
 #include "runtime/serve/filter_findings.h"
 #include "runtime/serve/filter_record.h"
+#include "runtime/serve/filter_run.h"
 #include "runtime/serve/prompt_pick.h"
 #include "runtime/serve/provenance.h"
 
@@ -33,8 +34,12 @@ struct choice {
     bool text_begun; /* `text` is initialised */
     uint64_t engine_id;
     bool engine_running;
-    bool ended;        /* nothing more is said of it */
-    int cached_tokens; /* of its prompt, as far as is known */
+    bool is_complete;          /* the model has written it all, and filters may still wait */
+    enum answer_finish finish; /* how, when it is complete */
+    bool held_back;            /* too much of it waits for filters: the engine is to wait too */
+    bool paused;               /* in the engine */
+    bool ended;                /* nothing more is said of it */
+    int cached_tokens;         /* of its prompt, as far as is known */
 };
 
 struct exchange {
@@ -43,7 +48,7 @@ struct exchange {
     struct exchange *next, **link; /* among all of the server */
     struct generation *generation;
     struct prompt *prompt;
-    struct chain *chain;
+    struct chain *chain; /* NULL before it is known which */
     const struct exchange_api *api;
     struct answer_request request;
     struct choice *choices;        /* (n_choices) */
@@ -56,15 +61,16 @@ struct exchange {
     size_t n_tools;
     struct form_job form; /* that the answers must have */
     char form_key[HASH_HEX_LEN + 1];
-    bool prefix_counted;    /* in the statistics of prompts */
-    bool working;           /* a job off the loop points here */
-    struct prompt_job pick; /* of the prompt */
+    bool prefix_counted;     /* in the statistics of prompts */
+    bool working;            /* a job off the loop, or a filter's, points here */
+    struct filter_run input; /* what the user wrote, through the filters */
+    struct prompt_job pick;  /* of the prompt */
     struct answer_usage usage;
     struct moderation_result found_input, found_output; /* when the client wants to know */
     char *moderation;                                   /* the same as JSON text, at the end */
     struct reply reply;
-    bool streaming; /* the head of a stream was sent */
-    bool paused;
+    bool streaming;   /* the head of a stream was sent */
+    bool paused;      /* the client reads slowly */
     uint64_t sent_ns; /* when the stream was last written to */
     uint64_t deadline_ns;
     struct provenance made_by;
@@ -79,10 +85,21 @@ void exchange_refuse(struct exchange *x, const struct err *e);
 /* What the engine says about a choice. */
 void exchange_on_event(struct engine_user *user, const struct engine_event *ev);
 
+/* A filter of the choice has got the answer that it waited for. For struct answer_text. */
+void exchange_on_wake(void *user);
+
 /* ---- exchange_request.c ---- */
 
 /* Reads and checks the body. */
 int exchange_read(struct exchange *x, struct err *e);
+
+/* Texts of the request for the filters, and what became of them. For struct filter_run_owner.
+ */
+int exchange_input_get(void *user, size_t index, struct filter_run_text *text, struct err *e);
+int exchange_input_take(void *user, size_t index, char *text, size_t len, struct err *e);
+
+/* Whether what the filters found there lets the request go on. */
+int exchange_check_findings(const struct exchange *x, struct err *e);
 
 /* With the prompt known: makes the tokens, and the answers to be filled. */
 int exchange_prepare(struct exchange *x, struct err *e);
@@ -103,6 +120,9 @@ void exchange_write(struct exchange *x, const void *data, size_t len);
 
 /* A client that reads slowly makes its answers wait in the engine. */
 void exchange_pause(struct exchange *x, bool paused);
+
+/* And so does a filter that waits, once enough of the choice's text has gathered behind it. */
+void exchange_hold_back(struct choice *c);
 
 /* The choice is complete; after the last one the client has its answer. */
 void exchange_end_choice(struct choice *c, enum answer_finish finish);

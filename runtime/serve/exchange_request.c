@@ -103,7 +103,9 @@ static int begin_answers(struct exchange *x, size_t first, bool reasoning_open, 
                                        .keep_fed = filter_record_wants_texts(x->server),
                                        .block =
                                            x->request.moderation.output == MODERATION_BLOCK,
-                                       .piece = exchange_take_piece};
+                                       .piece = exchange_take_piece,
+                                       .outside = &x->server->outside.face,
+                                       .wake = exchange_on_wake};
     for (size_t i = first; i < first + (size_t)x->request.n_choices; i++) {
         struct choice *c = &x->choices[i];
         set.choice = &x->answers[i];
@@ -215,21 +217,36 @@ static int check_logprobs(const struct exchange *x, struct err *e)
                          "answers; leave it out");
 }
 
-static int filter_input(struct exchange *x, struct err *e)
+/* Which findings the client is told of must be known before there are any. */
+static int begin_findings(struct exchange *x, struct err *e)
 {
-    const struct answer_moderation *m = &x->request.moderation;
-    const struct filter_origin origin = {x->server, x->http, x->reply.id};
-    if (m->input == MODERATION_UNTOLD) {
-        return conversation_filter_input(&origin, &x->request, x->chain, NULL, e);
+    if (x->request.moderation.input == MODERATION_UNTOLD) {
+        return 0;
     }
-    if (filter_findings_begin(&x->found_input, x->chain) != 0 ||
-        filter_findings_begin(&x->found_output, x->chain) != 0) {
-        return err_nomem(e);
-    }
-    if (conversation_filter_input(&origin, &x->request, x->chain, &x->found_input, e) != 0) {
-        return -1;
-    }
-    return m->input == MODERATION_BLOCK && moderation_result_flagged(&x->found_input)
+    return filter_findings_begin(&x->found_input, x->chain) == 0 &&
+                   filter_findings_begin(&x->found_output, x->chain) == 0
+               ? 0
+               : err_nomem(e);
+}
+
+int exchange_input_get(void *user, size_t index, struct filter_run_text *text, struct err *e)
+{
+    struct exchange *x = user;
+    bool told = x->request.moderation.input != MODERATION_UNTOLD;
+    text->findings = told ? &x->found_input : NULL;
+    return conversation_input_get(&x->request, index, text, e);
+}
+
+int exchange_input_take(void *user, size_t index, char *text, size_t len, struct err *e)
+{
+    struct exchange *x = user;
+    return conversation_input_take(&x->request, index, text, len, e);
+}
+
+int exchange_check_findings(const struct exchange *x, struct err *e)
+{
+    return x->request.moderation.input == MODERATION_BLOCK &&
+                   moderation_result_flagged(&x->found_input)
                ? err_set_param(e, ERR_FILTERED, x->api->input,
                                "\"moderation\" asks to block what filters find, and they found "
                                "something in \"%s\"",
@@ -242,7 +259,7 @@ int exchange_read(struct exchange *x, struct err *e)
     const struct http_request *http = http_exchange_request(x->http);
     if (x->api->parse(&x->request, http->body, http->body_len, e) != 0 ||
         generation_check_name(x->generation, x->request.model, e) != 0 ||
-        check_logprobs(x, e) != 0 || filter_input(x, e) != 0) {
+        check_logprobs(x, e) != 0 || begin_findings(x, e) != 0) {
         return -1;
     }
     apply_defaults(x, x->server);

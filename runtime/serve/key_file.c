@@ -157,19 +157,21 @@ int key_record_make(struct key_record *k, const char *name, const char *key, siz
 int key_record_parse(struct key_record *k, const char *line, size_t len, size_t number,
                      struct err *e)
 {
-    enum { NAME, SHA256, SCOPE_LIST, LIMITS, PROMPT, FIELDS };
+    enum { NAME, SHA256, SCOPE_LIST, LIMITS, PROMPT, FILTERS, FIELDS };
     if (!memchr(line, ':', len)) {
         char name[32];
         snprintf(name, sizeof(name), "line-%zu", number);
         return key_record_make(k, name, line, len, e);
     }
-    const char *fields[FIELDS] = {line, line + len, line + len, line + len, line + len};
+    const char *fields[FIELDS] = {line,       line + len, line + len,
+                                  line + len, line + len, line + len};
     size_t lens[FIELDS] = {0};
     const char *at = line;
     for (int i = 0; i < FIELDS; i++) {
         const char *colon = memchr(at, ':', (size_t)(line + len - at));
         if (i == FIELDS - 1 && colon) {
-            return err_set(e, ERR_INVALID, "NAME:SHA256[:SCOPES[:LIMITS[:PROMPT]]] is wanted");
+            return err_set(e, ERR_INVALID,
+                           "NAME:SHA256[:SCOPES[:LIMITS[:PROMPT[:FILTERS]]]] is wanted");
         }
         fields[i] = at;
         lens[i] = (size_t)((colon ? colon : line + len) - at);
@@ -181,7 +183,9 @@ int key_record_parse(struct key_record *k, const char *line, size_t len, size_t 
                    key_scopes_parse(&k->scopes, fields[SCOPE_LIST], lens[SCOPE_LIST], e) == 0 &&
                    parse_limits(&k->limits, fields[LIMITS], lens[LIMITS], e) == 0 &&
                    (lens[PROMPT] == 0 ||
-                    parse_name(k->prompt, fields[PROMPT], lens[PROMPT], e) == 0)
+                    parse_name(k->prompt, fields[PROMPT], lens[PROMPT], e) == 0) &&
+                   (lens[FILTERS] == 0 ||
+                    parse_name(k->filters, fields[FILTERS], lens[FILTERS], e) == 0)
                ? 0
                : -1;
 }
@@ -225,8 +229,11 @@ int key_record_format(const struct key_record *k, struct buf *out)
     key_scopes_format(k->scopes, out);
     buf_append_char(out, ':');
     key_limits_format(&k->limits, out);
-    if (k->prompt[0]) {
+    if (k->prompt[0] || k->filters[0]) {
         buf_printf(out, ":%s", k->prompt);
+    }
+    if (k->filters[0]) {
+        buf_printf(out, ":%s", k->filters);
     }
     return buf_append_char(out, '\n');
 }

@@ -1,14 +1,15 @@
 /* key_file.h: API keys as they stand in a file, of which only their SHA-256 is known.
  *
  *   # comment
- *   NAME:SHA256[:SCOPES[:LIMITS[:PROMPT]]]
+ *   NAME:SHA256[:SCOPES[:LIMITS[:PROMPT[:FILTERS]]]]
  *   alice:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
  *   indexer:2c26b46b...:embeddings,tokenize:requests=60,tokens=100000,concurrent=2
  *
  * NAME is 1 to 64 letters, digits and ._-, SHA256 64 hex digits of the key's bytes. SCOPES are
  * those of routes.h, separated by commas; "" or "*" is all. LIMITS are for a minute, but
  * `concurrent`, which counts requests under way; what is missing is not limited. PROMPT names
- * the prompt (registry/prompt.h) that the key's requests get.
+ * the prompt (registry/prompt.h) that the key's requests get, FILTERS the filter chain that
+ * they go through; "" is that of the server.
  *
  * A line without a colon is a key in plain text, as files had them once. */
 #pragma once
@@ -35,7 +36,8 @@ struct key_record {
     char sha256[HASH_HEX_LEN + 1]; /* lower case */
     uint32_t scopes;               /* bit 1u << SCOPE_...; all bits: whatever there will be */
     struct key_limits limits;
-    char prompt[KEY_NAME_MAX + 1]; /* or "": that of the model */
+    char prompt[KEY_NAME_MAX + 1];  /* or "": that of the model */
+    char filters[KEY_NAME_MAX + 1]; /* likewise */
 };
 
 #define KEY_SCOPES_ALL UINT32_MAX

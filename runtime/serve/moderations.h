@@ -1,9 +1,13 @@
 /* moderations.h: POST /v1/moderations: what the published filters say about a text.
  *
  * All filters of both sides read it as content. It runs on the loop: the work of filters is
- * linear in a text, and texts are bounded (moderation_request.h). Threads: the loop only. */
+ * linear in a text, and texts are bounded (moderation_request.h). It waits for filters that
+ * ask a service outside. Threads: the loop only. */
 #pragma once
 
 #include "runtime/serve/server.h"
 
-void moderations_answer(struct server *s, struct http_exchange *http);
+void moderations_begin(struct server *s, struct http_exchange *http);
+
+/* The client is gone. */
+void moderations_abort(struct http_exchange *http);

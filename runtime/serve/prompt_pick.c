@@ -3,12 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/base/hash.h"
+#include "runtime/registry/prompt_store.h"
 
 /* "support@3" taken apart; version "" when the name stands alone. */
 struct pin {
-    char profile[PROMPT_NAME_MAX + 1];
-    char version[PROMPT_NAME_MAX + 1];
+    char profile[VERSION_NAME_MAX + 1];
+    char version[VERSION_NAME_MAX + 1];
 };
 
 static const char *asked(const struct http_exchange *http, const struct answer_request *request)
@@ -21,12 +21,12 @@ static int parse_pin(const char *text, struct pin *pin, struct err *e)
 {
     const char *at = strchr(text, '@');
     size_t len = at ? (size_t)(at - text) : strlen(text);
-    if (len > PROMPT_NAME_MAX || (at && strlen(at + 1) > PROMPT_NAME_MAX)) {
+    if (len > VERSION_NAME_MAX || (at && strlen(at + 1) > VERSION_NAME_MAX)) {
         return err_set_param(e, ERR_INVALID, "prompt", "\"prompt\" names no prompt");
     }
     snprintf(pin->profile, sizeof(pin->profile), "%.*s", (int)len, text);
     snprintf(pin->version, sizeof(pin->version), "%s", at ? at + 1 : "");
-    return prompt_name_check(pin->profile, "prompt", e);
+    return version_name_check(pin->profile, "prompt", e);
 }
 
 static int find_pin(const struct server *s, struct http_exchange *http,
@@ -87,7 +87,7 @@ int prompt_pick_served(struct server *s, struct http_exchange *http,
     }
     const struct served_profile *p = prompt_set_find(&s->prompts, pin.profile);
     /* Only where nobody has set one: who was given another prompt must not go without it. */
-    bool may_be_none = strcmp(pin.profile, PROMPT_DEFAULT_PROFILE) == 0;
+    bool may_be_none = strcmp(pin.profile, VERSION_DEFAULT_NAME) == 0;
     if (!p && !asked(http, request) && may_be_none) {
         *out = s->no_prompt;
         return 0;
@@ -128,7 +128,7 @@ int prompt_pick_start(struct prompt_job *job, struct server *s, struct http_exch
     if (find_pin(s, http, request, &pin, e) != 0) {
         return -1;
     }
-    job->store = s->store;
+    job->store = version_database_store(s->database, VERSION_PROMPTS);
     job->prompt = NULL;
     job->e = (struct err){0};
     memcpy(job->profile, pin.profile, sizeof(job->profile));

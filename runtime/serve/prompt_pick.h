@@ -22,9 +22,9 @@ int prompt_pick_served(struct server *s, struct http_exchange *http,
 
 struct prompt_job {
     uv_work_t work;
-    struct prompt_store *store;
-    char profile[PROMPT_NAME_MAX + 1];
-    char version[PROMPT_NAME_MAX + 1];
+    struct version_store *store;
+    char profile[VERSION_NAME_MAX + 1];
+    char version[VERSION_NAME_MAX + 1];
     struct prompt *prompt;
     struct err e;
     /* On the loop. The reference is the callee's; NULL: e says why. */

@@ -152,30 +152,22 @@ static void remove_profile(struct prompt_set *set, const struct generation *g, c
 }
 
 /* Whether a newer state was faster: states come here in another order than they were made. */
-static bool is_outdated(const struct prompt_set *set, const struct prompt_profile *state)
+static bool is_outdated(const struct prompt_set *set, const struct version_state *state)
 {
     const struct served_profile *served = find(set, state->name);
     if (served && served->state.revision > state->revision) {
         return true;
     }
-    for (size_t i = 0; i < PROMPT_REMOVALS_MAX; i++) {
-        const struct prompt_removal *r = &set->removals[i];
-        if (r->revision > state->revision && strcmp(r->name, state->name) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return version_removals_after(&set->removals, state->name, state->revision);
 }
 
 /* The profile is gone, also for states from before that are still being read. */
-static void take_out(struct prompt_set *set, const struct prompt_profile *state)
+static void take_out(struct prompt_set *set, const struct version_state *state)
 {
     if (is_outdated(set, state)) {
         return;
     }
-    struct prompt_removal *r = &set->removals[set->next_removal++ % PROMPT_REMOVALS_MAX];
-    r->revision = state->revision;
-    memcpy(r->name, state->name, sizeof(r->name));
+    version_removals_add(&set->removals, state->name, state->revision);
     remove_profile(set, set->generation, state->name);
 }
 
@@ -242,7 +234,7 @@ static void read_ahead(struct publication *p, struct served_prompt *served)
     p->reading += started;
 }
 
-int prompt_set_publish(struct prompt_set *set, const struct prompt_profile *state,
+int prompt_set_publish(struct prompt_set *set, const struct version_state *state,
                        struct prompt *active, struct prompt *split, void (*done)(void *user),
                        void *user, struct err *e)
 {
@@ -311,7 +303,7 @@ static void warm_all(struct prompt_set *set)
     set->is_warming = true;
     while (!set->is_reading && (p = next_to_warm(set)) != NULL) {
         struct err e = {0};
-        const struct prompt_profile state = p->state;
+        const struct version_state state = p->state;
         p->is_cold = false;
         set->is_reading = true;
         if (prompt_set_publish(set, &state, p->active.prompt, p->split.prompt, on_warmed, set,

@@ -14,10 +14,9 @@
 
 #include "models/tokenizer/tokenizer.h"
 #include "runtime/registry/prompt.h"
-#include "runtime/registry/prompt_store.h"
+#include "runtime/registry/version_store.h"
 #include "runtime/serve/generation.h"
-
-#define PROMPT_DEFAULT_PROFILE "default"
+#include "runtime/serve/version_removals.h"
 
 /* A version, ready for the present model. */
 struct served_prompt {
@@ -27,7 +26,7 @@ struct served_prompt {
 };
 
 struct served_profile {
-    struct prompt_profile state;
+    struct version_state state;
     struct served_prompt active;
     struct served_prompt split; /* prompt NULL: no trial */
     bool is_cold;               /* still to be read ahead with the present model */
@@ -42,20 +41,9 @@ struct prompt_prefix_stats {
     uint64_t evicted;    /* memory was needed for others */
 };
 
-/* A profile that is not served from this revision on. */
-struct prompt_removal {
-    char name[PROMPT_NAME_MAX + 1];
-    uint64_t revision;
-};
-
-/* So many removals are remembered, the latest ones: longer than a state that was loaded before
- * one of them is under way. */
-#define PROMPT_REMOVALS_MAX 256
-
 struct prompt_set {
     struct prompt_prefix_stats stats;
-    struct prompt_removal removals[PROMPT_REMOVALS_MAX]; /* a ring */
-    size_t next_removal;
+    struct version_removals removals;
     struct served_profile **profiles; /* (count), by no order */
     size_t count;
     uint64_t next_pin;
@@ -88,7 +76,7 @@ void prompt_set_count(struct prompt_set *set, const struct prompt *prompt, bool 
  * revision than the one in force changes nothing. active NULL: from this revision on the
  * profile is not served, because it was deleted or has no active version. References are taken.
  * done may be NULL. */
-int prompt_set_publish(struct prompt_set *set, const struct prompt_profile *state,
+int prompt_set_publish(struct prompt_set *set, const struct version_state *state,
                        struct prompt *active, struct prompt *split, void (*done)(void *user),
                        void *user, struct err *e);
 

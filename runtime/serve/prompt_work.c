@@ -3,21 +3,52 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/api/json_field.h"
-#include "runtime/api/json_text.h"
-#include "runtime/api/prompt_reply.h"
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
+#include "runtime/registry/prompt_store.h"
 #include "runtime/serve/answer_prompt.h"
 #include "runtime/serve/prompt_prefix.h"
+#include "runtime/serve/watched_dir.h"
 
 /* Fewer tokens than this for question and answer are too few for a warning to be left out. */
 #define ROOM_WANTED 256
 
-static int reply_json(struct prompt_request *r, cJSON *root, struct err *e)
+struct prompt_request {
+    struct version_request base; /* first */
+    struct generation *generation;
+    struct prompt_prefix_stats prefix; /* as it was when the request came */
+    struct prompt *active, *split;     /* to publish */
+};
+
+static struct prompt_request *of(struct version_request *r)
 {
-    r->reply = json_text_take(root, &r->reply_len);
-    return r->reply ? 0 : err_nomem(e);
+    return (struct prompt_request *)r;
+}
+
+/* --- on the loop --- */
+
+static void begin(struct version_request *r)
+{
+    of(r)->prefix = r->server->prompts.stats;
+    of(r)->generation = generation_ref(r->server->generation);
+}
+
+static void release(struct version_request *r)
+{
+    prompt_unref(of(r)->active);
+    prompt_unref(of(r)->split);
+    generation_unref(of(r)->generation);
+}
+
+static int publish(struct version_request *r, void (*done)(void *r), struct err *e)
+{
+    return prompt_set_publish(&r->server->prompts, &r->state, of(r)->active, of(r)->split, done,
+                              r, e);
+}
+
+static void put_failed(struct version_request *r)
+{
+    watched_dir_failed(r->server->prompts_dir, r->name, &r->e);
 }
 
 /* --- versions and what they make of a conversation --- */
@@ -91,115 +122,53 @@ static int check_fits(struct prompt_request *r, struct prompt *p, struct err *e)
 
 /* --- reading --- */
 
-/* The default prompt of a server that has none yet: version 0, which says nothing. */
-static int describe_none(struct prompt_request *r, struct err *e)
+static int load(struct version_request *r, struct err *e)
 {
-    cJSON *root = prompt_profile_json(&(struct prompt_profile){.name = PROMPT_DEFAULT_PROFILE});
-    cJSON_AddObjectToObject(root, "labels");
-    cJSON_AddNumberToObject(root, "version", 0);
-    cJSON_AddStringToObject(root, "sha256", r->server->no_prompt->sha256);
-    cJSON_AddStringToObject(root, "text", "");
-    cJSON_AddNullToObject(root, "prompt");
-    return reply_json(r, root, e);
+    return prompt_store_load(r->store, r->name, &r->state, &of(r)->active, &of(r)->split, e);
 }
 
-static int describe(struct prompt_request *r, struct err *e)
+/* Where nobody has set one there is version 0, which says nothing. */
+static bool is_served(const struct version_request *r)
 {
-    struct prompt_label *labels = NULL;
-    size_t n_labels = 0;
-    if (prompt_store_load(r->store, r->profile, &r->state, &r->active, &r->split, e) != 0) {
-        bool is_none =
-            e->kind == ERR_NOT_FOUND && strcmp(r->profile, PROMPT_DEFAULT_PROFILE) == 0;
-        return is_none ? describe_none(r, e) : -1;
+    return strcmp(r->name, VERSION_DEFAULT_NAME) == 0;
+}
+
+static int describe(struct version_request *r, bool is_none, cJSON *root, struct err *e)
+{
+    const struct prompt *p = is_none ? r->server->no_prompt : of(r)->active;
+    (void)e;
+    if (p) {
+        cJSON_AddNumberToObject(root, "version", (double)p->version);
+        cJSON_AddStringToObject(root, "sha256", p->sha256);
+        cJSON_AddStringToObject(root, "text", p->text);
     }
-    if (prompt_store_labels(r->store, r->profile, &labels, &n_labels, e) != 0) {
-        return -1;
-    }
-    cJSON *root = prompt_profile_json(&r->state);
-    cJSON *names = cJSON_AddObjectToObject(root, "labels");
-    for (size_t i = 0; i < n_labels; i++) {
-        cJSON_AddNumberToObject(names, labels[i].name, (double)labels[i].version);
-    }
-    mem_free(labels);
-    if (r->active) {
-        cJSON_AddNumberToObject(root, "version", (double)r->active->version);
-        cJSON_AddStringToObject(root, "sha256", r->active->sha256);
-        cJSON_AddStringToObject(root, "text", r->active->text);
-        cJSON_AddItemToObject(root, "prompt", version_tree(r->active));
-    } else {
-        cJSON_AddNullToObject(root, "prompt");
-    }
-    r->etag = r->state.revision;
-    return reply_json(r, root, e);
+    cJSON_AddItemToObject(root, "prompt", p && !is_none ? version_tree(p) : cJSON_CreateNull());
+    return 0;
 }
 
 /* How often what was read ahead was found, and why not. */
-static void add_prefix_stats(const struct prompt_request *r, cJSON *root)
+static void add_prefix_stats(struct version_request *r, cJSON *root)
 {
+    const struct prompt_prefix_stats *stats = &of(r)->prefix;
     cJSON *prefix = cJSON_AddObjectToObject(root, "prefix");
     cJSON *misses = cJSON_CreateObject();
-    cJSON_AddNumberToObject(prefix, "hits", (double)r->prefix.hits);
+    cJSON_AddNumberToObject(prefix, "hits", (double)stats->hits);
     cJSON_AddItemToObject(prefix, "misses", misses);
-    cJSON_AddNumberToObject(misses, "variables", (double)r->prefix.variables);
-    cJSON_AddNumberToObject(misses, "not_served", (double)r->prefix.not_served);
-    cJSON_AddNumberToObject(misses, "not_read", (double)r->prefix.not_read);
-    cJSON_AddNumberToObject(misses, "evicted", (double)r->prefix.evicted);
+    cJSON_AddNumberToObject(misses, "variables", (double)stats->variables);
+    cJSON_AddNumberToObject(misses, "not_served", (double)stats->not_served);
+    cJSON_AddNumberToObject(misses, "not_read", (double)stats->not_read);
+    cJSON_AddNumberToObject(misses, "evicted", (double)stats->evicted);
 }
 
-static int list_profiles(struct prompt_request *r, struct err *e)
+static void add_to_info(const struct version_info *v, cJSON *row)
 {
-    struct prompt_profile *items = NULL;
-    size_t n = 0;
-    if (prompt_store_profiles(r->store, r->from[0] ? r->from : NULL, r->limit, &items, &n, e) !=
-        0) {
-        return -1;
-    }
-    cJSON *root = cJSON_CreateObject();
-    cJSON *list = cJSON_AddArrayToObject(root, "profiles");
-    for (size_t i = 0; i < n; i++) {
-        cJSON_AddItemToArray(list, prompt_profile_json(&items[i]));
-    }
-    mem_free(items);
-    add_prefix_stats(r, root);
-    return reply_json(r, root, e);
+    cJSON_AddStringToObject(row, "mode", prompt_mode_name((enum prompt_mode)v->detail));
+    cJSON_AddNumberToObject(row, "text_bytes", (double)v->size);
 }
 
-static int list_versions(struct prompt_request *r, struct err *e)
+static int show(struct version_request *r, struct err *e)
 {
-    struct prompt_version_info *items = NULL;
-    size_t n = 0;
-    if (prompt_store_versions(r->store, r->profile, r->before, r->limit, &items, &n, e) != 0) {
-        return -1;
-    }
-    cJSON *root = cJSON_CreateObject();
-    cJSON *list = cJSON_AddArrayToObject(root, "versions");
-    for (size_t i = 0; i < n; i++) {
-        cJSON_AddItemToArray(list, prompt_version_json(&items[i]));
-    }
-    mem_free(items);
-    return reply_json(r, root, e);
-}
-
-static int list_audit(struct prompt_request *r, struct err *e)
-{
-    struct prompt_audit *items = NULL;
-    size_t n = 0;
-    if (prompt_store_audit(r->store, r->from[0] ? r->from : NULL, r->before, r->limit, &items,
-                           &n, e) != 0) {
-        return -1;
-    }
-    cJSON *root = cJSON_CreateObject();
-    cJSON *list = cJSON_AddArrayToObject(root, "audit");
-    for (size_t i = 0; i < n; i++) {
-        cJSON_AddItemToArray(list, prompt_audit_json(&items[i]));
-    }
-    mem_free(items);
-    return reply_json(r, root, e);
-}
-
-static int show_version(struct prompt_request *r, struct err *e)
-{
-    struct prompt *p = prompt_store_get(r->store, r->profile, r->item, e);
+    struct prompt *p = prompt_store_get(r->store, r->name, r->item, e);
     if (!p) {
         return -1;
     }
@@ -208,23 +177,14 @@ static int show_version(struct prompt_request *r, struct err *e)
     return r->reply ? 0 : err_nomem(e);
 }
 
-static int show_diff(struct prompt_request *r, struct err *e)
+static int diff(struct version_request *r, const char *from, const char *to, struct buf *out,
+                struct err *e)
 {
-    struct buf text;
-    buf_init(&text, SIZE_MAX / 2);
-    int rc = -1;
-    struct prompt *a =
-        prompt_store_get(r->store, r->profile, r->from[0] ? r->from : "active", e);
-    struct prompt *b =
-        a ? prompt_store_get(r->store, r->profile, r->to[0] ? r->to : "latest", e) : NULL;
-    if (b && prompt_diff(a, b, &text, e) == 0) {
-        r->reply = buf_take(&text, &r->reply_len);
-        r->is_text = true;
-        rc = r->reply ? 0 : err_nomem(e);
-    }
+    struct prompt *a = prompt_store_get(r->store, r->name, from, e);
+    struct prompt *b = a ? prompt_store_get(r->store, r->name, to, e) : NULL;
+    int rc = b ? prompt_diff(a, b, out, e) : -1;
     prompt_unref(a);
     prompt_unref(b);
-    buf_deinit(&text);
     return rc;
 }
 
@@ -279,17 +239,19 @@ static int answer_trial(struct prompt_request *r, struct prompt *p, const struct
                                          "first one that requests give is read again "
                                          "for each of its values; move them to the end"));
     }
-    return reply_json(r, root, e);
+    return version_work_reply(&r->base, root, e);
 }
 
-static int dry_run(struct prompt_request *r, struct err *e)
+static int dry_run(struct version_request *base, struct err *e)
 {
+    struct prompt_request *r = of(base);
     struct trial t;
     if (!r->generation->engine) {
         return err_set(e, ERR_UNSUPPORTED, "the served model makes no text");
     }
-    struct prompt *p = r->body_len > 0 ? prompt_from_json(r->body, r->body_len, e)
-                                       : prompt_store_get(r->store, r->profile, "active", e);
+    struct prompt *p = base->body_len > 0
+                           ? prompt_from_json(base->body, base->body_len, e)
+                           : prompt_store_get(base->store, base->name, "active", e);
     if (!p) {
         return -1;
     }
@@ -304,164 +266,47 @@ static int dry_run(struct prompt_request *r, struct err *e)
 
 /* --- changing --- */
 
-static int put(struct prompt_request *r, struct err *e)
+static int put(struct version_request *r, struct err *e)
 {
     struct prompt *p = prompt_from_json(r->body, r->body_len, e);
-    int rc = p ? check_fits(r, p, e) : -1;
-    rc = rc == 0 ? prompt_store_put(r->store, r->profile, p, r->activate, &r->change, NULL, e)
-                 : rc;
+    int rc = p ? check_fits(of(r), p, e) : -1;
+    rc =
+        rc == 0 ? prompt_store_put(r->store, r->name, p, r->activate, &r->change, NULL, e) : rc;
     prompt_unref(p);
     return rc;
 }
 
-/* Of a body: "version", a number or a name, as text. */
-static int read_version(const cJSON *body, char version[PROMPT_NAME_MAX + 1], struct err *e)
+/* One that the model can read. */
+static int find(struct version_request *r, const char *which, uint64_t *version, struct err *e)
 {
-    const cJSON *item = json_field_get(body, "version");
-    if (cJSON_IsNumber(item)) {
-        double n = 0.0;
-        if (json_field_integer(body, "version", 1, 9007199254740991.0, &n, e) != 0) {
-            return -1;
-        }
-        snprintf(version, PROMPT_NAME_MAX + 1, "%.0f", n);
-        return 0;
-    }
-    if (!cJSON_IsString(item) || strlen(item->valuestring) > PROMPT_NAME_MAX) {
-        return json_field_wrong_type("version", "a number or a label", e);
-    }
-    snprintf(version, PROMPT_NAME_MAX + 1, "%s", item->valuestring);
-    return 0;
-}
-
-/* The version that the body names, and that the model can read. */
-static int find_version(struct prompt_request *r, const cJSON *body, uint64_t *version,
-                        struct err *e)
-{
-    char which[PROMPT_NAME_MAX + 1];
-    if (read_version(body, which, e) != 0) {
-        return -1;
-    }
-    struct prompt *p = prompt_store_get(r->store, r->profile, which, e);
+    struct prompt *p = prompt_store_get(r->store, r->name, which, e);
     if (!p) {
         return -1;
     }
     *version = p->version;
-    int rc = check_fits(r, p, e);
+    int rc = check_fits(of(r), p, e);
     prompt_unref(p);
     return rc;
 }
 
-static int change_with_body(struct prompt_request *r, const cJSON *body, struct err *e)
-{
-    uint64_t version = 0;
-    double percent = 0.0;
-    if (!cJSON_IsObject(body)) {
-        return err_set(e, ERR_INVALID, "the body must be a JSON object");
-    }
-    if (r->route == ROUTE_ADMIN_PROMPT_SPLIT) {
-        if (!json_field_get(body, "percent")) {
-            return json_field_wrong_type("percent", "a whole number from 0 to 99", e);
-        }
-        if (json_field_integer(body, "percent", 0, 99, &percent, e) != 0) {
-            return -1;
-        }
-        if (percent == 0.0) {
-            return prompt_store_split(r->store, r->profile, 0, 0, &r->change, NULL, e);
-        }
-    }
-    if (find_version(r, body, &version, e) != 0) {
-        return -1;
-    }
-    if (r->route == ROUTE_ADMIN_PROMPT_SPLIT) {
-        return prompt_store_split(r->store, r->profile, version, (int)percent, &r->change, NULL,
-                                  e);
-    }
-    if (r->route == ROUTE_ADMIN_PROMPT_LABEL) {
-        return prompt_store_set_label(r->store, r->profile, r->item, version, &r->change, NULL,
-                                      e);
-    }
-    return prompt_store_activate(r->store, r->profile, version, &r->change, NULL, e);
-}
-
-static int change_by_body(struct prompt_request *r, struct err *e)
-{
-    cJSON *body = json_parse(r->body, r->body_len, e);
-    int rc = body ? change_with_body(r, body, e) : -1;
-    cJSON_Delete(body);
-    return rc;
-}
-
-static int delete_version(struct prompt_request *r, struct err *e)
-{
-    struct prompt *p = prompt_store_get(r->store, r->profile, r->item, e);
-    if (!p) {
-        return -1;
-    }
-    uint64_t version = p->version;
-    prompt_unref(p);
-    return prompt_store_delete_version(r->store, r->profile, version, &r->change, NULL, e);
-}
-
-/* A change, and then the profile as it is. */
-static int change(struct prompt_request *r, struct err *e)
-{
-    int rc = -1;
-    switch (r->route) {
-    case ROUTE_ADMIN_PROMPT_PUT:
-        rc = put(r, e);
-        break;
-    case ROUTE_ADMIN_PROMPT_ROLLBACK:
-        rc = prompt_store_rollback(r->store, r->profile, &r->change, NULL, e);
-        break;
-    case ROUTE_ADMIN_PROMPT_UNLABEL:
-        rc = prompt_store_remove_label(r->store, r->profile, r->item, &r->change, NULL, e);
-        break;
-    default:
-        rc = change_by_body(r, e);
-        break;
-    }
-    r->publish = rc == 0;
-    return rc == 0 ? describe(r, e) : -1;
-}
-
-static int remove_something(struct prompt_request *r, struct err *e)
-{
-    r->status = 204;
-    if (r->route == ROUTE_ADMIN_PROMPT_VERSION_DELETE) {
-        return delete_version(r, e);
-    }
-    r->publish = true;
-    return prompt_store_delete_profile(r->store, r->profile, &r->change, &r->state, e);
-}
-
-static int run(struct prompt_request *r, struct err *e)
-{
-    switch (r->route) {
-    case ROUTE_ADMIN_PROMPTS:
-        return list_profiles(r, e);
-    case ROUTE_ADMIN_PROMPT_GET:
-        return describe(r, e);
-    case ROUTE_ADMIN_PROMPT_VERSIONS:
-        return list_versions(r, e);
-    case ROUTE_ADMIN_PROMPT_VERSION:
-        return show_version(r, e);
-    case ROUTE_ADMIN_PROMPT_DIFF:
-        return show_diff(r, e);
-    case ROUTE_ADMIN_PROMPT_DRY_RUN:
-        return dry_run(r, e);
-    case ROUTE_ADMIN_AUDIT:
-        return list_audit(r, e);
-    case ROUTE_ADMIN_PROMPT_DELETE:
-    case ROUTE_ADMIN_PROMPT_VERSION_DELETE:
-        return remove_something(r, e);
-    default:
-        return change(r, e);
-    }
-}
-
-void prompt_work_run(struct prompt_request *r)
-{
-    r->status = 200;
-    r->failed = run(r, &r->e) != 0;
-    r->publish = r->publish && !r->failed;
-}
+const struct version_api prompt_work_api = {
+    .kind = VERSION_PROMPTS,
+    .request_size = sizeof(struct prompt_request),
+    .list = "profiles",
+    .noun = "prompt",
+    .param = "profile",
+    .begin = begin,
+    .release = release,
+    .load = load,
+    .is_served = is_served,
+    .describe = describe,
+    .add_to_list = add_prefix_stats,
+    .add_to_info = add_to_info,
+    .find = find,
+    .put = put,
+    .show = show,
+    .diff = diff,
+    .dry_run = dry_run,
+    .publish = publish,
+    .put_failed = put_failed,
+};

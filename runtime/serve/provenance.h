@@ -15,7 +15,7 @@
 struct provenance {
     char fingerprint[64];
     char model[sizeof(((struct generation *)0)->id) + 32];
-    char prompt[PROMPT_NAME_MAX + 64];
+    char prompt[VERSION_NAME_MAX + 64];
     char filters[CHAIN_MAX_NAME + 64];
 };
 

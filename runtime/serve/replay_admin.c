@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "filters/replay.h"
@@ -9,9 +10,15 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
+#include "runtime/registry/chain_store.h"
 #include "runtime/serve/respond.h"
 
 #define REPLY_BYTES_MAX ((size_t)64 << 20)
+
+struct replay_served {
+    char name[VERSION_NAME_MAX + 1];
+    struct chain *chain; /* a reference */
+};
 
 struct replay_request {
     struct finding_wait wait; /* first */
@@ -21,7 +28,9 @@ struct replay_request {
     atomic_bool is_abandoned;
     double end_s; /* by clock_now_s */
     struct finding_store *store;
-    struct chain *published;
+    struct version_store *versions;
+    struct replay_served *served; /* (n_served) what requests get, when this one came */
+    size_t n_served;
     char *body; /* (body_len), owned */
     size_t body_len;
 
@@ -39,22 +48,55 @@ static bool is_over(void *context)
            clock_now_s() > r->end_s;
 }
 
-/* The chain that a body names: its JSON as an object, or the published one by its name, with or
- * without its version. The one place where such names are looked up. */
+/* A chain that requests get, by the name under which they do, else by its own; version 0: any.
+ */
+static struct chain *find_served(const struct replay_request *r, const char *name,
+                                 unsigned long version)
+{
+    for (int own = 0; own < 2; own++) {
+        for (size_t i = 0; i < r->n_served; i++) {
+            struct chain *c = r->served[i].chain;
+            const char *called = own ? chain_name(c) : r->served[i].name;
+            if (strcmp(called, name) == 0 && (version == 0 || chain_version(c) == version)) {
+                return c;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* NAME: what requests get under it; NAME@VERSION: that, or a stored version, by number or
+ * label. The one place where such names are looked up. */
+static struct chain *find_named(const struct replay_request *r, const char *field,
+                                const char *text, struct err *e)
+{
+    char name[VERSION_NAME_MAX + 1];
+    size_t len = strcspn(text, "@");
+    const char *which = text[len] ? text + len + 1 : NULL;
+    if (len >= sizeof(name)) {
+        err_set_param(e, ERR_NOT_FOUND, field, "no chain has so long a name");
+        return NULL;
+    }
+    memcpy(name, text, len);
+    name[len] = '\0';
+    struct chain *c = find_served(r, name, which ? strtoul(which, NULL, 10) : 0);
+    if (c && (!which || (*which >= '0' && *which <= '9'))) {
+        return chain_ref(c);
+    }
+    c = which ? chain_store_compile(r->versions, name, which, e) : NULL;
+    if (!which) {
+        err_set_param(e, ERR_NOT_FOUND, field, "no chain \"%.100s\" is published", text);
+    }
+    snprintf(e->param, sizeof(e->param), "%s", field);
+    return c;
+}
+
+/* A chain's JSON, or the name of one. */
 static struct chain *find_chain(const struct replay_request *r, const char *field,
                                 const cJSON *item, struct err *e)
 {
-    struct chain *c = r->published;
     if (cJSON_IsString(item)) {
-        char name[CHAIN_MAX_NAME + 16];
-        snprintf(name, sizeof(name), "%s@%u", chain_name(c), chain_version(c));
-        if (strcmp(item->valuestring, chain_name(c)) == 0 ||
-            strcmp(item->valuestring, name) == 0) {
-            return chain_ref(c);
-        }
-        err_set_param(e, ERR_NOT_FOUND, field, "there is no chain \"%.100s\"; %s is published",
-                      item->valuestring, name);
-        return NULL;
+        return find_named(r, field, item->valuestring, e);
     }
     if (!cJSON_IsObject(item)) {
         json_field_wrong_type(field, "a filter chain, or the name of one", e);
@@ -66,13 +108,26 @@ static struct chain *find_chain(const struct replay_request *r, const char *fiel
         return NULL;
     }
     /* No folder: a chain that comes over the network names no files of this machine. */
-    c = chain_from_json(text, strlen(text), NULL, e);
+    struct chain *c = chain_from_json(text, strlen(text), NULL, e);
     cJSON_free(text);
     if (!c) {
         e->kind = e->kind == ERR_NOT_FOUND ? ERR_INVALID : e->kind;
         err_prefix(e, "%s", field);
     }
     return c;
+}
+
+/* What is compared with if the body does not say: what requests get under the new chain's
+ * name, else under the server's. */
+static struct chain *find_present(const struct replay_request *r, const struct chain *after,
+                                  struct err *e)
+{
+    struct chain *c = find_served(r, chain_name(after), 0);
+    c = c ? c : find_served(r, r->server->set.filters_chain, 0);
+    if (!c) {
+        err_set_param(e, ERR_NOT_FOUND, "against", "no chain is published; name one");
+    }
+    return c ? chain_ref(c) : NULL;
 }
 
 static int run_given(struct replay *replay, const cJSON *texts, struct err *e)
@@ -210,7 +265,7 @@ static int run_with_chains(struct replay_request *r, const cJSON *body, struct e
     struct chain *after = find_chain(r, "chain", json_field_get(body, "chain"), e);
     struct chain *before = NULL;
     if (after) {
-        before = against ? find_chain(r, "against", against, e) : chain_ref(r->published);
+        before = against ? find_chain(r, "against", against, e) : find_present(r, after, e);
     }
     int rc = before ? run_and_report(r, body, before, after, e) : -1;
     chain_unref(before);
@@ -235,7 +290,10 @@ static void run_on_worker(uv_work_t *work)
 static void destroy(struct replay_request *r)
 {
     r->server->replay_runs = false;
-    chain_unref(r->published);
+    for (size_t i = 0; i < r->n_served; i++) {
+        chain_unref(r->served[i].chain);
+    }
+    mem_free(r->served);
     buf_deinit(&r->reply);
     mem_free(r->body);
     mem_free(r);
@@ -278,6 +336,17 @@ static void start(struct finding_wait *wait)
     }
 }
 
+/* Without references yet. NULL when out of memory. */
+static struct replay_served *copy_served(const struct chain_set *set)
+{
+    struct replay_served *served = mem_zarray(set->count + 1, sizeof(*served));
+    for (size_t i = 0; served && i < set->count; i++) {
+        served[i].chain = set->chains[i].chain;
+        memcpy(served[i].name, set->chains[i].name, sizeof(served[i].name));
+    }
+    return served;
+}
+
 static struct replay_request *create(struct server *s, struct http_exchange *http,
                                      struct err *e)
 {
@@ -288,9 +357,11 @@ static struct replay_request *create(struct server *s, struct http_exchange *htt
         return NULL;
     }
     struct replay_request *r = mem_zalloc(sizeof(*r));
+    struct replay_served *served = copy_served(&s->chains);
     char *body = mem_strndup(request->body, request->body_len);
-    if (!r || !body) {
+    if (!r || !served || !body) {
         mem_free(r);
+        mem_free(served);
         mem_free(body);
         err_nomem(e);
         return NULL;
@@ -299,7 +370,12 @@ static struct replay_request *create(struct server *s, struct http_exchange *htt
     r->server = s;
     r->http = http;
     r->store = finding_log_store(s->findings);
-    r->published = chain_ref(s->chain);
+    r->versions = version_database_store(s->database, VERSION_FILTERS);
+    r->served = served;
+    r->n_served = s->chains.count;
+    for (size_t i = 0; i < r->n_served; i++) {
+        chain_ref(served[i].chain);
+    }
     r->body = body;
     r->body_len = request->body_len;
     r->wait.done = start;

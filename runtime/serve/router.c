@@ -13,12 +13,12 @@
 #include "runtime/serve/findings_admin.h"
 #include "runtime/serve/gate.h"
 #include "runtime/serve/moderations.h"
-#include "runtime/serve/prompt_admin.h"
 #include "runtime/serve/reload.h"
 #include "runtime/serve/replay_admin.h"
 #include "runtime/serve/respond.h"
 #include "runtime/serve/server_metrics.h"
 #include "runtime/serve/tokens.h"
+#include "runtime/serve/version_admin.h"
 #include "runtime/web/page.h"
 
 static void chat_page(struct http_exchange *ex)
@@ -92,32 +92,6 @@ static void admin_models(struct server *s, struct http_exchange *ex)
     size_t len = 0;
     char *text = admin_model_text(&shown, &len);
     respond_json(ex, 200, text, len, NULL, 0);
-}
-
-static void admin_filters_get(struct server *s, struct http_exchange *ex)
-{
-    size_t len = 0;
-    char *text = admin_filters_text(chain_name(s->chain), chain_version(s->chain),
-                                    chain_hash(s->chain), chain_filter_count(s->chain), &len);
-    respond_json(ex, 200, text, len, NULL, 0);
-}
-
-static void admin_filters_put(struct server *s, struct http_exchange *ex)
-{
-    const struct http_request *r = http_exchange_request(ex);
-    struct err e = {0};
-    /* No folder: a chain that comes over the network names no files of this machine. */
-    struct chain_options options = {.version = chain_version(s->chain) + 1};
-    struct chain *c = chain_from_json(r->body, r->body_len, &options, &e);
-    if (!c) {
-        if (e.kind == ERR_NOT_FOUND) {
-            e.kind = ERR_INVALID; /* a type that the body names is missing, not the route */
-        }
-        respond_err(ex, &e);
-        return;
-    }
-    server_publish_chain(s, c);
-    admin_filters_get(s, ex);
 }
 
 static void admin_reload(struct server *s, struct http_exchange *ex)
@@ -198,7 +172,7 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
         embeddings_begin(s, ex);
         break;
     case ROUTE_MODERATIONS:
-        moderations_answer(s, ex);
+        moderations_begin(s, ex);
         break;
     case ROUTE_TOKENIZE:
         tokens_tokenize(s, ex);
@@ -209,12 +183,6 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_MODELS_LIST:
     case ROUTE_MODELS_GET:
         models_get(s, ex, id == ROUTE_MODELS_LIST);
-        break;
-    case ROUTE_ADMIN_FILTERS_GET:
-        admin_filters_get(s, ex);
-        break;
-    case ROUTE_ADMIN_FILTERS_PUT:
-        admin_filters_put(s, ex);
         break;
     case ROUTE_ADMIN_FILTERS_REPLAY:
         replay_admin_begin(s, ex);
@@ -228,7 +196,7 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_ADMIN_RELOAD:
         admin_reload(s, ex);
         break;
-    default: /* those of prompts are a file of their own, the rest was answered before */
+    default: /* those of versions are a file of their own, the rest was answered before */
         break;
     }
 }
@@ -259,8 +227,8 @@ static void on_request(void *ctx, struct http_exchange *ex)
 {
     char allow[64];
     const struct route *route = find(ex, allow);
-    if (prompt_admin_has(route->id)) {
-        prompt_admin_begin(ctx, ex, route);
+    if (version_admin_has(route->id)) {
+        version_admin_begin(ctx, ex, route);
     } else {
         dispatch(ctx, ex, route->id);
     }
@@ -280,8 +248,10 @@ static void on_abort(void *ctx, struct http_exchange *ex)
         replay_admin_abort(ex);
     } else if (route == ROUTE_ADMIN_FINDINGS) {
         findings_admin_abort(ex);
-    } else if (prompt_admin_has(route)) {
-        prompt_admin_abort(ex);
+    } else if (route == ROUTE_MODERATIONS) {
+        moderations_abort(ex);
+    } else if (version_admin_has(route)) {
+        version_admin_abort(ex);
     } else {
         exchange_abort(ex);
     }
@@ -305,7 +275,7 @@ static void on_drain(void *ctx, struct http_exchange *ex)
     (void)ctx;
     char allow[64];
     enum route_id route = find(ex, allow)->id;
-    if (route != ROUTE_EMBEDDINGS && !prompt_admin_has(route) &&
+    if (route != ROUTE_EMBEDDINGS && route != ROUTE_MODERATIONS && !version_admin_has(route) &&
         route != ROUTE_ADMIN_FILTERS_REPLAY && route != ROUTE_ADMIN_FINDINGS) {
         exchange_drained(ex);
     }

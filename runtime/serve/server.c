@@ -4,17 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/chain_files.h"
+#include "runtime/serve/chain_pick.h"
 #include "runtime/serve/exchange.h"
-#include "runtime/serve/prompt_admin.h"
-#include "runtime/serve/prompts_dir.h"
+#include "runtime/serve/prompt_files.h"
 #include "runtime/serve/reload.h"
 #include "runtime/serve/router.h"
 #include "runtime/serve/server_metrics.h"
-
-#define PROMPTS_DIR_ACTOR "prompts-dir"
 
 void server_publish_generation(struct server *s, struct generation *g)
 {
@@ -24,14 +22,6 @@ void server_publish_generation(struct server *s, struct generation *g)
              (unsigned long long)g->number, g->model->sha256);
     prompt_set_warm(&s->prompts, g);
     generation_unref(old);
-}
-
-void server_publish_chain(struct server *s, struct chain *c)
-{
-    chain_unref(s->chain);
-    s->chain = c;
-    log_info("filter chain %s@%u with %zu filters is published", chain_name(c),
-             chain_version(c), chain_filter_count(c));
 }
 
 /* --- stopping --- */
@@ -53,10 +43,12 @@ static void on_http_closed(void *ctx)
     close_handle(&s->on_hup);
     close_handle(&s->drain_timer);
     close_handle(&s->ping_timer);
+    filter_outside_close(&s->outside);
     certificate_stop_watching(&s->certificate);
     finding_log_stop(s->findings);
-    prompts_dir_stop(s->prompts_dir);
+    watched_dir_stop(s->prompts_dir);
     s->prompts_dir = NULL;
+    chain_files_stop(s);
     s->prompts.generation = NULL; /* what is still being read for it is dropped */
     generation_unref(s->generation);
     s->generation = NULL;
@@ -99,6 +91,8 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     if (access_reload_key_file(&s->set.access, &e) != 0) {
         log_error("the keys stay as they are: %s", e.message);
     }
+    watched_dir_look(s->prompts_dir);
+    chain_files_look(s);
     reload_begin(s, NULL, false);
 }
 
@@ -142,109 +136,12 @@ static void start_pings(struct server *s)
     }
 }
 
-static int add_profile(void *ctx, const struct prompt_profile *profile, struct prompt *active,
-                       struct prompt *split, struct err *e)
-{
-    struct server *s = ctx;
-    return prompt_set_publish(&s->prompts, profile, active, split, NULL, NULL, e);
-}
-
-static struct prompt *read_system_prompt(const char *path, struct err *e)
-{
-    size_t len = 0;
-    char *text = file_read(path, PROMPT_BYTES_MAX, &len, e);
-    if (!text) {
-        return NULL;
-    }
-    /* Editors end files with a line break that nobody means. */
-    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r')) {
-        len--;
-    }
-    struct prompt *p = prompt_create(0, text, len, e);
-    mem_free(text);
-    if (!p) {
-        err_prefix(e, "%s", path);
-    }
-    return p;
-}
-
-/* --system-prompt is the first version; what was kept counts more. */
-static int put_first_version(struct server *s, struct err *e)
-{
-    const char *path = s->set.system_prompt_path;
-    if (prompt_set_find(&s->prompts, PROMPT_DEFAULT_PROFILE)) {
-        log_info("%s: not read, the default prompt has a version already", path);
-        return 0;
-    }
-    struct prompt *p = read_system_prompt(path, e);
-    if (!p) {
-        return -1;
-    }
-    const struct prompt_change change = {.actor = "--system-prompt"};
-    struct prompt_profile after;
-    int rc = prompt_store_put(s->store, PROMPT_DEFAULT_PROFILE, p, true, &change, &after, e);
-    rc = rc == 0 ? prompt_set_publish(&s->prompts, &after, p, NULL, NULL, NULL, e) : rc;
-    prompt_unref(p);
-    return rc;
-}
-
-/* At the start, when nobody is served yet and the disk may be waited for. */
-static int put_at_start(struct server *s, const char *name, struct prompt *p, struct err *e)
-{
-    const struct prompt_change change = {.actor = PROMPTS_DIR_ACTOR};
-    struct prompt_profile after;
-    return prompt_store_put(s->store, name, p, true, &change, &after, e) == 0
-               ? prompt_set_publish(&s->prompts, &after, p, NULL, NULL, NULL, e)
-               : -1;
-}
-
-/* A file of --prompts-dir has this content now. */
-static int put_from_folder(void *ctx, const char *name, const char *json, size_t len,
-                           struct err *e)
-{
-    struct server *s = ctx;
-    struct prompt *p = prompt_from_json(json, len, e);
-    int rc = p ? prompt_name_check(name, "name", e) : -1;
-    if (rc == 0) {
-        const struct served_profile *served = prompt_set_find(&s->prompts, name);
-        bool is_active = served && strcmp(served->active.prompt->sha256, p->sha256) == 0;
-        if (!is_active) {
-            rc = s->generation ? prompt_admin_put(s, name, json, len, PROMPTS_DIR_ACTOR, e)
-                               : put_at_start(s, name, p, e);
-        }
-    }
-    prompt_unref(p);
-    return rc;
-}
-
-static int watch_prompts(struct server *s, struct err *e)
-{
-    if (!s->set.prompts_dir) {
-        return 0;
-    }
-    s->prompts_dir = prompts_dir_start(&s->loop, s->set.prompts_dir, put_from_folder, s, e);
-    return s->prompts_dir ? 0 : -1;
-}
-
-static int load_prompts(struct server *s, struct err *e)
+/* Prompts and filter chains. */
+static int load_versions(struct server *s, struct err *e)
 {
     s->no_prompt = prompt_create(0, "", 0, e);
-    s->store = s->no_prompt ? prompt_store_open(s->set.state_path, e) : NULL;
-    if (!s->store || prompt_store_load_active(s->store, add_profile, s, e) != 0) {
-        return -1;
-    }
-    if (s->set.system_prompt_path && put_first_version(s, e) != 0) {
-        return -1;
-    }
-    return watch_prompts(s, e);
-}
-
-static int load_chain(struct server *s, struct err *e)
-{
-    static const char empty[] = "{\"name\":\"default\",\"filters\":[]}";
-    s->chain = s->set.filters_path ? chain_from_file(s->set.filters_path, e)
-                                   : chain_from_json(empty, strlen(empty), NULL, e);
-    return s->chain ? 0 : -1;
+    s->database = s->no_prompt ? version_database_open(s->set.state_path, e) : NULL;
+    return s->database && prompt_files_load(s, e) == 0 ? chain_files_load(s, e) : -1;
 }
 
 static int load_generation(struct server *s, struct err *e)
@@ -300,7 +197,7 @@ static int start_watching(struct server *s, struct err *e)
 
 static int start(struct server *s, struct err *e)
 {
-    if (start_watching(s, e) != 0 || load_prompts(s, e) != 0 || load_chain(s, e) != 0) {
+    if (start_watching(s, e) != 0 || load_versions(s, e) != 0) {
         return -1;
     }
     s->http = http_server_create(&s->loop, &s->set.http, &router_handler, s, e);
@@ -311,7 +208,11 @@ static int start(struct server *s, struct err *e)
     if (listen_everywhere(s, e) != 0) {
         return -1;
     }
-    return load_generation(s, e);
+    if (load_generation(s, e) != 0) {
+        return -1;
+    }
+    chain_pick_warn(s);
+    return 0;
 }
 
 int server_run(struct server *s, const struct server_settings *set, struct err *e)
@@ -321,6 +222,7 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     if (rc != 0) {
         return err_set(e, ERR_IO, "cannot make an event loop: %s", uv_strerror(rc));
     }
+    filter_outside_init(&s->outside, &s->loop);
     watch_signals(s);
     start_pings(s);
     rc = start(s, e);
@@ -335,9 +237,10 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     finding_log_destroy(s->findings);
     metrics_destroy(s->metrics);
     prompt_set_deinit(&s->prompts);
-    prompt_store_close(s->store);
+    chain_set_deinit(&s->chains);
+    mem_free(s->filters_path);
+    version_database_close(s->database);
     prompt_unref(s->no_prompt);
-    chain_unref(s->chain);
     certificate_deinit(&s->certificate);
     uv_loop_close(&s->loop);
     return rc;

@@ -1,8 +1,8 @@
 /* server.h: the parts of a running server, and how they start and stop.
  *
- * Everything lives on one libuv loop. The published model generation, system prompt and filter
- * chain are three pointers; publishing swaps one of them, and requests that began earlier keep
- * what they hold.
+ * Everything lives on one libuv loop. The published model generation, system prompts and filter
+ * chains are pointers; publishing swaps one of them, and requests that began earlier keep what
+ * they hold.
  *
  * Threads: the loop's thread only, after server_run began. */
 #pragma once
@@ -11,17 +11,19 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "filters/chain.h"
 #include "models/sampling.h"
 #include "models/tokenizer/tokenizer.h"
 #include "runtime/net/http_server.h"
-#include "runtime/registry/prompt_store.h"
+#include "runtime/registry/version_store.h"
 #include "runtime/serve/access.h"
 #include "runtime/serve/certificate.h"
+#include "runtime/serve/chain_set.h"
 #include "runtime/serve/cors.h"
+#include "runtime/serve/filter_outside.h"
 #include "runtime/serve/finding_log.h"
 #include "runtime/serve/generation.h"
 #include "runtime/serve/prompt_set.h"
+#include "runtime/serve/watched_dir.h"
 
 /* Who may read GET /metrics. */
 enum metrics_readers {
@@ -42,8 +44,12 @@ struct server_settings {
     const char *system_prompt_path; /* first version of the default profile; NULL: none */
     const char *prompt;             /* the profile that requests get unless their key has one */
     const char *prompts_dir;        /* a folder of prompts to watch; NULL: none */
-    const char *state_path;         /* where prompts are kept; NULL: nowhere */
-    const char *filters_path;       /* NULL: an empty chain */
+    const char *state_path;         /* where all that is kept; NULL: nowhere */
+    const char *filters_path;       /* the chain "default", watched; NULL: an empty one */
+    const char *filters_dir;        /* a folder of chains to watch; NULL: none */
+    const char *filters_chain;      /* of requests whose key and model have none of their own */
+    const char *const *filters_for; /* (n_filters_for) "MODEL=CHAIN" */
+    size_t n_filters_for;
     struct finding_settings findings;
     enum metrics_readers metrics;
     struct access access;
@@ -59,12 +65,17 @@ struct server {
     uv_loop_t loop;
     struct http_server *http;
     struct certificate certificate;
-    struct generation *generation; /* published; NULL only before the first load */
-    struct prompts_dir *prompts_dir;
-    struct prompt_store *store; /* of prompts */
-    struct prompt_set prompts;  /* published */
-    struct prompt *no_prompt;   /* version 0: of requests without a profile */
-    struct chain *chain;        /* published */
+    struct generation *generation;     /* published; NULL only before the first load */
+    struct version_database *database; /* of prompts and filter chains */
+    struct watched_dir *prompts_dir;
+    struct prompt_set prompts;        /* published */
+    struct prompt *no_prompt;         /* version 0: of requests without a profile */
+    struct watched_dir *filters_file; /* --filters */
+    struct watched_reader filters_reader;
+    char *filters_path; /* owned: the folder and the name that these two are of */
+    struct watched_dir *filters_dir;
+    struct chain_set chains;       /* published */
+    struct filter_outside outside; /* whom filters ask */
     struct metrics *metrics;
     struct finding_log *findings;
     struct exchange *exchanges; /* all that are under way */
@@ -84,6 +95,5 @@ struct server {
  * and serves until SIGTERM or SIGINT and the drain after it. 0 after an orderly end. */
 int server_run(struct server *s, const struct server_settings *set, struct err *e);
 
-/* Swap what new requests get. Each takes over the reference. */
+/* Swaps what new requests get; takes over the reference. */
 void server_publish_generation(struct server *s, struct generation *g);
-void server_publish_chain(struct server *s, struct chain *c);

@@ -184,7 +184,7 @@ test('versions, audit, diff and dry-run', { skip }, async (t) => {
     const row = { id: 7, time: 1767225600, actor: 'berta', action: 'activate', profile: 'shop', subject: '4', before: 3,
         after: { version: 4 }, revision: 9 };
     const audit = await request(t, ['prompts', 'audit', 'shop'], { answer: () => ({ body: { audit: [row] } }) });
-    assert.equal(audit.url, '/admin/audit?limit=50&profile=shop');
+    assert.equal(audit.url, '/admin/audit?limit=50&kind=prompt&profile=shop');
     assert.match(audit.stdout, /^7 +2026-01-01 00:00:00Z +berta +activate +shop +4 +3 +\.\.\.$/m);
 
     const diff = await request(t, ['prompts', 'diff', 'shop', '3', 'a&b'], { answer: () => ({ body: '-old\n+new\n' }) });

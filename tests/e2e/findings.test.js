@@ -312,3 +312,23 @@ test('weir filter compares two chains on files of texts', { skip: skip && 'not b
         assert.match(stderr, message);
     }
 });
+
+test('a stored version is tried before it is activated', { skip }, async (t) => {
+    const server = await startServer(t, { args: ['--filter-log-text', 'all'] });
+    const words = (...list) => ({ filters: [{ type: 'wordlist', words: list, side: 'both' }] });
+    await server.admin('PUT', '/admin/filters/shop', words('zebra'));
+    await server.admin('PUT', '/admin/filters/default', words('zebra'));
+    await server.admin('PUT', '/admin/filters/default?activate=false', words('zebra', 'horse'));
+    await server.admin('PUT', '/admin/filters/default/labels/next', { version: 2 });
+    await whole(server, ask('I have a horse.'));
+    for (const chain of ['default@2', 'default@next', 'default@latest']) {
+        const report = await (await server.admin('POST', '/admin/filters/replay', { chain, stored: 10 })).json();
+        assert.equal(report.before.version, 1, JSON.stringify(report));
+        assert.equal(report.after.version, 2);
+        assert.equal(report.newly_stopped >= 1, true);
+    }
+    const back = await (await server.admin('POST', '/admin/filters/replay', { chain: 'default', against: 'default@2', texts: ['a horse'] })).json();
+    assert.equal(back.no_longer_stopped, 1);
+    assert.equal((await server.admin('POST', '/admin/filters/replay', { chain: 'default@9', texts: ['x'] })).status, 404);
+    assert.match(ctl(server, 'replay', 'default@next', '--stored', '10'), /newly stopped/);
+});

@@ -115,7 +115,7 @@ test('answers are what the document says', { skip: missing() }, async (t) => {
             await check(method, route, { model: 3 }, 400);
         }
     }
-    for (const route of ['/healthz', '/readyz', '/v1/models', '/admin/models', '/admin/prompts', '/admin/audit', '/admin/filters/default']) {
+    for (const route of ['/healthz', '/readyz', '/v1/models', '/admin/models', '/admin/prompts', '/admin/audit', '/admin/filters']) {
         await check('get', route);
     }
     await check('get', '/v1/models/{id}', undefined, 200, '/v1/models/weir-tiny');
@@ -129,7 +129,17 @@ test('answers are what the document says', { skip: missing() }, async (t) => {
     await check('get', `${prompt}/versions/{version}`, undefined, 200, '/admin/prompts/default/versions/1');
     await check('post', `${prompt}/dry-run`, { text: 'Be brief.' }, 200, '/admin/prompts/default/dry-run');
     await check('put', `${prompt}/labels/{label}`, { version: 1 }, 200, '/admin/prompts/default/labels/stable');
-    await check('put', '/admin/filters/default', { name: 'x', filters: [{ type: 'wordlist', words: ['heron'], side: 'both', action: 'note' }] });
+    const chain = '/admin/filters/{name}';
+    const herons = { name: 'x', filters: [{ type: 'wordlist', words: ['heron'], side: 'both', action: 'note' }] };
+    await check('get', chain, undefined, 200, '/admin/filters/default');
+    await check('put', chain, herons, 200, '/admin/filters/default');
+    await check('put', chain, {}, 400, '/admin/filters/default');
+    await check('get', chain, undefined, 200, '/admin/filters/default');
+    await check('get', chain, undefined, 404, '/admin/filters/nobody');
+    await check('get', `${chain}/versions`, undefined, 200, '/admin/filters/default/versions');
+    await check('get', `${chain}/versions/{version}`, undefined, 200, '/admin/filters/default/versions/1');
+    await check('post', `${chain}/dry-run`, { text: 'A heron.', chain: herons }, 200, '/admin/filters/default/dry-run');
+    await check('put', `${chain}/labels/{label}`, { version: 1 }, 200, '/admin/filters/default/labels/stable');
     await check('post', '/v1/moderations', { input: ['a heron', 'nothing'] });
     await check('get', '/admin/findings');
     await check('get', '/admin/findings', undefined, 400, '/admin/findings?limit=many');

@@ -7,6 +7,7 @@ const { createHash } = require('node:crypto');
 const path = require('node:path');
 const test = require('node:test');
 
+const { admin } = require('./lib/admin.js');
 const { ROUTE, ask, whole, beginStream, readStream } = require('./lib/chat.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
 const { startServer, missing } = require('./lib/server.js');
@@ -14,17 +15,6 @@ const { startServer, missing } = require('./lib/server.js');
 const skip = missing();
 const PROMPTS = '/admin/prompts';
 const WHO = ask('Who are you?');
-
-async function admin(server, method, target, value, headers = {}) {
-    const response = await server.fetch(target, {
-        method,
-        headers: { authorization: `Bearer ${server.adminKey}`, ...headers },
-        body: value === undefined ? undefined : JSON.stringify(value),
-    });
-    const text = await response.text();
-    const isJson = response.headers.get('content-type')?.startsWith('application/json');
-    return { status: response.status, body: isJson && text ? JSON.parse(text) : text, etag: response.headers.get('etag') };
-}
 
 async function put(server, name, value, headers) {
     const { status, body } = await admin(server, 'PUT', `${PROMPTS}/${name}`, value, headers);

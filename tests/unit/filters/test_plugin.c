@@ -134,6 +134,23 @@ static void what_does_not_follow_the_abi_is_refused(void **state)
     }
 }
 
+/* Fields that came later are not looked for in it. */
+static void a_plugin_of_the_first_header_works(void **state)
+{
+    (void)state;
+    struct err e;
+    struct chain *chain = open_chain(PLUGIN_DIR, ",\"path\":\"plugin_first_abi.so\"", &e);
+    if (!chain) {
+        fail_msg("%s", e.message);
+    }
+    assert_true(chain_filter_type(chain, 0)->size < sizeof(struct filter_type));
+    struct trace trace;
+    trace_run_text(&trace, chain, "a1", TRACE_CHARACTERS, NULL);
+    assert_string_equal(trace_string(&trace.text[FILTER_CONTENT]), "a1");
+    trace_deinit(&trace);
+    chain_unref(chain);
+}
+
 /* Files that are no shared objects, and one that is cut short anywhere. */
 static void a_file_that_is_cut_short_is_refused(void **state)
 {
@@ -199,6 +216,7 @@ int main(void)
         cmocka_unit_test(plugins_of_one_chain_are_not_mixed_up),
         cmocka_unit_test(what_is_wrong_with_its_settings_is_named),
         cmocka_unit_test(what_does_not_follow_the_abi_is_refused),
+        cmocka_unit_test(a_plugin_of_the_first_header_works),
         cmocka_unit_test(a_file_that_is_cut_short_is_refused),
         cmocka_unit_test(a_plugin_that_brings_its_process_down_is_refused),
     };

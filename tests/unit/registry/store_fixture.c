@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-const struct prompt_change any_change = {.actor = "tester"};
+#include "runtime/registry/version_store_parts.h"
+
+const struct version_change any_change = {.actor = "tester"};
 
 static void die(const char *what, const struct err *e)
 {
@@ -20,7 +22,7 @@ void store_folder_make(struct store_folder *f)
     if (!mkdtemp(f->path)) {
         abort();
     }
-    snprintf(f->file, sizeof(f->file), "%s/prompts.db", f->path);
+    snprintf(f->file, sizeof(f->file), "%s/state.db", f->path);
 }
 
 void store_folder_remove(struct store_folder *f)
@@ -40,50 +42,82 @@ void store_folder_remove(struct store_folder *f)
     rmdir(f->path);
 }
 
-struct prompt_store *store_must_open(const char *path)
+enum version_kind store_kind = VERSION_PROMPTS;
+
+struct version_store *store_must_open(const char *path)
 {
     struct err e = {0};
-    struct prompt_store *s = prompt_store_open(path, &e);
-    if (!s) {
-        die("prompt_store_open", &e);
+    struct version_database *d = version_database_open(path, &e);
+    if (!d) {
+        die("version_database_open", &e);
     }
-    return s;
+    return version_database_store(d, store_kind);
 }
 
-struct prompt *draft_of(const char *text)
+void store_close(struct version_store *s)
 {
-    struct err e = {0};
-    struct prompt *p = prompt_create(0, text, strlen(text), &e);
-    if (!p) {
-        die("prompt_create", &e);
+    if (s) {
+        version_database_close(s->file);
     }
-    return p;
 }
 
-uint64_t store_put_text(struct prompt_store *s, const char *profile, const char *text,
+struct store_content content_of(const char *text)
+{
+    struct store_content c;
+    snprintf(c.json, sizeof(c.json),
+             store_kind == VERSION_PROMPTS
+                 ? "{\"text\":\"%s\"}"
+                 : "{\"name\":\"a\",\"filters\":[{\"type\":\"wordlist\",\"words\":[\"%s\"]}]}",
+             text);
+    return c;
+}
+
+int store_put(struct version_store *s, const char *name, const char *text, bool activates,
+              const struct version_change *change, struct version_state *after, struct err *e)
+{
+    const struct store_content content = content_of(text);
+    char sha256[HASH_HEX_LEN + 1];
+    if (hash_sha256_hex(text, strlen(text), sha256) != 0) {
+        return -1;
+    }
+    const struct version_draft draft = {.content = content.json,
+                                        .sha256 = sha256,
+                                        .author = "eve",
+                                        .note = "why",
+                                        .detail = 1,
+                                        .size = strlen(text)};
+    return version_store_put(s, name, &draft, activates, change, NULL, after, e);
+}
+
+uint64_t store_put_text(struct version_store *s, const char *name, const char *text,
                         bool activates)
 {
     struct err e = {0};
-    struct prompt *p = draft_of(text);
-    if (prompt_store_put(s, profile, p, activates, &any_change, NULL, &e) != 0) {
-        die("prompt_store_put", &e);
+    struct version_state after;
+    if (store_put(s, name, text, activates, &any_change, &after, &e) != 0) {
+        die("version_store_put", &e);
     }
-    uint64_t version = p->version;
-    prompt_unref(p);
-    return version;
+    return after.latest;
 }
 
-struct prompt_profile store_state(struct prompt_store *s, const char *profile)
+struct version_state store_state(struct version_store *s, const char *name)
 {
     struct err e = {0};
-    struct prompt_profile state;
-    if (prompt_store_load(s, profile, &state, NULL, NULL, &e) != 0) {
-        die("prompt_store_load", &e);
+    struct version_state state;
+    if (version_store_load(s, name, &state, NULL, NULL, &e) != 0) {
+        die("version_store_load", &e);
     }
     return state;
 }
 
-bool store_same_state(const struct prompt_profile *a, const struct prompt_profile *b)
+int store_audit(struct version_store *s, const char *name, uint64_t before, size_t limit,
+                struct version_audit **out, size_t *n, struct err *e)
+{
+    const struct version_audit_filter filter = {.kind = store_kind, .name = name};
+    return version_database_audit(s->file, &filter, before, limit, out, n, e);
+}
+
+bool store_same_state(const struct version_state *a, const struct version_state *b)
 {
     return strcmp(a->name, b->name) == 0 && a->revision == b->revision &&
            a->latest == b->latest && a->active == b->active && a->split == b->split &&

@@ -1,10 +1,10 @@
-/* store_fixture.h: a folder with a prompt store's file, and short ways to fill one. */
+/* store_fixture.h: a folder with a store's file, and short ways to fill one. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "runtime/registry/prompt_store.h"
+#include "runtime/registry/version_store.h"
 
 struct store_folder {
     char path[64];
@@ -15,12 +15,26 @@ void store_folder_make(struct store_folder *f);
 void store_folder_remove(struct store_folder *f);
 
 /* No condition, by "tester". */
-extern const struct prompt_change any_change;
+extern const struct version_change any_change;
+
+/* The kind that store_must_open opens: prompts, unless a test sets another. */
+extern enum version_kind store_kind;
 
 /* These end the test when they fail. */
-struct prompt_store *store_must_open(const char *path);
-struct prompt *draft_of(const char *text);
-uint64_t store_put_text(struct prompt_store *s, const char *profile, const char *text,
+struct version_store *store_must_open(const char *path);
+void store_close(struct version_store *s); /* accepts NULL */
+
+/* A content of the present kind that says `text`: a prompt or a chain. */
+struct store_content {
+    char json[256];
+};
+struct store_content content_of(const char *text);
+
+int store_put(struct version_store *s, const char *name, const char *text, bool activates,
+              const struct version_change *change, struct version_state *after, struct err *e);
+uint64_t store_put_text(struct version_store *s, const char *name, const char *text,
                         bool activates);
-struct prompt_profile store_state(struct prompt_store *s, const char *profile);
-bool store_same_state(const struct prompt_profile *a, const struct prompt_profile *b);
+struct version_state store_state(struct version_store *s, const char *name);
+bool store_same_state(const struct version_state *a, const struct version_state *b);
+int store_audit(struct version_store *s, const char *name, uint64_t before, size_t limit,
+                struct version_audit **out, size_t *n, struct err *e);

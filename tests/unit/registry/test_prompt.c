@@ -263,8 +263,8 @@ static void every_text_has_a_bound(void **state)
         {"{\"text\":\"abc\",\"variables\":{\"t\":\"", PROMPT_BYTES_MAX - 3, "\"}}", "text"},
         {"{\"text\":\"\",\"documents\":[{\"text\":\"t\",\"title\":\"", PROMPT_TITLE_MAX,
          "\"}]}", "documents[0].title"},
-        {"{\"text\":\"\",\"author\":\"", PROMPT_AUTHOR_MAX, "\"}", "author"},
-        {"{\"text\":\"\",\"note\":\"", PROMPT_NOTE_MAX, "\"}", "note"},
+        {"{\"text\":\"\",\"author\":\"", VERSION_AUTHOR_MAX, "\"}", "author"},
+        {"{\"text\":\"\",\"note\":\"", VERSION_NOTE_MAX, "\"}", "note"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         for (size_t more = 0; more < 2; more++) {
@@ -364,19 +364,19 @@ static void names_have_a_form(void **state)
     static const char *const bad[] = {"", ".a", "-a", "_a", "a b", "a/b", "\xC3\xA9", "a\n"};
     struct err e = {0};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        assert_int_equal(prompt_name_check(good[i], "profile", &e), 0);
+        assert_int_equal(version_name_check(good[i], "profile", &e), 0);
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        assert_int_equal(prompt_name_check(bad[i], "profile", &e), -1);
+        assert_int_equal(version_name_check(bad[i], "profile", &e), -1);
         assert_int_equal(e.kind, ERR_INVALID);
         assert_string_equal(e.param, "profile");
     }
-    char name[PROMPT_NAME_MAX + 2];
+    char name[VERSION_NAME_MAX + 2];
     memset(name, 'a', sizeof(name) - 1);
-    name[PROMPT_NAME_MAX + 1] = '\0';
-    assert_int_equal(prompt_name_check(name, "profile", &e), -1);
-    name[PROMPT_NAME_MAX] = '\0';
-    assert_int_equal(prompt_name_check(name, "profile", &e), 0);
+    name[VERSION_NAME_MAX + 1] = '\0';
+    assert_int_equal(version_name_check(name, "profile", &e), -1);
+    name[VERSION_NAME_MAX] = '\0';
+    assert_int_equal(version_name_check(name, "profile", &e), 0);
 }
 
 static void a_failed_allocation_leaks_nothing(void **state)

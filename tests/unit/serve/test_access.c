@@ -256,7 +256,9 @@ static void a_file_with_an_error_is_named_with_its_line(void **state)
         {"bob:" BETA "::requests=-1\n", "the limit \"requests=-1\""},
         {"bob:" BETA "::requests=4294967296\n", "the limit \"requests=4294967296\""},
         {"bob:" BETA "::speed=3\n", "the limit \"speed=3\""},
-        {"bob:" BETA "::::a:\n", "NAME:SHA256[:SCOPES[:LIMITS[:PROMPT]]] is wanted"},
+        {"bob:" BETA ":::a b\n", "line 1: a key's name"},
+        {"bob:" BETA "::::a b\n", "line 1: a key's name"},
+        {"bob:" BETA "::::a:\n", "NAME:SHA256[:SCOPES[:LIMITS[:PROMPT[:FILTERS]]]] is wanted"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(add_file(cases[i].text), -1);
@@ -435,6 +437,32 @@ static void what_is_left_stands_in_the_answer(void **state)
 
 #define ACCESS_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+static void a_key_may_have_a_prompt_and_filters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        const char *prompt, *filters;
+    } cases[] = {
+        {"bob:" BETA ":*:", "", ""},
+        {"bob:" BETA ":*::shop", "shop", ""},
+        {"bob:" BETA ":chat:requests=3:shop:strict", "shop", "strict"},
+        {"bob:" BETA ":*:::strict", "", "strict"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct key_record k;
+        struct buf out;
+        buf_init(&out, 1000);
+        assert_int_equal(key_record_parse(&k, cases[i].line, strlen(cases[i].line), 1, &e), 0);
+        assert_string_equal(k.prompt, cases[i].prompt);
+        assert_string_equal(k.filters, cases[i].filters);
+        assert_int_equal(key_record_format(&k, &out), 0);
+        out.data[out.len - 1] = '\0'; /* the line's end */
+        assert_string_equal(out.data, cases[i].line);
+        buf_deinit(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -446,6 +474,7 @@ int main(void)
         ACCESS_TEST(without_an_admin_key_admin_routes_are_closed),
         ACCESS_TEST(keys_of_a_file_tell_callers_apart),
         ACCESS_TEST(a_file_with_an_error_is_named_with_its_line),
+        ACCESS_TEST(a_key_may_have_a_prompt_and_filters),
         ACCESS_TEST(a_scope_opens_its_routes_alone),
         ACCESS_TEST(a_file_read_again_revokes_what_is_gone),
         ACCESS_TEST(the_admin_key_may_come_from_a_file),

@@ -13,12 +13,20 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
 #include "runtime/serve/call_arguments.h"
+#include "tests/unit/filters/fake_outside.h"
 
 /* What leaves: strings are escaped on their way. */
 static int take(void *context, enum filter_channel channel, const char *text, size_t len)
 {
     assert_int_equal(channel, FILTER_TOOL_ARGS);
     return call_arguments_escape(context, text, len);
+}
+
+/* And what stands between them as it is. */
+static int take_json(void *context, uint64_t tag, const char *bytes, size_t len)
+{
+    assert_int_equal(tag, CALL_ARGUMENTS_JSON);
+    return buf_append(context, bytes, len);
 }
 
 static struct chain *make_chain(const char *json)
@@ -37,7 +45,7 @@ static char *run(struct chain *chain, const char *text, struct rng *rng, int *ve
     struct call_arguments c = {0};
     struct buf out;
     buf_init(&out, SIZE_MAX / 2);
-    const struct chain_sink sink = {.emit = take, .context = &out};
+    const struct chain_sink sink = {.emit = take, .around = take_json, .context = &out};
     struct chain_stream *stream = chain_stream_create(chain, FILTER_OUTPUT, &e);
     assert_non_null(stream);
     size_t len = strlen(text);
@@ -48,7 +56,7 @@ static char *run(struct chain *chain, const char *text, struct rng *rng, int *ve
         while (at + n < len && ((unsigned char)text[at + n] & 0xC0) == 0x80) {
             n++;
         }
-        *verdict = call_arguments_feed(&c, text + at, n, stream, &sink, &out, &e);
+        *verdict = call_arguments_feed(&c, text + at, n, stream, &sink, &e);
         at += n;
     }
     chain_stream_destroy(stream);
@@ -175,6 +183,76 @@ static void what_is_no_json_is_an_error(void **state)
     chain_unref(chain);
 }
 
+/* ---- filters that wait ---- */
+
+/* A service that puts something in place of one word. */
+static uint32_t replace_heron(const struct fake_question *q, char *out, void *ctx)
+{
+    (void)ctx;
+    bool found = strncmp(fake_question_text(q), "heron\"", 6) == 0;
+    strcpy(out, found ? "{\"verdict\":\"replace\",\"text\":\"a \\\"b\\\"\\n\"}"
+                      : "{\"verdict\":\"pass\"}");
+    return 200;
+}
+
+struct waiting {
+    struct chain_stream *stream;
+    struct chain_sink sink;
+    int verdict;
+};
+
+static void resume(void *ctx)
+{
+    struct waiting *w = ctx;
+    struct err e = {0};
+    w->verdict = chain_resume(w->stream, &w->sink, &e);
+}
+
+static void the_json_between_strings_waits_in_its_place(void **state)
+{
+    (void)state;
+    static const char in[] =
+        "{\"x\":\"heron\",\"heron\" : [1,\"\",\"heron\", null],\"y\":\"z\"}";
+    static const char wanted[] =
+        "{\"x\":\"a \\\"b\\\"\\n\",\"a \\\"b\\\"\\n\" : [1,\"\",\"a \\\"b\\\"\\n\", "
+        "null],\"y\":\"z\"}";
+    struct chain *chain = make_chain("{\"name\":\"t\",\"filters\":[{\"type\":\"webhook\","
+                                     "\"url\":\"http://h/\"}]}");
+    struct rng rng;
+    rng_seed(&rng, 10);
+    for (int i = 0; i < 300; i++) {
+        struct err e = {0};
+        struct buf out;
+        struct call_arguments c = {0};
+        struct fake_outside outside;
+        struct waiting w = {.sink = {.emit = take, .around = take_json, .context = &out}};
+        buf_init(&out, 1000);
+        fake_outside_init(&outside, replace_heron, NULL);
+        w.stream = chain_stream_create(chain, FILTER_OUTPUT, &e);
+        chain_stream_set_outside(w.stream, &outside.face, resume, &w);
+        for (size_t at = 0, n; at < strlen(in); at += n) {
+            n = 1 + rng_below(&rng, 12);
+            n = n < strlen(in) - at ? n : strlen(in) - at;
+            assert_int_equal(call_arguments_feed(&c, in + at, n, w.stream, &w.sink, &e),
+                             CHAIN_GOES_ON);
+            /* Whatever has come out is the beginning of the whole. */
+            assert_memory_equal(out.data ? out.data : "", wanted, out.len);
+            while (outside.count > 0 && rng_below(&rng, 3) == 0) {
+                fake_outside_answer(&outside, 0);
+            }
+        }
+        while (outside.count > 0) {
+            fake_outside_answer(&outside, 0);
+        }
+        assert_int_equal(w.verdict, CHAIN_GOES_ON);
+        assert_int_equal(outside.asked, 6);
+        assert_string_equal(out.data, wanted);
+        chain_stream_destroy(w.stream);
+        buf_deinit(&out);
+    }
+    chain_unref(chain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +261,7 @@ int main(void)
         cmocka_unit_test(replaced_escapes_are_cut_anywhere),
         cmocka_unit_test(a_stop_ends_it_before_the_match),
         cmocka_unit_test(what_is_no_json_is_an_error),
+        cmocka_unit_test(the_json_between_strings_waits_in_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

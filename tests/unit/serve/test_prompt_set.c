@@ -23,7 +23,7 @@ static void publish(struct prompt_set *set, const char *name, uint64_t revision,
 {
     struct err e = {0};
     int done = 0;
-    struct prompt_profile state = {.revision = revision, .active = active ? 1 : 0};
+    struct version_state state = {.revision = revision, .active = active ? 1 : 0};
     snprintf(state.name, sizeof(state.name), "%s", name);
     assert_int_equal(prompt_set_publish(set, &state, active, NULL, count_done, &done, &e), 0);
     assert_int_equal(done, 1);
@@ -70,11 +70,11 @@ static void the_latest_removals_are_remembered(void **state)
     char name[16];
     struct prompt *p = prompt_create(1, "x", 1, &e);
     assert_non_null(p);
-    for (int i = 0; i < 3 * PROMPT_REMOVALS_MAX; i++) {
+    for (int i = 0; i < 3 * VERSION_REMOVALS_MAX; i++) {
         snprintf(name, sizeof(name), "p%d", i);
         publish(&set, name, 2, NULL);
     }
-    for (int i = 2 * PROMPT_REMOVALS_MAX; i < 3 * PROMPT_REMOVALS_MAX; i++) {
+    for (int i = 2 * VERSION_REMOVALS_MAX; i < 3 * VERSION_REMOVALS_MAX; i++) {
         snprintf(name, sizeof(name), "p%d", i);
         publish(&set, name, 1, p);
         assert_int_equal(served(&set, name), 0);
@@ -95,13 +95,13 @@ static void all_are_published_anew_for_another_model(void **state)
     char name[16];
     struct prompt *p = prompt_create(1, "x", 1, &e);
     assert_non_null(p);
-    for (int i = 0; i < PROMPT_PROFILES_MAX; i++) {
+    for (int i = 0; i < VERSION_OBJECTS_MAX; i++) {
         snprintf(name, sizeof(name), "p%d", i);
         publish(&set, name, 1, p);
     }
     for (int round = 0; round < 2; round++) {
         prompt_set_warm(&set, &none);
-        assert_int_equal(set.count, PROMPT_PROFILES_MAX);
+        assert_int_equal(set.count, VERSION_OBJECTS_MAX);
         for (size_t i = 0; i < set.count; i++) {
             assert_false(set.profiles[i]->is_cold);
         }

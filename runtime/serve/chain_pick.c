@@ -1,0 +1,59 @@
+#include "runtime/serve/chain_pick.h"
+
+#include <string.h>
+
+#include "runtime/base/log.h"
+#include "runtime/serve/chain_set.h"
+
+const char *chain_pick_for_model(const struct server_settings *set, const char *model)
+{
+    size_t len = strlen(model);
+    for (size_t i = 0; i < set->n_filters_for; i++) {
+        const char *pair = set->filters_for[i];
+        if (strncmp(pair, model, len) == 0 && pair[len] == '=') {
+            return pair + len + 1;
+        }
+    }
+    return NULL;
+}
+
+int chain_pick(const struct server *s, struct http_exchange *http, const char *model,
+               struct chain **out, struct err *e)
+{
+    const struct http_request *request = http_exchange_request(http);
+    const char *name = access_filters_of(&s->set.access, request);
+    if (!name) {
+        name = chain_pick_for_model(&s->set, model);
+    }
+    if (!name) {
+        name = s->set.filters_chain;
+    }
+    const struct served_chain *served = chain_set_find(&s->chains, name);
+    if (!served) {
+        log_error("request %s is refused: filter chain \"%s\" is not published", request->id,
+                  name);
+        return err_set_param(e, ERR_NOT_FOUND, "filters",
+                             "the filter chain \"%s\", which this request must pass, is not "
+                             "published; tell the owner of this server",
+                             name);
+    }
+    *out = served->chain;
+    return 0;
+}
+
+static void warn(const struct server *s, const char *name)
+{
+    if (!chain_set_find(&s->chains, name)) {
+        log_warn("filter chain \"%s\" is not published: requests that must pass it are refused",
+                 name);
+    }
+}
+
+void chain_pick_warn(const struct server *s)
+{
+    warn(s, s->set.filters_chain);
+    for (size_t i = 0; i < s->set.n_filters_for; i++) {
+        const char *pair = s->set.filters_for[i];
+        warn(s, pair + strcspn(pair, "=") + 1);
+    }
+}
