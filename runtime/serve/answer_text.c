@@ -72,24 +72,27 @@ static int show(struct answer_text *a, struct answer_piece *piece, struct err *e
     return 0;
 }
 
-/* What the client asked not to get: something was found. */
+/* Whether something was found, and the client asked not to get it. A stop alone is no such
+ * thing: what comes before it is good. */
 static bool is_blocked(const struct answer_text *a)
 {
-    size_t n_events = 0;
+    size_t n = 0;
     if (a->set.block) {
-        chain_stream_events(a->filters, &n_events, NULL);
+        chain_stream_events(a->filters, &n, NULL);
+        n -= chain_stream_stop(a->filters) != NULL; /* the last one */
     }
-    return n_events > 0;
+    return n > 0;
 }
 
-/* Sends what has gathered, as one piece. */
+/* Sends what has gathered, as one piece. What came with a finding is not sent; the finding is
+ * noted when the call of the chain returns. */
 static int flush(struct answer_text *a, struct err *e)
 {
     if (a->out.len == 0) {
         return 0;
     }
-    if (is_blocked(a)) {
-        buf_clear(&a->out); /* it came with what was found */
+    if (a->state == ANSWER_OPEN && is_blocked(a)) {
+        buf_clear(&a->out);
         return 0;
     }
     struct answer_piece piece = {
