@@ -432,3 +432,43 @@ test('a server that stops does not wait for ever for a service', { skip }, async
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, server.stderr);
     assert.ok(Date.now() - began < 5000);
 });
+
+test('a storm: a service of every mood, clients that leave, chains that are swapped', { skip }, async (t) => {
+    const service = await startService(t);
+    const server = await startServer(t);
+    const pick = (list) => list[Math.floor(Math.random() * list.length)];
+    const answers = [{ verdict: 'pass' }, { verdict: 'pass' }, { verdict: 'replace', text: 'x' }, { verdict: 'note' }, { verdict: 'stop' }, 500, 404, 'what?', null];
+    service.rule = async () => (await sleep(pick([0, 0, 1, 5, 50])), pick(answers));
+    const hooks = () => hook(service, {
+        side: pick(['input', 'output', 'both']), fail: pick(['open', 'closed']), batch: pick(['sentence', 'text']),
+        timeout_ms: pick([50, 200]), retries: pick([0, 1, 3]), breaker_failures: pick([0, 3]), breaker_seconds: 1,
+    });
+    const end = Date.now() + 8000;
+    let complete = 0;
+    async function client() {
+        while (Date.now() < end) {
+            const [route, body] = pick([...ROUTES, ['/v1/embeddings', { input: ['a. b', 'c'] }], ['/v1/moderations', { input: ['a. b', 'c'] }]]);
+            const abort = new AbortController();
+            const timer = setTimeout(() => abort.abort(), pick([5, 50, 200, 5000]));
+            try {
+                const response = await server.post(route, { ...body, stream: pick([true, false]) }, { signal: abort.signal });
+                await response.text();
+                assert.ok([200, 400, 429].includes(response.status), String(response.status));
+                complete++;
+            } catch (e) {
+                assert.equal(e.name, 'AbortError', String(e));
+            }
+            clearTimeout(timer);
+        }
+    }
+    async function owner() {
+        while (Date.now() < end) {
+            await publish(server, ...pick([[], [hooks()], [hooks(), hooks()], [hooks(), { type: 'wordlist', words: ['the'], action: 'mask' }, hooks()]]));
+            await sleep(pick([10, 300]));
+        }
+    }
+    await Promise.all([...Array.from({ length: 12 }, client), owner()]);
+    assert.ok(complete > 20, `${complete} answers`);
+    await publish(server);
+    await whole(server, REQUEST);
+});
