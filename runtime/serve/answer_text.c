@@ -76,12 +76,13 @@ static int show(struct answer_text *a, struct answer_piece *piece, struct err *e
     return 0;
 }
 
-/* The first thing that a filter did or would have a client know, NULL: there is none. What is
- * only recorded is the operator's. */
+/* The first thing that a filter found, NULL: there is none. A stop is no such thing: what comes
+ * before it is good. What is only recorded is the operator's. */
 static const struct chain_event *first_finding(const struct answer_text *a)
 {
     size_t count;
     const struct chain_event *events = chain_stream_events(a->filters, &count, NULL);
+    count -= chain_stream_stop(a->filters) != NULL; /* the last one */
     for (size_t i = 0; i < count; i++) {
         if (!events[i].is_recorded) {
             return &events[i];
@@ -90,20 +91,21 @@ static const struct chain_event *first_finding(const struct answer_text *a)
     return NULL;
 }
 
-/* What the client asked not to get: something was found. */
+/* Whether the client asked not to get what something was found in, and it was. */
 static bool is_blocked(const struct answer_text *a)
 {
     return a->set.block && first_finding(a) != NULL;
 }
 
-/* Sends what has gathered, as one piece. */
+/* Sends what has gathered, as one piece. What came with a finding is not sent; the finding is
+ * noted when the call of the chain returns. */
 static int flush(struct answer_text *a, struct err *e)
 {
     if (a->out.len == 0) {
         return 0;
     }
     if (a->state == ANSWER_OPEN && is_blocked(a)) {
-        buf_clear(&a->out); /* it came with what was found */
+        buf_clear(&a->out);
         return 0;
     }
     struct answer_piece piece = {

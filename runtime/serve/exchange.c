@@ -141,6 +141,18 @@ void exchange_leave_client(struct exchange *x)
     }
 }
 
+static int set_late(const struct exchange *x, struct err *e)
+{
+    return err_set_param(e, ERR_DEADLINE, "deadline_ms",
+                         "the answer was not complete within the deadline of %lld ms",
+                         (long long)x->request.deadline_ms);
+}
+
+int exchange_check_deadline(const struct exchange *x, struct err *e)
+{
+    return x->deadline_ns > 0 && clock_now_ns() > x->deadline_ns ? set_late(x, e) : 0;
+}
+
 void exchange_refuse(struct exchange *x, const struct err *e)
 {
     struct http_exchange *http = x->http;
@@ -346,9 +358,7 @@ static void take_end(struct choice *c, enum engine_finish finish)
     struct err e = {0};
     struct exchange *x = c->exchange;
     if (finish == ENGINE_FINISH_DEADLINE) {
-        err_set_param(&e, ERR_DEADLINE, "deadline_ms",
-                      "the answer was not complete within the deadline of %lld ms",
-                      (long long)x->request.deadline_ms);
+        set_late(x, &e);
         exchange_fail(x, &e);
         return;
     }
@@ -376,7 +386,7 @@ void exchange_on_wake(void *user)
     if (!x->http || c->ended) {
         return; /* the client did not wait; the engine's last event ends it all */
     }
-    if (answer_text_resume(&c->text, &e) != 0) {
+    if (exchange_check_deadline(x, &e) != 0 || answer_text_resume(&c->text, &e) != 0) {
         exchange_fail(x, &e);
     } else if (x->http) {
         end_if_settled(c);

@@ -79,6 +79,9 @@ struct exchange {
 /* The client's side is over; the engine may have to be told. */
 void exchange_leave_client(struct exchange *x);
 
+/* -1 once the time is over that the client gave. For waits that the engine knows nothing of. */
+int exchange_check_deadline(const struct exchange *x, struct err *e);
+
 /* Answers with an error, and leaves the client. */
 void exchange_refuse(struct exchange *x, const struct err *e);
 

@@ -233,6 +233,9 @@ int exchange_input_get(void *user, size_t index, struct filter_run_text *text, s
 {
     struct exchange *x = user;
     bool told = x->request.moderation.input != MODERATION_UNTOLD;
+    if (exchange_check_deadline(x, e) != 0) {
+        return -1;
+    }
     text->findings = told ? &x->found_input : NULL;
     return conversation_input_get(&x->request, index, text, e);
 }

@@ -281,6 +281,20 @@ test('the input side: the request waits, is changed or refused', { skip }, async
     assert.deepEqual([wrong.status, (await wrong.json()).error.param], [400, 'input[1]']);
 });
 
+test('the deadline of a request runs while a service is asked', { skip }, async (t) => {
+    const service = await startService(t);
+    const server = await startServer(t);
+    service.rule = async () => (await sleep(300), { verdict: 'pass' });
+    for (const side of ['input', 'output']) {
+        await publish(server, hook(service, { side, max_batch_bytes: 64 }));
+        const messages = Array.from({ length: 40 }, () => ({ role: 'user', content: 'Tell me a story.' }));
+        const began = Date.now();
+        const late = await server.post(ROUTE, { ...REQUEST, messages: side === 'input' ? messages : REQUEST.messages, deadline_ms: 500 });
+        assert.deepEqual([late.status, (await late.json()).error.param], [504, 'deadline_ms']);
+        assert.ok(Date.now() - began < 5000);
+    }
+});
+
 test('arguments of calls stay JSON and in order while their strings wait', { skip }, async (t) => {
     const service = await startService(t);
     const server = await startServer(t);
@@ -343,7 +357,7 @@ test('many wait, and nobody else does', { skip }, async (t) => {
     const server = await startServer(t);
     const { text } = await whole(server, REQUEST);
     await publish(server, hook(service, { max_batch_bytes: 64, timeout_ms: 20_000 }));
-    service.rule = async () => (await sleep(300), { verdict: 'pass' });
+    service.rule = async () => (await sleep(1500), { verdict: 'pass' });
     const waiting = Array.from({ length: 8 }, (_, i) => (i % 2 ? whole : streamed)(server, REQUEST));
     await service.asked(4);
     let slowest = 0;
@@ -352,7 +366,7 @@ test('many wait, and nobody else does', { skip }, async (t) => {
         assert.equal((await server.fetch('/healthz')).status, 200);
         slowest = Math.max(slowest, Date.now() - began);
     }
-    assert.ok(slowest < 200, `${slowest} ms`);
+    assert.ok(slowest < 1000, `${slowest} ms`);
     for (const ended of await Promise.all(waiting)) {
         assert.equal(ended.text, text);
     }
@@ -417,4 +431,44 @@ test('a server that stops does not wait for ever for a service', { skip }, async
     const { code, signal } = await server.stop();
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, server.stderr);
     assert.ok(Date.now() - began < 5000);
+});
+
+test('a storm: a service of every mood, clients that leave, chains that are swapped', { skip }, async (t) => {
+    const service = await startService(t);
+    const server = await startServer(t);
+    const pick = (list) => list[Math.floor(Math.random() * list.length)];
+    const answers = [{ verdict: 'pass' }, { verdict: 'pass' }, { verdict: 'replace', text: 'x' }, { verdict: 'note' }, { verdict: 'stop' }, 500, 404, 'what?', null];
+    service.rule = async () => (await sleep(pick([0, 0, 1, 5, 50])), pick(answers));
+    const hooks = () => hook(service, {
+        side: pick(['input', 'output', 'both']), fail: pick(['open', 'closed']), batch: pick(['sentence', 'text']),
+        timeout_ms: pick([50, 200]), retries: pick([0, 1, 3]), breaker_failures: pick([0, 3]), breaker_seconds: 1,
+    });
+    const end = Date.now() + 8000;
+    let complete = 0;
+    async function client() {
+        while (Date.now() < end) {
+            const [route, body] = pick([...ROUTES, ['/v1/embeddings', { input: ['a. b', 'c'] }], ['/v1/moderations', { input: ['a. b', 'c'] }]]);
+            const abort = new AbortController();
+            const timer = setTimeout(() => abort.abort(), pick([5, 50, 200, 5000]));
+            try {
+                const response = await server.post(route, { ...body, stream: pick([true, false]) }, { signal: abort.signal });
+                await response.text();
+                assert.ok([200, 400, 429].includes(response.status), String(response.status));
+                complete++;
+            } catch (e) {
+                assert.equal(e.name, 'AbortError', String(e));
+            }
+            clearTimeout(timer);
+        }
+    }
+    async function owner() {
+        while (Date.now() < end) {
+            await publish(server, ...pick([[], [hooks()], [hooks(), hooks()], [hooks(), { type: 'wordlist', words: ['the'], action: 'mask' }, hooks()]]));
+            await sleep(pick([10, 300]));
+        }
+    }
+    await Promise.all([...Array.from({ length: 12 }, client), owner()]);
+    assert.ok(complete > 20, `${complete} answers`);
+    await publish(server);
+    await whole(server, REQUEST);
 });
