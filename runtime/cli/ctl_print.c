@@ -105,6 +105,11 @@ void ctl_print_profile(const cJSON *profile)
         printf(", labels %s", labels.data);
     }
     buf_deinit(&labels);
+    if (strcmp(ctl_text(profile, "from"), "file") == 0) {
+        /* Of chains: what counts is not in the store. */
+        write_value(value, sizeof(value), cJSON_GetObjectItemCaseSensitive(profile, "version"));
+        printf(", requests get version %s of a file", value);
+    }
     write_value(value, sizeof(value), cJSON_GetObjectItemCaseSensitive(profile, "revision"));
     printf(" (revision %s)\n", value);
 }

@@ -333,7 +333,8 @@ test('a key and a model have chains of their own, and no client has a say', { sk
 
 test('weir ctl filters', { skip }, async (t) => {
     const folder = makeFolder(t);
-    const server = await startServer(t);
+    const house = writeFile(folder, 'house.json', { name: 'house', version: 3, filters: [] });
+    const server = await startServer(t, { args: ['--filters', house] });
     const ctl = (args, input = '') => new Promise((resolve) => {
         const child = execFile(programPath(), ['ctl', 'filters', ...args],
             { env: { PATH: process.env.PATH, USER: 'berta', WEIR_ADMIN_KEY: server.adminKey }, timeout: 60_000 },
@@ -345,6 +346,8 @@ test('weir ctl filters', { skip }, async (t) => {
         assert.equal(status, 0, `${args.join(' ')}: ${stderr}`);
         return stdout;
     };
+    assert.equal(await ok(['show', 'default']),
+        'default: no version is active, the latest is 0, requests get version 3 of a file (revision 0)\n');
     const first = writeFile(folder, 'first.json', marks('1'));
     const second = writeFile(folder, 'second.json', marks('2', { author: 'Anna' }));
     assert.equal(await ok(['put', 'shop', first, '--note', 'one']), 'shop: version 1 is active, the latest is 1 (revision 1)\n');
