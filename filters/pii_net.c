@@ -91,6 +91,37 @@ enum finder_found pii_email(const struct pii_scan *s, size_t at, size_t *to)
     }
 }
 
+/* Where the atoms with single dots between them begin that end before `end`, or `end`. */
+static size_t local_begin(const struct pii_scan *s, size_t end)
+{
+    size_t begin = end;
+    while (begin > 0 && end - begin <= MAX_LOCAL) {
+        int before = pii_before(s, begin, 1);
+        if (!is_atom(before) && !(before == '.' && is_atom(pii_before(s, begin, 2)))) {
+            break;
+        }
+        begin--;
+    }
+    return begin;
+}
+
+enum finder_found pii_find_email(const struct pii_scan *s, size_t at, size_t *from, size_t *to)
+{
+    enum finder_found found = FINDER_NONE;
+    const char *sign;
+    for (size_t i = at; found == FINDER_NONE && i < s->len; i = (size_t)(sign - s->text) + 1) {
+        sign = memchr(s->text + i, '@', s->len - i);
+        *from = local_begin(s, sign ? (size_t)(sign - s->text) : s->len);
+        if (*from >= at && *from < s->len) {
+            found = pii_email(s, *from, to);
+        }
+        if (!sign) {
+            break;
+        }
+    }
+    return found;
+}
+
 enum finder_found pii_ipv4(const struct pii_scan *s, size_t at, size_t *to)
 {
     if (pii_is_inside(s, at, ".")) {
@@ -230,11 +261,22 @@ static enum finder_found scan_groups(const struct pii_scan *s, size_t at, size_t
     return pii_ends(s, i, joints);
 }
 
+static bool has_digit_or_colon(const struct pii_scan *s, size_t at, size_t to)
+{
+    while (at < to && !pii_is_digit(s->text[at]) && s->text[at] != ':') {
+        at++;
+    }
+    return at < to;
+}
+
 enum finder_found pii_mac(const struct pii_scan *s, size_t at, size_t *to)
 {
     if (pii_is_inside(s, at, ":-.")) {
         return FINDER_NONE;
     }
-    enum finder_found pairs = scan_groups(s, at, 6, 2, to);
-    return pairs != FINDER_NONE ? pairs : scan_groups(s, at, 3, 4, to);
+    enum finder_found found = scan_groups(s, at, 6, 2, to);
+    if (found == FINDER_NONE) {
+        found = scan_groups(s, at, 3, 4, to);
+    }
+    return found == FINDER_MATCH && !has_digit_or_colon(s, at, *to) ? FINDER_NONE : found;
 }

@@ -72,6 +72,18 @@ static bool ipv6(const char *text)
     return (has_digit || !strstr(text, "::")) && inet_pton(AF_INET6, text, &a) == 1;
 }
 
+static bool mac(const char *text)
+{
+    return strpbrk(text, "0123456789:") != NULL;
+}
+
+static bool ssn(const char *text)
+{
+    int area, group, serial;
+    assert_int_equal(sscanf(text, "%3d%*1[-. ]%2d%*1[-. ]%4d", &area, &group, &serial), 3);
+    return area > 0 && area != 666 && area < 900 && group > 0 && serial > 0;
+}
+
 /* Groups behind a leading 0: the joints from the second on are alike, with dots all of them. */
 static bool national(const char *text)
 {
@@ -141,9 +153,10 @@ static const struct oracle_rule {
      "GB[0-9]{2} ?[A-Z]{4}(?: ?[0-9]{4}){3} ?[0-9]{2})" WORD_ENDS,
      mod97},
     {"ssn",
-     NOT_INSIDE("-.") "(?!000|666|9)[0-9]{3}(?:-(?!00)[0-9]{2}-|[ ](?!00)[0-9]{2}[ ])"
-                      "(?!0000)[0-9]{4}" ENDS("-"),
-     NULL},
+     "(?<![A-Za-z0-9+])(?<![A-Za-z0-9][-_])(?<![0-9][.,:/])"
+     "[0-9]{3}(?:-[0-9]{2}-|[ ][0-9]{2}[ ]|[.][0-9]{2}[.])[0-9]{4}"
+     "(?![A-Za-z0-9])(?![-_][A-Za-z0-9])(?![.,:/][0-9])",
+     ssn},
     {"ipv4", NOT_INSIDE(".") "[0-9]{1,3}(?:\\.[0-9]{1,3}){3}" ENDS("."), ipv4},
     {"mac",
      NOT_INSIDE(":.-") "(?:(?i:[0-9a-f]{2}(?::[0-9a-f]{2}){5})" ENDS(
@@ -151,7 +164,7 @@ static const struct oracle_rule {
               "(?i:[0-9a-f]{2}(?:-[0-9a-f]{2}){5})" ENDS(
                   "-") "|"
                        "(?i:[0-9a-f]{4}(?:\\.[0-9a-f]{4}){2})" ENDS(".") ")",
-     NULL},
+     mac},
     {"ipv6", NOT_INSIDE(".:") "(?<!:)[0-9a-fA-F:.]{2,45}(?![:.]{0,2}[0-9A-Za-z])", ipv6},
     {"phone",
      NOT_INSIDE(".,/:_+-") "(?<!\\+)(?:(?:\\+|00)[1-9](?:[ ./()-]{0,2}[0-9])*" WORD_ENDS "|"
