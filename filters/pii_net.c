@@ -261,22 +261,11 @@ static enum finder_found scan_groups(const struct pii_scan *s, size_t at, size_t
     return pii_ends(s, i, joints);
 }
 
-static bool has_digit_or_colon(const struct pii_scan *s, size_t at, size_t to)
-{
-    while (at < to && !pii_is_digit(s->text[at]) && s->text[at] != ':') {
-        at++;
-    }
-    return at < to;
-}
-
 enum finder_found pii_mac(const struct pii_scan *s, size_t at, size_t *to)
 {
     if (pii_is_inside(s, at, ":-.")) {
         return FINDER_NONE;
     }
-    enum finder_found found = scan_groups(s, at, 6, 2, to);
-    if (found == FINDER_NONE) {
-        found = scan_groups(s, at, 3, 4, to);
-    }
-    return found == FINDER_MATCH && !has_digit_or_colon(s, at, *to) ? FINDER_NONE : found;
+    enum finder_found pairs = scan_groups(s, at, 6, 2, to);
+    return pairs != FINDER_NONE ? pairs : scan_groups(s, at, 3, 4, to);
 }

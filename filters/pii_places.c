@@ -4,10 +4,12 @@
 
 /* Letters that may stand before the first digit of an id; what has more is a word. */
 #define MAX_LETTERS 7u
-/* Groups of a MAC address that may have no digit. */
-#define MAX_GROUPS 5u
-/* Bytes from a place to the digit or colon that leads to it, at most. */
-#define MAX_AHEAD 24u
+#define MAX_PREFIX  2u /* letters before a blank or dash */
+/* Bytes between the dots of a MAC address, the second of them included. */
+#define PAIR 5u
+/* Bytes from a place to the end of what points to it, at most. Nearer to the end of the text
+ * than that, all words are places. */
+#define MAX_AHEAD 16u
 
 static bool is_letter_class(char shape)
 {
@@ -172,65 +174,39 @@ static size_t word_begin(const struct pii_scan *s, size_t at)
     return begin;
 }
 
-/* The first of the groups of letters, joined by dashes or dots, before the word at `begin`: a
- * MAC address may begin there. */
-static size_t groups_begin(const struct pii_scan *s, size_t begin)
+/* The word of one or two letters before a number that a blank or dash joins to it, or `begin`:
+ * ids such as "AB 12 34 56 C" begin with it. */
+static size_t prefix_begin(const struct pii_scan *s, size_t begin)
 {
-    for (size_t groups = 0; groups < MAX_GROUPS && begin >= 3 &&
-                            pii_is_one_of((unsigned char)s->text[begin - 1], "-.");
-         groups++) {
-        size_t group = word_begin(s, begin - 2);
-        size_t len = begin - 1 - group;
-        if (group >= begin || (len != 2 && len != 4)) {
-            break;
-        }
-        begin = group;
+    if (!pii_is_one_of(pii_before(s, begin, 1), " -") ||
+        !pii_is_letter(pii_before(s, begin, 2))) {
+        return begin;
     }
-    return begin;
+    size_t prefix = word_begin(s, begin - 2);
+    return prefix == SIZE_MAX || begin - 1 - prefix > MAX_PREFIX ? begin : prefix;
 }
 
-/* The first place not before `from` that the digit or colon at `at` points to, or SIZE_MAX:
- * groups before a word, a sign before it, the word, a colon that begins something. */
+/* The first place not before `from` that the byte at `at` points to, or SIZE_MAX. A joint or a
+ * colon points to the word before it, a colon without one to itself; a digit to the word that
+ * it stands in, and to a sign or a prefix before that. */
 static size_t place_of(const struct pii_scan *s, size_t at, size_t from)
 {
-    bool is_colon = s->text[at] == ':';
-    size_t begin = word_begin(s, is_colon && at > 0 ? at - 1 : at);
-    if (is_colon && (at == 0 || !pii_is_alnum((unsigned char)s->text[at - 1]))) {
+    bool is_digit = pii_is_digit(s->text[at]);
+    if (!is_digit && !pii_is_alnum(pii_before(s, at, 1))) {
         return at >= from ? at : SIZE_MAX;
     }
+    size_t begin = word_begin(s, is_digit ? at : at - 1);
     if (begin == SIZE_MAX) {
         return SIZE_MAX;
     }
-    size_t groups = groups_begin(s, begin);
-    if (groups >= from && groups < begin) {
-        return groups;
+    size_t prefix = prefix_begin(s, begin);
+    if (prefix < begin && prefix >= from) {
+        return prefix;
     }
     if (begin > from && pii_is_one_of((unsigned char)s->text[begin - 1], "+(")) {
         return begin - 1;
     }
     return begin >= from ? begin : SIZE_MAX;
-}
-
-/* The first place not before `from` at the end of the text that may go on with a digit or a
- * colon. */
-static size_t last_place(const struct pii_scan *s, size_t from)
-{
-    if (s->has_ended || s->len == 0) {
-        return SIZE_MAX;
-    }
-    int c = (unsigned char)s->text[s->len - 1];
-    size_t begin = pii_is_letter(c) ? word_begin(s, s->len - 1) : s->len;
-    if (begin == SIZE_MAX) {
-        return SIZE_MAX;
-    }
-    size_t groups = groups_begin(s, begin);
-    if (groups >= from && groups < begin) {
-        return groups;
-    }
-    if (pii_is_one_of(c, "+(")) {
-        begin = s->len - 1;
-    }
-    return begin >= from && begin < s->len ? begin : SIZE_MAX;
 }
 
 static bool is_spot(const struct pii_places *places, const struct pii_scan *s, size_t place,
@@ -240,27 +216,47 @@ static bool is_spot(const struct pii_places *places, const struct pii_scan *s, s
     return spot->rules != 0;
 }
 
-bool pii_places_spot(const struct pii_places *places, const struct pii_scan *s, size_t at,
-                     size_t end, struct finder_spot *spot)
+/* Digits, colons, and the first of two dashes or dots between which a group of a MAC address
+ * fits. A pair is seen when it begins in the first 64 - PAIR bytes. */
+static uint64_t find_pointers(const char *block)
 {
-    /* The digits and colons that lead to places before `end`. */
+    uint64_t joints = byte_mask_range(block, '-', '.');
+    return byte_mask_range(block, '0', ':') | (joints & (joints >> 3 | joints >> PAIR));
+}
+
+/* The first place in [from, end) that a byte points to. */
+static bool spot_pointed(const struct pii_places *places, const struct pii_scan *s, size_t from,
+                         size_t end, struct finder_spot *spot)
+{
     size_t until = s->len - end > MAX_AHEAD ? end + MAX_AHEAD : s->len;
-    size_t from = at;
-    for (size_t block = at; block < until; block += BYTE_MASK_BLOCK) {
+    for (size_t block = from; block < until; block += BYTE_MASK_BLOCK - PAIR) {
         char copy[BYTE_MASK_BLOCK];
         const char *bytes = byte_mask_block(s->text + block, s->len - block, copy);
-        for (uint64_t mask = byte_mask_range(bytes, '0', ':'); mask; mask &= mask - 1) {
-            size_t trigger = block + (size_t)__builtin_ctzll(mask);
+        for (uint64_t mask = find_pointers(bytes); mask; mask &= mask - 1) {
+            size_t at = block + (size_t)__builtin_ctzll(mask);
             size_t place;
-            for (; (place = place_of(s, trigger, from)) < end; from = place + 1) {
+            for (; (place = place_of(s, at, from)) < end; from = place + 1) {
                 if (is_spot(places, s, place, spot)) {
                     return true;
                 }
             }
         }
     }
-    for (size_t place; (place = last_place(s, from)) < end; from = place + 1) {
-        if (is_spot(places, s, place, spot)) {
+    return false;
+}
+
+bool pii_places_spot(const struct pii_places *places, const struct pii_scan *s, size_t at,
+                     size_t end, struct finder_spot *spot)
+{
+    size_t tail = s->has_ended ? s->len : s->len - (s->len < MAX_AHEAD ? s->len : MAX_AHEAD);
+    size_t pointed_end = tail < end ? tail : end;
+    if (at < pointed_end && spot_pointed(places, s, at, pointed_end, spot)) {
+        return true;
+    }
+    for (size_t place = at > tail ? at : tail; place < end; place++) {
+        bool is_inside = pii_is_alnum((unsigned char)s->text[place]) &&
+                         pii_is_alnum(pii_before(s, place, 1));
+        if (!is_inside && is_spot(places, s, place, spot)) {
             return true;
         }
     }

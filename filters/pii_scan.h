@@ -45,8 +45,7 @@ enum finder_found pii_iban(const struct pii_scan *s, size_t at, size_t *to);
 enum finder_found pii_ipv4(const struct pii_scan *s, size_t at, size_t *to);
 /* RFC 4291 2.2; with :: only if there is a decimal digit, or a::b in a program would be one. */
 enum finder_found pii_ipv6(const struct pii_scan *s, size_t at, size_t *to);
-/* Six pairs with : or -, or three groups of four with dots; not without a digit unless there
- * are colons. */
+/* Six pairs with : or -, or three groups of four with dots. */
 enum finder_found pii_mac(const struct pii_scan *s, size_t at, size_t *to);
 /* Bitcoin: Base58Check of version 0 or 5, or Bech32(m) with prefix bc (BIP 173, BIP 350).
  * Ethereum: 0x and 40 hexadecimal digits. */
@@ -82,7 +81,7 @@ enum finder_found pii_scan_forms(const struct pii_scan *s, const struct pii_form
 #define PII_LONGEST           31u
 
 /* What a kind may begin with, so that few places have to be looked at. All kinds but e-mail
- * have a digit or a colon near their beginning. */
+ * and some MAC addresses have a digit or a colon near their beginning. */
 struct pii_lead {
     const char *first; /* its first byte */
     /* It begins with a run of so many digits (31 stands for more), or letters. */

@@ -72,11 +72,6 @@ static bool ipv6(const char *text)
     return (has_digit || !strstr(text, "::")) && inet_pton(AF_INET6, text, &a) == 1;
 }
 
-static bool mac(const char *text)
-{
-    return strpbrk(text, "0123456789:") != NULL;
-}
-
 static bool ssn(const char *text)
 {
     int area, group, serial;
@@ -164,7 +159,7 @@ static const struct oracle_rule {
               "(?i:[0-9a-f]{2}(?:-[0-9a-f]{2}){5})" ENDS(
                   "-") "|"
                        "(?i:[0-9a-f]{4}(?:\\.[0-9a-f]{4}){2})" ENDS(".") ")",
-     mac},
+     NULL},
     {"ipv6", NOT_INSIDE(".:") "(?<!:)[0-9a-fA-F:.]{2,45}(?![:.]{0,2}[0-9A-Za-z])", ipv6},
     {"phone",
      NOT_INSIDE(".,/:_+-") "(?<!\\+)(?:(?:\\+|00)[1-9](?:[ ./()-]{0,2}[0-9])*" WORD_ENDS "|"

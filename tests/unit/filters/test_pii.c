@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "filters/byte_mask.h"
+#include "filters/pii_scan.h"
 #include "tests/unit/filters/pii_oracle.h"
 #include "tests/unit/filters/trace.h"
 
@@ -139,11 +141,11 @@ static void network_addresses(void **state)
                                       "001a.2b3c.4d5e",
                                       "aa:bb:cc:dd:ee:ff",
                                       "ab-cd-ef-ab-cd-e1",
-                                      "dead.beef.caf3",
+                                      "dead.beef.cafe",
                                       NULL};
-    static const char *const no_mac[] = {
-        "00:1A:2b:3C:4d",      "00:1A:2b:3C:4d:5E:6f", "00:1A-2b:3C:4d:5E", "00:1A:2b:3C:4d:5G",
-        "001a.2b3c.4d5e.6f70", "dead.beef.cafe",       "be-ad-ed-be-da-de", NULL};
+    static const char *const no_mac[] = {"00:1A:2b:3C:4d",      "00:1A:2b:3C:4d:5E:6f",
+                                         "00:1A-2b:3C:4d:5E",   "00:1A:2b:3C:4d:5G",
+                                         "001a.2b3c.4d5e.6f70", NULL};
     expect_found("mac", mac, no_mac);
 }
 
@@ -313,6 +315,151 @@ static void random_texts_agree_with_expressions(void **state)
     }
 }
 
+/* ---- every kind: found where a scan of all places finds it ---- */
+
+/* Pieces of all kinds, so that ids stand beside what they look like; many places, few of them
+ * with anything. */
+static const char *const mixed[] = {
+    "1",
+    "12",
+    "123",
+    "1234",
+    "4111 1111 1111 1111",
+    "A",
+    "ab",
+    "ABCDE",
+    "x",
+    "fe80",
+    " ",
+    "-",
+    ".",
+    ",",
+    ":",
+    "::",
+    "/",
+    "+",
+    "(",
+    ")",
+    "@",
+    "_",
+    "ssn ",
+    "SIN: ",
+    "nhs no. ",
+    "078051120",
+    "078-05-1120",
+    "046 454 286",
+    "130692544",
+    "943 476 5919",
+    "AA123456B",
+    "AA 12 34 56 C",
+    "RSSMRA85T10A562S",
+    "ABCPD1234Z",
+    "X9613851N",
+    "12345678Z",
+    "44051401458",
+    "010594Y9032",
+    "871220-2384",
+    "51 824 753 556",
+    "529.982.247-25",
+    "1EG4-TE5-MK73",
+    "MORGA657054SM9IJ",
+    "S2740116C",
+    "960121-1234567",
+    "65170839J003",
+    "0a:1b:2c:3d:4e:5f",
+    "ab-cd-ef-ab-cd-ef",
+    "2001:db8::1",
+    "192.0.2.1",
+    "a@b.io",
+    "DE89370400440532013000",
+    "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2",
+    "+49 171 1234567",
+    "(212) 555-0123",
+    "\xC3\xA9",
+    "\xE5\x8F\xB7",
+    "\n",
+    "mi",
+    "11 22 33 44 55 66",
+};
+
+static void mixed_text(struct rng *rng, char *out, size_t max)
+{
+    out[0] = '\0';
+    for (uint32_t n = rng_below(rng, 16); n > 0; n--) {
+        const char *piece = mixed[rng_below(rng, sizeof(mixed) / sizeof(mixed[0]))];
+        if (strlen(out) + strlen(piece) + 1 < max) {
+            strcat(out, piece);
+        }
+    }
+}
+
+/* Looks at each place of the whole text, and puts the name in place of what is found. */
+static void scan_all_places(const struct pii_kind *kind, const char *text, char *out)
+{
+    struct pii_scan s = {.text = text, .len = strlen(text), .has_ended = true};
+    size_t n = 0;
+    for (size_t i = 0; i < s.len;) {
+        size_t to = 0;
+        enum finder_found found = FINDER_NONE;
+        if (!kind->scan) {
+            found = pii_scan_forms(&s, kind->forms, i, &to);
+        } else if (kind->scan == pii_email || strchr(kind->lead.first, text[i])) {
+            found = kind->scan(&s, i, &to);
+        }
+        assert_int_not_equal(found, FINDER_UNDECIDED);
+        if (found == FINDER_MATCH) {
+            n += (size_t)sprintf(out + n, "[%s]", kind->name);
+            i = to;
+        } else {
+            out[n++] = text[i++];
+        }
+    }
+    out[n] = '\0';
+}
+
+static void no_place_is_left_out(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_seed(&rng, 43);
+    for (size_t k = 0; k < pii_kind_count; k++) {
+        const struct pii_kind *kind = &pii_kinds[k];
+        char settings[64];
+        snprintf(settings, sizeof(settings), "\"rules\":[\"%s\"]", kind->name);
+        struct chain *chain = one_pii(settings);
+        for (int i = 0; i < 1500; i++) {
+            char text[512], wanted[2048];
+            mixed_text(&rng, text, sizeof(text));
+            scan_all_places(kind, text, wanted);
+            struct trace trace;
+            trace_run_text(&trace, chain, text, TRACE_RANDOM, &rng);
+            if (strcmp(trace_string(&trace.text[FILTER_CONTENT]), wanted) != 0) {
+                fail_msg("%s\ntext:   \"%s\"\nwanted: \"%s\"\ngot:    \"%s\"", kind->name, text,
+                         wanted, trace_string(&trace.text[FILTER_CONTENT]));
+            }
+            trace_deinit(&trace);
+        }
+        chain_unref(chain);
+    }
+}
+
+static void masks_are_those_of_plain_c(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_seed(&rng, 44);
+    for (int i = 0; i < 20000; i++) {
+        char block[BYTE_MASK_BLOCK];
+        for (size_t k = 0; k < sizeof(block); k++) {
+            block[k] = (char)rng_below(&rng, 256);
+        }
+        unsigned char low = (unsigned char)rng_below(&rng, 256);
+        unsigned char high = (unsigned char)(low + rng_below(&rng, 256u - low));
+        assert_int_equal(byte_mask_range(block, low, high),
+                         byte_mask_range_plain(block, low, high));
+    }
+}
+
 static void cuts_do_not_matter(void **state)
 {
     (void)state;
@@ -328,7 +475,11 @@ static void cuts_do_not_matter(void **state)
             const struct corpus *c =
                 &corpora[rng_below(&rng, sizeof(corpora) / sizeof(corpora[0]))];
             random_text(&rng, c, text, 128);
-            random_text(&rng, &corpora[rng_below(&rng, 8)], text + strlen(text), 128);
+            if (k % 2 == 0) {
+                random_text(&rng, &corpora[rng_below(&rng, 8)], text + strlen(text), 128);
+            } else {
+                mixed_text(&rng, text + strlen(text), 128);
+            }
             struct trace whole, cut;
             trace_run_text(&whole, chain, text, TRACE_WHOLE, NULL);
             for (int cuts = TRACE_CHARACTERS; cuts <= TRACE_RANDOM; cuts++) {
@@ -356,6 +507,8 @@ int main(void)
         cmocka_unit_test(verdicts_name_the_rule),
         cmocka_unit_test(only_what_can_become_a_match_waits),
         cmocka_unit_test(random_texts_agree_with_expressions),
+        cmocka_unit_test(no_place_is_left_out),
+        cmocka_unit_test(masks_are_those_of_plain_c),
         cmocka_unit_test(cuts_do_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
