@@ -23,7 +23,7 @@ const struct pii_kind pii_kinds[] = {
      .lead = {.first = LETTERS, .letters = PII_LENGTHS(2, 2), .next = ""}},
     {.name = "card",
      .scan = pii_card,
-     .lead = {.first = "23456",
+     .lead = {.first = "123456",
               .digits = PII_LENGTHS(1, 19),
               .whole = PII_LENGTHS(13, 19),
               .next = " -"}},
@@ -54,7 +54,7 @@ const struct pii_kind pii_kinds[] = {
      .scan = pii_phone,
      .lead = {.first = DIGITS "+(",
               .digits = PII_LENGTHS(1, 17),
-              .whole = PII_LENGTHS(12, 17),
+              .whole = PII_LENGTHS(8, 17),
               .next = " -./()"}},
 };
 const size_t pii_kind_count = sizeof(pii_kinds) / sizeof(pii_kinds[0]);

@@ -42,7 +42,7 @@ static bool is_word_at(const char *text, size_t len, const char *word)
     return n == len || !pii_is_letter((unsigned char)text[n]);
 }
 
-static bool has_word_before(const struct pii_scan *s, size_t at, const char *const *words)
+bool pii_has_word_before(const struct pii_scan *s, size_t at, const char *const *words)
 {
     size_t begin = at > PII_WORDS ? at - PII_WORDS : 0;
     for (size_t i = begin; i < at; i++) {
@@ -111,7 +111,7 @@ static enum finder_found scan_form(const struct pii_scan *s, const struct pii_fo
     }
     *to = i;
     enum finder_found found = form_ends(s, i);
-    return found == FINDER_NONE || !form->words || has_word_before(s, at, form->words)
+    return found == FINDER_NONE || !form->words || pii_has_word_before(s, at, form->words)
                ? found
                : FINDER_NONE;
 }

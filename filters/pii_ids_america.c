@@ -1,14 +1,33 @@
-/* National ids of the Americas. */
+/* National ids of the Americas, and passports. */
 #include "filters/pii_check.h"
 #include "filters/pii_scan.h"
+
+/* ---- passports ---- */
+
+/* Numbers of many countries: without such a word they could be anything. */
+static const char *const passport_words[] = {
+    "passport",  "passports",  "travel document", "pasaporte",       "passaporto",
+    "passeport", "passaporte", "reisepass",       "reisepassnummer", "\xEC\x97\xAC\xEA\xB6\x8C",
+    NULL};
+const struct pii_form pii_passport[] = {
+    {"ddddddddd", NULL, NULL, NULL, passport_words},
+    {"adddddddd", NULL, NULL, NULL, passport_words},
+    {"aaddddddd", NULL, NULL, NULL, passport_words},
+    {"aaadddddd", NULL, NULL, NULL, passport_words},
+    {"addddddd", NULL, NULL, NULL, passport_words},
+    {"adddadddd", NULL, NULL, NULL, passport_words},
+    {0},
+};
 
 /* ---- United States ---- */
 
 /* Social Security Administration: areas 000, 666 and 9xx, group 00 and serial 0000 are never
- * given. */
+ * given, and two numbers became void when advertisements printed them. */
 static bool is_ssn(const char *id, size_t len)
 {
-    (void)len;
+    if (memcmp(id, "078051120", len) == 0 || memcmp(id, "219099999", len) == 0) {
+        return false;
+    }
     unsigned area = pii_number(id, 0, 3);
     return area > 0 && area != 666 && pii_number(id, 3, 2) > 0 && pii_number(id, 5, 4) > 0;
 }
@@ -17,6 +36,8 @@ static const char *const ssn_words[] = {"ssn", "ssns", "social security", NULL};
 const struct pii_form pii_ssn[] = {
     {"ddd-dd-dddd", "012345678", "- .", is_ssn, NULL},
     {"ddddddddd", "012345678", NULL, is_ssn, ssn_words},
+    {"ddd-dddddd", "012345678", NULL, is_ssn, ssn_words},
+    {"ddddd-dddd", "012345678", NULL, is_ssn, ssn_words},
     {0},
 };
 
@@ -33,6 +54,8 @@ static const char *const itin_words[] = {"itin", "taxpayer", "tax id", "tin", NU
 const struct pii_form pii_us_itin[] = {
     {"ddd-dd-dddd", "9", "- ", is_itin, NULL},
     {"ddddddddd", "9", NULL, is_itin, itin_words},
+    {"ddd-dddddd", "9", NULL, is_itin, itin_words},
+    {"ddddd-dddd", "9", NULL, is_itin, itin_words},
     {0},
 };
 
@@ -58,7 +81,7 @@ static bool is_npi(const char *id, size_t len)
 {
     char card[5 + 10] = "80840";
     memcpy(card + 5, id, len);
-    return pii_has_luhn_check(card, sizeof(card));
+    return !pii_is_one_digit(id, len - 1) && pii_has_luhn_check(card, sizeof(card));
 }
 
 static const char *const npi_words[] = {
@@ -66,13 +89,6 @@ static const char *const npi_words[] = {
 const struct pii_form pii_us_npi[] = {
     {"dddddddddd", "12", NULL, is_npi, npi_words},
     {"dddd-ddd-ddd", "12", "- ", is_npi, npi_words},
-    {0},
-};
-
-static const char *const passport_words[] = {"passport", "passports", NULL};
-const struct pii_form pii_us_passport[] = {
-    {"ddddddddd", NULL, NULL, NULL, passport_words},
-    {"adddddddd", NULL, NULL, NULL, passport_words},
     {0},
 };
 

@@ -48,8 +48,10 @@ static bool is_pan(const char *id, size_t len)
     return pii_is_one_of(id[3], "ABCFGHJLPT");
 }
 
+static const char *const pan_words[] = {"pan", "permanent account", NULL};
 const struct pii_form pii_in_pan[] = {
     {"AAAAAddddA", NULL, NULL, is_pan, NULL},
+    {"AAAAAddddA", NULL, NULL, NULL, pan_words},
     {0},
 };
 
@@ -104,10 +106,15 @@ const struct pii_form pii_kr_frn[] = {
     {0},
 };
 
-/* Department of Provincial Administration: mod 11, weights 13 to 2. */
+/* Department of Provincial Administration: kind of citizen, province (ISO 3166-2:TH), district,
+ * and mod 11 with weights 13 to 2. */
 static bool is_th_id(const char *id, size_t len)
 {
     static const uint8_t weights[] = {13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2};
+    static const char last[] = "979987766"; /* second digits of provinces 1x, 2x and so on */
+    if (id[1] == '0' || id[2] > last[id[1] - '1']) {
+        return false;
+    }
     unsigned rest = pii_weighted_sum(id, weights, 12) % 11;
     return value_of(id[len - 1]) == (11 - rest) % 10;
 }

@@ -72,25 +72,47 @@ const struct pii_form pii_uk_driving_licence[] = {
 
 /* ---- Germany ---- */
 
+/* How many digits stand more than once among the first ten, or 10 if one does more than three
+ * times. */
+static size_t repeated_digits(const char *id)
+{
+    size_t count[10] = {0};
+    size_t repeated = 0;
+    for (size_t i = 0; i < 10; i++) {
+        size_t n = ++count[value_of(id[i])];
+        repeated += n == 2;
+        if (n > 3) {
+            return 10;
+        }
+    }
+    return repeated;
+}
+
 /* Abgabenordnung 139b, Bundeszentralamt für Steuern: of the first ten digits one stands there
  * two or three times, and no other more than once. */
 static bool is_tax_id(const char *id, size_t len)
 {
-    size_t count[10] = {0};
-    size_t repeated = 0;
-    for (size_t i = 0; i + 1 < len; i++) {
-        size_t n = ++count[value_of(id[i])];
-        repeated += n == 2;
-        if (n > 3) {
-            return false;
-        }
-    }
-    return repeated == 1 && pii_has_mod_11_10_check(id, len);
+    return repeated_digits(id) == 1 && pii_has_mod_11_10_check(id, len);
 }
 
+/* Samples, which have ten different digits, pass where their name stands before them. */
+static bool is_named_tax_id(const char *id, size_t len)
+{
+    return repeated_digits(id) <= 1 && pii_has_mod_11_10_check(id, len);
+}
+
+static const char *const tax_id_words[] = {"steuer-id",
+                                           "steuerid",
+                                           "steuer-idnr",
+                                           "idnr",
+                                           "steueridentifikationsnummer",
+                                           "steuerliche identifikationsnummer",
+                                           "tax id",
+                                           NULL};
 const struct pii_form pii_de_tax_id[] = {
     {"ddddddddddd", "123456789", NULL, is_tax_id, NULL},
     {"dd-ddd-ddd-ddd", "123456789", " ", is_tax_id, NULL},
+    {"ddddddddddd", "123456789", NULL, is_named_tax_id, tax_id_words},
     {0},
 };
 
@@ -381,7 +403,7 @@ static bool is_tckn(const char *id, size_t len)
     return value_of(id[9]) == tenth && value_of(id[10]) == (odd + even + tenth) % 10;
 }
 
-static const char *const tckn_words[] = {"tckn", "kimlik", "tc", "t.c", NULL};
+static const char *const tckn_words[] = {"tckn", "kimlik", "tc", "t.c", "turkish id", NULL};
 const struct pii_form pii_tr_tckn[] = {
     {"ddddddddddd", "123456789", NULL, is_tckn, tckn_words},
     {0},

@@ -4,8 +4,15 @@
 
 /* ---- cards ---- */
 
-#define CARD_MIN 13u
-#define CARD_MAX 19u
+#define CARD_MIN  13u
+#define CARD_MAX  19u
+#define CARD_UATP 15u /* airlines' cards, which begin with 1 */
+
+static bool is_card(const char *digits, size_t count)
+{
+    bool is_long = digits[0] == '1' ? count == CARD_UATP : count >= CARD_MIN;
+    return is_long && pii_has_luhn_check(digits, count);
+}
 
 enum finder_found pii_card(const struct pii_scan *s, size_t at, size_t *to)
 {
@@ -30,7 +37,7 @@ enum finder_found pii_card(const struct pii_scan *s, size_t at, size_t *to)
         if (s->text[i - 1] == ' ' || s->text[i - 1] == '-' || pii_is_letter(c)) {
             break;
         }
-        if (count >= CARD_MIN && pii_has_luhn_check(digits, count)) {
+        if (is_card(digits, count)) {
             end = i;
         }
         if ((c != ' ' && c != '-') || count == CARD_MAX) {
@@ -88,15 +95,18 @@ struct iban_scan {
     size_t at;
     char iban[IBAN_MAX];
     size_t len;
+    int joint; /* blank or dash between groups, 0 until there was one */
 };
 
-/* Takes characters of one kind, and the blank before each group of four. */
+/* Takes characters of one kind, and the blank or dash before each group of four. */
 static enum finder_found take_iban(const struct pii_scan *s, struct iban_scan *n, size_t count,
                                    char kind)
 {
     while (count-- > 0) {
         int c = pii_peek(s, n->at);
-        if (c == ' ' && n->len > 0 && n->len % 4 == 0) {
+        if (n->len > 0 && n->len % 4 == 0 &&
+            (n->joint ? c == n->joint : c == ' ' || c == '-')) {
+            n->joint = c;
             c = pii_peek(s, ++n->at);
         }
         bool fits = (kind != 'a' && pii_is_digit(c)) || (kind != 'n' && pii_is_letter(c));

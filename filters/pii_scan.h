@@ -35,17 +35,20 @@ enum finder_found pii_email(const struct pii_scan *s, size_t at, size_t *to);
 /* The first of them at `at` or behind it, as finder_rules.find has it. */
 enum finder_found pii_find_email(const struct pii_scan *s, size_t at, size_t *from, size_t *to);
 /* +CC or 00CC and 8 to 15 digits (ITU-T E.164); North American numbers of ten digits in
- * three groups; numbers with a leading 0 of 9 to 12 digits in groups. */
+ * three groups; numbers with a leading 0 of 9 to 12 digits in groups; 8 to 15 digits behind a
+ * word such as "phone". */
 enum finder_found pii_phone(const struct pii_scan *s, size_t at, size_t *to);
-/* 13 to 19 digits with single blanks or dashes, with the check digit of ISO/IEC 7812. */
+/* 13 to 19 digits with single blanks or dashes, with the check digit of ISO/IEC 7812; those
+ * that begin with 1 have 15. */
 enum finder_found pii_card(const struct pii_scan *s, size_t at, size_t *to);
 /* ISO 13616: length and structure of the country, check digits by ISO 7064 mod 97-10; written
- * together or in groups of four. */
+ * together or in groups of four, with blanks or dashes. */
 enum finder_found pii_iban(const struct pii_scan *s, size_t at, size_t *to);
 enum finder_found pii_ipv4(const struct pii_scan *s, size_t at, size_t *to);
 /* RFC 4291 2.2; with :: only if there is a decimal digit, or a::b in a program would be one. */
 enum finder_found pii_ipv6(const struct pii_scan *s, size_t at, size_t *to);
-/* Six pairs with : or -, or three groups of four with dots. */
+/* Six pairs with : or -, or three groups of four with dots; not all zeros, nor all ones, which
+ * is everybody's address. */
 enum finder_found pii_mac(const struct pii_scan *s, size_t at, size_t *to);
 /* Bitcoin: Base58Check of version 0 or 5, or Bech32(m) with prefix bc (BIP 173, BIP 350).
  * Ethereum: 0x and 40 hexadecimal digits. */
@@ -67,6 +70,9 @@ struct pii_form {
      * alone say too little; NULL: none is needed. */
     const char *const *words;
 };
+
+/* Whether one of the words stands within PII_WORDS bytes before `at`. */
+bool pii_has_word_before(const struct pii_scan *s, size_t at, const char *const *words);
 
 #define PII_MAX_ID 24u /* bytes of an id without its joints */
 
@@ -105,9 +111,8 @@ extern const size_t pii_kind_count;
 /* Kinds that have forms only. */
 extern const struct pii_form pii_ssn[];
 #define PII_NATIONAL(X)                                                                        \
-    X(us_itin)                                                                                 \
-    X(us_mbi)                                                                                  \
-    X(us_npi) X(us_passport) X(us_routing) X(uk_nhs) X(uk_nino) X(uk_driving_licence)          \
+    X(passport)                                                                                \
+    X(us_itin) X(us_mbi) X(us_npi) X(us_routing) X(uk_nhs) X(uk_nino) X(uk_driving_licence)    \
         X(ca_sin) X(mx_curp) X(br_cpf) X(br_cnpj) X(de_tax_id) X(de_social_security) X(fr_nir) \
             X(es_nif) X(es_nie) X(it_fiscal_code) X(it_vat) X(nl_bsn) X(be_nrn) X(ch_ahv)      \
                 X(ie_pps) X(dk_cpr) X(no_fnr) X(se_personnummer) X(fi_hetu) X(pl_pesel)        \
