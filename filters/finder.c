@@ -80,7 +80,7 @@ static size_t take_rule(uint64_t *rules)
 static uint64_t searched_rules(const struct finder_rules *rules)
 {
     uint64_t all = rules->count == FINDER_MAX_RULES ? UINT64_MAX : bit_of(rules->count) - 1;
-    return all & ~rules->spotted;
+    return rules->find ? all & ~rules->spotted : 0;
 }
 
 /* The offset before which no rule has a match that is not known. */

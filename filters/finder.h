@@ -79,7 +79,8 @@ struct finder_spot {
 struct finder_rules {
     size_t count;     /* at most FINDER_MAX_RULES */
     size_t context;   /* bytes before the search that callbacks may look at: at least 1 */
-    uint64_t spotted; /* the rules that `spot` and `scan` look for; the others `find` does */
+    uint64_t spotted; /* the rules that `spot` and `scan` look for; `find`, if there is one,
+                         does the others */
     struct finder_policy policy;
     const void *config; /* borrowed, given to the callbacks */
 

@@ -7,6 +7,8 @@
 #define MAX_PREFIX  2u /* letters before a blank or dash */
 /* Bytes between the dots of a MAC address, the second of them included. */
 #define PAIR 5u
+/* Bytes of a block that are looked at: a pair that begins later may end behind it. */
+#define STEP (BYTE_MASK_BLOCK - PAIR)
 /* Bytes from a place to the end of what points to it, at most. Nearer to the end of the text
  * than that, all words are places. */
 #define MAX_AHEAD 16u
@@ -217,11 +219,12 @@ static bool is_spot(const struct pii_places *places, const struct pii_scan *s, s
 }
 
 /* Digits, colons, and the first of two dashes or dots between which a group of a MAC address
- * fits. A pair is seen when it begins in the first 64 - PAIR bytes. */
+ * fits. */
 static uint64_t find_pointers(const char *block)
 {
     uint64_t joints = byte_mask_range(block, '-', '.');
-    return byte_mask_range(block, '0', ':') | (joints & (joints >> 3 | joints >> PAIR));
+    uint64_t pointers = byte_mask_range(block, '0', ':');
+    return (pointers | (joints & (joints >> 3 | joints >> PAIR))) & (((uint64_t)1 << STEP) - 1);
 }
 
 /* The first place in [from, end) that a byte points to. */
@@ -229,7 +232,7 @@ static bool spot_pointed(const struct pii_places *places, const struct pii_scan 
                          size_t end, struct finder_spot *spot)
 {
     size_t until = s->len - end > MAX_AHEAD ? end + MAX_AHEAD : s->len;
-    for (size_t block = from; block < until; block += BYTE_MASK_BLOCK - PAIR) {
+    for (size_t block = from; block < until; block += STEP) {
         char copy[BYTE_MASK_BLOCK];
         const char *bytes = byte_mask_block(s->text + block, s->len - block, copy);
         for (uint64_t mask = find_pointers(bytes); mask; mask &= mask - 1) {
