@@ -2,18 +2,19 @@
 #include "filters/secret_scan.h"
 
 /* Classes of bytes, as bits. */
-#define LOWER  0x001u
-#define A_TO_F 0x002u /* of LOWER */
-#define UPPER  0x004u
-#define CAP_AF 0x008u /* of UPPER */
-#define DIGITS 0x010u
-#define DASH   0x020u
-#define UNDER  0x040u
-#define DOT    0x080u
-#define SLASH  0x100u
-#define PLUS   0x200u
-#define EQUAL  0x400u
-#define BLANK  0x800u /* and line breaks, escaped too */
+#define LOWER   0x001u
+#define A_TO_F  0x002u /* of LOWER */
+#define UPPER   0x004u
+#define CAP_AF  0x008u /* of UPPER */
+#define DIGITS  0x010u
+#define DASH    0x020u
+#define UNDER   0x040u
+#define DOT     0x080u
+#define SLASH   0x100u
+#define PLUS    0x200u
+#define EQUAL   0x400u
+#define BLANK   0x800u /* and line breaks, escaped too */
+#define PERCENT 0x1000u
 
 #define HEX    (DIGITS | A_TO_F)
 #define ANYHEX (HEX | CAP_AF)
@@ -27,126 +28,48 @@
 #define ANY        4096u  /* bytes; what is longer is not a token */
 #define MAX_HEADER 100u   /* bytes of what stands between BEGIN and PRIVATE KEY */
 #define MAX_KEY    16384u /* bytes of a private key; what is longer is found up to there */
+#define MIN_BODY   32u    /* bytes of it that are no marks */
 
-/* The least variety of a token, in bits a byte: XXXX and 0000 are none. */
+/* The least variety of a token, in bits a byte, and the longest row of one letter: XXXXXXXX and
+ * 00000000 stand for tokens. A prefix of so many bytes says enough without. */
 #define LEAST_ENTROPY (2 * SECRET_BIT)
+#define MAX_ROW       7u
+#define LONG_PREFIX   10u
 
-enum rule {
-    ADOBE,
-    AGE,
-    ALIBABA,
-    ANTHROPIC,
-    ARTIFACTORY,
-    ATLASSIAN,
-    AWS,
-    CLOJARS,
-    CLOUDFLARE,
-    DATABRICKS,
-    DIGITALOCEAN,
-    DISCORD,
-    DOPPLER,
-    DYNATRACE,
-    FACEBOOK,
-    FIGMA,
-    FLYIO,
-    GITHUB,
-    GITLAB,
-    GOOGLE,
-    GRAFANA,
-    GROQ,
-    HEROKU,
-    HUGGINGFACE,
-    JWT,
-    LINEAR,
-    MAILGUN,
-    NEWRELIC,
-    NOTION,
-    NPM,
-    ONEPASSWORD,
-    OPENAI,
-    OPENSHIFT,
-    PERPLEXITY,
-    PLANETSCALE,
-    POSTMAN,
-    PULUMI,
-    PYPI,
-    RUBYGEMS,
-    SENDGRID,
-    SENDINBLUE,
-    SENTRY,
-    SERVICE,
-    SHOPIFY,
-    SLACK,
-    SOURCEGRAPH,
-    SQUARE,
-    STRIPE,
-    TELEGRAM,
-    TERRAFORM,
-    TWILIO,
-    VAULT,
-    XAI,
-    PRIVATE_KEY,
-    ASSIGNMENT,
-    RULES
-};
+#define RULES_OF(X)                                                                            \
+    X(ADOBE, "adobe")                                                                          \
+    X(AGE, "age")                                                                              \
+    X(ALIBABA, "alibaba") X(ANTHROPIC, "anthropic") X(ARTIFACTORY,                             \
+                                                      "artifactory") X(ATLASSIAN, "atlassian") \
+        X(AWS, "aws") X(CLOJARS, "clojars") X(CLOUDFLARE, "cloudflare") X(                     \
+            DATABRICKS, "databricks") X(DIGITALOCEAN, "digitalocean") X(DISCORD, "discord")    \
+            X(DOPPLER, "doppler") X(DYNATRACE, "dynatrace") X(FACEBOOK, "facebook") X(         \
+                FIGMA, "figma") X(FLYIO, "flyio") X(GITHUB, "github") X(GITLAB, "gitlab")      \
+                X(GOOGLE, "google") X(GRAFANA, "grafana") X(GROQ, "groq") X(HEROKU, "heroku")  \
+                    X(HUGGINGFACE, "huggingface") X(JWT, "jwt") X(LINEAR, "linear")            \
+                        X(MAILGUN, "mailgun") X(NEWRELIC, "newrelic") X(NOTION, "notion")      \
+                            X(NPM, "npm") X(ONEPASSWORD, "1password") X(OPENAI, "openai")      \
+                                X(OPENSHIFT, "openshift") X(PERPLEXITY, "perplexity")          \
+                                    X(PLANETSCALE, "planetscale") X(POSTMAN, "postman")        \
+                                        X(PULUMI, "pulumi") X(PYPI, "pypi")                    \
+                                            X(RUBYGEMS, "rubygems") X(SENDGRID, "sendgrid") X( \
+                                                SENDINBLUE, "sendinblue") X(SENTRY, "sentry")  \
+                                                X(SERVICE, "service") X(SHOPIFY, "shopify") X( \
+                                                    SLACK, "slack")                            \
+                                                    X(SOURCEGRAPH, "sourcegraph") X(           \
+                                                        SQUARE, "square") X(STRIPE, "stripe")  \
+                                                        X(TELEGRAM,                            \
+                                                          "telegram") X(TWILIO, "twilio")      \
+                                                            X(TWITTER, "twitter") X(           \
+                                                                VAULT, "vault") X(XAI, "xai")  \
+                                                                X(PRIVATE_KEY, "private_key")  \
+                                                                    X(ASSIGNMENT,              \
+                                                                      "assignment")
 
-const char *const secret_rules[] = {
-    [ADOBE] = "adobe",
-    [AGE] = "age",
-    [ALIBABA] = "alibaba",
-    [ANTHROPIC] = "anthropic",
-    [ARTIFACTORY] = "artifactory",
-    [ATLASSIAN] = "atlassian",
-    [AWS] = "aws",
-    [CLOJARS] = "clojars",
-    [CLOUDFLARE] = "cloudflare",
-    [DATABRICKS] = "databricks",
-    [DIGITALOCEAN] = "digitalocean",
-    [DISCORD] = "discord",
-    [DOPPLER] = "doppler",
-    [DYNATRACE] = "dynatrace",
-    [FACEBOOK] = "facebook",
-    [FIGMA] = "figma",
-    [FLYIO] = "flyio",
-    [GITHUB] = "github",
-    [GITLAB] = "gitlab",
-    [GOOGLE] = "google",
-    [GRAFANA] = "grafana",
-    [GROQ] = "groq",
-    [HEROKU] = "heroku",
-    [HUGGINGFACE] = "huggingface",
-    [JWT] = "jwt",
-    [LINEAR] = "linear",
-    [MAILGUN] = "mailgun",
-    [NEWRELIC] = "newrelic",
-    [NOTION] = "notion",
-    [NPM] = "npm",
-    [ONEPASSWORD] = "1password",
-    [OPENAI] = "openai",
-    [OPENSHIFT] = "openshift",
-    [PERPLEXITY] = "perplexity",
-    [PLANETSCALE] = "planetscale",
-    [POSTMAN] = "postman",
-    [PULUMI] = "pulumi",
-    [PYPI] = "pypi",
-    [RUBYGEMS] = "rubygems",
-    [SENDGRID] = "sendgrid",
-    [SENDINBLUE] = "sendinblue",
-    [SENTRY] = "sentry",
-    [SERVICE] = "service",
-    [SHOPIFY] = "shopify",
-    [SLACK] = "slack",
-    [SOURCEGRAPH] = "sourcegraph",
-    [SQUARE] = "square",
-    [STRIPE] = "stripe",
-    [TELEGRAM] = "telegram",
-    [TERRAFORM] = "terraform",
-    [TWILIO] = "twilio",
-    [VAULT] = "vault",
-    [XAI] = "xai",
-    [PRIVATE_KEY] = "private_key",
-    [ASSIGNMENT] = "assignment",
-};
+#define RULE_NUMBER(rule, name) rule,
+#define RULE_NAME(rule, name)   name,
+enum rule { RULES_OF(RULE_NUMBER) RULES };
+const char *const secret_rules[] = {RULES_OF(RULE_NAME)};
 const size_t secret_rule_count = RULES;
 _Static_assert(RULES <= FINDER_MAX_RULES, "sets of rules are 64 bits");
 
@@ -174,8 +97,9 @@ static const struct token {
         uint16_t min, max;
     } parts[PARTS];
 } tokens[] = {
-    {TELEGRAM, {{"", DIGITS, 8, 10}, {":A", WORDS, 34, 34}}},
+    {TELEGRAM, {{"", DIGITS, 5, 16}, {":A", WORDS, 34, 34}}},
     {ONEPASSWORD, {{"A3-", CAPS, 6, 6}, {"-", CAPS | DASH, 24, 40}}},
+    {TWITTER, {{"AAAAAAAAAAAAAAAAAAAAAA", ALNUM | PERCENT, 58, 120}}},
     {AWS, {{"ABIA", CAPS, 16, 16}}},
     {AWS, {{"ABSK", BASE64, 109, 271}, {"", PAD, 0, 2}}},
     {AWS, {{"ACCA", CAPS, 16, 16}}},
@@ -212,11 +136,14 @@ static const struct token {
     {SENDGRID, {{"SG.", WORDS | PAD, 16, 32}, {".", WORDS | PAD, 30, 64}}},
     {SENDGRID, {{"SG.", WORDS | PAD, 66, 66}}},
     {TWILIO, {{"SK", ANYHEX, 32, 32}}},
+    {GITLAB, {{"_gitlab_session=", LOWER | DIGITS, 32, 32}}},
     {HUGGINGFACE, {{"api_org_", ALPHA, 34, 34}}},
-    {AWS, {{"bedrock-api-key-", BASE64 | PAD, 28, ANY}}},
+    {AWS, {{"bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t", BASE64 | PAD, 0, ANY}}},
     {ARTIFACTORY, {{"cmVmd", ALNUM, 59, 59}}},
     {DATABRICKS, {{"dapi", HEX, 32, 32}, {"-", DIGITS, 1, 1}}},
     {DATABRICKS, {{"dapi", HEX, 32, 32}}},
+    {DISCORD, {{"discord.com/api/webhooks/", DIGITS, 17, 20}, {"/", WORDS, 60, 80}}},
+    {DISCORD, {{"discordapp.com/api/webhooks/", DIGITS, 17, 20}, {"/", WORDS, 60, 80}}},
     {SERVICE, {{"dnkey-", WORDS | PAD, 79, 79}}},
     {DIGITALOCEAN, {{"doo_v1_", HEX, 64, 64}}},
     {DIGITALOCEAN, {{"dop_v1_", HEX, 64, 64}}},
@@ -253,7 +180,10 @@ static const struct token {
     {GRAFANA, {{"glsa_", ALNUM, 32, 32}, {"_", ANYHEX, 8, 8}}},
     {GITLAB, {{"glsoat-", WORDS, 20, 64}}},
     {GROQ, {{"gsk_", ALNUM, 40, 64}}},
-    {HUGGINGFACE, {{"hf_", ALNUM, 34, 40}}},
+    {HUGGINGFACE, {{"hf_", ALNUM, 34, 34}}},
+    {SLACK, {{"hooks.slack.com/services/", BASE64, 40, 60}}},
+    {SLACK, {{"hooks.slack.com/triggers/", BASE64, 40, 80}}},
+    {SLACK, {{"hooks.slack.com/workflows/", BASE64, 40, 80}}},
     {VAULT, {{"hvb.", WORDS, 90, 300}}},
     {VAULT, {{"hvs.", WORDS, 24, 200}}},
     {SERVICE, {{"ico-", ALNUM, 32, 32}}},
@@ -283,9 +213,9 @@ static const struct token {
     {SERVICE, {{"s-s4t2af-", HEX, 64, 64}}},
     {SERVICE, {{"s-s4t2ud-", HEX, 64, 64}}},
     {SERVICE, {{"sat.", WORDS, 22, 22}, {".", ALNUM, 24, 24}, {".", ALNUM, 20, 20}}},
-    {SOURCEGRAPH, {{"sgp_", HEX, 16, 16}, {"_", HEX, 40, 40}}},
-    {SOURCEGRAPH, {{"sgp_local_", HEX, 40, 40}}},
-    {SOURCEGRAPH, {{"sgp_", HEX, 40, 40}}},
+    {SOURCEGRAPH, {{"sgp_", ANYHEX, 16, 16}, {"_", ANYHEX, 40, 40}}},
+    {SOURCEGRAPH, {{"sgp_local_", ANYHEX, 40, 40}}},
+    {SOURCEGRAPH, {{"sgp_", ANYHEX, 40, 40}}},
     {OPENSHIFT, {{"sha256~", WORDS, 43, 43}}},
     {SERVICE, {{"shippo_live_", HEX, 40, 40}}},
     {SERVICE, {{"shippo_test_", HEX, 40, 40}}},
@@ -357,6 +287,8 @@ static bool is_in(int c, unsigned run)
         return run & SLASH;
     case '+':
         return run & PLUS;
+    case '%':
+        return run & PERCENT;
     case '=':
         return run & EQUAL;
     case ' ':
@@ -429,10 +361,23 @@ static bool has_all_kinds(const char *text, size_t len)
     return has_digit && has_upper && has_lower;
 }
 
+static bool has_long_row(const char *text, size_t len)
+{
+    size_t row = 0;
+    for (size_t i = 1; i < len && row < MAX_ROW; i++) {
+        row = text[i] == text[i - 1] && pii_is_letter(text[i]) ? row + 1 : 0;
+    }
+    return row == MAX_ROW;
+}
+
 static bool is_token(const struct token *token, const char *text, size_t len)
 {
     size_t prefix = strlen(token->parts[0].text);
+    if (prefix >= LONG_PREFIX) {
+        return true;
+    }
     return secret_entropy(text + prefix, len - prefix) >= LEAST_ENTROPY &&
+           !has_long_row(text + prefix, len - prefix) &&
            (prefix >= 3 || token->parts[0].run == ANYHEX || has_all_kinds(text, len));
 }
 
@@ -457,7 +402,7 @@ static enum finder_found scan_row(const struct pii_scan *s, const struct token *
     if (c == PII_OPEN) {
         return FINDER_UNDECIDED;
     }
-    if (pii_is_alnum(c) || is_in(c, part->run)) {
+    if (pii_is_alnum(c) || c == '_' || is_in(c, part->run)) {
         return FINDER_NONE;
     }
     /* A full stop or dash behind a token ends a sentence. */
@@ -551,7 +496,8 @@ enum finder_found secret_scan_private_key(const struct pii_scan *s, size_t at, s
     if (found == FINDER_MATCH) {
         found = take_key_label(s, to);
     }
-    bool is_end_line = false;
+    size_t body = *to;
+    size_t body_end = 0; /* 0: not seen yet */
     while (found == FINDER_MATCH && *to - at < MAX_KEY) {
         int c = pii_peek(s, *to);
         if (c == PII_OPEN) {
@@ -561,11 +507,14 @@ enum finder_found secret_scan_private_key(const struct pii_scan *s, size_t at, s
             break;
         }
         ++*to;
-        is_end_line |= ends_with(s->text + at, *to - at, "-----END ");
-        if (is_end_line && (ends_with(s->text + at, *to - at, "KEY-----") ||
-                            ends_with(s->text + at, *to - at, "BLOCK-----"))) {
+        if (!body_end && ends_with(s->text + at, *to - at, "-----END ")) {
+            body_end = *to - strlen("-----END ");
+        }
+        if (body_end && (ends_with(s->text + at, *to - at, "KEY-----") ||
+                         ends_with(s->text + at, *to - at, "BLOCK-----"))) {
             break;
         }
     }
-    return found;
+    return found == FINDER_MATCH && (body_end ? body_end : *to) - body < MIN_BODY ? FINDER_NONE
+                                                                                  : found;
 }

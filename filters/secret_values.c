@@ -24,6 +24,11 @@ static bool is_gap(int c)
     return is_sign(c) || c == ',' || is_quote_or_blank(c);
 }
 
+static bool is_value_byte(int c)
+{
+    return pii_is_alnum(c) || pii_is_one_of(c, "_-.=/+~");
+}
+
 /* The signs and all that is around them between a name and a value. */
 struct gap {
     size_t begin;   /* the end of the name */
@@ -49,7 +54,7 @@ static struct gap gap_before(const struct pii_scan *s, size_t at)
 
 bool secret_is_value(const struct pii_scan *s, size_t at)
 {
-    if (!pii_is_alnum((unsigned char)s->text[at])) {
+    if (!is_value_byte((unsigned char)s->text[at]) || is_gap((unsigned char)s->text[at])) {
         return false;
     }
     struct gap gap = gap_before(s, at);
@@ -67,79 +72,28 @@ size_t secret_value_begin(const struct pii_scan *s, size_t at)
 
 /* ---- names ---- */
 
-static const char *const telling[] = {"passw", "passphrase", "pwd",    "secret",
-                                      "token", "key",        "api",    "auth",
-                                      "creds", "credential", "access", NULL};
+static const char *const telling[] = {"passw", "passphrase", "pwd",   "secret", "token", "key",
+                                      "auth",  "credential", "creds", "access", NULL};
 
 /* Names that have such a word in them and are no secrets: that of a public key, the name or
  * length of a key, an author. */
-static const char *const harmless[] = {"author",
-                                       "public",
-                                       "pubkey",
-                                       "keyword",
-                                       "keyboard",
-                                       "monkey",
-                                       "turkey",
-                                       "keyid",
-                                       "key_id",
-                                       "key-id",
-                                       "keyname",
-                                       "key_name",
-                                       "key-name",
-                                       "keysize",
-                                       "key_size",
-                                       "keylength",
-                                       "key_length",
-                                       "keypair",
-                                       "key_pair",
-                                       "keyring",
-                                       "keyfile",
-                                       "key_file",
-                                       "keyvault",
-                                       "key_vault",
-                                       "tokenizer",
-                                       "tokenize",
-                                       "csrf",
-                                       "primary",
-                                       "foreign",
-                                       "schema",
-                                       "sequence",
-                                       "bucket",
-                                       "accessib",
-                                       "accessor",
-                                       "access_id",
-                                       "accessid",
-                                       "apiversion",
-                                       "api_version",
-                                       "apiname",
-                                       "api_name",
-                                       "api_url",
-                                       "apiurl",
-                                       "secret_name",
-                                       "secretname",
-                                       "credentialid",
-                                       "credentialsid",
-                                       "credential_id",
-                                       "credentials_id",
-                                       "hashkey",
-                                       "keyhash",
-                                       "keystore",
-                                       "key_alias",
-                                       "rapid",
-                                       "capital",
-                                       "md5",
-                                       "checksum",
-                                       "key_down",
-                                       "keydown",
-                                       "keypress",
-                                       "selector",
-                                       "api-name",
-                                       "secretsid",
-                                       "keyframe",
-                                       "keyvaultto",
-                                       "secret_length",
-                                       "secretsize",
-                                       NULL};
+static const char *const harmless[] = {
+    "author",       "public",        "pubkey",        "keyword",
+    "keyboard",     "monkey",        "turkey",        "key_id",
+    "key-id",       "keyid",         "key_name",      "key-name",
+    "keyname",      "key_size",      "keysize",       "key_length",
+    "keylength",    "key_pair",      "keypair",       "keyring",
+    "key_file",     "keyfile",       "key_vault",     "keyvault",
+    "key_alias",    "key_down",      "keydown",       "keypress",
+    "keyframe",     "keystore",      "keychars",      "keyhash",
+    "hashkey",      "tokeniz",       "csrf",          "primary",
+    "foreign",      "schema",        "sequence",      "bucket_key",
+    "bucketkey",    "accessib",      "accessor",      "access_id",
+    "accessid",     "api_version",   "apiversion",    "api_name",
+    "apiname",      "api_url",       "apiurl",        "secret_name",
+    "secretname",   "secretsid",     "secret_length", "secretsize",
+    "credentialid", "credential_id", "credentialsid", "credentials_id",
+    "capital",      "checksum",      "selector",      NULL};
 
 static char lower(char c)
 {
@@ -187,19 +141,46 @@ static bool has_telling_name(const struct pii_scan *s, size_t end)
 
 /* ---- the value ---- */
 
-static bool is_value_byte(int c)
+/* How a value is written. */
+struct looks {
+    bool has_digit, has_hex_letter;
+    bool is_hex;      /* hexadecimal digits and dashes only */
+    bool is_readable; /* words, numbers, and words with a number behind them, joined by signs */
+    bool is_sequence; /* a row such as "abcdefgh" */
+};
+
+#define MAX_SEQUENCE 7u
+
+static struct looks look_at(const char *value, size_t len)
 {
-    return pii_is_alnum(c) || pii_is_one_of(c, "_-.=/+~");
+    struct looks l = {.is_hex = true, .is_readable = true};
+    size_t pieces = 1;
+    size_t rising = 0;
+    for (size_t i = 0; i < len; i++) {
+        int c = value[i];
+        int before = i > 0 ? value[i - 1] : 0;
+        l.has_digit |= pii_is_digit(c);
+        l.has_hex_letter |= pii_is_letter(c) && pii_is_hex(c);
+        l.is_hex &= pii_is_hex(c) || c == '-';
+        l.is_readable &= !(pii_is_letter(c) && pii_is_digit(before));
+        pieces += !pii_is_alnum(c);
+        rising = c == before + 1 ? rising + 1 : 0;
+        l.is_sequence |= rising == MAX_SEQUENCE;
+    }
+    l.is_readable &= pieces > 1;
+    return l;
 }
 
-/* A value is no word: it has a digit, and letters or so many digits that chance made them. */
+/* Chance made it: it has a digit, does not read like a name, and has so much variety; of
+ * hexadecimal digits, which are sixteen at most, four fifths of that are enough. */
 static bool is_secret(const char *value, size_t len, uint32_t least_entropy)
 {
-    bool has_digit = false;
-    for (size_t i = 0; i < len; i++) {
-        has_digit |= pii_is_digit(value[i]);
+    struct looks l = look_at(value, len);
+    if (l.is_hex && l.has_hex_letter) {
+        least_entropy -= least_entropy / 5;
     }
-    return has_digit && secret_entropy(value, len) >= least_entropy;
+    return l.has_digit && !l.is_readable && !l.is_sequence &&
+           secret_entropy(value, len) >= least_entropy;
 }
 
 enum finder_found secret_scan_value(const struct pii_scan *s, uint32_t least_entropy, size_t at,
