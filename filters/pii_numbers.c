@@ -10,8 +10,10 @@
 
 static bool is_card(const char *digits, size_t count)
 {
-    bool is_long = digits[0] == '1' ? count == CARD_UATP : count >= CARD_MIN;
-    return is_long && pii_has_luhn_check(digits, count);
+    if (count < CARD_MIN) {
+        return false;
+    }
+    return (digits[0] != '1' || count == CARD_UATP) && pii_has_luhn_check(digits, count);
 }
 
 enum finder_found pii_card(const struct pii_scan *s, size_t at, size_t *to)

@@ -157,8 +157,8 @@ static struct looks look_at(const char *value, size_t len)
     size_t pieces = 1;
     size_t rising = 0;
     for (size_t i = 0; i < len; i++) {
-        int c = value[i];
-        int before = i > 0 ? value[i - 1] : 0;
+        int c = (unsigned char)value[i];
+        int before = i > 0 ? (unsigned char)value[i - 1] : 0;
         l.has_digit |= pii_is_digit(c);
         l.has_hex_letter |= pii_is_letter(c) && pii_is_hex(c);
         l.is_hex &= pii_is_hex(c) || c == '-';

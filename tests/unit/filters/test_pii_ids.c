@@ -221,10 +221,10 @@ static void verhoeff_finds_single_errors(void **state)
     (void)state;
     assert_true(pii_has_verhoeff_check("2363", 4));
     for (size_t i = 0; i < 4; i++) {
-        for (char digit = '0'; digit <= '9'; digit++) {
+        for (int digit = '0'; digit <= '9'; digit++) {
             char number[] = "2363";
             bool is_same = number[i] == digit;
-            number[i] = digit;
+            number[i] = (char)digit;
             assert_int_equal(pii_has_verhoeff_check(number, 4), is_same);
         }
     }
