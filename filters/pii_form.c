@@ -42,11 +42,20 @@ static bool is_word_at(const char *text, size_t len, const char *word)
     return n == len || !pii_is_letter((unsigned char)text[n]);
 }
 
+/* A letter as a bit, in either case; all other bytes share one. */
+static uint32_t letter_bit(char c)
+{
+    return pii_is_letter(c) ? (uint32_t)1 << (c & 31) : 1;
+}
+
 bool pii_has_word_before(const struct pii_scan *s, size_t at, const char *const *words)
 {
-    size_t begin = at > PII_WORDS ? at - PII_WORDS : 0;
-    for (size_t i = begin; i < at; i++) {
-        if (pii_is_alnum(pii_before(s, i, 1))) {
+    uint32_t first = 0;
+    for (const char *const *word = words; *word; word++) {
+        first |= letter_bit(**word);
+    }
+    for (size_t i = at > PII_WORDS ? at - PII_WORDS : 0; i < at; i++) {
+        if (!(first & letter_bit(s->text[i])) || pii_is_alnum(pii_before(s, i, 1))) {
             continue;
         }
         for (const char *const *word = words; *word; word++) {
@@ -82,9 +91,6 @@ static int fits(char shape, int c)
 static enum finder_found scan_form(const struct pii_scan *s, const struct pii_form *form,
                                    size_t at, size_t *to)
 {
-    if (form->first && !pii_is_one_of((unsigned char)s->text[at], form->first)) {
-        return FINDER_NONE;
-    }
     char id[PII_MAX_ID + 1];
     size_t len = 0;
     int joint = 0;
@@ -110,10 +116,7 @@ static enum finder_found scan_form(const struct pii_scan *s, const struct pii_fo
         return FINDER_NONE;
     }
     *to = i;
-    enum finder_found found = form_ends(s, i);
-    return found == FINDER_NONE || !form->words || pii_has_word_before(s, at, form->words)
-               ? found
-               : FINDER_NONE;
+    return form_ends(s, i);
 }
 
 enum finder_found pii_scan_forms(const struct pii_scan *s, const struct pii_form *forms,
@@ -122,9 +125,29 @@ enum finder_found pii_scan_forms(const struct pii_scan *s, const struct pii_form
     if (is_rest(s, at)) {
         return FINDER_NONE;
     }
+    /* Forms of one kind have much in common: what was looked for last. */
+    const char *first = NULL;
+    const char *const *words = NULL;
+    bool has_first = true;
+    bool has_word = false;
     enum finder_found found = FINDER_NONE;
     for (; forms->shape && found == FINDER_NONE; forms++) {
+        if (forms->first != first) {
+            first = forms->first;
+            has_first = !first || pii_is_one_of(pii_upper((unsigned char)s->text[at]), first);
+        }
+        if (!has_first) {
+            continue;
+        }
         found = scan_form(s, forms, at, to);
+        if (found == FINDER_NONE || !forms->words) {
+            continue;
+        }
+        if (forms->words != words) {
+            words = forms->words;
+            has_word = pii_has_word_before(s, at, words);
+        }
+        found = has_word ? found : FINDER_NONE;
     }
     return found;
 }

@@ -12,8 +12,8 @@ static const char *const passport_words[] = {
 const struct pii_form pii_passport[] = {
     {"ddddddddd", NULL, NULL, NULL, passport_words},
     {"adddddddd", NULL, NULL, NULL, passport_words},
-    {"aaddddddd", NULL, NULL, NULL, passport_words},
-    {"aaadddddd", NULL, NULL, NULL, passport_words},
+    {"AAddddddd", NULL, NULL, NULL, passport_words},
+    {"AAAdddddd", NULL, NULL, NULL, passport_words},
     {"addddddd", NULL, NULL, NULL, passport_words},
     {"adddadddd", NULL, NULL, NULL, passport_words},
     {0},

@@ -158,7 +158,7 @@ static bool is_nric(const char *id, size_t len)
 }
 
 const struct pii_form pii_sg_nric[] = {
-    {"addddddda", "STFGMstfgm", NULL, is_nric, NULL},
+    {"addddddda", "STFGM", NULL, is_nric, NULL},
     {0},
 };
 

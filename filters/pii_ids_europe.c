@@ -38,14 +38,17 @@ static bool is_nino(const char *id, size_t len)
             return false;
         }
     }
-    return !pii_is_one_of(id[0], "DFIQUV") && !pii_is_one_of(id[1], "DFIOQUV") &&
-           id[len - 1] <= 'D';
+    return !pii_is_one_of(id[1], "DFIOQUV") && id[len - 1] <= 'D';
 }
 
+#define NINO_FIRST "TASOHWBCPMRLNEGYJKXZ"
 const struct pii_form pii_uk_nino[] = {
-    {"aadddddda", NULL, NULL, is_nino, NULL},    {"aa-dd-dd-dd-a", NULL, " -", is_nino, NULL},
-    {"aa-dddddd-a", NULL, " -", is_nino, NULL},  {"aa-dddddda", NULL, " -", is_nino, NULL},
-    {"aadd-dd-dd-a", NULL, " -", is_nino, NULL}, {0},
+    {"aadddddda", NINO_FIRST, NULL, is_nino, NULL},
+    {"aa-dd-dd-dd-a", NINO_FIRST, " -", is_nino, NULL},
+    {"aa-dddddd-a", NINO_FIRST, " -", is_nino, NULL},
+    {"aa-dddddda", NINO_FIRST, " -", is_nino, NULL},
+    {"aadd-dd-dd-a", NINO_FIRST, " -", is_nino, NULL},
+    {0},
 };
 
 /* DVLA: surname filled up with 9, decade, month (of women plus 50), day and year of birth,
@@ -195,9 +198,9 @@ static bool is_nie(const char *id, size_t len)
 }
 
 const struct pii_form pii_es_nie[] = {
-    {"addddddda", "XYZxyz", NULL, is_nie, NULL},
-    {"addddddd-a", "XYZxyz", "-", is_nie, NULL},
-    {"a-ddddddd-a", "XYZxyz", "-", is_nie, NULL},
+    {"addddddda", "XYZ", NULL, is_nie, NULL},
+    {"addddddd-a", "XYZ", "-", is_nie, NULL},
+    {"a-ddddddd-a", "XYZ", "-", is_nie, NULL},
     {0},
 };
 

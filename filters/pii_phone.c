@@ -185,14 +185,13 @@ static enum finder_found scan_named(const struct pii_scan *s, size_t at, size_t 
     while (i - at <= E164_MAX && pii_is_digit(pii_peek(s, i))) {
         i++;
     }
-    if (i - at <= E164_MAX && pii_peek(s, i) == PII_OPEN) {
-        return FINDER_UNDECIDED;
+    int c = pii_peek(s, i);
+    if (i - at > E164_MAX || (i - at < E164_MIN && c != PII_OPEN) ||
+        !pii_has_word_before(s, at, phone_words)) {
+        return FINDER_NONE;
     }
     *to = i;
-    enum finder_found found = pii_ends(s, i, "-.");
-    return i - at < E164_MIN || i - at > E164_MAX                            ? FINDER_NONE
-           : found == FINDER_NONE || pii_has_word_before(s, at, phone_words) ? found
-                                                                             : FINDER_NONE;
+    return c == PII_OPEN ? FINDER_UNDECIDED : pii_ends(s, i, "-.");
 }
 
 static enum finder_found scan_numbers(const struct pii_scan *s, size_t at, size_t *to)

@@ -34,6 +34,7 @@ static void add_first(struct pii_places *places, uint64_t bit, const struct pii_
 {
     for (const char *c = form->first; c && *c; c++) {
         places->first[(unsigned char)*c] |= bit;
+        places->first[pii_is_letter(*c) ? *c - 'A' + 'a' : *c] |= bit;
     }
     if (form->first) {
         return;
