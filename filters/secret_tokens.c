@@ -34,13 +34,13 @@
  * 00000000 stand for tokens. A prefix of so many bytes says enough without. */
 #define LEAST_ENTROPY (2 * SECRET_BIT)
 #define MAX_ROW       7u
-#define LONG_PREFIX   10u
+#define LONG_PREFIX   12u
 
 #define RULES_OF(X)                                                                            \
     X(ADOBE, "adobe")                                                                          \
     X(AGE, "age")                                                                              \
-    X(ALIBABA, "alibaba") X(ANTHROPIC, "anthropic") X(ARTIFACTORY,                             \
-                                                      "artifactory") X(ATLASSIAN, "atlassian") \
+    X(ALIBABA, "alibaba")                                                                      \
+    X(ANTHROPIC, "anthropic") X(ARTIFACTORY, "artifactory") X(ATLASSIAN, "atlassian")          \
         X(AWS, "aws") X(CLOJARS, "clojars") X(CLOUDFLARE, "cloudflare") X(                     \
             DATABRICKS, "databricks") X(DIGITALOCEAN, "digitalocean") X(DISCORD, "discord")    \
             X(DOPPLER, "doppler") X(DYNATRACE, "dynatrace") X(FACEBOOK, "facebook") X(         \

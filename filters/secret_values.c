@@ -146,10 +146,10 @@ struct looks {
     bool has_digit, has_hex_letter;
     bool is_hex;      /* hexadecimal digits and dashes only */
     bool is_readable; /* words, numbers, and words with a number behind them, joined by signs */
-    bool is_sequence; /* a row such as "abcdefgh" */
+    bool is_sequence; /* a row such as "abcdefghij" */
 };
 
-#define MAX_SEQUENCE 7u
+#define MAX_SEQUENCE 9u /* steps */
 
 static struct looks look_at(const char *value, size_t len)
 {
@@ -171,12 +171,14 @@ static struct looks look_at(const char *value, size_t len)
     return l;
 }
 
+#define LONG_NUMBER 20u /* digits; shorter ones may count or name something */
+
 /* Chance made it: it has a digit, does not read like a name, and has so much variety; of
  * hexadecimal digits, which are sixteen at most, four fifths of that are enough. */
 static bool is_secret(const char *value, size_t len, uint32_t least_entropy)
 {
     struct looks l = look_at(value, len);
-    if (l.is_hex && l.has_hex_letter) {
+    if (l.is_hex && (l.has_hex_letter || len >= LONG_NUMBER)) {
         least_entropy -= least_entropy / 5;
     }
     return l.has_digit && !l.is_readable && !l.is_sequence &&

@@ -176,7 +176,7 @@ function judgeAll(name, chain, before, cases) {
 
 function runPresidio(checkout) {
     const tests = path.join(checkout, 'presidio-analyzer', 'tests');
-    const rows = [];
+    const sums = new Map();
     const lacking = [];
     for (const file of fs.readdirSync(tests).sort()) {
         const name = /^test_(\w+)_recognizer\.py$/.exec(file)?.[1];
@@ -191,12 +191,20 @@ function runPresidio(checkout) {
         const cases = presidioCases(path.join(tests, file));
         const bare = judgeAll(name, chain, '', cases);
         const named = word ? judgeAll(name, chain, `${word}: `, cases) : bare;
-        rows.push([
-            rules.join(', '), cases.length, bare.hits + bare.misses,
-            percent(bare.hits, bare.hits + bare.misses), percent(bare.hits, bare.hits + bare.extra),
-            percent(named.hits, named.hits + named.misses), percent(named.hits, named.hits + named.extra),
-        ]);
+        const sum = sums.get(rules.join(', ')) ?? { texts: 0, bare: [], named: [] };
+        sum.texts += cases.length;
+        sum.bare.push(bare);
+        sum.named.push(named);
+        sums.set(rules.join(', '), sum);
     }
+    const add = (results, key) => results.reduce((sum, result) => sum + result[key], 0);
+    const figures = (results) => {
+        const [hits, misses, extra] = ['hits', 'misses', 'extra'].map((key) => add(results, key));
+        return [percent(hits, hits + misses), percent(hits, hits + extra)];
+    };
+    const rows = [...sums].sort(([a], [b]) => a.localeCompare(b)).map(([name, { texts, bare, named }]) => [
+        name, texts, add(bare, 'hits') + add(bare, 'misses'), ...figures(bare), ...figures(named),
+    ]);
     console.log(`Presidio ${commitOf(checkout)}`);
     printTable(['rule', 'texts', 'labels', 'recall', 'precision', 'named: recall', 'precision'], rows);
     console.log(`kinds of theirs without a rule: ${lacking.join(', ')}\n`);
