@@ -111,16 +111,15 @@ extern const size_t pii_kind_count;
 
 /* Kinds that have forms only. */
 extern const struct pii_form pii_ssn[];
-#define PII_NATIONAL(X)                                                                       \
-    X(passport)                                                                               \
-    X(us_itin)                                                                                \
-    X(us_mbi)                                                                                 \
-    X(us_npi) X(us_routing) X(uk_nhs) X(uk_nino) X(uk_driving_licence) X(ca_sin) X(mx_curp)   \
-        X(br_cpf) X(br_cnpj) X(de_tax_id) X(de_social_security) X(fr_nir) X(es_nif) X(es_nie) \
-            X(it_fiscal_code) X(it_vat) X(nl_bsn) X(be_nrn) X(ch_ahv) X(ie_pps) X(dk_cpr)     \
-                X(no_fnr) X(se_personnummer) X(fi_hetu) X(pl_pesel) X(tr_tckn) X(za_id)       \
-                    X(in_aadhaar) X(in_pan) X(cn_id) X(kr_rrn) X(kr_frn) X(th_id) X(sg_nric)  \
-                        X(au_tfn) X(au_abn) X(au_acn) X(au_medicare)
+/* clang-format off */
+#define PII_NATIONAL(X)                                                                     \
+    X(passport) X(us_itin) X(us_mbi) X(us_npi) X(us_routing) X(uk_nhs) X(uk_nino)                       \
+    X(uk_driving_licence) X(ca_sin) X(mx_curp) X(br_cpf) X(br_cnpj) X(de_tax_id)            \
+    X(de_social_security) X(fr_nir) X(es_nif) X(es_nie) X(it_fiscal_code) X(it_vat)         \
+    X(nl_bsn) X(be_nrn) X(ch_ahv) X(ie_pps) X(dk_cpr) X(no_fnr) X(se_personnummer)          \
+    X(fi_hetu) X(pl_pesel) X(tr_tckn) X(za_id) X(in_aadhaar) X(in_pan) X(cn_id) X(kr_rrn)   \
+    X(kr_frn) X(th_id) X(sg_nric) X(au_tfn) X(au_abn) X(au_acn) X(au_medicare)
+/* clang-format on */
 #define PII_DECLARE(name) extern const struct pii_form pii_##name[];
 PII_NATIONAL(PII_DECLARE)
 #undef PII_DECLARE

@@ -36,35 +36,25 @@
 #define MAX_ROW       7u
 #define LONG_PREFIX   12u
 
-#define RULES_OF(X)                                                                            \
-    X(ADOBE, "adobe")                                                                          \
-    X(AGE, "age")                                                                              \
-    X(ALIBABA, "alibaba")                                                                      \
-    X(ANTHROPIC, "anthropic") X(ARTIFACTORY, "artifactory") X(ATLASSIAN, "atlassian")          \
-        X(AWS, "aws") X(CLOJARS, "clojars") X(CLOUDFLARE, "cloudflare") X(                     \
-            DATABRICKS, "databricks") X(DIGITALOCEAN, "digitalocean") X(DISCORD, "discord")    \
-            X(DOPPLER, "doppler") X(DYNATRACE, "dynatrace") X(FACEBOOK, "facebook") X(         \
-                FIGMA, "figma") X(FLYIO, "flyio") X(GITHUB, "github") X(GITLAB, "gitlab")      \
-                X(GOOGLE, "google") X(GRAFANA, "grafana") X(GROQ, "groq") X(HEROKU, "heroku")  \
-                    X(HUGGINGFACE, "huggingface") X(JWT, "jwt") X(LINEAR, "linear")            \
-                        X(MAILGUN, "mailgun") X(NEWRELIC, "newrelic") X(NOTION, "notion")      \
-                            X(NPM, "npm") X(ONEPASSWORD, "1password") X(OPENAI, "openai")      \
-                                X(OPENSHIFT, "openshift") X(PERPLEXITY, "perplexity")          \
-                                    X(PLANETSCALE, "planetscale") X(POSTMAN, "postman")        \
-                                        X(PULUMI, "pulumi") X(PYPI, "pypi")                    \
-                                            X(RUBYGEMS, "rubygems") X(SENDGRID, "sendgrid") X( \
-                                                SENDINBLUE, "sendinblue") X(SENTRY, "sentry")  \
-                                                X(SERVICE, "service") X(SHOPIFY, "shopify") X( \
-                                                    SLACK, "slack")                            \
-                                                    X(SOURCEGRAPH, "sourcegraph") X(           \
-                                                        SQUARE, "square") X(STRIPE, "stripe")  \
-                                                        X(TELEGRAM,                            \
-                                                          "telegram") X(TWILIO, "twilio")      \
-                                                            X(TWITTER, "twitter") X(           \
-                                                                VAULT, "vault") X(XAI, "xai")  \
-                                                                X(PRIVATE_KEY, "private_key")  \
-                                                                    X(ASSIGNMENT,              \
-                                                                      "assignment")
+/* clang-format off */
+#define RULES_OF(X)                                                                         \
+    X(ADOBE, "adobe") X(AGE, "age") X(ALIBABA, "alibaba") X(ANTHROPIC, "anthropic")         \
+    X(ARTIFACTORY, "artifactory") X(ATLASSIAN, "atlassian") X(AWS, "aws")                   \
+    X(CLOJARS, "clojars") X(CLOUDFLARE, "cloudflare") X(DATABRICKS, "databricks")           \
+    X(DIGITALOCEAN, "digitalocean") X(DISCORD, "discord") X(DOPPLER, "doppler")             \
+    X(DYNATRACE, "dynatrace") X(FACEBOOK, "facebook") X(FIGMA, "figma") X(FLYIO, "flyio")   \
+    X(GITHUB, "github") X(GITLAB, "gitlab") X(GOOGLE, "google") X(GRAFANA, "grafana")       \
+    X(GROQ, "groq") X(HEROKU, "heroku") X(HUGGINGFACE, "huggingface") X(JWT, "jwt")         \
+    X(LINEAR, "linear") X(MAILGUN, "mailgun") X(NEWRELIC, "newrelic") X(NOTION, "notion")   \
+    X(NPM, "npm") X(ONEPASSWORD, "1password") X(OPENAI, "openai")                           \
+    X(OPENSHIFT, "openshift") X(PERPLEXITY, "perplexity") X(PLANETSCALE, "planetscale")     \
+    X(POSTMAN, "postman") X(PULUMI, "pulumi") X(PYPI, "pypi") X(RUBYGEMS, "rubygems")       \
+    X(SENDGRID, "sendgrid") X(SENDINBLUE, "sendinblue") X(SENTRY, "sentry")                 \
+    X(SERVICE, "service") X(SHOPIFY, "shopify") X(SLACK, "slack")                           \
+    X(SOURCEGRAPH, "sourcegraph") X(SQUARE, "square") X(STRIPE, "stripe")                   \
+    X(TELEGRAM, "telegram") X(TWILIO, "twilio") X(TWITTER, "twitter") X(VAULT, "vault")     \
+    X(XAI, "xai") X(PRIVATE_KEY, "private_key") X(ASSIGNMENT, "assignment")
+/* clang-format on */
 
 #define RULE_NUMBER(rule, name) rule,
 #define RULE_NAME(rule, name)   name,

@@ -64,10 +64,10 @@ bool secret_is_value(const struct pii_scan *s, size_t at)
 size_t secret_value_begin(const struct pii_scan *s, size_t at)
 {
     size_t i = at;
-    while (i < s->len && i - at < MAX_GAP && is_gap((unsigned char)s->text[i])) {
+    while (i < s->len && i - at <= MAX_GAP && is_gap((unsigned char)s->text[i])) {
         i++;
     }
-    return i < s->len && i - at < MAX_GAP ? i : SIZE_MAX;
+    return i < s->len && i - at <= MAX_GAP ? i : SIZE_MAX;
 }
 
 /* ---- names ---- */
