@@ -61,11 +61,14 @@ const size_t pii_kind_count = sizeof(pii_kinds) / sizeof(pii_kinds[0]);
 #define KINDS (sizeof(pii_kinds) / sizeof(pii_kinds[0]))
 _Static_assert(KINDS <= FINDER_MAX_RULES, "sets of kinds are 64 bits");
 
-enum { KEY_RULES, KEY_ACTION, KEY_MASK };
+enum { KEY_RULES, KEY_COUNTRIES, KEY_ACTION, KEY_MASK };
 static const struct filter_key keys[] = {
     [KEY_RULES] = {.name = "rules",
                    .kind = FILTER_KEY_LIST,
                    .help = "which kinds of data to look for; all unless given"},
+    [KEY_COUNTRIES] = {.name = "phone_countries",
+                       .kind = FILTER_KEY_LIST,
+                       .help = "rule phone: numbers of these countries only; all unless given"},
     [KEY_ACTION] = {.name = "action",
                     .kind = FILTER_KEY_CHOICE,
                     .fallback = "replace",
@@ -82,6 +85,7 @@ static const struct filter_key keys[] = {
 struct pii {
     struct finder_rules finder;
     struct pii_places places;
+    uint64_t phone_countries;              /* 0: all */
     const struct pii_kind *kinds[KINDS];   /* those looked for */
     char replacement[KINDS][MAX_NAME + 3]; /* of action replace: a kind's name in brackets */
 };
@@ -111,7 +115,10 @@ static enum finder_found scan(const void *config, size_t rule, const char *text,
 {
     const struct pii *pii = config;
     const struct pii_kind *kind = pii->kinds[rule];
-    struct pii_scan s = {.text = text, .len = len, .has_ended = has_ended};
+    struct pii_scan s = {.text = text,
+                         .len = len,
+                         .has_ended = has_ended,
+                         .phone_countries = pii->phone_countries};
     return kind->scan ? kind->scan(&s, at, to) : pii_scan_forms(&s, kind->forms, at, to);
 }
 
@@ -171,6 +178,32 @@ static int read_rules(struct pii *pii, const struct filter_value *value,
     return 0;
 }
 
+static int read_countries(struct pii *pii, const struct filter_value *value,
+                          struct filter_error *error)
+{
+    char key[48];
+    for (size_t i = 0; i < value->count; i++) {
+        uint64_t country = pii_phone_country(value->strings[i].data);
+        if (!country) {
+            snprintf(key, sizeof(key), "phone_countries[%zu]", i);
+            return setting_refuse(error, key,
+                                  "is not the code of a country that the reference of this "
+                                  "filter lists, such as \"us\"");
+        }
+        pii->phone_countries |= country;
+    }
+    if (value->is_set && value->count == 0) {
+        return setting_refuse(error, "phone_countries", "must name at least one");
+    }
+    bool has_phone = pii->finder.count > 0 &&
+                     pii->kinds[pii->finder.count - 1]->scan == pii_phone; /* the last kind */
+    if (value->is_set && !has_phone) {
+        return setting_refuse(error, "phone_countries",
+                              "is of no use unless \"rules\" has \"phone\"");
+    }
+    return 0;
+}
+
 static int pii_configure(void **config, const struct filter_value *values,
                          struct filter_error *error)
 {
@@ -180,7 +213,8 @@ static int pii_configure(void **config, const struct filter_value *values,
     }
     if (finder_policy_read(&pii->finder.policy, &values[KEY_ACTION], NULL, &values[KEY_MASK],
                            error) != 0 ||
-        read_rules(pii, &values[KEY_RULES], error) != 0) {
+        read_rules(pii, &values[KEY_RULES], error) != 0 ||
+        read_countries(pii, &values[KEY_COUNTRIES], error) != 0) {
         mem_free(pii);
         return -1;
     }

@@ -225,5 +225,10 @@ enum finder_found pii_phone(const struct pii_scan *s, size_t at, size_t *to)
         return FINDER_NONE;
     }
     enum finder_found found = scan_numbers(s, at, to);
-    return found != FINDER_NONE || !pii_is_digit(s->text[at]) ? found : scan_named(s, at, to);
+    if (found == FINDER_NONE && pii_is_digit(s->text[at])) {
+        found = scan_named(s, at, to);
+    }
+    bool is_other = found == FINDER_MATCH && s->phone_countries &&
+                    !pii_phone_is_of(s->phone_countries, s->text + at, *to - at);
+    return is_other ? FINDER_NONE : found;
 }

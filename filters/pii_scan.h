@@ -24,7 +24,8 @@
 struct pii_scan {
     const char *text;
     size_t len;
-    bool has_ended; /* nothing follows text[len) */
+    bool has_ended;           /* nothing follows text[len) */
+    uint64_t phone_countries; /* pii_phone: of these only; 0: of all */
 };
 
 typedef enum finder_found (*pii_scanner)(const struct pii_scan *s, size_t at, size_t *to);
@@ -38,6 +39,10 @@ enum finder_found pii_find_email(const struct pii_scan *s, size_t at, size_t *fr
  * three groups; numbers with a leading 0 of 9 to 12 digits in groups; 8 to 15 digits behind a
  * word such as "phone". */
 enum finder_found pii_phone(const struct pii_scan *s, size_t at, size_t *to);
+/* A country that phone numbers may be of, by its ISO 3166 code in small letters, or 0. */
+uint64_t pii_phone_country(const char *name);
+/* Whether what was found can be a number of one of them, by code and number of digits. */
+bool pii_phone_is_of(uint64_t countries, const char *text, size_t len);
 /* 13 to 19 digits with single blanks or dashes, with the check digit of ISO/IEC 7812; those
  * that begin with 1 have 15. */
 enum finder_found pii_card(const struct pii_scan *s, size_t at, size_t *to);

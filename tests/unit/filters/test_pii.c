@@ -189,6 +189,46 @@ static void phones(void **state)
     expect_found("phone", found, clean);
 }
 
+static void phones_of_chosen_countries(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *countries, *in, *out;
+    } cases[] = {
+        {"\"us\"", "+1 212 555 0123, +49 30 1234567", "[phone], +49 30 1234567"},
+        {"\"us\"", "(212) 555-0123, 030 1234567", "[phone], 030 1234567"},
+        {"\"us\"", "1-800-555-0199 +1 212 555 012", "[phone] +1 212 555 012"},
+        {"\"de\"", "+49 (0) 30 12345, 0049 171 1234567", "[phone], [phone]"},
+        {"\"de\",\"fr\"", "01 23 45 67 89, 030 1234567", "[phone], [phone]"},
+        {"\"fr\"", "01 23 45 67 89, +33 1 23 45 67 8", "[phone], +33 1 23 45 67 8"},
+        {"\"pl\"", "phone 123456789 or phone 1234567890", "phone [phone] or phone 1234567890"},
+        {"\"gb\"", "(020) 7946 0958 and 212-555-0123", "[phone] and 212-555-0123"},
+        {"\"cn\"", "phone 13812345678, 212-555-0123", "phone [phone], 212-555-0123"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char settings[96];
+        snprintf(settings, sizeof(settings), "\"rules\":[\"phone\"],\"phone_countries\":[%s]",
+                 cases[i].countries);
+        expect(settings, cases[i].in, cases[i].out);
+    }
+    static const char *const wrong[][2] = {
+        {"\"phone_countries\":[\"us\",\"xx\"]", "filters[0].phone_countries[1]: is not the "
+                                                "code of a country that the reference of this "
+                                                "filter lists, such as \"us\""},
+        {"\"phone_countries\":[]", "filters[0].phone_countries: must name at least one"},
+        {"\"rules\":[\"email\"],\"phone_countries\":[\"us\"]",
+         "filters[0].phone_countries: is of no use unless \"rules\" has \"phone\""},
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char json[192];
+        struct err e;
+        snprintf(json, sizeof(json), "{\"name\":\"t\",\"filters\":[{\"type\":\"pii\",%s}]}",
+                 wrong[i][0]);
+        assert_null(chain_from_json(json, strlen(json), NULL, &e));
+        assert_string_equal(e.message, wrong[i][1]);
+    }
+}
+
 static void settings_choose_rules_and_actions(void **state)
 {
     (void)state;
@@ -505,6 +545,7 @@ int main(void)
         cmocka_unit_test(network_addresses),
         cmocka_unit_test(cryptocurrency_addresses),
         cmocka_unit_test(phones),
+        cmocka_unit_test(phones_of_chosen_countries),
         cmocka_unit_test(settings_choose_rules_and_actions),
         cmocka_unit_test(verdicts_name_the_rule),
         cmocka_unit_test(only_what_can_become_a_match_waits),
