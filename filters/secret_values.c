@@ -29,16 +29,40 @@ static bool is_value_byte(int c)
     return pii_is_alnum(c) || pii_is_one_of(c, "_-.=/+~");
 }
 
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 /* The signs and all that is around them between a name and a value. */
 struct gap {
-    size_t begin;   /* the end of the name */
-    bool has_sign;  /* one of "=:>" */
-    bool has_comma; /* between strings */
+    size_t begin;    /* the end of the name */
+    bool has_sign;   /* one of "=:>" */
+    bool has_comma;  /* between strings */
+    bool has_scheme; /* of RFC 9110 11.1, as in "Authorization: Basic" */
 };
+
+/* The bytes of a scheme and its blank before `at`. */
+static size_t scheme_length(const struct pii_scan *s, size_t at)
+{
+    static const char *const schemes[] = {"basic ", "bearer ", "token "};
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t len = strlen(schemes[i]);
+        size_t n = 0;
+        while (n < len && n < at && lower(s->text[at - 1 - n]) == schemes[i][len - 1 - n]) {
+            n++;
+        }
+        if (n == len) {
+            return len;
+        }
+    }
+    return 0;
+}
 
 static struct gap gap_before(const struct pii_scan *s, size_t at)
 {
-    struct gap gap = {.begin = at};
+    size_t scheme = scheme_length(s, at);
+    struct gap gap = {.begin = at - scheme, .has_scheme = scheme > 0};
     bool has_quote = false;
     for (; gap.begin > 0 && at - gap.begin < MAX_GAP; gap.begin--) {
         int c = pii_before(s, gap.begin, 1);
@@ -95,11 +119,6 @@ static const char *const harmless[] = {
     "credentialid", "credential_id", "credentialsid", "credentials_id",
     "capital",      "checksum",      "selector",      NULL};
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 static bool is_name_byte(int c)
 {
     return pii_is_alnum(c) || pii_is_one_of(c, "_-. \t");
@@ -116,6 +135,10 @@ static size_t copy_name(const struct pii_scan *s, size_t end, char name[MAX_NAME
         name[i - begin] = lower(s->text[i]);
     }
     name[end - begin] = '\0';
+    char *word = strstr(name, "authoriz");
+    if (word) {
+        word[4] = '_'; /* which is no author */
+    }
     return end - begin;
 }
 
@@ -194,7 +217,8 @@ enum finder_found secret_scan_value(const struct pii_scan *s, uint32_t least_ent
     }
     int c = pii_peek(s, i);
     struct gap gap = gap_before(s, at);
-    size_t min = gap.has_sign ? MIN_VALUE : SECRET_MIN_TOKEN;
+    /* Shorter values are looked at only directly behind a sign. */
+    size_t min = gap.has_sign && !gap.has_scheme ? MIN_VALUE : SECRET_MIN_TOKEN;
     if ((c != PII_OPEN && i - at < min) || i - at > MAX_VALUE || !secret_is_value(s, at) ||
         !has_telling_name(s, gap.begin)) {
         return FINDER_NONE;
