@@ -64,14 +64,32 @@ static uint64_t end_of(const struct finder *f)
     return f->start + f->window.len;
 }
 
+static uint64_t bit_of(size_t rule)
+{
+    return (uint64_t)1 << rule;
+}
+
+/* The first of a set of rules, which is not empty; it leaves the set. */
+static size_t take_rule(uint64_t *rules)
+{
+    size_t rule = (size_t)__builtin_ctzll(*rules);
+    *rules &= *rules - 1;
+    return rule;
+}
+
+static uint64_t searched_rules(const struct finder_rules *rules)
+{
+    uint64_t all = rules->count == FINDER_MAX_RULES ? UINT64_MAX : bit_of(rules->count) - 1;
+    return rules->find ? all & ~rules->spotted : 0;
+}
+
 /* The offset before which no rule has a match that is not known. */
 static uint64_t hold_of(const struct finder *f)
 {
     uint64_t hold = end_of(f);
-    for (size_t i = 0; i < f->rules->count; i++) {
-        if (f->next[i] < hold) {
-            hold = f->next[i];
-        }
+    for (uint64_t rules = searched_rules(f->rules) | f->undecided; rules;) {
+        uint64_t next = f->next[take_rule(&rules)];
+        hold = next < hold ? next : hold;
     }
     return hold;
 }
@@ -144,6 +162,79 @@ static int search_rule(struct finder *f, size_t rule, struct filter_host *host)
             }
         }
     }
+    return 0;
+}
+
+/* Looks for a spotted rule at a place that was named for it. */
+static int scan_place(struct finder *f, size_t rule, uint64_t place, struct filter_host *host)
+{
+    const struct finder_rules *rules = f->rules;
+    size_t to;
+    enum finder_found found = rules->scan(rules->config, rule, f->window.data, f->window.len,
+                                          (size_t)(place - f->start), f->has_ended, &to);
+    f->next[rule] = place + 1;
+    if (found == FINDER_UNDECIDED) {
+        f->next[rule] = place;
+        f->again[rule] = when_again(place, end_of(f));
+        f->undecided |= bit_of(rule);
+    } else if (found == FINDER_MATCH) {
+        struct finder_match match = {.from = place, .to = f->start + to, .rule = rule};
+        f->next[rule] = match.to;
+        return add_match(f, &match, host);
+    }
+    return 0;
+}
+
+/* The first place before `end` and not before `from`. */
+static bool spot_place(const struct finder *f, uint64_t from, uint64_t end,
+                       struct finder_spot *spot)
+{
+    const struct finder_rules *rules = f->rules;
+    return from < end &&
+           rules->spot(rules->config, f->window.data, f->window.len, (size_t)(from - f->start),
+                       (size_t)(end - f->start), f->has_ended, spot);
+}
+
+/* A rule that was undecided somewhere is asked again there, and when it is decided, at the
+ * places behind it that were passed over for it. */
+static int resume_rule(struct finder *f, size_t rule, struct filter_host *host)
+{
+    f->undecided &= ~bit_of(rule);
+    int rc = scan_place(f, rule, f->next[rule], host);
+    struct finder_spot spot;
+    uint64_t from = f->next[rule];
+    while (rc == 0 && !(f->undecided & bit_of(rule)) &&
+           spot_place(f, from, f->spotted_to, &spot)) {
+        uint64_t place = f->start + spot.at;
+        if (spot.rules & bit_of(rule)) {
+            rc = scan_place(f, rule, place, host);
+        }
+        from = f->next[rule] > place + 1 ? f->next[rule] : place + 1;
+    }
+    return rc;
+}
+
+static int search_spotted(struct finder *f, struct filter_host *host)
+{
+    uint64_t end = end_of(f);
+    for (uint64_t rules = f->undecided; rules;) {
+        size_t rule = take_rule(&rules);
+        if ((f->has_ended || f->again[rule] <= end) && resume_rule(f, rule, host) != 0) {
+            return -1;
+        }
+    }
+    struct finder_spot spot;
+    while (spot_place(f, f->spotted_to, end, &spot)) {
+        uint64_t place = f->start + spot.at;
+        for (uint64_t rules = spot.rules & ~f->undecided; rules;) {
+            size_t rule = take_rule(&rules);
+            if (f->next[rule] <= place && scan_place(f, rule, place, host) != 0) {
+                return -1;
+            }
+        }
+        f->spotted_to = place + 1;
+    }
+    f->spotted_to = end;
     return 0;
 }
 
@@ -259,10 +350,13 @@ static void forget(struct finder *f)
 
 static int search_and_act(struct finder *f, struct filter_host *host)
 {
-    for (size_t rule = 0; rule < f->rules->count; rule++) {
-        if (search_rule(f, rule, host) != 0) {
+    for (uint64_t rules = searched_rules(f->rules); rules;) {
+        if (search_rule(f, take_rule(&rules), host) != 0) {
             return -1;
         }
+    }
+    if (f->rules->spotted && search_spotted(f, host) != 0) {
+        return -1;
     }
     int rc = act(f, host);
     forget(f);

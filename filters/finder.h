@@ -3,7 +3,10 @@
  *
  * A filter brings one function that finds the first match of one rule, or the place where one
  * may begin that more text has to decide. The finder keeps the text, asks for each rule what
- * is new, and acts when nothing can change any more.
+ * is new, and acts when nothing can change any more. A filter of many rules that few places of
+ * a text concern brings two others in its place: one that names these places and the rules
+ * that may begin there, for all rules at once, and one that looks at a place for a rule. Each
+ * rule can be searched for in either way.
  *
  * Each rule is searched for from left to right; its next search begins where its last match
  * ended. Matches of different rules that share a byte are one hit, from the beginning of the
@@ -68,9 +71,17 @@ struct finder_result {
     const char *why; /* constant */
 };
 
+/* A place where some rules may begin; bit n stands for rule n. */
+struct finder_spot {
+    size_t at;
+    uint64_t rules;
+};
+
 struct finder_rules {
-    size_t count;   /* at most FINDER_MAX_RULES */
-    size_t context; /* bytes before the search that `find` may look at: at least 1 */
+    size_t count;     /* at most FINDER_MAX_RULES */
+    size_t context;   /* bytes before the search that callbacks may look at: at least 1 */
+    uint64_t spotted; /* the rules that `spot` and `scan` look for; `find`, if there is one,
+                         does the others */
     struct finder_policy policy;
     const void *config; /* borrowed, given to the callbacks */
 
@@ -86,6 +97,17 @@ struct finder_rules {
     /* NULL, or: a bit for each rule of which a match may begin in this text, of which the
      * finder shows short pieces, so that it need not search them for each rule. */
     uint64_t (*may_begin)(const void *config, const char *text, size_t len);
+
+    /* The first place in text[at, end) where a spotted rule may begin, false when there is
+     * none. The text goes on up to `len`. It may name rules that do not begin there, but none
+     * must be missing that does, or that may when more text comes (unless has_ended). */
+    bool (*spot)(const void *config, const char *text, size_t len, size_t at, size_t end,
+                 bool has_ended, struct finder_spot *spot);
+
+    /* Whether `rule` begins at `at`: FINDER_MATCH up to *to, FINDER_NONE or
+     * FINDER_UNDECIDED. What holds for find holds here. */
+    enum finder_found (*scan)(const void *config, size_t rule, const char *text, size_t len,
+                              size_t at, bool has_ended, size_t *to);
 
     /* What to say about a match of `rule`: sets code and message of *why (`message` is room
      * for FILTER_MAX_MESSAGE + 1 bytes) and may set another replacement. */
@@ -107,6 +129,8 @@ struct finder {
     uint64_t start;                   /* offset of window.data[0] */
     uint64_t next[FINDER_MAX_RULES];  /* where the rule's next match may begin, at the least */
     uint64_t again[FINDER_MAX_RULES]; /* end of text from which to ask it again */
+    uint64_t undecided;               /* spotted rules that wait at their `next` */
+    uint64_t spotted_to;              /* offset before which all places are known */
     struct finder_match *matches;     /* not acted on yet; by from, then rule */
     size_t match_count, match_room;
     bool has_ended;

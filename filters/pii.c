@@ -9,33 +9,66 @@
 #include "filters/setting_checks.h"
 #include "runtime/base/mem.h"
 
-#define DIGITS  "0123456789"
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS   "0123456789"
+#define HEX      "abcdefABCDEF"
+#define LETTERS  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define MAX_NAME 31u /* bytes of a kind's name */
 
-/* In the order in which they name what several of them find in one place. */
-static const struct rule {
-    const char *name;        /* in settings, and the code of verdicts */
-    const char *replacement; /* of action replace */
-    const char *first;       /* what it may begin with */
-    pii_scanner scan;
-} rules[] = {
-    {"email", "[email]", DIGITS LETTERS "_%+-", pii_email},
-    {"iban", "[iban]", LETTERS, pii_iban},
-    {"card", "[card]", "23456", pii_card},
-    {"ssn", "[ssn]", "012345678", pii_ssn},
-    {"ipv4", "[ipv4]", DIGITS, pii_ipv4},
-    {"mac", "[mac]", DIGITS "abcdefABCDEF", pii_mac},
-    {"ipv6", "[ipv6]", DIGITS "abcdefABCDEF:", pii_ipv6},
-    {"crypto", "[crypto]", "013bB", pii_crypto},
-    {"phone", "[phone]", DIGITS "+(", pii_phone},
+#define NATIONAL(id) {.name = #id, .forms = pii_##id},
+
+const struct pii_kind pii_kinds[] = {
+    {.name = "email", .scan = pii_email, .lead = {.first = "", .next = ""}},
+    {.name = "iban",
+     .scan = pii_iban,
+     .lead = {.first = LETTERS, .letters = PII_LENGTHS(2, 2), .next = ""}},
+    {.name = "card",
+     .scan = pii_card,
+     .lead = {.first = "123456",
+              .digits = PII_LENGTHS(1, 19),
+              .whole = PII_LENGTHS(13, 19),
+              .next = " -"}},
+    {.name = "ssn", .forms = pii_ssn},
+    PII_NATIONAL(NATIONAL){.name = "ipv4",
+                           .scan = pii_ipv4,
+                           .lead = {.first = DIGITS, .digits = PII_LENGTHS(1, 3), .next = "."}},
+    {.name = "mac",
+     .scan = pii_mac,
+     .lead = {.first = DIGITS HEX,
+              .digits = PII_LENGTHS(1, 4),
+              .letters = PII_LENGTHS(1, 4),
+              .next = ":-." HEX}},
+    {.name = "ipv6",
+     .scan = pii_ipv6,
+     .lead = {.first = DIGITS HEX ":",
+              .digits = PII_LENGTHS(1, 4),
+              .letters = PII_LENGTHS(1, 4),
+              .next = ":" HEX}},
+    {.name = "crypto",
+     .scan = pii_crypto,
+     .lead = {.first = "013bB",
+              .digits = PII_LENGTHS(1, PII_LONGEST),
+              .letters = PII_LENGTHS(2, 2),
+              .whole = PII_LENGTHS(26, PII_LONGEST),
+              .next = LETTERS}},
+    {.name = "phone",
+     .scan = pii_phone,
+     .lead = {.first = DIGITS "+(",
+              .digits = PII_LENGTHS(1, 17),
+              .whole = PII_LENGTHS(8, 17),
+              .next = " -./()"}},
 };
-#define RULES (sizeof(rules) / sizeof(rules[0]))
+const size_t pii_kind_count = sizeof(pii_kinds) / sizeof(pii_kinds[0]);
+#define KINDS (sizeof(pii_kinds) / sizeof(pii_kinds[0]))
+_Static_assert(KINDS <= FINDER_MAX_RULES, "sets of kinds are 64 bits");
 
-enum { KEY_RULES, KEY_ACTION, KEY_MASK };
+enum { KEY_RULES, KEY_COUNTRIES, KEY_ACTION, KEY_MASK };
 static const struct filter_key keys[] = {
     [KEY_RULES] = {.name = "rules",
                    .kind = FILTER_KEY_LIST,
                    .help = "which kinds of data to look for; all unless given"},
+    [KEY_COUNTRIES] = {.name = "phone_countries",
+                       .kind = FILTER_KEY_LIST,
+                       .help = "rule phone: numbers of these countries only; all unless given"},
     [KEY_ACTION] = {.name = "action",
                     .kind = FILTER_KEY_CHOICE,
                     .fallback = "replace",
@@ -51,30 +84,42 @@ static const struct filter_key keys[] = {
 /* The config. */
 struct pii {
     struct finder_rules finder;
-    const struct rule *rules[RULES];     /* those looked for */
-    bool is_first[RULES][UINT8_MAX + 1]; /* `first` of each as a table */
+    struct pii_places places;
+    uint64_t phone_countries;              /* 0: all */
+    const struct pii_kind *kinds[KINDS];   /* those looked for */
+    char replacement[KINDS][MAX_NAME + 3]; /* of action replace: a kind's name in brackets */
 };
 
-/* The finder's callback. */
+/* The finder's callbacks. E-mail is found by its sign, all others by where they may begin. */
 static enum finder_found find(const void *config, void *scratch, size_t rule, const char *text,
                               size_t len, size_t at, bool has_ended,
                               struct finder_result *result)
 {
+    (void)config;
     (void)scratch;
+    (void)rule;
+    struct pii_scan s = {.text = text, .len = len, .has_ended = has_ended};
+    return pii_find_email(&s, at, &result->from, &result->to);
+}
+
+static bool spot(const void *config, const char *text, size_t len, size_t at, size_t end,
+                 bool has_ended, struct finder_spot *spot)
+{
     const struct pii *pii = config;
-    const bool *is_first = pii->is_first[rule];
-    struct pii_scan scan = {.text = text, .len = len, .has_ended = has_ended};
-    for (; at < len; at++) {
-        if (!is_first[(unsigned char)text[at]]) {
-            continue;
-        }
-        enum finder_found found = pii->rules[rule]->scan(&scan, at, &result->to);
-        if (found != FINDER_NONE) {
-            result->from = at;
-            return found;
-        }
-    }
-    return FINDER_NONE;
+    struct pii_scan s = {.text = text, .len = len, .has_ended = has_ended};
+    return pii_places_spot(&pii->places, &s, at, end, spot);
+}
+
+static enum finder_found scan(const void *config, size_t rule, const char *text, size_t len,
+                              size_t at, bool has_ended, size_t *to)
+{
+    const struct pii *pii = config;
+    const struct pii_kind *kind = pii->kinds[rule];
+    struct pii_scan s = {.text = text,
+                         .len = len,
+                         .has_ended = has_ended,
+                         .phone_countries = pii->phone_countries};
+    return kind->scan ? kind->scan(&s, at, to) : pii_scan_forms(&s, kind->forms, at, to);
 }
 
 static void describe(const void *config, size_t rule, struct filter_reason *why, char *message,
@@ -82,17 +127,19 @@ static void describe(const void *config, size_t rule, struct filter_reason *why,
 {
     (void)message;
     const struct pii *pii = config;
-    why->code = pii->rules[rule]->name;
-    *replacement = pii->rules[rule]->replacement;
+    why->code = pii->kinds[rule]->name;
+    *replacement = pii->replacement[rule];
     *replacement_len = strlen(*replacement);
 }
 
-static void add_rule(struct pii *pii, const struct rule *rule)
+static void add_kind(struct pii *pii, const struct pii_kind *kind)
 {
     size_t i = pii->finder.count++;
-    pii->rules[i] = rule;
-    for (const char *c = rule->first; *c; c++) {
-        pii->is_first[i][(unsigned char)*c] = true;
+    pii->kinds[i] = kind;
+    snprintf(pii->replacement[i], sizeof(pii->replacement[i]), "[%s]", kind->name);
+    if (kind->scan != pii_email) {
+        pii->finder.spotted |= (uint64_t)1 << i;
+        pii_places_add(&pii->places, i, kind);
     }
 }
 
@@ -101,35 +148,58 @@ static int refuse_rule(struct filter_error *error, size_t index, const char *nam
     char key[32];
     char message[FILTER_MAX_ERROR + 1];
     snprintf(key, sizeof(key), "rules[%zu]", index);
-    int n = snprintf(message, sizeof(message), "\"%.32s\" is not one of", name);
-    for (size_t i = 0; i < RULES; i++) {
-        n += snprintf(message + n, sizeof(message) - (size_t)n, "%s \"%s\"", i ? "," : "",
-                      rules[i].name);
-    }
+    snprintf(message, sizeof(message),
+             "\"%.32s\" is none of the rules that the reference of this filter lists", name);
     return setting_refuse(error, key, message);
 }
 
 static int read_rules(struct pii *pii, const struct filter_value *value,
                       struct filter_error *error)
 {
-    bool is_wanted[RULES] = {false};
+    bool is_wanted[KINDS] = {false};
     for (size_t i = 0; i < value->count; i++) {
-        size_t rule = 0;
-        while (rule < RULES && strcmp(rules[rule].name, value->strings[i].data) != 0) {
-            rule++;
+        size_t kind = 0;
+        while (kind < KINDS && strcmp(pii_kinds[kind].name, value->strings[i].data) != 0) {
+            kind++;
         }
-        if (rule == RULES) {
+        if (kind == KINDS) {
             return refuse_rule(error, i, value->strings[i].data);
         }
-        is_wanted[rule] = true;
+        is_wanted[kind] = true;
     }
     if (value->is_set && value->count == 0) {
         return setting_refuse(error, "rules", "must name at least one");
     }
-    for (size_t rule = 0; rule < RULES; rule++) {
-        if (is_wanted[rule] || !value->is_set) {
-            add_rule(pii, &rules[rule]);
+    for (size_t kind = 0; kind < KINDS; kind++) {
+        if (is_wanted[kind] || !value->is_set) {
+            add_kind(pii, &pii_kinds[kind]);
         }
+    }
+    return 0;
+}
+
+static int read_countries(struct pii *pii, const struct filter_value *value,
+                          struct filter_error *error)
+{
+    char key[48];
+    for (size_t i = 0; i < value->count; i++) {
+        uint64_t country = pii_phone_country(value->strings[i].data);
+        if (!country) {
+            snprintf(key, sizeof(key), "phone_countries[%zu]", i);
+            return setting_refuse(error, key,
+                                  "is not the code of a country that the reference of this "
+                                  "filter lists, such as \"us\"");
+        }
+        pii->phone_countries |= country;
+    }
+    if (value->is_set && value->count == 0) {
+        return setting_refuse(error, "phone_countries", "must name at least one");
+    }
+    bool has_phone = pii->finder.count > 0 &&
+                     pii->kinds[pii->finder.count - 1]->scan == pii_phone; /* the last kind */
+    if (value->is_set && !has_phone) {
+        return setting_refuse(error, "phone_countries",
+                              "is of no use unless \"rules\" has \"phone\"");
     }
     return 0;
 }
@@ -143,13 +213,16 @@ static int pii_configure(void **config, const struct filter_value *values,
     }
     if (finder_policy_read(&pii->finder.policy, &values[KEY_ACTION], NULL, &values[KEY_MASK],
                            error) != 0 ||
-        read_rules(pii, &values[KEY_RULES], error) != 0) {
+        read_rules(pii, &values[KEY_RULES], error) != 0 ||
+        read_countries(pii, &values[KEY_COUNTRIES], error) != 0) {
         mem_free(pii);
         return -1;
     }
     pii->finder.config = pii;
     pii->finder.context = PII_CONTEXT;
     pii->finder.find = find;
+    pii->finder.spot = spot;
+    pii->finder.scan = scan;
     pii->finder.describe = describe;
     *config = pii;
     return 0;

@@ -95,12 +95,12 @@ static bool is_bech32_address(const char *text, size_t len)
 
 static bool is_base58(int c)
 {
-    return pii_is_one_of(c, base58);
+    return c > 0 && strchr(base58, c) != NULL;
 }
 
 static bool is_bech32(int c)
 {
-    return pii_is_one_of(lower(c), bech32);
+    return c > 0 && strchr(bech32, lower(c)) != NULL;
 }
 
 static bool is_address(const char *text, size_t len)

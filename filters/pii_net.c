@@ -91,6 +91,37 @@ enum finder_found pii_email(const struct pii_scan *s, size_t at, size_t *to)
     }
 }
 
+/* Where the atoms with single dots between them begin that end before `end`, or `end`. */
+static size_t local_begin(const struct pii_scan *s, size_t end)
+{
+    size_t begin = end;
+    while (begin > 0 && end - begin <= MAX_LOCAL) {
+        int before = pii_before(s, begin, 1);
+        if (!is_atom(before) && !(before == '.' && is_atom(pii_before(s, begin, 2)))) {
+            break;
+        }
+        begin--;
+    }
+    return begin;
+}
+
+enum finder_found pii_find_email(const struct pii_scan *s, size_t at, size_t *from, size_t *to)
+{
+    enum finder_found found = FINDER_NONE;
+    const char *sign;
+    for (size_t i = at; found == FINDER_NONE && i < s->len; i = (size_t)(sign - s->text) + 1) {
+        sign = memchr(s->text + i, '@', s->len - i);
+        *from = local_begin(s, sign ? (size_t)(sign - s->text) : s->len);
+        if (*from >= at && *from < s->len) {
+            found = pii_email(s, *from, to);
+        }
+        if (!sign) {
+            break;
+        }
+    }
+    return found;
+}
+
 enum finder_found pii_ipv4(const struct pii_scan *s, size_t at, size_t *to)
 {
     if (pii_is_inside(s, at, ".")) {
@@ -230,11 +261,26 @@ static enum finder_found scan_groups(const struct pii_scan *s, size_t at, size_t
     return pii_ends(s, i, joints);
 }
 
+/* Nobody's address, all zeros, or everybody's, all ones. */
+static bool is_no_device(const char *text, size_t len)
+{
+    char digit = text[0];
+    for (size_t i = 0; i < len; i++) {
+        if (pii_is_hex(text[i]) && pii_upper(text[i]) != pii_upper(digit)) {
+            return false;
+        }
+    }
+    return digit == '0' || digit == 'f' || digit == 'F';
+}
+
 enum finder_found pii_mac(const struct pii_scan *s, size_t at, size_t *to)
 {
     if (pii_is_inside(s, at, ":-.")) {
         return FINDER_NONE;
     }
-    enum finder_found pairs = scan_groups(s, at, 6, 2, to);
-    return pairs != FINDER_NONE ? pairs : scan_groups(s, at, 3, 4, to);
+    enum finder_found found = scan_groups(s, at, 6, 2, to);
+    if (found == FINDER_NONE) {
+        found = scan_groups(s, at, 3, 4, to);
+    }
+    return found == FINDER_MATCH && is_no_device(s->text + at, *to - at) ? FINDER_NONE : found;
 }

@@ -1,22 +1,19 @@
-/* Numbers of cards, accounts, people and phones. */
-#include <stdint.h>
-
+/* Numbers of cards and bank accounts. */
+#include "filters/pii_check.h"
 #include "filters/pii_scan.h"
 
 /* ---- cards ---- */
 
-#define CARD_MIN 13u
-#define CARD_MAX 19u
+#define CARD_MIN  13u
+#define CARD_MAX  19u
+#define CARD_UATP 15u /* airlines' cards, which begin with 1 */
 
-static bool has_luhn_check(const char *digits, size_t count)
+static bool is_card(const char *digits, size_t count)
 {
-    unsigned sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        unsigned digit = (unsigned)(digits[count - 1 - i] - '0');
-        unsigned doubled = 2 * digit;
-        sum += i % 2 == 0 ? digit : doubled > 9 ? doubled - 9 : doubled;
+    if (count < CARD_MIN) {
+        return false;
     }
-    return sum % 10 == 0;
+    return (digits[0] != '1' || count == CARD_UATP) && pii_has_luhn_check(digits, count);
 }
 
 enum finder_found pii_card(const struct pii_scan *s, size_t at, size_t *to)
@@ -42,7 +39,7 @@ enum finder_found pii_card(const struct pii_scan *s, size_t at, size_t *to)
         if (s->text[i - 1] == ' ' || s->text[i - 1] == '-' || pii_is_letter(c)) {
             break;
         }
-        if (count >= CARD_MIN && has_luhn_check(digits, count)) {
+        if (is_card(digits, count)) {
             end = i;
         }
         if ((c != ' ' && c != '-') || count == CARD_MAX) {
@@ -56,7 +53,7 @@ enum finder_found pii_card(const struct pii_scan *s, size_t at, size_t *to)
 /* ---- bank accounts ---- */
 
 /* Structure behind the check digits, as the registry of ISO 13616 writes it: n digits, a upper
- * case letters, c either. */
+ * case letters, c either. In the order of the codes. */
 static const struct iban_country {
     char code[3];
     const char *bban;
@@ -85,11 +82,6 @@ static const struct iban_country {
 
 #define IBAN_MAX 34u
 
-static int upper(int c)
-{
-    return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
-}
-
 static bool has_iban_check(const char *iban, size_t len)
 {
     unsigned rest = 0;
@@ -105,39 +97,50 @@ struct iban_scan {
     size_t at;
     char iban[IBAN_MAX];
     size_t len;
+    int joint; /* blank or dash between groups, 0 until there was one */
 };
 
-/* Takes characters of one kind, and the blank before each group of four. */
+/* Takes characters of one kind, and the blank or dash before each group of four. */
 static enum finder_found take_iban(const struct pii_scan *s, struct iban_scan *n, size_t count,
                                    char kind)
 {
     while (count-- > 0) {
         int c = pii_peek(s, n->at);
-        if (c == ' ' && n->len > 0 && n->len % 4 == 0) {
+        if (n->len > 0 && n->len % 4 == 0 &&
+            (n->joint ? c == n->joint : c == ' ' || c == '-')) {
+            n->joint = c;
             c = pii_peek(s, ++n->at);
         }
         bool fits = (kind != 'a' && pii_is_digit(c)) || (kind != 'n' && pii_is_letter(c));
         if (!fits || n->len == IBAN_MAX) {
             return c == PII_OPEN ? FINDER_UNDECIDED : FINDER_NONE;
         }
-        n->iban[n->len++] = (char)upper(c);
+        n->iban[n->len++] = (char)pii_upper(c);
         n->at++;
     }
     return FINDER_MATCH;
 }
 
-/* The structure of the country that the two letters name, or NULL; *may_be says whether a
- * first letter alone is one of some country. */
+static int order_codes(const char *a, const char *b, size_t len)
+{
+    return a[0] != b[0] || len == 1 ? a[0] - b[0] : a[1] - b[1];
+}
+
+/* The structure of the country that two letters name, or NULL; *may_be says whether a first
+ * letter alone is one of some country. */
 static const char *find_bban(const char *code, size_t len, bool *may_be)
 {
-    for (size_t i = 0; i < sizeof(iban_countries) / sizeof(iban_countries[0]); i++) {
-        if (memcmp(iban_countries[i].code, code, len) == 0) {
-            *may_be = true;
-            return iban_countries[i].bban;
+    size_t low = 0;
+    for (size_t high = sizeof(iban_countries) / sizeof(iban_countries[0]) - 1; low < high;) {
+        size_t middle = (low + high) / 2;
+        if (order_codes(iban_countries[middle].code, code, len) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
-    *may_be = false;
-    return NULL;
+    *may_be = order_codes(iban_countries[low].code, code, len) == 0;
+    return *may_be ? iban_countries[low].bban : NULL;
 }
 
 enum finder_found pii_iban(const struct pii_scan *s, size_t at, size_t *to)
@@ -147,6 +150,9 @@ enum finder_found pii_iban(const struct pii_scan *s, size_t at, size_t *to)
     }
     struct iban_scan n = {.at = at};
     enum finder_found found = take_iban(s, &n, 2, 'a');
+    if (n.len == 0) {
+        return found;
+    }
     bool may_be;
     const char *bban = find_bban(n.iban, n.len, &may_be);
     if (!may_be || found != FINDER_MATCH) {
@@ -165,43 +171,4 @@ enum finder_found pii_iban(const struct pii_scan *s, size_t at, size_t *to)
     }
     *to = n.at;
     return pii_ends(s, n.at, "");
-}
-
-/* ---- people ---- */
-
-enum finder_found pii_ssn(const struct pii_scan *s, size_t at, size_t *to)
-{
-    if (pii_is_inside(s, at, "-.")) {
-        return FINDER_NONE;
-    }
-    static const size_t lengths[] = {3, 2, 4};
-    size_t i = at;
-    int joint = 0;
-    for (int part = 0; part < 3; part++) {
-        int c = pii_peek(s, i);
-        if (part > 0) {
-            if (c == PII_OPEN) {
-                return FINDER_UNDECIDED;
-            }
-            if ((c != '-' && c != ' ') || (part == 2 && c != joint)) {
-                return FINDER_NONE;
-            }
-            joint = c;
-            i++;
-        } else if (c == '9') {
-            return FINDER_NONE; /* numbers of taxpayers who have no social security number */
-        }
-        size_t begin = i;
-        enum finder_found found = pii_take(s, &i, lengths[part], pii_is_digit);
-        if (found != FINDER_MATCH) {
-            return found;
-        }
-        const char *digits = s->text + begin;
-        if (memcmp(digits, "0000", lengths[part]) == 0 ||
-            (part == 0 && memcmp(digits, "666", 3) == 0)) {
-            return FINDER_NONE;
-        }
-    }
-    *to = i;
-    return pii_ends(s, i, "-");
 }

@@ -174,11 +174,28 @@ static enum finder_found scan_national(const struct pii_scan *s, size_t at, size
     return end ? FINDER_MATCH : FINDER_NONE;
 }
 
-enum finder_found pii_phone(const struct pii_scan *s, size_t at, size_t *to)
+static const char *const phone_words[] = {
+    "phone", "telephone", "tel",   "telefon", "mobile",       "mobil",    "cell", "cellphone",
+    "fax",   "whatsapp",  "handy", "celular", "m\xC3\xB3vil", "portable", "call", NULL};
+
+/* Digits only, where a word says what they are. */
+static enum finder_found scan_named(const struct pii_scan *s, size_t at, size_t *to)
 {
-    if (pii_is_inside(s, at, ".,-/:_+") || pii_before(s, at, 1) == '+') {
+    size_t i = at;
+    while (i - at <= E164_MAX && pii_is_digit(pii_peek(s, i))) {
+        i++;
+    }
+    int c = pii_peek(s, i);
+    if (i - at > E164_MAX || (i - at < E164_MIN && c != PII_OPEN) ||
+        !pii_has_word_before(s, at, phone_words)) {
         return FINDER_NONE;
     }
+    *to = i;
+    return c == PII_OPEN ? FINDER_UNDECIDED : pii_ends(s, i, "-.");
+}
+
+static enum finder_found scan_numbers(const struct pii_scan *s, size_t at, size_t *to)
+{
     if (s->text[at] == '+') {
         return scan_international(s, at + 1, E164_MIN, to);
     }
@@ -198,4 +215,20 @@ enum finder_found pii_phone(const struct pii_scan *s, size_t at, size_t *to)
         return scan_international(s, at + 2, E164_MIN_00, to);
     }
     return pii_is_digit(second) && second != '0' ? scan_national(s, at, to) : FINDER_NONE;
+}
+
+enum finder_found pii_phone(const struct pii_scan *s, size_t at, size_t *to)
+{
+    int before = pii_before(s, at, 1);
+    bool is_time = before == ':' && pii_is_digit(pii_before(s, at, 2));
+    if (pii_is_inside(s, at, ".,-/_+") || before == '+' || is_time) {
+        return FINDER_NONE;
+    }
+    enum finder_found found = scan_numbers(s, at, to);
+    if (found == FINDER_NONE && pii_is_digit(s->text[at])) {
+        found = scan_named(s, at, to);
+    }
+    bool is_other = found == FINDER_MATCH && s->phone_countries &&
+                    !pii_phone_is_of(s->phone_countries, s->text + at, *to - at);
+    return is_other ? FINDER_NONE : found;
 }

@@ -2,9 +2,9 @@
  *
  * A scanner looks at one place of a text and says whether what it knows begins there: no
  * (FINDER_NONE), yes and up to where (FINDER_MATCH), or that it depends on text that is not
- * there yet (FINDER_UNDECIDED). It reads forward a bounded number of bytes, and back over at
- * most PII_CONTEXT of them to see whether it stands inside something longer. Of several ends
- * it takes the last that is valid.
+ * there yet (FINDER_UNDECIDED). It reads forward a bounded number of bytes, and back over
+ * fewer than PII_CONTEXT of them to see whether it stands inside something longer, or what the
+ * words before it call it. Of several ends it takes the last that is valid.
  *
  * Only ASCII letters and digits count as part of a word: a number behind a Chinese character
  * is still a number.
@@ -13,16 +13,19 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "filters/finder.h"
 
-#define PII_CONTEXT 16u
+#define PII_CONTEXT 80u
+#define PII_WORDS   64u /* bytes before an id in which a word for it may stand */
 
 struct pii_scan {
     const char *text;
     size_t len;
-    bool has_ended; /* nothing follows text[len) */
+    bool has_ended;           /* nothing follows text[len) */
+    uint64_t phone_countries; /* pii_phone: of these only; 0: of all */
 };
 
 typedef enum finder_found (*pii_scanner)(const struct pii_scan *s, size_t at, size_t *to);
@@ -30,24 +33,121 @@ typedef enum finder_found (*pii_scanner)(const struct pii_scan *s, size_t at, si
 /* RFC 5322 addresses in their usual form (dot-atom of ASCII letters, digits and _%+-) at a
  * domain name (RFC 1035) of two labels or more. */
 enum finder_found pii_email(const struct pii_scan *s, size_t at, size_t *to);
+/* The first of them at `at` or behind it, as finder_rules.find has it. */
+enum finder_found pii_find_email(const struct pii_scan *s, size_t at, size_t *from, size_t *to);
 /* +CC or 00CC and 8 to 15 digits (ITU-T E.164); North American numbers of ten digits in
- * three groups; numbers with a leading 0 of 9 to 12 digits in groups. */
+ * three groups; numbers with a leading 0 of 9 to 12 digits in groups; 8 to 15 digits behind a
+ * word such as "phone". */
 enum finder_found pii_phone(const struct pii_scan *s, size_t at, size_t *to);
-/* 13 to 19 digits with single blanks or dashes, with the check digit of ISO/IEC 7812. */
+/* A country that phone numbers may be of, by its ISO 3166 code in small letters, or 0. */
+uint64_t pii_phone_country(const char *name);
+/* Whether what was found can be a number of one of them, by code and number of digits. */
+bool pii_phone_is_of(uint64_t countries, const char *text, size_t len);
+/* 13 to 19 digits with single blanks or dashes, with the check digit of ISO/IEC 7812; those
+ * that begin with 1 have 15. */
 enum finder_found pii_card(const struct pii_scan *s, size_t at, size_t *to);
 /* ISO 13616: length and structure of the country, check digits by ISO 7064 mod 97-10; written
- * together or in groups of four. */
+ * together or in groups of four, with blanks or dashes. */
 enum finder_found pii_iban(const struct pii_scan *s, size_t at, size_t *to);
-/* US social security numbers, NNN-NN-NNNN, without those that are never given. */
-enum finder_found pii_ssn(const struct pii_scan *s, size_t at, size_t *to);
 enum finder_found pii_ipv4(const struct pii_scan *s, size_t at, size_t *to);
 /* RFC 4291 2.2; with :: only if there is a decimal digit, or a::b in a program would be one. */
 enum finder_found pii_ipv6(const struct pii_scan *s, size_t at, size_t *to);
-/* Six pairs with : or -, or three groups of four with dots. */
+/* Six pairs with : or -, or three groups of four with dots; not all zeros, nor all ones, which
+ * is everybody's address. */
 enum finder_found pii_mac(const struct pii_scan *s, size_t at, size_t *to);
 /* Bitcoin: Base58Check of version 0 or 5, or Bech32(m) with prefix bc (BIP 173, BIP 350).
  * Ethereum: 0x and 40 hexadecimal digits. */
 enum finder_found pii_crypto(const struct pii_scan *s, size_t at, size_t *to);
+
+/* ---- ids with a fixed form ---- */
+
+/* One form that an id may have. */
+struct pii_form {
+    /* d digit, A capital letter, a letter, X capital letter or digit, x letter or digit.
+     * Anything else is a joint. */
+    const char *shape;
+    const char
+        *first; /* it begins with one of these (capitals: either case); NULL: as in shape */
+    const char *joints; /* one of these at each joint, always the same; NULL: those of shape */
+    /* Whether the id, its joints left out and its letters in upper case, is a valid one; NULL
+     * if any is. */
+    bool (*is_valid)(const char *id, size_t len);
+    /* One of these words (lower case, NULL at the end) must stand before it, as its digits
+     * alone say too little; NULL: none is needed. */
+    const char *const *words;
+};
+
+/* Whether one of the words stands within PII_WORDS bytes before `at`. */
+bool pii_has_word_before(const struct pii_scan *s, size_t at, const char *const *words);
+
+#define PII_MAX_ID 24u /* bytes of an id without its joints */
+
+/* The first form that fits; the last has the shape NULL. */
+enum finder_found pii_scan_forms(const struct pii_scan *s, const struct pii_form *forms,
+                                 size_t at, size_t *to);
+
+/* ---- kinds ---- */
+
+/* The lengths, from..to, as bits. */
+#define PII_LENGTHS(from, to) ((uint32_t)((2ull << (to)) - (1ull << (from))))
+#define PII_LONGEST           31u
+
+/* What a kind may begin with, so that few places have to be looked at. All kinds but e-mail
+ * and some MAC addresses have a digit or a colon near their beginning. */
+struct pii_lead {
+    const char *first; /* its first byte */
+    /* It begins with a run of so many digits (31 stands for more), or letters. */
+    uint32_t digits, letters;
+    uint32_t whole;   /* so many digits may be all of it */
+    const char *next; /* what may follow the digits otherwise */
+};
+
+struct pii_kind {
+    const char *name; /* in settings, and the code of verdicts */
+    pii_scanner scan; /* or NULL, and */
+    const struct pii_form *forms;
+    struct pii_lead lead; /* with `scan` */
+};
+
+/* In the order in which they name what several of them find in one place. The first is
+ * e-mail. */
+extern const struct pii_kind pii_kinds[];
+extern const size_t pii_kind_count;
+
+/* Kinds that have forms only. */
+extern const struct pii_form pii_ssn[];
+/* clang-format off */
+#define PII_NATIONAL(X)                                                                     \
+    X(passport) X(us_itin) X(us_mbi) X(us_npi) X(us_routing) X(uk_nhs) X(uk_nino)                       \
+    X(uk_driving_licence) X(ca_sin) X(mx_curp) X(br_cpf) X(br_cnpj) X(de_tax_id)            \
+    X(de_social_security) X(fr_nir) X(es_nif) X(es_nie) X(it_fiscal_code) X(it_vat)         \
+    X(nl_bsn) X(be_nrn) X(ch_ahv) X(ie_pps) X(dk_cpr) X(no_fnr) X(se_personnummer)          \
+    X(fi_hetu) X(pl_pesel) X(tr_tckn) X(za_id) X(in_aadhaar) X(in_pan) X(cn_id) X(kr_rrn)   \
+    X(kr_frn) X(th_id) X(sg_nric) X(au_tfn) X(au_abn) X(au_acn) X(au_medicare)
+/* clang-format on */
+#define PII_DECLARE(name) extern const struct pii_form pii_##name[];
+PII_NATIONAL(PII_DECLARE)
+#undef PII_DECLARE
+
+/* ---- places ---- */
+
+/* Which of a choice of kinds may begin where. Sets of kinds: bit n is the nth that was added.
+ */
+struct pii_places {
+    uint64_t first[UINT8_MAX + 1];
+    uint64_t digits[PII_LONGEST + 1];
+    uint64_t more_digits[PII_LONGEST + 1]; /* this many, and perhaps more to come */
+    uint64_t whole[PII_LONGEST + 1];
+    uint64_t next[UINT8_MAX + 1];
+    uint64_t letters[PII_LONGEST + 1];
+    uint64_t more_letters[PII_LONGEST + 1];
+};
+
+void pii_places_add(struct pii_places *places, size_t index, const struct pii_kind *kind);
+
+/* finder_rules.spot for them. */
+bool pii_places_spot(const struct pii_places *places, const struct pii_scan *s, size_t at,
+                     size_t end, struct finder_spot *spot);
 
 /* ---- for scanners ---- */
 
@@ -89,9 +189,18 @@ static inline bool pii_is_hex(int c)
     return pii_is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
+static inline int pii_upper(int c)
+{
+    return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
+}
+
+/* Sets are short: a call of strchr would cost more than it finds. */
 static inline bool pii_is_one_of(int c, const char *set)
 {
-    return c > 0 && strchr(set, c) != NULL;
+    while (*set && (unsigned char)*set != c) {
+        set++;
+    }
+    return *set != '\0';
 }
 
 /* Whether something that begins at `at` is the rest of something longer: a letter or digit
@@ -115,6 +224,16 @@ static inline enum finder_found pii_ends(const struct pii_scan *s, size_t at,
         return FINDER_UNDECIDED;
     }
     return pii_is_alnum(c) ? FINDER_NONE : FINDER_MATCH;
+}
+
+/* The digits `count` of `id` from `at` on, as a number. */
+static inline unsigned pii_number(const char *id, size_t at, size_t count)
+{
+    unsigned number = 0;
+    for (size_t i = at; i < at + count; i++) {
+        number = 10 * number + (unsigned)(id[i] - '0');
+    }
+    return number;
 }
 
 /* Moves *at over exactly `count` bytes of a class. */

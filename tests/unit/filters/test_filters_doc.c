@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "filters/registry.h"
+#include "filters/secret_scan.h"
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
 #include "tests/unit/filters/example_filter.h"
@@ -89,12 +90,34 @@ static void the_reference_has_every_type_and_key(void **state)
     mem_free(page);
 }
 
+/* The rules of pii and secrets are named in the reference. */
+static void the_reference_has_every_rule(void **state)
+{
+    (void)state;
+    char *page = read_source("docs/filters.md");
+    char name[64];
+    for (size_t i = 0; i < pii_kind_count; i++) {
+        snprintf(name, sizeof(name), "`%s`", pii_kinds[i].name);
+        if (!strstr(page, name)) {
+            fail_msg("docs/filters.md lacks the rule %s of pii", name);
+        }
+    }
+    for (size_t i = 0; i < secret_rule_count; i++) {
+        snprintf(name, sizeof(name), "`%s`", secret_rules[i]);
+        if (!strstr(page, name)) {
+            fail_msg("docs/filters.md lacks the rule %s of secrets", name);
+        }
+    }
+    mem_free(page);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_is_the_one_that_is_tested),
         cmocka_unit_test(the_example_replaces_long_runs_of_digits),
         cmocka_unit_test(the_reference_has_every_type_and_key),
+        cmocka_unit_test(the_reference_has_every_rule),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

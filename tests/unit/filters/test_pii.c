@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "filters/byte_mask.h"
+#include "filters/pii_scan.h"
 #include "tests/unit/filters/pii_oracle.h"
 #include "tests/unit/filters/trace.h"
 
@@ -69,14 +71,15 @@ static void emails(void **state)
 static void cards(void **state)
 {
     (void)state;
-    static const char *const found[] = {
-        "4111111111111111", "4111 1111 1111 1111", "5500-0000-0000-0004",
-        "378282246310005",  "3782 822463 10005",   "6011000990139424",
-        "4222222222222",    "6304000000000000000", NULL};
-    static const char *const clean[] = {"4111111111111112",   "411111111111",
-                                        "1234567890123452",   "4111  1111  1111  1111",
-                                        "A4111111111111111",  "4111111111111111A",
-                                        "0.4111111111111111", NULL};
+    static const char *const found[] = {"4111111111111111",    "4111 1111 1111 1111",
+                                        "5500-0000-0000-0004", "378282246310005",
+                                        "3782 822463 10005",   "6011000990139424",
+                                        "4222222222222",       "6304000000000000000",
+                                        "122000000000003",     NULL};
+    static const char *const clean[] = {
+        "4111111111111112",  "411111111111",           "1234567890123452",
+        "1748503543012",     "4111  1111  1111  1111", "A4111111111111111",
+        "4111111111111111A", "0.4111111111111111",     NULL};
     expect_found("card", found, clean);
     expect("\"rules\":[\"card\"]", "4111 1111 1111 1111 12/29", "[card] 12/29");
     expect("\"rules\":[\"card\"]", "17 4111 1111 1111 1111", "17 [card]");
@@ -87,6 +90,7 @@ static void ibans(void **state)
     (void)state;
     static const char *const found[] = {"DE89370400440532013000",
                                         "DE89 3704 0044 0532 0130 00",
+                                        "DE89-3704-0044-0532-0130-00",
                                         "GB82 WEST 1234 5698 7654 32",
                                         "NO93 8601 1117 947",
                                         "FR1420041010050500013M02606",
@@ -94,24 +98,23 @@ static void ibans(void **state)
                                         "CH93 0076 2011 6238 5295 7",
                                         "nl91abna0417164300",
                                         NULL};
-    static const char *const clean[] = {"DE88370400440532013000",
-                                        "DE8937040044053201300",
-                                        "DE893704004405320130000",
-                                        "XX89370400440532013000",
-                                        "ADE89370400440532013000",
-                                        "DE89 37 0400440532013000",
-                                        NULL};
+    static const char *const clean[] = {
+        "DE88370400440532013000",      "DE8937040044053201300",
+        "DE893704004405320130000",     "XX89370400440532013000",
+        "ADE89370400440532013000",     "DE89 37 0400440532013000",
+        "DE89 3704-0044 0532 0130 00", NULL};
     expect_found("iban", found, clean);
 }
 
 static void social_security_numbers(void **state)
 {
     (void)state;
-    static const char *const found[] = {"123-45-6789", "078 05 1120", "899-99-9999", NULL};
-    static const char *const clean[] = {
-        "000-12-3456", "666-12-3456",  "900-12-3456",  "123-00-4567",   "123-45-0000",
-        "123-45 6789", "123-45-67890", "1123-45-6789", "123-45-6789-1", "123456789",
-        NULL};
+    static const char *const found[] = {"123-45-6789", "078 05 1123", "123.45.6789",
+                                        "899-99-9999", NULL};
+    static const char *const clean[] = {"000-12-3456",  "666-12-3456",  "900-12-3456",
+                                        "123-00-4567",  "123-45-0000",  "123-45 6789",
+                                        "123-45-67890", "1123-45-6789", "123-45-6789-1",
+                                        "123456789",    "078-05-1120",  NULL};
     expect_found("ssn", found, clean);
 }
 
@@ -134,11 +137,16 @@ static void network_addresses(void **state)
         "std::cad", "dead::beef", "12:30:45", "::", "1:2:3:4:5:6:7:8:9", "1::2::3", "12345::1",
         "fe80::1g", ":::1",       "cafe",     NULL};
     expect_found("ipv6", v6, no_v6);
-    static const char *const mac[] = {"00:1A:2b:3C:4d:5E", "00-1a-2b-3c-4d-5e",
-                                      "001a.2b3c.4d5e", NULL};
-    static const char *const no_mac[] = {"00:1A:2b:3C:4d",      "00:1A:2b:3C:4d:5E:6f",
-                                         "00:1A-2b:3C:4d:5E",   "00:1A:2b:3C:4d:5G",
-                                         "001a.2b3c.4d5e.6f70", NULL};
+    static const char *const mac[] = {"00:1A:2b:3C:4d:5E",
+                                      "00-1a-2b-3c-4d-5e",
+                                      "001a.2b3c.4d5e",
+                                      "aa:bb:cc:dd:ee:ff",
+                                      "ab-cd-ef-ab-cd-e1",
+                                      "dead.beef.cafe",
+                                      NULL};
+    static const char *const no_mac[] = {
+        "00:1A:2b:3C:4d", "00:1A:2b:3C:4d:5E:6f", "00:1A-2b:3C:4d:5E",   "ff:ff:ff:ff:ff:FF",
+        "0000.0000.0000", "00:1A:2b:3C:4d:5G",    "001a.2b3c.4d5e.6f70", NULL};
     expect_found("mac", mac, no_mac);
 }
 
@@ -181,6 +189,46 @@ static void phones(void **state)
     expect_found("phone", found, clean);
 }
 
+static void phones_of_chosen_countries(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *countries, *in, *out;
+    } cases[] = {
+        {"\"us\"", "+1 212 555 0123, +49 30 1234567", "[phone], +49 30 1234567"},
+        {"\"us\"", "(212) 555-0123, 030 1234567", "[phone], 030 1234567"},
+        {"\"us\"", "1-800-555-0199 +1 212 555 012", "[phone] +1 212 555 012"},
+        {"\"de\"", "+49 (0) 30 12345, 0049 171 1234567", "[phone], [phone]"},
+        {"\"de\",\"fr\"", "01 23 45 67 89, 030 1234567", "[phone], [phone]"},
+        {"\"fr\"", "01 23 45 67 89, +33 1 23 45 67 8", "[phone], +33 1 23 45 67 8"},
+        {"\"pl\"", "phone 123456789 or phone 1234567890", "phone [phone] or phone 1234567890"},
+        {"\"gb\"", "(020) 7946 0958 and 212-555-0123", "[phone] and 212-555-0123"},
+        {"\"cn\"", "phone 13812345678, 212-555-0123", "phone [phone], 212-555-0123"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char settings[96];
+        snprintf(settings, sizeof(settings), "\"rules\":[\"phone\"],\"phone_countries\":[%s]",
+                 cases[i].countries);
+        expect(settings, cases[i].in, cases[i].out);
+    }
+    static const char *const wrong[][2] = {
+        {"\"phone_countries\":[\"us\",\"xx\"]", "filters[0].phone_countries[1]: is not the "
+                                                "code of a country that the reference of this "
+                                                "filter lists, such as \"us\""},
+        {"\"phone_countries\":[]", "filters[0].phone_countries: must name at least one"},
+        {"\"rules\":[\"email\"],\"phone_countries\":[\"us\"]",
+         "filters[0].phone_countries: is of no use unless \"rules\" has \"phone\""},
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char json[192];
+        struct err e;
+        snprintf(json, sizeof(json), "{\"name\":\"t\",\"filters\":[{\"type\":\"pii\",%s}]}",
+                 wrong[i][0]);
+        assert_null(chain_from_json(json, strlen(json), NULL, &e));
+        assert_string_equal(e.message, wrong[i][1]);
+    }
+}
+
 static void settings_choose_rules_and_actions(void **state)
 {
     (void)state;
@@ -194,9 +242,8 @@ static void settings_choose_rules_and_actions(void **state)
     const char *json =
         "{\"name\":\"t\",\"filters\":[{\"type\":\"pii\",\"rules\":[\"email\",\"mail\"]}]}";
     assert_null(chain_from_json(json, strlen(json), NULL, &e));
-    assert_string_equal(
-        e.message, "filters[0].rules[1]: \"mail\" is not one of \"email\", \"iban\", "
-                   "\"card\", \"ssn\", \"ipv4\", \"mac\", \"ipv6\", \"crypto\", \"phone\"");
+    assert_string_equal(e.message, "filters[0].rules[1]: \"mail\" is none of the rules that "
+                                   "the reference of this filter lists");
     json = "{\"name\":\"t\",\"filters\":[{\"type\":\"pii\",\"rules\":[]}]}";
     assert_null(chain_from_json(json, strlen(json), NULL, &e));
     assert_string_equal(e.message, "filters[0].rules: must name at least one");
@@ -229,7 +276,7 @@ static void only_what_can_become_a_match_waits(void **state)
     expect_releases("ssn", "12 a 9", "||12 |a| |9|");
     expect_releases("iban", "dear", "||dea|r|");
     expect_releases("email", "a b", "|a ||b");
-    expect_releases("card", "1 2", "1| ||2");
+    expect_releases("card", "7 2", "7| ||2");
     expect_releases("mac", "beg", "||beg|");
 }
 
@@ -245,16 +292,18 @@ static const struct corpus corpora[] = {
      {"a", "b.c", ".", "-", "@", "@", "com", ".io", "1", "_", " ", "x@y.de", "\xC3\xA9"}},
     {"card",
      {"4", "41", "1111", " ", "-", "4111 1111", " 1111 1111", "5", "0", "37828224631000", "a",
-      ".", "  ", "4222222222222"}},
+      ".", "  ", "4222222222222", "122000", "000000003"}},
     {"iban",
-     {"DE89370400440532013000", "DE89 3704 0044 ", "0532 0130 00", "NO93 8601 1117 947", "GB82",
-      " WEST 1234 5698 7654 32", " ", "D", "E", "N", "O", "1", "a", "."}},
+     {"DE89370400440532013000", "DE89 3704 0044 ", "DE89-3704-0044-", "0532-0130-00",
+      "0532 0130 00", "NO93 8601 1117 947", "GB82", " WEST 1234 5698 7654 32", " ", "D", "E",
+      "N", "O", "1", "a", "."}},
     {"ssn",
      {"123", "-", "123-45-", "45", " ", "6789", "0", "9", "000", "a", "666", "123-45-6789",
-      "123 45 ", "1"}},
+      "123 45 ", "1", ".", "123.45.6789"}},
     {"ipv4", {"1", "25", "255", "256", ".", ".", ".", "a", " ", "0", "1.2.3"}},
     {"mac",
-     {"0a", "1", "0a:1b:", ":", "-", ".", "0a1b", "-0a-1b", "g", " ", "0a:1b:2c:3d:4e:"}},
+     {"0a", "1", "0a:1b:", ":", "-", ".", "0a1b", "-0a-1b", "g", " ",
+      "0a:1b:2c:3d:4e:", "ab-cd-ef-", "abcd.ef", "a", "ff:ff:ff:", "00-00-00"}},
     {"ipv6",
      {"1", "::", ":", "fe80", "a", ".", " ", "g", "1:2:3:4:", "192.0.2.1", "dead", "5:6:7:8"}},
     {"phone",
@@ -308,6 +357,151 @@ static void random_texts_agree_with_expressions(void **state)
     }
 }
 
+/* ---- every kind: found where a scan of all places finds it ---- */
+
+/* Pieces of all kinds, so that ids stand beside what they look like; many places, few of them
+ * with anything. */
+static const char *const mixed[] = {
+    "1",
+    "12",
+    "123",
+    "1234",
+    "4111 1111 1111 1111",
+    "A",
+    "ab",
+    "ABCDE",
+    "x",
+    "fe80",
+    " ",
+    "-",
+    ".",
+    ",",
+    ":",
+    "::",
+    "/",
+    "+",
+    "(",
+    ")",
+    "@",
+    "_",
+    "ssn ",
+    "SIN: ",
+    "nhs no. ",
+    "078051123",
+    "078-05-1123",
+    "046 454 286",
+    "130692544",
+    "943 476 5919",
+    "AA123456B",
+    "AA 12 34 56 C",
+    "RSSMRA85T10A562S",
+    "ABCPD1234Z",
+    "X9613851N",
+    "12345678Z",
+    "44051401458",
+    "010594Y9032",
+    "871220-2384",
+    "51 824 753 556",
+    "529.982.247-25",
+    "1EG4-TE5-MK73",
+    "MORGA657054SM9IJ",
+    "S2740116C",
+    "960121-1234567",
+    "65170839J003",
+    "0a:1b:2c:3d:4e:5f",
+    "ab-cd-ef-ab-cd-ef",
+    "2001:db8::1",
+    "192.0.2.1",
+    "a@b.io",
+    "DE89370400440532013000",
+    "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2",
+    "+49 171 1234567",
+    "(212) 555-0123",
+    "\xC3\xA9",
+    "\xE5\x8F\xB7",
+    "\n",
+    "mi",
+    "11 22 33 44 55 66",
+};
+
+static void mixed_text(struct rng *rng, char *out, size_t max)
+{
+    out[0] = '\0';
+    for (uint32_t n = rng_below(rng, 16); n > 0; n--) {
+        const char *piece = mixed[rng_below(rng, sizeof(mixed) / sizeof(mixed[0]))];
+        if (strlen(out) + strlen(piece) + 1 < max) {
+            strcat(out, piece);
+        }
+    }
+}
+
+/* Looks at each place of the whole text, and puts the name in place of what is found. */
+static void scan_all_places(const struct pii_kind *kind, const char *text, char *out)
+{
+    struct pii_scan s = {.text = text, .len = strlen(text), .has_ended = true};
+    size_t n = 0;
+    for (size_t i = 0; i < s.len;) {
+        size_t to = 0;
+        enum finder_found found = FINDER_NONE;
+        if (!kind->scan) {
+            found = pii_scan_forms(&s, kind->forms, i, &to);
+        } else if (kind->scan == pii_email || strchr(kind->lead.first, text[i])) {
+            found = kind->scan(&s, i, &to);
+        }
+        assert_int_not_equal(found, FINDER_UNDECIDED);
+        if (found == FINDER_MATCH) {
+            n += (size_t)sprintf(out + n, "[%s]", kind->name);
+            i = to;
+        } else {
+            out[n++] = text[i++];
+        }
+    }
+    out[n] = '\0';
+}
+
+static void no_place_is_left_out(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_seed(&rng, 43);
+    for (size_t k = 0; k < pii_kind_count; k++) {
+        const struct pii_kind *kind = &pii_kinds[k];
+        char settings[64];
+        snprintf(settings, sizeof(settings), "\"rules\":[\"%s\"]", kind->name);
+        struct chain *chain = one_pii(settings);
+        for (int i = 0; i < 1500; i++) {
+            char text[512], wanted[2048];
+            mixed_text(&rng, text, sizeof(text));
+            scan_all_places(kind, text, wanted);
+            struct trace trace;
+            trace_run_text(&trace, chain, text, TRACE_RANDOM, &rng);
+            if (strcmp(trace_string(&trace.text[FILTER_CONTENT]), wanted) != 0) {
+                fail_msg("%s\ntext:   \"%s\"\nwanted: \"%s\"\ngot:    \"%s\"", kind->name, text,
+                         wanted, trace_string(&trace.text[FILTER_CONTENT]));
+            }
+            trace_deinit(&trace);
+        }
+        chain_unref(chain);
+    }
+}
+
+static void masks_are_those_of_plain_c(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_seed(&rng, 44);
+    for (int i = 0; i < 20000; i++) {
+        char block[BYTE_MASK_BLOCK];
+        for (size_t k = 0; k < sizeof(block); k++) {
+            block[k] = (char)rng_below(&rng, 256);
+        }
+        unsigned char low = (unsigned char)rng_below(&rng, 256);
+        unsigned char high = (unsigned char)(low + rng_below(&rng, 256u - low));
+        assert_int_equal(byte_mask_range(block, low, high),
+                         byte_mask_range_plain(block, low, high));
+    }
+}
+
 static void cuts_do_not_matter(void **state)
 {
     (void)state;
@@ -323,7 +517,11 @@ static void cuts_do_not_matter(void **state)
             const struct corpus *c =
                 &corpora[rng_below(&rng, sizeof(corpora) / sizeof(corpora[0]))];
             random_text(&rng, c, text, 128);
-            random_text(&rng, &corpora[rng_below(&rng, 8)], text + strlen(text), 128);
+            if (k % 2 == 0) {
+                random_text(&rng, &corpora[rng_below(&rng, 8)], text + strlen(text), 128);
+            } else {
+                mixed_text(&rng, text + strlen(text), 128);
+            }
             struct trace whole, cut;
             trace_run_text(&whole, chain, text, TRACE_WHOLE, NULL);
             for (int cuts = TRACE_CHARACTERS; cuts <= TRACE_RANDOM; cuts++) {
@@ -347,10 +545,13 @@ int main(void)
         cmocka_unit_test(network_addresses),
         cmocka_unit_test(cryptocurrency_addresses),
         cmocka_unit_test(phones),
+        cmocka_unit_test(phones_of_chosen_countries),
         cmocka_unit_test(settings_choose_rules_and_actions),
         cmocka_unit_test(verdicts_name_the_rule),
         cmocka_unit_test(only_what_can_become_a_match_waits),
         cmocka_unit_test(random_texts_agree_with_expressions),
+        cmocka_unit_test(no_place_is_left_out),
+        cmocka_unit_test(masks_are_those_of_plain_c),
         cmocka_unit_test(cuts_do_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
