@@ -285,7 +285,7 @@ static void only_what_can_become_a_match_waits(void **state)
 
 struct corpus {
     const char *rule;
-    const char *pieces[20];
+    const char *pieces[24]; /* NULL at the end */
 };
 
 static const struct corpus corpora[] = {
