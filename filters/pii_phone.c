@@ -103,13 +103,17 @@ struct groups {
     size_t first;    /* length of the first */
     size_t min_rest; /* shortest of the others */
     size_t max_rest; /* longest of them */
+    int joint;       /* behind the first */
 };
 
 /* Two digits, then four more pairs or longer groups; or three digits and more. Dates and
- * times are neither. */
+ * times are neither. Five digits, a dash and four are the postal code of an American place. */
 static bool is_national(const struct groups *g)
 {
     if (g->count < 2 || g->digits < NATIONAL_MIN || g->digits > NATIONAL_MAX) {
+        return false;
+    }
+    if (g->count == 2 && g->first == 5 && g->joint == '-' && g->max_rest == 4) {
         return false;
     }
     return g->first > 2 || g->min_rest > 2 || (g->count == 5 && g->max_rest == 2);
@@ -161,6 +165,7 @@ static enum finder_found scan_national(const struct pii_scan *s, size_t at, size
         }
         if (g.count++ == 0) {
             g.first = len;
+            g.joint = c;
         } else {
             g.min_rest = len < g.min_rest ? len : g.min_rest;
             g.max_rest = len > g.max_rest ? len : g.max_rest;

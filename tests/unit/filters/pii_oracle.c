@@ -113,7 +113,8 @@ static bool national(const char *text)
             return false;
         }
     }
-    return digits >= 9 && digits <= 12 && (lengths[0] > 2 || are_pairs || are_long);
+    bool is_zip = groups == 2 && lengths[0] == 5 && lengths[1] == 4 && joints[0] == '-';
+    return !is_zip && digits >= 9 && digits <= 12 && (lengths[0] > 2 || are_pairs || are_long);
 }
 
 static bool phone(const char *text)
