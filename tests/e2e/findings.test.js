@@ -212,7 +212,7 @@ test('a replay takes texts with the request, and refuses what is wrong', { skip 
 
 test('one replay at a time, and one whose client has left ends', { skip }, async (t) => {
     const server = await startServer(t);
-    const chain = { name: 'x', filters: Array.from({ length: 32 }, () => ({ type: 'pii' })) };
+    const chain = { name: 'x', filters: Array.from({ length: 32 }, () => ({ type: 'repetition', action: 'note' })) };
     const texts = Array.from({ length: 100 }, (_, i) => `${'write to ann or bob '.repeat(3500)}${i}`);
     const gone = new AbortController();
     const first = server.fetch('/admin/filters/replay', {

@@ -19,7 +19,7 @@ const skip = missing();
 const REQUEST = ask('Tell me a story.', { max_tokens: 60 });
 
 function chain(...filters) {
-    return { name: 'hooked', filters };
+    return { name: 'default', filters };
 }
 
 async function publish(server, ...filters) {
@@ -90,7 +90,7 @@ test('a service rules on answers, on every route, streamed or not', { skip }, as
                 const [first] = service.questions;
                 const { chain: name_, filter, side, channel, ordinal, offset } = first;
                 assert.deepEqual({ name_, filter, side, channel, ordinal, offset },
-                    { name_: 'hooked', filter: 0, side: 'output', channel: 'content', ordinal: 0, offset: 0 });
+                    { name_: 'default', filter: 0, side: 'output', channel: 'content', ordinal: 0, offset: 0 });
                 assert.deepEqual([first.path, first.headers['x-key']], ['/rule?x=1', 'hush']);
             });
             await t.test(`${name}: replace`, async () => {
@@ -152,7 +152,7 @@ test('a service that hangs: the time is bounded, and the stated policy applied',
             service.questions = [];
             assert.equal((await run(server, REQUEST)).text, text);
             assert.equal(service.questions.length, 2);
-            const told = await whole(server, { ...REQUEST, moderation: { model: 'hooked' } });
+            const told = await whole(server, { ...REQUEST, moderation: { model: 'default' } });
             assert.equal(told.body.moderation.output.results[0].categories.filter_failed, true);
         });
     }
@@ -208,7 +208,7 @@ test('a client that asks to block gets nothing of what was found', { skip }, asy
     const server = await startServer(t);
     await publish(server, hook(service, { max_batch_bytes: 64 }));
     service.rule = async (_, n) => (await sleep(20), n % 3 ? { verdict: 'pass' } : { verdict: 'note', code: 'odd' });
-    const request = { ...REQUEST, moderation: { model: 'hooked', policy: { output: { mode: 'block' } } } };
+    const request = { ...REQUEST, moderation: { model: 'default', policy: { output: { mode: 'block' } } } };
     for (const run of [whole, streamed]) {
         service.questions = [];
         const { text, finish } = await run(server, request);

@@ -367,7 +367,7 @@ static void a_name_that_is_not_resolved_keeps_nobody(void **state)
     (void)state;
     struct http_call_request request = {
         .url = "http://slow.example/", .body = "", .timeout_ms = 100, .answer_max = 10};
-    uv_timer_t ticker;
+    static uv_timer_t ticker; /* the loop closes it after this test */
     uv_timer_init(&loop, &ticker);
     last_tick = clock_now_ns();
     longest_gap_ms = 0;
