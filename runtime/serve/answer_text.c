@@ -14,6 +14,7 @@ int answer_text_init(struct answer_text *a, const struct answer_text_settings *s
     buf_init(&a->decoded, SIZE_MAX / 2);
     buf_init(&a->passed, SIZE_MAX / 2);
     buf_init(&a->out, SIZE_MAX / 2);
+    call_arguments_writer_init(&a->written);
     if (set->format) {
         output_parser_init(
             &a->parser, &(struct output_parser_settings){.format = set->format,
@@ -46,6 +47,7 @@ void answer_text_deinit(struct answer_text *a)
     buf_deinit(&a->decoded);
     buf_deinit(&a->passed);
     buf_deinit(&a->out);
+    call_arguments_writer_deinit(&a->written);
     chain_stream_destroy(a->filters);
     fed_texts_deinit(&a->fed);
     a->filters = NULL;
@@ -163,13 +165,14 @@ static int take_filtered(void *context, enum filter_channel channel, const char 
         return -1;
     }
     a->out_kind = kind;
-    return channel == FILTER_TOOL_ARGS ? call_arguments_escape(&a->out, text, len)
+    return channel == FILTER_TOOL_ARGS ? call_arguments_emit(&a->written, &a->out, text, len)
                                        : buf_append(&a->out, text, len);
 }
 
 /* What goes around the filters; the tag of a call's beginning and end has its index above. */
-enum { AROUND_JSON = CALL_ARGUMENTS_JSON, AROUND_CALL_BEGIN, AROUND_CALL_END };
+enum { AROUND_CALL_BEGIN = CALL_ARGUMENTS_TAGS, AROUND_CALL_END };
 #define TAG_CALL_SHIFT 8
+#define TAG_KIND       0xFFu
 
 static uint64_t call_tag(unsigned kind, size_t call)
 {
@@ -179,7 +182,7 @@ static uint64_t call_tag(unsigned kind, size_t call)
 static int show_call(struct answer_text *a, uint64_t tag, const char *name, size_t len)
 {
     struct err ignored = {0};
-    bool begins = (tag & 0xFF) == AROUND_CALL_BEGIN;
+    bool begins = (tag & TAG_KIND) == AROUND_CALL_BEGIN;
     if (flush(a, &ignored) != 0) {
         return -1;
     }
@@ -205,14 +208,14 @@ static int take_around(void *context, uint64_t tag, const char *bytes, size_t le
 {
     struct answer_text *a = context;
     struct err ignored = {0};
-    if (tag != AROUND_JSON) {
+    if ((tag & TAG_KIND) >= CALL_ARGUMENTS_TAGS) {
         return show_call(a, tag, bytes, len);
     }
     if (a->out_kind != ANSWER_CALL_ARGUMENTS && flush(a, &ignored) != 0) {
         return -1;
     }
     a->out_kind = ANSWER_CALL_ARGUMENTS;
-    return buf_append(&a->out, bytes, len);
+    return call_arguments_around(&a->written, &a->out, tag, bytes, len);
 }
 
 static struct chain_sink sink_of(struct answer_text *a)

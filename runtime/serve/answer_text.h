@@ -54,6 +54,7 @@ struct answer_text {
     struct stop_text stop;
     struct output_parser parser;
     struct call_arguments arguments; /* of the call that is open */
+    struct call_arguments_writer written;
     struct chain_stream *filters;
     bool has_filters;
     struct fed_texts fed; /* with keep_fed */

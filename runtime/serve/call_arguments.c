@@ -10,7 +10,8 @@ struct value {
     size_t len;
 };
 
-int call_arguments_escape(struct buf *out, const char *text, size_t len)
+/* Appends the inside of a JSON string (RFC 8259, section 7). */
+static int append_escaped(struct buf *out, const char *text, size_t len)
 {
     static const char named[] = "\"\\\b\f\n\r\t";
     static const char letters[] = "\"\\bfnrt";
@@ -27,6 +28,59 @@ int call_arguments_escape(struct buf *out, const char *text, size_t len)
     }
     return out->failed ? -1 : 0;
 }
+
+void call_arguments_writer_init(struct call_arguments_writer *w)
+{
+    w->in_number = false;
+    buf_init(&w->number, SIZE_MAX / 2);
+    buf_init(&w->filtered, SIZE_MAX / 2);
+}
+
+void call_arguments_writer_deinit(struct call_arguments_writer *w)
+{
+    buf_deinit(&w->number);
+    buf_deinit(&w->filtered);
+}
+
+int call_arguments_emit(struct call_arguments_writer *w, struct buf *out, const char *text,
+                        size_t len)
+{
+    return w->in_number ? buf_append(&w->filtered, text, len) : append_escaped(out, text, len);
+}
+
+/* A number stays one if no filter has touched it. */
+static int write_number(struct call_arguments_writer *w, struct buf *out)
+{
+    bool is_same = w->number.len == w->filtered.len &&
+                   memcmp(w->number.data, w->filtered.data, w->number.len) == 0;
+    if (is_same) {
+        buf_append(out, w->number.data, w->number.len);
+    } else {
+        buf_append_char(out, '"');
+        append_escaped(out, w->filtered.data, w->filtered.len);
+        buf_append_char(out, '"');
+    }
+    w->in_number = false;
+    buf_clear(&w->number);
+    buf_clear(&w->filtered);
+    return out->failed ? -1 : 0;
+}
+
+int call_arguments_around(struct call_arguments_writer *w, struct buf *out, uint64_t tag,
+                          const char *bytes, size_t len)
+{
+    switch (tag) {
+    case CALL_ARGUMENTS_NUMBER_PART:
+        w->in_number = true;
+        return buf_append(&w->number, bytes, len);
+    case CALL_ARGUMENTS_NUMBER_END:
+        return write_number(w, out);
+    default:
+        return buf_append(out, bytes, len);
+    }
+}
+
+/* --- the way in --- */
 
 static int filter_value(struct value *v, struct chain_stream *filters,
                         const struct chain_sink *sink, struct err *e)
@@ -66,12 +120,71 @@ static int end_string(struct call_arguments *c, struct value *v, struct chain_st
     return rc == CHAIN_GOES_ON ? chain_end_text(filters, FILTER_TOOL_ARGS, sink, e) : rc;
 }
 
-/* What stands between strings, quotes included. */
-static int pass_json(const char *text, size_t len, struct chain_stream *filters,
-                     const struct chain_sink *sink, struct err *e)
+static bool is_number_byte(char byte)
 {
-    return len > 0 ? chain_around(filters, CALL_ARGUMENTS_JSON, text, len, sink, e)
-                   : CHAIN_GOES_ON;
+    return (byte >= '0' && byte <= '9') || byte == '-' || byte == '+' || byte == '.' ||
+           byte == 'e' || byte == 'E';
+}
+
+static size_t number_length(const char *text, size_t len)
+{
+    size_t n = 0;
+    while (n < len && is_number_byte(text[n])) {
+        n++;
+    }
+    return n;
+}
+
+static int pass_number(const char *text, size_t len, struct chain_stream *filters,
+                       const struct chain_sink *sink, struct err *e)
+{
+    int rc = chain_around(filters, CALL_ARGUMENTS_NUMBER_PART, text, len, sink, e);
+    return rc == CHAIN_GOES_ON ? chain_feed(filters, FILTER_TOOL_ARGS, text, len, sink, e) : rc;
+}
+
+static int end_number(struct call_arguments *c, struct chain_stream *filters,
+                      const struct chain_sink *sink, struct err *e)
+{
+    c->in_number = false;
+    int rc = chain_end_text(filters, FILTER_TOOL_ARGS, sink, e);
+    return rc == CHAIN_GOES_ON
+               ? chain_around(filters, CALL_ARGUMENTS_NUMBER_END, "", 0, sink, e)
+               : rc;
+}
+
+/* The first byte of a number, which is the only place outside of strings and words that has
+ * one; `len` when there is none. */
+static size_t find_number(const char *text, size_t len)
+{
+    size_t n = 0;
+    while (n < len && text[n] != '-' && !(text[n] >= '0' && text[n] <= '9')) {
+        n++;
+    }
+    return n;
+}
+
+/* What stands between strings, quotes included: JSON that goes around the filters, and numbers,
+ * which go through them. */
+static int pass_json(struct call_arguments *c, const char *text, size_t len,
+                     struct chain_stream *filters, const struct chain_sink *sink, struct err *e)
+{
+    int rc = CHAIN_GOES_ON;
+    while (len > 0 && rc == CHAIN_GOES_ON) {
+        size_t n = c->in_number ? number_length(text, len) : find_number(text, len);
+        if (n > 0 && c->in_number) {
+            rc = pass_number(text, n, filters, sink, e);
+        } else if (n > 0) {
+            rc = chain_around(filters, CALL_ARGUMENTS_JSON, text, n, sink, e);
+        }
+        text += n;
+        len -= n;
+        if (len > 0 && rc == CHAIN_GOES_ON && c->in_number) {
+            rc = end_number(c, filters, sink, e);
+        } else if (len > 0) {
+            c->in_number = true;
+        }
+    }
+    return rc;
 }
 
 int call_arguments_feed(struct call_arguments *c, const char *text, size_t len,
@@ -92,7 +205,7 @@ int call_arguments_feed(struct call_arguments *c, const char *text, size_t len,
             rc = end_string(c, &v, filters, sink, e);
             between = i;
         } else if (in_string) {
-            rc = pass_json(text + between, i + 1 - between, filters, sink, e);
+            rc = pass_json(c, text + between, i + 1 - between, filters, sink, e);
             c->chars = (struct json_chars){.lenient = true};
         }
         c->in_string = in_string;
@@ -101,5 +214,5 @@ int call_arguments_feed(struct call_arguments *c, const char *text, size_t len,
         return rc;
     }
     return c->in_string ? filter_value(&v, filters, sink, e)
-                        : pass_json(text + between, len - between, filters, sink, e);
+                        : pass_json(c, text + between, len - between, filters, sink, e);
 }

@@ -15,18 +15,36 @@
 #include "runtime/serve/call_arguments.h"
 #include "tests/unit/filters/fake_outside.h"
 
-/* What leaves: strings are escaped on their way. */
+/* What leaves. */
+struct result {
+    struct buf out;
+    struct call_arguments_writer writer;
+};
+
 static int take(void *context, enum filter_channel channel, const char *text, size_t len)
 {
+    struct result *r = context;
     assert_int_equal(channel, FILTER_TOOL_ARGS);
-    return call_arguments_escape(context, text, len);
+    return call_arguments_emit(&r->writer, &r->out, text, len);
 }
 
-/* And what stands between them as it is. */
 static int take_json(void *context, uint64_t tag, const char *bytes, size_t len)
 {
-    assert_int_equal(tag, CALL_ARGUMENTS_JSON);
-    return buf_append(context, bytes, len);
+    struct result *r = context;
+    assert_true(tag < CALL_ARGUMENTS_TAGS);
+    return call_arguments_around(&r->writer, &r->out, tag, bytes, len);
+}
+
+static void result_init(struct result *r)
+{
+    buf_init(&r->out, SIZE_MAX / 2);
+    call_arguments_writer_init(&r->writer);
+}
+
+static void result_deinit(struct result *r)
+{
+    buf_deinit(&r->out);
+    call_arguments_writer_deinit(&r->writer);
 }
 
 static struct chain *make_chain(const char *json)
@@ -43,9 +61,9 @@ static char *run(struct chain *chain, const char *text, struct rng *rng, int *ve
 {
     struct err e = {0};
     struct call_arguments c = {0};
-    struct buf out;
-    buf_init(&out, SIZE_MAX / 2);
-    const struct chain_sink sink = {.emit = take, .around = take_json, .context = &out};
+    struct result r;
+    result_init(&r);
+    const struct chain_sink sink = {.emit = take, .around = take_json, .context = &r};
     struct chain_stream *stream = chain_stream_create(chain, FILTER_OUTPUT, &e);
     assert_non_null(stream);
     size_t len = strlen(text);
@@ -60,10 +78,10 @@ static char *run(struct chain *chain, const char *text, struct rng *rng, int *ve
         at += n;
     }
     chain_stream_destroy(stream);
-    char *result = buf_take(&out, NULL);
-    buf_deinit(&out);
-    assert_non_null(result);
-    return result;
+    char *out = buf_take(&r.out, NULL);
+    result_deinit(&r);
+    assert_non_null(out);
+    return out;
 }
 
 #define REPLACE                                                                  \
@@ -153,6 +171,34 @@ static void replaced_escapes_are_cut_anywhere(void **state)
     chain_unref(chain);
 }
 
+/* One that no filter touches stays as it was written, another becomes a string. */
+static void numbers_are_filtered_too(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        {"[4111111111111111]", "[\"[card]\"]"},
+        {"{\"card\": 4111111111111111, \"n\": -1.50e+3}",
+         "{\"card\": \"[card]\", \"n\": -1.50e+3}"},
+        {"{\"n\":4111111111111112,\"x\":[0,1e5,\"2\"]}",
+         "{\"n\":4111111111111112,\"x\":[0,1e5,\"2\"]}"},
+    };
+    struct chain *chain = make_chain("{\"name\":\"t\",\"filters\":[{\"type\":\"pii\"}]}");
+    struct rng rng;
+    rng_seed(&rng, 8);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (int cut = 0; cut < 20; cut++) {
+            int verdict;
+            char *out = run(chain, cases[i].in, cut ? &rng : NULL, &verdict);
+            assert_int_equal(verdict, CHAIN_GOES_ON);
+            assert_string_equal(out, cases[i].out);
+            mem_free(out);
+        }
+    }
+    chain_unref(chain);
+}
+
 static void a_stop_ends_it_before_the_match(void **state)
 {
     (void)state;
@@ -222,11 +268,11 @@ static void the_json_between_strings_waits_in_its_place(void **state)
     rng_seed(&rng, 10);
     for (int i = 0; i < 300; i++) {
         struct err e = {0};
-        struct buf out;
+        struct result r;
         struct call_arguments c = {0};
         struct fake_outside outside;
-        struct waiting w = {.sink = {.emit = take, .around = take_json, .context = &out}};
-        buf_init(&out, 1000);
+        struct waiting w = {.sink = {.emit = take, .around = take_json, .context = &r}};
+        result_init(&r);
         fake_outside_init(&outside, replace_heron, NULL);
         w.stream = chain_stream_create(chain, FILTER_OUTPUT, &e);
         chain_stream_set_outside(w.stream, &outside.face, resume, &w);
@@ -236,7 +282,7 @@ static void the_json_between_strings_waits_in_its_place(void **state)
             assert_int_equal(call_arguments_feed(&c, in + at, n, w.stream, &w.sink, &e),
                              CHAIN_GOES_ON);
             /* Whatever has come out is the beginning of the whole. */
-            assert_memory_equal(out.data ? out.data : "", wanted, out.len);
+            assert_memory_equal(r.out.data ? r.out.data : "", wanted, r.out.len);
             while (outside.count > 0 && rng_below(&rng, 3) == 0) {
                 fake_outside_answer(&outside, 0);
             }
@@ -245,10 +291,10 @@ static void the_json_between_strings_waits_in_its_place(void **state)
             fake_outside_answer(&outside, 0);
         }
         assert_int_equal(w.verdict, CHAIN_GOES_ON);
-        assert_int_equal(outside.asked, 6);
-        assert_string_equal(out.data, wanted);
+        assert_int_equal(outside.asked, 7);
+        assert_string_equal(r.out.data, wanted);
         chain_stream_destroy(w.stream);
-        buf_deinit(&out);
+        result_deinit(&r);
     }
     chain_unref(chain);
 }
@@ -259,6 +305,7 @@ int main(void)
         cmocka_unit_test(values_are_filtered_and_json_is_left),
         cmocka_unit_test(a_long_string_without_ascii_is_cut_between_characters),
         cmocka_unit_test(replaced_escapes_are_cut_anywhere),
+        cmocka_unit_test(numbers_are_filtered_too),
         cmocka_unit_test(a_stop_ends_it_before_the_match),
         cmocka_unit_test(what_is_no_json_is_an_error),
         cmocka_unit_test(the_json_between_strings_waits_in_its_place),
