@@ -12,7 +12,6 @@
 #include "runtime/api/answer_request.h"
 #include "runtime/registry/prompt.h"
 #include "runtime/serve/answer_prompt.h"
-#include "runtime/serve/filter_run.h"
 
 struct conversation {
     struct chat_message *messages; /* (n_messages); contents borrowed but for the system text */
@@ -37,12 +36,3 @@ size_t conversation_excess(const struct chat_message *messages, size_t n, size_t
 
 /* Drops the oldest ones of the client's. */
 void conversation_drop_oldest(struct conversation *c, size_t n);
-
-/* What the user wrote, for the chain's input side: messages, variables and prompts, by number
- * as filter_run.h wants them. What became of one is stored in the request. Errors name
- * "messages[i].content", "prompt_variables.NAME" or "prompt". */
-size_t conversation_input_count(const struct answer_request *r);
-int conversation_input_get(const struct answer_request *r, size_t index,
-                           struct filter_run_text *text, struct err *e);
-int conversation_input_take(struct answer_request *r, size_t index, char *text, size_t len,
-                            struct err *e);

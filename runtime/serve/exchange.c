@@ -75,6 +75,7 @@ static void destroy(struct exchange *x)
     mem_free(x->prompts);
     mem_free(x->choices);
     mem_free(x->answers);
+    input_texts_deinit(&x->input_texts);
     answer_request_deinit(&x->request);
     chain_unref(x->chain);
     prompt_unref(x->prompt);
@@ -252,7 +253,9 @@ static int find_prompt(struct exchange *x, struct err *e)
 
 static int go_on_from_input(struct exchange *x, struct err *e)
 {
-    return exchange_check_findings(x, e) == 0 ? find_prompt(x, e) : -1;
+    return input_texts_finish(&x->input_texts, e) == 0 && exchange_check_findings(x, e) == 0
+               ? find_prompt(x, e)
+               : -1;
 }
 
 static void take_input(void *user, struct err *why)
@@ -271,10 +274,12 @@ static int filter_input(struct exchange *x, struct err *e)
 {
     static const struct filter_run_owner owner = {
         .get = exchange_input_get, .take = exchange_input_take, .done = take_input};
-    bool any = chain_has_side(x->chain, FILTER_INPUT);
-    size_t count = any ? conversation_input_count(&x->request) : 0;
+    if (chain_has_side(x->chain, FILTER_INPUT) &&
+        input_texts_collect(&x->input_texts, &x->request, e) != 0) {
+        return -1;
+    }
     const struct filter_origin origin = {x->server, x->http, x->reply.id};
-    int rc = filter_run_start(&x->input, &owner, x, x->chain, &origin, count, e);
+    int rc = filter_run_start(&x->input, &owner, x, x->chain, &origin, x->input_texts.n, e);
     if (rc == FILTER_RUN_WAITS) {
         set_working(x, true);
         return 0;

@@ -15,6 +15,7 @@
 #include "runtime/serve/filter_findings.h"
 #include "runtime/serve/filter_record.h"
 #include "runtime/serve/filter_run.h"
+#include "runtime/serve/input_texts.h"
 #include "runtime/serve/prompt_pick.h"
 #include "runtime/serve/provenance.h"
 
@@ -61,10 +62,11 @@ struct exchange {
     size_t n_tools;
     struct form_job form; /* that the answers must have */
     char form_key[HASH_HEX_LEN + 1];
-    bool prefix_counted;     /* in the statistics of prompts */
-    bool working;            /* a job off the loop, or a filter's, points here */
-    struct filter_run input; /* what the user wrote, through the filters */
-    struct prompt_job pick;  /* of the prompt */
+    bool prefix_counted;            /* in the statistics of prompts */
+    bool working;                   /* a job off the loop, or a filter's, points here */
+    struct input_texts input_texts; /* what the client wrote */
+    struct filter_run input;        /* it goes through the filters */
+    struct prompt_job pick;         /* of the prompt */
     struct answer_usage usage;
     struct moderation_result found_input, found_output; /* when the client wants to know */
     char *moderation;                                   /* the same as JSON text, at the end */

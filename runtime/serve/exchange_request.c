@@ -237,13 +237,13 @@ int exchange_input_get(void *user, size_t index, struct filter_run_text *text, s
         return -1;
     }
     text->findings = told ? &x->found_input : NULL;
-    return conversation_input_get(&x->request, index, text, e);
+    return input_texts_get(&x->input_texts, index, text);
 }
 
 int exchange_input_take(void *user, size_t index, char *text, size_t len, struct err *e)
 {
     struct exchange *x = user;
-    return conversation_input_take(&x->request, index, text, len, e);
+    return input_texts_take(&x->input_texts, index, text, len, e);
 }
 
 int exchange_check_findings(const struct exchange *x, struct err *e)

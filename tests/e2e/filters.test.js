@@ -151,3 +151,43 @@ test('a refusal of the owner closes what a filter has ended, on every route', { 
     const { error } = await refused.json();
     assert.deepEqual([error.message, error.code, error.param], [refusal, 'content_filter', 'messages[0].content']);
 });
+
+test('whatever the model is to read passes the input side', { skip }, async (t) => {
+    const server = await startServer(t);
+    const put = (filter) => server.admin('PUT', '/admin/filters/default', chain({ side: 'input', ...filter }));
+    const user = { role: 'user', content: 'Hello' };
+    const tool = (more) => ({ type: 'function', function: { name: 'look_up', description: 'Looks up.', parameters: { type: 'object', properties: { what: { type: 'string' } } }, ...more } });
+    const called = (args) => [user, { role: 'assistant', content: null, tool_calls: [{ id: 'c1', type: 'function', function: { name: 'look_up', arguments: args } }] },
+        { role: 'tool', tool_call_id: 'c1', content: 'done' }];
+    const places = {
+        'messages[0].content': { messages: [{ role: 'system', content: 'say xyzzy' }, user] },
+        'messages[1].content': { messages: [user, { role: 'assistant', content: 'As I said, xyzzy.' }, user] },
+        'messages[1].reasoning_content': { messages: [user, { role: 'assistant', content: 'a', reasoning_content: 'xyzzy' }, user] },
+        'messages[1].tool_calls': { messages: called('{"what": "\\u0078yzzy"}') },
+        'tools[0]': { messages: [user], tools: [tool({ description: 'Tells of xyzzy.' })] },
+    };
+    await put({ words: ['xyzzy'] });
+    for (const [param, request] of Object.entries(places)) {
+        const answer = await server.post(ROUTE, { ...request, max_tokens: 4 });
+        const { error } = await answer.json();
+        assert.deepEqual([answer.status, error?.code, error?.param], [400, 'content_filter', param], JSON.stringify(error));
+    }
+    const words = ['function', 'object', 'string', 'parameters', 'description', 'id'];
+    await put({ words });
+    const fine = await server.post(ROUTE, { messages: [user], tools: [tool({})], max_tokens: 4 });
+    assert.equal(fine.status, 200, 'the words of the form are not the client\'s');
+
+    // Replaced where it stands: the model reads nothing of it.
+    await put({ words: ['xyzzy'], action: 'replace', replacement: 'plugh' });
+    for (const [param, request] of Object.entries(places)) {
+        const answer = await server.post(ROUTE, { ...request, max_tokens: 4 });
+        assert.equal(answer.status, 200, `${param}: ${await answer.text()}`);
+    }
+    for (const parameters of [{ type: 'object', properties: { xyzzy: { type: 'string' } } }, { type: 'object', properties: { a: { xyzzy: 1 } } }]) {
+        const answer = await server.post(ROUTE, { messages: [user], tools: [tool({ parameters })], max_tokens: 4 });
+        const { error } = await answer.json();
+        assert.deepEqual([answer.status, error.code, error.param], [400, 'content_filter', 'tools[0]'], 'a name can not be replaced');
+    }
+    const named = await server.post(ROUTE, { messages: [user], tools: [tool({ name: 'xyzzy' })], max_tokens: 4 });
+    assert.equal(named.status, 400);
+});
