@@ -19,6 +19,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } groups[] = {
+    {"models", ctl_models, "the model: its versions, and which of them serves"},
     {"prompts", ctl_prompts, "system prompts: profiles and their versions"},
 };
 

@@ -63,5 +63,8 @@ int ctl_send(struct ctl *c, const char *method, cJSON *body, struct err *e);
 /* Writes c->answer to standard output as one line. */
 void ctl_print_answer(const struct ctl *c);
 
+/* ctl_models.c */
+int ctl_models(int argc, char **argv);
+
 /* ctl_prompts.c */
 int ctl_prompts(int argc, char **argv);

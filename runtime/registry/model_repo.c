@@ -356,16 +356,6 @@ void model_files_deinit(struct model_files *f)
 
 /* --- looking --- */
 
-const struct model_repo_version *model_repo_find(const struct model_repo *r, const char *name)
-{
-    for (size_t i = 0; i < r->count; i++) {
-        if (strcmp(r->versions[i].name, name) == 0) {
-            return r->versions[i].still != 0 ? &r->versions[i] : NULL;
-        }
-    }
-    return NULL;
-}
-
 static struct model_repo_version *get(struct model_repo *r, const char *name, struct err *e)
 {
     size_t at = 0;
@@ -410,6 +400,7 @@ static void take(struct model_repo *r, struct model_repo_version *v, const struc
         v->manifest = read_manifest(r, v->name, s, &v->problem);
     }
     v->still = v->seen;
+    v->is_news = true;
 }
 
 static int look_at(struct model_repo *r, const char *name, struct err *e)

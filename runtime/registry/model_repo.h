@@ -33,9 +33,12 @@ struct model_repo_version {
     uint64_t seen;  /* stamp of all its files at the last look */
     uint64_t still; /* the stamp at which it stood still last; 0: it never has */
     bool in_look;
-    bool is_missed;                  /* at the last look */
-    struct model_manifest *manifest; /* of `still`; NULL: broken, or it never stood still */
-    struct err problem;              /* of `still`: why it is broken */
+    bool is_missed; /* at the last look */
+
+    /* Of `still`. Whoever takes the manifest away sets it to NULL. */
+    struct model_manifest *manifest; /* NULL: broken, or it never stood still */
+    struct err problem;              /* why it is broken */
+    bool is_news;                    /* since somebody set it to false */
 };
 
 struct model_repo {
@@ -57,9 +60,6 @@ void model_repo_close(struct model_repo *r); /* also of zeroes with fd -1 */
 /* -1: the folder could not be read, and nothing counts as gone. What is wrong with a version is
  * that version's problem. */
 int model_repo_look(struct model_repo *r, struct err *e);
-
-/* NULL: there is none of that name that ever stood still. */
-const struct model_repo_version *model_repo_find(const struct model_repo *r, const char *name);
 
 /* The files of a version as they are now. */
 struct model_files {

@@ -156,14 +156,32 @@ static int filter_inputs(struct embeddings_request *r, struct chain *chain, stru
     return 0;
 }
 
-static int prepare(struct embedding *x, const struct server *s, struct err *e)
+/* The generation that the request names; what it may say depends on that one's vocabulary and
+ * width. */
+static int read_request(struct embedding *x, const struct server *s, struct err *e)
 {
     const struct http_request *http = http_exchange_request(x->http);
     const struct llama_config *c = &x->generation->model->config;
     if (embeddings_request_parse(&x->request, http->body, http->body_len, c->vocab, c->d_model,
-                                 e) != 0 ||
-        generation_check_name(x->generation, x->request.model, e) != 0 ||
-        filter_inputs(&x->request, s->chain, e) != 0) {
+                                 e) != 0) {
+        return -1;
+    }
+    struct generation *g = server_find_generation(s, x->request.model, e);
+    if (!g || g == x->generation) {
+        return g ? 0 : -1;
+    }
+    generation_ref(g);
+    generation_unref(x->generation);
+    x->generation = g;
+    c = &g->model->config;
+    embeddings_request_deinit(&x->request);
+    return embeddings_request_parse(&x->request, http->body, http->body_len, c->vocab,
+                                    c->d_model, e);
+}
+
+static int prepare(struct embedding *x, const struct server *s, struct err *e)
+{
+    if (read_request(x, s, e) != 0 || filter_inputs(&x->request, s->chain, e) != 0) {
         return -1;
     }
     provenance_fill(&x->made_by, x->generation, s->no_prompt, s->chain);

@@ -15,6 +15,21 @@
 
 #define PROMPTS_DIR_ACTOR "prompts-dir"
 
+struct generation *server_find_generation(const struct server *s, const char *asked,
+                                          struct err *e)
+{
+    if (!asked || generation_is_named(s->generation, asked)) {
+        return s->generation;
+    }
+    if (s->models) {
+        return model_set_find_kept(s->models, asked, e);
+    }
+    err_set_param(e, ERR_NOT_FOUND, "model",
+                  "the model \"%.100s\" does not exist here; \"%s\" is served", asked,
+                  s->generation->model->name);
+    return NULL;
+}
+
 void server_publish_generation(struct server *s, struct generation *g)
 {
     struct generation *old = s->generation;
@@ -56,6 +71,8 @@ static void on_http_closed(void *ctx)
     prompts_dir_stop(s->prompts_dir);
     s->prompts_dir = NULL;
     s->prompts.generation = NULL; /* what is still being read for it is dropped */
+    model_set_stop(s->models);
+    s->models = NULL;
     generation_unref(s->generation);
     s->generation = NULL;
 }
@@ -97,7 +114,11 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     if (access_reload_key_file(&s->set.access, &e) != 0) {
         log_error("the keys stay as they are: %s", e.message);
     }
-    reload_begin(s, NULL, false);
+    if (s->models) {
+        model_set_reload(s->models, NULL, false);
+    } else {
+        reload_begin(s, NULL, false);
+    }
 }
 
 /* --- starting --- */
@@ -247,6 +268,11 @@ static int load_chain(struct server *s, struct err *e)
 
 static int load_generation(struct server *s, struct err *e)
 {
+    if (s->set.repo_path) {
+        s->models =
+            model_set_start(s, s->set.repo_path, s->set.repo_model, s->set.keep_generations, e);
+        return s->models ? 0 : -1;
+    }
     struct generation *g = generation_load(&s->set.generation, e);
     if (!g) {
         return -1;

@@ -56,6 +56,17 @@ static const char *look(void)
     return shown;
 }
 
+static const struct model_repo_version *version(const char *name)
+{
+    for (size_t i = 0; i < repo.count; i++) {
+        if (strcmp(repo.versions[i].name, name) == 0) {
+            return &repo.versions[i];
+        }
+    }
+    fail_msg("no version %s", name);
+    return NULL;
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -110,12 +121,12 @@ static void a_version_appears_when_it_stands_still(void **state)
     make("m/10");
     look();
     assert_string_equal(look(), "2 10 ");
-    uint64_t before = model_repo_find(&repo, "2")->still;
+    uint64_t before = version("2")->still;
     put("m/2/a.gguf", "another length");
     look();
-    assert_int_equal(model_repo_find(&repo, "2")->still, before);
+    assert_int_equal(version("2")->still, before);
     look();
-    assert_int_not_equal(model_repo_find(&repo, "2")->still, before);
+    assert_int_not_equal(version("2")->still, before);
 }
 
 static void half_written_things_are_passed_over(void **state)
@@ -130,14 +141,14 @@ static void half_written_things_are_passed_over(void **state)
     put("m/1/a.gguf", "x");
     look();
     assert_string_equal(look(), "1 ");
-    uint64_t before = model_repo_find(&repo, "1")->still;
+    uint64_t before = version("1")->still;
     put("m/1/b.gguf.tmp", "x");
     put("m/1/.b.gguf", "x");
     put("m/1/b.gguf~", "x");
     put("m/1/b.gguf.part", "x");
     look();
     assert_string_equal(look(), "1 ");
-    assert_int_equal(model_repo_find(&repo, "1")->still, before);
+    assert_int_equal(version("1")->still, before);
     struct err e = {0};
     struct model_files files;
     assert_int_equal(model_repo_locate(&repo, "1", &files, &e), 0);
@@ -167,18 +178,18 @@ static void a_broken_manifest_breaks_its_version_alone(void **state)
     put("m/2/model.json", "{\"labels\":[\"new\"],\"gte\":{}}");
     look();
     assert_string_equal(look(), "1 2! ");
-    const struct model_repo_version *v = model_repo_find(&repo, "2");
+    const struct model_repo_version *v = version("2");
     assert_non_null(strstr(v->problem.message, "m/2/model.json: \"gte\" is not known"));
     put("m/2/model.json", "{\"labels\":[\"new\"]}");
     look();
     assert_string_equal(look(), "1 2 ");
-    assert_true(model_manifest_has_label(model_repo_find(&repo, "2")->manifest, "new"));
+    assert_true(model_manifest_has_label(version("2")->manifest, "new"));
 }
 
-static int locate(const char *version, struct model_files *files, struct err *e)
+static int locate(const char *name, struct model_files *files, struct err *e)
 {
     *e = (struct err){0};
-    return model_repo_locate(&repo, version, files, e);
+    return model_repo_locate(&repo, name, files, e);
 }
 
 static void the_model_is_found(void **state)
@@ -234,7 +245,7 @@ static void nothing_outside_of_the_root_is_read(void **state)
     assert_int_equal(symlink("/etc", at("m/3")), 0);
     look();
     assert_string_equal(look(), "1! 2 3! ");
-    assert_non_null(strstr(model_repo_find(&repo, "1")->problem.message,
+    assert_non_null(strstr(version("1")->problem.message,
                            "m/1/a.gguf: a link leads out of the repository"));
     assert_int_equal(locate("1", &files, &e), -1);
     assert_int_equal(locate("3", &files, &e), -1);
