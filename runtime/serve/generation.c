@@ -10,6 +10,7 @@
 #include "runtime/engine/parallel_team.h"
 #include "runtime/engine/self_test.h"
 #include "runtime/serve/engine_user.h"
+#include "runtime/serve/low_priority.h"
 
 static void wake_loop(void *ctx)
 {
@@ -76,6 +77,29 @@ static int load_model(struct generation *g, const struct generation_settings *s,
         return err_prefix(e, "%s", path);
     }
     return 0;
+}
+
+struct model_load_job {
+    struct generation *g;
+    const struct generation_settings *s;
+    struct err *e;
+    int rc;
+};
+
+static void run_load(void *arg)
+{
+    struct model_load_job *job = arg;
+    job->rc = load_model(job->g, job->s, job->e);
+}
+
+/* While another generation answers, this one can wait. Its engine is made by the caller, whose
+ * priority it has. */
+static int load_model_behind(struct generation *g, const struct generation_settings *s,
+                             struct err *e)
+{
+    struct model_load_job job = {.g = g, .s = s, .e = e};
+    low_priority_run(run_load, &job);
+    return job.rc;
 }
 
 /* Control tokens are never allowed, but for those by which the model marks its calls: these
@@ -164,7 +188,7 @@ struct generation *generation_load(const struct generation_settings *s, struct e
     }
     g->refs = 1;
     g->loaded_at = clock_unix_s();
-    if (load_model(g, s, e) != 0 ||
+    if (load_model_behind(g, s, e) != 0 ||
         (!g->model->config.encoder &&
          (create_vocab(g, e) != 0 || create_engine(g, s, e) != 0)) ||
         create_embedder(g, s, e) != 0) {

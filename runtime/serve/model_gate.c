@@ -10,6 +10,7 @@
 #include "runtime/engine/model_probe.h"
 #include "runtime/engine/parallel_team.h"
 #include "runtime/serve/answer_prompt.h"
+#include "runtime/serve/low_priority.h"
 
 #define SHOWN_MAX      8 /* golden prompts that went wrong, in the report */
 #define LOSS_BYTES_MAX ((size_t)1 << 20)
@@ -268,18 +269,25 @@ static int run_speed(const struct model_gate *gate, cJSON *report,
 
 /* --- all of it --- */
 
-static int run_probes(const struct model_gate *gate, cJSON *report, struct err *e)
+struct probes {
+    const struct model_gate *gate;
+    cJSON *report;
+    struct err *e;
+    int rc;
+};
+
+static void run_probes(void *arg)
 {
-    /* Answers are being made beside it. */
-    struct team *team = team_create((gate->settings->threads + 1) / 2, e);
+    struct probes *p = arg;
+    struct team *team = team_create(p->gate->settings->threads, p->e);
     if (!team) {
-        return -1;
+        return;
     }
     struct parallel parallel = parallel_team(team);
-    int rc =
-        run_loss(gate, report, &parallel, e) == 0 ? run_speed(gate, report, &parallel, e) : -1;
+    if (run_loss(p->gate, p->report, &parallel, p->e) == 0) {
+        p->rc = run_speed(p->gate, p->report, &parallel, p->e);
+    }
     team_destroy(team);
-    return rc;
 }
 
 int model_gate_run(const struct model_gate *gate, char **report, struct err *e)
@@ -297,7 +305,11 @@ int model_gate_run(const struct model_gate *gate, char **report, struct err *e)
     }
     uint64_t begin = clock_now_ns();
     cJSON *root = cJSON_CreateObject();
-    int rc = run_golden(gate, root, e) == 0 ? run_probes(gate, root, e) : -1;
+    struct probes probes = {.gate = gate, .report = root, .e = e, .rc = -1};
+    if (run_golden(gate, root, e) == 0) {
+        low_priority_run(run_probes, &probes); /* answers are being made beside it */
+    }
+    int rc = probes.rc;
     cJSON_AddBoolToObject(root, "passed", rc == 0);
     cJSON_AddNumberToObject(root, "seconds", (double)(clock_now_ns() - begin) / 1e9);
     size_t len;
