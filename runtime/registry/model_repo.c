@@ -132,7 +132,8 @@ struct scan {
     uint64_t stamp;           /* sum over the files: their order does not matter */
     char model[NAME_MAX + 1]; /* the only *.gguf */
     size_t n_models;
-    bool is_hf; /* config.json is there */
+    uint64_t bytes; /* of GGUF files and safetensors */
+    bool is_hf;     /* config.json is there */
     bool has_manifest;
 };
 
@@ -168,6 +169,9 @@ static void note_file(struct scan *s, const char *name, const struct stat *st)
     s->stamp += stamp_of(name, st);
     s->is_hf |= strcmp(name, "config.json") == 0;
     s->has_manifest |= strcmp(name, MODEL_MANIFEST_FILE) == 0;
+    if (ends_with(name, ".gguf") || ends_with(name, ".safetensors")) {
+        s->bytes += (uint64_t)st->st_size;
+    }
     if (ends_with(name, ".gguf") && !is_further_part(name)) {
         snprintf(s->model, sizeof(s->model), "%s", name);
         s->n_models++;
@@ -419,6 +423,7 @@ static int look_at(struct model_repo *r, const char *name, struct err *e)
     }
     bool stands_still = s.stamp == v->seen;
     v->seen = s.stamp;
+    v->bytes = s.bytes;
     if (!stands_still) {
         r->is_moving = true;
     } else if (v->still != s.stamp) {

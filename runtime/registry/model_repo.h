@@ -32,6 +32,7 @@ struct model_repo_version {
     char name[MODEL_REPO_NAME_MAX + 1];
     uint64_t seen;  /* stamp of all its files at the last look */
     uint64_t still; /* the stamp at which it stood still last; 0: it never has */
+    uint64_t bytes; /* of the files that hold the model, at the last look */
     bool in_look;
     bool is_missed; /* at the last look */
 

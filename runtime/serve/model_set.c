@@ -6,6 +6,7 @@
 #include "runtime/api/admin_reply.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/memory_left.h"
 #include "runtime/registry/model_repo.h"
 #include "runtime/serve/model_load.h"
 #include "runtime/serve/model_watch.h"
@@ -18,6 +19,7 @@
 struct version {
     char name[MODEL_REPO_NAME_MAX + 1];
     uint64_t still;                  /* stamp of the files that were looked at last */
+    uint64_t bytes;                  /* that the model has on disk */
     struct model_manifest *manifest; /* as they say, or NULL */
     bool is_there;                   /* in the folder, at the last look */
     bool is_wanted;                  /* to be loaded when its turn comes */
@@ -299,12 +301,6 @@ static int prepare(struct model_set *set, struct model_load *l, const char *vers
     return take_prompts(l, &s->prompts, e);
 }
 
-/* Its files changed under the load: that is no state of it, and it will be looked at again. */
-static bool may_pass(const struct err *e)
-{
-    return e->kind == ERR_CONFLICT || e->kind == ERR_NOMEM || e->kind == ERR_CANCELED;
-}
-
 /* Notes what became of an attempt. 0: there is a generation, tied to the loop. */
 static int conclude(struct model_set *set, struct model_load *l)
 {
@@ -322,11 +318,9 @@ static int conclude(struct model_set *set, struct model_load *l)
         mem_free(v->report);
         v->report = l->report;
         l->report = NULL;
-        v->has_failed = rc != 0 && !may_pass(&l->e);
+        /* Files that changed under the load are offered again when they stand still. */
+        v->has_failed = rc != 0 && l->e.kind != ERR_CONFLICT;
         snprintf(v->problem, sizeof(v->problem), "%s", rc != 0 ? l->e.message : "");
-        if (rc != 0 && may_pass(&l->e)) {
-            v->still = 0; /* offered again at the next look */
-        }
     }
     return rc;
 }
@@ -386,9 +380,57 @@ static void after_work(uv_work_t *work, int status)
     }
 }
 
+static uint64_t kept_bytes(const struct model_set *set)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < set->n_kept; i++) {
+        bytes += set->kept[i]->model->file_bytes;
+    }
+    return bytes;
+}
+
+/* What serves stays while the next one is loaded. Kept versions make room for it, if that does
+ * any good. */
+static int make_room(struct model_set *set, const struct version *v, struct err *e)
+{
+    uint64_t left = memory_left();
+    if (left >= v->bytes) {
+        return 0;
+    }
+    if (left + kept_bytes(set) < v->bytes) {
+        return err_set(e, ERR_LIMIT,
+                       "the model has %llu MiB, and %llu MiB of memory are left beside the "
+                       "version that serves",
+                       (unsigned long long)(v->bytes >> 20), (unsigned long long)(left >> 20));
+    }
+    log_warn("model %s@%s: memory is short, %zu kept versions go", set->repo.name, v->name,
+             set->n_kept);
+    while (set->n_kept > 0) {
+        generation_unref(set->kept[--set->n_kept]);
+    }
+    return 0;
+}
+
+/* A version that is not even tried. */
+static int refuse(struct model_set *set, struct version *v, struct http_exchange *ex,
+                  const struct err *e)
+{
+    log_error("model %s@%s: %s", set->repo.name, v->name, e->message);
+    snprintf(v->problem, sizeof(v->problem), "%s", e->message);
+    v->has_failed = true;
+    answer_error(ex, 422, "load_failed", e->message);
+    return 0;
+}
+
+/* 0: it has begun, or is refused for good. */
 static int begin(struct model_set *set, struct http_exchange *ex, const char *version,
                  bool is_rollback, bool if_changed)
 {
+    struct version *v = find(set, version);
+    struct err why = {0};
+    if (v && make_room(set, v, &why) != 0) {
+        return refuse(set, v, ex, &why);
+    }
     struct err e = {0};
     struct attempt *a = mem_zalloc(sizeof(*a));
     int rc = a ? prepare(set, &a->load, version, &e) : -1;
@@ -441,6 +483,7 @@ static void take_news(struct model_set *set, struct model_repo_version *seen)
         return;
     }
     v->still = seen->still;
+    v->bytes = seen->bytes;
     v->is_wanted = seen->problem.kind == ERR_NONE;
     v->has_failed = !v->is_wanted;
     snprintf(v->problem, sizeof(v->problem), "%s", seen->problem.message);

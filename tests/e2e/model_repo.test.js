@@ -137,6 +137,11 @@ test('what cannot serve is refused by name, and is not tried again until its fil
         await waitForState(server, String(version), 'failed');
         assert.match((await show(server, version)).problem, reason);
     }
+    version++;
+    // More than any machine has, and nothing on the disk.
+    putVersion(repo, NAME, String(version), { file: modelPath(), grow: 4e12 });
+    await waitForState(server, String(version), 'failed');
+    assert.match((await show(server, version)).problem, /the model has 38\d+ MiB, and \d+ MiB of memory are left/);
     const after = await whole(server, ask('Hello'));
     assert.deepEqual([after.text, after.madeBy], [before.text, before.madeBy]);
     const attempts = () => server.stderr.match(/is being loaded/g).length;
@@ -239,6 +244,21 @@ for (const type of ['q8_0', 'packed']) {
         assert.equal((await whole(server, ask('What is 2 plus 3?'))).finish, 'stop');
     });
 }
+
+test('a file that is cut short while it is loaded is refused, and the server lives', { skip, timeout: 240_000 }, async (t) => {
+    const { server, repo } = await startRepo(t, { 1: { file: modelPath() } });
+    const size = fs.statSync(modelPath()).size;
+    const before = await whole(server, ask('Tell me a story.'));
+    for (let i = 2; i < 14; i++) {
+        putVersion(repo, NAME, String(i), { file: modelPath() });
+        await waitFor(() => server.stderr.includes(`${NAME}@${i} is being loaded`), 1);
+        await new Promise((resolve) => setTimeout(resolve, (i % 4) * 4));
+        fs.truncateSync(path.join(repo, NAME, String(i), 'model.gguf'), Math.floor((size * (i % 3)) / 3));
+        // Refused, or loaded in time: then its files are refused now.
+        await waitFor(async () => (await show(server, String(i))).problem);
+        assert.equal((await whole(server, ask('Tell me a story.'))).text, before.text);
+    }
+});
 
 test('answers are wholly of the version that they name while versions come and go', { skip, timeout: 240_000 }, async (t) => {
     const { server, repo, folder } = await startRepo(t, { 1: { file: modelPath() }, 2: { file: modelPath() } }, ['--keep-generations', '2']);

@@ -10,12 +10,16 @@ const { startServer } = require('./server.js');
 const NAME = 'tiny';
 const PATIENCE_MS = 20_000;
 
-// Makes a version appear whole, by a rename; one that is there is replaced.
-function putVersion(repo, name, version, { file, manifest, files = {} }) {
+// Makes a version appear whole, by a rename; one that is there is replaced. grow: the bytes that the model file shall
+// seem to have.
+function putVersion(repo, name, version, { file, manifest, files = {}, grow = 0 }) {
     const target = path.join(repo, name, version);
     const making = `${target}.tmp`;
     fs.mkdirSync(making, { recursive: true });
     fs.copyFileSync(file, path.join(making, 'model.gguf'));
+    if (grow > 0) {
+        fs.truncateSync(path.join(making, 'model.gguf'), grow);
+    }
     for (const [other, text] of Object.entries(files)) {
         fs.writeFileSync(path.join(making, other), text);
     }
@@ -45,13 +49,13 @@ async function listVersions(server) {
     return Object.fromEntries(versions.map(({ version, state }) => [version, state]));
 }
 
-async function waitFor(condition) {
+async function waitFor(condition, everyMs = 50) {
     const begin = Date.now();
     while (!(await condition())) {
         if (Date.now() - begin > PATIENCE_MS) {
             throw new Error('what was waited for has not come');
         }
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await new Promise((resolve) => setTimeout(resolve, everyMs));
     }
 }
 
