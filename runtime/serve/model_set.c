@@ -7,26 +7,13 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/memory_left.h"
-#include "runtime/registry/model_repo.h"
+#include "runtime/serve/model_list.h"
 #include "runtime/serve/model_load.h"
 #include "runtime/serve/model_watch.h"
 #include "runtime/serve/respond.h"
 #include "runtime/serve/server.h"
 
 #define HISTORY_MAX 16
-
-/* What the loop knows of a version. */
-struct version {
-    char name[MODEL_REPO_NAME_MAX + 1];
-    uint64_t still;                  /* stamp of the files that were looked at last */
-    uint64_t bytes;                  /* that the model has on disk */
-    struct model_manifest *manifest; /* as they say, or NULL */
-    bool is_there;                   /* in the folder, at the last look */
-    bool is_wanted;                  /* to be loaded when its turn comes */
-    bool has_failed;
-    char problem[ERR_MESSAGE_MAX]; /* "" */
-    char *report;                  /* of the gate at the last attempt, or NULL */
-};
 
 /* One that served before. */
 struct past {
@@ -46,9 +33,7 @@ struct model_set {
     struct server *server;
     struct model_repo repo; /* `watch` has it; its root and name may be read by all */
     struct model_watch *watch;
-    struct version *versions; /* (count), oldest first */
-    size_t count;
-    size_t cap;
+    struct model_list list;
     struct generation *kept[MODEL_SET_KEPT_MAX]; /* (n_kept), the latest first */
     size_t n_kept;
     size_t keep;
@@ -64,52 +49,6 @@ const char *model_set_name(const struct model_set *set)
 }
 
 /* --- the list --- */
-
-static struct version *find(const struct model_set *set, const char *name)
-{
-    for (size_t i = 0; i < set->count; i++) {
-        if (strcmp(set->versions[i].name, name) == 0) {
-            return &set->versions[i];
-        }
-    }
-    return NULL;
-}
-
-/* NULL: no memory. */
-static struct version *get(struct model_set *set, const char *name)
-{
-    struct version *v = find(set, name);
-    if (v) {
-        return v;
-    }
-    if (set->count == set->cap) {
-        size_t cap = set->cap ? 2 * set->cap : 16;
-        v = mem_realloc_array(set->versions, cap, sizeof(*v));
-        if (!v) {
-            return NULL;
-        }
-        set->versions = v;
-        set->cap = cap;
-    }
-    size_t at = set->count;
-    while (at > 0 && model_version_compare(set->versions[at - 1].name, name) > 0) {
-        at--;
-    }
-    v = &set->versions[at];
-    memmove(v + 1, v, (set->count - at) * sizeof(*v));
-    *v = (struct version){0};
-    snprintf(v->name, sizeof(v->name), "%s", name);
-    set->count++;
-    return v;
-}
-
-static void forget(struct model_set *set, struct version *v)
-{
-    model_manifest_free(v->manifest);
-    mem_free(v->report);
-    set->count--;
-    memmove(v, v + 1, (size_t)(set->versions + set->count - v) * sizeof(*v));
-}
 
 static bool is_version(const struct generation *g, const char *name)
 {
@@ -135,7 +74,8 @@ const char *model_state_name(enum model_state state)
     return names[state];
 }
 
-static struct model_version_info describe(const struct model_set *set, const struct version *v)
+static struct model_version_info describe(const struct model_set *set,
+                                          const struct listed_version *v)
 {
     struct generation *g = loaded(set, v->name);
     bool loading = set->attempt && strcmp(set->attempt->load.version, v->name) == 0;
@@ -155,18 +95,18 @@ static struct model_version_info describe(const struct model_set *set, const str
 
 size_t model_set_count(const struct model_set *set)
 {
-    return set->count;
+    return set->list.count;
 }
 
 struct model_version_info model_set_at(const struct model_set *set, size_t i)
 {
-    return describe(set, &set->versions[set->count - 1 - i]);
+    return describe(set, &set->list.items[set->list.count - 1 - i]);
 }
 
 bool model_set_find(const struct model_set *set, const char *version,
                     struct model_version_info *out)
 {
-    const struct version *v = find(set, version);
+    const struct listed_version *v = model_list_find(&set->list, version);
     if (v) {
         *out = describe(set, v);
     }
@@ -305,7 +245,7 @@ static int prepare(struct model_set *set, struct model_load *l, const char *vers
 static int conclude(struct model_set *set, struct model_load *l)
 {
     struct server *s = set->server;
-    struct version *v = get(set, l->version);
+    struct listed_version *v = model_list_get(&set->list, l->version);
     int rc = l->generation
                  ? generation_serve(l->generation, &s->loop, s->next_generation, &l->e)
                  : -1;
@@ -349,11 +289,7 @@ static void release(struct model_set *set)
     if (!set->is_stopped || set->attempt || set->watch) {
         return;
     }
-    for (size_t i = 0; i < set->count; i++) {
-        model_manifest_free(set->versions[i].manifest);
-        mem_free(set->versions[i].report);
-    }
-    mem_free(set->versions);
+    model_list_deinit(&set->list);
     model_repo_close(&set->repo);
     mem_free(set);
 }
@@ -391,7 +327,7 @@ static uint64_t kept_bytes(const struct model_set *set)
 
 /* What serves stays while the next one is loaded. Kept versions make room for it, if that does
  * any good. */
-static int make_room(struct model_set *set, const struct version *v, struct err *e)
+static int make_room(struct model_set *set, const struct listed_version *v, struct err *e)
 {
     uint64_t left = memory_left();
     if (left >= v->bytes) {
@@ -412,7 +348,7 @@ static int make_room(struct model_set *set, const struct version *v, struct err 
 }
 
 /* A version that is not even tried. */
-static int refuse(struct model_set *set, struct version *v, struct http_exchange *ex,
+static int refuse(struct model_set *set, struct listed_version *v, struct http_exchange *ex,
                   const struct err *e)
 {
     log_error("model %s@%s: %s", set->repo.name, v->name, e->message);
@@ -426,7 +362,7 @@ static int refuse(struct model_set *set, struct version *v, struct http_exchange
 static int begin(struct model_set *set, struct http_exchange *ex, const char *version,
                  bool is_rollback, bool if_changed)
 {
-    struct version *v = find(set, version);
+    struct listed_version *v = model_list_find(&set->list, version);
     struct err why = {0};
     if (v && make_room(set, v, &why) != 0) {
         return refuse(set, v, ex, &why);
@@ -460,8 +396,8 @@ static int begin(struct model_set *set, struct http_exchange *ex, const char *ve
 static void load_next(struct model_set *set)
 {
     const char *serving = set->server->generation->model->version;
-    for (size_t i = set->count; i-- > 0 && !set->attempt && !set->server->stopping;) {
-        struct version *v = &set->versions[i];
+    for (size_t i = set->list.count; i-- > 0 && !set->attempt && !set->server->stopping;) {
+        struct listed_version *v = &set->list.items[i];
         bool is_wanted = v->is_wanted && model_version_compare(v->name, serving) >= 0;
         v->is_wanted = false;
         if (is_wanted && begin(set, NULL, v->name, false, true) != 0) {
@@ -472,49 +408,16 @@ static void load_next(struct model_set *set)
 
 /* --- what a look has found --- */
 
-static void take_news(struct model_set *set, struct model_repo_version *seen)
-{
-    struct version *v = get(set, seen->name);
-    if (!v) {
-        return;
-    }
-    v->is_there = true;
-    if (v->still == seen->still) {
-        return;
-    }
-    v->still = seen->still;
-    v->bytes = seen->bytes;
-    v->is_wanted = seen->problem.kind == ERR_NONE;
-    v->has_failed = !v->is_wanted;
-    snprintf(v->problem, sizeof(v->problem), "%s", seen->problem.message);
-    if (v->has_failed) {
-        log_error("model %s@%s: %s", set->repo.name, v->name, v->problem);
-    }
-    if (seen->is_news) {
-        model_manifest_free(v->manifest);
-        v->manifest = seen->manifest;
-        seen->manifest = NULL;
-        seen->is_news = false;
-    }
-}
-
 static void merge(struct model_set *set)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        set->versions[i].is_there = false;
-    }
-    for (size_t i = 0; i < set->repo.count; i++) {
-        if (set->repo.versions[i].still != 0) {
-            take_news(set, &set->repo.versions[i]);
-        }
-    }
-    for (size_t i = set->count; i-- > 0;) {
-        struct version *v = &set->versions[i];
+    model_list_take(&set->list, &set->repo);
+    for (size_t i = set->list.count; i-- > 0;) {
+        struct listed_version *v = &set->list.items[i];
         bool is_used = loaded(set, v->name) ||
                        (set->attempt && strcmp(set->attempt->load.version, v->name) == 0);
         if (!v->is_there && !is_used) {
             log_info("model %s@%s is gone", set->repo.name, v->name);
-            forget(set, v);
+            model_list_remove(&set->list, v);
         }
     }
 }
@@ -536,7 +439,7 @@ static void on_watch_over(void *ctx)
 /* --- the start --- */
 
 /* Nothing serves yet, so there is nobody to keep waiting. */
-static int load_at_start(struct model_set *set, struct version *v, struct err *e)
+static int load_at_start(struct model_set *set, struct listed_version *v, struct err *e)
 {
     struct model_load l;
     int rc = prepare(set, &l, v->name, e);
@@ -557,8 +460,8 @@ static int load_at_start(struct model_set *set, struct version *v, struct err *e
 static int load_newest(struct model_set *set, struct err *e)
 {
     err_set(e, ERR_NOT_FOUND, "%s/%s: no version is in it", set->repo.root, set->repo.name);
-    for (size_t i = set->count; i-- > 0;) {
-        struct version *v = &set->versions[i];
+    for (size_t i = set->list.count; i-- > 0;) {
+        struct listed_version *v = &set->list.items[i];
         if (!v->is_wanted) {
             err_set(e, ERR_INVALID, "%s@%s: %s", set->repo.name, v->name, v->problem);
         } else if (load_at_start(set, v, e) == 0) {
@@ -622,13 +525,13 @@ static bool is_busy(const struct model_set *set, struct http_exchange *ex)
 }
 
 /* A version's name, or a label that one has, the newest of them. */
-static const struct version *resolve(const struct model_set *set, const char *text)
+static const struct listed_version *resolve(const struct model_set *set, const char *text)
 {
-    const struct version *v = find(set, text);
-    for (size_t i = set->count; !v && i-- > 0;) {
-        const struct model_manifest *m = describe(set, &set->versions[i]).manifest;
+    const struct listed_version *v = model_list_find(&set->list, text);
+    for (size_t i = set->list.count; !v && i-- > 0;) {
+        const struct model_manifest *m = describe(set, &set->list.items[i]).manifest;
         if (m && model_manifest_has_label(m, text)) {
-            v = &set->versions[i];
+            v = &set->list.items[i];
         }
     }
     return v;
@@ -639,10 +542,10 @@ static void answer_unknown(const struct model_set *set, struct http_exchange *ex
 {
     char names[256] = "";
     char message[ERR_MESSAGE_MAX];
-    for (size_t i = set->count; i-- > 0;) {
+    for (size_t i = set->list.count; i-- > 0;) {
         size_t len = strlen(names);
         snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "",
-                 set->versions[i].name);
+                 set->list.items[i].name);
     }
     snprintf(message, sizeof(message), "%s has no version \"%.64s\"; there are: %s",
              model_set_name(set), version, names);
@@ -651,7 +554,7 @@ static void answer_unknown(const struct model_set *set, struct http_exchange *ex
 
 void model_set_activate(struct model_set *set, struct http_exchange *ex, const char *version)
 {
-    const struct version *v = resolve(set, version);
+    const struct listed_version *v = resolve(set, version);
     if (!v) {
         answer_unknown(set, ex, version);
         return;
@@ -691,7 +594,7 @@ void model_set_roll_back(struct model_set *set, struct http_exchange *ex)
     }
     const struct past *p = &set->history[set->n_history - 1];
     struct generation *g = kept_number(set, p->number);
-    if (!g && !find(set, p->version)) {
+    if (!g && !model_list_find(&set->list, p->version)) {
         answer_unknown(set, ex, p->version);
         return;
     }
