@@ -8,7 +8,7 @@ const { makeFolder } = require('./files.js');
 const { startServer } = require('./server.js');
 
 const NAME = 'tiny';
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000; // versions are loaded at low priority
 
 // Makes a version appear whole, by a rename; one that is there is replaced. grow: the bytes that the model file shall
 // seem to have.
