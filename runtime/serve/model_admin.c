@@ -136,6 +136,12 @@ static void reload(struct server *s, struct http_exchange *ex)
     }
 }
 
+static const char *actor_of(struct http_exchange *ex)
+{
+    const char *actor = http_request_header(http_exchange_request(ex), "weir-actor");
+    return actor ? actor : "admin";
+}
+
 static void activate(struct server *s, struct http_exchange *ex)
 {
     const struct http_request *r = http_exchange_request(ex);
@@ -145,8 +151,7 @@ static void activate(struct server *s, struct http_exchange *ex)
         respond_err(ex, &e);
         return;
     }
-    const char *actor = http_request_header(r, "weir-actor");
-    log_info("%.64s activates model version %s", actor ? actor : "admin", version);
+    log_info("%.64s activates model version %s", actor_of(ex), version);
     model_set_activate(s->models, ex, version);
 }
 
@@ -171,7 +176,7 @@ static void answer_version(struct server *s, struct http_exchange *ex, enum rout
     } else if (route == ROUTE_ADMIN_MODEL_ACTIVATE) {
         activate(s, ex);
     } else {
-        log_info("a rollback of the model is asked for");
+        log_info("%.64s rolls the model back", actor_of(ex));
         model_set_roll_back(s->models, ex);
     }
 }

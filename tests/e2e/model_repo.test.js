@@ -23,6 +23,12 @@ function other(folder) {
     return file;
 }
 
+function modelPromptFile(t) {
+    const file = path.join(makeFolder(t), 'prompt.txt');
+    fs.writeFileSync(file, 'You are a helpful assistant. '.repeat(12));
+    return file;
+}
+
 async function post(server, what, value) {
     const answer = await server.admin('POST', `/admin/models/${NAME}/${what}`, value);
     return { status: answer.status, body: await answer.json() };
@@ -294,6 +300,53 @@ test('answers are wholly of the version that they name while versions come and g
     await Promise.all(clients);
     assert.equal(running.seen.size, 3);
     assert.ok(running.answers >= 32);
+});
+
+test('every route holds while versions are swapped as fast as they can be', { skip, timeout: 240_000 }, async (t) => {
+    const { server, folder, repo } = await startRepo(t, { 1: { file: modelPath() } }, ['--system-prompt', modelPromptFile(t)]);
+    putVersion(repo, NAME, '2', { file: other(folder) });
+    putVersion(repo, NAME, '3', { file: modelPath() });
+    await waitForState(server, '3', 'serving');
+    const running = { now: true, done: 0 };
+    const keep = async (work) => {
+        while (running.now) {
+            const response = await work();
+            const body = await response.text();
+            // A version that was named may have gone meanwhile.
+            assert.ok([200, 404].includes(response.status), `${response.url}: ${response.status} ${body}`);
+            running.done++;
+        }
+    };
+    const input = 'The quick brown fox';
+    const schema = { type: 'object', properties: { a: { type: 'integer' } }, required: ['a'] };
+    const works = [
+        () => server.post('/v1/chat/completions', ask('Hello', { stream: true })),
+        () => server.post('/v1/chat/completions', ask('Hello', { model: 'tiny@2', max_tokens: 8 })),
+        () => server.post('/v1/chat/completions', ask('Hi', { n: 3, max_tokens: 4, response_format: { type: 'json_schema', json_schema: { name: 's', schema } } })),
+        () => server.post('/v1/completions', { prompt: ['Once', 'There'], max_tokens: 6 }),
+        () => server.post('/v1/responses', { input, max_output_tokens: 16 }),
+        () => server.post('/v1/messages', { messages: [{ role: 'user', content: input }], max_tokens: 8 }),
+        () => server.post('/v1/messages/count_tokens', { messages: [{ role: 'user', content: input }] }),
+        () => server.post('/v1/embeddings', { input: [input, 'b'] }),
+        () => server.post('/v1/embeddings', { input, model: 'tiny@1' }),
+        () => server.post('/tokenize', { content: input, model: 'tiny@3' }),
+        () => server.post('/detokenize', { tokens: [1, 2, 3] }),
+        () => server.fetch('/v1/models'),
+        () => server.fetch('/v1/models/tiny@2'),
+        () => server.admin('GET', '/admin/models'),
+        () => server.admin('GET', '/admin/models/tiny/versions/2'),
+        () => server.admin('PUT', '/admin/prompts/default', { text: `Be brief. ${Math.random()}` }),
+        () => server.admin('POST', '/admin/prompts/default/dry-run', { text: 'Be brief.' }),
+    ];
+    const clients = works.map(keep);
+    for (let i = 0; i < 30; i++) {
+        const { status, body } = i % 5 === 4 ? await post(server, 'rollback') : await post(server, 'activate', { version: String(1 + (i % 3)) });
+        assert.ok([200, 409].includes(status), JSON.stringify(body));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    running.now = false;
+    await Promise.all(clients);
+    assert.ok(running.done >= works.length);
 });
 
 test('a repository is refused by name where it cannot serve', { skip }, (t) => {
