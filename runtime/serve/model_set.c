@@ -465,6 +465,7 @@ static int load_newest(struct model_set *set, struct err *e)
         if (!v->is_wanted) {
             err_set(e, ERR_INVALID, "%s@%s: %s", set->repo.name, v->name, v->problem);
         } else if (load_at_start(set, v, e) == 0) {
+            load_next(set); /* older ones are not wanted any more */
             return 0;
         }
     }
