@@ -56,9 +56,21 @@ static int read_identity(struct model *m, const struct gguf *g, struct err *e)
     return 0;
 }
 
-static int read_template(struct model *m, const struct gguf *g, struct err *e)
+/* How a model is opened. */
+struct opening {
+    enum model_hashing hashing;
+    enum llama_precision precision;
+    struct gguf_str chat_template; /* data NULL: that of the file */
+};
+
+static int read_template(struct model *m, const struct gguf *g, const struct opening *o,
+                         struct err *e)
 {
-    struct gguf_str source;
+    struct gguf_str source = o->chat_template;
+    if (source.data) {
+        m->chat_template = chat_template_compile(source.data, source.len, e);
+        return m->chat_template ? 0 : err_prefix(e, "%s: the template for it", gguf_path(g));
+    }
     if (!gguf_has(g, "tokenizer.chat_template")) {
         return 0;
     }
@@ -69,12 +81,9 @@ static int read_template(struct model *m, const struct gguf *g, struct err *e)
     return m->chat_template ? 0 : err_prefix(e, "%s: tokenizer.chat_template", gguf_path(g));
 }
 
-static int load(struct model *m, const struct gguf *g, enum model_hashing hashing,
-                enum llama_precision precision, const struct parallel *p, struct err *e)
+static int load(struct model *m, struct gguf *g, const struct opening *o,
+                const struct parallel *p, struct err *e)
 {
-    if (hashing == MODEL_HASHED && gguf_sha256(g, m->sha256, e) != 0) {
-        return -1;
-    }
     if (llama_config_from_gguf(&m->config, g, e) != 0) {
         return -1;
     }
@@ -86,11 +95,16 @@ static int load(struct model *m, const struct gguf *g, enum model_hashing hashin
         return err_set(e, ERR_FORMAT, "%s: the vocabulary has %d tokens, the embedding %d rows",
                        gguf_path(g), tokenizer_vocab_size(m->tokenizer), m->config.vocab);
     }
-    if (read_template(m, g, e) != 0 ||
-        llama_weights_init(&m->weights, &m->config, g, precision, p, e) != 0) {
+    if (read_template(m, g, o, e) != 0 ||
+        llama_weights_init(&m->weights, &m->config, g, o->precision, p, e) != 0 ||
+        read_identity(m, g, e) != 0) {
         return -1;
     }
-    return read_identity(m, g, e);
+    if (o->hashing == MODEL_HASHED &&
+        ((m->weights.in_file && gguf_detach(g, e) != 0) || gguf_sha256(g, m->sha256, e) != 0)) {
+        return -1;
+    }
+    return gguf_check_whole(g, e);
 }
 
 /* A folder of safetensors is converted into a file that is gone once it is open. */
@@ -118,9 +132,17 @@ static struct gguf *open_any(const char *path, struct err *e)
     return folder ? open_folder(path, e) : gguf_open(path, e);
 }
 
-static struct model *open_with(const char *path, enum model_hashing hashing,
-                               enum llama_precision precision, const struct parallel *p,
-                               struct err *e)
+/* Zeroes in place of what is gone look like any other mistake in a file. */
+static void explain(const struct gguf *g, struct err *e)
+{
+    struct err cut = {0};
+    if (gguf_check_whole(g, &cut) != 0) {
+        *e = cut;
+    }
+}
+
+static struct model *open_with(const char *path, const struct opening *o,
+                               const struct parallel *p, struct err *e)
 {
     struct gguf *g = open_any(path, e);
     if (!g) {
@@ -129,7 +151,8 @@ static struct model *open_with(const char *path, enum model_hashing hashing,
     struct model *m = mem_zalloc(sizeof(*m));
     if (!m) {
         err_nomem(e);
-    } else if (load(m, g, hashing, precision, p, e) != 0) {
+    } else if (load(m, g, o, p, e) != 0) {
+        explain(g, e);
         model_close(m);
         m = NULL;
     }
@@ -144,13 +167,24 @@ static struct model *open_with(const char *path, enum model_hashing hashing,
 struct model *model_open(const char *path, enum model_hashing hashing, const struct parallel *p,
                          struct err *e)
 {
-    return open_with(path, hashing, LLAMA_INT8, p, e);
+    const struct opening o = {.hashing = hashing, .precision = LLAMA_INT8};
+    return open_with(path, &o, p, e);
+}
+
+struct model *model_open_templated(const char *path, const char *chat_template, size_t len,
+                                   const struct parallel *p, struct err *e)
+{
+    const struct opening o = {.hashing = MODEL_HASHED,
+                              .precision = LLAMA_INT8,
+                              .chat_template = {chat_template, len}};
+    return open_with(path, &o, p, e);
 }
 
 struct model *model_open_as(const char *path, enum llama_precision precision,
                             const struct parallel *p, struct err *e)
 {
-    return open_with(path, MODEL_UNHASHED, precision, p, e);
+    const struct opening o = {.hashing = MODEL_UNHASHED, .precision = precision};
+    return open_with(path, &o, p, e);
 }
 
 void model_close(struct model *m)

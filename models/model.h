@@ -3,7 +3,9 @@
  * Everything is checked while loading. It is copied out of the file, which is closed
  * afterwards, unless the file is packed (arch/llama_weights.h): then its matrices are used
  * where they are mapped, and the file must not be written to or cut short while the model
- * lives. To replace it, rename another over it.
+ * lives. A hashed model is what was hashed: a packed file is copied into memory too, so that
+ * nothing that happens to it later changes an answer. A file that is cut short while it is read
+ * is an error.
  *
  * Ownership: model_open returns, model_close releases. Immutable in between; any number of
  * threads may read. */
@@ -39,6 +41,11 @@ enum model_hashing {
  * failure; the message begins with the path. */
 struct model *model_open(const char *path, enum model_hashing hashing, const struct parallel *p,
                          struct err *e);
+
+/* The same, hashed, with this chat template (not NULL) in place of that in the file, which is
+ * not looked at. */
+struct model *model_open_templated(const char *path, const char *chat_template, size_t len,
+                                   const struct parallel *p, struct err *e);
 
 /* The same with weights of the given precision, unhashed. */
 struct model *model_open_as(const char *path, enum llama_precision precision,

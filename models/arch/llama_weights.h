@@ -9,8 +9,9 @@
  * tensors are quantised as Q8_0 is, and so are those of fewer bits.
  *
  * A packed file (`weir quantize --type packed`) has the matrices as the kernels want them. They
- * are used where they are mapped: loading copies nothing, and processes that serve the same
- * file share its memory. Such a file says so in its metadata,
+ * are used where they are mapped: loading copies nothing, and processes that read the same file
+ * share its memory. (A server detaches it from its file, models/model.h.) Such a file says so
+ * in its metadata,
  *
  *     weir.packed    u32    LLAMA_PACKED_VERSION
  *

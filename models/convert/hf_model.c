@@ -147,6 +147,9 @@ int hf_model_convert(const char *folder, const char *to, uint32_t type, struct e
 {
     struct conversion c = {.folder = folder, .e = e};
     int rc = open_all(&c) != 0 || convert(&c, to, type) != 0 ? -1 : 0;
+    if (c.weights && safetensors_check_whole(c.weights, e) != 0) {
+        rc = -1;
+    }
     if (rc != 0 && strncmp(e->message, folder, strlen(folder)) != 0) {
         err_prefix(e, "%s", folder);
     }

@@ -58,6 +58,7 @@ static struct gguf *open_one(const char *path, struct err *e)
         g->is_mapped = true;
     }
     if (g && (file_map(path, &g->data, &g->size, e) != 0 || gguf_parse(g, e) != 0)) {
+        (void)gguf_check_whole(g, e); /* the better reason */
         gguf_close(g);
         return NULL;
     }
@@ -169,9 +170,37 @@ void gguf_give_back(const struct gguf *g, const void *data, size_t len)
     const uintptr_t begin = ((uintptr_t)data + page - 1) / page * page;
     const uintptr_t end = ((uintptr_t)data + len) / page * page;
 
-    if (g->is_mapped && begin < end) {
+    if (g->is_mapped && !g->is_detached && begin < end) {
         (void)madvise((void *)begin, end - begin, MADV_DONTNEED); /* a hint, no more */
     }
+}
+
+int gguf_check_whole(const struct gguf *g, struct err *e)
+{
+    bool is_cut = g->is_mapped && file_map_is_cut(g->data);
+
+    for (size_t i = 0; i < g->n_parts; i++) {
+        is_cut |= file_map_is_cut(g->parts[i]->data);
+    }
+    return is_cut ? err_set(e, ERR_FORMAT,
+                            "%s: was cut short while it was read; replace a file by renaming "
+                            "another over it",
+                            g->path)
+                  : 0;
+}
+
+int gguf_detach(struct gguf *g, struct err *e)
+{
+    for (size_t i = 0; i < g->n_parts; i++) {
+        if (gguf_detach(g->parts[i], e) != 0) {
+            return -1;
+        }
+    }
+    if (g->is_mapped && !g->is_detached && file_map_detach(g->path, g->data, g->size, e) != 0) {
+        return -1;
+    }
+    g->is_detached = true;
+    return 0;
 }
 
 static void hash_file(const struct gguf *g, struct hash *h)

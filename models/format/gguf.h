@@ -7,8 +7,9 @@
  * reachable through this header is inside the mapping.
  *
  * The file is mapped read-only and private. Tensor data stays in the mapping, so the file must
- * not be truncated or rewritten in place while it is open (replace it by rename instead). Users
- * that outlive such a guarantee copy what they need.
+ * not be rewritten in place while it is open (replace it by rename instead). What is cut off
+ * meanwhile reads as zeroes: gguf_check_whole tells afterwards. Users that outlive the file
+ * copy what they need, or gguf_detach.
  *
  * Ownership: everything returned is borrowed from the struct gguf and lives until gguf_close.
  * Threads: immutable after gguf_open; any number of threads may read.
@@ -95,6 +96,13 @@ uint32_t gguf_alignment(const struct gguf *g);
  * for a large file. Pages that it brought in are given back; those of a mapping that is in use
  * come again. */
 int gguf_sha256(const struct gguf *g, char out[HASH_HEX_LEN + 1], struct err *e);
+
+/* Whether all that was read so far was there: -1 when the file was cut short meanwhile. */
+int gguf_check_whole(const struct gguf *g, struct err *e);
+
+/* Copies the file into memory; all pointers into it stay. From now on nothing that happens to
+ * the file is seen. On failure it is as usable as before, and no more. */
+int gguf_detach(struct gguf *g, struct err *e);
 
 /* `len` bytes of the file were read and will not be for a while: a mapped file's pages go back
  * to the system, so that a model that is copied out of its file is not in memory twice. They

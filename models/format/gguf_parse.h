@@ -12,6 +12,7 @@ struct gguf {
     const unsigned char *data;
     uint64_t size;
     bool is_mapped;
+    bool is_detached; /* mapped, but from a copy of its own */
     uint32_t version;
     uint32_t alignment;
     struct gguf_kv *kvs; /* (n_kvs), file order */

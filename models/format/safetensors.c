@@ -248,6 +248,18 @@ void safetensors_close(struct safetensors *s)
     mem_free(s);
 }
 
+int safetensors_check_whole(const struct safetensors *s, struct err *e)
+{
+    for (size_t i = 0; i < s->n_shards; i++) {
+        if (file_map_is_cut(s->shards[i].data)) {
+            return err_set(e, ERR_FORMAT,
+                           "a file of safetensors was cut short while it was "
+                           "read");
+        }
+    }
+    return 0;
+}
+
 size_t safetensors_count(const struct safetensors *s)
 {
     return s->count;

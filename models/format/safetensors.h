@@ -32,5 +32,8 @@ struct safetensors;
 struct safetensors *safetensors_open(const char *folder, struct err *e);
 void safetensors_close(struct safetensors *s); /* accepts NULL */
 
+/* -1 when a file was cut short since it was opened: what is gone was read as zeroes. */
+int safetensors_check_whole(const struct safetensors *s, struct err *e);
+
 size_t safetensors_count(const struct safetensors *s);
 const struct safetensor *safetensors_at(const struct safetensors *s, size_t i);

@@ -2,10 +2,19 @@
 
 #include "runtime/api/json_text.h"
 
+void admin_add_manifest(cJSON *object, const struct model_manifest *m)
+{
+    cJSON *labels = cJSON_AddArrayToObject(object, "labels");
+    for (size_t i = 0; m && i < m->n_labels; i++) {
+        cJSON_AddItemToArray(labels, cJSON_CreateString(m->labels[i]));
+    }
+    json_add_string_or_null(object, "deprecated", m ? m->deprecated : NULL);
+}
+
 static cJSON *model_object(const struct admin_model *m)
 {
     cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "id", m->name);
+    cJSON_AddStringToObject(o, "id", m->asked_as ? m->asked_as : m->name);
     cJSON_AddStringToObject(o, "object", "model");
     cJSON_AddNumberToObject(o, "created", (double)m->loaded_at);
     cJSON_AddStringToObject(o, "owned_by", "weir");
@@ -18,6 +27,8 @@ static cJSON *model_object(const struct admin_model *m)
     }
     cJSON_AddItemToArray(capabilities, cJSON_CreateString("embeddings"));
     cJSON_AddNumberToObject(o, "embedding_length", m->embedding_length);
+    json_add_string_or_null(o, "state", m->state);
+    admin_add_manifest(o, m->manifest);
     return o;
 }
 
@@ -26,16 +37,18 @@ char *models_one_text(const struct admin_model *m, size_t *len)
     return json_text_take(model_object(m), len);
 }
 
-char *models_list_text(const struct admin_model *m, size_t *len)
+char *models_list_text(const struct admin_model *models, size_t n, size_t *len)
 {
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "object", "list");
     cJSON *data = cJSON_AddArrayToObject(root, "data");
-    cJSON_AddItemToArray(data, model_object(m));
+    for (size_t i = 0; i < n; i++) {
+        cJSON_AddItemToArray(data, model_object(&models[i]));
+    }
     return json_text_take(root, len);
 }
 
-static cJSON *generation_object(const struct admin_model *m)
+cJSON *admin_model_json(const struct admin_model *m)
 {
     cJSON *o = model_object(m);
     cJSON_AddNumberToObject(o, "generation", (double)m->generation);
@@ -56,14 +69,14 @@ static cJSON *generation_object(const struct admin_model *m)
 
 char *admin_model_text(const struct admin_model *m, size_t *len)
 {
-    return json_text_take(generation_object(m), len);
+    return json_text_take(admin_model_json(m), len);
 }
 
 char *admin_reload_text(const char *outcome, const struct admin_model *m, size_t *len)
 {
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "status", outcome);
-    cJSON_AddItemToObject(root, "model", generation_object(m));
+    cJSON_AddItemToObject(root, "model", admin_model_json(m));
     return json_text_take(root, len);
 }
 

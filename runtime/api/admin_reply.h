@@ -3,13 +3,19 @@
  * Texts are the caller's (mem_free); NULL when out of memory. */
 #pragma once
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/registry/model_manifest.h"
+
 struct admin_model {
     const char *id; /* "name@version" */
     const char *name;
+    const char *asked_as; /* what a request calls it: one of the two, or NULL for the name */
+    const char *state;    /* "serving" or "kept" */
+    const struct model_manifest *manifest; /* of a version from a repository, or NULL */
     const char *sha256;
     uint64_t generation;
     int64_t loaded_at; /* Unix seconds */
@@ -31,11 +37,15 @@ struct admin_model {
 };
 
 /* GET /v1/models and GET /v1/models/{id}. */
-char *models_list_text(const struct admin_model *m, size_t *len);
+char *models_list_text(const struct admin_model *models, size_t n, size_t *len);
 char *models_one_text(const struct admin_model *m, size_t *len);
 
 /* GET /admin/models. */
 char *admin_model_text(const struct admin_model *m, size_t *len);
+cJSON *admin_model_json(const struct admin_model *m); /* the same as a tree, the caller's */
+
+/* Adds what the owner says of a version: labels and the date of its end. m may be NULL. */
+void admin_add_manifest(cJSON *object, const struct model_manifest *m);
 /* POST /admin/models/reload; outcome: "published" or "unchanged". */
 char *admin_reload_text(const char *outcome, const struct admin_model *m, size_t *len);
 /* {"status": status} */

@@ -1,5 +1,8 @@
 #include "runtime/api/admin_request.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
 
@@ -30,6 +33,25 @@ int admin_reload_request(const char *body, size_t len, bool *force, struct err *
         rc = err_set_param(e, ERR_INVALID, "force", "\"force\" must be true or false");
     } else {
         *force = cJSON_IsTrue(item);
+    }
+    cJSON_Delete(root);
+    return rc;
+}
+
+int admin_activate_request(const char *body, size_t len, char *version, size_t size,
+                           struct err *e)
+{
+    cJSON *root = parse_object(body, len, e);
+    if (!root) {
+        return -1;
+    }
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "version"));
+    int rc = text && text[0] && strlen(text) < size
+                 ? 0
+                 : err_set_param(e, ERR_INVALID, "version",
+                                 "\"version\" must be the name of a version, or a label");
+    if (rc == 0) {
+        snprintf(version, size, "%s", text);
     }
     cJSON_Delete(root);
     return rc;

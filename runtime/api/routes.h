@@ -92,7 +92,11 @@ enum route_scope {
     X(ADMIN_FILTERS_REPLAY, "POST", "/admin/filters/replay", ROUTE_ADMIN, SCOPE_NONE)          \
     X(ADMIN_FINDINGS, "GET", "/admin/findings", ROUTE_ADMIN, SCOPE_NONE)                       \
     X(ADMIN_MODELS, "GET", "/admin/models", ROUTE_ADMIN, SCOPE_NONE)                           \
-    X(ADMIN_RELOAD, "POST", "/admin/models/reload", ROUTE_ADMIN, SCOPE_NONE)
+    X(ADMIN_RELOAD, "POST", "/admin/models/reload", ROUTE_ADMIN, SCOPE_NONE)                   \
+    X(ADMIN_MODEL_VERSION, "GET", "/admin/models/{name}/versions/{version}", ROUTE_ADMIN,      \
+      SCOPE_NONE)                                                                              \
+    X(ADMIN_MODEL_ACTIVATE, "POST", "/admin/models/{name}/activate", ROUTE_ADMIN, SCOPE_NONE)  \
+    X(ADMIN_MODEL_ROLLBACK, "POST", "/admin/models/{name}/rollback", ROUTE_ADMIN, SCOPE_NONE)
 
 enum route_id {
     ROUTE_NOT_FOUND = 0, /* no such path */

@@ -306,11 +306,33 @@ static int check_unsupported(const cJSON *body, struct err *e)
     return beam ? json_field_refuse("use_beam_search", "", e) : 0;
 }
 
+static unsigned find_given(const cJSON *body)
+{
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } fields[] = {
+        {"temperature", SAMPLING_GIVEN_TEMPERATURE},
+        {"top_p", SAMPLING_GIVEN_TOP_P},
+        {"top_k", SAMPLING_GIVEN_TOP_K},
+        {"min_p", SAMPLING_GIVEN_MIN_P},
+        {"repetition_penalty", SAMPLING_GIVEN_REPETITION_PENALTY},
+        {"repeat_penalty", SAMPLING_GIVEN_REPETITION_PENALTY},
+        {"presence_penalty", SAMPLING_GIVEN_PRESENCE_PENALTY},
+        {"frequency_penalty", SAMPLING_GIVEN_FREQUENCY_PENALTY},
+    };
+    unsigned given = 0;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        given |= json_field_get(body, fields[i].name) ? fields[i].bit : 0u;
+    }
+    return given;
+}
+
 int sampling_fields_parse(const cJSON *body, struct sampling *out, unsigned *given,
                           struct err *e)
 {
     *out = SAMPLING_DEFAULT;
-    *given = json_field_get(body, "temperature") ? SAMPLING_GIVEN_TEMPERATURE : 0u;
+    *given = find_given(body);
     if (read_numbers(body, out, e) != 0 || read_seed(body, out, given, e) != 0 ||
         read_repetition_penalty(body, out, e) != 0 || read_logit_bias(body, out, e) != 0 ||
         read_stop_ids(body, out, e) != 0 || read_breakers(body, &out->dry, e) != 0 ||

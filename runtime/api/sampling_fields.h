@@ -10,7 +10,16 @@
 #include "runtime/base/err.h"
 
 /* Settings that the client chose itself, and that the server has defaults of its own for. */
-enum sampling_given { SAMPLING_GIVEN_TEMPERATURE = 1, SAMPLING_GIVEN_SEED = 2 };
+enum sampling_given {
+    SAMPLING_GIVEN_TEMPERATURE = 1,
+    SAMPLING_GIVEN_SEED = 2,
+    SAMPLING_GIVEN_TOP_P = 4,
+    SAMPLING_GIVEN_TOP_K = 8,
+    SAMPLING_GIVEN_MIN_P = 16,
+    SAMPLING_GIVEN_REPETITION_PENALTY = 32,
+    SAMPLING_GIVEN_PRESENCE_PENALTY = 64,
+    SAMPLING_GIVEN_FREQUENCY_PENALTY = 128,
+};
 
 /* Fills *out, which is the caller's (sampling_deinit); on failure it is empty and err.param
  * names the field. *given: enum sampling_given. Ids are not held against a vocabulary yet:

@@ -10,7 +10,10 @@
 #include <unistd.h>
 
 #include "runtime/base/buf.h"
+#include "runtime/base/map_guard.h"
 #include "runtime/base/mem.h"
+
+#define DETACH_PART ((uint64_t)8 << 20)
 
 static int read_all(int fd, const char *path, struct buf *out, struct err *e)
 {
@@ -144,6 +147,7 @@ int file_map(const char *path, const unsigned char **data, uint64_t *size, struc
         }
         *data = p;
         *size = (uint64_t)st.st_size;
+        map_guard_add(p, *size);
     }
     rc = 0;
 cleanup:
@@ -154,8 +158,51 @@ cleanup:
 void file_unmap(const unsigned char *data, uint64_t size)
 {
     if (data) {
+        map_guard_remove(data);
         munmap((void *)data, (size_t)size);
     }
+}
+
+bool file_map_is_cut(const unsigned char *data)
+{
+    return map_guard_is_cut(data);
+}
+
+/* Of the mapping no more than a part is in memory beside its copy. */
+static void copy_mapped(unsigned char *to, const unsigned char *from, uint64_t size)
+{
+    for (uint64_t at = 0; at < size; at += DETACH_PART) {
+        size_t len = (size_t)(size - at < DETACH_PART ? size - at : DETACH_PART);
+        memcpy(to + at, from + at, len);
+        if (!file_map_is_cut(from)) {
+            (void)madvise((void *)(from + at), len, MADV_DONTNEED); /* a hint, no more */
+        }
+    }
+}
+
+int file_map_detach(const char *path, const unsigned char *data, uint64_t size, struct err *e)
+{
+    void *copy =
+        mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (copy == MAP_FAILED) {
+        return err_set_errno(e, errno, "%s: cannot be copied into memory", path);
+    }
+    (void)madvise(copy, (size_t)size, MADV_HUGEPAGE);
+    copy_mapped(copy, data, size);
+    int rc = 0;
+    if (file_map_is_cut(data)) {
+        rc = err_set(e, ERR_FORMAT, "%s: was cut short while it was read", path);
+    } else if (mprotect(copy, (size_t)size, PROT_READ) != 0 ||
+               mremap(copy, (size_t)size, (size_t)size, MREMAP_MAYMOVE | MREMAP_FIXED,
+                      (void *)data) == MAP_FAILED) {
+        rc = err_set_errno(e, errno, "%s: cannot be copied into memory", path);
+    }
+    if (rc == 0) {
+        map_guard_remove(data);
+    } else {
+        munmap(copy, (size_t)size);
+    }
+    return rc;
 }
 
 bool file_stamp_take(const char *path, struct file_stamp *stamp)

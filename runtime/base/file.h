@@ -14,10 +14,17 @@ char *file_read(const char *path, size_t max, size_t *len, struct err *e);
 /* FOLDER/NAME into out[size]. */
 int file_join(char *out, size_t size, const char *folder, const char *name, struct err *e);
 
-/* Maps a regular file read-only and private; *data is NULL when it is empty. It must not be
- * truncated while it is mapped. */
+/* Maps a regular file read-only and private; *data is NULL when it is empty. If it is
+ * cut short meanwhile, what is gone reads as zeroes, and file_map_is_cut tells. */
 int file_map(const char *path, const unsigned char **data, uint64_t *size, struct err *e);
 void file_unmap(const unsigned char *data, uint64_t size); /* accepts NULL */
+
+/* Whether something was read behind the end of the file as it is now (map_guard.h). */
+bool file_map_is_cut(const unsigned char *data);
+
+/* Copies the bytes out of the file, to the same address: from now on nothing that happens to
+ * the file is seen. -1: no memory, or the file was cut short; the mapping stays as it was. */
+int file_map_detach(const char *path, const unsigned char *data, uint64_t size, struct err *e);
 
 /* Writes to PATH.tmp in the same folder, fsyncs and renames, so that a reader sees the old file
  * or the new one and never a part. The mode is that of the file before. */

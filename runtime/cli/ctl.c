@@ -20,6 +20,7 @@ static const struct {
     const char *summary;
 } groups[] = {
     {"findings", ctl_findings, "what filters found, and what others would"},
+    {"models", ctl_models, "the model: its versions, and which of them serves"},
     {"prompts", ctl_prompts, "system prompts: profiles and their versions"},
     {"filters", ctl_filters, "filter chains and their versions"},
 };

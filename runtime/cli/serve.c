@@ -15,6 +15,8 @@
 
 struct serve_options {
     const char *model;
+    const char *repo;
+    long keep_generations;
     const char *host;
     long port;
     const char *system_prompt;
@@ -119,6 +121,14 @@ static int parse(struct serve_options *o, int argc, char **argv)
     struct option table[OPTIONS_MAX] = {
         {"model", 'm', OPTION_STRING, &o->model, "FILE",
          "the model: a GGUF file, or a folder with safetensors", 0, 0},
+        {"repo", 0, OPTION_STRING, &o->repo, "DIR",
+         "serve the newest version in DIR/NAME/VERSION/, and watch for others; --model is NAME "
+         "then, or left out if there is one alone",
+         0, 0},
+        {"keep-generations", 0, OPTION_INT, &o->keep_generations, "N",
+         "with --repo: versions that stay loaded behind the one that serves, for rollbacks and "
+         "requests that name them (1)",
+         0, MODEL_SET_KEPT_MAX},
         {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "address to listen on (127.0.0.1)", 0,
          0},
         {"port", 'p', OPTION_INT, &o->port, "N", "port, 0 for any free one (8080)", 0, 65535},
@@ -206,7 +216,7 @@ static int parse(struct serve_options *o, int argc, char **argv)
     };
     add_watching_options(table, o);
     const struct options options = {
-        "weir serve --model FILE.gguf [options]",
+        "weir serve --model FILE.gguf | --repo DIR [options]",
         "Serves a model over HTTP: POST /v1/chat/completions, a chat page on /, admin routes.\n"
         "SIGHUP reads model, certificate, key file and watched files anew; SIGTERM finishes "
         "and ends.",
@@ -216,9 +226,10 @@ static int parse(struct serve_options *o, int argc, char **argv)
     if (rc >= 0) {
         return rc;
     }
-    if (positional > 0 || !o->model) {
+    if (positional > 0 || (!o->model && !o->repo)) {
         fprintf(stderr, "weir serve: %s\nusage: %s\n",
-                o->model ? "there is one argument too many" : "--model FILE is needed",
+                positional > 0 ? "there is one argument too many"
+                               : "--model FILE or --repo DIR is needed",
                 options.usage);
         return 2;
     }
@@ -405,6 +416,7 @@ int cli_serve(int argc, char **argv)
         .filter_log_text = "none",
         .metrics = "open",
         .ping = 5,
+        .keep_generations = 1,
         .temperature = 0.8,
         .drain_timeout = 600,
         .max_body = 8L << 20,
@@ -433,6 +445,9 @@ int cli_serve(int argc, char **argv)
         return 2;
     }
     struct server_settings set = {
+        .repo_path = o.repo,
+        .repo_model = o.repo ? o.model : NULL,
+        .keep_generations = (int)o.keep_generations,
         .generation = {.model_path = o.model,
                        .threads = (int)o.threads,
                        .pin = o.pin,

@@ -141,6 +141,7 @@ static int start_workers(struct team *t, struct err *e)
     sigset_t all, before;
     int status = 0;
     sigfillset(&all);
+    sigdelset(&all, SIGBUS); /* of a mapped file: base/map_guard.h */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (int i = 1; i < t->size && status == 0; i++) {
         struct worker *w = &t->workers[i];

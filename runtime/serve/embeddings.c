@@ -192,16 +192,35 @@ static void input_done(void *user, struct err *why)
     }
 }
 
+/* The generation that the request names; what it may say depends on that one's vocabulary and
+ * width. */
+static int read_request(struct embedding *x, struct err *e)
+{
+    const struct http_request *http = http_exchange_request(x->http);
+    const struct llama_config *c = &x->generation->model->config;
+    if (embeddings_request_parse(&x->request, http->body, http->body_len, c->vocab, c->d_model,
+                                 e) != 0) {
+        return -1;
+    }
+    struct generation *g = server_find_generation(x->server, x->request.model, e);
+    if (!g || g == x->generation) {
+        return g ? 0 : -1;
+    }
+    generation_ref(g);
+    generation_unref(x->generation);
+    x->generation = g;
+    c = &g->model->config;
+    embeddings_request_deinit(&x->request);
+    return embeddings_request_parse(&x->request, http->body, http->body_len, c->vocab,
+                                    c->d_model, e);
+}
+
 static int prepare(struct embedding *x, struct err *e)
 {
     static const struct filter_run_owner owner = {
         .get = get_input, .take = take_input, .done = input_done};
-    const struct http_request *http = http_exchange_request(x->http);
-    const struct llama_config *c = &x->generation->model->config;
     struct chain *chain;
-    if (embeddings_request_parse(&x->request, http->body, http->body_len, c->vocab, c->d_model,
-                                 e) != 0 ||
-        generation_check_name(x->generation, x->request.model, e) != 0 ||
+    if (read_request(x, e) != 0 ||
         chain_pick(x->server, x->http, x->generation->model->name, &chain, e) != 0) {
         return -1;
     }

@@ -14,6 +14,34 @@
 /* All prompts' answers together. */
 #define CHOICES_MAX 128
 
+/* Of the version's owner, for what the request does not say. */
+static void apply_model_defaults(struct sampling *p, unsigned given,
+                                 const struct model_defaults *d)
+{
+    const struct {
+        enum model_default from;
+        unsigned given;
+        float *to;
+    } numbers[] = {
+        {MODEL_DEFAULT_TEMPERATURE, SAMPLING_GIVEN_TEMPERATURE, &p->temperature},
+        {MODEL_DEFAULT_TOP_P, SAMPLING_GIVEN_TOP_P, &p->top_p},
+        {MODEL_DEFAULT_MIN_P, SAMPLING_GIVEN_MIN_P, &p->min_p},
+        {MODEL_DEFAULT_REPETITION_PENALTY, SAMPLING_GIVEN_REPETITION_PENALTY,
+         &p->repetition_penalty},
+        {MODEL_DEFAULT_PRESENCE_PENALTY, SAMPLING_GIVEN_PRESENCE_PENALTY, &p->presence_penalty},
+        {MODEL_DEFAULT_FREQUENCY_PENALTY, SAMPLING_GIVEN_FREQUENCY_PENALTY,
+         &p->frequency_penalty},
+    };
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (d->set & 1u << numbers[i].from && !(given & numbers[i].given)) {
+            *numbers[i].to = (float)d->values[numbers[i].from];
+        }
+    }
+    if (d->set & 1u << MODEL_DEFAULT_TOP_K && !(given & SAMPLING_GIVEN_TOP_K)) {
+        p->top_k = (int)d->values[MODEL_DEFAULT_TOP_K];
+    }
+}
+
 static void apply_defaults(struct exchange *x, const struct server *s)
 {
     struct sampling *p = &x->request.sampling;
@@ -21,6 +49,9 @@ static void apply_defaults(struct exchange *x, const struct server *s)
     unsigned given = x->request.given;
     if (!(given & SAMPLING_GIVEN_TEMPERATURE)) {
         p->temperature = set->temperature;
+    }
+    if (x->generation->manifest) {
+        apply_model_defaults(p, given, &x->generation->manifest->defaults);
     }
     if (!(given & SAMPLING_GIVEN_SEED) &&
         getrandom(&p->seed, sizeof(p->seed), GRND_NONBLOCK) < 0) {
@@ -176,6 +207,18 @@ static int submit_prompt(struct exchange *x, size_t index, struct engine_request
     return 0;
 }
 
+/* Tokens that an answer may have: of a request that says nothing what the version's owner has
+ * set, and never more than the owner allows. */
+static int answer_length(const struct exchange *x)
+{
+    const struct model_manifest *m = x->generation->manifest;
+    bool has_default = m && m->defaults.set & 1u << MODEL_DEFAULT_MAX_TOKENS;
+    int wanted = x->request.max_tokens > 0 ? x->request.max_tokens
+                 : has_default             ? (int)m->defaults.values[MODEL_DEFAULT_MAX_TOKENS]
+                                           : engine_context(x->generation->engine);
+    return m && m->max_tokens > 0 && m->max_tokens < wanted ? m->max_tokens : wanted;
+}
+
 int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e)
 {
     const struct answer_request *q = &x->request;
@@ -185,7 +228,7 @@ int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e)
         return -1;
     }
     struct engine_request r = {
-        .max_tokens = q->max_tokens > 0 ? q->max_tokens : engine_context(x->generation->engine),
+        .max_tokens = answer_length(x),
         .sampling = q->sampling,
         .options = {.tenant = x->tenant,
                     .salt = salt,
@@ -257,12 +300,26 @@ int exchange_check_findings(const struct exchange *x, struct err *e)
                : 0;
 }
 
+/* A request may name another generation than the one that it would get without a word. */
+static int find_generation(struct exchange *x, struct err *e)
+{
+    struct generation *g = server_find_generation(x->server, x->request.model, e);
+    if (!g || generation_check_text(g, e) != 0) {
+        return -1;
+    }
+    generation_ref(g);
+    generation_unref(x->generation);
+    x->generation = g;
+    x->reply.tokenizer = g->model->tokenizer;
+    x->reply.model = g->id;
+    return 0;
+}
+
 int exchange_read(struct exchange *x, struct err *e)
 {
     const struct http_request *http = http_exchange_request(x->http);
     if (x->api->parse(&x->request, http->body, http->body_len, e) != 0 ||
-        generation_check_name(x->generation, x->request.model, e) != 0 ||
-        check_logprobs(x, e) != 0 || begin_findings(x, e) != 0) {
+        find_generation(x, e) != 0 || check_logprobs(x, e) != 0 || begin_findings(x, e) != 0) {
         return -1;
     }
     apply_defaults(x, x->server);

@@ -4,44 +4,102 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/engine/parallel_team.h"
 #include "runtime/engine/self_test.h"
 #include "runtime/serve/engine_user.h"
+#include "runtime/serve/low_priority.h"
 
 static void wake_loop(void *ctx)
 {
     struct generation *g = ctx;
-    /* Before generation_serve there are no requests, so there is nothing to wake for. */
-    uv_async_send(&g->wake);
+    if (atomic_load(&g->is_served)) {
+        uv_async_send(&g->wake);
+    } else {
+        uv_sem_post(&g->tried);
+    }
+}
+
+/* With the template that the version's folder has for it. */
+static struct model *open_version(const struct model_files *files,
+                                  const struct parallel *parallel, struct err *e)
+{
+    size_t len = 0;
+    if (!files->template_path[0]) {
+        return model_open(files->path, MODEL_HASHED, parallel, e);
+    }
+    char *text = file_read(files->template_path, CHAT_TEMPLATE_BYTES_MAX, &len, e);
+    struct model *m = text ? model_open_templated(files->path, text, len, parallel, e) : NULL;
+    mem_free(text);
+    return m;
+}
+
+/* It is named by its folders, and is what model.json says. */
+static int check_version(struct model *m, const struct generation_settings *s, struct err *e)
+{
+    const char *wanted = s->files->manifest->sha256;
+    if (wanted && strcmp(wanted, m->sha256) != 0) {
+        return err_set_param(e, ERR_FORMAT, "sha256",
+                             "%s: its SHA-256 is %s, \"sha256\" in model.json is %s",
+                             s->files->path, m->sha256, wanted);
+    }
+    snprintf(m->name, sizeof(m->name), "%s", s->name);
+    snprintf(m->version, sizeof(m->version), "%s", s->version);
+    return 0;
 }
 
 static int load_model(struct generation *g, const struct generation_settings *s, struct err *e)
 {
+    const char *path = s->files ? s->files->path : s->model_path;
     struct team *team = team_create(s->threads, e);
     if (!team) {
         return -1;
     }
     struct parallel parallel = parallel_team(team);
-    g->model = model_open(s->model_path, MODEL_HASHED, &parallel, e);
+    g->model = s->files ? open_version(s->files, &parallel, e)
+                        : model_open(path, MODEL_HASHED, &parallel, e);
     team_destroy(team);
-    if (!g->model) {
+    if (!g->model || (s->files && check_version(g->model, s, e) != 0)) {
         return -1;
     }
     if (!g->model->config.encoder && !g->model->chat_template) {
         return err_set(e, ERR_UNSUPPORTED,
                        "%s: has no chat template (tokenizer.chat_template), so it cannot chat",
-                       s->model_path);
+                       path);
     }
     if (g->model->chat_template && output_format_detect(&g->format, g->model->chat_template,
                                                         g->model->tokenizer, e) != 0) {
-        return err_prefix(e, "%s", s->model_path);
+        return err_prefix(e, "%s", path);
     }
     if (self_test_run(g->model, s->cpu_features, e) != 0) {
-        return err_prefix(e, "%s", s->model_path);
+        return err_prefix(e, "%s", path);
     }
     return 0;
+}
+
+struct model_load_job {
+    struct generation *g;
+    const struct generation_settings *s;
+    struct err *e;
+    int rc;
+};
+
+static void run_load(void *arg)
+{
+    struct model_load_job *job = arg;
+    job->rc = load_model(job->g, job->s, job->e);
+}
+
+/* While another generation answers, this one can wait. Its engine is made by the caller, whose
+ * priority it has. */
+static int load_model_behind(struct generation *g, const struct generation_settings *s,
+                             struct err *e)
+{
+    struct model_load_job job = {.g = g, .s = s, .e = e};
+    low_priority_run(run_load, &job);
+    return job.rc;
 }
 
 /* Control tokens are never allowed, but for those by which the model marks its calls: these
@@ -65,13 +123,22 @@ static int create_vocab(struct generation *g, struct err *e)
     return g->vocab ? 0 : -1;
 }
 
+/* Tokens of a conversation: the least of what the model, the command line and the version's
+ * owner allow. */
+static int choose_context(const struct generation *g, const struct generation_settings *s)
+{
+    int context = s->context > 0 ? s->context : g->model->config.context;
+    int most = s->files ? s->files->manifest->max_context : 0;
+    return most > 0 && most < context ? most : context;
+}
+
 static int create_engine(struct generation *g, const struct generation_settings *s,
                          struct err *e)
 {
     struct engine_settings engine = {
         .threads = s->threads,
         .pin = s->pin,
-        .context = s->context > 0 ? s->context : g->model->config.context,
+        .context = choose_context(g, s),
         .max_sequences = s->max_sequences,
         .max_waiting = s->max_waiting,
         .max_waiting_tokens = s->max_waiting_tokens,
@@ -95,7 +162,7 @@ static int create_embedder(struct generation *g, const struct generation_setting
     int threads = g->engine ? (s->threads + 1) / 2 : s->threads;
     struct embedder_settings embedder = {
         .threads = threads,
-        .context = s->context,
+        .context = s->files ? choose_context(g, s) : s->context,
         .step_tokens = s->step_tokens,
         .max_waiting = s->max_waiting,
         .kv_type = s->kv_type,
@@ -114,9 +181,14 @@ struct generation *generation_load(const struct generation_settings *s, struct e
         err_nomem(e);
         return NULL;
     }
+    if (uv_sem_init(&g->tried, 0) != 0) {
+        mem_free(g);
+        err_nomem(e);
+        return NULL;
+    }
     g->refs = 1;
     g->loaded_at = clock_unix_s();
-    if (load_model(g, s, e) != 0 ||
+    if (load_model_behind(g, s, e) != 0 ||
         (!g->model->config.encoder &&
          (create_vocab(g, e) != 0 || create_engine(g, s, e) != 0)) ||
         create_embedder(g, s, e) != 0) {
@@ -126,6 +198,11 @@ struct generation *generation_load(const struct generation_settings *s, struct e
     /* Without a version of its own a model is named by its content. */
     snprintf(g->id, sizeof(g->id), "%s@%.*s", g->model->name, g->model->version[0] ? 127 : 12,
              g->model->version[0] ? g->model->version : g->model->sha256);
+    if (s->files) {
+        g->manifest = s->files->manifest;
+        g->stamp = s->files->stamp;
+        s->files->manifest = NULL;
+    }
     return g;
 }
 
@@ -136,6 +213,8 @@ static void release_parts(struct generation *g)
     form_cache_deinit(&g->forms);
     grammar_vocab_release(g->vocab);
     model_close(g->model);
+    model_manifest_free(g->manifest);
+    uv_sem_destroy(&g->tried);
 }
 
 void generation_discard(struct generation *g)
@@ -145,6 +224,50 @@ void generation_discard(struct generation *g)
         mem_free(g);
     }
 }
+
+/* --- before it serves --- */
+
+struct trial {
+    struct token_list *out;
+    bool is_over;
+    bool is_out_of_memory;
+    enum engine_finish finish;
+};
+
+static void take_trial_event(void *ctx, const struct engine_event *ev)
+{
+    struct trial *t = ev->user;
+    (void)ctx;
+    if (ev->token != TOKEN_NONE && token_list_push(t->out, ev->token) != 0) {
+        t->is_out_of_memory = true;
+    }
+    t->is_over = ev->finish != ENGINE_RUNNING;
+    t->finish = ev->finish;
+}
+
+int generation_try(struct generation *g, const struct engine_request *r, struct token_list *out,
+                   struct err *e)
+{
+    struct trial t = {.out = out};
+    struct engine_request request = *r;
+    uint64_t id;
+    request.user = &t;
+    if (engine_submit(g->engine, &request, &id, e) != 0) {
+        return -1;
+    }
+    while (!t.is_over) {
+        uv_sem_wait(&g->tried);
+        engine_drain_events(g->engine, take_trial_event, g);
+    }
+    if (t.is_out_of_memory) {
+        return err_nomem(e);
+    }
+    return t.finish != ENGINE_FINISH_FAILED
+               ? 0
+               : err_set(e, ERR_FORMAT, "the engine ended a request: no token could come next");
+}
+
+/* --- serving --- */
 
 static void pass_event(void *ctx, const struct engine_event *ev)
 {
@@ -175,6 +298,7 @@ int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number, str
         return err_set(e, ERR_IO, "cannot watch the engine: %s", uv_strerror(rc));
     }
     g->wake.data = g;
+    atomic_store(&g->is_served, true);
     return 0;
 }
 
@@ -215,7 +339,7 @@ void generation_unref(struct generation *g)
     }
 }
 
-static bool names_generation(const struct generation *g, const char *asked)
+bool generation_is_named(const struct generation *g, const char *asked)
 {
     size_t name_len = strlen(g->model->name);
     if (strncmp(asked, g->model->name, name_len) != 0) {
@@ -227,16 +351,6 @@ static bool names_generation(const struct generation *g, const char *asked)
     }
     const char *hash = strncmp(pin, "@sha256:", 8) == 0 ? pin + 8 : "";
     return strlen(hash) >= 8 && strncmp(g->model->sha256, hash, strlen(hash)) == 0;
-}
-
-int generation_check_name(const struct generation *g, const char *asked, struct err *e)
-{
-    if (!asked || names_generation(g, asked)) {
-        return 0;
-    }
-    return err_set_param(e, ERR_NOT_FOUND, "model",
-                         "the model \"%.100s\" does not exist here; \"%s\" is served", asked,
-                         g->model->name);
 }
 
 int generation_check_text(const struct generation *g, struct err *e)
@@ -262,6 +376,8 @@ void generation_describe(const struct generation *g, struct admin_model *out)
     *out = (struct admin_model){
         .id = g->id,
         .name = g->model->name,
+        .state = "serving",
+        .manifest = g->manifest,
         .sha256 = g->model->sha256,
         .generation = g->number,
         .loaded_at = g->loaded_at,

@@ -5,9 +5,11 @@
  * holds the generation it began on until it ends; when the last holder lets go, the generation
  * is taken down off the loop.
  *
- * Threads: generation_load on any thread; all else on the loop. */
+ * Threads: generation_load and generation_try on any thread, before generation_serve; all else
+ * on the loop. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -16,6 +18,7 @@
 #include "runtime/api/admin_reply.h"
 #include "runtime/engine/embedder.h"
 #include "runtime/engine/engine.h"
+#include "runtime/registry/model_repo.h"
 #include "runtime/serve/answer_form.h"
 
 struct generation_settings {
@@ -32,6 +35,11 @@ struct generation_settings {
     enum engine_guesses guesses;
     enum ops_type kv_type;
     uint32_t cpu_features;
+
+    /* A version from a repository: then model_path is not read. Borrowed. */
+    const char *name;
+    const char *version;
+    struct model_files *files; /* its manifest is taken over when the load succeeds */
 };
 
 struct generation {
@@ -46,6 +54,10 @@ struct generation {
     int n_coming;                /* requests for the engine that await a job off the loop */
     struct embedder *embedder;
     char id[MODEL_NAME_MAX * 2 + 16]; /* "name@version", as answers name it */
+    struct model_manifest *manifest;  /* of a version from a repository, or NULL */
+    uint64_t stamp;                   /* of its files when they were read */
+    uv_sem_t tried;                   /* the same, before generation_serve */
+    atomic_bool is_served;            /* generation_serve was called */
     uv_async_t wake;                  /* engine's and embedder's threads -> loop */
     uv_loop_t *loop;
     uv_work_t teardown;
@@ -53,6 +65,11 @@ struct generation {
 
 /* Loads, checks and warms a model and starts its engine: slow. One reference, the caller's. */
 struct generation *generation_load(const struct generation_settings *s, struct err *e);
+
+/* Runs a request before the generation serves, and waits: its tokens are appended to *out, the
+ * end of the turn not among them. A request that is no answer (options.pin) gives none. */
+int generation_try(struct generation *g, const struct engine_request *r, struct token_list *out,
+                   struct err *e);
 
 /* Releases one that never served (generation_serve was not called or failed). Accepts NULL. */
 void generation_discard(struct generation *g);
@@ -65,8 +82,8 @@ struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation *g); /* accepts NULL */
 
 /* Whether a request that asks for `asked` means this one: "name", "name@version" or
- * "name@sha256:PREFIX". NULL: nothing was asked for. Else ERR_NOT_FOUND, param "model". */
-int generation_check_name(const struct generation *g, const char *asked, struct err *e);
+ * "name@sha256:PREFIX". */
+bool generation_is_named(const struct generation *g, const char *asked);
 
 /* ERR_UNSUPPORTED, param "model", when the model makes no text. */
 int generation_check_text(const struct generation *g, struct err *e);

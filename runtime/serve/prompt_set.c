@@ -198,7 +198,7 @@ static void finish(struct publication *p)
     if (p->set->generation != p->generation &&
         prompt_set_publish(p->set, &next->state, next->active.prompt, next->split.prompt,
                            p->done, p->done_user, &e) == 0) {
-        free_profile(next);
+        drop_profile(p->generation, next);
     } else {
         swap_in(p);
         if (p->done) {
@@ -317,13 +317,15 @@ static void warm_all(struct prompt_set *set)
 
 void prompt_set_warm(struct prompt_set *set, struct generation *g)
 {
-    set->generation = g;
     for (size_t i = 0; i < set->count; i++) {
         struct served_profile *p = set->profiles[i];
         p->is_cold = true;
-        p->active.pin = p->split.pin = 0; /* the engine that held them goes */
+        let_go(set->generation, &p->active); /* it may stay loaded */
+        let_go(set->generation, &p->split);
+        p->active.pin = p->split.pin = 0;
         /* Of another model's tokens nothing is shared. */
         p->active.prefix.count = p->split.prefix.count = 0;
     }
+    set->generation = g;
     warm_all(set);
 }

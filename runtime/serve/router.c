@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "runtime/api/admin_reply.h"
-#include "runtime/api/admin_request.h"
 #include "runtime/api/openapi.h"
 #include "runtime/api/routes.h"
 #include "runtime/base/mem.h"
@@ -12,8 +11,8 @@
 #include "runtime/serve/exchange.h"
 #include "runtime/serve/findings_admin.h"
 #include "runtime/serve/gate.h"
+#include "runtime/serve/model_admin.h"
 #include "runtime/serve/moderations.h"
-#include "runtime/serve/reload.h"
 #include "runtime/serve/replay_admin.h"
 #include "runtime/serve/respond.h"
 #include "runtime/serve/server_metrics.h"
@@ -61,49 +60,6 @@ static void status(struct http_exchange *ex, int code, const char *word)
     size_t len = 0;
     char *text = status_text(word, &len);
     respond_json(ex, code, text, len, NULL, 0);
-}
-
-static void models_get(struct server *s, struct http_exchange *ex, bool list)
-{
-    struct admin_model shown;
-    generation_describe(s->generation, &shown);
-    size_t len = 0;
-    char *text = NULL;
-    if (list) {
-        text = models_list_text(&shown, &len);
-    } else {
-        const char *id = http_exchange_request(ex)->path + strlen("/v1/models/");
-        if (strcmp(id, shown.name) != 0 && strcmp(id, shown.id) != 0) {
-            struct api_error error =
-                api_error_make(404, "invalid_request_error", "model_not_found", "model",
-                               "no model of this name is served");
-            respond_error(ex, &error);
-            return;
-        }
-        text = models_one_text(&shown, &len);
-    }
-    respond_json(ex, 200, text, len, NULL, 0);
-}
-
-static void admin_models(struct server *s, struct http_exchange *ex)
-{
-    struct admin_model shown;
-    generation_describe(s->generation, &shown);
-    size_t len = 0;
-    char *text = admin_model_text(&shown, &len);
-    respond_json(ex, 200, text, len, NULL, 0);
-}
-
-static void admin_reload(struct server *s, struct http_exchange *ex)
-{
-    const struct http_request *r = http_exchange_request(ex);
-    struct err e = {0};
-    bool force = false;
-    if (admin_reload_request(r->body, r->body_len, &force, &e) != 0) {
-        respond_err(ex, &e);
-        return;
-    }
-    reload_begin(s, ex, force);
 }
 
 static void not_found(struct http_exchange *ex)
@@ -181,8 +137,10 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
         tokens_detokenize(s, ex);
         break;
     case ROUTE_MODELS_LIST:
+        model_admin_list_served(s, ex);
+        break;
     case ROUTE_MODELS_GET:
-        models_get(s, ex, id == ROUTE_MODELS_LIST);
+        model_admin_get_served(s, ex);
         break;
     case ROUTE_ADMIN_FILTERS_REPLAY:
         replay_admin_begin(s, ex);
@@ -191,10 +149,11 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
         findings_admin_begin(s, ex);
         break;
     case ROUTE_ADMIN_MODELS:
-        admin_models(s, ex);
-        break;
     case ROUTE_ADMIN_RELOAD:
-        admin_reload(s, ex);
+    case ROUTE_ADMIN_MODEL_VERSION:
+    case ROUTE_ADMIN_MODEL_ACTIVATE:
+    case ROUTE_ADMIN_MODEL_ROLLBACK:
+        model_admin_answer(s, ex, id);
         break;
     default: /* those of versions are a file of their own, the rest was answered before */
         break;
@@ -241,7 +200,7 @@ static void on_abort(void *ctx, struct http_exchange *ex)
     const struct route *found = find(ex, allow);
     enum route_id route = found->id;
     server_metrics_count_abort(s->metrics, found);
-    reload_abandon(ctx, ex);
+    model_admin_abort(ctx, ex);
     if (route == ROUTE_EMBEDDINGS) {
         embeddings_abort(ex);
     } else if (route == ROUTE_ADMIN_FILTERS_REPLAY) {

@@ -14,6 +14,21 @@
 #include "runtime/serve/router.h"
 #include "runtime/serve/server_metrics.h"
 
+struct generation *server_find_generation(const struct server *s, const char *asked,
+                                          struct err *e)
+{
+    if (!asked || generation_is_named(s->generation, asked)) {
+        return s->generation;
+    }
+    if (s->models) {
+        return model_set_find_kept(s->models, asked, e);
+    }
+    err_set_param(e, ERR_NOT_FOUND, "model",
+                  "the model \"%.100s\" does not exist here; \"%s\" is served", asked,
+                  s->generation->model->name);
+    return NULL;
+}
+
 void server_publish_generation(struct server *s, struct generation *g)
 {
     struct generation *old = s->generation;
@@ -50,6 +65,8 @@ static void on_http_closed(void *ctx)
     s->prompts_dir = NULL;
     chain_files_stop(s);
     s->prompts.generation = NULL; /* what is still being read for it is dropped */
+    model_set_stop(s->models);
+    s->models = NULL;
     generation_unref(s->generation);
     s->generation = NULL;
 }
@@ -93,7 +110,11 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     }
     watched_dir_look(s->prompts_dir);
     chain_files_look(s);
-    reload_begin(s, NULL, false);
+    if (s->models) {
+        model_set_reload(s->models, NULL, false);
+    } else {
+        reload_begin(s, NULL, false);
+    }
 }
 
 /* --- starting --- */
@@ -146,6 +167,11 @@ static int load_versions(struct server *s, struct err *e)
 
 static int load_generation(struct server *s, struct err *e)
 {
+    if (s->set.repo_path) {
+        s->models =
+            model_set_start(s, s->set.repo_path, s->set.repo_model, s->set.keep_generations, e);
+        return s->models ? 0 : -1;
+    }
     struct generation *g = generation_load(&s->set.generation, e);
     if (!g) {
         return -1;

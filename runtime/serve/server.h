@@ -22,6 +22,7 @@
 #include "runtime/serve/filter_outside.h"
 #include "runtime/serve/finding_log.h"
 #include "runtime/serve/generation.h"
+#include "runtime/serve/model_set.h"
 #include "runtime/serve/prompt_set.h"
 #include "runtime/serve/watched_dir.h"
 
@@ -35,7 +36,10 @@ enum metrics_readers {
 struct server_settings {
     const char *version; /* of the program */
     struct generation_settings generation;
-    const char *host; /* NULL: no TCP */
+    const char *repo_path;  /* a repository of models; NULL: generation.model_path alone */
+    const char *repo_model; /* the model of it; NULL: the only one */
+    int keep_generations;   /* of a repository: that stay loaded behind the one that serves */
+    const char *host;       /* NULL: no TCP */
     uint16_t port;
     const char *tls_cert_path; /* NULL: plain HTTP; else both */
     const char *tls_key_path;
@@ -66,6 +70,7 @@ struct server {
     struct http_server *http;
     struct certificate certificate;
     struct generation *generation;     /* published; NULL only before the first load */
+    struct model_set *models;          /* the versions in the repository, or NULL */
     struct version_database *database; /* of prompts and filter chains */
     struct watched_dir *prompts_dir;
     struct prompt_set prompts;        /* published */
@@ -94,6 +99,12 @@ struct server {
 /* Loads everything, listens, prints "listening on http://HOST:PORT" (https, unix:PATH) for each
  * and serves until SIGTERM or SIGINT and the drain after it. 0 after an orderly end. */
 int server_run(struct server *s, const struct server_settings *set, struct err *e);
+
+/* The generation that a request means: what it asks for ("name", "name@version",
+ * "name@sha256:PREFIX"), or without a word (NULL) the one that serves. Borrowed. NULL:
+ * ERR_NOT_FOUND, param "model". */
+struct generation *server_find_generation(const struct server *s, const char *asked,
+                                          struct err *e);
 
 /* Swaps what new requests get; takes over the reference. */
 void server_publish_generation(struct server *s, struct generation *g);

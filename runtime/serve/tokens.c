@@ -38,9 +38,6 @@ static int encode_messages(const struct model *m, const struct http_request *htt
 static int encode(const struct generation *g, const struct tokenize_request *r,
                   const struct http_request *http, struct token_list *out, struct err *e)
 {
-    if (generation_check_name(g, r->model, e) != 0) {
-        return -1;
-    }
     if (!r->text) {
         return encode_messages(g->model, http, r->add_generation_prompt, out, e);
     }
@@ -53,13 +50,13 @@ void tokens_tokenize(struct server *s, struct http_exchange *http)
     struct err e = {0};
     struct tokenize_request r;
     struct token_list tokens = {0};
-    const struct generation *g = s->generation;
     const struct http_request *request = http_exchange_request(http);
     if (tokenize_request_parse(&r, request->body, request->body_len, &e) != 0) {
         respond_err(http, &e);
         return;
     }
-    if (encode(g, &r, request, &tokens, &e) != 0) {
+    const struct generation *g = server_find_generation(s, r.model, &e);
+    if (!g || encode(g, &r, request, &tokens, &e) != 0) {
         respond_err(http, &e);
     } else {
         struct tokenize_reply reply = {.tokenizer = g->model->tokenizer,
@@ -93,16 +90,15 @@ void tokens_detokenize(struct server *s, struct http_exchange *http)
     struct err e = {0};
     struct detokenize_request r;
     struct buf out;
-    const struct model *m = s->generation->model;
     const struct http_request *request = http_exchange_request(http);
-    if (detokenize_request_parse(&r, request->body, request->body_len, m->config.vocab, &e) !=
-        0) {
+    int vocab = s->generation->model->config.vocab;
+    if (detokenize_request_parse(&r, request->body, request->body_len, vocab, &e) != 0) {
         respond_err(http, &e);
         return;
     }
     buf_init(&out, SIZE_MAX / 2);
-    if (generation_check_name(s->generation, r.model, &e) != 0 ||
-        decode(m->tokenizer, &r.tokens, &out, &e) != 0) {
+    const struct generation *g = server_find_generation(s, r.model, &e);
+    if (!g || decode(g->model->tokenizer, &r.tokens, &out, &e) != 0) {
         respond_err(http, &e);
     } else {
         size_t len = 0;

@@ -13,7 +13,7 @@ const skip = missing();
 
 // {status, report, stderr} of one of them, run against a server.
 function run(program, server, args) {
-    const all = [path.join(__dirname, '../bench', program), '--url', server.url, '--json', ...args];
+    const all = [path.join(__dirname, '../bench', program), ...(server ? ['--url', server.url] : []), '--json', ...args];
     return new Promise((resolve) => {
         execFile(process.execPath, all, (error, stdout, stderr) =>
             resolve({ status: error?.code ?? 0, report: stdout && JSON.parse(stdout), stderr }));
@@ -67,4 +67,14 @@ test('without a server they say so', async () => {
         assert.equal(status, 2);
         assert.match(stderr, /^\w+\.js: nothing answers at /);
     }
+});
+
+// The program starts its own server.
+test('reloads.js: versions that are loaded beside answers are not noticed', { skip, timeout: 240_000 }, async () => {
+    const { status, report, stderr } = await run('reloads.js', null, ['--reloads', '20', '--streams', '12', '--seconds', '1',
+        '--max-growth', '1']);
+    assert.equal(status, 0, `${stderr} ${JSON.stringify(report)}`);
+    assert.deepEqual([report.failed, report.wrong, report.load_ms.count], [[], 0, 20]);
+    assert.ok(report.answers >= 24);
+    assert.equal(Object.keys(report.by_version).length, 2);
 });

@@ -8,8 +8,9 @@ const path = require('node:path');
 const test = require('node:test');
 
 const { ROUTE: CHAT, ask, beginStream, readStream } = require('./lib/chat.js');
+const { startRepo } = require('./lib/model_repo.js');
 const { validator } = require('./lib/schema.js');
-const { startServer, missing } = require('./lib/server.js');
+const { startServer, missing, modelPath } = require('./lib/server.js');
 
 const API = path.resolve(__dirname, '../../runtime/api');
 const FILE = fs.readFileSync(path.join(API, 'openapi.json'), 'utf8');
@@ -78,8 +79,8 @@ test('the document is well-formed', () => {
     }
 });
 
-test('answers are what the document says', { skip: missing() }, async (t) => {
-    const server = await startServer(t);
+// Sends a request, expects what is described for the status, and what is described of the request itself.
+function checker(server) {
     const { fits, find } = validator(document);
     const schemaOf = (method, route, status) => {
         let response = document.paths[route][method].responses[status];
@@ -87,8 +88,7 @@ test('answers are what the document says', { skip: missing() }, async (t) => {
         response = response.$ref ? find(response.$ref) : response;
         return response.content['application/json'].schema;
     };
-    // Sends `value`, expects what is described for `status`, and what is described of the request itself.
-    const check = async (method, route, value, status = 200, target = route) => {
+    return async (method, route, value, status = 200, target = route) => {
         const answer = await server.admin(method.toUpperCase(), target, value);
         const body = await answer.json();
         assert.equal(answer.status, status, JSON.stringify(body));
@@ -102,6 +102,12 @@ test('answers are what the document says', { skip: missing() }, async (t) => {
         }
         return body;
     };
+}
+
+test('answers are what the document says', { skip: missing() }, async (t) => {
+    const server = await startServer(t);
+    const check = checker(server);
+    const { fits, find } = validator(document);
 
     const served = await server.fetch('/openapi.json');
     assert.equal(served.headers.get('content-type'), 'application/json');
@@ -154,4 +160,32 @@ test('answers are what the document says', { skip: missing() }, async (t) => {
     const { chunks } = await readStream(await beginStream(server, ask('Hi', { max_tokens: 3 })));
     chunks.forEach((chunk) => assert.ok(fits(chunk, find('#/components/schemas/ChatCompletionChunk')), JSON.stringify(chunk)));
     await check('post', '/admin/models/reload', { force: true });
+});
+
+test('answers about versions of a repository are what the document says', { skip: missing() }, async (t) => {
+    const gate = { golden: [{ prompt: 'a', text: 'b' }] };
+    const { server } = await startRepo(t, { 1: { file: modelPath() }, 2: { file: modelPath(), manifest: { gate, labels: ['new'] } },
+        3: { file: modelPath(), manifest: { labels: 3 } } });
+    const check = checker(server);
+    const model = '/admin/models/{name}';
+    const { versions } = await check('get', '/admin/models');
+    assert.deepEqual(versions.map(({ state }) => state), ['failed', 'failed', 'serving']);
+    for (const version of ['1', '2', '3']) {
+        await check('get', `${model}/versions/{version}`, undefined, 200, `/admin/models/tiny/versions/${version}`);
+    }
+    await check('get', `${model}/versions/{version}`, undefined, 404, '/admin/models/tiny/versions/4');
+    await check('get', `${model}/versions/{version}`, undefined, 404, '/admin/models/huge/versions/1');
+    await check('post', `${model}/activate`, { version: '1' }, 200, '/admin/models/tiny/activate');
+    await check('post', `${model}/activate`, { version: 1 }, 400, '/admin/models/tiny/activate');
+    await check('post', `${model}/activate`, { version: 'new' }, 422, '/admin/models/tiny/activate');
+    await check('post', `${model}/rollback`, undefined, 409, '/admin/models/tiny/rollback');
+    await check('post', '/admin/models/reload', { force: true });
+    await check('get', '/v1/models');
+    await check('post', `${model}/rollback`, undefined, 200, '/admin/models/tiny/rollback');
+    await check('get', '/v1/models/{id}', undefined, 404, '/v1/models/tiny@3');
+});
+
+test('without a repository there are no versions', { skip: missing() }, async (t) => {
+    const check = checker(await startServer(t));
+    await check('post', '/admin/models/{name}/rollback', undefined, 404, '/admin/models/weir-tiny/rollback');
 });

@@ -56,7 +56,8 @@ static void all_settings_arrive(void **state)
     assert_string_equal(r.model, "m");
     assert_true(r.stream && r.include_usage);
     assert_int_equal(r.max_tokens, 9);
-    assert_int_equal(r.given, SAMPLING_GIVEN_SEED | SAMPLING_GIVEN_TEMPERATURE);
+    assert_int_equal(r.given,
+                     SAMPLING_GIVEN_SEED | SAMPLING_GIVEN_TEMPERATURE | SAMPLING_GIVEN_TOP_K);
     assert_true(r.sampling.seed == (uint64_t)-3);
     assert_int_equal(r.sampling.top_k, 4);
     assert_int_equal(r.n_stop, 2);

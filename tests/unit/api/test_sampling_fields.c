@@ -127,7 +127,7 @@ static void all_arrive(void **state)
     assert_true(s.frequency_penalty == 2.0f && s.dry.multiplier == 0.75f && s.dry.base == 2.0f);
     assert_true(s.dry.allowed_length == 3 && s.dry.last_n == 99 && s.min_tokens == 7);
     assert_int_equal(s.repeat_last_n, 11);
-    assert_int_equal(given, SAMPLING_GIVEN_SEED | SAMPLING_GIVEN_TEMPERATURE);
+    assert_int_equal(given, 0xff); /* all there are */
     sampling_deinit(&s);
 }
 
@@ -150,7 +150,9 @@ static void the_repetition_penalty_has_two_names_and_looks_back_as_each_does(voi
     struct err e;
     parse_well("\"repetition_penalty\":1.5", &s, &given);
     assert_true(s.repetition_penalty == 1.5f && s.repeat_last_n == -1);
+    assert_int_equal(given, SAMPLING_GIVEN_REPETITION_PENALTY);
     parse_well("\"repeat_penalty\":1.5", &s, &given);
+    assert_int_equal(given, SAMPLING_GIVEN_REPETITION_PENALTY);
     assert_true(s.repetition_penalty == 1.5f && s.repeat_last_n == 64);
     parse_well("\"repeat_penalty\":1.5,\"repeat_last_n\":8", &s, &given);
     assert_int_equal(s.repeat_last_n, 8);

@@ -607,6 +607,61 @@ static void every_half_float_survives_the_way_through_a_float(void **state)
     assert_true(bf16_to_f32(0x3f80) == 1.0F);
 }
 
+/* A tensor that is longer than a page is behind the first one. */
+static void write_long_file(const char *path)
+{
+    static float numbers[1 << 16];
+    struct err e = {0};
+    struct gguf_writer *w = gguf_writer_create(&e);
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        numbers[i] = 1.0F;
+    }
+    gguf_add_tensor(w, "a.weight", TENSOR_F32, 1, (const uint64_t[]){1 << 16}, numbers);
+    assert_int_equal(gguf_writer_write(w, path, &e), 0);
+    gguf_writer_destroy(w);
+}
+
+static float last_number(const struct gguf *g)
+{
+    const struct gguf_tensor *t = gguf_tensor_find(g, "a.weight");
+
+    return ((const float *)t->data)[t->n_elements - 1];
+}
+
+static void a_file_that_is_cut_while_it_is_open_is_told(void **state)
+{
+    (void)state;
+    char path[64];
+    char before[HASH_HEX_LEN + 1];
+    char after[HASH_HEX_LEN + 1];
+    struct err e = {0};
+
+    temporary_path(path);
+    write_long_file(path);
+    struct gguf *cut = gguf_open(path, &e);
+    struct gguf *detached = gguf_open(path, &e);
+    assert_non_null(cut);
+    assert_non_null(detached);
+    assert_int_equal(gguf_sha256(detached, before, &e), 0);
+    assert_int_equal(gguf_detach(detached, &e), 0);
+    assert_int_equal(truncate(path, 8192), 0);
+
+    assert_int_equal(gguf_check_whole(cut, &e), 0); /* nobody has read there */
+    assert_true(last_number(cut) == 0.0F);
+    assert_int_equal(gguf_check_whole(cut, &e), -1);
+    assert_non_null(strstr(e.message, "was cut short while it was read"));
+
+    assert_true(last_number(detached) == 1.0F);
+    gguf_give_back(detached, gguf_tensor_find(detached, "a.weight")->data, 1 << 18);
+    assert_int_equal(gguf_sha256(detached, after, &e), 0);
+    assert_string_equal(after, before);
+    assert_int_equal(gguf_check_whole(detached, &e), 0);
+    gguf_close(cut);
+    gguf_close(detached);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -623,6 +678,8 @@ int main(void)
         cmocka_unit_test_teardown(keys_and_values_are_checked, no_block_is_left),
         cmocka_unit_test_teardown(tensors_are_checked, no_block_is_left),
         cmocka_unit_test_teardown(two_tensors_may_not_overlap_or_share_a_name,
+                                  no_block_is_left),
+        cmocka_unit_test_teardown(a_file_that_is_cut_while_it_is_open_is_told,
                                   no_block_is_left),
         cmocka_unit_test_teardown(any_allocation_may_fail, no_block_is_left),
         cmocka_unit_test(every_half_float_survives_the_way_through_a_float),

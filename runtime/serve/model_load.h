@@ -1,0 +1,34 @@
+/* model_load.h: one attempt to make a version of the repository ready to serve: find its files,
+ * load and check them, run the gate, read the prompts ahead. It publishes nothing.
+ *
+ * Threads: model_load_run on a worker (or anywhere while nothing serves); what it points to
+ * must stay meanwhile. */
+#pragma once
+
+#include "runtime/registry/model_repo.h"
+#include "runtime/serve/generation.h"
+
+struct model_load {
+    /* What is wanted. */
+    const struct model_repo *repo;
+    char version[MODEL_REPO_NAME_MAX + 1];
+    struct generation_settings settings; /* of all generations */
+    struct generation *serving;          /* to compare with; a reference, or NULL */
+    struct prompt **prompts;             /* (n_prompts) references: to be read ahead */
+    size_t n_prompts;
+    struct prompt *no_prompt;
+    bool if_changed; /* only if its files are not those of `serving` */
+
+    /* What came of it. */
+    struct generation *generation; /* ready for generation_serve, or NULL */
+    bool is_unchanged;             /* if_changed, and they are */
+    uint64_t stamp;                /* of the files that were read; 0: none were found */
+    char *report;                  /* of the gate, JSON, or NULL */
+    struct err e;                  /* why there is no generation */
+};
+
+void model_load_run(struct model_load *l);
+
+/* Releases what it holds; a generation that is still there too, which never served. Not on a
+ * worker: references are let go of. */
+void model_load_deinit(struct model_load *l);
