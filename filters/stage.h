@@ -17,6 +17,9 @@
 struct stage_account {
     struct chain_cost cost;
     size_t events; /* made so far, up to CHAIN_MAX_EVENTS + 1 */
+    struct chain_score
+        *scores; /* (score_count), room for FILTER_MAX_SCORES once there is one */
+    size_t score_count;
 };
 
 enum stage_phase {
@@ -55,6 +58,8 @@ void stage_deinit(struct stage *stage);
 int stage_feed(struct stage *stage);
 /* The text has ended: everything is decided and moved on. Returns as above. */
 int stage_finish(struct stage *stage);
+
+void stage_account_deinit(struct stage_account *account);
 
 /* A filter beyond its events leaves one event without a type in their place. */
 bool stage_is_overflow(const struct chain_event *event);
