@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "filters/classifier.h"
 #include "filters/length.h"
 #include "filters/pii.h"
 #include "filters/prompt_leak.h"
@@ -12,9 +13,9 @@
 #include "filters/wordlist.h"
 
 const struct filter_type *const filter_registry_builtin[] = {
-    &filter_wordlist,   &filter_regex,       &filter_pii,
-    &filter_secrets,    &filter_prompt_leak, &filter_length,
-    &filter_repetition, &filter_script,      NULL,
+    &filter_wordlist,    &filter_regex,  &filter_pii,        &filter_secrets,
+    &filter_prompt_leak, &filter_length, &filter_repetition, &filter_script,
+    &filter_classifier,  NULL,
 };
 
 const struct filter_type *filter_registry_find(const struct filter_type *const *types,
