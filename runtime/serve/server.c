@@ -326,6 +326,7 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     prompt_store_close(s->store);
     prompt_unref(s->no_prompt);
     chain_unref(s->chain);
+    chain_unref(s->classifier);
     certificate_deinit(&s->certificate);
     uv_loop_close(&s->loop);
     return rc;

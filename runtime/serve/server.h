@@ -54,6 +54,8 @@ struct server {
     struct prompt_set prompts;  /* published */
     struct prompt *no_prompt;   /* version 0: of requests without a profile */
     struct chain *chain;        /* published */
+    struct chain *classifier;   /* of moderations, if the published one has none; made at first
+                                   use */
     struct exchange *exchanges; /* all that are under way */
     uint64_t next_generation;
     uint64_t next_request;
