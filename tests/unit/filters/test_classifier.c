@@ -204,6 +204,56 @@ static void scores_are_the_greatest_of_all_sentences(void **state)
     chain_unref(chain);
 }
 
+/* A filter that gives the score that the text's digits say, for as many categories. */
+static int tell(void *state, const struct filter_span *span, struct filter_host *host)
+{
+    (void)state;
+    for (size_t i = span->fresh; i < span->len; i++) {
+        for (int c = 0; c <= span->text[i] - '0'; c++) {
+            char category[16];
+            snprintf(category, sizeof(category), "c%d", c);
+            host->score(host, category, (span->text[i] - '0') / 8.0);
+        }
+    }
+    return host->pass(host, span->start + span->len);
+}
+
+static const struct filter_type teller = {.abi = FILTER_ABI,
+                                          .size = sizeof(struct filter_type),
+                                          .name = "teller",
+                                          .sides = FILTER_OUTPUT,
+                                          .feed = tell};
+
+static void expect_told(const char *text, int status, size_t categories, double greatest)
+{
+    static const struct filter_type *const types[] = {&teller, NULL};
+    struct chain *chain =
+        trace_chain("{\"name\":\"t\",\"filters\":[{\"type\":\"teller\"}]}", types);
+    struct err e;
+    struct count count = {0};
+    struct chain_sink sink = {.emit = count_bytes, .context = &count};
+    struct chain_stream *stream = chain_stream_create(chain, FILTER_OUTPUT, &e);
+    assert_int_equal(chain_feed(stream, FILTER_CONTENT, text, strlen(text), &sink, &e), status);
+    size_t n;
+    const struct chain_score *scores = chain_stream_scores(stream, 0, &n);
+    assert_int_equal(n, categories);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(scores[i].score <= greatest);
+    }
+    assert_true(n == 0 || scores[0].score == greatest);
+    chain_stream_destroy(stream);
+    chain_unref(chain);
+}
+
+static void scores_of_filters_are_checked_and_the_greatest_kept(void **state)
+{
+    (void)state;
+    expect_told("", CHAIN_GOES_ON, 0, 0);
+    expect_told("0", CHAIN_GOES_ON, 1, 0);
+    expect_told("262", CHAIN_GOES_ON, 7, 0.75);
+    expect_told("29", CHAIN_STOPPED, 3, 0.25); /* above 1: the filter has failed */
+}
+
 static void a_model_of_one_s_own_is_used(void **state)
 {
     (void)state;
@@ -250,6 +300,7 @@ int main(void)
         cmocka_unit_test(cuts_do_not_matter),
         cmocka_unit_test(long_sentences_are_judged_in_parts_that_overlap),
         cmocka_unit_test(scores_are_the_greatest_of_all_sentences),
+        cmocka_unit_test(scores_of_filters_are_checked_and_the_greatest_kept),
         cmocka_unit_test(a_model_of_one_s_own_is_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
