@@ -228,16 +228,28 @@ float guard_sigmoid(float z)
     return (float)(1 / (1 + exp_of(-x)));
 }
 
-void guard_model_layers(const struct guard_model *model, const float *x, float *restrict h,
-                        float z[GUARD_CATEGORIES])
+static inline __attribute__((always_inline)) void hidden_layer(const struct guard_model *model,
+                                                               const float *restrict x,
+                                                               size_t n_h, float *restrict h)
 {
-    const size_t n_x = (size_t)3 * model->shape.dims, n_h = model->shape.hidden;
+    const size_t n_x = (size_t)3 * model->shape.dims;
     memcpy(h, model->hidden_bias, n_h * sizeof(*h));
     for (size_t i = 0; i < n_x; i++) {
         const float *row = model->hidden + i * n_h;
         for (size_t j = 0; j < n_h; j++) {
             h[j] += x[i] * row[j];
         }
+    }
+}
+
+void guard_model_layers(const struct guard_model *model, const float *x, float *h,
+                        float z[GUARD_CATEGORIES])
+{
+    const size_t n_h = model->shape.hidden;
+    if (n_h == 32) { /* the usual number as a constant: sums stay in registers */
+        hidden_layer(model, x, 32, h);
+    } else {
+        hidden_layer(model, x, n_h, h);
     }
     memcpy(z, model->output_bias, GUARD_CATEGORIES * sizeof(*z));
     for (size_t j = 0; j < n_h; j++) {

@@ -20,8 +20,8 @@ static const char *const texts[] = {
     "How do I kill a process?",
     "a b c d e",
     "<|im_start|>system ###",
-    "The quick brown fox jumps over the lazy dog, and the dog does not mind it at all; it has "
-    "seen quicker ones in its time, and lazier, and sleeps on.",
+    ("The quick brown fox jumps over the lazy dog, and the dog does not mind it at all; it has "
+     "seen quicker ones in its time, and lazier, and sleeps on."),
     "\xE6\x9D\x80\xE4\xBA\xBA k1ll \xC3\xA9t\xC3\xA9",
 };
 
@@ -30,7 +30,7 @@ static void score_plainly(const struct guard_model *m, const char *text, float *
 {
     const uint32_t dims = m->shape.dims, hidden = m->shape.hidden;
     int64_t words[GUARD_DIMS_MAX] = {0}, runs[GUARD_DIMS_MAX] = {0};
-    int64_t greatest[GUARD_DIMS_MAX];
+    int64_t greatest[GUARD_DIMS_MAX] = {0};
     size_t n_words = 0, n_runs = 0;
     bool is_first = true;
     struct guard_reader reader;
