@@ -137,6 +137,12 @@ struct chain_cost {
     uint64_t calls;
 };
 
+/* How sure a filter is that what it was shown belongs to a category, at the most. */
+struct chain_score {
+    char category[FILTER_MAX_CODE + 1];
+    double score; /* 0 to 1 */
+};
+
 struct chain_stream *chain_stream_create(struct chain *chain, enum filter_side side,
                                          struct err *e);
 void chain_stream_destroy(struct chain_stream *stream); /* accepts NULL */
@@ -216,6 +222,13 @@ const struct chain_event *chain_stream_events(const struct chain_stream *stream,
 /* Bytes that filters hold now, over all channels, and that wait in front of them. */
 size_t chain_stream_held(const struct chain_stream *stream);
 const struct chain_cost *chain_stream_cost(const struct chain_stream *stream, size_t filter);
+
+const struct chain *chain_stream_chain(const struct chain_stream *stream);
+
+/* What a filter told of categories, over all texts so far, released or not; *count is 0 for
+ * most filters. Valid until the next call on the stream. */
+const struct chain_score *chain_stream_scores(const struct chain_stream *stream, size_t filter,
+                                              size_t *count);
 
 /* "content", "reasoning", "tool_args"; "note", "replace", "stop", "fail". */
 const char *chain_channel_name(enum filter_channel channel);

@@ -294,6 +294,9 @@ void chain_stream_destroy(struct chain_stream *stream)
     }
     chain_queue_deinit(&stream->queue);
     mem_free(stream->events);
+    for (size_t i = 0; i < stream->chain->filter_count; i++) {
+        stage_account_deinit(&stream->accounts[i]);
+    }
     mem_free(stream->accounts);
     chain_unref(stream->chain);
     mem_free(stream);
@@ -550,6 +553,18 @@ size_t chain_stream_held(const struct chain_stream *stream)
         }
     }
     return held;
+}
+
+const struct chain *chain_stream_chain(const struct chain_stream *stream)
+{
+    return stream->chain;
+}
+
+const struct chain_score *chain_stream_scores(const struct chain_stream *stream, size_t filter,
+                                              size_t *count)
+{
+    *count = stream->accounts[filter].score_count;
+    return stream->accounts[filter].scores;
 }
 
 const struct chain_cost *chain_stream_cost(const struct chain_stream *stream, size_t filter)

@@ -65,6 +65,7 @@
 #define FILTER_MAX_MESSAGE 159u   /* bytes; longer messages are cut between characters */
 #define FILTER_MAX_KEY     63u    /* bytes of filter_error.key */
 #define FILTER_MAX_ERROR   255u   /* bytes of filter_error.message */
+#define FILTER_MAX_SCORES  32u    /* categories that one filter gives scores for */
 
 /* Bits: where a filter stands. */
 enum filter_side {
@@ -162,6 +163,11 @@ struct filter_host {
 
     /* Asks, for a type that has `answered`; the last verb of a call. The question is copied. */
     int (*ask)(struct filter_host *host, const struct filter_question *question);
+
+    /* Tells how sure the filter is, 0 to 1, that the text shown belongs to a category. It
+     * changes nothing about the text; of several scores of one category the greatest is kept,
+     * of at most FILTER_MAX_SCORES categories. */
+    int (*score)(struct filter_host *host, const char *category, double score);
 };
 
 /* Settings. A type lists its keys; the chain reads the operator's JSON against that list,

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "filters/classifier.h"
 #include "filters/json.h"
 #include "filters/length.h"
 #include "filters/pii.h"
@@ -14,17 +15,9 @@
 #include "filters/wordlist.h"
 
 const struct filter_type *const filter_registry_builtin[] = {
-    &filter_wordlist,
-    &filter_regex,
-    &filter_pii,
-    &filter_secrets,
-    &filter_prompt_leak,
-    &filter_length,
-    &filter_repetition,
-    &filter_script,
-    &filter_json,
-    &filter_webhook,
-    NULL,
+    &filter_wordlist,    &filter_regex,   &filter_pii,        &filter_secrets,
+    &filter_prompt_leak, &filter_length,  &filter_repetition, &filter_script,
+    &filter_json,        &filter_webhook, &filter_classifier, NULL,
 };
 
 const struct filter_type *filter_registry_find(const struct filter_type *const *types,

@@ -228,6 +228,43 @@ static int verb_ask(struct filter_host *host, const struct filter_question *ques
     return stage->asked ? 0 : refuse(stage, "the question could not be sent: too many wait");
 }
 
+static int verb_score(struct filter_host *host, const char *category, double score)
+{
+    struct stage *stage = stage_of(host);
+    struct stage_account *account = stage->account;
+    if (stage->has_failed || stage->phase != STAGE_OPEN) {
+        return -1;
+    }
+    if (!(score >= 0 && score <= 1)) {
+        return refuse(stage, "wrong call: the score is not in 0 to 1");
+    }
+    size_t i = 0;
+    while (i < account->score_count && strcmp(account->scores[i].category, category) != 0) {
+        i++;
+    }
+    if (i == FILTER_MAX_SCORES || strlen(category) > FILTER_MAX_CODE) {
+        return refuse(stage, "wrong call: too many categories, or a name that is too long");
+    }
+    if (!account->scores) {
+        account->scores = mem_zarray(FILTER_MAX_SCORES, sizeof(*account->scores));
+        if (!account->scores) {
+            return out_of_space(stage);
+        }
+    }
+    struct chain_score *kept = &account->scores[i];
+    if (i == account->score_count) {
+        snprintf(kept->category, sizeof(kept->category), "%s", category);
+        account->score_count++;
+    }
+    kept->score = score > kept->score ? score : kept->score;
+    return 0;
+}
+
+void stage_account_deinit(struct stage_account *account)
+{
+    mem_free(account->scores);
+}
+
 /* ---- the callbacks ---- */
 
 void stage_take_back(struct stage *stage)
@@ -485,7 +522,8 @@ void stage_init(struct stage *stage, const struct chain_filter *filter, size_t i
                  .note = verb_note,
                  .stop = verb_stop,
                  .fail = verb_fail,
-                 .ask = verb_ask},
+                 .ask = verb_ask,
+                 .score = verb_score},
         .filter = filter,
         .account = account,
         .in = in,

@@ -21,6 +21,9 @@
 struct stage_account {
     struct chain_cost cost;
     size_t events; /* made so far, up to CHAIN_MAX_EVENTS + 1 */
+    struct chain_score
+        *scores; /* (score_count), room for FILTER_MAX_SCORES once there is one */
+    size_t score_count;
 };
 
 enum stage_phase {
@@ -84,6 +87,8 @@ int stage_finish(struct stage *stage, uint64_t *clock);
 
 /* Takes the question back that is under way. */
 void stage_take_back(struct stage *stage);
+
+void stage_account_deinit(struct stage_account *account);
 
 /* A filter beyond its events leaves one event without a type in their place. */
 bool stage_is_overflow(const struct chain_event *event);

@@ -46,6 +46,17 @@ int moderation_result_set(struct moderation_result *r, const char *category, boo
     return 0;
 }
 
+int moderation_result_weigh(struct moderation_result *r, const char *category, double score)
+{
+    if (moderation_result_set(r, category, false) != 0) {
+        return -1;
+    }
+    struct moderation_category *c = find(r, category);
+    c->is_weighed = true;
+    c->score = score > c->score ? score : c->score;
+    return 0;
+}
+
 void moderation_result_deinit(struct moderation_result *r)
 {
     mem_free(r->categories);
@@ -76,15 +87,26 @@ bool moderation_result_flagged(const struct moderation_result *r)
     return false;
 }
 
+static void append_scores(struct buf *out, const struct moderation_result *r)
+{
+    buf_append_str(out, ",\"category_scores\":{");
+    for (size_t i = 0; i < r->n_categories; i++) {
+        const struct moderation_category *c = &r->categories[i];
+        buf_append_str(out, i > 0 ? "," : "");
+        json_append_string(out, c->name, strlen(c->name));
+        buf_printf(out, ":%.6g", c->is_weighed ? c->score : c->flagged ? 1.0 : 0.0);
+    }
+    buf_append_char(out, '}');
+}
+
 /* The members of a result, without the braces. */
 static void append_members(struct buf *out, const struct moderation_result *r)
 {
     static const char *const flags[] = {"false", "true"};
-    static const char *const scores[] = {"0", "1"};
     static const char *const types[] = {"[\"text\"]", "[\"text\"]"};
     buf_printf(out, "\"flagged\":%s", flags[moderation_result_flagged(r)]);
     append_object(out, "categories", r, flags);
-    append_object(out, "category_scores", r, scores);
+    append_scores(out, r);
     append_object(out, "category_applied_input_types", r, types);
 }
 

@@ -1,7 +1,7 @@
 /* moderation_reply.h: the answer of POST /v1/moderations as JSON text.
  *
  * A category is the type of a filter or the code of what one found. Those that are not named
- * were not looked for. Scores are 1 and 0: filters decide, they do not weigh. */
+ * were not looked for. Most filters decide and do not weigh: their scores are 1 and 0. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,6 +14,8 @@
 struct moderation_category {
     char name[MODERATION_CATEGORY_MAX];
     bool flagged;
+    bool is_weighed;
+    double score; /* if it is weighed: 0 to 1 */
 };
 
 /* All zero is a result without categories; moderation_result_deinit releases. */
@@ -25,6 +27,8 @@ struct moderation_result {
 /* Adds the category if it is not there; once flagged it stays so. 0, or -1 when out of memory.
  */
 int moderation_result_set(struct moderation_result *r, const char *category, bool flagged);
+/* Adds the category if it is not there; of several scores the greatest stays. As above. */
+int moderation_result_weigh(struct moderation_result *r, const char *category, double score);
 void moderation_result_deinit(struct moderation_result *r);
 
 bool moderation_result_flagged(const struct moderation_result *r);

@@ -30,9 +30,8 @@ int cli_train(int argc, char **argv)
         const char *word;
         int (*run)(int argc, char **argv);
     } words[] = {
-        {"vocab", cli_train_vocab},
-        {"tokenize", cli_train_tokenize},
-        {"average", cli_train_average},
+        {"vocab", cli_train_vocab},     {"tokenize", cli_train_tokenize},
+        {"average", cli_train_average}, {"classifier", cli_train_classifier},
         {"export", cli_train_export},
     };
     for (size_t i = 0; argc > 1 && i < sizeof(words) / sizeof(words[0]); i++) {
@@ -41,10 +40,11 @@ int cli_train(int argc, char **argv)
         }
     }
     if (argc > 1 && argv[1][0] != '-') {
-        fprintf(
-            stderr,
-            "weir train: unknown word \"%s\"; there are vocab, tokenize, average and export\n",
-            argv[1]);
+        fprintf(stderr,
+                "weir train: unknown word \"%s\"; there are vocab, tokenize, average, "
+                "classifier and "
+                "export\n",
+                argv[1]);
         return 2;
     }
     return cli_train_run(argc, argv);

@@ -5,10 +5,13 @@
 #include "filters/chain.h"
 #include "runtime/api/moderation_reply.h"
 
-/* Adds a category for each filter of the chain by its name, not flagged. 0, or -1 when out of
- * memory; so the next. */
+bool filter_findings_has_classifier(const struct chain *chain);
+
+/* Adds what the filters of the chain look for, not flagged: of a classifier its categories, of
+ * others the name. 0, or -1 when out of memory; so the next. */
 int filter_findings_begin(struct moderation_result *result, const struct chain *chain);
 
-/* Flags the name of the filter and the code of each event of the stream so far. What is only
- * recorded flags nothing: it is what a filter would have found, were it in force. */
+/* Flags the code of each event of the stream so far and, but for a classifier, the name of the
+ * filter; takes over scores. What is only recorded flags nothing: it is what a filter would
+ * have found, were it in force. */
 int filter_findings_take(struct moderation_result *result, const struct chain_stream *stream);

@@ -60,6 +60,7 @@ static int pick(const struct server *s, struct http_exchange *http, const char *
 }
 
 struct moderation {
+    struct server *server;
     struct http_exchange *http;
     struct chain *chain;
     struct moderation_request request;
@@ -103,14 +104,73 @@ static int drop_text(void *user, size_t index, char *text, size_t len, struct er
     return 0;
 }
 
+/* ---- the classifier that is built in ---- */
+
+/* Who asks here wants scores of the usual categories, also if no filter of the chain gives any.
+ * NULL on failure. */
+static struct chain *builtin_classifier(struct server *s, struct err *e)
+{
+    static const char json[] = "{\"name\": \"moderations\", \"filters\": [{\"type\": "
+                               "\"classifier\", \"side\": \"input\", \"action\": \"note\"}]}";
+    if (!s->classifier) {
+        s->classifier = chain_from_json(json, sizeof(json) - 1, NULL, e);
+    }
+    return s->classifier;
+}
+
+static int drop(void *context, enum filter_channel channel, const char *text, size_t len)
+{
+    (void)context, (void)channel, (void)text, (void)len;
+    return 0;
+}
+
+static int classify(struct moderation_result *result, struct chain *classifier,
+                    const char *text, struct err *e)
+{
+    const struct chain_sink sink = {.emit = drop};
+    struct chain_stream *stream = chain_stream_create(classifier, FILTER_INPUT, e);
+    if (!stream) {
+        return -1;
+    }
+    int rc = chain_feed(stream, FILTER_CONTENT, text, strlen(text), &sink, e);
+    rc = rc == CHAIN_GOES_ON ? chain_finish(stream, &sink, e) : rc;
+    if (rc >= 0) {
+        rc = filter_findings_take(result, stream) == 0 ? 0 : err_nomem(e);
+    }
+    chain_stream_destroy(stream);
+    return rc;
+}
+
+static int add_scores(struct moderation *x, struct err *e)
+{
+    if (filter_findings_has_classifier(x->chain)) {
+        return 0;
+    }
+    struct chain *classifier = builtin_classifier(x->server, e);
+    if (!classifier) {
+        return -1;
+    }
+    for (size_t i = 0; i < x->request.n_texts; i++) {
+        struct moderation_result *result = &x->results[x->request.are_parts ? 0 : i];
+        if (filter_findings_begin(result, classifier) != 0) {
+            return err_nomem(e);
+        }
+        if (classify(result, classifier, x->request.texts[i], e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* Answers, and is over. e: NULL, or why there are no results. */
 static void answer(void *user, struct err *e)
 {
     struct moderation *x = user;
+    struct err failed = {0};
     char value[NAME_MAX_BYTES + 32];
-    if (e) {
+    if (e || add_scores(x, &failed) != 0) {
         http_exchange_set_data(x->http, NULL);
-        respond_err(x->http, e);
+        respond_err(x->http, e ? e : &failed);
         destroy(x);
         return;
     }
@@ -164,6 +224,7 @@ void moderations_begin(struct server *s, struct http_exchange *http)
         respond_err(http, &e);
         return;
     }
+    x->server = s;
     x->http = http;
     http_exchange_set_data(http, x);
     int rc = examine(x, s, &e);

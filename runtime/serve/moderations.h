@@ -1,8 +1,9 @@
 /* moderations.h: POST /v1/moderations: what the published filters say about a text.
  *
- * All filters of both sides read it as content. It runs on the loop: the work of filters is
- * linear in a text, and texts are bounded (moderation_request.h). It waits for filters that
- * ask a service outside. Threads: the loop only. */
+ * All filters of both sides read it as content. If none of them is a classifier, the one that
+ * comes with Weir gives scores at its own thresholds besides. It runs on the loop: the work of
+ * filters is linear in a text, and texts are bounded (moderation_request.h). It waits for
+ * filters that ask a service outside. Threads: the loop only. */
 #pragma once
 
 #include "runtime/serve/server.h"

@@ -267,6 +267,7 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     mem_free(s->filters_path);
     version_database_close(s->database);
     prompt_unref(s->no_prompt);
+    chain_unref(s->classifier);
     certificate_deinit(&s->certificate);
     uv_loop_close(&s->loop);
     return rc;

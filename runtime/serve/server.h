@@ -79,7 +79,8 @@ struct server {
     struct watched_reader filters_reader;
     char *filters_path; /* owned: the folder and the name that these two are of */
     struct watched_dir *filters_dir;
-    struct chain_set chains;       /* published */
+    struct chain_set chains;  /* published */
+    struct chain *classifier; /* of moderations, if their chain has none; made at first use */
     struct filter_outside outside; /* whom filters ask */
     struct metrics *metrics;
     struct finding_log *findings;

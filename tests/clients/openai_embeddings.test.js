@@ -32,5 +32,5 @@ test('openai: moderations', { skip }, async (t) => {
     const client = clientOf(await startServer(t, { args: ['--filters', file] }));
     const { results } = await client.moderations.create({ model: 'omni-moderation-latest', input: ['a heron', 'a bird'] });
     assert.deepEqual(results.map(({ flagged }) => flagged), [true, false]);
-    assert.deepEqual(results[0].categories, { wordlist: true });
+    assert.equal(results[0].categories.wordlist, true);
 });

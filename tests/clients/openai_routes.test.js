@@ -154,3 +154,16 @@ test('moderations: what the filters find', { skip }, async (t) => {
     assert.equal(results[0].category_scores[found[0]], 1);
     assert.deepEqual(results[0].category_applied_input_types[found[0]], ['text']);
 });
+
+test('moderations: scores of the usual categories without any filter', { skip }, async (t) => {
+    const client = clientOf(await start(t));
+    const input = ['You are a stupid worthless idiot.', 'The soup is ready.'];
+    const { results: [insult, harmless] } = await client.moderations.create({ model: 'omni-moderation-latest', input });
+    assert.equal(insult.categories.harassment, true);
+    assert.ok(insult.category_scores.harassment > 0.5);
+    assert.equal(harmless.flagged, false);
+    for (const name of ['harassment', 'violence', 'self-harm', 'sexual', 'illicit']) {
+        assert.equal(typeof harmless.category_scores[name], 'number', name);
+        assert.deepEqual(harmless.category_applied_input_types[name], ['text']);
+    }
+});

@@ -9,6 +9,8 @@ const { startServer, missing } = require('./lib/server.js');
 
 const skip = missing();
 const ROUTE = '/v1/moderations';
+const CATEGORIES = ['harassment', 'violence', 'self-harm', 'sexual', 'illicit', 'injection'];
+const INSULT = 'You are a stupid worthless idiot.';
 
 test('moderations', { skip }, async (t) => {
     const folder = makeFolder(t);
@@ -39,7 +41,12 @@ test('moderations', { skip }, async (t) => {
             assert.equal(result.categories.wordlist, result.flagged);
             assert.equal(result.categories.sights, false);
             for (const name of names) {
-                assert.equal(result.category_scores[name], result.categories[name] ? 1 : 0);
+                const score = result.category_scores[name];
+                if (CATEGORIES.includes(name)) {
+                    assert.ok(score >= 0 && score <= 1, `${name} ${score}`);
+                } else {
+                    assert.equal(score, result.categories[name] ? 1 : 0);
+                }
                 assert.deepEqual(result.category_applied_input_types[name], ['text']);
             }
         }
@@ -79,11 +86,43 @@ test('moderations', { skip }, async (t) => {
         }
     });
 
-    await t.test('a chain without filters claims nothing', async () => {
+    await t.test('scores come from the classifier that is built in if the chain has none', async () => {
+        const { results: [harmless, insult] } = await moderate({ input: ['The soup is ready.', INSULT] });
+        for (const result of [harmless, insult]) {
+            assert.deepEqual(Object.keys(result.categories), ['wordlist', ...CATEGORIES]);
+        }
+        assert.equal(harmless.flagged, false);
+        assert.ok(CATEGORIES.every((name) => harmless.category_scores[name] < 0.5));
+        assert.equal(insult.flagged, true);
+        assert.equal(insult.categories.harassment, true);
+        assert.ok(insult.category_scores.harassment > 0.5);
+        const { results: [long] } = await moderate({ input: `The soup is ready. ${INSULT} It is warm. Good night!` });
+        assert.equal(long.category_scores.harassment, insult.category_scores.harassment, 'the greatest of all sentences');
+    });
+
+    await t.test('the thresholds are those of the chain if it has a classifier', async () => {
+        const chain = (filters) => server.admin('PUT', '/admin/filters/default', { filters });
+        assert.equal((await chain([{ type: 'classifier', side: 'both', harassment: 1, action: 'note' }])).status, 200);
+        const off = (await moderate({ input: INSULT })).results[0];
+        assert.deepEqual(Object.keys(off.categories), CATEGORIES);
+        assert.equal(off.categories.harassment, false);
+        assert.ok(off.category_scores.harassment > 0.5);
+        assert.equal((await chain([{ type: 'classifier', illicit: 1e-9 }])).status, 200);
+        const low = (await moderate({ input: 'The soup is ready.' })).results[0];
+        assert.deepEqual([low.flagged, low.categories.illicit], [true, true]);
+        const refused = await chain([{ type: 'classifier', violence: 2 }]);
+        assert.equal(refused.status, 400);
+        assert.equal((await refused.json()).error.param, 'filters[0].violence');
+    });
+
+    await t.test('a chain without filters claims nothing but what the classifier says', async () => {
         const put = await server.admin('PUT', '/admin/filters/default', { filters: [] });
         assert.equal(put.status, 200);
         const { results: [result], model } = await moderate({ input: 'a heron' });
-        assert.equal(model, 'default@4');
-        assert.deepEqual(result, { flagged: false, categories: {}, category_scores: {}, category_applied_input_types: {} });
+        assert.equal(model, 'default@6');
+        assert.equal(result.flagged, false);
+        assert.deepEqual(result.categories, Object.fromEntries(CATEGORIES.map((name) => [name, false])));
+        const { results: [empty] } = await moderate({ input: '' });
+        assert.deepEqual(empty.category_scores, Object.fromEntries(CATEGORIES.map((name) => [name, 0])));
     });
 });

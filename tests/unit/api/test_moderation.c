@@ -128,6 +128,23 @@ static void a_result_names_what_was_looked_for_and_what_was_found(void **state)
     }
 }
 
+static void a_weighed_category_has_its_greatest_score(void **state)
+{
+    (void)state;
+    struct moderation_result r = {0};
+    assert_int_equal(moderation_result_weigh(&r, "self-harm", 0.25), 0);
+    assert_int_equal(moderation_result_weigh(&r, "self-harm", 0.75), 0);
+    assert_int_equal(moderation_result_weigh(&r, "self-harm", 0.5), 0);
+    assert_false(moderation_result_flagged(&r));
+    assert_int_equal(moderation_result_set(&r, "wordlist", true), 0);
+    size_t len = 0;
+    char *text = moderation_reply_text("modr-1", "a@1", &r, 1, &len);
+    assert_non_null(strstr(text, "\"categories\":{\"self-harm\":false,\"wordlist\":true}"));
+    assert_non_null(strstr(text, "\"category_scores\":{\"self-harm\":0.75,\"wordlist\":1}"));
+    mem_free(text);
+    moderation_result_deinit(&r);
+}
+
 static void many_categories_are_kept_apart(void **state)
 {
     (void)state;
@@ -153,6 +170,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(limits_are_exact),
         cmocka_unit_test(a_result_names_what_was_looked_for_and_what_was_found),
+        cmocka_unit_test(a_weighed_category_has_its_greatest_score),
         cmocka_unit_test(many_categories_are_kept_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,8 +29,7 @@ struct chain *single_chain(const char *settings)
     return chain;
 }
 
-/* The text as steps of one channel, which are joined before they are cut. */
-static struct trace_step *make_steps(const char *text, size_t *count)
+struct trace_step *single_steps(const char *text, size_t *count)
 {
     const size_t room = sizeof(((struct trace_step *)NULL)->text) - 1;
     size_t len = strlen(text);
@@ -51,7 +50,7 @@ void single_expect(const char *settings, const char *in, const char *out, const 
     struct rng rng;
     rng_seed(&rng, 1);
     size_t count;
-    struct trace_step *steps = make_steps(in, &count);
+    struct trace_step *steps = single_steps(in, &count);
     struct trace whole, cut;
     trace_run(&whole, chain, FILTER_OUTPUT, steps, count, TRACE_WHOLE, NULL);
     assert_string_equal(trace_string(&whole.text[FILTER_CONTENT]), out);
