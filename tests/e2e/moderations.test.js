@@ -89,7 +89,7 @@ test('moderations', { skip }, async (t) => {
     await t.test('scores come from the classifier that is built in if the chain has none', async () => {
         const { results: [harmless, insult] } = await moderate({ input: ['The soup is ready.', INSULT] });
         for (const result of [harmless, insult]) {
-            assert.deepEqual(Object.keys(result.categories), ['wordlist', ...CATEGORIES]);
+            assert.deepEqual(Object.keys(result.categories), ['wordlist', 'trials', 'sights', ...CATEGORIES]);
         }
         assert.equal(harmless.flagged, false);
         assert.ok(CATEGORIES.every((name) => harmless.category_scores[name] < 0.5));
