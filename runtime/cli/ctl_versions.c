@@ -111,9 +111,11 @@ static void add_header_row(struct text_table *t, const char *const *names)
     text_table_end_row(t);
 }
 
-/* Moves the items of one page to `all`; how many, or -1. */
-static int fetch_page(struct ctl *c, cJSON *all, struct err *e)
+/* Moves the items of one page to the list in `whole`; how many, or -1. What is served from
+ * files is on each page alike. */
+static int fetch_page(struct ctl *c, cJSON *whole, struct err *e)
 {
+    cJSON *all = cJSON_GetObjectItemCaseSensitive(whole, c->things->list);
     const cJSON *last = cJSON_GetArrayItem(all, cJSON_GetArraySize(all) - 1);
     ctl_path(c, c->things->path);
     buf_printf(&c->path, "?limit=%d", PAGE);
@@ -129,6 +131,10 @@ static int fetch_page(struct ctl *c, cJSON *all, struct err *e)
     int n = cJSON_GetArraySize(page);
     for (int i = 0; i < n; i++) {
         cJSON_AddItemToArray(all, cJSON_DetachItemFromArray(page, 0));
+    }
+    if (!cJSON_HasObjectItem(whole, "served") && cJSON_HasObjectItem(root, "served")) {
+        cJSON_AddItemToObject(whole, "served",
+                              cJSON_DetachItemFromObjectCaseSensitive(root, "served"));
     }
     cJSON_Delete(root);
     return n;
@@ -167,6 +173,19 @@ static int print_objects(const cJSON *all, bool has_split, struct err *e)
     return rc;
 }
 
+/* What the store knows nothing of, and requests get all the same. */
+static void print_files(const cJSON *root)
+{
+    const cJSON *served;
+    cJSON_ArrayForEach(served, cJSON_GetObjectItemCaseSensitive(root, "served"))
+    {
+        if (strcmp(ctl_text(served, "from"), "file") == 0) {
+            printf("%s is served from a file (sha256 %.12s)\n", ctl_text(served, "name"),
+                   ctl_text(served, "sha256"));
+        }
+    }
+}
+
 static int run_list(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)arguments;
@@ -176,11 +195,14 @@ static int run_list(struct ctl *c, char **arguments, int n, struct err *e)
     int rc = all ? 0 : err_nomem(e);
     int got = PAGE;
     while (rc == 0 && got == PAGE) {
-        got = fetch_page(c, all, e);
+        got = fetch_page(c, root, e);
         rc = got < 0 ? -1 : 0;
     }
     if (rc == 0) {
         rc = c->json ? print_json(root, e) : print_objects(all, c->things->has_split, e);
+    }
+    if (rc == 0 && !c->json) {
+        print_files(root);
     }
     cJSON_Delete(root);
     return rc;

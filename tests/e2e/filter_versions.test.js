@@ -359,6 +359,7 @@ test('weir ctl filters', { skip }, async (t) => {
     const rows = (await ok(['list'])).split('\n');
     assert.match(rows[0], /^NAME +ACTIVE +LATEST +VERSIONS +REVISION +UPDATED$/);
     assert.match(rows[1], /^shop +1 +2 +2 +5 /);
+    assert.match(rows[2], /^default is served from a file \(sha256 [0-9a-f]{12}\)$/);
     assert.match(await ok(['versions', 'shop']), /^2 +\S+ \S+ +1 +\d+ +Anna +-\n1 +\S+ \S+ +1 +\d+ +berta +one$/m);
     assert.match(await ok(['show', 'shop']), /^shop: version 1 is active.*\n\{\n(.*\n)+.*"replacement":\t"1"/);
     assert.match(await ok(['show', 'shop@next']), /^name +shop\nversion +2\nsha256 .*\ncreated .*\nauthor +Anna\n\n\{/);
