@@ -2,10 +2,12 @@
 // Clients that want to get something past the filters, or to keep the server busy with them.
 
 const assert = require('node:assert/strict');
+const http = require('node:http');
 const test = require('node:test');
 
 const { ask, ROUTE } = require('./lib/chat.js');
 const { startServer, missing } = require('./lib/server.js');
+const { sleep } = require('./lib/webhook.js');
 
 const skip = missing();
 const MIB = 1 << 20;
@@ -121,4 +123,57 @@ test('long texts do not keep other requests waiting', { skip }, async (t) => {
         await publish(server);
         assert.equal((await server.post(ROUTE, ask('Hello'))).status, 200);
     });
+});
+
+// A service for webhooks that answers with `answer(response)`; `asked` counts.
+async function service(t, answer) {
+    const made = { asked: 0 };
+    const server = http.createServer((request, response) => {
+        made.asked++;
+        request.resume().on('end', () => answer(response));
+    });
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => {
+        server.closeAllConnections();
+        server.close();
+    });
+    made.url = `http://127.0.0.1:${server.address().port}/rule?token=a-secret-of-the-url`;
+    return made;
+}
+
+test('a service that rules on texts leads nowhere else, and its secrets stay with the admin', { skip }, async (t) => {
+    const server = await startServer(t, { args: ['--threads', '1'] });
+    const other = await service(t, (response) => response.end('{"verdict": "pass"}'));
+    const bad = {
+        redirects: (response) => response.writeHead(307, { location: other.url }).end(),
+        giant: (response) => response.end(`{"verdict": "pass", "x": "${'x'.repeat(2 * MIB)}"}`),
+        'without end': (response) => response.writeHead(200).write(' '),
+        'no answer': (response) => response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end('a-secret-of-the-header'),
+    };
+    for (const [name, answer] of Object.entries(bad)) {
+        await t.test(name, async () => {
+            const hook = await service(t, answer);
+            await publish(server, { type: 'webhook', url: hook.url, side: 'both', retries: 0, timeout_ms: 500, breaker_failures: 1,
+                headers: ['Authorization: Bearer a-secret-of-the-header'] });
+            const response = await server.post(ROUTE, ask('Hello'));
+            const body = await response.text();
+            assert.equal(response.status, 400, body);
+            assert.equal(JSON.parse(body).error.code, 'content_filter');
+            assert.doesNotMatch(body, /a-secret/);
+            assert.equal(hook.asked, 1);
+            assert.equal(other.asked, 0);
+        });
+    }
+    await sleep(500); // findings are written behind
+    for (const route of ['/admin/findings', '/admin/filters', '/admin/filters/default/versions', '/admin/audit', '/metrics']) {
+        const text = await (await server.admin('GET', route)).text();
+        assert.doesNotMatch(text, /a-secret/, route);
+    }
+    assert.doesNotMatch(server.stderr, /a-secret/);
+    for (const setting of [{ headers: ['X: a\r\nY: b'] }, { headers: ['Content-Length: 3'] }, { url: 'http://user:pass@127.0.0.1/' }, { url: 'http://a/\r\nX: y' }]) {
+        const put = await server.admin('PUT', '/admin/filters/default', { filters: [{ type: 'webhook', url: other.url, ...setting }] });
+        const body = await put.text();
+        assert.equal(put.status, 400, body);
+        assert.doesNotMatch(body, /pass@|a\\r/);
+    }
 });
