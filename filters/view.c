@@ -46,7 +46,8 @@ static void close_unit(struct view *view)
 static void read_character(struct view *view, uint32_t code_point, const char *source,
                            size_t text_len)
 {
-    if (code_point < 0x80) {
+    bool is_printed = code_point >= 0x20 && code_point < 0x7F;
+    if (is_printed || (code_point >= '\t' && code_point <= '\r')) {
         close_unit(view);
         view_join_take_ascii(&view->join, (char)code_point, text_len, source != NULL);
         view->is_plain = true;

@@ -3,11 +3,13 @@
  * As it is written, or normalised, so that what is hidden in the spelling is seen:
  *   - HTML character references are the characters they stand for (entities.h), once
  *   - what has no appearance is not there: zero-width characters, directional controls, soft
- *     hyphens, variation selectors, and whatever else Unicode calls default-ignorable
+ *     hyphens, variation selectors, controls that are no white space, and whatever else
+ *     Unicode calls default-ignorable
  *   - compatibility forms are plain (NFKC), characters that look like ASCII are ASCII
  *     (homoglyphs.h), and letters of ASCII and Latin have no marks (view_unit.h)
  *   - letters that are spaced out are joined (view_join.h)
- * in this order. A text of ASCII without "&" and without spaced letters is shown byte for byte.
+ * in this order. A text of ASCII without "&", controls and spaced letters is shown byte for
+ * byte.
  *
  * The view is a function of the text; after every call that has been made of it which no text
  * behind can change. On ASCII this is exact, and nothing waits but what may be the beginning of

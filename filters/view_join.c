@@ -30,6 +30,13 @@ static const unsigned char ascii[256] = {
     ['-'] = SEPARATOR,
     ['_'] = SEPARATOR,
     ['&'] = OTHER,
+    [0x00] = EIGHT(OTHER),
+    [0x08] = OTHER,
+    [0x0E] = OTHER,
+    [0x0F] = OTHER,
+    [0x10] = EIGHT(OTHER),
+    [0x18] = EIGHT(OTHER),
+    [0x7F] = OTHER,
 };
 
 static unsigned class_of(char c)

@@ -80,9 +80,17 @@ static bool is_reserved_ignorable(uint32_t code_point)
            (code_point >= 0xE0000 && code_point <= 0xE0FFF);
 }
 
+/* Control characters but for those that are white space, and interlinear annotations' marks. */
+static bool is_control(uint32_t code_point)
+{
+    return (code_point < 0x20 && !(code_point >= '\t' && code_point <= '\r')) ||
+           (code_point >= 0x7F && code_point <= 0x9F && code_point != 0x85) ||
+           (code_point >= 0xFFF9 && code_point <= 0xFFFB);
+}
+
 size_t view_unit_decompose(uint32_t code_point, int32_t *points)
 {
-    if (is_reserved_ignorable(code_point)) {
+    if (is_reserved_ignorable(code_point) || is_control(code_point)) {
         return 0;
     }
     int boundary = 0;

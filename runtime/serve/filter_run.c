@@ -1,8 +1,11 @@
 #include "runtime/serve/filter_run.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/utf8.h"
 #include "runtime/serve/filter_findings.h"
 #include "runtime/serve/server.h"
 
@@ -41,8 +44,10 @@ static int end_text(struct filter_run *run, int status, struct err *e)
     const struct filter_run_text *text = &run->text;
     size_t len = 0;
     char *filtered = NULL;
-    filter_record_text(&run->origin, text->param, run->chain, text->side, run->stream,
-                       text->text, text->len);
+    if (!text->is_untold) {
+        filter_record_text(&run->origin, text->param, run->chain, text->side, run->stream,
+                           text->text, text->len);
+    }
     if (status < 0) {
         return -1;
     }
@@ -59,25 +64,81 @@ static int end_text(struct filter_run *run, int status, struct err *e)
 
 static void on_wake(void *user);
 
-/* What the chain returned, or -1. */
-static int begin_text(struct filter_run *run, struct err *e)
+/* Feeding goes in pieces of this size; after each the clock is looked at. */
+#define PIECE_BYTES ((size_t)4096)
+
+static bool is_late(const struct filter_run *run)
 {
-    const struct filter_run_text *text = &run->text;
-    const struct chain_sink sink = {.emit = emit, .context = &run->out};
+    return clock_now_ns() - run->turn_began > LOOP_TURN_NS;
+}
+
+static int open_text(struct filter_run *run, struct err *e)
+{
     buf_init(&run->out, SIZE_MAX / 2);
-    run->stream = chain_stream_create(run->chain, text->side, e);
+    run->fed = 0;
+    run->stream = chain_stream_create(run->chain, run->text.side, e);
     if (!run->stream) {
         return -1;
     }
     chain_stream_set_outside(run->stream, &run->origin.server->outside.face, on_wake, run);
-    int status = chain_feed(run->stream, FILTER_CONTENT, text->text, text->len, &sink, e);
-    return status == CHAIN_GOES_ON ? chain_finish(run->stream, &sink, e) : status;
+    return 0;
+}
+
+static size_t next_piece(const struct filter_run *run)
+{
+    const char *text = run->text.text + run->fed;
+    size_t left = run->text.len - run->fed;
+    return left <= PIECE_BYTES ? left : PIECE_BYTES - utf8_incomplete_tail(text, PIECE_BYTES);
+}
+
+/* What is left of the text, up to where it has to wait for an answer or for the next turn: what
+ * the chain returned. At the end of the text run->is_fed. */
+static int feed_text(struct filter_run *run, struct err *e)
+{
+    const struct chain_sink sink = {.emit = emit, .context = &run->out};
+    int status = CHAIN_GOES_ON;
+    while (status == CHAIN_GOES_ON && run->fed < run->text.len &&
+           !chain_stream_is_waiting(run->stream) && !is_late(run)) {
+        size_t n = next_piece(run);
+        status =
+            chain_feed(run->stream, FILTER_CONTENT, run->text.text + run->fed, n, &sink, e);
+        run->fed += n;
+    }
+    if (status == CHAIN_GOES_ON && run->fed == run->text.len && !run->is_fed &&
+        !chain_stream_is_waiting(run->stream)) {
+        run->is_fed = true;
+        status = chain_finish(run->stream, &sink, e);
+    }
+    return status;
+}
+
+static void on_turn(struct loop_turn *turn);
+
+/* The text that is open, as far as it goes: FILTER_RUN_OVER: it is through, and closed. */
+static int pass_text(struct filter_run *run, int status, struct err *e)
+{
+    if (status == CHAIN_GOES_ON) {
+        status = feed_text(run, e);
+    }
+    if (status == CHAIN_GOES_ON && chain_stream_is_waiting(run->stream)) {
+        return FILTER_RUN_WAITS;
+    }
+    if (status == CHAIN_GOES_ON && !run->is_fed) {
+        loop_turn_wait(&run->origin.server->turns, &run->turn, on_turn);
+        return FILTER_RUN_WAITS;
+    }
+    run->is_fed = false;
+    return end_text(run, status, e) == 0 ? FILTER_RUN_OVER : -1;
 }
 
 /* From the text with run->index on. */
 static int go_on(struct filter_run *run, struct err *e)
 {
     for (; run->index < run->count; run->index++) {
+        if (is_late(run)) {
+            loop_turn_wait(&run->origin.server->turns, &run->turn, on_turn);
+            return FILTER_RUN_WAITS;
+        }
         run->text = (struct filter_run_text){.side = FILTER_INPUT};
         int found = run->owner->get(run->user, run->index, &run->text, e);
         if (found < 0) {
@@ -86,41 +147,46 @@ static int go_on(struct filter_run *run, struct err *e)
         if (found == 0 || !chain_has_side(run->chain, run->text.side)) {
             continue;
         }
-        int status = begin_text(run, e);
-        if (status == CHAIN_GOES_ON && chain_stream_is_waiting(run->stream)) {
-            return FILTER_RUN_WAITS;
-        }
-        if (end_text(run, status, e) != 0) {
-            return -1;
+        int status = open_text(run, e) == 0 ? pass_text(run, CHAIN_GOES_ON, e) : -1;
+        if (status != FILTER_RUN_OVER) {
+            return status;
         }
     }
     return FILTER_RUN_OVER;
 }
 
-static int resume(struct filter_run *run, struct err *e)
+/* With the text that is open, if there is one: status is what its chain returned. */
+static void resume(struct filter_run *run, int status, struct err *e)
 {
-    const struct chain_sink sink = {.emit = emit, .context = &run->out};
-    int status = chain_resume(run->stream, &sink, e);
-    if (status == CHAIN_GOES_ON && chain_stream_is_waiting(run->stream)) {
-        return FILTER_RUN_WAITS;
+    int rc = FILTER_RUN_OVER;
+    if (run->stream) {
+        rc = pass_text(run, status, e);
+        run->index += rc == FILTER_RUN_OVER;
     }
-    if (end_text(run, status, e) != 0) {
-        return -1;
+    rc = rc == FILTER_RUN_OVER ? go_on(run, e) : rc;
+    if (rc == FILTER_RUN_WAITS) {
+        return;
     }
-    run->index++;
-    return go_on(run, e);
+    close_run(run);
+    run->owner->done(run->user, rc == FILTER_RUN_OVER ? NULL : e);
 }
 
 static void on_wake(void *user)
 {
     struct filter_run *run = user;
+    const struct chain_sink sink = {.emit = emit, .context = &run->out};
     struct err e = {0};
-    int status = resume(run, &e);
-    if (status == FILTER_RUN_WAITS) {
-        return;
-    }
-    close_run(run);
-    run->owner->done(run->user, status == 0 ? NULL : &e);
+    run->turn_began = clock_now_ns();
+    resume(run, chain_resume(run->stream, &sink, &e), &e);
+}
+
+static void on_turn(struct loop_turn *turn)
+{
+    struct filter_run *run =
+        (struct filter_run *)((char *)turn - offsetof(struct filter_run, turn));
+    struct err e = {0};
+    run->turn_began = clock_now_ns();
+    resume(run, CHAIN_GOES_ON, &e);
 }
 
 int filter_run_start(struct filter_run *run, const struct filter_run_owner *owner, void *user,
@@ -131,7 +197,8 @@ int filter_run_start(struct filter_run *run, const struct filter_run_owner *owne
                                .user = user,
                                .chain = chain_ref(chain),
                                .origin = *origin,
-                               .count = count};
+                               .count = count,
+                               .turn_began = clock_now_ns()};
     int status = go_on(run, e);
     if (status != FILTER_RUN_WAITS) {
         close_run(run);
@@ -141,12 +208,13 @@ int filter_run_start(struct filter_run *run, const struct filter_run_owner *owne
 
 bool filter_run_is_waiting(const struct filter_run *run)
 {
-    return run->stream != NULL;
+    return run->stream != NULL || loop_turn_is_waiting(&run->turn);
 }
 
 void filter_run_cancel(struct filter_run *run)
 {
     if (filter_run_is_waiting(run)) {
+        loop_turn_cancel(&run->turn);
         close_run(run);
     }
 }

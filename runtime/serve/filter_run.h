@@ -1,7 +1,8 @@
 /* filter_run.h: texts of a request through the filter chain, one after another, before anything
  * else is made of them.
  *
- * A filter may wait for a service outside; the run then waits too, and the loop does not.
+ * A filter may wait for a service outside; the run then waits too, and the loop does not. So it
+ * does when filtering takes long: after a few milliseconds it is the turn of others.
  *
  * Threads: the loop only. Ownership: the run is the caller's; filter_run_start takes a
  * reference to the chain and lets it go when the run is over or canceled. */
@@ -14,6 +15,7 @@
 #include "runtime/api/moderation_reply.h"
 #include "runtime/serve/filter_outside.h"
 #include "runtime/serve/filter_record.h"
+#include "runtime/serve/loop_turns.h"
 
 /* One of the texts, borrowed until it is taken. */
 struct filter_run_text {
@@ -22,6 +24,7 @@ struct filter_run_text {
     size_t len;
     char param[64]; /* the request's field, for errors; "": a stop is no error */
     struct moderation_result *findings; /* what filters find in it is added; or NULL */
+    bool is_untold;                     /* nothing of it becomes metrics and findings */
 };
 
 struct filter_run_owner {
@@ -43,7 +46,11 @@ struct filter_run {
     size_t index, count;
     struct filter_run_text text;
     struct chain_stream *stream; /* of the text that is under way, or NULL */
+    size_t fed;                  /* bytes of it that the chain has */
+    bool is_fed;                 /* it has all, and knows that */
     struct buf out;
+    struct loop_turn turn;
+    uint64_t turn_began;
 };
 
 enum filter_run_status { FILTER_RUN_OVER = 0, FILTER_RUN_WAITS = 1 };

@@ -10,10 +10,12 @@
 enum input_kind {
     INPUT_CONTENT, /* of message `index`; so the next */
     INPUT_REASONING,
-    INPUT_PROMPT, /* prompt `index` */
-    INPUT_STRING, /* the value of `item` */
-    INPUT_NAME,   /* its name */
-    INPUT_JOINED, /* the `count` texts behind this one */
+    INPUT_PROMPT,  /* prompt `index` */
+    INPUT_CALL_ID, /* that message `index` answers */
+    INPUT_STRING,  /* the value of `item` */
+    INPUT_NUMBER,  /* the same, as `owned` */
+    INPUT_NAME,    /* its name */
+    INPUT_JOINED,  /* the `count` texts behind this one */
 };
 
 struct input_text {
@@ -21,8 +23,8 @@ struct input_text {
     size_t index;
     cJSON *item;
     size_t count;
-    char *joined; /* (joined_len), owned */
-    size_t joined_len;
+    char *owned; /* (owned_len): JOINED, NUMBER */
+    size_t owned_len;
     bool is_seen; /* joined with others, and none was changed */
     char param[64];
 };
@@ -30,7 +32,7 @@ struct input_text {
 void input_texts_deinit(struct input_texts *t)
 {
     for (size_t i = 0; i < t->n; i++) {
-        mem_free(t->items[i].joined);
+        mem_free(t->items[i].owned);
     }
     for (size_t i = 0; t->calls && i < t->request->n_messages; i++) {
         cJSON_Delete(t->calls[i]);
@@ -65,6 +67,24 @@ static int add_json(struct input_texts *t, enum input_kind kind, cJSON *item, co
     return add(t, &text, e);
 }
 
+/* As JSON has it, which is how it was written unless it is longer than a double is exact. */
+static int add_number(struct input_texts *t, cJSON *item, const char *param, struct err *e)
+{
+    char *json = cJSON_PrintUnformatted(item);
+    char *text = json ? mem_strdup(json) : NULL;
+    cJSON_free(json);
+    if (!text) {
+        return err_nomem(e);
+    }
+    if (add_json(t, INPUT_NUMBER, item, param, e) != 0) {
+        mem_free(text);
+        return -1;
+    }
+    t->items[t->n - 1].owned = text;
+    t->items[t->n - 1].owned_len = strlen(text);
+    return 0;
+}
+
 static bool is_among(const char *word, const char *const *words)
 {
     while (*words && strcmp(*words, word) != 0) {
@@ -89,21 +109,54 @@ static bool is_form(const cJSON *item)
     return is_among(item->string, names);
 }
 
-/* So do the names of types, and ids that are no text. */
+/* So do the names of types. */
 static bool is_formal_value(const cJSON *item)
 {
     static const char *const types[] = {"array",  "boolean", "function", "integer",     "null",
                                         "number", "object",  "string",   "json_schema", NULL};
-    static const char id_bytes[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-    const char *name = item->string ? item->string : "";
-    size_t len = strlen(item->valuestring);
-    return len == 0 || is_among(item->valuestring, types) ||
-           (strcmp(name, "id") == 0 && len <= 64 && strspn(item->valuestring, id_bytes) == len);
+    return item->valuestring[0] == '\0' || is_among(item->valuestring, types);
 }
 
-/* A tree's strings and names; json_parse has bounded its depth. */
-static int walk(struct input_texts *t, cJSON *item, const char *param, struct err *e)
+/* One part of an id: one of the words with which ids begin, or letters and digits, not without
+ * a digit. */
+static bool is_made_part(const char *part, size_t len)
+{
+    static const char *const words[] = {"call", "chatcmpl", "fc",    "functions",
+                                        "msg",  "tool",     "toolu", NULL};
+    bool has_digit = false;
+    for (size_t i = 0; i < len; i++) {
+        char c = part[i];
+        bool is_digit = c >= '0' && c <= '9';
+        has_digit = has_digit || is_digit;
+        if (!is_digit && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z')) {
+            return false;
+        }
+    }
+    for (size_t i = 0; words[i] && !has_digit; i++) {
+        has_digit = strlen(words[i]) == len && memcmp(words[i], part, len) == 0;
+    }
+    return has_digit || len == 0;
+}
+
+/* Whether the id of a call was made by a program and says nothing. Others are text as any. */
+static bool is_made_id(const char *id)
+{
+    if (strlen(id) > 64) {
+        return false;
+    }
+    for (size_t len; *id; id += len + (id[len] != '\0')) {
+        len = strcspn(id, "-_");
+        if (!is_made_part(id, len)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A tree's strings and names, and numbers if they are wanted; json_parse has bounded its depth.
+ */
+static int walk(struct input_texts *t, cJSON *item, bool numbers, const char *param,
+                struct err *e)
 {
     if (item->string && item->string[0] && !is_form(item) &&
         add_json(t, INPUT_NAME, item, param, e) != 0) {
@@ -112,11 +165,32 @@ static int walk(struct input_texts *t, cJSON *item, const char *param, struct er
     if (cJSON_IsString(item)) {
         return is_formal_value(item) ? 0 : add_json(t, INPUT_STRING, item, param, e);
     }
+    if (cJSON_IsNumber(item)) {
+        return numbers ? add_number(t, item, param, e) : 0;
+    }
     cJSON *child;
     cJSON_ArrayForEach(child, item)
     {
-        if (walk(t, child, param, e) != 0) {
+        if (walk(t, child, numbers, param, e) != 0) {
             return -1;
+        }
+    }
+    return 0;
+}
+
+/* Calls of an assistant: what no program made is read by the model as any text. */
+static int walk_calls(struct input_texts *t, cJSON *calls, const char *param, struct err *e)
+{
+    cJSON *call, *member;
+    cJSON_ArrayForEach(call, calls)
+    {
+        cJSON_ArrayForEach(member, call)
+        {
+            bool is_id = cJSON_IsString(member) && strcmp(member->string, "id") == 0;
+            if (!(is_id && is_made_id(member->valuestring)) &&
+                walk(t, member, true, param, e) != 0) {
+                return -1;
+            }
         }
     }
     return 0;
@@ -134,8 +208,12 @@ static const char *text_of(const struct input_texts *t, const struct input_text 
         *len = t->request->prompts[text->index].text_len;
         return t->request->prompts[text->index].text;
     case INPUT_JOINED:
-        *len = text->joined_len;
-        return text->joined;
+    case INPUT_NUMBER:
+        *len = text->owned_len;
+        return text->owned;
+    case INPUT_CALL_ID:
+        s = t->request->messages[text->index].tool_call_id;
+        break;
     case INPUT_REASONING:
         s = t->request->messages[text->index].reasoning;
         break;
@@ -163,15 +241,15 @@ static int join(struct input_texts *t, size_t first, struct err *e)
     }
     struct input_text *joined = &t->items[first - 1];
     joined->count = t->n - first;
-    joined->joined = buf_take(&out, &joined->joined_len);
+    joined->owned = buf_take(&out, &joined->owned_len);
     buf_deinit(&out);
-    return joined->joined ? 0 : err_nomem(e);
+    return joined->owned ? 0 : err_nomem(e);
 }
 
 static int add_tree(struct input_texts *t, cJSON *tree, const char *param, struct err *e)
 {
     size_t first = t->n + 1;
-    return add_json(t, INPUT_JOINED, NULL, param, e) == 0 && walk(t, tree, param, e) == 0
+    return add_json(t, INPUT_JOINED, NULL, param, e) == 0 && walk(t, tree, false, param, e) == 0
                ? join(t, first, e)
                : -1;
 }
@@ -209,7 +287,11 @@ static int add_calls(struct input_texts *t, size_t i, struct err *e)
         return err_prefix(e, "%s", param);
     }
     open_arguments(t->calls[i]);
-    return add_tree(t, t->calls[i], param, e);
+    size_t first = t->n + 1;
+    return add_json(t, INPUT_JOINED, NULL, param, e) == 0 &&
+                   walk_calls(t, t->calls[i], param, e) == 0
+               ? join(t, first, e)
+               : -1;
 }
 
 static int add_message(struct input_texts *t, size_t i, struct err *e)
@@ -223,6 +305,11 @@ static int add_message(struct input_texts *t, size_t i, struct err *e)
     text.kind = INPUT_REASONING;
     snprintf(text.param, sizeof(text.param), "messages[%zu].reasoning_content", i);
     if (m->reasoning && add(t, &text, e) != 0) {
+        return -1;
+    }
+    text.kind = INPUT_CALL_ID;
+    snprintf(text.param, sizeof(text.param), "messages[%zu].tool_call_id", i);
+    if (m->tool_call_id && !is_made_id(m->tool_call_id) && add(t, &text, e) != 0) {
         return -1;
     }
     return m->tool_calls ? add_calls(t, i, e) : 0;
@@ -303,6 +390,23 @@ static int take_string(cJSON *item, const char *text, struct err *e)
     return cJSON_SetValuestring(item, text) ? 0 : err_nomem(e);
 }
 
+/* What filters made another text of is a string from then on. */
+static int take_number(const struct input_text *item, const char *text, struct err *e)
+{
+    if (strcmp(item->owned, text) == 0) {
+        return 0;
+    }
+    cJSON *string = cJSON_CreateString(text);
+    if (!string) {
+        return err_nomem(e);
+    }
+    item->item->type = (item->item->type & ~0xFF) | cJSON_String;
+    item->item->valuestring = string->valuestring;
+    string->valuestring = NULL;
+    cJSON_Delete(string);
+    return 0;
+}
+
 static int take_name(const struct input_text *item, const char *text, struct err *e)
 {
     return strcmp(item->item->string, text) == 0
@@ -316,7 +420,7 @@ static int take_name(const struct input_text *item, const char *text, struct err
 static void take_joined(struct input_texts *t, size_t index, const char *text, size_t len)
 {
     const struct input_text *joined = &t->items[index];
-    bool is_same = len == joined->joined_len && memcmp(text, joined->joined, len) == 0;
+    bool is_same = len == joined->owned_len && memcmp(text, joined->owned, len) == 0;
     for (size_t i = 1; i <= joined->count; i++) {
         t->items[index + i].is_seen = is_same;
     }
@@ -345,6 +449,9 @@ int input_texts_take(struct input_texts *t, size_t index, char *text, size_t len
     case INPUT_NAME:
         rc = take_name(item, text, e);
         break;
+    case INPUT_NUMBER:
+        rc = take_number(item, text, e);
+        break;
     case INPUT_STRING:
         rc = strcmp(item->item->valuestring, text) == 0 ? 0
              : is_tool_name(t, item->item)
@@ -356,6 +463,7 @@ int input_texts_take(struct input_texts *t, size_t index, char *text, size_t len
         break;
     case INPUT_CONTENT:
     case INPUT_REASONING:
+    case INPUT_CALL_ID:
     case INPUT_PROMPT:
         if (answer_request_own(t->request, text, e) != 0) {
             return -1;
@@ -366,6 +474,8 @@ int input_texts_take(struct input_texts *t, size_t index, char *text, size_t len
         } else if (item->kind == INPUT_CONTENT) {
             t->request->messages[item->index].content = text;
             t->request->messages[item->index].content_len = len;
+        } else if (item->kind == INPUT_CALL_ID) {
+            t->request->messages[item->index].tool_call_id = text;
         } else {
             t->request->messages[item->index].reasoning = text;
         }

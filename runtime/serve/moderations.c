@@ -104,6 +104,26 @@ static int drop_text(void *user, size_t index, char *text, size_t len, struct er
     return 0;
 }
 
+/* Answers, and is over. e: NULL, or why there are no results. */
+static void answer(void *user, struct err *e)
+{
+    struct moderation *x = user;
+    char value[NAME_MAX_BYTES + 32];
+    if (e) {
+        http_exchange_set_data(x->http, NULL);
+        respond_err(x->http, e);
+        destroy(x);
+        return;
+    }
+    snprintf(value, sizeof(value), "%s; sha256=%.12s", x->name, chain_hash(x->chain));
+    const struct http_header made_by = {"weir-filters", value};
+    size_t len = 0;
+    char *text = moderation_reply_text(x->id, x->name, x->results, x->n_results, &len);
+    http_exchange_set_data(x->http, NULL);
+    respond_json(x->http, 200, text, len, &made_by, 1);
+    destroy(x);
+}
+
 /* ---- the classifier that is built in ---- */
 
 /* Who asks here wants scores of the usual categories, also if no filter of the chain gives any.
@@ -118,69 +138,46 @@ static struct chain *builtin_classifier(struct server *s, struct err *e)
     return s->classifier;
 }
 
-static int drop(void *context, enum filter_channel channel, const char *text, size_t len)
+static int get_for_scores(void *user, size_t index, struct filter_run_text *text, struct err *e)
 {
-    (void)context, (void)channel, (void)text, (void)len;
-    return 0;
+    (void)e;
+    const struct moderation *x = user;
+    text->text = x->request.texts[index];
+    text->len = strlen(text->text);
+    text->findings = &x->results[x->request.are_parts ? 0 : index];
+    text->is_untold = true;
+    return 1;
 }
 
-static int classify(struct moderation_result *result, struct chain *classifier,
-                    const char *text, struct err *e)
+/* As filter_run_start. */
+static int start_scores(struct moderation *x, struct err *e)
 {
-    const struct chain_sink sink = {.emit = drop};
-    struct chain_stream *stream = chain_stream_create(classifier, FILTER_INPUT, e);
-    if (!stream) {
-        return -1;
-    }
-    int rc = chain_feed(stream, FILTER_CONTENT, text, strlen(text), &sink, e);
-    rc = rc == CHAIN_GOES_ON ? chain_finish(stream, &sink, e) : rc;
-    if (rc >= 0) {
-        rc = filter_findings_take(result, stream) == 0 ? 0 : err_nomem(e);
-    }
-    chain_stream_destroy(stream);
-    return rc;
-}
-
-static int add_scores(struct moderation *x, struct err *e)
-{
+    static const struct filter_run_owner owner = {
+        .get = get_for_scores, .take = drop_text, .done = answer};
     if (filter_findings_has_classifier(x->chain)) {
-        return 0;
+        return FILTER_RUN_OVER;
     }
     struct chain *classifier = builtin_classifier(x->server, e);
     if (!classifier) {
         return -1;
     }
-    for (size_t i = 0; i < x->request.n_texts; i++) {
-        struct moderation_result *result = &x->results[x->request.are_parts ? 0 : i];
-        if (filter_findings_begin(result, classifier) != 0) {
+    for (size_t i = 0; i < x->n_results; i++) {
+        if (filter_findings_begin(&x->results[i], classifier) != 0) {
             return err_nomem(e);
         }
-        if (classify(result, classifier, x->request.texts[i], e) != 0) {
-            return -1;
-        }
     }
-    return 0;
+    const struct filter_origin origin = {x->server, x->http, x->id};
+    return filter_run_start(&x->run, &owner, x, classifier, &origin, x->request.n_texts, e);
 }
 
-/* Answers, and is over. e: NULL, or why there are no results. */
-static void answer(void *user, struct err *e)
+/* The filters are through. */
+static void add_scores(void *user, struct err *why)
 {
-    struct moderation *x = user;
-    struct err failed = {0};
-    char value[NAME_MAX_BYTES + 32];
-    if (e || add_scores(x, &failed) != 0) {
-        http_exchange_set_data(x->http, NULL);
-        respond_err(x->http, e ? e : &failed);
-        destroy(x);
-        return;
+    struct err e = {0};
+    int rc = why ? -1 : start_scores(user, &e);
+    if (rc != FILTER_RUN_WAITS) {
+        answer(user, rc == FILTER_RUN_OVER ? NULL : why ? why : &e);
     }
-    snprintf(value, sizeof(value), "%s; sha256=%.12s", x->name, chain_hash(x->chain));
-    const struct http_header made_by = {"weir-filters", value};
-    size_t len = 0;
-    char *text = moderation_reply_text(x->id, x->name, x->results, x->n_results, &len);
-    http_exchange_set_data(x->http, NULL);
-    respond_json(x->http, 200, text, len, &made_by, 1);
-    destroy(x);
 }
 
 static int begin_results(struct moderation *x, struct err *e)
@@ -198,7 +195,7 @@ static int begin_results(struct moderation *x, struct err *e)
 static int examine(struct moderation *x, struct server *s, struct err *e)
 {
     static const struct filter_run_owner owner = {
-        .get = get_text, .take = drop_text, .done = answer};
+        .get = get_text, .take = drop_text, .done = add_scores};
     const struct http_request *http = http_exchange_request(x->http);
     struct chain *chain;
     if (moderation_request_parse(&x->request, http->body, http->body_len, e) != 0 ||
@@ -229,7 +226,7 @@ void moderations_begin(struct server *s, struct http_exchange *http)
     http_exchange_set_data(http, x);
     int rc = examine(x, s, &e);
     if (rc != FILTER_RUN_WAITS) {
-        answer(x, rc == FILTER_RUN_OVER ? NULL : &e);
+        add_scores(x, rc == FILTER_RUN_OVER ? NULL : &e);
     }
 }
 

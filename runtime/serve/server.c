@@ -59,6 +59,7 @@ static void on_http_closed(void *ctx)
     close_handle(&s->drain_timer);
     close_handle(&s->ping_timer);
     filter_outside_close(&s->outside);
+    loop_turns_close(&s->turns);
     certificate_stop_watching(&s->certificate);
     finding_log_stop(s->findings);
     watched_dir_stop(s->prompts_dir);
@@ -249,6 +250,7 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
         return err_set(e, ERR_IO, "cannot make an event loop: %s", uv_strerror(rc));
     }
     filter_outside_init(&s->outside, &s->loop);
+    loop_turns_init(&s->turns, &s->loop);
     watch_signals(s);
     start_pings(s);
     rc = start(s, e);

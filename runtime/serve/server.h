@@ -22,6 +22,7 @@
 #include "runtime/serve/filter_outside.h"
 #include "runtime/serve/finding_log.h"
 #include "runtime/serve/generation.h"
+#include "runtime/serve/loop_turns.h"
 #include "runtime/serve/model_set.h"
 #include "runtime/serve/prompt_set.h"
 #include "runtime/serve/watched_dir.h"
@@ -82,6 +83,7 @@ struct server {
     struct chain_set chains;  /* published */
     struct chain *classifier; /* of moderations, if their chain has none; made at first use */
     struct filter_outside outside; /* whom filters ask */
+    struct loop_turns turns;       /* filtering that takes long */
     struct metrics *metrics;
     struct finding_log *findings;
     struct exchange *exchanges; /* all that are under way */

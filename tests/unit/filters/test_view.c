@@ -62,6 +62,15 @@ static void what_has_no_appearance_is_not_there(void **state)
 {
     (void)state;
     expect("b" ZWSP "a" ZWNJ "d", "bad");
+    expect("b\x01"
+           "a\x7F"
+           "d\x1B \xC2\x9F\xEF\xBF\xB9x\xC2\x85\t\n\v\f\r",
+           "bad x\xC2\x85\t\n\v\f\r");
+    expect(
+        "a text that is longer than what is judged at a time, with a b\x08"
+        "ad word in it and more behind",
+        "a text that is longer than what is judged at a time, with a bad word in it and more "
+        "behind");
     expect(SHY "b" SHY "a" SHY "d" SHY, "bad");
     expect("b\xE2\x80\xAE"
            "a\xE2\x81\xA0"
@@ -171,6 +180,8 @@ static const char *const pieces[] = {
     ZWSP,
     ZWNJ,
     SHY,
+    "\x01",
+    "\x7F",
     ACUTE,
     "\xCC\xA3",
     "\xCC\xB8",

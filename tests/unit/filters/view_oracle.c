@@ -78,15 +78,23 @@ static void read_points(const char *text, size_t len, struct list *out)
 
 /* ---- characters ---- */
 
-/* DerivedCoreProperties.txt, Default_Ignorable_Code_Point. */
+static bool is_control(int32_t c)
+{
+    bool is_space = (c >= 9 && c <= 13) || c == 0x85;
+    return (utf8proc_category(c) == UTF8PROC_CATEGORY_CC && !is_space) ||
+           (c >= 0xFFF9 && c <= 0xFFFB);
+}
+
+/* DerivedCoreProperties.txt, Default_Ignorable_Code_Point; and controls. */
 static bool is_ignorable(int32_t c)
 {
-    return c == 0xAD || c == 0x34F || c == 0x61C || c == 0x115F || c == 0x1160 || c == 0x17B4 ||
-           c == 0x17B5 || (c >= 0x180B && c <= 0x180F) || (c >= 0x200B && c <= 0x200F) ||
-           (c >= 0x202A && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0x3164 ||
-           (c >= 0xFE00 && c <= 0xFE0F) || c == 0xFEFF || c == 0xFFA0 ||
-           (c >= 0x1BCA0 && c <= 0x1BCA3) || (c >= 0x1D173 && c <= 0x1D17A) ||
-           (c >= 0xFFF0 && c <= 0xFFF8) || (c >= 0xE0000 && c <= 0xE0FFF);
+    return is_control(c) || c == 0xAD || c == 0x34F || c == 0x61C || c == 0x115F ||
+           c == 0x1160 || c == 0x17B4 || c == 0x17B5 || (c >= 0x180B && c <= 0x180F) ||
+           (c >= 0x200B && c <= 0x200F) || (c >= 0x202A && c <= 0x202E) ||
+           (c >= 0x2060 && c <= 0x206F) || c == 0x3164 || (c >= 0xFE00 && c <= 0xFE0F) ||
+           c == 0xFEFF || c == 0xFFA0 || (c >= 0x1BCA0 && c <= 0x1BCA3) ||
+           (c >= 0x1D173 && c <= 0x1D17A) || (c >= 0xFFF0 && c <= 0xFFF8) ||
+           (c >= 0xE0000 && c <= 0xE0FFF);
 }
 
 static int32_t look(int32_t c)
