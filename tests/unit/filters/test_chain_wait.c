@@ -676,6 +676,40 @@ static void what_gathers_is_bounded(void **state)
     chain_unref(chain);
 }
 
+/* Bounds are of what waits, not of all that ever did. */
+static void a_queue_that_never_empties_does_not_fill_up(void **state)
+{
+    (void)state;
+    size_t live = mem_live();
+    struct chain_queue q;
+    chain_queue_init(&q);
+    static char bytes[CHAIN_MAX_FLOW];
+    const struct chain_step around = {.kind = CHAIN_STEP_AROUND, .len = 100};
+    const char *first;
+    for (size_t i = 0; i < 2 * (size_t)CHAIN_MAX_STEPS; i++) {
+        memset(bytes, (int)(i % 251), around.len);
+        assert_int_equal(chain_queue_add(&q, &around, bytes), 0);
+        if (i >= 3000) {
+            assert_int_equal(chain_queue_first(&q, &first)->len, around.len);
+            assert_int_equal((unsigned char)first[99], (i - 3000) % 251);
+            chain_queue_drop(&q);
+        }
+    }
+    assert_true(q.cap < 10000);
+    chain_queue_deinit(&q);
+
+    const struct chain_step most = {.kind = CHAIN_STEP_TEXT, .len = CHAIN_MAX_FLOW};
+    assert_int_equal(chain_queue_add(&q, &most, bytes), 0);
+    chain_queue_consume(&q, 1000);
+    const struct chain_step more = {.kind = CHAIN_STEP_TEXT, .len = 1000};
+    assert_int_equal(chain_queue_add(&q, &more, bytes), 0);
+    const struct chain_step one = {.kind = CHAIN_STEP_TEXT, .len = 1};
+    assert_int_equal(chain_queue_add(&q, &one, bytes), -1);
+    assert_true(q.is_full);
+    chain_queue_deinit(&q);
+    assert_int_equal(mem_live(), live);
+}
+
 static void a_text_that_is_too_long_to_hold_is_a_failure(void **state)
 {
     (void)state;
@@ -822,6 +856,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(without_somebody_who_asks_the_filter_fails),
         cmocka_unit_test(a_question_that_can_not_be_sent_is_a_failure),
         cmocka_unit_test(what_gathers_is_bounded),
+        cmocka_unit_test(a_queue_that_never_empties_does_not_fill_up),
         cmocka_unit_test(a_text_that_is_too_long_to_hold_is_a_failure),
         cmocka_unit_test(running_out_of_memory_ends_the_stream),
         cmocka_unit_test(a_filter_that_asks_in_a_wrong_way_has_failed),
