@@ -438,6 +438,12 @@ const char *chain_filter_name(const struct chain *chain, size_t filter)
     return chain->filters[filter].name;
 }
 
+bool chain_filter_has_channel(const struct chain *chain, size_t filter,
+                              enum filter_channel channel)
+{
+    return (chain->filters[filter].channels >> channel & 1u) != 0;
+}
+
 bool chain_filter_asks(const struct chain *chain, size_t filter)
 {
     return stage_type_asks(chain->filters[filter].type);

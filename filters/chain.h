@@ -91,6 +91,9 @@ size_t chain_filter_count(const struct chain *chain);
 const struct filter_type *chain_filter_type(const struct chain *chain, size_t filter);
 /* What events, metrics and audit call it. */
 const char *chain_filter_name(const struct chain *chain, size_t filter);
+/* Whether it sees texts of the channel. */
+bool chain_filter_has_channel(const struct chain *chain, size_t filter,
+                              enum filter_channel channel);
 /* Whether it may ask a service outside. */
 bool chain_filter_asks(const struct chain *chain, size_t filter);
 /* Whether any filter stands on this side. */
