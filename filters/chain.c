@@ -7,6 +7,7 @@
 #include "filters/chain_keys.h"
 #include "filters/registry.h"
 #include "filters/settings.h"
+#include "filters/stage.h"
 #include "runtime/base/file.h"
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
@@ -435,6 +436,17 @@ const struct filter_type *chain_filter_type(const struct chain *chain, size_t fi
 const char *chain_filter_name(const struct chain *chain, size_t filter)
 {
     return chain->filters[filter].name;
+}
+
+bool chain_filter_has_channel(const struct chain *chain, size_t filter,
+                              enum filter_channel channel)
+{
+    return (chain->filters[filter].channels >> channel & 1u) != 0;
+}
+
+bool chain_filter_asks(const struct chain *chain, size_t filter)
+{
+    return stage_type_asks(chain->filters[filter].type);
 }
 
 bool chain_has_side(const struct chain *chain, enum filter_side side)

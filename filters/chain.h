@@ -91,6 +91,11 @@ size_t chain_filter_count(const struct chain *chain);
 const struct filter_type *chain_filter_type(const struct chain *chain, size_t filter);
 /* What events, metrics and audit call it. */
 const char *chain_filter_name(const struct chain *chain, size_t filter);
+/* Whether it sees texts of the channel. */
+bool chain_filter_has_channel(const struct chain *chain, size_t filter,
+                              enum filter_channel channel);
+/* Whether it may ask a service outside. */
+bool chain_filter_asks(const struct chain *chain, size_t filter);
 /* Whether any filter stands on this side. */
 bool chain_has_side(const struct chain *chain, enum filter_side side);
 
@@ -173,6 +178,10 @@ struct chain_outside {
  * there. */
 void chain_stream_set_outside(struct chain_stream *stream, struct chain_outside *outside,
                               void (*wake)(void *ctx), void *ctx);
+
+/* In its place: filters that ask are left out, text passes by them. For trials of a chain, in
+ * which no service is to be asked. */
+void chain_stream_leave_out_asking(struct chain_stream *stream);
 
 /* What the calls below return. -1 is not a verdict: memory or CHAIN_MAX_FLOW ran out, the
  * sink gave up, or the call was wrong (text that is not whole characters, a call after

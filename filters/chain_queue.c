@@ -1,5 +1,7 @@
 #include "filters/chain_queue.h"
 
+#include <string.h>
+
 #include "runtime/base/mem.h"
 
 void chain_queue_init(struct chain_queue *q)
@@ -15,26 +17,37 @@ void chain_queue_deinit(struct chain_queue *q)
     chain_queue_init(q);
 }
 
+static void drop_consumed(struct chain_queue *q)
+{
+    buf_consume(&q->bytes, q->consumed);
+    q->consumed = 0;
+}
+
 /* Gives back the space of what is gone, once that is as much as what is left. */
 static void compact(struct chain_queue *q)
 {
     if (q->consumed > 0 && q->consumed >= q->bytes.len - q->consumed) {
-        buf_consume(&q->bytes, q->consumed);
-        q->consumed = 0;
+        drop_consumed(q);
     }
     if (q->head == q->count) {
         q->head = q->count = 0;
     }
 }
 
+/* The space of steps that are gone is used again before there is more. */
 static int reserve_step(struct chain_queue *q)
 {
-    if (q->count < q->cap) {
-        return 0;
-    }
-    if (q->count == CHAIN_MAX_STEPS) {
+    if (q->count - q->head == CHAIN_MAX_STEPS) {
         q->is_full = true;
         return -1;
+    }
+    if (q->count == q->cap && q->head > q->cap / 2) {
+        q->count -= q->head;
+        memmove(q->steps, q->steps + q->head, q->count * sizeof(*q->steps));
+        q->head = 0;
+    }
+    if (q->count < q->cap) {
+        return 0;
     }
     size_t cap = q->cap ? q->cap * 2 : 8;
     struct chain_step *moved = mem_realloc_array(q->steps, cap, sizeof(*moved));
@@ -58,11 +71,14 @@ static struct chain_step *text_before(const struct chain_queue *q,
 
 int chain_queue_add(struct chain_queue *q, const struct chain_step *step, const char *bytes)
 {
-    struct chain_step *last = text_before(q, step);
-    if (step->len > q->bytes.max - q->bytes.len) {
+    if (step->len > q->bytes.max - chain_queue_bytes(q)) {
         q->is_full = true;
         return -1;
     }
+    if (step->len > q->bytes.max - q->bytes.len) {
+        drop_consumed(q);
+    }
+    struct chain_step *last = text_before(q, step);
     if ((!last && reserve_step(q) != 0) ||
         (step->len > 0 && buf_append(&q->bytes, bytes, step->len) != 0)) {
         return -1;

@@ -284,6 +284,11 @@ void chain_stream_set_outside(struct chain_stream *stream, struct chain_outside 
     stream->outside = (struct stage_outside){.outside = outside, .wake = wake, .ctx = ctx};
 }
 
+void chain_stream_leave_out_asking(struct chain_stream *stream)
+{
+    stream->outside = (struct stage_outside){.is_left_out = true};
+}
+
 void chain_stream_destroy(struct chain_stream *stream)
 {
     if (!stream) {

@@ -49,6 +49,9 @@ static int run_one(const struct replay *r, struct chain *chain, const struct rep
                    struct replay_outcome *o, struct err *e)
 {
     o->stream = chain_stream_create(chain, text->side, e);
+    if (o->stream) {
+        chain_stream_leave_out_asking(o->stream);
+    }
     if (!o->stream || feed(r, text, o, e) < 0) {
         return -1;
     }

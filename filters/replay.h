@@ -8,6 +8,10 @@
  * before others may shift what these see; verdicts that differ in nothing but their place are
  * counted as moved, not as removed and added.
  *
+ * Filters that ask services outside are left out of both chains, and the report says which:
+ * what a service would answer now is not what it answered then, and no text leaves for a
+ * replay.
+ *
  * Threads: one at a time. A replay is off the loop: it takes as long as the filters do.
  */
 #pragma once

@@ -226,8 +226,16 @@ static void append_chain(struct buf *out, const char *name, const struct chain *
 {
     buf_printf(out, "\"%s\":{", name);
     append_string(out, "name", chain_name(chain));
-    buf_printf(out, ",\"version\":%u,\"sha256\":\"%s\",\"seconds\":%.6f},",
+    buf_printf(out, ",\"version\":%u,\"sha256\":\"%s\",\"seconds\":%.6f,\"left_out\":[",
                chain_version(chain), chain_hash(chain), (double)ns / 1e9);
+    bool is_first = true;
+    for (size_t i = 0; i < chain_filter_count(chain); i++) {
+        if (chain_filter_asks(chain, i)) {
+            buf_printf(out, is_first ? "%zu" : ",%zu", i);
+            is_first = false;
+        }
+    }
+    buf_append_str(out, "]},");
 }
 
 static void append_rules(struct buf *out, const struct replay *r)

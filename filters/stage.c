@@ -201,8 +201,8 @@ static int verb_fail(struct filter_host *host, const char *message)
 
 static void on_answer(void *user, const struct filter_answer *answer);
 
-/* Types of an older header end before this one. */
-static bool takes_answers(const struct filter_type *type)
+/* Types of an older header end before this field. */
+bool stage_type_asks(const struct filter_type *type)
 {
     return type->size >= offsetof(struct filter_type, answered) + sizeof(type->answered) &&
            type->answered;
@@ -217,7 +217,7 @@ static int verb_ask(struct filter_host *host, const struct filter_question *ques
     if (question->size < sizeof(*question)) {
         return refuse(stage, "wrong call: size of the question is not set");
     }
-    if (!takes_answers(stage->filter->type)) {
+    if (!stage_type_asks(stage->filter->type)) {
         return refuse(stage, "wrong call: a question, and the type takes no answers");
     }
     struct chain_outside *outside = stage->outside->outside;
@@ -515,6 +515,8 @@ void stage_init(struct stage *stage, const struct chain_filter *filter, size_t i
                 const struct filter_text *text, struct flow *in, struct flow *out,
                 struct stage_account *account, const struct stage_outside *outside)
 {
+    bool is_left_out = outside->is_left_out && stage_type_asks(filter->type);
+    bool is_concerned = (filter->channels & 1u << text->channel) != 0 && !is_left_out;
     *stage = (struct stage){
         .host = {.size = sizeof(struct filter_host),
                  .pass = verb_pass,
@@ -531,7 +533,7 @@ void stage_init(struct stage *stage, const struct chain_filter *filter, size_t i
         .outside = outside,
         .text = *text,
         .index = index,
-        .phase = filter->channels & 1u << text->channel ? STAGE_NEW : STAGE_BYPASSED,
+        .phase = is_concerned ? STAGE_NEW : STAGE_BYPASSED,
     };
     stage->text.filter = (uint32_t)index;
 }

@@ -36,6 +36,7 @@ enum stage_phase {
 /* How a stage reaches services outside. Borrowed; outside is NULL where nothing does. */
 struct stage_outside {
     struct chain_outside *outside;
+    bool is_left_out;        /* filters that ask are left out */
     void (*wake)(void *ctx); /* an answer has come and the filter has seen it */
     void *ctx;
 };
@@ -84,6 +85,9 @@ int stage_feed(struct stage *stage, uint64_t *clock);
 /* The text has ended: everything is decided and moved on, if nothing is awaited; see is_done.
  * Clock and result as above; does nothing once it is done. */
 int stage_finish(struct stage *stage, uint64_t *clock);
+
+/* Whether filters of the type may ask a service outside. */
+bool stage_type_asks(const struct filter_type *type);
 
 /* Takes the question back that is under way. */
 void stage_take_back(struct stage *stage);

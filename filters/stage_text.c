@@ -71,18 +71,36 @@ static int read_word(struct stage *stage, bool *more)
     return 0;
 }
 
+/* Bytes of the flow that the view has read. What a filter only records has gone on already. */
+static size_t read_len(const struct stage *stage)
+{
+    return (size_t)(stage->view->read - stage->in->start);
+}
+
+/* Up to the first character with which more may be held than is allowed (it is not yet), so
+ * that this comes out in the same place for every way of cutting. */
+static int read_view(struct stage *stage, bool *more)
+{
+    const char *text = flow_text(stage->in);
+    size_t from = read_len(stage);
+    size_t to = flow_len(stage->in);
+    if (to > MAX_HELD + 1) {
+        to = MAX_HELD + 1;
+        while (to < flow_len(stage->in) && ((unsigned char)text[to] & 0xC0u) == 0x80u) {
+            to++;
+        }
+        *more = to < flow_len(stage->in);
+    }
+    return view_feed(stage->view, text + from, to - from);
+}
+
 int stage_text_read(struct stage *stage, bool *more)
 {
     *more = false;
     if (stage->filter->is_recording) {
         return read_word(stage, more);
     }
-    if (!stage->view) {
-        return 0;
-    }
-    uint64_t known = stage->view->read - stage->in->start;
-    return view_feed(stage->view, flow_text(stage->in) + known,
-                     flow_len(stage->in) - (size_t)known);
+    return stage->view ? read_view(stage, more) : 0;
 }
 
 int stage_text_end_reading(struct stage *stage)
@@ -179,5 +197,5 @@ void stage_text_locate(const struct stage *stage, uint64_t upto, uint64_t *from,
 
 bool stage_text_is_too_long(const struct stage *stage)
 {
-    return stage->view && flow_len(stage->in) > MAX_HELD;
+    return stage->view && read_len(stage) > MAX_HELD;
 }

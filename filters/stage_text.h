@@ -22,8 +22,8 @@ uint64_t stage_text_cursor(const struct stage *stage);
 uint64_t stage_text_end(const struct stage *stage);
 
 /* Takes in what is new in the flow. A filter that only records gets it word by word, so that
- * its verdicts have a place in the text that is the same for every way of cutting it: *more
- * says that a word is complete and that there is more to read after it. */
+ * its verdicts have a place in the text that is the same for every way of cutting it. *more
+ * says that what was taken in is to be shown, and that there is more to read after it. */
 int stage_text_read(struct stage *stage, bool *more);
 /* Nothing follows: takes in the rest. */
 int stage_text_end_reading(struct stage *stage);

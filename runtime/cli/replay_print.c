@@ -19,6 +19,11 @@ static void print_chain(const char *what, const cJSON *chain)
 {
     printf("%-8s %s@%.0f, sha256 %.12s, %.3f s in filters\n", what, ctl_text(chain, "name"),
            number(chain, "version"), ctl_text(chain, "sha256"), number(chain, "seconds"));
+    const cJSON *filter;
+    cJSON_ArrayForEach(filter, cJSON_GetObjectItemCaseSensitive(chain, "left_out"))
+    {
+        printf("         filter %.0f is left out: it asks a service\n", filter->valuedouble);
+    }
 }
 
 static void print_counts(const cJSON *report)

@@ -330,13 +330,26 @@ static cJSON *event_json(const struct chain_event *event)
     cJSON_AddStringToObject(o, "verdict", chain_event_name(event->kind));
     cJSON_AddNumberToObject(o, "filter", (double)event->filter);
     cJSON_AddStringToObject(o, "type", event->type);
+    cJSON_AddStringToObject(o, "name", event->name);
     cJSON_AddStringToObject(o, "channel", chain_channel_name(event->channel));
     cJSON_AddNumberToObject(o, "from", (double)event->from);
     cJSON_AddNumberToObject(o, "to", (double)event->to);
     cJSON_AddNumberToObject(o, "at", (double)event->at);
     cJSON_AddStringToObject(o, "code", event->code);
     cJSON_AddStringToObject(o, "message", event->message);
+    cJSON_AddBoolToObject(o, "recorded", event->is_recorded);
     return o;
+}
+
+/* A trial asks no services: it is off the loop, and a text to try is for nobody else. */
+static void add_left_out(cJSON *root, const struct chain *chain)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "left_out");
+    for (size_t i = 0; i < chain_filter_count(chain); i++) {
+        if (chain_filter_asks(chain, i)) {
+            cJSON_AddItemToArray(list, cJSON_CreateNumber((double)i));
+        }
+    }
 }
 
 static cJSON *trial_json(const struct trial *t, const struct chain_stream *stream,
@@ -355,6 +368,7 @@ static cJSON *trial_json(const struct trial *t, const struct chain_stream *strea
         cJSON_AddItemToArray(list, event_json(&events[i]));
     }
     cJSON_AddBoolToObject(root, "truncated", truncated);
+    add_left_out(root, t->chain);
     return root;
 }
 
@@ -364,6 +378,9 @@ static int run_trial(struct version_request *r, const struct trial *t, struct er
     buf_init(&out, SIZE_MAX / 2);
     const struct chain_sink sink = chain_sink_buf(&out);
     struct chain_stream *stream = chain_stream_create(t->chain, t->side, e);
+    if (stream) {
+        chain_stream_leave_out_asking(stream);
+    }
     int rc = stream ? chain_feed(stream, t->channel, t->text, strlen(t->text), &sink, e) : -1;
     if (rc == CHAIN_GOES_ON) {
         rc = chain_finish(stream, &sink, e);

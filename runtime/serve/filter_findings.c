@@ -13,7 +13,8 @@ static bool is_classifier(const char *type)
 bool filter_findings_has_classifier(const struct chain *chain)
 {
     for (size_t i = 0; i < chain_filter_count(chain); i++) {
-        if (is_classifier(chain_filter_type(chain, i)->name)) {
+        if (is_classifier(chain_filter_type(chain, i)->name) &&
+            chain_filter_has_channel(chain, i, FILTER_CONTENT)) {
             return true;
         }
     }

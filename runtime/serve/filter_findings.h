@@ -5,6 +5,7 @@
 #include "filters/chain.h"
 #include "runtime/api/moderation_reply.h"
 
+/* Whether a filter of the chain gives scores to what `content` carries. */
 bool filter_findings_has_classifier(const struct chain *chain);
 
 /* Adds what the filters of the chain look for, not flagged: of a classifier its categories, of

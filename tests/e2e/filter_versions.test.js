@@ -140,6 +140,13 @@ test('dry-run: what a version, or a chain that is not stored, makes of a text', 
         assert.equal((await run(value)).error.param, param);
     }
     assert.equal((await admin(server, 'GET', `${FILTERS}/default`)).body.latest, 2);
+    const mixed = await run({ text: 'One. A heron. Two.', chain: { filters: [
+        { type: 'webhook', url: 'http://127.0.0.1:9/' },
+        { type: 'wordlist', name: 'birds', words: ['heron'], mode: 'record' },
+        { type: 'wordlist', words: ['two'], action: 'mask' }] } });
+    assert.deepEqual([mixed.text, mixed.stopped, mixed.left_out], ['One. A heron. ***.', false, [0]], 'no service is asked');
+    assert.deepEqual(mixed.events.map(({ verdict, name, recorded }) => [verdict, name, recorded]),
+        [['stop', 'birds', true], ['replace', 'wordlist', false]]);
 });
 
 test('each answer goes through one chain from beginning to end, whatever is activated meanwhile', { skip }, async (t) => {

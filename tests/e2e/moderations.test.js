@@ -110,6 +110,12 @@ test('moderations', { skip }, async (t) => {
         assert.equal((await chain([{ type: 'classifier', illicit: 1e-9 }])).status, 200);
         const low = (await moderate({ input: 'The soup is ready.' })).results[0];
         assert.deepEqual([low.flagged, low.categories.illicit], [true, true]);
+        assert.equal((await chain([{ type: 'classifier', action: 'note', mode: 'record' }])).status, 200);
+        const recorded = (await moderate({ input: INSULT })).results[0];
+        assert.deepEqual([recorded.flagged, recorded.category_scores.harassment], [false, off.category_scores.harassment]);
+        assert.equal((await chain([{ type: 'classifier', channels: ['reasoning'] }])).status, 200);
+        const elsewhere = (await moderate({ input: INSULT })).results[0];
+        assert.equal(elsewhere.category_scores.harassment, off.category_scores.harassment, 'it does not see such texts');
         const refused = await chain([{ type: 'classifier', violence: 2 }]);
         assert.equal(refused.status, 400);
         assert.equal((await refused.json()).error.param, 'filters[0].violence');
@@ -119,7 +125,7 @@ test('moderations', { skip }, async (t) => {
         const put = await server.admin('PUT', '/admin/filters/default', { filters: [] });
         assert.equal(put.status, 200);
         const { results: [result], model } = await moderate({ input: 'a heron' });
-        assert.equal(model, 'default@6');
+        assert.equal(model, 'default@8');
         assert.equal(result.flagged, false);
         assert.deepEqual(result.categories, Object.fromEntries(CATEGORIES.map((name) => [name, false])));
         const { results: [empty] } = await moderate({ input: '' });

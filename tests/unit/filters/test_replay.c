@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "filters/replay.h"
+#include "filters/webhook.h"
+#include "filters/wordlist.h"
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
@@ -73,6 +75,33 @@ static void expect_change(const char *before, const char *after, const char *tex
         }
     }
     replay_destroy(r);
+}
+
+#define HOOK "{\"type\":\"webhook\",\"side\":\"both\",\"url\":\"http://127.0.0.1:9/\"}"
+
+/* A service is not asked, and its filter does not fail for that. */
+static void filters_that_ask_are_left_out_and_named(void **state)
+{
+    (void)state;
+    static const struct filter_type *const types[] = {&filter_webhook, &filter_wordlist, NULL};
+    struct err e = {0};
+    const struct replay_options options = {0};
+    struct chain *before = trace_chain(CHAIN("a", REPLACE("bad")), types);
+    struct chain *after = trace_chain(CHAIN("b", HOOK "," REPLACE("bad") "," HOOK), types);
+    struct replay *r = replay_create(before, after, &options, &e);
+    assert_non_null(r);
+    run(r, "One. A bad day. Three.");
+    run_on(r, FILTER_INPUT, "One. Two.");
+    assert_int_equal(replay_count(r, REPLAY_UNCHANGED), 2);
+    cJSON *report = report_of(r);
+    char *text = cJSON_PrintUnformatted(report);
+    assert_non_null(strstr(text, "\"left_out\":[]},\"after\""));
+    assert_non_null(strstr(text, "\"left_out\":[0,2]},\"texts\":2"));
+    cJSON_free(text);
+    cJSON_Delete(report);
+    replay_destroy(r);
+    chain_unref(before);
+    chain_unref(after);
 }
 
 static void each_kind_of_difference_has_its_name(void **state)
@@ -359,6 +388,7 @@ static void without_memory_it_fails_and_leaks_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(filters_that_ask_are_left_out_and_named),
         cmocka_unit_test(each_kind_of_difference_has_its_name),
         cmocka_unit_test(the_side_of_a_text_counts),
         cmocka_unit_test(rules_count_what_each_chain_found),

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 #include "tests/unit/filters/single.h"
 #include "tests/unit/filters/trace.h"
@@ -301,6 +302,90 @@ static void text_of_nothing_that_is_shown_does_not_wait_for_ever(void **state)
     buf_deinit(&out);
 }
 
+/* Takes the chain. */
+static void expect_same_for_all_cuts(struct chain *chain, const char *text, const char *events)
+{
+    struct rng rng;
+    struct trace whole, cut;
+    size_t count;
+    struct trace_step *steps = single_steps(text, &count);
+    rng_seed(&rng, 3);
+    trace_run(&whole, chain, FILTER_OUTPUT, steps, count, TRACE_WHOLE, NULL);
+    assert_string_equal(trace_string(&whole.events), events);
+    trace_run(&cut, chain, FILTER_OUTPUT, steps, count, TRACE_CHARACTERS, NULL);
+    trace_assert_equal(&whole, &cut);
+    trace_deinit(&cut);
+    trace_run(&cut, chain, FILTER_OUTPUT, steps, count, TRACE_RANDOM, &rng);
+    trace_assert_equal(&whole, &cut);
+    trace_deinit(&cut);
+    trace_deinit(&whole);
+    mem_free(steps);
+    chain_unref(chain);
+}
+
+/* Takes the chain, too. */
+static void expect_no_failure(struct chain *chain, const char *text)
+{
+    struct trace trace;
+    size_t count;
+    struct trace_step *steps = single_steps(text, &count);
+    trace_run(&trace, chain, FILTER_OUTPUT, steps, count, TRACE_WHOLE, NULL);
+    assert_int_equal(trace.status, CHAIN_GOES_ON);
+    assert_null(strstr(trace_string(&trace.events), "fail"));
+    trace_deinit(&trace);
+    mem_free(steps);
+    chain_unref(chain);
+}
+
+/* However much comes at once, what counts is what the filter has not decided. */
+static void how_much_is_held_does_not_depend_on_cuts(void **state)
+{
+    (void)state;
+    for (int is_too_much = 0; is_too_much < 2; is_too_much++) {
+        struct buf text;
+        buf_init(&text, 1 << 20);
+        buf_append_str(&text, "xx");
+        while (text.len + 1 <= (size_t)4 * FILTER_MAX_HOLD + (is_too_much ? 3 : 0)) {
+            buf_append_str(&text, ZWSP);
+        }
+        for (int i = 0; i < 400; i++) {
+            buf_append_str(&text, " lorem");
+        }
+        expect_same_for_all_cuts(single_chain(BAD SWAP ",\"fail\":\"open\""), text.data,
+                                 is_too_much ? "fail 0/wordlist content#0 2-2 @2 "
+                                               "filter_failed: it holds too much text\n"
+                                             : "");
+        buf_deinit(&text);
+    }
+}
+
+static void much_that_a_filter_before_puts_in_at_once_is_not_held(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"\"mode\":\"record\"", "\"view\":\"normalised\"",
+                                       "\"mode\":\"record\",\"view\":\"normalised\""};
+    for (size_t i = 0; i < 3; i++) {
+        struct buf json, text;
+        buf_init(&json, 10000);
+        buf_init(&text, 10000);
+        buf_append_str(&json, "{\"name\":\"t\",\"filters\":[{\"type\":\"regex\","
+                              "\"patterns\":[\"q\"],\"replacement\":\"");
+        for (int k = 0; k < 250; k++) {
+            buf_append_char(&json, 'x');
+        }
+        buf_printf(
+            &json,
+            "\",\"action\":\"replace\"},{\"type\":\"wordlist\",\"words\":[\"bad\"],%s}]}",
+            keys[i]);
+        for (int k = 0; k < 1200; k++) {
+            buf_append_str(&text, "q ");
+        }
+        expect_no_failure(trace_chain(json.data, NULL), text.data);
+        buf_deinit(&json);
+        buf_deinit(&text);
+    }
+}
+
 /* A range that begins long before the cursor is told from where it is still known. */
 static void ranges_far_back_are_bounded(void **state)
 {
@@ -335,6 +420,8 @@ int main(void)
         cmocka_unit_test(however_a_word_is_written_no_byte_of_it_leaves),
         cmocka_unit_test(on_clean_text_filters_do_what_they_do_without_it),
         cmocka_unit_test(text_of_nothing_that_is_shown_does_not_wait_for_ever),
+        cmocka_unit_test(how_much_is_held_does_not_depend_on_cuts),
+        cmocka_unit_test(much_that_a_filter_before_puts_in_at_once_is_not_held),
         cmocka_unit_test(ranges_far_back_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
