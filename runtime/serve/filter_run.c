@@ -2,9 +2,13 @@
 
 #include <stdint.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/filter_findings.h"
 #include "runtime/serve/server.h"
+
+/* So long others on the loop may be kept. */
+#define TURN_NS 5000000u
 
 static int emit(void *context, enum filter_channel channel, const char *text, size_t len)
 {
@@ -19,8 +23,22 @@ static void close_text(struct filter_run *run)
     buf_deinit(&run->out);
 }
 
+static void on_closed(uv_handle_t *handle)
+{
+    mem_free(handle);
+}
+
+static void end_rest(struct filter_run *run)
+{
+    if (run->rest) {
+        uv_close((uv_handle_t *)run->rest, on_closed);
+        run->rest = NULL;
+    }
+}
+
 static void close_run(struct filter_run *run)
 {
+    end_rest(run);
     close_text(run);
     chain_unref(run->chain);
     run->chain = NULL;
@@ -74,10 +92,29 @@ static int begin_text(struct filter_run *run, struct err *e)
     return status == CHAIN_GOES_ON ? chain_finish(run->stream, &sink, e) : status;
 }
 
+static void on_turn(uv_idle_t *rest);
+
+/* Until the loop has seen to the others. */
+static int take_rest(struct filter_run *run, struct err *e)
+{
+    uv_idle_t *rest = mem_zalloc(sizeof(*rest));
+    if (!rest) {
+        return err_nomem(e);
+    }
+    uv_idle_init(&run->origin.server->loop, rest);
+    rest->data = run;
+    run->rest = rest;
+    uv_idle_start(rest, on_turn);
+    return FILTER_RUN_WAITS;
+}
+
 /* From the text with run->index on. */
 static int go_on(struct filter_run *run, struct err *e)
 {
     for (; run->index < run->count; run->index++) {
+        if (clock_now_ns() > run->turn_end_ns) {
+            return take_rest(run, e);
+        }
         run->text = (struct filter_run_text){.side = FILTER_INPUT};
         int found = run->owner->get(run->user, run->index, &run->text, e);
         if (found < 0) {
@@ -111,16 +148,35 @@ static int resume(struct filter_run *run, struct err *e)
     return go_on(run, e);
 }
 
+/* It had to wait, and has gone on. */
+static void settle(struct filter_run *run, int status, struct err *e)
+{
+    if (status != FILTER_RUN_WAITS) {
+        close_run(run);
+        run->owner->done(run->user, status == FILTER_RUN_OVER ? NULL : e);
+    }
+}
+
+static void begin_turn(struct filter_run *run)
+{
+    run->turn_end_ns = clock_now_ns() + TURN_NS;
+}
+
+static void on_turn(uv_idle_t *rest)
+{
+    struct filter_run *run = rest->data;
+    struct err e = {0};
+    end_rest(run);
+    begin_turn(run);
+    settle(run, go_on(run, &e), &e);
+}
+
 static void on_wake(void *user)
 {
     struct filter_run *run = user;
     struct err e = {0};
-    int status = resume(run, &e);
-    if (status == FILTER_RUN_WAITS) {
-        return;
-    }
-    close_run(run);
-    run->owner->done(run->user, status == 0 ? NULL : &e);
+    begin_turn(run);
+    settle(run, resume(run, &e), &e);
 }
 
 int filter_run_start(struct filter_run *run, const struct filter_run_owner *owner, void *user,
@@ -132,6 +188,7 @@ int filter_run_start(struct filter_run *run, const struct filter_run_owner *owne
                                .chain = chain_ref(chain),
                                .origin = *origin,
                                .count = count};
+    begin_turn(run);
     int status = go_on(run, e);
     if (status != FILTER_RUN_WAITS) {
         close_run(run);
@@ -141,7 +198,7 @@ int filter_run_start(struct filter_run *run, const struct filter_run_owner *owne
 
 bool filter_run_is_waiting(const struct filter_run *run)
 {
-    return run->stream != NULL;
+    return run->stream || run->rest;
 }
 
 void filter_run_cancel(struct filter_run *run)

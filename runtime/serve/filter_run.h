@@ -1,7 +1,9 @@
 /* filter_run.h: texts of a request through the filter chain, one after another, before anything
  * else is made of them.
  *
- * A filter may wait for a service outside; the run then waits too, and the loop does not.
+ * A filter may wait for a service outside; the run then waits too, and the loop does not. Nor
+ * does the loop wait for many texts: between two of them others get their turn, once some
+ * milliseconds are over.
  *
  * Threads: the loop only. Ownership: the run is the caller's; filter_run_start takes a
  * reference to the chain and lets it go when the run is over or canceled. */
@@ -9,6 +11,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
 
 #include "filters/chain.h"
 #include "runtime/api/moderation_reply.h"
@@ -44,6 +48,8 @@ struct filter_run {
     struct filter_run_text text;
     struct chain_stream *stream; /* of the text that is under way, or NULL */
     struct buf out;
+    uint64_t turn_end_ns; /* then others get theirs */
+    uv_idle_t *rest;      /* until the next turn; or NULL. It frees itself. */
 };
 
 enum filter_run_status { FILTER_RUN_OVER = 0, FILTER_RUN_WAITS = 1 };

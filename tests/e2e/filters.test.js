@@ -191,3 +191,22 @@ test('whatever the model is to read passes the input side', { skip }, async (t) 
     const named = await server.post(ROUTE, { messages: [user], tools: [tool({ name: 'xyzzy' })], max_tokens: 4 });
     assert.equal(named.status, 400);
 });
+
+test('a request of many texts keeps nobody from being answered', { skip }, async (t) => {
+    const server = await startServer(t);
+    const filters = chain({ side: 'input', words: ['xyzzy'], action: 'mask' }, { type: 'pii', side: 'input' });
+    assert.equal((await server.admin('PUT', '/admin/filters/default', filters)).status, 200);
+    const names = Array.from({ length: 60_000 }, () => 'n').concat(['xyzzy']);
+    const tools = [{ type: 'function', function: { name: 'f', parameters: { type: 'object', properties: { a: { type: 'string', enum: names } } } } }];
+    const begin = Date.now();
+    let isOver = false;
+    const many = server.post(ROUTE, { messages: [{ role: 'user', content: 'Hello' }], tools, max_tokens: 1 }).finally(() => (isOver = true));
+    let longest = 0;
+    for (let last = begin; !isOver; last = Date.now()) {
+        await (await server.fetch('/healthz')).text();
+        longest = Math.max(longest, Date.now() - last);
+    }
+    assert.match((await (await many).json()).error.message, /tokens/, 'it is longer than the context');
+    const took = Date.now() - begin;
+    assert.ok(longest < took / 3, `${longest} of ${took} ms another waited`);
+});
