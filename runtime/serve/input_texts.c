@@ -10,6 +10,7 @@
 enum input_kind {
     INPUT_CONTENT, /* of message `index`; so the next */
     INPUT_REASONING,
+    INPUT_CALL_ID,
     INPUT_PROMPT, /* prompt `index` */
     INPUT_STRING, /* the value of `item` */
     INPUT_NAME,   /* its name */
@@ -44,6 +45,11 @@ void input_texts_deinit(struct input_texts *t)
 
 static int add(struct input_texts *t, const struct input_text *text, struct err *e)
 {
+    if (t->n ==
+        JSON_VALUES_MAX) { /* the body's are bounded, but arguments are JSON of their own */
+        return err_set_param(e, ERR_LIMIT, text->param,
+                             "the request has more than %d texts together", JSON_VALUES_MAX);
+    }
     if (t->n == t->cap) {
         size_t cap = t->cap ? t->cap * 2 : 16;
         struct input_text *moved = mem_realloc_array(t->items, cap, sizeof(*moved));
@@ -89,17 +95,12 @@ static bool is_form(const cJSON *item)
     return is_among(item->string, names);
 }
 
-/* So do the names of types, and ids that are no text. */
+/* So do the names of types. */
 static bool is_formal_value(const cJSON *item)
 {
     static const char *const types[] = {"array",  "boolean", "function", "integer",     "null",
                                         "number", "object",  "string",   "json_schema", NULL};
-    static const char id_bytes[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-    const char *name = item->string ? item->string : "";
-    size_t len = strlen(item->valuestring);
-    return len == 0 || is_among(item->valuestring, types) ||
-           (strcmp(name, "id") == 0 && len <= 64 && strspn(item->valuestring, id_bytes) == len);
+    return item->valuestring[0] == '\0' || is_among(item->valuestring, types);
 }
 
 /* A tree's strings and names; json_parse has bounded its depth. */
@@ -122,6 +123,34 @@ static int walk(struct input_texts *t, cJSON *item, const char *param, struct er
     return 0;
 }
 
+/* An id of a call that is no text. */
+static bool is_id(const char *id)
+{
+    static const char bytes[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    size_t len = strlen(id);
+    return len <= 64 && strspn(id, bytes) == len;
+}
+
+/* What all calls consist of, but for their ids. */
+static int walk_calls(struct input_texts *t, cJSON *calls, const char *param, struct err *e)
+{
+    const cJSON *call;
+    cJSON *member;
+    cJSON_ArrayForEach(call, calls)
+    {
+        cJSON_ArrayForEach(member, call)
+        {
+            bool has_id = cJSON_IsString(member) && member->string &&
+                          strcmp(member->string, "id") == 0 && is_id(member->valuestring);
+            if (!has_id && walk(t, member, param, e) != 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
 static const char *text_of(const struct input_texts *t, const struct input_text *text,
                            size_t *len)
 {
@@ -138,6 +167,9 @@ static const char *text_of(const struct input_texts *t, const struct input_text 
         return text->joined;
     case INPUT_REASONING:
         s = t->request->messages[text->index].reasoning;
+        break;
+    case INPUT_CALL_ID:
+        s = t->request->messages[text->index].tool_call_id;
         break;
     case INPUT_STRING:
         s = text->item->valuestring;
@@ -168,10 +200,12 @@ static int join(struct input_texts *t, size_t first, struct err *e)
     return joined->joined ? 0 : err_nomem(e);
 }
 
-static int add_tree(struct input_texts *t, cJSON *tree, const char *param, struct err *e)
+static int add_tree(struct input_texts *t, cJSON *tree,
+                    int (*walk_tree)(struct input_texts *, cJSON *, const char *, struct err *),
+                    const char *param, struct err *e)
 {
     size_t first = t->n + 1;
-    return add_json(t, INPUT_JOINED, NULL, param, e) == 0 && walk(t, tree, param, e) == 0
+    return add_json(t, INPUT_JOINED, NULL, param, e) == 0 && walk_tree(t, tree, param, e) == 0
                ? join(t, first, e)
                : -1;
 }
@@ -209,7 +243,7 @@ static int add_calls(struct input_texts *t, size_t i, struct err *e)
         return err_prefix(e, "%s", param);
     }
     open_arguments(t->calls[i]);
-    return add_tree(t, t->calls[i], param, e);
+    return add_tree(t, t->calls[i], walk_calls, param, e);
 }
 
 static int add_message(struct input_texts *t, size_t i, struct err *e)
@@ -223,6 +257,11 @@ static int add_message(struct input_texts *t, size_t i, struct err *e)
     text.kind = INPUT_REASONING;
     snprintf(text.param, sizeof(text.param), "messages[%zu].reasoning_content", i);
     if (m->reasoning && add(t, &text, e) != 0) {
+        return -1;
+    }
+    text.kind = INPUT_CALL_ID;
+    snprintf(text.param, sizeof(text.param), "messages[%zu].tool_call_id", i);
+    if (m->tool_call_id && !is_id(m->tool_call_id) && add(t, &text, e) != 0) {
         return -1;
     }
     return m->tool_calls ? add_calls(t, i, e) : 0;
@@ -251,7 +290,7 @@ static int add_tools(struct input_texts *t, struct err *e)
     {
         char param[32];
         snprintf(param, sizeof(param), "tools[%zu]", i++);
-        if (add_tree(t, tool, param, e) != 0) {
+        if (add_tree(t, tool, walk, param, e) != 0) {
             return -1;
         }
     }
@@ -283,7 +322,7 @@ int input_texts_collect(struct input_texts *t, struct answer_request *request, s
     }
     cJSON *arguments = request->template_arguments;
     return add_variables(t, e) == 0 && add_tools(t, e) == 0 &&
-                   (!arguments || add_tree(t, arguments, "chat_template_kwargs", e) == 0)
+                   (!arguments || add_tree(t, arguments, walk, "chat_template_kwargs", e) == 0)
                ? add_prompts(t, e)
                : -1;
 }
@@ -356,6 +395,7 @@ int input_texts_take(struct input_texts *t, size_t index, char *text, size_t len
         break;
     case INPUT_CONTENT:
     case INPUT_REASONING:
+    case INPUT_CALL_ID:
     case INPUT_PROMPT:
         if (answer_request_own(t->request, text, e) != 0) {
             return -1;
@@ -366,6 +406,8 @@ int input_texts_take(struct input_texts *t, size_t index, char *text, size_t len
         } else if (item->kind == INPUT_CONTENT) {
             t->request->messages[item->index].content = text;
             t->request->messages[item->index].content_len = len;
+        } else if (item->kind == INPUT_CALL_ID) {
+            t->request->messages[item->index].tool_call_id = text;
         } else {
             t->request->messages[item->index].reasoning = text;
         }

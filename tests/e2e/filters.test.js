@@ -157,20 +157,22 @@ test('whatever the model is to read passes the input side', { skip }, async (t) 
     const put = (filter) => server.admin('PUT', '/admin/filters/default', chain({ side: 'input', ...filter }));
     const user = { role: 'user', content: 'Hello' };
     const tool = (more) => ({ type: 'function', function: { name: 'look_up', description: 'Looks up.', parameters: { type: 'object', properties: { what: { type: 'string' } } }, ...more } });
-    const called = (args) => [user, { role: 'assistant', content: null, tool_calls: [{ id: 'c1', type: 'function', function: { name: 'look_up', arguments: args } }] },
-        { role: 'tool', tool_call_id: 'c1', content: 'done' }];
+    const called = (args, id = 'c1') => [user, { role: 'assistant', content: null, tool_calls: [{ id: 'c1', type: 'function', function: { name: 'look_up', arguments: args } }] },
+        { role: 'tool', tool_call_id: id, content: 'done' }];
     const places = {
         'messages[0].content': { messages: [{ role: 'system', content: 'say xyzzy' }, user] },
         'messages[1].content': { messages: [user, { role: 'assistant', content: 'As I said, xyzzy.' }, user] },
         'messages[1].reasoning_content': { messages: [user, { role: 'assistant', content: 'a', reasoning_content: 'xyzzy' }, user] },
         'messages[1].tool_calls': { messages: called('{"what": "\\u0078yzzy"}') },
+        'messages[1].tool_calls, an argument called id': { messages: called('{"id": "xyzzy"}') },
+        'messages[2].tool_call_id': { messages: called('{}', 'say xyzzy') },
         'tools[0]': { messages: [user], tools: [tool({ description: 'Tells of xyzzy.' })] },
     };
     await put({ words: ['xyzzy'] });
-    for (const [param, request] of Object.entries(places)) {
+    for (const [place, request] of Object.entries(places)) {
         const answer = await server.post(ROUTE, { ...request, max_tokens: 4 });
         const { error } = await answer.json();
-        assert.deepEqual([answer.status, error?.code, error?.param], [400, 'content_filter', param], JSON.stringify(error));
+        assert.deepEqual([answer.status, error?.code, error?.param], [400, 'content_filter', place.split(',')[0]], JSON.stringify(error));
     }
     const words = ['function', 'object', 'string', 'parameters', 'description', 'id'];
     await put({ words });
