@@ -385,3 +385,13 @@ test('weir ctl models lists, shows, activates and rolls back', { skip }, async (
     assert.equal(none.status, 1);
     assert.match(none.stderr, /no version "7"; there are: 2, 1/);
 });
+
+test('a server that stops says so to who waits for a version', { skip }, async (t) => {
+    const golden = Array.from({ length: 256 }, (_, i) => ({ prompt: `Number ${i}`, text: 'What it never says.', max_tokens: 64 }));
+    const { server } = await startRepo(t, { 1: { file: modelPath(), manifest: { gate: { golden } } }, 2: { file: modelPath() } });
+    const waits = post(server, 'activate', { version: '1' });
+    await waitForState(server, '1', 'loading');
+    server.child.kill('SIGTERM');
+    const { status, body: { error } } = await waits;
+    assert.deepEqual([status, error.type, error.code], [503, 'server_error', 'stopping'], JSON.stringify(error));
+});
