@@ -125,9 +125,18 @@ static void set_working(struct exchange *x, bool working)
     x->working = working;
 }
 
+static void on_deadline_closed(uv_handle_t *deadline)
+{
+    mem_free(deadline);
+}
+
 /* The client's side is over; the engine may have to be told. */
 void exchange_leave_client(struct exchange *x)
 {
+    if (x->deadline) {
+        uv_close((uv_handle_t *)x->deadline, on_deadline_closed);
+        x->deadline = NULL;
+    }
     if (x->http) {
         record_filters(x);
         http_exchange_set_data(x->http, NULL);
@@ -152,6 +161,31 @@ static int set_late(const struct exchange *x, struct err *e)
 int exchange_check_deadline(const struct exchange *x, struct err *e)
 {
     return x->deadline_ns > 0 && clock_now_ns() > x->deadline_ns ? set_late(x, e) : 0;
+}
+
+static void on_deadline(uv_timer_t *deadline)
+{
+    struct exchange *x = deadline->data;
+    struct err e = {0};
+    set_late(x, &e);
+    exchange_fail(x, &e);
+    destroy_if_done(x);
+}
+
+int exchange_set_deadline(struct exchange *x, struct err *e)
+{
+    uint64_t ms = (uint64_t)x->request.deadline_ms;
+    uv_loop_t *loop = &x->server->loop;
+    x->deadline = mem_zalloc(sizeof(*x->deadline));
+    if (!x->deadline) {
+        return err_nomem(e);
+    }
+    uv_timer_init(loop, x->deadline);
+    x->deadline->data = x;
+    uv_update_time(loop);
+    uv_timer_start(x->deadline, on_deadline, ms, 0);
+    x->deadline_ns = clock_now_ns() + ms * 1000000;
+    return 0;
 }
 
 void exchange_refuse(struct exchange *x, const struct err *e)

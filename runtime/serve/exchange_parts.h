@@ -75,13 +75,18 @@ struct exchange {
     bool paused;      /* the client reads slowly */
     uint64_t sent_ns; /* when the stream was last written to */
     uint64_t deadline_ns;
+    uv_timer_t *deadline; /* runs until the client's side is over; or NULL. It frees itself. */
     struct provenance made_by;
 };
 
 /* The client's side is over; the engine may have to be told. */
 void exchange_leave_client(struct exchange *x);
 
-/* -1 once the time is over that the client gave. For waits that the engine knows nothing of. */
+/* The time that the client gave begins to run. The engine keeps to it too; this is for all that
+ * it knows nothing of: filters that wait, jobs off the loop. */
+int exchange_set_deadline(struct exchange *x, struct err *e);
+
+/* -1 once that time is over. */
 int exchange_check_deadline(const struct exchange *x, struct err *e);
 
 /* Answers with an error, and leaves the client. */

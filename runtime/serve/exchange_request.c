@@ -323,8 +323,8 @@ int exchange_read(struct exchange *x, struct err *e)
         return -1;
     }
     apply_defaults(x, x->server);
-    if (x->request.deadline_ms > 0) {
-        x->deadline_ns = clock_now_ns() + (uint64_t)x->request.deadline_ms * 1000000;
+    if (x->request.deadline_ms > 0 && exchange_set_deadline(x, e) != 0) {
+        return -1;
     }
     return sampling_bind(&x->request.sampling, x->generation->model->tokenizer, e);
 }

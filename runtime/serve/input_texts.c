@@ -46,6 +46,11 @@ void input_texts_deinit(struct input_texts *t)
 
 static int add(struct input_texts *t, const struct input_text *text, struct err *e)
 {
+    /* The body's values are bounded, but arguments are JSON of their own. */
+    if (t->n == JSON_VALUES_MAX) {
+        return err_set_param(e, ERR_LIMIT, text->param,
+                             "the request has more than %d texts together", JSON_VALUES_MAX);
+    }
     if (t->n == t->cap) {
         size_t cap = t->cap ? t->cap * 2 : 16;
         struct input_text *moved = mem_realloc_array(t->items, cap, sizeof(*moved));

@@ -141,7 +141,9 @@ static void answer_error(struct http_exchange *ex, int status, const char *code,
                          const char *message)
 {
     if (ex) {
-        const char *type = status == 409 ? "conflict" : "invalid_request_error";
+        const char *type = status == 409   ? "conflict"
+                           : status >= 500 ? "server_error"
+                                           : "invalid_request_error";
         struct api_error error = api_error_make(status, type, code, NULL, message);
         respond_error(ex, &error);
     }

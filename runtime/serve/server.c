@@ -48,14 +48,12 @@ static void close_handle(void *handle)
     }
 }
 
-/* The last connection is gone: let go of what keeps the loop alive. */
+/* The last connection is gone: let go of what keeps the loop alive. Signals are still heard, so
+ * that one more does not end the program before it has stored what waits. */
 static void on_http_closed(void *ctx)
 {
     struct server *s = ctx;
     s->http = NULL;
-    close_handle(&s->on_term);
-    close_handle(&s->on_int);
-    close_handle(&s->on_hup);
     close_handle(&s->drain_timer);
     close_handle(&s->ping_timer);
     filter_outside_close(&s->outside);
@@ -84,6 +82,11 @@ static void on_drain_timeout(uv_timer_t *timer)
 static void on_stop_signal(uv_signal_t *handle, int number)
 {
     struct server *s = handle->data;
+    if (++s->n_stop_signals > 2) {
+        log_warn("signal %d for the third time: this is the end", number);
+        signal(number, SIG_DFL);
+        raise(number);
+    }
     if (s->stopping) {
         log_warn("signal %d again: requests are cut", number);
         if (s->http) {
@@ -132,6 +135,7 @@ static void watch_signals(struct server *s)
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
         signals[i].handle->data = s;
         uv_signal_init(&s->loop, signals[i].handle);
+        uv_unref((uv_handle_t *)signals[i].handle); /* no reason to go on */
         int rc = uv_signal_start(signals[i].handle, signals[i].callback, signals[i].number);
         if (rc != 0) {
             log_warn("signal %d will not be handled: %s", signals[i].number, uv_strerror(rc));
@@ -139,6 +143,15 @@ static void watch_signals(struct server *s)
     }
     s->drain_timer.data = s;
     uv_timer_init(&s->loop, &s->drain_timer);
+}
+
+/* Once nothing else is on the loop. */
+static void stop_watching_signals(struct server *s)
+{
+    close_handle(&s->on_term);
+    close_handle(&s->on_int);
+    close_handle(&s->on_hup);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
 }
 
 static void on_ping_timer(uv_timer_t *timer)
@@ -254,6 +267,7 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     watch_signals(s);
     start_pings(s);
     rc = start(s, e);
+    s->stopping = rc != 0;
     if (rc == 0) {
         announce(s);
     } else if (s->http) {
@@ -271,6 +285,7 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     prompt_unref(s->no_prompt);
     chain_unref(s->classifier);
     certificate_deinit(&s->certificate);
+    stop_watching_signals(s);
     uv_loop_close(&s->loop);
     return rc;
 }

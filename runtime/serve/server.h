@@ -92,6 +92,7 @@ struct server {
     struct reload *reload; /* the one that runs now, or NULL */
     bool replay_runs;      /* of texts through filters, on a worker */
     bool stopping;
+    unsigned n_stop_signals;
     uv_signal_t on_term;
     uv_signal_t on_int;
     uv_signal_t on_hup;

@@ -157,20 +157,22 @@ test('whatever the model is to read passes the input side', { skip }, async (t) 
     const put = (filter) => server.admin('PUT', '/admin/filters/default', chain({ side: 'input', ...filter }));
     const user = { role: 'user', content: 'Hello' };
     const tool = (more) => ({ type: 'function', function: { name: 'look_up', description: 'Looks up.', parameters: { type: 'object', properties: { what: { type: 'string' } } }, ...more } });
-    const called = (args) => [user, { role: 'assistant', content: null, tool_calls: [{ id: 'c1', type: 'function', function: { name: 'look_up', arguments: args } }] },
-        { role: 'tool', tool_call_id: 'c1', content: 'done' }];
+    const called = (args, id = 'c1') => [user, { role: 'assistant', content: null, tool_calls: [{ id: 'c1', type: 'function', function: { name: 'look_up', arguments: args } }] },
+        { role: 'tool', tool_call_id: id, content: 'done' }];
     const places = {
         'messages[0].content': { messages: [{ role: 'system', content: 'say xyzzy' }, user] },
         'messages[1].content': { messages: [user, { role: 'assistant', content: 'As I said, xyzzy.' }, user] },
         'messages[1].reasoning_content': { messages: [user, { role: 'assistant', content: 'a', reasoning_content: 'xyzzy' }, user] },
         'messages[1].tool_calls': { messages: called('{"what": "\\u0078yzzy"}') },
+        'messages[1].tool_calls, an argument called id': { messages: called('{"id": "xyzzy"}') },
+        'messages[2].tool_call_id': { messages: called('{}', 'say xyzzy') },
         'tools[0]': { messages: [user], tools: [tool({ description: 'Tells of xyzzy.' })] },
     };
     await put({ words: ['xyzzy'] });
-    for (const [param, request] of Object.entries(places)) {
+    for (const [place, request] of Object.entries(places)) {
         const answer = await server.post(ROUTE, { ...request, max_tokens: 4 });
         const { error } = await answer.json();
-        assert.deepEqual([answer.status, error?.code, error?.param], [400, 'content_filter', param], JSON.stringify(error));
+        assert.deepEqual([answer.status, error?.code, error?.param], [400, 'content_filter', place.split(',')[0]], JSON.stringify(error));
     }
     const words = ['function', 'object', 'string', 'parameters', 'description', 'id'];
     await put({ words });
@@ -190,4 +192,23 @@ test('whatever the model is to read passes the input side', { skip }, async (t) 
     }
     const named = await server.post(ROUTE, { messages: [user], tools: [tool({ name: 'xyzzy' })], max_tokens: 4 });
     assert.equal(named.status, 400);
+});
+
+test('a request of many texts keeps nobody from being answered', { skip }, async (t) => {
+    const server = await startServer(t);
+    const filters = chain({ side: 'input', words: ['xyzzy'], action: 'mask' }, { type: 'pii', side: 'input' });
+    assert.equal((await server.admin('PUT', '/admin/filters/default', filters)).status, 200);
+    const names = Array.from({ length: 60_000 }, () => 'n').concat(['xyzzy']);
+    const tools = [{ type: 'function', function: { name: 'f', parameters: { type: 'object', properties: { a: { type: 'string', enum: names } } } } }];
+    const begin = Date.now();
+    let isOver = false;
+    const many = server.post(ROUTE, { messages: [{ role: 'user', content: 'Hello' }], tools, max_tokens: 1 }).finally(() => (isOver = true));
+    let longest = 0;
+    for (let last = begin; !isOver; last = Date.now()) {
+        await (await server.fetch('/healthz')).text();
+        longest = Math.max(longest, Date.now() - last);
+    }
+    assert.match((await (await many).json()).error.message, /tokens/, 'it is longer than the context');
+    const took = Date.now() - begin;
+    assert.ok(longest < took / 3, `${longest} of ${took} ms another waited`);
 });

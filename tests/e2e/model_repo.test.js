@@ -385,3 +385,29 @@ test('weir ctl models lists, shows, activates and rolls back', { skip }, async (
     assert.equal(none.status, 1);
     assert.match(none.stderr, /no version "7"; there are: 2, 1/);
 });
+
+const SLOW = { gate: { golden: Array.from({ length: 256 }, (_, i) => ({ prompt: `Number ${i}`, text: 'What it never says.', max_tokens: 64 })) } };
+
+test('a server that stops says so to who waits for a version', { skip }, async (t) => {
+    const { server } = await startRepo(t, { 1: { file: modelPath(), manifest: SLOW }, 2: { file: modelPath() } });
+    const waits = post(server, 'activate', { version: '1' });
+    await waitForState(server, '1', 'loading');
+    server.child.kill('SIGTERM');
+    const { status, body: { error } } = await waits;
+    assert.deepEqual([status, error.type, error.code], [503, 'server_error', 'stopping'], JSON.stringify(error));
+});
+
+test('a second signal ends a server in order, also when only a load is left to wait for', { skip }, async (t) => {
+    const { server } = await startRepo(t, { 1: { file: modelPath(), manifest: SLOW }, 2: { file: modelPath() } });
+    const socket = await server.connect();
+    const body = '{"version": "1"}';
+    socket.write(`POST /admin/models/${NAME}/activate HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${server.adminKey}\r\n`
+        + `Content-Length: ${body.length}\r\n\r\n${body}`);
+    await waitForState(server, '1', 'loading');
+    socket.destroy();
+    server.child.kill('SIGTERM');
+    await new Promise((resolve) => setTimeout(resolve, 200)); // all connections are closed then
+    assert.equal(server.child.exitCode, null, 'the load goes on');
+    server.child.kill('SIGTERM');
+    assert.deepEqual(await server.exited, { code: 0, signal: null }, server.stderr);
+});

@@ -472,3 +472,24 @@ test('a storm: a service of every mood, clients that leave, chains that are swap
     await publish(server);
     await whole(server, REQUEST);
 });
+
+test('a deadline ends what waits for a service, on either side, streamed or not', { skip }, async (t) => {
+    const service = await startService(t);
+    service.rule = () => null;
+    const server = await startServer(t);
+    for (const side of ['input', 'output']) {
+        await publish(server, hook(service, { side, timeout_ms: 20_000, retries: 0 }));
+        for (const stream of [false, true]) {
+            const begin = Date.now();
+            const response = await server.post(ROUTE, { ...REQUEST, stream, deadline_ms: 300 });
+            const text = await response.text();
+            const took = Date.now() - begin;
+            const name = `${side}, ${stream}: ${response.status} after ${took} ms: ${text}`;
+            assert.equal(response.status, stream && side === 'output' ? 200 : 504, name);
+            assert.match(text, /deadline of 300 ms/, name);
+            assert.doesNotMatch(text, /\[DONE\]/, name);
+            assert.ok(took >= 290 && took < 10_000, name);
+        }
+    }
+    await until(() => service.gone === service.questions.length, 10_000, () => `${service.gone} of ${service.questions.length}`);
+});
