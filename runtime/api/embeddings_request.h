@@ -24,7 +24,7 @@ struct embeddings_input {
     const char *text; /* NULL: tokens; points into `json` or `owned` */
     size_t text_len;
     size_t first, end; /* tokens.ids[first .. end - 1] */
-    char *owned;       /* what a filter made of the text, or NULL */
+    char *owned; /* what a filter made of the text, or what it is shown of tokens; or NULL */
 };
 
 struct embeddings_request {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/tokenizer/decoder.h"
 #include "models/tokenizer/whole_text.h"
 #include "runtime/api/embeddings_reply.h"
 #include "runtime/api/embeddings_request.h"
@@ -142,17 +143,36 @@ static void job_done(struct embedder_job *job)
     destroy(x);
 }
 
+/* What tokens mean, as filters read text. */
+static int decode_input(struct embedding *x, struct embeddings_input *input, struct err *e)
+{
+    struct decoder decoder;
+    struct buf text;
+    decoder_init(&decoder, x->generation->model->tokenizer);
+    buf_init(&text, SIZE_MAX / 2);
+    int rc = 0;
+    for (size_t i = input->first; rc == 0 && i < input->end; i++) {
+        rc = decoder_feed(&decoder, x->request.tokens.ids[i], &text);
+    }
+    rc = rc == 0 ? decoder_flush(&decoder, &text) : rc;
+    input->owned = rc == 0 ? buf_take(&text, &input->text_len) : NULL;
+    buf_deinit(&text);
+    return input->owned ? 0 : err_nomem(e);
+}
+
 static int get_input(void *user, size_t index, struct filter_run_text *text, struct err *e)
 {
-    (void)e;
-    const struct embedding *x = user;
-    const struct embeddings_input *input = &x->request.inputs[index];
+    struct embedding *x = user;
+    struct embeddings_input *input = &x->request.inputs[index];
     char name[32];
     embeddings_request_name(&x->request, index, name);
     snprintf(text->param, sizeof(text->param), "%s", name);
-    text->text = input->text;
+    if (!input->text && decode_input(x, input, e) != 0) {
+        return -1;
+    }
+    text->text = input->text ? input->text : input->owned;
     text->len = input->text_len;
-    return input->text != NULL;
+    return text->len > 0;
 }
 
 static int take_input(void *user, size_t index, char *text, size_t len, struct err *e)
@@ -160,6 +180,14 @@ static int take_input(void *user, size_t index, char *text, size_t len, struct e
     (void)e;
     const struct embedding *x = user;
     struct embeddings_input *input = &x->request.inputs[index];
+    bool is_same =
+        input->owned && len == input->text_len && memcmp(text, input->owned, len) == 0;
+    mem_free(input->owned);
+    input->owned = NULL;
+    if (is_same) { /* tokens stay as they came */
+        mem_free(text);
+        return 0;
+    }
     input->text = input->owned = text;
     input->text_len = len;
     return 0;

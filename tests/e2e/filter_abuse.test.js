@@ -69,6 +69,32 @@ test('ids and numbers are no way past the input side', { skip }, async (t) => {
     }
 });
 
+test('tokens are no way past the input side', { skip }, async (t) => {
+    const server = await startServer(t, { args: ['--threads', '1'] });
+    const ids = async (prompt) => (await (await server.post('/tokenize', { prompt, add_special_tokens: false })).json()).tokens;
+    const embed = async (input) => {
+        const response = await server.post('/v1/embeddings', { input });
+        return { status: response.status, ...(await response.json()) };
+    };
+    const good = await ids('A day by the sea.');
+    const bad = await ids('A day with xyzzy by the sea.');
+    const before = (await embed(good)).data[0].embedding;
+    const words = { type: 'wordlist', words: ['xyzzy'], side: 'input' };
+
+    await publish(server, words);
+    assert.deepEqual((await embed([good])).data[0].embedding, before);
+    const refused = await embed([good, bad]);
+    assert.deepEqual([refused.status, refused.error?.code, refused.error?.param], [400, 'content_filter', 'input[1]']);
+
+    await publish(server, { ...words, action: 'mask' });
+    const vectors = (await embed([good, bad])).data.map(({ embedding }) => embedding);
+    assert.deepEqual(vectors[0], before);
+    assert.deepEqual(vectors[1], (await embed(['A day with ***** by the sea.'])).data[0].embedding);
+
+    const completion = await server.post('/v1/completions', { prompt: bad });
+    assert.equal(completion.status, 400);
+});
+
 // How many other requests are answered while `work` is.
 async function answeredDuring(server, work) {
     let count = 0;
