@@ -123,23 +123,32 @@ static int add_match(struct finder *f, const struct finder_match *match,
 }
 
 /* A long candidate is not looked at again for each character, or its cost would be the square
- * of its length. It is for the last time when it is as long as a filter may hold. */
+ * of its length. */
 static uint64_t when_again(uint64_t from, uint64_t end)
 {
     uint64_t len = end - from;
-    if (len < FINDER_EAGER) {
-        return end + 1;
-    }
-    uint64_t again = end + len / GROW_FRACTION;
-    uint64_t last = from + FILTER_MAX_HOLD;
-    return again > last && end < last ? last : again;
+    return len < FINDER_EAGER ? end + 1 : end + len / GROW_FRACTION;
 }
 
-static int search_rule(struct finder *f, size_t rule, struct filter_host *host)
+/* The offset before which everything has been decided. */
+static uint64_t cursor_of(const struct finder *f)
+{
+    uint64_t hold = hold_of(f);
+    return f->match_count > 0 && f->matches[0].from < hold ? f->matches[0].from : hold;
+}
+
+/* Whether all that is undecided has to be looked at again: nothing follows, or more is held
+ * than may be, wherever the text was cut. */
+static bool is_last_look(const struct finder *f)
+{
+    return f->has_ended || end_of(f) - cursor_of(f) > FILTER_MAX_HOLD;
+}
+
+static int search_rule(struct finder *f, size_t rule, bool is_last, struct filter_host *host)
 {
     const struct finder_rules *rules = f->rules;
     uint64_t end = end_of(f);
-    while (f->next[rule] < end && (f->has_ended || f->again[rule] <= end)) {
+    while (f->next[rule] < end && (is_last || f->again[rule] <= end)) {
         struct finder_result r = {0};
         enum finder_found found =
             rules->find(rules->config, f->scratch, rule, f->window.data, f->window.len,
@@ -214,12 +223,12 @@ static int resume_rule(struct finder *f, size_t rule, struct filter_host *host)
     return rc;
 }
 
-static int search_spotted(struct finder *f, struct filter_host *host)
+static int search_spotted(struct finder *f, bool is_last, struct filter_host *host)
 {
     uint64_t end = end_of(f);
     for (uint64_t rules = f->undecided; rules;) {
         size_t rule = take_rule(&rules);
-        if ((f->has_ended || f->again[rule] <= end) && resume_rule(f, rule, host) != 0) {
+        if ((is_last || f->again[rule] <= end) && resume_rule(f, rule, host) != 0) {
             return -1;
         }
     }
@@ -332,10 +341,7 @@ static int act(struct finder *f, struct filter_host *host)
 /* Drops text that neither the searches nor hits that wait need. */
 static void forget(struct finder *f)
 {
-    uint64_t needed = hold_of(f);
-    if (f->match_count > 0 && f->matches[0].from < needed) {
-        needed = f->matches[0].from;
-    }
+    uint64_t needed = cursor_of(f);
     size_t keep = f->rules->context;
     if (needed - f->start <= keep + SLICE) {
         return;
@@ -350,12 +356,13 @@ static void forget(struct finder *f)
 
 static int search_and_act(struct finder *f, struct filter_host *host)
 {
+    bool is_last = is_last_look(f);
     for (uint64_t rules = searched_rules(f->rules); rules;) {
-        if (search_rule(f, take_rule(&rules), host) != 0) {
+        if (search_rule(f, take_rule(&rules), is_last, host) != 0) {
             return -1;
         }
     }
-    if (f->rules->spotted && search_spotted(f, host) != 0) {
+    if (f->rules->spotted && search_spotted(f, is_last, host) != 0) {
         return -1;
     }
     int rc = act(f, host);

@@ -368,19 +368,24 @@ static void on_answer(void *user, const struct filter_answer *answer)
     stage->outside->wake(stage->outside->ctx);
 }
 
-/* The end of the next piece to show: all there is, or one character. */
+/* The end of the next piece to show: one character, or all there is, but no more than what
+ * must have made the filter decide something, so that its failure does not hang on the cut. */
 static uint64_t next_end(const struct stage *stage)
 {
+    uint64_t cursor = stage_text_cursor(stage);
     uint64_t end = stage_text_end(stage);
+    uint64_t next = stage->shown + 1;
     if (stage->filter->type->flags & FILTER_ANY_CUT) {
+        next = cursor + FILTER_MAX_HOLD + 1;
+    }
+    if (next >= end) {
         return end;
     }
-    const char *text = stage_text(stage) + (stage->shown - stage_text_cursor(stage));
-    size_t len = 1;
-    while (stage->shown + len < end && ((unsigned char)text[len] & 0xC0u) == 0x80u) {
-        len++;
+    const char *text = stage_text(stage);
+    while (next < end && ((unsigned char)text[next - cursor] & 0xC0u) == 0x80u) {
+        next++;
     }
-    return stage->shown + len;
+    return next;
 }
 
 /* Whether the filter is at work and nothing is awaited. */

@@ -139,6 +139,19 @@ static void write_events(struct outcome *o, const struct chain_stream *stream)
     buf_printf(&o->events, "%d %d\n", o->status, is_truncated);
 }
 
+/* Text behind a stop may have been judged or not, that hangs on the cut; all else has been. */
+static void write_scores(struct outcome *o, const struct chain_stream *stream)
+{
+    size_t n = chain_filter_count(chain_stream_chain(stream));
+    for (size_t i = 0; o->status == CHAIN_GOES_ON && i < n; i++) {
+        size_t count;
+        const struct chain_score *scores = chain_stream_scores(stream, i, &count);
+        for (size_t k = 0; k < count; k++) {
+            buf_printf(&o->events, "%zu %s %.9g\n", i, scores[k].category, scores[k].score);
+        }
+    }
+}
+
 static void run(struct outcome *o, struct chain *chain, const char *text, size_t len,
                 uint32_t seed)
 {
@@ -170,6 +183,7 @@ static void run(struct outcome *o, struct chain *chain, const char *text, size_t
     }
     check(o->status >= 0, e.message);
     write_events(o, stream);
+    write_scores(o, stream);
     chain_stream_destroy(stream);
 }
 

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -155,12 +156,51 @@ static void a_long_chunk_is_the_same_as_its_characters(void **state)
     chain_unref(chain);
 }
 
+/* How much a filter may hold is the same for every way of cutting, to the character. */
+static void what_is_too_long_to_hold_is_so_for_all_cuts(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_seed(&rng, 5);
+    struct chain *chain = trace_chain(
+        "{\"name\":\"t\",\"filters\":[{\"type\":\"regex\",\"patterns\":[\"x[a-z]*y\"],"
+        "\"fail\":\"open\",\"action\":\"replace\"}]}",
+        NULL);
+    size_t failures = 0;
+    for (size_t extra = 0; extra < 6; extra++) {
+        /* So many letters that the match, and what decides it, comes to the limit. */
+        size_t letters = FILTER_MAX_HOLD - 4 + extra + (extra == 5 ? 2000 : 0);
+        size_t count = 2 + (letters + 249) / 250;
+        struct trace_step *steps = calloc(count, sizeof(*steps));
+        strcpy(steps[0].text, "q x");
+        for (size_t i = 1; letters > 0; i++) {
+            size_t n = letters < 250 ? letters : 250;
+            memset(steps[i].text, 'a', n);
+            letters -= n;
+        }
+        strcpy(steps[count - 1].text, "y and something after it");
+        struct trace whole, cut;
+        trace_run(&whole, chain, FILTER_OUTPUT, steps, count, TRACE_WHOLE, NULL);
+        for (int cuts = TRACE_CHARACTERS; cuts <= TRACE_RANDOM; cuts++) {
+            trace_run(&cut, chain, FILTER_OUTPUT, steps, count, (enum trace_cuts)cuts, &rng);
+            trace_assert_equal(&whole, &cut);
+            trace_deinit(&cut);
+        }
+        failures += strstr(trace_string(&whole.events), "too much text") != NULL;
+        trace_deinit(&whole);
+        free(steps);
+    }
+    assert_in_range(failures, 1, 5);
+    chain_unref(chain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_filter_that_minds_the_cuts_never_sees_them),
         cmocka_unit_test(chains_of_chaotic_filters_are_the_same_for_all_cuts),
         cmocka_unit_test(chains_of_word_lists_are_the_same_for_all_cuts),
+        cmocka_unit_test(what_is_too_long_to_hold_is_so_for_all_cuts),
         cmocka_unit_test(a_long_chunk_is_the_same_as_its_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
