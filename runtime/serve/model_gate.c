@@ -15,7 +15,7 @@
 #define SHOWN_MAX      8 /* golden prompts that went wrong, in the report */
 #define LOSS_BYTES_MAX ((size_t)1 << 20)
 #define SPEED_ROUNDS   3
-#define SPEED_PATIENCE 30 /* rounds before a version is too slow */
+#define SPEED_SECONDS  5.0 /* before a version is too slow */
 #define ANSWER_MAX     ((size_t)1 << 20)
 
 /* --- golden prompts --- */
@@ -272,8 +272,9 @@ static int run_speed(const struct model_gate *gate, cJSON *report,
         return -1;
     }
     int rc = model_probe_open(&serving, gate->serving->model, features, parallel, e);
+    double end_s = clock_now_s() + SPEED_SECONDS;
     for (int i = 0; rc == 0 && (i < SPEED_ROUNDS ||
-                                (i < SPEED_PATIENCE && is_slow(gate, own_ns, serving_ns)));
+                                (is_slow(gate, own_ns, serving_ns) && clock_now_s() < end_s));
          i++) {
         own_ns = fewer(own_ns, model_probe_step_ns(&own));
         serving_ns = fewer(serving_ns, model_probe_step_ns(&serving));

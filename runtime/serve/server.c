@@ -145,13 +145,16 @@ static void watch_signals(struct server *s)
     uv_timer_init(&s->loop, &s->drain_timer);
 }
 
-/* Once nothing else is on the loop. */
+/* Once nothing else is on the loop. The program ends. */
 static void stop_watching_signals(struct server *s)
 {
     close_handle(&s->on_term);
     close_handle(&s->on_int);
     close_handle(&s->on_hup);
     uv_run(&s->loop, UV_RUN_DEFAULT);
+    signal(SIGTERM, SIG_IGN); /* what is left takes a moment */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
 }
 
 static void on_ping_timer(uv_timer_t *timer)
