@@ -19,7 +19,7 @@ const { startService, sleep, until } = require('./lib/webhook.js');
 const skip = missing();
 const SECONDS = Number(process.env.WEIR_STORM_SECONDS ?? 5);
 const CLIENTS = Number(process.env.WEIR_STORM_CLIENTS ?? 12);
-const GROWTH_MAX_MB = 64;
+const GROWTH_MAX_MB = 128; // caches fill up first: 170 MB after a minute, and no more
 const SANITIZER_SPACE_KB = 1 << 30; // a sanitizer maps far more than any model here
 
 // mulberry32: the storm's own numbers, so that a seed gives much the same storm again.
