@@ -163,6 +163,10 @@ struct chain_tap {
     void *context;
 };
 void chain_stream_set_tap(struct chain_stream *stream, struct chain_tap tap);
+/* Says that the content is one JSON text, before the first chunk: filters that read what people
+ * read (FILTER_DECODED) are shown what the escapes in its strings mean. */
+void chain_stream_set_json(struct chain_stream *stream);
+
 /* Who carries the questions of filters to services outside. It lives as long as the streams
  * that use it. */
 struct chain_outside {

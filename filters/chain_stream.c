@@ -29,6 +29,7 @@ struct chain_stream {
     enum filter_side side;
     const char *prompt;
     size_t prompt_len;
+    bool is_json; /* the content */
     struct chain_tap tap;
     enum stream_phase phase;
     struct err broken; /* STREAM_BROKEN: why */
@@ -120,6 +121,8 @@ static int open_lane(struct chain_stream *stream, struct lane *lane, struct err 
         if (filter->sides & stream->side) {
             stage_init(&stages[stage], filter, i, &text, &flows[stage], &flows[stage + 1],
                        &stream->accounts[i], &stream->outside);
+            stages[stage].is_json = stream->is_json && text.channel == FILTER_CONTENT &&
+                                    (filter->type->flags & FILTER_DECODED) != 0;
             stage++;
         }
     }
@@ -265,6 +268,11 @@ struct chain_stream *chain_stream_create(struct chain *chain, enum filter_side s
         stream->stage_count += (chain->filters[i].sides & side) != 0;
     }
     return stream;
+}
+
+void chain_stream_set_json(struct chain_stream *stream)
+{
+    stream->is_json = true;
 }
 
 void chain_stream_set_prompt(struct chain_stream *stream, const char *text, size_t len)

@@ -315,7 +315,7 @@ const struct filter_type filter_classifier = {
     .summary = "judges sentences with a small model: harassment, violence, self-harm, sexual, "
                "illicit, injection",
     .sides = FILTER_INPUT | FILTER_OUTPUT,
-    .flags = FILTER_ANY_CUT,
+    .flags = FILTER_ANY_CUT | FILTER_DECODED,
     .keys = keys,
     .configure = classifier_configure,
     .release = classifier_release,

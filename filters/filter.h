@@ -224,6 +224,9 @@ enum filter_flag {
      * has the filter look at the normalised view of the text, it gets the strings normalised
      * too. */
     FILTER_TEXT_SETTINGS = 2,
+    /* It reads what people read. Of an answer that is JSON as a whole it is shown the text with
+     * the escapes in its strings decoded, and what it puts in is escaped. */
+    FILTER_DECODED = 4,
 };
 
 struct filter_type {

@@ -68,7 +68,8 @@ static int check_type(const struct filter_type *type, struct err *e)
         return err_set(e, ERR_INVALID, "its filter type lacks a name or feed");
     }
     if (type->sides == 0 || (type->sides & ~(uint32_t)(FILTER_INPUT | FILTER_OUTPUT)) != 0 ||
-        (type->flags & ~(uint32_t)(FILTER_ANY_CUT | FILTER_TEXT_SETTINGS)) != 0) {
+        (type->flags & ~(uint32_t)(FILTER_ANY_CUT | FILTER_TEXT_SETTINGS | FILTER_DECODED)) !=
+            0) {
         return err_set(e, ERR_INVALID, "its filter type has sides or flags that are not known");
     }
     return are_keys_right(type->keys)

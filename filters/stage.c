@@ -5,6 +5,7 @@
 
 #include "filters/stage_text.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/json.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 
@@ -132,6 +133,22 @@ static int verb_pass(struct filter_host *host, uint64_t upto)
     return check_verb(stage, upto, NULL) == 0 ? move_cursor(stage, upto) : -1;
 }
 
+/* What a filter puts into JSON is escaped, as it would be in a string: it was shown no escapes.
+ */
+static int put_in(struct stage *stage, const char *text, size_t len)
+{
+    if (!stage->is_json) {
+        return flow_append(stage->out, text, len);
+    }
+    struct buf escaped;
+    buf_init(&escaped, JSON_ESCAPED_MAX(FILTER_MAX_REPLACE));
+    int rc = json_append_escaped(&escaped, text, len) == 0
+                 ? flow_append(stage->out, escaped.data ? escaped.data : "", escaped.len)
+                 : -1;
+    buf_deinit(&escaped);
+    return rc;
+}
+
 static int verb_replace(struct filter_host *host, uint64_t upto, const char *text, size_t len,
                         const struct filter_reason *why)
 {
@@ -156,7 +173,7 @@ static int verb_replace(struct filter_host *host, uint64_t upto, const char *tex
     if (stage->filter->is_recording) {
         return 0;
     }
-    return flow_append(stage->out, text, len) == 0 ? 0 : out_of_space(stage);
+    return put_in(stage, text, len) == 0 ? 0 : out_of_space(stage);
 }
 
 static int verb_note(struct filter_host *host, uint64_t upto, const struct filter_reason *why)

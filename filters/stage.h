@@ -50,6 +50,7 @@ struct stage {
     struct filter_text text;
     size_t index; /* in the chain */
 
+    bool is_json; /* the text is JSON, and the filter is to be shown what its escapes mean */
     enum stage_phase phase;
     bool has_state;
     void *state;

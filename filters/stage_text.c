@@ -9,14 +9,15 @@
 
 int stage_text_open(struct stage *stage)
 {
-    if (!stage->filter->is_normalised && !stage->filter->is_recording) {
+    if (!stage->filter->is_normalised && !stage->filter->is_recording && !stage->is_json) {
         return 0;
     }
     stage->view = mem_zalloc(sizeof(*stage->view));
     if (!stage->view) {
         return -1;
     }
-    view_init(stage->view, stage->filter->is_normalised, CHAIN_MAX_FLOW, FILTER_MAX_HOLD);
+    view_init(stage->view, stage->filter->is_normalised, stage->is_json, CHAIN_MAX_FLOW,
+              FILTER_MAX_HOLD);
     return 0;
 }
 

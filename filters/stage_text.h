@@ -2,10 +2,10 @@
  * the flow when the filter decides.
  *
  * Three ways. As a rule the filter is shown the flow itself, and its cursor is where the flow
- * begins. With the normalised view (view.h) the filter's offsets are those of the view; what
- * it decides is done to whole units of the text, and what the view does not show goes the way
- * of what stands before it: it passes if that passed, and is gone if that was replaced. A
- * filter that only records is shown a copy, and the flow does not wait for it.
+ * begins. With the normalised view or that of JSON (view.h) the filter's offsets are those of
+ * the view; what it decides is done to whole units of the text, and what the view does not show
+ * goes the way of what stands before it: it passes if that passed, and is gone if that was
+ * replaced. A filter that only records is shown a copy, and the flow does not wait for it.
  *
  * Offsets are the filter's: of what it is shown. Functions that return int return 0, or -1 when
  * memory or CHAIN_MAX_FLOW ran out.

@@ -2,11 +2,13 @@
 
 #include <string.h>
 
+#include "filters/json_escape.h"
 #include "runtime/base/utf8.h"
 
-void view_init(struct view *view, bool is_normalised, size_t max, size_t history)
+void view_init(struct view *view, bool is_normalised, bool is_json, size_t max, size_t history)
 {
-    *view = (struct view){.is_normalised = is_normalised, .history = history};
+    *view =
+        (struct view){.is_normalised = is_normalised, .is_json = is_json, .history = history};
     view_join_init(&view->join, max);
 }
 
@@ -73,12 +75,71 @@ static void read_character(struct view *view, uint32_t code_point, const char *s
     }
 }
 
+/* ---- JSON ---- */
+
+static void show_as_written(struct view *view, const char *text, size_t len)
+{
+    if (len > 0) {
+        buf_append(&view->join.shown, text, len);
+        view_map_add(&view->join.map, len, len, true);
+    }
+}
+
+static void show_character(struct view *view, uint32_t code_point, size_t text_len)
+{
+    char bytes[4];
+    size_t len = (size_t)utf8_encode(code_point, bytes);
+    buf_append(&view->join.shown, bytes, len);
+    view_map_add(&view->join.map, len, text_len, false);
+}
+
+/* The bytes of the escape at text[0], 0 when it waits for more. A backslash that begins none is
+ * shown itself. */
+static size_t read_escape(struct view *view, const char *text, size_t len)
+{
+    uint32_t code_point;
+    size_t n;
+    switch (json_escape_read(text, len, view->has_ended, &code_point, &n)) {
+    case JSON_ESCAPE_PARTIAL:
+        return 0;
+    case JSON_ESCAPE_NONE:
+        code_point = '\\';
+        n = 1;
+        break;
+    case JSON_ESCAPE_FOUND:
+        break;
+    }
+    if (view->is_normalised) {
+        read_character(view, code_point, n == 1 ? text : NULL, n);
+    } else if (n == 1) {
+        show_as_written(view, text, 1);
+    } else {
+        show_character(view, code_point, n);
+    }
+    return n;
+}
+
+static size_t up_to_escape(const struct view *view, const char *text, size_t len)
+{
+    const char *escape = view->is_json ? memchr(text, '\\', len) : NULL;
+    return escape ? (size_t)(escape - text) : len;
+}
+
 /* ---- the text ---- */
+
+static void wait_for_more(struct view *view, const char *text, size_t len)
+{
+    memcpy(view->entity, text, len);
+    view->entity_len = len;
+}
 
 /* The bytes of what begins at text[0], or 0 when that waits for more. */
 static size_t read_one(struct view *view, const char *text, size_t len)
 {
     uint32_t code_point = 0;
+    if (view->is_json && text[0] == '\\') {
+        return read_escape(view, text, len);
+    }
     if (text[0] == '&') {
         size_t n = 1;
         enum entity_found found = entity_read(text, len, view->has_ended, &code_point, &n);
@@ -96,12 +157,13 @@ static size_t read_one(struct view *view, const char *text, size_t len)
     return size;
 }
 
-static void read_text(struct view *view, const char *text, size_t len)
+static void normalise(struct view *view, const char *text, size_t len)
 {
     size_t at = 0;
     while (at < len) {
         if (view->unit.count == 0 && (unsigned char)text[at] < 0x80) {
-            size_t clean = view_join_take_clean(&view->join, text + at, len - at);
+            size_t clean = view_join_take_clean(&view->join, text + at,
+                                                up_to_escape(view, text + at, len - at));
             view->is_plain |= clean > 0;
             at += clean;
         }
@@ -110,15 +172,36 @@ static void read_text(struct view *view, const char *text, size_t len)
         }
         size_t n = read_one(view, text + at, len - at);
         if (n == 0) {
-            memcpy(view->entity, text + at, len - at);
-            view->entity_len = len - at;
+            wait_for_more(view, text + at, len - at);
             return;
         }
         at += n;
     }
 }
 
-/* Reads what waits as the beginning of an entity again, now that there is more of it. */
+static void decode(struct view *view, const char *text, size_t len)
+{
+    size_t at = 0;
+    while (at < len) {
+        size_t clean = up_to_escape(view, text + at, len - at);
+        show_as_written(view, text + at, clean);
+        at += clean;
+        size_t n = at < len ? read_escape(view, text + at, len - at) : 0;
+        if (n == 0 && at < len) {
+            wait_for_more(view, text + at, len - at);
+            return;
+        }
+        at += n;
+    }
+}
+
+static void read_text(struct view *view, const char *text, size_t len)
+{
+    (view->is_normalised ? normalise : decode)(view, text, len);
+}
+
+/* Reads what waits as the beginning of an entity or escape again, now that there is more of it.
+ */
 static void read_entity(struct view *view)
 {
     char text[sizeof(view->entity)];
@@ -145,11 +228,6 @@ static int status(const struct view *view)
 int view_feed(struct view *view, const char *text, size_t len)
 {
     view->read += len;
-    if (!view->is_normalised) {
-        buf_append(&view->join.shown, text, len);
-        view_map_add(&view->join.map, len, len, true);
-        return status(view);
-    }
     while (view->entity_len > 0 && len > 0) {
         size_t n = character_len(text, len);
         memcpy(view->entity + view->entity_len, text, n);
@@ -221,7 +299,7 @@ uint64_t view_begin(const struct view *view, uint64_t at)
 int view_normalise(const char *text, size_t len, struct buf *out)
 {
     struct view view;
-    view_init(&view, true, out->max, 0);
+    view_init(&view, true, false, out->max, 0);
     int rc = view_feed(&view, text, len) == 0 ? view_finish(&view) : -1;
     if (rc == 0) {
         rc = buf_append(out, view_text(&view), (size_t)(view_end(&view) - view.start));

@@ -1,6 +1,7 @@
 /* view.h: a text as a filter is shown it, made of what was written while it is written.
  *
- * As it is written, or normalised, so that what is hidden in the spelling is seen:
+ * As it is written; of a text that is JSON, with the escapes in its strings decoded; or
+ * normalised, so that what is hidden in the spelling is seen:
  *   - HTML character references are the characters they stand for (entities.h), once
  *   - what has no appearance is not there: zero-width characters, directional controls, soft
  *     hyphens, variation selectors, controls that are no white space, and whatever else
@@ -33,13 +34,14 @@
 
 struct view {
     bool is_normalised;
+    bool is_json;   /* escapes are decoded, before all else */
     uint64_t start; /* the cursor: what is before it has been dropped */
     uint64_t read;  /* bytes of the text so far */
     size_t head;    /* bytes of join.shown that were dropped */
     size_t history; /* how far back from the cursor offsets are asked for */
     bool has_ended;
 
-    char entity[ENTITY_MAX + 4]; /* the beginning of one, perhaps */
+    char entity[ENTITY_MAX + 4]; /* the beginning of one, or of an escape, perhaps */
     size_t entity_len;
     struct view_unit unit; /* what may still get a mark */
     bool is_plain;         /* marks that follow are not shown */
@@ -47,7 +49,7 @@ struct view {
 };
 
 /* `max`: bytes that are kept at once; `history`: see there. */
-void view_init(struct view *view, bool is_normalised, size_t max, size_t history);
+void view_init(struct view *view, bool is_normalised, bool is_json, size_t max, size_t history);
 void view_deinit(struct view *view);
 
 /* More text: whole characters, valid UTF-8. 0, or -1 when memory or the bound ran out. */

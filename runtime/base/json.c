@@ -332,9 +332,8 @@ static bool needs_escape(char c)
     return (unsigned char)c < 0x20 || c == '"' || c == '\\';
 }
 
-int json_append_string(struct buf *out, const char *text, size_t len)
+int json_append_escaped(struct buf *out, const char *text, size_t len)
 {
-    buf_append_char(out, '"');
     for (size_t at = 0, end; at < len; at = end) {
         for (end = at; end < len && !needs_escape(text[end]); end++) {
         }
@@ -343,6 +342,13 @@ int json_append_string(struct buf *out, const char *text, size_t len)
             buf_printf(out, "\\u%04x", (unsigned)(unsigned char)text[end++]);
         }
     }
+    return out->failed ? -1 : 0;
+}
+
+int json_append_string(struct buf *out, const char *text, size_t len)
+{
+    buf_append_char(out, '"');
+    json_append_escaped(out, text, len);
     buf_append_char(out, '"');
     return out->failed ? -1 : 0;
 }

@@ -34,6 +34,11 @@ cJSON *json_parse_large(const char *text, size_t len, struct err *e);
  * path. */
 cJSON *json_parse_file(const char *path, size_t max, struct err *e);
 
+/* Appends valid UTF-8 as the inside of a JSON string (RFC 8259, section 7); at most so many
+ * bytes for `len`. 0, or -1 as buf.h. */
+#define JSON_ESCAPED_MAX(len) (6 * (size_t)(len))
+int json_append_escaped(struct buf *out, const char *text, size_t len);
+
 /* Appends valid UTF-8 as a JSON string, with its quotes. For long texts and lists, of which no
  * tree is built. 0, or -1 as buf.h. */
 int json_append_string(struct buf *out, const char *text, size_t len);

@@ -34,6 +34,9 @@ int answer_text_init(struct answer_text *a, const struct answer_text_settings *s
         fed_texts_listen(&a->fed, a->filters);
     }
     chain_stream_set_prompt(a->filters, set->prompt, set->prompt_len);
+    if (set->is_json) {
+        chain_stream_set_json(a->filters);
+    }
     chain_stream_set_outside(a->filters, set->outside, set->wake, set->user);
     return 0;
 }

@@ -40,6 +40,7 @@ struct answer_text_settings {
     bool reasoning_open; /* the prompt ends inside of reasoning */
     bool keep_tokens;    /* for logprobs */
     bool keep_fed;       /* what goes into the filters, for records */
+    bool is_json;        /* the content is to be one JSON text */
     bool block;          /* whatever a filter finds ends the answer */
     struct answer_choice *choice;
     void (*piece)(void *user, const struct answer_piece *piece);

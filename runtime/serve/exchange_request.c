@@ -118,9 +118,15 @@ static int reserve_answers(struct exchange *x, struct err *e)
     return 0;
 }
 
+static bool is_json(const struct constraint *c)
+{
+    return c->kind == CONSTRAINT_JSON_OBJECT || c->kind == CONSTRAINT_JSON_SCHEMA;
+}
+
 static int begin_answers(struct exchange *x, size_t first, bool reasoning_open, struct err *e)
 {
     struct answer_text_settings set = {.tokenizer = x->generation->model->tokenizer,
+                                       .is_json = is_json(&x->request.constraint),
                                        .stops = x->request.stop,
                                        .n_stops = x->request.n_stop,
                                        .chain = x->chain,

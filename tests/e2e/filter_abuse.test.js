@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const http = require('node:http');
 const test = require('node:test');
 
-const { ask, ROUTE } = require('./lib/chat.js');
+const { ask, whole, streamed, ROUTE } = require('./lib/chat.js');
 const { startServer, missing } = require('./lib/server.js');
 const { sleep } = require('./lib/webhook.js');
 
@@ -201,5 +201,22 @@ test('a service that rules on texts leads nowhere else, and its secrets stay wit
         const body = await put.text();
         assert.equal(put.status, 400, body);
         assert.doesNotMatch(body, /pass@|a\\r/);
+    }
+});
+
+test('answers that must be JSON are filtered as people read them, and stay JSON', { skip }, async (t) => {
+    const server = await startServer(t);
+    const asked = { type: 'object', properties: { a: { const: 'say\nxyzzy "now"' }, b: { const: '\nann@example.com' } }, required: ['a', 'b'], additionalProperties: false };
+    const request = ask('Hello', { max_tokens: 200, response_format: { type: 'json_schema', json_schema: { name: 'x', schema: asked } } });
+    const filters = [{ type: 'wordlist', words: ['xyzzy'], action: 'replace', replacement: 'a "b"' }, { type: 'pii' }];
+    for (const run of [whole, streamed]) {
+        await publish(server);
+        assert.deepEqual(JSON.parse((await run(server, request)).text), { a: 'say\nxyzzy "now"', b: '\nann@example.com' });
+        await publish(server, ...filters);
+        assert.deepEqual(JSON.parse((await run(server, request)).text), { a: 'say\na "b" "now"', b: '\n[email]' });
+        await publish(server, { type: 'wordlist', words: ['xyzzy'] });
+        const stopped = await run(server, request);
+        assert.equal(stopped.finish, 'content_filter');
+        assert.doesNotMatch(stopped.text, /xyzzy/);
     }
 });

@@ -353,8 +353,8 @@ static void cuts_do_not_matter(void **state)
         char text[2000];
         size_t len = random_text(&rng, text, sizeof(text), rng_below(&rng, i % 10 ? 30 : 300));
         struct view whole, cut;
-        view_init(&whole, true, MAX, MAX);
-        view_init(&cut, true, MAX, MAX);
+        view_init(&whole, true, false, MAX, MAX);
+        view_init(&cut, true, false, MAX, MAX);
         assert_int_equal(view_feed(&whole, text, len), 0);
         assert_int_equal(view_finish(&whole), 0);
         for (size_t at = 0; at < len;) {
@@ -380,7 +380,7 @@ static void the_map_leads_to_the_text(void **state)
     (void)state;
     struct view view;
     const char *text = ZWSP "b" ZWSP "a" ACUTE " \xEF\xAC\x81" SHY "x. d e f";
-    view_init(&view, true, MAX, MAX);
+    view_init(&view, true, false, MAX, MAX);
     view_feed(&view, text, strlen(text));
     view_finish(&view);
     assert_string_equal(view_text(&view), "ba fix. def");
@@ -440,7 +440,7 @@ static void what_is_shown_is_what_all_futures_share(void **state)
     for (int i = 0; i < 16; i++) {
         char text[256] = "x";
         struct view view;
-        view_init(&view, true, MAX, MAX);
+        view_init(&view, true, false, MAX, MAX);
         view_feed(&view, text, 1);
         for (size_t len = 1, k = 0; k < 7; k++) {
             const char *piece = narrow[rng_below(&rng, NARROW)];
@@ -466,7 +466,7 @@ static void what_is_shown_is_what_all_futures_share(void **state)
 static void expect_waiting(const char *text, size_t waiting)
 {
     struct view view;
-    view_init(&view, true, MAX, MAX);
+    view_init(&view, true, false, MAX, MAX);
     view_feed(&view, text, strlen(text));
     size_t waits = strlen(text) - (size_t)view_end(&view);
     if (waits != waiting) {
@@ -505,7 +505,7 @@ static void long_runs_of_tricks_are_linear_and_bounded(void **state)
                                        "&#98;", " " ZWSP};
     for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
         struct view view;
-        view_init(&view, true, MAX, 0);
+        view_init(&view, true, false, MAX, 0);
         for (int k = 0; k < 100000; k++) {
             assert_int_equal(view_feed(&view, runs[i], strlen(runs[i])), 0);
             view_drop(&view, view_end(&view));
@@ -536,11 +536,54 @@ static void many_marks_are_many_units(void **state)
     buf_deinit(&text);
 }
 
+/* Escapes are one character each, however they come, with and without the rest of the view. */
+static void escapes_of_json_are_decoded(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {
+        {"{\"a\":\"\\nbad\"}", "{\"a\":\"\nbad\"}"},
+        {"\\\"x\\\\n\\/\\t", "\"x\\n/\t"},
+        {"\\u0062ad \\u00e9 \\u20AC", "bad \xC3\xA9 \xE2\x82\xAC"},
+        {"\\ud83d\\ude42!", "\xF0\x9F\x99\x82!"},
+        {"\\ud83dx\\ude42\\u0000", "\xEF\xBF\xBDx\xEF\xBF\xBD\xEF\xBF\xBD"},
+        {"\\x \\u12 \\u12g4 \\", "\\x \\u12 \\u12g4 \\"},
+        {"\\ud83d\\", "\xEF\xBF\xBD\\"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (size_t piece = 1; piece < 20; piece++) {
+            struct view view;
+            size_t len = strlen(cases[i].text);
+            view_init(&view, false, true, MAX, MAX);
+            for (size_t at = 0; at < len; at += piece) {
+                size_t n = piece < len - at ? piece : len - at;
+                assert_int_equal(view_feed(&view, cases[i].text + at, n), 0);
+                /* What is shown stays, and little waits. */
+                assert_memory_equal(view_text(&view), cases[i].shown, view_end(&view));
+            }
+            assert_int_equal(view_finish(&view), 0);
+            assert_int_equal(view_end(&view), strlen(cases[i].shown));
+            assert_memory_equal(view_text(&view), cases[i].shown, view_end(&view));
+            assert_int_equal(view_before(&view, view_end(&view)), len);
+            view_deinit(&view);
+        }
+    }
+    struct view view;
+    const char *text = "\\u0062.a.\\u0064\\u200b";
+    view_init(&view, true, true, MAX, MAX);
+    view_feed(&view, text, strlen(text));
+    view_finish(&view);
+    assert_int_equal(view_end(&view), 3);
+    assert_memory_equal(view_text(&view), "bad", 3);
+    view_deinit(&view);
+}
+
 static void what_does_not_fit_is_an_error(void **state)
 {
     (void)state;
     struct view view;
-    view_init(&view, true, 10, MAX);
+    view_init(&view, true, false, 10, MAX);
     assert_int_equal(view_feed(&view, "0123456789", 10), 0);
     assert_int_equal(view_feed(&view, "0", 1), -1);
     view_deinit(&view);
@@ -575,7 +618,7 @@ static void random_characters_do_no_harm(void **state)
     rng_seed(&rng, 8);
     for (int i = 0; i < 3000; i++) {
         struct view view;
-        view_init(&view, true, MAX, MAX);
+        view_init(&view, true, false, MAX, MAX);
         uint64_t fed = 0;
         for (uint32_t k = rng_below(&rng, 300); k > 0; k--) {
             char text[64];
@@ -617,6 +660,7 @@ int main(void)
         cmocka_unit_test(on_plain_text_little_waits),
         cmocka_unit_test(long_runs_of_tricks_are_linear_and_bounded),
         cmocka_unit_test(many_marks_are_many_units),
+        cmocka_unit_test(escapes_of_json_are_decoded),
         cmocka_unit_test(what_does_not_fit_is_an_error),
         cmocka_unit_test(failed_allocations_are_survived),
         cmocka_unit_test(random_characters_do_no_harm),

@@ -407,6 +407,58 @@ static void ranges_far_back_are_bounded(void **state)
     buf_deinit(&out);
 }
 
+/* What people read of a JSON text is what its escapes mean, and it stays JSON. */
+static void json_is_filtered_as_it_is_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *filter, *text, *wanted;
+    } cases[] = {
+        {"\"type\":\"wordlist\",\"words\":[\"bad\"],\"action\":\"replace\"",
+         "{\"a\":\"\\nbad\\tday \\u0062ad nbad\"}", "{\"a\":\"\\n***\\tday *** nbad\"}"},
+        {"\"type\":\"wordlist\",\"words\":[\"bad\"],\"action\":\"replace\",\"replacement\":\"a "
+         "\\\"b\\\"\"",
+         "[\"bad\"]", "[\"a \\u0022b\\u0022\"]"},
+        {"\"type\":\"pii\"", "{\"a\":\"\\nann@example.com\\n4111111111111111\"}",
+         "{\"a\":\"\\n[email]\\n[card]\"}"},
+        {"\"type\":\"regex\",\"patterns\":[\"\\\\bbad\\\\b\"],\"action\":\"replace\"",
+         "{\"a\":\"\\nbad\"}", "{\"a\":\"\\n***\"}"},
+        {"\"type\":\"json\",\"paths\":[\"a\"]", "{\"a\":\"\\nbad\"}", "{\"a\":\"***\"}"},
+    };
+    struct rng rng;
+    rng_seed(&rng, 12);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char json[300];
+        struct err e;
+        snprintf(json, sizeof(json), "{\"name\":\"t\",\"filters\":[{%s}]}", cases[i].filter);
+        struct chain *chain = chain_from_json(json, strlen(json), NULL, &e);
+        if (!chain) {
+            fail_msg("%s: %s", json, e.message);
+        }
+        for (int run = 0; run < 30; run++) {
+            struct buf out;
+            buf_init(&out, 1000);
+            const struct chain_sink sink = chain_sink_buf(&out);
+            struct chain_stream *stream = chain_stream_create(chain, FILTER_OUTPUT, &e);
+            assert_non_null(stream);
+            chain_stream_set_json(stream);
+            size_t len = strlen(cases[i].text);
+            for (size_t at = 0, n; at < len; at += n) {
+                n = run == 0 ? 1 : 1 + rng_below(&rng, 9);
+                n = n < len - at ? n : len - at;
+                assert_int_equal(
+                    chain_feed(stream, FILTER_CONTENT, cases[i].text + at, n, &sink, &e), 0);
+                assert_memory_equal(out.data ? out.data : "", cases[i].wanted, out.len);
+            }
+            assert_int_equal(chain_finish(stream, &sink, &e), 0);
+            assert_string_equal(out.data, cases[i].wanted);
+            chain_stream_destroy(stream);
+            buf_deinit(&out);
+        }
+        chain_unref(chain);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +475,7 @@ int main(void)
         cmocka_unit_test(how_much_is_held_does_not_depend_on_cuts),
         cmocka_unit_test(much_that_a_filter_before_puts_in_at_once_is_not_held),
         cmocka_unit_test(ranges_far_back_are_bounded),
+        cmocka_unit_test(json_is_filtered_as_it_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
