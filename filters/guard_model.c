@@ -7,6 +7,11 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/mem.h"
 
+/* GCC adds two rows of the table at a time, and an odd last one number by number. */
+#if defined(__GNUC__) && !defined(__clang__)
+#    pragma GCC optimize("no-loop-unroll-and-jam")
+#endif
+
 #define MAGIC       "WEIRGRD1"
 #define MAGIC_LEN   8
 #define HEAD_LEN    (MAGIC_LEN + 4 * sizeof(uint32_t))

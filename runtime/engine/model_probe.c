@@ -42,6 +42,9 @@ void model_probe_close(struct model_probe *p)
 static double loss_of(const float *logits, int vocab, int32_t token)
 {
     double max = -INFINITY, sum = 0.0;
+    if (vocab <= 0) {
+        return INFINITY;
+    }
     for (int i = 0; i < vocab; i++) {
         max = (double)logits[i] > max ? (double)logits[i] : max;
     }
