@@ -303,13 +303,23 @@ static void take_input(void *user, struct err *why)
     destroy_if_done(x);
 }
 
+static bool asks_outside(const struct chain *chain)
+{
+    for (size_t i = 0; i < chain_filter_count(chain); i++) {
+        if (chain_filter_asks(chain, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Goes on at once unless a filter waits for somebody outside; else when it has ruled. */
 static int filter_input(struct exchange *x, struct err *e)
 {
     static const struct filter_run_owner owner = {
         .get = exchange_input_get, .take = exchange_input_take, .done = take_input};
     if (chain_has_side(x->chain, FILTER_INPUT) &&
-        input_texts_collect(&x->input_texts, &x->request, e) != 0) {
+        input_texts_collect(&x->input_texts, &x->request, asks_outside(x->chain), e) != 0) {
         return -1;
     }
     const struct filter_origin origin = {x->server, x->http, x->reply.id};

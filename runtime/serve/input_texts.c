@@ -20,7 +20,8 @@ enum input_kind {
 
 struct input_text {
     enum input_kind kind;
-    size_t index;
+    size_t index; /* of the message or prompt */
+    bool is_call; /* in the calls of message `index` */
     cJSON *item;
     size_t count;
     char *owned; /* (owned_len): JOINED, NUMBER */
@@ -35,7 +36,7 @@ void input_texts_deinit(struct input_texts *t)
         mem_free(t->items[i].owned);
     }
     for (size_t i = 0; t->calls && i < t->request->n_messages; i++) {
-        cJSON_Delete(t->calls[i]);
+        cJSON_Delete(t->calls[i].json);
     }
     mem_free(t->calls);
     mem_free(t->items);
@@ -233,10 +234,23 @@ static const char *text_of(const struct input_texts *t, const struct input_text 
     return s;
 }
 
-/* The texts from `first` on, each on its own line, in the one that was put in front of them. */
-static int join(struct input_texts *t, size_t first, struct err *e)
+/* Before the strings of one tree: where they begin. */
+static int begin_tree(struct input_texts *t, const char *param, size_t *first, struct err *e)
+{
+    if (t->joins && add_json(t, INPUT_JOINED, NULL, param, e) != 0) {
+        return -1;
+    }
+    *first = t->n;
+    return 0;
+}
+
+/* Puts the texts from `first` on, each on its own line, into the one before them. */
+static int end_tree(struct input_texts *t, size_t first, struct err *e)
 {
     struct buf out;
+    if (!t->joins) {
+        return 0;
+    }
     buf_init(&out, SIZE_MAX / 2);
     for (size_t i = first; i < t->n; i++) {
         size_t len;
@@ -253,9 +267,9 @@ static int join(struct input_texts *t, size_t first, struct err *e)
 
 static int add_tree(struct input_texts *t, cJSON *tree, const char *param, struct err *e)
 {
-    size_t first = t->n + 1;
-    return add_json(t, INPUT_JOINED, NULL, param, e) == 0 && walk(t, tree, false, param, e) == 0
-               ? join(t, first, e)
+    size_t first;
+    return begin_tree(t, param, &first, e) == 0 && walk(t, tree, false, param, e) == 0
+               ? end_tree(t, first, e)
                : -1;
 }
 
@@ -287,16 +301,20 @@ static int add_calls(struct input_texts *t, size_t i, struct err *e)
     if (!t->calls && !(t->calls = mem_zarray(t->request->n_messages, sizeof(*t->calls)))) {
         return err_nomem(e);
     }
-    t->calls[i] = json_parse(text, strlen(text), e);
-    if (!t->calls[i]) {
+    cJSON *json = t->calls[i].json = json_parse(text, strlen(text), e);
+    if (!json) {
         return err_prefix(e, "%s", param);
     }
-    open_arguments(t->calls[i]);
-    size_t first = t->n + 1;
-    return add_json(t, INPUT_JOINED, NULL, param, e) == 0 &&
-                   walk_calls(t, t->calls[i], param, e) == 0
-               ? join(t, first, e)
-               : -1;
+    open_arguments(json);
+    size_t first;
+    if (begin_tree(t, param, &first, e) != 0 || walk_calls(t, json, param, e) != 0) {
+        return -1;
+    }
+    for (size_t k = first; k < t->n; k++) {
+        t->items[k].is_call = true;
+        t->items[k].index = i;
+    }
+    return end_tree(t, first, e);
 }
 
 static int add_message(struct input_texts *t, size_t i, struct err *e)
@@ -365,9 +383,10 @@ static int add_prompts(struct input_texts *t, struct err *e)
     return 0;
 }
 
-int input_texts_collect(struct input_texts *t, struct answer_request *request, struct err *e)
+int input_texts_collect(struct input_texts *t, struct answer_request *request, bool joins,
+                        struct err *e)
 {
-    *t = (struct input_texts){.request = request};
+    *t = (struct input_texts){.request = request, .joins = joins};
     for (size_t i = 0; i < request->n_messages; i++) {
         if (add_message(t, i, e) != 0) {
             return -1;
@@ -390,17 +409,9 @@ int input_texts_get(const struct input_texts *t, size_t index, struct filter_run
     return !item->is_seen && text->len > 0;
 }
 
-static int take_string(cJSON *item, const char *text, struct err *e)
-{
-    return cJSON_SetValuestring(item, text) ? 0 : err_nomem(e);
-}
-
 /* What filters made another text of is a string from then on. */
-static int take_number(const struct input_text *item, const char *text, struct err *e)
+static int change_number(const struct input_text *item, const char *text, struct err *e)
 {
-    if (strcmp(item->owned, text) == 0) {
-        return 0;
-    }
     cJSON *string = cJSON_CreateString(text);
     if (!string) {
         return err_nomem(e);
@@ -443,6 +454,28 @@ static bool is_tool_name(const struct input_texts *t, const cJSON *item)
     return false;
 }
 
+static int take_value(struct input_texts *t, const struct input_text *item, const char *text,
+                      struct err *e)
+{
+    bool is_number = item->kind == INPUT_NUMBER;
+    if (strcmp(is_number ? item->owned : item->item->valuestring, text) == 0) {
+        return 0;
+    }
+    if (item->is_call) {
+        t->calls[item->index].is_changed = true;
+    }
+    if (is_number) {
+        return change_number(item, text, e);
+    }
+    if (is_tool_name(t, item->item)) {
+        return err_set_param(e, ERR_FILTERED, item->param,
+                             "a filter refused \"%s\": it found something in the name of the "
+                             "tool, which can not be changed",
+                             item->param);
+    }
+    return cJSON_SetValuestring(item->item, text) ? 0 : err_nomem(e);
+}
+
 int input_texts_take(struct input_texts *t, size_t index, char *text, size_t len, struct err *e)
 {
     const struct input_text *item = &t->items[index];
@@ -455,16 +488,8 @@ int input_texts_take(struct input_texts *t, size_t index, char *text, size_t len
         rc = take_name(item, text, e);
         break;
     case INPUT_NUMBER:
-        rc = take_number(item, text, e);
-        break;
     case INPUT_STRING:
-        rc = strcmp(item->item->valuestring, text) == 0 ? 0
-             : is_tool_name(t, item->item)
-                 ? err_set_param(e, ERR_FILTERED, item->param,
-                                 "a filter refused \"%s\": it found something in the name of "
-                                 "the tool, which can not be changed",
-                                 item->param)
-                 : take_string(item->item, text, e);
+        rc = take_value(t, item, text, e);
         break;
     case INPUT_CONTENT:
     case INPUT_REASONING:
@@ -514,28 +539,17 @@ static int close_arguments(cJSON *calls, struct err *e)
     return 0;
 }
 
-static bool is_changed(const struct input_texts *t, size_t message)
-{
-    char param[48];
-    snprintf(param, sizeof(param), "messages[%zu].tool_calls", message);
-    for (size_t i = 0; i < t->n; i++) {
-        if (t->items[i].kind == INPUT_JOINED && strcmp(t->items[i].param, param) == 0) {
-            return t->items[i].count > 0 && !t->items[i + 1].is_seen;
-        }
-    }
-    return false;
-}
-
 int input_texts_finish(struct input_texts *t, struct err *e)
 {
     for (size_t i = 0; t->calls && i < t->request->n_messages; i++) {
-        if (!t->calls[i] || !is_changed(t, i)) {
+        cJSON *calls = t->calls[i].json;
+        if (!t->calls[i].is_changed) {
             continue;
         }
-        if (close_arguments(t->calls[i], e) != 0) {
+        if (close_arguments(calls, e) != 0) {
             return -1;
         }
-        char *text = cJSON_PrintUnformatted(t->calls[i]);
+        char *text = cJSON_PrintUnformatted(calls);
         char *copy = text ? mem_strdup(text) : NULL;
         cJSON_free(text);
         if (answer_request_own(t->request, copy, e) != 0) {

@@ -7,9 +7,9 @@
  * strings and the names of members count, decoded, but not the words of JSON Schema itself, ids
  * and numbers.
  *
- * The strings of one call list, tool or argument object are shown joined first, each on its own
- * line, and one by one only if a filter changes that: a filter that asks a service outside asks
- * once for each tool and not for each of its strings.
+ * Each string is a text of its own. Only where filters ask a service outside, the strings of
+ * one call list, tool or argument object are shown joined first, each on its own line, and one
+ * by one if a filter changes that: so the service is asked once for each tool.
  *
  * Threads: the loop only. Ownership: the texts are the request's, which must stay. */
 #pragma once
@@ -22,18 +22,26 @@
 
 struct input_text;
 
+/* The calls of a message, parsed. */
+struct input_calls {
+    cJSON *json;     /* NULL: none */
+    bool is_changed; /* by a filter */
+};
+
 struct input_texts {
     struct answer_request *request;
     struct input_text *items; /* (n) */
     size_t n, cap;
-    cJSON **calls; /* (request->n_messages) parsed; or NULL */
+    bool joins;
+    struct input_calls *calls; /* (request->n_messages), or NULL */
 };
 
 /* All-zero holds nothing. */
 void input_texts_deinit(struct input_texts *t);
 
 /* ERR_UNSUPPORTED: a prompt of tokens, which filters cannot read. */
-int input_texts_collect(struct input_texts *t, struct answer_request *request, struct err *e);
+int input_texts_collect(struct input_texts *t, struct answer_request *request, bool joins,
+                        struct err *e);
 
 /* For struct filter_run_owner. Errors name "messages[i].content", "messages[i].tool_calls",
  * "tools[i]", "prompt_variables.NAME", "chat_template_kwargs" or "prompt". */

@@ -192,6 +192,15 @@ test('whatever the model is to read passes the input side', { skip }, async (t) 
     }
     const named = await server.post(ROUTE, { messages: [user], tools: [tool({ name: 'xyzzy' })], max_tokens: 4 });
     assert.equal(named.status, 400);
+
+    // Each string is a text of its own: what begins one is not behind another.
+    await server.admin('PUT', '/admin/filters/default', { filters: [{ type: 'regex', patterns: ['^xyzzy$'], side: 'input' }] });
+    for (const [param, request] of [['messages[1].tool_calls', { messages: called('{"a": "b", "what": "xyzzy"}') }],
+        ['tools[0]', { messages: [user], tools: [tool({ description: 'xyzzy' })] }]]) {
+        const answer = await server.post(ROUTE, { ...request, max_tokens: 4 });
+        const { error } = await answer.json();
+        assert.deepEqual([answer.status, error?.param], [400, param]);
+    }
 });
 
 test('a request of many texts keeps nobody from being answered', { skip }, async (t) => {
