@@ -3,12 +3,21 @@
 #include "runtime/api/anthropic_request.h"
 #include "runtime/api/json_text.h"
 #include "runtime/serve/answer_prompt.h"
+#include "runtime/serve/model_pick.h"
 #include "runtime/serve/prompt_pick.h"
 #include "runtime/serve/respond.h"
+#include "runtime/serve/sticky.h"
 
 static int count(struct server *s, struct http_exchange *http,
                  const struct answer_request *request, size_t *n, struct err *e)
 {
+    const struct model_ask ask = {.http = http_exchange_request(http),
+                                  .model = request->model,
+                                  .sticky = sticky_of(s, http, request)};
+    struct generation *g = model_pick(s, &ask, e);
+    if (!g || generation_check_text(g, e) != 0) {
+        return -1;
+    }
     struct prompt *prompt;
     if (prompt_pick_served(s, http, request, &prompt, e) != 0) {
         return -1;
@@ -18,7 +27,7 @@ static int count(struct server *s, struct http_exchange *http,
                              "tokens are counted under versions that are active or in a trial");
     }
     struct prompt_value values[ANSWER_VARIABLES_MAX];
-    const struct answer_prompt_source source = {.generation = s->generation,
+    const struct answer_prompt_source source = {.generation = g,
                                                 .prompt = prompt,
                                                 .values = values,
                                                 .n_values =

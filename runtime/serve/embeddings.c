@@ -11,6 +11,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/serve/chain_pick.h"
 #include "runtime/serve/filter_run.h"
+#include "runtime/serve/model_pick.h"
 #include "runtime/serve/provenance.h"
 #include "runtime/serve/respond.h"
 
@@ -230,7 +231,8 @@ static int read_request(struct embedding *x, struct err *e)
                                  e) != 0) {
         return -1;
     }
-    struct generation *g = server_find_generation(x->server, x->request.model, e);
+    const struct model_ask ask = {.http = http, .model = x->request.model, .sticky = x->tenant};
+    struct generation *g = model_pick(x->server, &ask, e);
     if (!g || g == x->generation) {
         return g ? 0 : -1;
     }

@@ -7,9 +7,9 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/unique_id.h"
-#include "runtime/serve/chain_pick.h"
 #include "runtime/serve/conversation.h"
 #include "runtime/serve/exchange_parts.h"
+#include "runtime/serve/model_pick.h"
 #include "runtime/serve/respond.h"
 
 const struct exchange_api exchange_chat = {chat_request_parse, &reply_chat, "messages"};
@@ -38,13 +38,10 @@ static struct exchange *exchange_create(struct server *s, struct http_exchange *
         x->next->link = &x->next;
     }
     s->exchanges = x;
-    x->generation = generation_ref(s->generation);
     x->reply = (struct reply){.format = api->format,
                               .request = &x->request,
-                              .tokenizer = x->generation->model->tokenizer,
                               .usage = &x->usage,
                               .created = clock_unix_s(),
-                              .model = x->generation->id,
                               .fingerprint = x->made_by.fingerprint,
                               .event = exchange_send_event,
                               .event_ctx = x};
@@ -333,22 +330,13 @@ static int filter_input(struct exchange *x, struct err *e)
 
 /* --- the way of a request --- */
 
-static int take_chain(struct exchange *x, struct err *e)
-{
-    struct chain *chain;
-    if (chain_pick(x->server, x->http, x->generation->model->name, &chain, e) != 0) {
-        return -1;
-    }
-    x->chain = chain_ref(chain);
-    return 0;
-}
-
 void exchange_begin(struct server *s, struct http_exchange *http,
                     const struct exchange_api *api)
 {
     struct err e = {0};
     /* In a flood most are refused, so that costs next to nothing. */
-    if (engine_check_room(s->generation->engine, s->generation->n_coming, &e) != 0) {
+    const struct generation *only = model_pick_only(s);
+    if (only && only->engine && engine_check_room(only->engine, only->n_coming, &e) != 0) {
         respond_err(http, &e);
         return;
     }
@@ -358,7 +346,7 @@ void exchange_begin(struct server *s, struct http_exchange *http,
         respond_err(http, &e);
         return;
     }
-    if (take_chain(x, &e) != 0 || exchange_read(x, &e) != 0 || filter_input(x, &e) != 0) {
+    if (exchange_read(x, &e) != 0 || filter_input(x, &e) != 0) {
         exchange_refuse(x, &e);
         destroy_if_done(x);
     }

@@ -8,8 +8,11 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/answer_prompt.h"
+#include "runtime/serve/chain_pick.h"
 #include "runtime/serve/conversation.h"
 #include "runtime/serve/exchange_parts.h"
+#include "runtime/serve/model_pick.h"
+#include "runtime/serve/sticky.h"
 
 /* All prompts' answers together. */
 #define CHOICES_MAX 128
@@ -306,18 +309,29 @@ int exchange_check_findings(const struct exchange *x, struct err *e)
                : 0;
 }
 
-/* A request may name another generation than the one that it would get without a word. */
 static int find_generation(struct exchange *x, struct err *e)
 {
-    struct generation *g = server_find_generation(x->server, x->request.model, e);
-    if (!g || generation_check_text(g, e) != 0) {
+    const struct model_ask ask = {.http = http_exchange_request(x->http),
+                                  .model = x->request.model,
+                                  .sticky = sticky_of(x->server, x->http, &x->request)};
+    struct generation *g = model_pick(x->server, &ask, e);
+    if (!g || generation_check_text(g, e) != 0 ||
+        engine_check_room(g->engine, g->n_coming, e) != 0) {
         return -1;
     }
-    generation_ref(g);
-    generation_unref(x->generation);
-    x->generation = g;
+    x->generation = generation_ref(g);
     x->reply.tokenizer = g->model->tokenizer;
     x->reply.model = g->id;
+    return 0;
+}
+
+static int find_chain(struct exchange *x, struct err *e)
+{
+    struct chain *chain;
+    if (chain_pick(x->server, x->http, x->generation->model->name, &chain, e) != 0) {
+        return -1;
+    }
+    x->chain = chain_ref(chain);
     return 0;
 }
 
@@ -325,7 +339,8 @@ int exchange_read(struct exchange *x, struct err *e)
 {
     const struct http_request *http = http_exchange_request(x->http);
     if (x->api->parse(&x->request, http->body, http->body_len, e) != 0 ||
-        find_generation(x, e) != 0 || check_logprobs(x, e) != 0 || begin_findings(x, e) != 0) {
+        find_generation(x, e) != 0 || find_chain(x, e) != 0 || check_logprobs(x, e) != 0 ||
+        begin_findings(x, e) != 0) {
         return -1;
     }
     apply_defaults(x, x->server);

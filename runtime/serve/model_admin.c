@@ -8,6 +8,7 @@
 #include "runtime/api/model_reply.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/model_pick.h"
 #include "runtime/serve/reload.h"
 #include "runtime/serve/respond.h"
 
@@ -42,7 +43,8 @@ void model_admin_get_served(struct server *s, struct http_exchange *ex)
 {
     struct err e = {0};
     const char *id = http_exchange_request(ex)->path + strlen("/v1/models/");
-    const struct generation *g = server_find_generation(s, id, &e);
+    const struct model_ask ask = {.http = http_exchange_request(ex), .model = id};
+    const struct generation *g = model_pick(s, &ask, &e);
     if (!g) {
         respond_err(ex, &e);
         return;

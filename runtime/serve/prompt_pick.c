@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/registry/prompt_store.h"
+#include "runtime/serve/sticky.h"
 
 /* "support@3" taken apart; version "" when the name stands alone. */
 struct pin {
@@ -46,24 +47,6 @@ static int find_pin(const struct server *s, struct http_exchange *http,
     return parse_pin(text, pin, e);
 }
 
-/* What decides whether a request takes part in a trial: who asks, or which conversation it is.
- */
-static uint64_t stickiness(const struct server *s, struct http_exchange *http,
-                           const struct answer_request *request)
-{
-    uint64_t sticky = access_tenant(&s->set.access, http_exchange_request(http));
-    for (size_t i = 0; sticky == 0 && i < request->n_messages; i++) {
-        const struct chat_message *m = &request->messages[i];
-        if (strcmp(m->role, "user") == 0 && m->content) {
-            sticky = 14695981039346656037u; /* FNV-1a */
-            for (size_t k = 0; k < m->content_len; k++) {
-                sticky = (sticky ^ (unsigned char)m->content[k]) * 1099511628211u;
-            }
-        }
-    }
-    return sticky;
-}
-
 static struct prompt *served_version(const struct served_profile *p, const char *version)
 {
     char number[24];
@@ -98,7 +81,7 @@ int prompt_pick_served(struct server *s, struct http_exchange *http,
     }
     if (p) {
         *out = pin.version[0] ? served_version(p, pin.version)
-                              : prompt_set_choose(p, stickiness(s, http, request));
+                              : prompt_set_choose(p, sticky_of(s, http, request));
     }
     return 0;
 }

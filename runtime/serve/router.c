@@ -44,17 +44,6 @@ static void openapi(struct http_exchange *ex)
                  openapi_json_len);
 }
 
-/* Whether the model makes text; if not, that is answered. */
-static bool makes_text(const struct server *s, struct http_exchange *ex)
-{
-    struct err e = {0};
-    if (generation_check_text(s->generation, &e) == 0) {
-        return true;
-    }
-    respond_err(ex, &e);
-    return false;
-}
-
 static void status(struct http_exchange *ex, int code, const char *word)
 {
     size_t len = 0;
@@ -82,13 +71,6 @@ static void wrong_method(struct http_exchange *ex, const char *allow)
     respond_json(ex, 405, text, len, &header, 1);
 }
 
-static void answer(struct server *s, struct http_exchange *ex, const struct exchange_api *api)
-{
-    if (makes_text(s, ex)) {
-        exchange_begin(s, ex, api);
-    }
-}
-
 static void dispatch(struct server *s, struct http_exchange *ex, enum route_id id)
 {
     switch (id) {
@@ -108,21 +90,19 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
         server_metrics_answer(s, ex);
         break;
     case ROUTE_CHAT_COMPLETIONS:
-        answer(s, ex, &exchange_chat);
+        exchange_begin(s, ex, &exchange_chat);
         break;
     case ROUTE_COMPLETIONS:
-        answer(s, ex, &exchange_completion);
+        exchange_begin(s, ex, &exchange_completion);
         break;
     case ROUTE_RESPONSES:
-        answer(s, ex, &exchange_responses);
+        exchange_begin(s, ex, &exchange_responses);
         break;
     case ROUTE_MESSAGES:
-        answer(s, ex, &exchange_anthropic);
+        exchange_begin(s, ex, &exchange_anthropic);
         break;
     case ROUTE_COUNT_TOKENS:
-        if (makes_text(s, ex)) {
-            count_tokens_answer(s, ex);
-        }
+        count_tokens_answer(s, ex);
         break;
     case ROUTE_EMBEDDINGS:
         embeddings_begin(s, ex);

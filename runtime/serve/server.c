@@ -14,21 +14,6 @@
 #include "runtime/serve/router.h"
 #include "runtime/serve/server_metrics.h"
 
-struct generation *server_find_generation(const struct server *s, const char *asked,
-                                          struct err *e)
-{
-    if (!asked || generation_is_named(s->generation, asked)) {
-        return s->generation;
-    }
-    if (s->models) {
-        return model_set_find_kept(s->models, asked, e);
-    }
-    err_set_param(e, ERR_NOT_FOUND, "model",
-                  "the model \"%.100s\" does not exist here; \"%s\" is served", asked,
-                  s->generation->model->name);
-    return NULL;
-}
-
 void server_publish_generation(struct server *s, struct generation *g)
 {
     struct generation *old = s->generation;

@@ -104,11 +104,5 @@ struct server {
  * and serves until SIGTERM or SIGINT and the drain after it. 0 after an orderly end. */
 int server_run(struct server *s, const struct server_settings *set, struct err *e);
 
-/* The generation that a request means: what it asks for ("name", "name@version",
- * "name@sha256:PREFIX"), or without a word (NULL) the one that serves. Borrowed. NULL:
- * ERR_NOT_FOUND, param "model". */
-struct generation *server_find_generation(const struct server *s, const char *asked,
-                                          struct err *e);
-
 /* Swaps what new requests get; takes over the reference. */
 void server_publish_generation(struct server *s, struct generation *g);

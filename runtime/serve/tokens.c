@@ -8,6 +8,7 @@
 #include "runtime/api/chat_request.h"
 #include "runtime/api/tokens_reply.h"
 #include "runtime/api/tokens_request.h"
+#include "runtime/serve/model_pick.h"
 #include "runtime/serve/respond.h"
 
 /* The client's messages as the template writes them, without the owner's prompt. */
@@ -55,7 +56,8 @@ void tokens_tokenize(struct server *s, struct http_exchange *http)
         respond_err(http, &e);
         return;
     }
-    const struct generation *g = server_find_generation(s, r.model, &e);
+    const struct model_ask ask = {.http = request, .model = r.model};
+    const struct generation *g = model_pick(s, &ask, &e);
     if (!g || encode(g, &r, request, &tokens, &e) != 0) {
         respond_err(http, &e);
     } else {
@@ -97,7 +99,8 @@ void tokens_detokenize(struct server *s, struct http_exchange *http)
         return;
     }
     buf_init(&out, SIZE_MAX / 2);
-    const struct generation *g = server_find_generation(s, r.model, &e);
+    const struct model_ask ask = {.http = request, .model = r.model};
+    const struct generation *g = model_pick(s, &ask, &e);
     if (!g || decode(g->model->tokenizer, &r.tokens, &out, &e) != 0) {
         respond_err(http, &e);
     } else {

@@ -1,0 +1,22 @@
+#include "runtime/serve/model_pick.h"
+
+struct generation *model_pick(const struct server *s, const struct model_ask *ask,
+                              struct err *e)
+{
+    if (!ask->model || generation_is_named(s->generation, ask->model)) {
+        return s->generation;
+    }
+    if (s->models) {
+        return model_set_find_kept(s->models, ask->model, e);
+    }
+    err_set_param(e, ERR_NOT_FOUND, "model",
+                  "the model \"%.100s\" does not exist here; \"%s\" is served", ask->model,
+                  s->generation->model->name);
+    return NULL;
+}
+
+const struct generation *model_pick_only(const struct server *s)
+{
+    bool is_only = !s->models || !model_set_kept(s->models, 0);
+    return is_only ? s->generation : NULL;
+}

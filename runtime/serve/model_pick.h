@@ -1,0 +1,23 @@
+/* model_pick.h: which loaded model, and which version of it, a request gets.
+ *
+ * A request asks for "name", "name@version" or "name@sha256:PREFIX", or for nothing: then it
+ * gets what serves.
+ *
+ * Threads: the loop. */
+#pragma once
+
+#include "runtime/serve/server.h"
+
+/* What a pick may depend on beside the server. */
+struct model_ask {
+    const struct http_request *http; /* whose key it is */
+    const char *model;               /* what the request says, or NULL */
+    uint64_t sticky;                 /* the same for the same caller or conversation; 0: any */
+};
+
+/* Borrowed. NULL: ERR_NOT_FOUND, param "model", which says what may be asked for. */
+struct generation *model_pick(const struct server *s, const struct model_ask *ask,
+                              struct err *e);
+
+/* The generation that every request gets, whatever it says; NULL where there are several. */
+const struct generation *model_pick_only(const struct server *s);
