@@ -339,6 +339,12 @@ void generation_unref(struct generation *g)
     }
 }
 
+void generation_log_published(const struct generation *g)
+{
+    log_info("model %s (generation %llu, sha256 %.12s) is published", g->id,
+             (unsigned long long)g->number, g->model->sha256);
+}
+
 bool generation_is_named(const struct generation *g, const char *asked)
 {
     size_t name_len = strlen(g->model->name);

@@ -81,6 +81,9 @@ int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number, str
 struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation *g); /* accepts NULL */
 
+/* That requests get it from now on. */
+void generation_log_published(const struct generation *g);
+
 /* Whether a request that asks for `asked` means this one: "name", "name@version" or
  * "name@sha256:PREFIX". */
 bool generation_is_named(const struct generation *g, const char *asked);
