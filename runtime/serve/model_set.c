@@ -34,6 +34,8 @@ struct model_set {
     struct model_repo repo; /* `watch` has it; its root and name may be read by all */
     struct model_watch *watch;
     struct model_list list;
+    struct generation *serving; /* a reference, or NULL: the model is not loaded */
+    bool is_default;            /* what serves is what requests get that name no model */
     struct generation *kept[MODEL_SET_KEPT_MAX]; /* (n_kept), the latest first */
     size_t n_kept;
     size_t keep;
@@ -48,6 +50,11 @@ const char *model_set_name(const struct model_set *set)
     return set->repo.name;
 }
 
+struct generation *model_set_serving(const struct model_set *set)
+{
+    return set->serving;
+}
+
 /* --- the list --- */
 
 static bool is_version(const struct generation *g, const char *name)
@@ -57,8 +64,8 @@ static bool is_version(const struct generation *g, const char *name)
 
 static struct generation *loaded(const struct model_set *set, const char *version)
 {
-    if (is_version(set->server->generation, version)) {
-        return set->server->generation;
+    if (is_version(set->serving, version)) {
+        return set->serving;
     }
     for (size_t i = 0; i < set->n_kept; i++) {
         if (is_version(set->kept[i], version)) {
@@ -81,7 +88,7 @@ static struct model_version_info describe(const struct model_set *set,
     bool loading = set->attempt && strcmp(set->attempt->load.version, v->name) == 0;
     return (struct model_version_info){
         .name = v->name,
-        .state = g && g == set->server->generation ? MODEL_SERVING
+        .state = g && g == set->serving ? MODEL_SERVING
                  : loading                         ? MODEL_LOADING
                  : g                               ? MODEL_KEPT
                  : v->has_failed                   ? MODEL_FAILED
@@ -131,7 +138,7 @@ struct generation *model_set_find_kept(const struct model_set *set, const char *
     }
     err_set_param(e, ERR_NOT_FOUND, "model",
                   "the model \"%.100s\" is not loaded here; \"%s\" (\"%s\")%s may be asked for",
-                  asked, model_set_name(set), set->server->generation->id, ids);
+                  asked, model_set_name(set), set->serving->id, ids);
     return NULL;
 }
 
@@ -153,7 +160,7 @@ static void answer_outcome(struct model_set *set, struct http_exchange *ex, cons
 {
     if (ex) {
         struct admin_model shown;
-        generation_describe(set->server->generation, &shown);
+        generation_describe(set->serving, &shown);
         size_t len = 0;
         char *text = admin_reload_text(outcome, &shown, &len);
         respond_json(ex, 200, text, len, NULL, 0);
@@ -201,16 +208,18 @@ static void remember(struct model_set *set, const struct generation *g)
 /* Takes the reference over. */
 static void publish(struct model_set *set, struct generation *g, bool is_rollback)
 {
-    struct generation *old = set->server->generation;
-    if (old) {
-        generation_ref(old);
-    }
+    struct generation *old = set->serving;
     if (is_rollback) {
         set->n_history--;
     } else if (old) {
         remember(set, old);
     }
-    server_publish_generation(set->server, g);
+    set->serving = g;
+    if (set->is_default) {
+        server_publish_generation(set->server, generation_ref(g));
+    } else {
+        generation_log_published(g);
+    }
     if (old) {
         keep(set, old);
     }
@@ -237,7 +246,7 @@ static int prepare(struct model_set *set, struct model_load *l, const char *vers
     struct server *s = set->server;
     *l = (struct model_load){.repo = &set->repo,
                              .settings = s->set.generation,
-                             .serving = s->generation ? generation_ref(s->generation) : NULL,
+                             .serving = set->serving ? generation_ref(set->serving) : NULL,
                              .no_prompt = s->no_prompt};
     snprintf(l->version, sizeof(l->version), "%s", version);
     return take_prompts(l, &s->prompts, e);
@@ -397,7 +406,7 @@ static int begin(struct model_set *set, struct http_exchange *ex, const char *ve
 /* The newest that is wanted; of those that are older than what serves meanwhile, none. */
 static void load_next(struct model_set *set)
 {
-    const char *serving = set->server->generation->model->version;
+    const char *serving = set->serving->model->version;
     for (size_t i = set->list.count; i-- > 0 && !set->attempt && !set->server->stopping;) {
         struct listed_version *v = &set->list.items[i];
         bool is_wanted = v->is_wanted && model_version_compare(v->name, serving) >= 0;
@@ -483,6 +492,7 @@ struct model_set *model_set_start(struct server *s, const char *root, const char
         return NULL;
     }
     set->server = s;
+    set->is_default = true;
     set->keep = (size_t)(keep_n < MODEL_SET_KEPT_MAX ? keep_n : MODEL_SET_KEPT_MAX);
     if (model_repo_open(&set->repo, root, name, e) != 0) {
         mem_free(set);
@@ -514,6 +524,8 @@ void model_set_stop(struct model_set *set)
     while (set->n_kept > 0) {
         generation_unref(set->kept[--set->n_kept]);
     }
+    generation_unref(set->serving);
+    set->serving = NULL;
     model_watch_stop(set->watch);
 }
 
@@ -563,7 +575,7 @@ void model_set_activate(struct model_set *set, struct http_exchange *ex, const c
         return;
     }
     struct generation *g = loaded(set, v->name);
-    if (g == set->server->generation) {
+    if (g == set->serving) {
         answer_outcome(set, ex, "unchanged");
     } else if (!is_busy(set, ex)) {
         if (g) {
@@ -614,7 +626,7 @@ void model_set_reload(struct model_set *set, struct http_exchange *ex, bool forc
 {
     model_watch_now(set->watch);
     if (!is_busy(set, ex)) {
-        begin(set, ex, set->server->generation->model->version, false, !force);
+        begin(set, ex, set->serving->model->version, false, !force);
     }
 }
 

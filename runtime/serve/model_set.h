@@ -57,6 +57,9 @@ void model_set_stop(struct model_set *set);
 
 const char *model_set_name(const struct model_set *set);
 
+/* The generation that requests get which name the model alone, borrowed. */
+struct generation *model_set_serving(const struct model_set *set);
+
 /* The versions, newest first, those among them that are gone from the folder but still loaded.
  * i < model_set_count. */
 size_t model_set_count(const struct model_set *set);

@@ -18,8 +18,7 @@ void server_publish_generation(struct server *s, struct generation *g)
 {
     struct generation *old = s->generation;
     s->generation = g;
-    log_info("model %s (generation %llu, sha256 %.12s) is published", g->id,
-             (unsigned long long)g->number, g->model->sha256);
+    generation_log_published(g);
     prompt_set_warm(&s->prompts, g);
     generation_unref(old);
 }
