@@ -9,6 +9,7 @@
 #include "runtime/base/memory_left.h"
 #include "runtime/serve/model_list.h"
 #include "runtime/serve/model_load.h"
+#include "runtime/serve/model_state.h"
 #include "runtime/serve/model_watch.h"
 #include "runtime/serve/respond.h"
 #include "runtime/serve/server.h"
@@ -34,6 +35,7 @@ struct model_set {
     struct model_repo repo; /* `watch` has it; its root and name may be read by all */
     struct model_watch *watch;
     struct model_list list;
+    struct model_journal *journal;
     struct generation *serving; /* a reference, or NULL: the model is not loaded */
     bool is_default;            /* what serves is what requests get that name no model */
     struct generation *kept[MODEL_SET_KEPT_MAX]; /* (n_kept), the latest first */
@@ -48,6 +50,11 @@ struct model_set {
 const char *model_set_name(const struct model_set *set)
 {
     return set->repo.name;
+}
+
+struct model_journal *model_set_journal(const struct model_set *set)
+{
+    return set->journal;
 }
 
 struct generation *model_set_serving(const struct model_set *set)

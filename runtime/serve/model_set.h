@@ -20,6 +20,7 @@
 
 #define MODEL_SET_KEPT_MAX 16
 
+struct model_journal;
 struct server;
 struct model_set;
 
@@ -56,6 +57,9 @@ struct model_set *model_set_start(struct server *s, const char *root, const char
 void model_set_stop(struct model_set *set);
 
 const char *model_set_name(const struct model_set *set);
+
+/* How what is decided here is kept (model_state.h), borrowed. */
+struct model_journal *model_set_journal(const struct model_set *set);
 
 /* The generation that requests get which name the model alone, borrowed. */
 struct generation *model_set_serving(const struct model_set *set);

@@ -42,7 +42,7 @@ struct queue {
     size_t count;
 };
 
-struct model_state {
+struct model_journal {
     struct version_database *database;
     uv_loop_t *loop;
     uv_work_t work;
@@ -161,7 +161,7 @@ static bool may_work_later(const struct err *e)
 
 static void write_on_worker(uv_work_t *work)
 {
-    struct model_state *m = work->data;
+    struct model_journal *m = work->data;
     m->e = (struct err){0};
     for (struct job *job = m->writing.first; job; job = job->next) {
         struct model_record after;
@@ -179,7 +179,8 @@ static void write_on_worker(uv_work_t *work)
     }
 }
 
-static void log_lost(const struct model_state *m, const struct model_change *c, const char *why)
+static void log_lost(const struct model_journal *m, const struct model_change *c,
+                     const char *why)
 {
     log_error("model %s: %s %s is in force, but has no audit row and is not kept over a "
               "restart: %s",
@@ -187,7 +188,7 @@ static void log_lost(const struct model_state *m, const struct model_change *c, 
 }
 
 /* Its caller is told; what nobody waits for waits for the next try. */
-static void account_one(struct model_state *m, struct job *job, struct queue *again)
+static void account_one(struct model_journal *m, struct job *job, struct queue *again)
 {
     const struct err *e = job->outcome == JOB_STORED    ? NULL
                           : job->outcome == JOB_REFUSED ? &job->e
@@ -205,7 +206,7 @@ static void account_one(struct model_state *m, struct job *job, struct queue *ag
 }
 
 /* Callbacks may add to what waits. */
-static void account(struct model_state *m)
+static void account(struct model_journal *m)
 {
     struct job *job;
     struct queue again;
@@ -222,7 +223,7 @@ static void account(struct model_state *m)
     append(&m->waiting, &again);
 }
 
-static void log_outcome(struct model_state *m)
+static void log_outcome(struct model_journal *m)
 {
     bool fails = m->e.kind != ERR_NONE;
     if (fails && !m->is_failing) {
@@ -234,7 +235,7 @@ static void log_outcome(struct model_state *m)
     m->is_failing = fails;
 }
 
-static void release(struct model_state *m)
+static void release(struct model_journal *m)
 {
     if (m->is_stopped && !m->is_working && !m->has_timer) {
         model_record_deinit(&m->record);
@@ -243,7 +244,7 @@ static void release(struct model_state *m)
     }
 }
 
-static void begin(struct model_state *m);
+static void begin(struct model_journal *m);
 
 static void on_timer(uv_timer_t *timer)
 {
@@ -252,7 +253,7 @@ static void on_timer(uv_timer_t *timer)
 
 static void after_work(uv_work_t *work, int status)
 {
-    struct model_state *m = work->data;
+    struct model_journal *m = work->data;
     (void)status; /* it is never cancelled */
     log_outcome(m);
     account(m);
@@ -265,7 +266,7 @@ static void after_work(uv_work_t *work, int status)
     release(m);
 }
 
-static void begin(struct model_state *m)
+static void begin(struct model_journal *m)
 {
     if (m->is_working || m->waiting.count == 0) {
         return;
@@ -281,7 +282,7 @@ static void begin(struct model_state *m)
 
 /* --- changes --- */
 
-static void make_room(struct model_state *m)
+static void make_room(struct model_journal *m)
 {
     struct err e = {0};
     err_set(&e, ERR_BUSY, "%d changes wait for the state file already",
@@ -294,7 +295,7 @@ static void make_room(struct model_state *m)
     }
 }
 
-void model_state_store(struct model_state *m, const struct model_change *change,
+void model_state_store(struct model_journal *m, const struct model_change *change,
                        model_stored_fn *done, void *ctx)
 {
     struct job *job = make_job(change);
@@ -311,7 +312,7 @@ void model_state_store(struct model_state *m, const struct model_change *change,
     begin(m);
 }
 
-void model_state_note(struct model_state *m, const struct model_change *change)
+void model_state_note(struct model_journal *m, const struct model_change *change)
 {
     struct job *job = make_job(change);
     if (!job) {
@@ -327,7 +328,7 @@ void model_state_note(struct model_state *m, const struct model_change *change)
 
 void model_state_changed(struct model_set *set, const struct model_change *change)
 {
-    model_state_note(model_set_state(set), change);
+    model_state_note(model_set_journal(set), change);
 }
 
 void model_state_actor(const struct http_exchange *ex, char out[VERSION_ACTOR_MAX + 1])
@@ -356,15 +357,15 @@ void model_state_refuse(struct http_exchange *ex, const struct err *e)
 
 /* --- beginning and end --- */
 
-const struct model_record *model_state_record(const struct model_state *m)
+const struct model_record *model_state_record(const struct model_journal *m)
 {
     return &m->record;
 }
 
-struct model_state *model_state_open(uv_loop_t *loop, struct version_database *database,
-                                     const char *name, struct err *e)
+struct model_journal *model_state_open(uv_loop_t *loop, struct version_database *database,
+                                       const char *name, struct err *e)
 {
-    struct model_state *m = mem_zalloc(sizeof(*m));
+    struct model_journal *m = mem_zalloc(sizeof(*m));
     if (!m) {
         err_nomem(e);
         return NULL;
@@ -388,12 +389,12 @@ struct model_state *model_state_open(uv_loop_t *loop, struct version_database *d
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    struct model_state *m = handle->data;
+    struct model_journal *m = handle->data;
     m->has_timer = false;
     release(m);
 }
 
-void model_state_close(struct model_state *m)
+void model_state_close(struct model_journal *m)
 {
     if (m) {
         m->is_stopped = true;
@@ -404,7 +405,7 @@ void model_state_close(struct model_state *m)
 
 /* --- what an earlier server knew --- */
 
-static const struct model_store_known *find_known(const struct model_state *m,
+static const struct model_store_known *find_known(const struct model_journal *m,
                                                   const char *version)
 {
     for (size_t i = 0; i < m->n_known; i++) {
@@ -415,7 +416,7 @@ static const struct model_store_known *find_known(const struct model_state *m,
     return NULL;
 }
 
-static void recall(const struct model_state *m, struct listed_version *v)
+static void recall(const struct model_journal *m, struct listed_version *v)
 {
     const struct model_store_known *k = find_known(m, v->name);
     bool is_readable = v->is_wanted; /* its manifest is sound */
@@ -435,7 +436,7 @@ static void recall(const struct model_state *m, struct listed_version *v)
     v->report = k->report[0] && !v->report ? mem_strdup(k->report) : v->report;
 }
 
-void model_state_recall(struct model_state *m, struct model_list *list)
+void model_state_recall(struct model_journal *m, struct model_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
         recall(m, &list->items[i]);

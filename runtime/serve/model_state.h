@@ -28,35 +28,35 @@
 #define MODEL_STATE_WAITING_MAX 1000
 
 struct model_set;
-struct model_state;
+struct model_journal;
 
 /* Reads what the store knows of the model, and waits for that: for the start. The database
  * stays open until the loop has nothing more to do. */
-struct model_state *model_state_open(uv_loop_t *loop, struct version_database *database,
-                                     const char *name, struct err *e);
+struct model_journal *model_state_open(uv_loop_t *loop, struct version_database *database,
+                                       const char *name, struct err *e);
 
 /* What waits is still written, then it releases itself; nobody is called any more. Accepts
  * NULL. */
-void model_state_close(struct model_state *m);
+void model_state_close(struct model_journal *m);
 
 /* As it was stored last; borrowed until the loop goes on. */
-const struct model_record *model_state_record(const struct model_state *m);
+const struct model_record *model_state_record(const struct model_journal *m);
 
 /* At the start, on a list that a first look has filled: versions that an earlier server knew
  * are not new. One that failed is not tried while another can serve, unless its files have
  * changed; one that somebody passed over for another is not published by itself. */
-void model_state_recall(struct model_state *m, struct model_list *list);
+void model_state_recall(struct model_journal *m, struct model_list *list);
 
 /* e NULL: it is stored. May be called before model_state_store returns. */
 typedef void model_stored_fn(void *ctx, const struct err *e);
 
 /* `change` is copied. */
-void model_state_store(struct model_state *m, const struct model_change *change,
+void model_state_store(struct model_journal *m, const struct model_change *change,
                        model_stored_fn *done, void *ctx);
 
 /* A change that is in force. */
 void model_state_changed(struct model_set *set, const struct model_change *change);
-void model_state_note(struct model_state *m, const struct model_change *change);
+void model_state_note(struct model_journal *m, const struct model_change *change);
 
 /* Who the audit shall name: the client's weir-actor, or "admin"; without a client, "weir". */
 void model_state_actor(const struct http_exchange *ex, char out[VERSION_ACTOR_MAX + 1]);
