@@ -19,6 +19,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } groups[] = {
+    {"audit", ctl_audit, "who has changed what"},
     {"findings", ctl_findings, "what filters found, and what others would"},
     {"models", ctl_models, "the model: its versions, and which of them serves"},
     {"prompts", ctl_prompts, "system prompts: profiles and their versions"},
@@ -126,6 +127,8 @@ static void choose_options(struct option out[OPTIONS_MAX], const struct ctl_comm
         {"request", 0, OPTION_STRING, &c->request, "ID", "only those of this x-request-id", 0,
          0},
         {"before", 0, OPTION_INT, &c->before, "ID", "only older ones than this", 1, 1L << 52},
+        {"kind", 0, OPTION_STRING, &c->kind, "KIND", "only those of prompt, filters or model",
+         0, 0},
         {"with-texts", 0, OPTION_FLAG, &c->with_texts, NULL,
          "as JSON, with the texts that the server keeps (--filter-log-text)", 0, 0},
         {"against", 0, OPTION_STRING, &c->against, "CHAIN",
@@ -234,7 +237,8 @@ static int parse_and_run(const struct ctl_group *group, const struct ctl_command
                     .limit = 50};
     struct option table[OPTIONS_MAX];
     choose_options(table, command, &c);
-    snprintf(name, sizeof(name), "ctl %s %s", group->name, command->name);
+    snprintf(name, sizeof(name), "ctl %s%s%s", group->name, command->name[0] ? " " : "",
+             command->name);
     snprintf(usage, sizeof(usage), "weir %s%s%s [options]", name,
              command->arguments[0] ? " " : "", command->arguments);
     const struct options options = {usage, command->summary, table};
@@ -300,6 +304,11 @@ int ctl_run(const struct ctl_group *group, int argc, char **argv)
     fprintf(stderr, "weir ctl %s: unknown command \"%s\" (see weir ctl %s --help)\n",
             group->name, argv[1], group->name);
     return 2;
+}
+
+int ctl_run_only(const struct ctl_group *group, int argc, char **argv)
+{
+    return parse_and_run(group, group->commands, argc, argv);
 }
 
 static void print_groups(FILE *to)

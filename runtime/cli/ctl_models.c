@@ -172,6 +172,12 @@ static int run_reload(struct ctl *c, char **arguments, int n, struct err *e)
     return ctl_ask(c, "POST", NULL, e) == 0 ? print_change(c, e) : -1;
 }
 
+static int run_audit(struct ctl *c, char **arguments, int n, struct err *e)
+{
+    c->kind = "model";
+    return ctl_audit_list(c, arguments, n, e);
+}
+
 static const struct ctl_command commands[] = {
     {"list", "", 0, 0, " ", "the versions, newest first, and what became of each", run_list},
     {"show", "VERSION", 1, 1, " ", "a version: what its owner says, and what its gate found",
@@ -180,6 +186,8 @@ static const struct ctl_command commands[] = {
      "serve another version, once it has been loaded and has passed its gate", run_activate},
     {"rollback", "", 0, 0, " ", "serve the version that served before", run_rollback},
     {"reload", "", 0, 0, " ", "look at the files of the version that serves anew", run_reload},
+    {"audit", "[MODEL]", 0, 1, " before limit ", "who has changed what, newest first",
+     run_audit},
     {0},
 };
 
