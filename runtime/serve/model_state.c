@@ -44,6 +44,7 @@ struct queue {
 
 struct model_journal {
     struct version_database *database;
+    bool is_on_disk;
     uv_loop_t *loop;
     uv_work_t work;
     uv_timer_t timer; /* until the next try, after a failed one */
@@ -58,7 +59,7 @@ struct model_journal {
     struct err e;              /* why the rest was not */
 
     struct model_record record;
-    struct model_store_known *known; /* (n_known), until model_state_recall */
+    struct model_store_known *known; /* (n_known); those that were recalled have no name */
     size_t n_known;
 };
 
@@ -273,7 +274,10 @@ static void begin(struct model_journal *m)
     }
     append(&m->writing, &m->waiting);
     m->is_working = true;
-    if (uv_queue_work(m->loop, &m->work, write_on_worker, after_work) != 0) {
+    if (!m->is_on_disk) {
+        write_on_worker(&m->work);
+        after_work(&m->work, 0);
+    } else if (uv_queue_work(m->loop, &m->work, write_on_worker, after_work) != 0) {
         err_set(&m->e, ERR_IO, "no thread to write it");
         account(m);
         m->is_working = false;
@@ -363,7 +367,7 @@ const struct model_record *model_state_record(const struct model_journal *m)
 }
 
 struct model_journal *model_state_open(uv_loop_t *loop, struct version_database *database,
-                                       const char *name, struct err *e)
+                                       bool is_on_disk, const char *name, struct err *e)
 {
     struct model_journal *m = mem_zalloc(sizeof(*m));
     if (!m) {
@@ -377,6 +381,7 @@ struct model_journal *model_state_open(uv_loop_t *loop, struct version_database 
         return NULL;
     }
     m->database = database;
+    m->is_on_disk = is_on_disk;
     m->loop = loop;
     m->work.data = m;
     queue_init(&m->waiting);
@@ -405,8 +410,7 @@ void model_state_close(struct model_journal *m)
 
 /* --- what an earlier server knew --- */
 
-static const struct model_store_known *find_known(const struct model_journal *m,
-                                                  const char *version)
+static struct model_store_known *find_known(const struct model_journal *m, const char *version)
 {
     for (size_t i = 0; i < m->n_known; i++) {
         if (strcmp(m->known[i].version, version) == 0) {
@@ -418,12 +422,15 @@ static const struct model_store_known *find_known(const struct model_journal *m,
 
 static void recall(const struct model_journal *m, struct listed_version *v)
 {
-    const struct model_store_known *k = find_known(m, v->name);
-    bool is_readable = v->is_wanted; /* its manifest is sound */
-    if (!k || !is_readable) {
+    struct model_store_known *k = find_known(m, v->name);
+    if (!k) {
         return;
     }
+    k->version[0] = '\0';
     bool has_failed = k->problem[0] != '\0';
+    if (!v->is_wanted) {
+        return; /* its model.json is broken */
+    }
     if (k->stamp != v->still) {
         /* A repository that was copied has other files everywhere: what somebody passed over
          * stays so. */
@@ -441,7 +448,4 @@ void model_state_recall(struct model_journal *m, struct model_list *list)
     for (size_t i = 0; i < list->count; i++) {
         recall(m, &list->items[i]);
     }
-    model_store_known_free(m->known, m->n_known);
-    m->known = NULL;
-    m->n_known = 0;
 }

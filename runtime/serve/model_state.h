@@ -31,9 +31,10 @@ struct model_set;
 struct model_journal;
 
 /* Reads what the store knows of the model, and waits for that: for the start. The database
- * stays open until the loop has nothing more to do. */
+ * stays open until the loop has nothing more to do. is_on_disk: else changes are made within
+ * the call, for they need not wait for anything. */
 struct model_journal *model_state_open(uv_loop_t *loop, struct version_database *database,
-                                       const char *name, struct err *e);
+                                       bool is_on_disk, const char *name, struct err *e);
 
 /* What waits is still written, then it releases itself; nobody is called any more. Accepts
  * NULL. */
@@ -42,9 +43,10 @@ void model_state_close(struct model_journal *m);
 /* As it was stored last; borrowed until the loop goes on. */
 const struct model_record *model_state_record(const struct model_journal *m);
 
-/* At the start, on a list that a first look has filled: versions that an earlier server knew
- * are not new. One that failed is not tried while another can serve, unless its files have
- * changed; one that somebody passed over for another is not published by itself. */
+/* On a list that a look has filled: versions that are in it for the first time and that an
+ * earlier server knew are not new. One that failed is not tried while another can serve, unless
+ * its files have changed; one that somebody passed over for another is not published by
+ * itself. */
 void model_state_recall(struct model_journal *m, struct model_list *list);
 
 /* e NULL: it is stored. May be called before model_state_store returns. */

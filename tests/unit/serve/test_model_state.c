@@ -32,7 +32,7 @@ static void begin(struct fixture *f)
     assert_int_equal(uv_loop_init(&f->loop), 0);
     f->database = version_database_open(f->path, &e);
     assert_non_null(f->database);
-    f->state = model_state_open(&f->loop, f->database, "tiny", &e);
+    f->state = model_state_open(&f->loop, f->database, true, "tiny", &e);
     assert_non_null(f->state);
 }
 
