@@ -1,6 +1,7 @@
 #include "runtime/api/tokens_request.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "runtime/api/json_field.h"
@@ -79,8 +80,15 @@ void tokenize_request_deinit(struct tokenize_request *r)
     *r = (struct tokenize_request){0};
 }
 
+static int refuse_id(size_t i, int vocab, struct err *e)
+{
+    return err_set_param(e, ERR_INVALID, "tokens",
+                         "\"tokens[%zu]\" is no token id; ids are 0 to %d", i, vocab - 1);
+}
+
 static int parse_tokens(struct detokenize_request *r, int vocab, struct err *e)
 {
+    int most = vocab > 0 ? vocab : INT32_MAX;
     const cJSON *list = json_field_get(r->json, "tokens");
     if (!cJSON_IsArray(list)) {
         return json_field_wrong_type("tokens", "an array of token ids", e);
@@ -89,10 +97,8 @@ static int parse_tokens(struct detokenize_request *r, int vocab, struct err *e)
     cJSON_ArrayForEach(item, list)
     {
         double id = cJSON_IsNumber(item) ? item->valuedouble : -1.0;
-        if (!(id >= 0.0 && id < vocab && floor(id) == id)) {
-            return err_set_param(e, ERR_INVALID, "tokens",
-                                 "\"tokens[%zu]\" is no token id; ids are 0 to %d",
-                                 r->tokens.count, vocab - 1);
+        if (!(id >= 0.0 && id < most && floor(id) == id)) {
+            return refuse_id(r->tokens.count, most, e);
         }
         if (r->tokens.count == DETOKENIZE_TOKENS_MAX) {
             return err_set_param(e, ERR_LIMIT, "tokens", "\"tokens\" has more than %d ids",
@@ -117,6 +123,15 @@ int detokenize_request_parse(struct detokenize_request *r, const char *body, siz
         return -1;
     }
     return 0;
+}
+
+int detokenize_request_check(const struct detokenize_request *r, int vocab, struct err *e)
+{
+    size_t i = 0;
+    while (i < r->tokens.count && r->tokens.ids[i] < vocab) {
+        i++;
+    }
+    return i == r->tokens.count ? 0 : refuse_id(i, vocab, e);
 }
 
 void detokenize_request_deinit(struct detokenize_request *r)

@@ -17,6 +17,11 @@ struct serve_options {
     const char *model;
     const char *repo;
     long keep_generations;
+    const char *models_loaded;
+    bool load_on_demand;
+    long models_memory;
+    const char *when_memory_short;
+    long unload_idle;
     const char *host;
     long port;
     const char *system_prompt;
@@ -62,6 +67,15 @@ struct serve_options {
 
 #define OPTIONS_MAX 64
 
+static void append_options(struct option table[OPTIONS_MAX], const struct option *more, size_t n)
+{
+    size_t at = 0;
+    while (table[at].name) {
+        at++;
+    }
+    memcpy(table + at, more, n * sizeof(*more));
+}
+
 /* What is told about requests: metrics, and what filters found. Appended to the others. */
 static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_options *o)
 {
@@ -81,11 +95,37 @@ static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_
          "(open)",
          0, 0},
     };
-    size_t n = 0;
-    while (table[n].name) {
-        n++;
-    }
-    memcpy(table + n, more, sizeof(more));
+    append_options(table, more, sizeof(more) / sizeof(more[0]));
+}
+
+/* Which models of a repository are in memory. Appended to the others. */
+static void add_repo_options(struct option table[OPTIONS_MAX], struct serve_options *o)
+{
+    const struct option more[] = {
+        {"keep-generations", 0, OPTION_INT, &o->keep_generations, "N",
+         "with --repo: versions of a model that stay loaded behind the one that serves, for "
+         "rollbacks and requests that name them (1)",
+         0, MODEL_SET_KEPT_MAX},
+        {"models-loaded", 0, OPTION_STRING, &o->models_loaded, "WHICH",
+         "with --repo: models that are loaded at the start: default, all, or names with commas, "
+         "beside the default (default)",
+         0, 0},
+        {"load-on-demand", 0, OPTION_FLAG, &o->load_on_demand, NULL,
+         "with --repo: load models and versions when a request names them; it waits", 0, 0},
+        {"models-memory", 0, OPTION_INT, &o->models_memory, "MIB",
+         "with --repo: memory for all versions that are loaded, weights, keys and values; others "
+         "that are idle make room (what the machine has)",
+         1, 1L << 30},
+        {"when-memory-short", 0, OPTION_STRING, &o->when_memory_short, "WHAT",
+         "with --repo: of a new version that does not fit beside the one that serves: refuse it, "
+         "or drain_first, then load it while requests wait (refuse)",
+         0, 0},
+        {"unload-idle", 0, OPTION_INT, &o->unload_idle, "S",
+         "with --repo: seconds after which a model that nobody uses is unloaded, but the "
+         "default; 0 for never (0)",
+         0, 31536000},
+    };
+    append_options(table, more, sizeof(more) / sizeof(more[0]));
 }
 
 /* "MODEL=NAME", both with something in them. */
@@ -122,13 +162,9 @@ static int parse(struct serve_options *o, int argc, char **argv)
         {"model", 'm', OPTION_STRING, &o->model, "FILE",
          "the model: a GGUF file, or a folder with safetensors", 0, 0},
         {"repo", 0, OPTION_STRING, &o->repo, "DIR",
-         "serve the newest version in DIR/NAME/VERSION/, and watch for others; --model is NAME "
-         "then, or left out if there is one alone",
+         "serve models and their versions, DIR/NAME/VERSION/, and watch for others; --model is "
+         "the NAME that requests get which name none, or left out if there is one alone",
          0, 0},
-        {"keep-generations", 0, OPTION_INT, &o->keep_generations, "N",
-         "with --repo: versions that stay loaded behind the one that serves, for rollbacks and "
-         "requests that name them (1)",
-         0, MODEL_SET_KEPT_MAX},
         {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "address to listen on (127.0.0.1)", 0,
          0},
         {"port", 'p', OPTION_INT, &o->port, "N", "port, 0 for any free one (8080)", 0, 65535},
@@ -214,6 +250,7 @@ static int parse(struct serve_options *o, int argc, char **argv)
         {"max-body", 0, OPTION_INT, &o->max_body, "BYTES",
          "request bodies larger are refused (8 MiB)", 1024, 1L << 30},
     };
+    add_repo_options(table, o);
     add_watching_options(table, o);
     const struct options options = {
         "weir serve --model FILE.gguf | --repo DIR [options]",
@@ -344,6 +381,15 @@ static int set_watching(struct server_settings *set, const struct serve_options 
     return 0;
 }
 
+/* -1: the word is not known. */
+static int set_memory_short(struct server_settings *set, const struct serve_options *o)
+{
+    static const char *const words[] = {"refuse", "drain_first", NULL};
+    int what = choice_named("when-memory-short", o->when_memory_short, words);
+    set->drain_first = what == 1;
+    return what < 0 ? -1 : 0;
+}
+
 /* A common soft limit of 1,024 open files would be a limit of connections. */
 static void raise_open_files(void)
 {
@@ -417,6 +463,8 @@ int cli_serve(int argc, char **argv)
         .metrics = "open",
         .ping = 5,
         .keep_generations = 1,
+        .models_loaded = "default",
+        .when_memory_short = "refuse",
         .temperature = 0.8,
         .drain_timeout = 600,
         .max_body = 8L << 20,
@@ -448,6 +496,10 @@ int cli_serve(int argc, char **argv)
         .repo_path = o.repo,
         .repo_model = o.repo ? o.model : NULL,
         .keep_generations = (int)o.keep_generations,
+        .models_loaded = o.models_loaded,
+        .load_on_demand = o.load_on_demand,
+        .models_memory = (uint64_t)o.models_memory << 20,
+        .unload_idle_s = (uint32_t)o.unload_idle,
         .generation = {.model_path = o.model,
                        .threads = (int)o.threads,
                        .pin = o.pin,
@@ -483,7 +535,8 @@ int cli_serve(int argc, char **argv)
     };
     set.http.body_bytes_max = (size_t)o.max_body;
     set.sampling.temperature = (float)o.temperature;
-    if (set_unix_mode(&set, o.unix_mode) != 0 || set_watching(&set, &o) != 0) {
+    if (set_unix_mode(&set, o.unix_mode) != 0 || set_watching(&set, &o) != 0 ||
+        set_memory_short(&set, &o) != 0) {
         return 2;
     }
     char *findings = NULL;

@@ -202,6 +202,9 @@ static int serve(struct transaction *t)
     const struct model_change *c = t->change;
     struct model_record *r = &t->record;
     bool is_other = strcmp(r->active.version, c->version) != 0;
+    if (c->action == MODEL_RELOAD && is_other && r->active.version[0]) {
+        return know(t, ""); /* of one that serves in the place of what is wanted */
+    }
     bool pushes =
         c->action != MODEL_ROLLBACK && c->replaced && strcmp(c->replaced, c->version) != 0;
     if ((pushes && push_past(t) != 0) ||

@@ -1,7 +1,7 @@
-/* model_pick.h: which loaded model, and which version of it, a request gets.
+/* model_pick.h: which model, and which version of it, a request gets.
  *
  * A request asks for "name", "name@version" or "name@sha256:PREFIX", or for nothing: then it
- * gets what serves.
+ * gets what the default model serves.
  *
  * Threads: the loop. */
 #pragma once
@@ -13,9 +13,12 @@ struct model_ask {
     const struct http_request *http; /* whose key it is */
     const char *model;               /* what the request says, or NULL */
     uint64_t sticky;                 /* the same for the same caller or conversation; 0: any */
+    struct model_missing *missing;   /* NULL: it does not wait for what would have to be loaded */
 };
 
-/* Borrowed. NULL: ERR_NOT_FOUND, param "model", which says what may be asked for. */
+/* Borrowed. NULL: ERR_NOT_FOUND, param "model", which says what may be asked for; or
+ * ERR_NOT_LOADED: then ask->missing says what can be waited for (model_wait.h), if its set is
+ * not NULL. */
 struct generation *model_pick(const struct server *s, const struct model_ask *ask,
                               struct err *e);
 

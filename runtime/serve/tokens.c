@@ -56,10 +56,11 @@ void tokens_tokenize(struct server *s, struct http_exchange *http)
         respond_err(http, &e);
         return;
     }
-    const struct model_ask ask = {.http = request, .model = r.model};
+    struct model_missing missing = {0};
+    const struct model_ask ask = {.http = request, .model = r.model, .missing = &missing};
     const struct generation *g = model_pick(s, &ask, &e);
     if (!g || encode(g, &r, request, &tokens, &e) != 0) {
-        respond_err(http, &e);
+        model_wait_or_refuse(s, http, &missing, 0, &e);
     } else {
         struct tokenize_reply reply = {.tokenizer = g->model->tokenizer,
                                        .tokens = &tokens,
@@ -93,16 +94,17 @@ void tokens_detokenize(struct server *s, struct http_exchange *http)
     struct detokenize_request r;
     struct buf out;
     const struct http_request *request = http_exchange_request(http);
-    int vocab = s->generation->model->config.vocab;
-    if (detokenize_request_parse(&r, request->body, request->body_len, vocab, &e) != 0) {
+    if (detokenize_request_parse(&r, request->body, request->body_len, 0, &e) != 0) {
         respond_err(http, &e);
         return;
     }
     buf_init(&out, SIZE_MAX / 2);
-    const struct model_ask ask = {.http = request, .model = r.model};
+    struct model_missing missing = {0};
+    const struct model_ask ask = {.http = request, .model = r.model, .missing = &missing};
     const struct generation *g = model_pick(s, &ask, &e);
-    if (!g || decode(g->model->tokenizer, &r.tokens, &out, &e) != 0) {
-        respond_err(http, &e);
+    if (!g || detokenize_request_check(&r, g->model->config.vocab, &e) != 0 ||
+        decode(g->model->tokenizer, &r.tokens, &out, &e) != 0) {
+        model_wait_or_refuse(s, http, &missing, 0, &e);
     } else {
         size_t len = 0;
         char *text = detokenize_reply_text(out.data ? out.data : "", out.len, &len);
