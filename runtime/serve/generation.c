@@ -339,6 +339,14 @@ void generation_unref(struct generation *g)
     }
 }
 
+void generation_step_aside(struct generation *g)
+{
+    g->is_aside = true;
+    if (g->engine) {
+        engine_step_aside(g->engine);
+    }
+}
+
 bool generation_is_named(const struct generation *g, const char *asked)
 {
     size_t name_len = strlen(g->model->name);

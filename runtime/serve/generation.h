@@ -51,6 +51,7 @@ struct generation {
     struct form_cache forms;     /* of answers: what was compiled for this model */
     struct output_format format; /* how the model writes reasoning and calls of tools */
     struct engine *engine;       /* NULL: the model makes no text */
+    bool is_aside;               /* generation_step_aside was called */
     int n_coming;                /* requests for the engine that await a job off the loop */
     struct embedder *embedder;
     char id[MODEL_NAME_MAX * 2 + 16]; /* "name@version", as answers name it */
@@ -80,6 +81,10 @@ int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number, str
 
 struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation *g); /* accepts NULL */
+
+/* Its engine works only when nobody else wants the processor: for copies of requests. There is
+ * no way back, so it can never serve again. */
+void generation_step_aside(struct generation *g);
 
 /* Whether a request that asks for `asked` means this one: "name", "name@version" or
  * "name@sha256:PREFIX". */
