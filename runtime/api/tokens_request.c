@@ -1,6 +1,7 @@
 #include "runtime/api/tokens_request.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "runtime/api/json_field.h"
@@ -79,7 +80,13 @@ void tokenize_request_deinit(struct tokenize_request *r)
     *r = (struct tokenize_request){0};
 }
 
-static int parse_tokens(struct detokenize_request *r, int vocab, struct err *e)
+static int wrong_token(size_t index, int vocab, struct err *e)
+{
+    return err_set_param(e, ERR_INVALID, "tokens",
+                         "\"tokens[%zu]\" is no token id; ids are 0 to %d", index, vocab - 1);
+}
+
+static int parse_tokens(struct detokenize_request *r, struct err *e)
 {
     const cJSON *list = json_field_get(r->json, "tokens");
     if (!cJSON_IsArray(list)) {
@@ -89,10 +96,8 @@ static int parse_tokens(struct detokenize_request *r, int vocab, struct err *e)
     cJSON_ArrayForEach(item, list)
     {
         double id = cJSON_IsNumber(item) ? item->valuedouble : -1.0;
-        if (!(id >= 0.0 && id < vocab && floor(id) == id)) {
-            return err_set_param(e, ERR_INVALID, "tokens",
-                                 "\"tokens[%zu]\" is no token id; ids are 0 to %d",
-                                 r->tokens.count, vocab - 1);
+        if (!(id >= 0.0 && id < INT32_MAX && floor(id) == id)) {
+            return wrong_token(r->tokens.count, INT32_MAX, e);
         }
         if (r->tokens.count == DETOKENIZE_TOKENS_MAX) {
             return err_set_param(e, ERR_LIMIT, "tokens", "\"tokens\" has more than %d ids",
@@ -106,15 +111,25 @@ static int parse_tokens(struct detokenize_request *r, int vocab, struct err *e)
 }
 
 int detokenize_request_parse(struct detokenize_request *r, const char *body, size_t len,
-                             int vocab, struct err *e)
+                             struct err *e)
 {
     *r = (struct detokenize_request){.json = parse_object(body, len, e)};
     if (!r->json) {
         return -1;
     }
-    if (parse_string(r->json, "model", &r->model, e) != 0 || parse_tokens(r, vocab, e) != 0) {
+    if (parse_string(r->json, "model", &r->model, e) != 0 || parse_tokens(r, e) != 0) {
         detokenize_request_deinit(r);
         return -1;
+    }
+    return 0;
+}
+
+int detokenize_request_check(const struct detokenize_request *r, int vocab, struct err *e)
+{
+    for (size_t i = 0; i < r->tokens.count; i++) {
+        if (r->tokens.ids[i] >= vocab) {
+            return wrong_token(i, vocab, e);
+        }
     }
     return 0;
 }

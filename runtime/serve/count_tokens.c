@@ -5,11 +5,13 @@
 #include "runtime/serve/answer_prompt.h"
 #include "runtime/serve/model_pick.h"
 #include "runtime/serve/prompt_pick.h"
+#include "runtime/serve/provenance.h"
 #include "runtime/serve/respond.h"
 #include "runtime/serve/sticky.h"
 
 static int count(struct server *s, struct http_exchange *http,
-                 const struct answer_request *request, size_t *n, struct err *e)
+                 const struct answer_request *request, size_t *n, struct provenance *made_by,
+                 struct err *e)
 {
     const struct model_ask ask = {.http = http_exchange_request(http),
                                   .model = request->model,
@@ -18,6 +20,7 @@ static int count(struct server *s, struct http_exchange *http,
     if (!g || generation_check_text(g, e) != 0) {
         return -1;
     }
+    (void)provenance_model(made_by, g);
     struct prompt *prompt;
     if (prompt_pick_served(s, http, request, &prompt, e) != 0) {
         return -1;
@@ -46,19 +49,21 @@ void count_tokens_answer(struct server *s, struct http_exchange *http)
     const struct http_request *body = http_exchange_request(http);
     struct err e = {0};
     struct answer_request request;
+    struct provenance made_by;
     size_t n = 0;
     if (anthropic_count_request_parse(&request, body->body, body->body_len, &e) != 0) {
         respond_err(http, &e);
         return;
     }
-    if (count(s, http, &request, &n, &e) != 0) {
+    if (count(s, http, &request, &n, &made_by, &e) != 0) {
         respond_err(http, &e);
     } else {
         size_t len = 0;
         cJSON *root = cJSON_CreateObject();
         cJSON_AddNumberToObject(root, "input_tokens", (double)n);
         char *text = json_text_take(root, &len);
-        respond_json(http, 200, text, len, NULL, 0);
+        const struct http_header header = {"weir-model", made_by.model};
+        respond_json(http, 200, text, len, &header, 1);
     }
     answer_request_deinit(&request);
 }
