@@ -2,11 +2,12 @@
 
 #include "runtime/api/json_text.h"
 
-void admin_add_manifest(cJSON *object, const struct model_manifest *m)
+void admin_add_labels(cJSON *object, const struct admin_labels *labels,
+                      const struct model_manifest *m)
 {
-    cJSON *labels = cJSON_AddArrayToObject(object, "labels");
-    for (size_t i = 0; m && i < m->n_labels; i++) {
-        cJSON_AddItemToArray(labels, cJSON_CreateString(m->labels[i]));
+    cJSON *list = cJSON_AddArrayToObject(object, "labels");
+    for (size_t i = 0; i < labels->n; i++) {
+        cJSON_AddItemToArray(list, cJSON_CreateString(labels->items[i]));
     }
     json_add_string_or_null(object, "deprecated", m ? m->deprecated : NULL);
 }
@@ -28,7 +29,7 @@ static cJSON *model_object(const struct admin_model *m)
     cJSON_AddItemToArray(capabilities, cJSON_CreateString("embeddings"));
     cJSON_AddNumberToObject(o, "embedding_length", m->embedding_length);
     json_add_string_or_null(o, "state", m->state);
-    admin_add_manifest(o, m->manifest);
+    admin_add_labels(o, &m->labels, m->manifest);
     return o;
 }
 

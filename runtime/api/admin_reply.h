@@ -10,11 +10,19 @@
 
 #include "runtime/registry/model_manifest.h"
 
+/* By which requests may ask for a version; borrowed. */
+#define ADMIN_LABELS_MAX 80
+struct admin_labels {
+    const char *items[ADMIN_LABELS_MAX]; /* (n) */
+    size_t n;
+};
+
 struct admin_model {
     const char *id; /* "name@version" */
     const char *name;
     const char *asked_as; /* what a request calls it: one of the two, or NULL for the name */
-    const char *state;    /* "serving" or "kept" */
+    const char *state;    /* "serving", "kept", "split" ... */
+    struct admin_labels labels;
     const struct model_manifest *manifest; /* of a version from a repository, or NULL */
     const char *sha256;
     uint64_t generation;
@@ -44,8 +52,9 @@ char *models_one_text(const struct admin_model *m, size_t *len);
 char *admin_model_text(const struct admin_model *m, size_t *len);
 cJSON *admin_model_json(const struct admin_model *m); /* the same as a tree, the caller's */
 
-/* Adds what the owner says of a version: labels and the date of its end. m may be NULL. */
-void admin_add_manifest(cJSON *object, const struct model_manifest *m);
+/* Adds a version's labels, and the date of its end if its owner has set one. m may be NULL. */
+void admin_add_labels(cJSON *object, const struct admin_labels *labels,
+                      const struct model_manifest *m);
 /* POST /admin/models/reload; outcome: "published" or "unchanged". */
 char *admin_reload_text(const char *outcome, const struct admin_model *m, size_t *len);
 /* {"status": status} */

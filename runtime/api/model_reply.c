@@ -16,15 +16,16 @@ static cJSON *version_object(const struct model_version_view *v)
         cJSON_AddNumberToObject(o, "file_bytes", (double)v->loaded->file_bytes);
         cJSON_AddNumberToObject(o, "running", v->loaded->running);
     }
-    admin_add_manifest(o, m);
+    admin_add_labels(o, &v->labels, m);
     json_add_string_or_null(o, "note", m ? m->note : NULL);
     return o;
 }
 
-char *model_versions_text(const struct admin_model *serving,
+char *model_versions_text(const struct admin_model *serving, const struct traffic_view *traffic,
                           const struct model_version_view *versions, size_t n, size_t *len)
 {
     cJSON *root = admin_model_json(serving);
+    traffic_add(root, traffic);
     cJSON *list = cJSON_AddArrayToObject(root, "versions");
     for (size_t i = 0; i < n; i++) {
         cJSON_AddItemToArray(list, version_object(&versions[i]));

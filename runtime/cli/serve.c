@@ -17,6 +17,7 @@ struct serve_options {
     const char *model;
     const char *repo;
     long keep_generations;
+    const char *publish;
     const char *host;
     long port;
     const char *system_prompt;
@@ -109,6 +110,11 @@ static int check(const struct serve_options *o)
             return 2;
         }
     }
+    if (strcmp(o->publish, "auto") != 0 && strcmp(o->publish, "manual") != 0) {
+        fprintf(stderr, "weir serve: --publish: \"%s\" is not known; auto and manual are\n",
+                o->publish);
+        return 2;
+    }
     if (o->temperature < 0.0 || o->temperature > 2.0) {
         fprintf(stderr, "weir serve: --temperature: 0 to 2 are allowed\n");
         return 2;
@@ -129,6 +135,10 @@ static int parse(struct serve_options *o, int argc, char **argv)
          "with --repo: versions that stay loaded behind the one that serves, for rollbacks and "
          "requests that name them (1)",
          0, MODEL_SET_KEPT_MAX},
+        {"publish", 0, OPTION_STRING, &o->publish, "HOW",
+         "with --repo: versions that appear serve at once if they are newer (auto), or when an "
+         "admin says so (manual) (auto)",
+         0, 0},
         {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "address to listen on (127.0.0.1)", 0,
          0},
         {"port", 'p', OPTION_INT, &o->port, "N", "port, 0 for any free one (8080)", 0, 65535},
@@ -417,6 +427,7 @@ int cli_serve(int argc, char **argv)
         .metrics = "open",
         .ping = 5,
         .keep_generations = 1,
+        .publish = "auto",
         .temperature = 0.8,
         .drain_timeout = 600,
         .max_body = 8L << 20,
@@ -448,6 +459,7 @@ int cli_serve(int argc, char **argv)
         .repo_path = o.repo,
         .repo_model = o.repo ? o.model : NULL,
         .keep_generations = (int)o.keep_generations,
+        .publish_manually = strcmp(o.publish, "manual") == 0,
         .generation = {.model_path = o.model,
                        .threads = (int)o.threads,
                        .pin = o.pin,

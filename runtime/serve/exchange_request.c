@@ -254,6 +254,7 @@ int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e)
         token_list_deinit(&x->prompts[i]);
     }
     access_charge_tokens(&x->server->set.access, x->tenant, x->usage.prompt_tokens);
+    shadow_begin(x, r.max_tokens, grammar);
     return 0;
 }
 

@@ -8,21 +8,29 @@
 #include "runtime/api/model_reply.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/model_admin_traffic.h"
+#include "runtime/serve/model_label.h"
 #include "runtime/serve/model_pick.h"
 #include "runtime/serve/reload.h"
 #include "runtime/serve/respond.h"
 
-#define SERVED_MAX (1 + MODEL_SET_KEPT_MAX)
+#define SERVED_MAX (1 + MODEL_SET_HELD_MAX)
 
 /* --- what clients see --- */
 
-/* How a client asks for it: by the name what serves, by name and version what is kept. */
+/* How a client asks for it: by the name what serves, by name and version what is loaded beside
+ * it. */
 static void describe(const struct server *s, const struct generation *g,
                      struct admin_model *out)
 {
     bool is_serving = g == s->generation;
     generation_describe(g, out);
-    out->state = model_state_name(is_serving ? MODEL_SERVING : MODEL_KEPT);
+    if (s->models) {
+        out->state = model_state_name(model_set_state(s->models, g));
+        if (g == model_set_loaded(s->models, g->model->version)) {
+            model_label_list(s->models, g->model->version, &out->labels);
+        }
+    }
     out->asked_as = is_serving ? out->name : out->id;
 }
 
@@ -65,12 +73,14 @@ view(const struct server *s, const struct model_version_info *info, struct admin
     if (info->generation) {
         describe(s, info->generation, loaded);
     }
-    return (struct model_version_view){.name = info->name,
-                                       .state = model_state_name(info->state),
-                                       .problem = info->problem,
-                                       .report = info->report,
-                                       .loaded = info->generation ? loaded : NULL,
-                                       .manifest = info->manifest};
+    struct model_version_view out = {.name = info->name,
+                                     .state = model_state_name(info->state),
+                                     .problem = info->problem,
+                                     .report = info->report,
+                                     .loaded = info->generation ? loaded : NULL,
+                                     .manifest = info->manifest};
+    model_label_list(s->models, info->name, &out.labels);
+    return out;
 }
 
 static char *versions_text(const struct server *s, const struct admin_model *serving,
@@ -85,7 +95,8 @@ static char *versions_text(const struct server *s, const struct admin_model *ser
             struct model_version_info info = model_set_at(s->models, i);
             views[i] = view(s, &info, &loaded[i]);
         }
-        text = model_versions_text(serving, views, n, len);
+        struct traffic_view traffic = model_traffic_view(model_set_traffic(s->models));
+        text = model_versions_text(serving, &traffic, views, n, len);
     }
     mem_free(views);
     mem_free(loaded);
@@ -177,6 +188,8 @@ static void answer_version(struct server *s, struct http_exchange *ex, enum rout
         show(s, ex, strrchr(path, '/') + 1);
     } else if (route == ROUTE_ADMIN_MODEL_ACTIVATE) {
         activate(s, ex);
+    } else if (model_admin_traffic_has(route)) {
+        model_admin_traffic_answer(s->models, ex, route);
     } else {
         log_info("%.64s rolls the model back", actor_of(ex));
         model_set_roll_back(s->models, ex);

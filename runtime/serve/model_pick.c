@@ -1,9 +1,22 @@
 #include "runtime/serve/model_pick.h"
 
+#include <string.h>
+
+/* Between the versions of a model, for a request that names none. */
+static struct generation *choose_version(const struct server *s, const struct model_ask *ask)
+{
+    return s->models
+               ? model_traffic_choose(model_set_traffic(s->models), s->generation, ask->sticky)
+               : s->generation;
+}
+
 struct generation *model_pick(const struct server *s, const struct model_ask *ask,
                               struct err *e)
 {
-    if (!ask->model || generation_is_named(s->generation, ask->model)) {
+    if (!ask->model || strcmp(ask->model, s->generation->model->name) == 0) {
+        return choose_version(s, ask);
+    }
+    if (generation_is_named(s->generation, ask->model)) {
         return s->generation;
     }
     if (s->models) {

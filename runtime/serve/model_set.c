@@ -7,6 +7,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/memory_left.h"
+#include "runtime/serve/model_label.h"
 #include "runtime/serve/model_list.h"
 #include "runtime/serve/model_load.h"
 #include "runtime/serve/model_watch.h"
@@ -27,6 +28,7 @@ struct attempt {
     struct model_load load;
     struct http_exchange *ex; /* who waits for the outcome, or NULL */
     bool is_rollback;
+    struct model_hold *hold; /* NULL: it is to serve */
 };
 
 struct model_set {
@@ -34,9 +36,10 @@ struct model_set {
     struct model_repo repo; /* `watch` has it; its root and name may be read by all */
     struct model_watch *watch;
     struct model_list list;
-    struct generation *kept[MODEL_SET_KEPT_MAX]; /* (n_kept), the latest first */
+    struct generation *kept[MODEL_SET_HELD_MAX]; /* (n_kept), the latest first */
     size_t n_kept;
-    size_t keep;
+    size_t keep; /* of those that `traffic` does not use */
+    struct model_traffic traffic;
     struct past history[HISTORY_MAX]; /* (n_history), the latest last */
     size_t n_history;
     struct attempt *attempt; /* that runs now, or NULL */
@@ -55,10 +58,30 @@ static bool is_version(const struct generation *g, const char *name)
     return g && strcmp(g->model->version, name) == 0;
 }
 
+struct generation *model_set_serving(const struct model_set *set)
+{
+    return set->server->generation;
+}
+
+struct model_traffic *model_set_traffic(struct model_set *set)
+{
+    return &set->traffic;
+}
+
+const struct model_labels *model_set_moved_labels(const struct model_set *set)
+{
+    return &set->traffic.labels;
+}
+
+struct server *model_set_server(const struct model_set *set)
+{
+    return set->server;
+}
+
 static struct generation *loaded(const struct model_set *set, const char *version)
 {
-    if (is_version(set->server->generation, version)) {
-        return set->server->generation;
+    if (is_version(model_set_serving(set), version)) {
+        return model_set_serving(set);
     }
     for (size_t i = 0; i < set->n_kept; i++) {
         if (is_version(set->kept[i], version)) {
@@ -68,10 +91,24 @@ static struct generation *loaded(const struct model_set *set, const char *versio
     return NULL;
 }
 
+struct generation *model_set_loaded(const struct model_set *set, const char *version)
+{
+    return loaded(set, version);
+}
+
 const char *model_state_name(enum model_state state)
 {
-    static const char *const names[] = {"available", "loading", "serving", "kept", "failed"};
+    static const char *const names[] = {"available", "loading", "serving", "kept",
+                                        "failed",    "split",   "shadow"};
     return names[state];
+}
+
+enum model_state model_set_state(const struct model_set *set, const struct generation *g)
+{
+    return g == model_set_serving(set)           ? MODEL_SERVING
+           : g == set->traffic.split.generation  ? MODEL_SPLIT
+           : g == set->traffic.shadow.generation ? MODEL_SHADOW
+                                                 : MODEL_KEPT;
 }
 
 static struct model_version_info describe(const struct model_set *set,
@@ -81,11 +118,11 @@ static struct model_version_info describe(const struct model_set *set,
     bool loading = set->attempt && strcmp(set->attempt->load.version, v->name) == 0;
     return (struct model_version_info){
         .name = v->name,
-        .state = g && g == set->server->generation ? MODEL_SERVING
-                 : loading                         ? MODEL_LOADING
-                 : g                               ? MODEL_KEPT
-                 : v->has_failed                   ? MODEL_FAILED
-                                                   : MODEL_AVAILABLE,
+        .state = g && g == model_set_serving(set) ? MODEL_SERVING
+                 : loading                        ? MODEL_LOADING
+                 : g                              ? model_set_state(set, g)
+                 : v->has_failed                  ? MODEL_FAILED
+                                                  : MODEL_AVAILABLE,
         .problem = v->problem[0] ? v->problem : NULL,
         .report = v->report,
         .generation = g,
@@ -122,6 +159,11 @@ struct generation *model_set_find_kept(const struct model_set *set, const char *
                                        struct err *e)
 {
     char ids[256] = "";
+    const char *version = model_label_asked(set, asked);
+    struct generation *labelled = version ? loaded(set, version) : NULL;
+    if (labelled) {
+        return labelled;
+    }
     for (size_t i = 0; i < set->n_kept; i++) {
         if (generation_is_named(set->kept[i], asked)) {
             return set->kept[i];
@@ -131,7 +173,7 @@ struct generation *model_set_find_kept(const struct model_set *set, const char *
     }
     err_set_param(e, ERR_NOT_FOUND, "model",
                   "the model \"%.100s\" is not loaded here; \"%s\" (\"%s\")%s may be asked for",
-                  asked, model_set_name(set), set->server->generation->id, ids);
+                  asked, model_set_name(set), model_set_serving(set)->id, ids);
     return NULL;
 }
 
@@ -153,23 +195,46 @@ static void answer_outcome(struct model_set *set, struct http_exchange *ex, cons
 {
     if (ex) {
         struct admin_model shown;
-        generation_describe(set->server->generation, &shown);
+        generation_describe(model_set_serving(set), &shown);
+        model_label_list(set, model_set_serving(set)->model->version, &shown.labels);
         size_t len = 0;
         char *text = admin_reload_text(outcome, &shown, &len);
         respond_json(ex, 200, text, len, NULL, 0);
     }
 }
 
-/* Takes the reference over. */
-static void keep(struct model_set *set, struct generation *g)
+static void take_out_at(struct model_set *set, size_t i)
 {
-    if (set->keep == 0) {
-        generation_unref(g);
-        return;
+    set->n_kept--;
+    memmove(&set->kept[i], &set->kept[i + 1], (set->n_kept - i) * sizeof(set->kept[0]));
+}
+
+/* Those that stepped aside for copies of requests are of no other use. */
+static void trim_to(struct model_set *set, size_t most)
+{
+    size_t spare = 0;
+    for (size_t i = 0; i < set->n_kept;) {
+        struct generation *g = set->kept[i];
+        if (model_traffic_uses(&set->traffic, g)) {
+            i++;
+        } else if (g->is_aside || spare == most) {
+            take_out_at(set, i);
+            generation_unref(g);
+        } else {
+            spare++;
+            i++;
+        }
     }
-    if (set->n_kept == set->keep) {
-        generation_unref(set->kept[--set->n_kept]);
-    }
+}
+
+void model_set_trim(struct model_set *set)
+{
+    trim_to(set, set->keep);
+}
+
+/* Takes the reference over. There is room: what is not in use was trimmed. */
+static void hold(struct model_set *set, struct generation *g)
+{
     memmove(set->kept + 1, set->kept, set->n_kept * sizeof(set->kept[0]));
     set->kept[0] = g;
     set->n_kept++;
@@ -180,8 +245,7 @@ static void take_out(struct model_set *set, const struct generation *g)
 {
     for (size_t i = 0; i < set->n_kept; i++) {
         if (set->kept[i] == g) {
-            set->n_kept--;
-            memmove(&set->kept[i], &set->kept[i + 1], (set->n_kept - i) * sizeof(set->kept[0]));
+            take_out_at(set, i);
             return;
         }
     }
@@ -201,7 +265,7 @@ static void remember(struct model_set *set, const struct generation *g)
 /* Takes the reference over. */
 static void publish(struct model_set *set, struct generation *g, bool is_rollback)
 {
-    struct generation *old = set->server->generation;
+    struct generation *old = model_set_serving(set);
     if (old) {
         generation_ref(old);
     }
@@ -211,9 +275,11 @@ static void publish(struct model_set *set, struct generation *g, bool is_rollbac
         remember(set, old);
     }
     server_publish_generation(set->server, g);
+    model_traffic_drop(&set->traffic, g->model->version, "it serves now");
     if (old) {
-        keep(set, old);
+        hold(set, old);
     }
+    model_set_trim(set);
 }
 
 /* --- loading --- */
@@ -269,9 +335,18 @@ static int conclude(struct model_set *set, struct model_load *l)
 
 static void load_next(struct model_set *set);
 
+/* It stays if it is in use then. */
+static void hand_over(struct model_set *set, struct model_hold *to, struct http_exchange *ex,
+                      struct generation *g)
+{
+    to->done(to, ex, g);
+    model_set_trim(set);
+}
+
 static void after_attempt(struct model_set *set, struct attempt *a)
 {
     struct model_load *l = &a->load;
+    struct generation *g = NULL; /* for a->hold */
     if (set->is_stopped || set->server->stopping) {
         answer_error(a->ex, 503, "stopping", "the server is stopping");
     } else if (l->is_unchanged) {
@@ -279,10 +354,17 @@ static void after_attempt(struct model_set *set, struct attempt *a)
         answer_outcome(set, a->ex, "unchanged");
     } else if (conclude(set, l) != 0) {
         answer_error(a->ex, 422, "load_failed", l->e.message);
+    } else if (a->hold) {
+        g = l->generation;
+        l->generation = NULL;
+        hold(set, g);
     } else {
         publish(set, l->generation, a->is_rollback);
         l->generation = NULL;
         answer_outcome(set, a->ex, "published");
+    }
+    if (a->hold) {
+        hand_over(set, a->hold, g ? a->ex : NULL, g);
     }
 }
 
@@ -322,13 +404,14 @@ static uint64_t kept_bytes(const struct model_set *set)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < set->n_kept; i++) {
-        bytes += set->kept[i]->model->file_bytes;
+        bool is_used = model_traffic_uses(&set->traffic, set->kept[i]);
+        bytes += is_used ? 0 : set->kept[i]->model->file_bytes;
     }
     return bytes;
 }
 
-/* What serves stays while the next one is loaded. Kept versions make room for it, if that does
- * any good. */
+/* What serves stays while the next one is loaded. Kept versions that are not in use make room
+ * for it, if that does any good. */
 static int make_room(struct model_set *set, const struct listed_version *v, struct err *e)
 {
     uint64_t left = memory_left();
@@ -341,11 +424,8 @@ static int make_room(struct model_set *set, const struct listed_version *v, stru
                        "version that serves",
                        (unsigned long long)(v->bytes >> 20), (unsigned long long)(left >> 20));
     }
-    log_warn("model %s@%s: memory is short, %zu kept versions go", set->repo.name, v->name,
-             set->n_kept);
-    while (set->n_kept > 0) {
-        generation_unref(set->kept[--set->n_kept]);
-    }
+    log_warn("model %s@%s: memory is short, kept versions go", set->repo.name, v->name);
+    trim_to(set, 0);
     return 0;
 }
 
@@ -394,13 +474,15 @@ static int begin(struct model_set *set, struct http_exchange *ex, const char *ve
     return 0;
 }
 
-/* The newest that is wanted; of those that are older than what serves meanwhile, none. */
+/* The newest that is wanted; of those that are older than what serves meanwhile, none, and
+ * where an admin brings versions in, none at all. */
 static void load_next(struct model_set *set)
 {
-    const char *serving = set->server->generation->model->version;
+    const char *serving = model_set_serving(set)->model->version;
     for (size_t i = set->list.count; i-- > 0 && !set->attempt && !set->server->stopping;) {
         struct listed_version *v = &set->list.items[i];
-        bool is_wanted = v->is_wanted && model_version_compare(v->name, serving) >= 0;
+        bool is_wanted = v->is_wanted && !set->server->set.publish_manually &&
+                         model_version_compare(v->name, serving) >= 0;
         v->is_wanted = false;
         if (is_wanted && begin(set, NULL, v->name, false, true) != 0) {
             v->still = 0; /* at the next look again */
@@ -415,6 +497,9 @@ static void merge(struct model_set *set)
     model_list_take(&set->list, &set->repo);
     for (size_t i = set->list.count; i-- > 0;) {
         struct listed_version *v = &set->list.items[i];
+        if (!v->is_there) {
+            model_traffic_drop(&set->traffic, v->name, "its files are gone");
+        }
         bool is_used = loaded(set, v->name) ||
                        (set->attempt && strcmp(set->attempt->load.version, v->name) == 0);
         if (!v->is_there && !is_used) {
@@ -459,11 +544,14 @@ static int load_at_start(struct model_set *set, struct listed_version *v, struct
     return rc;
 }
 
-static int load_newest(struct model_set *set, struct err *e)
+/* label NULL: whichever labels they have. */
+static int load_first(struct model_set *set, const char *label, struct err *e)
 {
-    err_set(e, ERR_NOT_FOUND, "%s/%s: no version is in it", set->repo.root, set->repo.name);
     for (size_t i = set->list.count; i-- > 0;) {
         struct listed_version *v = &set->list.items[i];
+        if (label && !(v->is_wanted && model_manifest_has_label(v->manifest, label))) {
+            continue;
+        }
         if (!v->is_wanted) {
             err_set(e, ERR_INVALID, "%s@%s: %s", set->repo.name, v->name, v->problem);
         } else if (load_at_start(set, v, e) == 0) {
@@ -472,6 +560,14 @@ static int load_newest(struct model_set *set, struct err *e)
         }
     }
     return -1;
+}
+
+static int load_newest(struct model_set *set, struct err *e)
+{
+    err_set(e, ERR_NOT_FOUND, "%s/%s: no version is in it", set->repo.root, set->repo.name);
+    return set->server->set.publish_manually && load_first(set, "stable", e) == 0
+               ? 0
+               : load_first(set, NULL, e);
 }
 
 struct model_set *model_set_start(struct server *s, const char *root, const char *name,
@@ -483,6 +579,7 @@ struct model_set *model_set_start(struct server *s, const char *root, const char
         return NULL;
     }
     set->server = s;
+    model_traffic_init(&set->traffic, set);
     set->keep = (size_t)(keep_n < MODEL_SET_KEPT_MAX ? keep_n : MODEL_SET_KEPT_MAX);
     if (model_repo_open(&set->repo, root, name, e) != 0) {
         mem_free(set);
@@ -511,6 +608,7 @@ void model_set_stop(struct model_set *set)
         return;
     }
     set->is_stopped = true;
+    model_traffic_stop(&set->traffic);
     while (set->n_kept > 0) {
         generation_unref(set->kept[--set->n_kept]);
     }
@@ -527,21 +625,15 @@ static bool is_busy(const struct model_set *set, struct http_exchange *ex)
     return set->attempt != NULL;
 }
 
-/* A version's name, or a label that one has, the newest of them. */
+/* A version's name, or a label. */
 static const struct listed_version *resolve(const struct model_set *set, const char *text)
 {
-    const struct listed_version *v = model_list_find(&set->list, text);
-    for (size_t i = set->list.count; !v && i-- > 0;) {
-        const struct model_manifest *m = describe(set, &set->list.items[i]).manifest;
-        if (m && model_manifest_has_label(m, text)) {
-            v = &set->list.items[i];
-        }
-    }
-    return v;
+    const char *version = model_label_resolve(set, text);
+    return version ? model_list_find(&set->list, version) : NULL;
 }
 
-static void answer_unknown(const struct model_set *set, struct http_exchange *ex,
-                           const char *version)
+void model_set_answer_unknown(const struct model_set *set, struct http_exchange *ex,
+                              const char *version)
 {
     char names[256] = "";
     char message[ERR_MESSAGE_MAX];
@@ -555,15 +647,42 @@ static void answer_unknown(const struct model_set *set, struct http_exchange *ex
     answer_error(ex, 404, "version_not_found", message);
 }
 
+/* A generation of the version that can take requests. */
+static struct generation *ready(const struct model_set *set, const char *version)
+{
+    struct generation *g = loaded(set, version);
+    return g && !g->is_aside ? g : NULL;
+}
+
+void model_set_hold(struct model_set *set, struct http_exchange *ex, const char *version,
+                    struct model_hold *to)
+{
+    const struct listed_version *v = resolve(set, version);
+    struct generation *g = v ? ready(set, v->name) : NULL;
+    if (!v) {
+        model_set_answer_unknown(set, ex, version);
+    } else if (g) {
+        hand_over(set, to, ex, g);
+        return;
+    } else if (!is_busy(set, ex)) {
+        begin(set, ex, v->name, false, false);
+        if (set->attempt) {
+            set->attempt->hold = to;
+            return;
+        }
+    }
+    hand_over(set, to, NULL, NULL);
+}
+
 void model_set_activate(struct model_set *set, struct http_exchange *ex, const char *version)
 {
     const struct listed_version *v = resolve(set, version);
     if (!v) {
-        answer_unknown(set, ex, version);
+        model_set_answer_unknown(set, ex, version);
         return;
     }
-    struct generation *g = loaded(set, v->name);
-    if (g == set->server->generation) {
+    struct generation *g = ready(set, v->name);
+    if (g && g == model_set_serving(set)) {
         answer_outcome(set, ex, "unchanged");
     } else if (!is_busy(set, ex)) {
         if (g) {
@@ -579,7 +698,7 @@ void model_set_activate(struct model_set *set, struct http_exchange *ex, const c
 static struct generation *kept_number(const struct model_set *set, uint64_t number)
 {
     for (size_t i = 0; i < set->n_kept; i++) {
-        if (set->kept[i]->number == number) {
+        if (set->kept[i]->number == number && !set->kept[i]->is_aside) {
             return set->kept[i];
         }
     }
@@ -598,7 +717,7 @@ void model_set_roll_back(struct model_set *set, struct http_exchange *ex)
     const struct past *p = &set->history[set->n_history - 1];
     struct generation *g = kept_number(set, p->number);
     if (!g && !model_list_find(&set->list, p->version)) {
-        answer_unknown(set, ex, p->version);
+        model_set_answer_unknown(set, ex, p->version);
         return;
     }
     if (g) {
@@ -614,7 +733,7 @@ void model_set_reload(struct model_set *set, struct http_exchange *ex, bool forc
 {
     model_watch_now(set->watch);
     if (!is_busy(set, ex)) {
-        begin(set, ex, set->server->generation->model->version, false, !force);
+        begin(set, ex, model_set_serving(set)->model->version, false, !force);
     }
 }
 
