@@ -2,20 +2,25 @@
 
 #include "runtime/api/json_text.h"
 
-static void add_share(cJSON *object, const char *name, const char *version, int percent)
+/* Returns the object that tells it; NULL where null does. */
+static cJSON *add_share(cJSON *object, const char *name, const char *version, int percent)
 {
     if (!version) {
         cJSON_AddNullToObject(object, name);
-        return;
+        return NULL;
     }
     cJSON *share = cJSON_AddObjectToObject(object, name);
     cJSON_AddStringToObject(share, "version", version);
     cJSON_AddNumberToObject(share, "percent", percent);
+    return share;
 }
 
 void traffic_add(cJSON *object, const struct traffic_view *v)
 {
-    add_share(object, "split", v->split, v->split_percent);
+    cJSON *split = add_share(object, "split", v->split, v->split_percent);
+    if (split) {
+        cJSON_AddStringToObject(split, "by", v->split_by);
+    }
     add_share(object, "shadow", v->shadow, v->shadow_percent);
     cJSON *labels = cJSON_AddObjectToObject(object, "moved_labels");
     for (size_t i = 0; i < v->labels->count; i++) {

@@ -17,7 +17,8 @@ struct traffic_view {
     const char *serving;
     const char *split; /* a version, or NULL */
     int split_percent;
-    const char *shadow; /* likewise */
+    const char *split_by; /* "key" or "conversation" */
+    const char *shadow;   /* likewise */
     int shadow_percent;
     const struct model_labels *labels; /* that were moved */
 };

@@ -59,8 +59,22 @@ static int read_share(struct share_request *r, const cJSON *root, int most, stru
                                "\"version\" must be the name of a version, or a label");
 }
 
-int share_request_parse(struct share_request *r, const char *body, size_t len, int most,
-                        struct err *e)
+static int read_by(struct share_request *r, const cJSON *root, struct err *e)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, "by");
+    const char *text = cJSON_GetStringValue(item);
+    if (!item || cJSON_IsNull(item)) {
+        return 0;
+    }
+    r->is_by_conversation = text && strcmp(text, "conversation") == 0;
+    return r->is_by_conversation || (text && strcmp(text, "key") == 0)
+               ? 0
+               : err_set_param(e, ERR_INVALID, "by",
+                               "\"by\" must be \"key\" or \"conversation\"");
+}
+
+static int parse_share(struct share_request *r, const char *body, size_t len, int most,
+                       struct err *e)
 {
     *r = (struct share_request){0};
     if (len == 0) {
@@ -70,9 +84,19 @@ int share_request_parse(struct share_request *r, const char *body, size_t len, i
     if (!root) {
         return -1;
     }
-    int rc = read_share(r, root, most, e);
+    int rc = read_share(r, root, most, e) == 0 ? read_by(r, root, e) : -1;
     cJSON_Delete(root);
     return rc;
+}
+
+int split_request_parse(struct share_request *r, const char *body, size_t len, struct err *e)
+{
+    return parse_share(r, body, len, 99, e);
+}
+
+int shadow_request_parse(struct share_request *r, const char *body, size_t len, struct err *e)
+{
+    return parse_share(r, body, len, 100, e);
 }
 
 int label_request_parse(struct label_request *r, const char *body, size_t len, struct err *e)

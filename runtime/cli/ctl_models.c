@@ -180,8 +180,9 @@ static const struct ctl_command commands[] = {
     {"activate", "VERSION|LABEL", 1, 1, " ",
      "serve another version, once it has been loaded and has passed its gate", run_activate},
     {"rollback", "", 0, 0, " ", "serve the version that served before", run_rollback},
-    {"split", "VERSION PERCENT|off", 1, 2, " ",
-     "give a share of the requests that name no version to another one; off ends it",
+    {"split", "VERSION PERCENT [key|conversation]|off", 1, 3, " ",
+     "give a share of the requests that name no version to another one, by key or by "
+     "conversation; off ends it",
      ctl_models_split},
     {"label", "LABEL VERSION|off", 2, 2, " ",
      "move a label to a version; off: it means again what owners of versions wrote",

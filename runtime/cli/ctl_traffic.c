@@ -29,8 +29,9 @@ static void print_share(const cJSON *root, const char *name)
     const cJSON *share = cJSON_GetObjectItemCaseSensitive(root, name);
     const cJSON *percent = cJSON_GetObjectItemCaseSensitive(share, "percent");
     if (cJSON_IsNumber(percent)) {
-        printf("%s: version %s, %.0f %%\n", name, ctl_text(share, "version"),
-               percent->valuedouble);
+        const char *by = ctl_text(share, "by");
+        printf("%s: version %s, %.0f %%%s%s\n", name, ctl_text(share, "version"),
+               percent->valuedouble, by[0] ? " by " : "", by);
     } else {
         printf("%s: none\n", name);
     }
@@ -59,7 +60,7 @@ static int print_traffic(struct ctl *c, struct err *e)
     return 0;
 }
 
-/* "off", or VERSION PERCENT. NULL: *e says why not. */
+/* "off", or VERSION PERCENT [BY]. NULL: *e says why not. */
 static cJSON *share_body(struct ctl *c, char **arguments, int n, struct err *e)
 {
     bool is_off = n == 1 && strcmp(arguments[0], "off") == 0;
@@ -75,7 +76,8 @@ static cJSON *share_body(struct ctl *c, char **arguments, int n, struct err *e)
     }
     cJSON *body = cJSON_CreateObject();
     bool whole = cJSON_AddNumberToObject(body, "percent", (double)percent) &&
-                 (is_off || cJSON_AddStringToObject(body, "version", arguments[0]));
+                 (is_off || cJSON_AddStringToObject(body, "version", arguments[0])) &&
+                 (n < 3 || cJSON_AddStringToObject(body, "by", arguments[2]));
     if (!whole) {
         cJSON_Delete(body);
         err_nomem(e);

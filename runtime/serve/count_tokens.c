@@ -15,7 +15,8 @@ static int count(struct server *s, struct http_exchange *http,
 {
     const struct model_ask ask = {.http = http_exchange_request(http),
                                   .model = request->model,
-                                  .sticky = sticky_of(s, http, request)};
+                                  .sticky = sticky_of(s, http, request),
+                                  .conversation = sticky_of_conversation(request)};
     struct generation *g = model_pick(s, &ask, e);
     if (!g || generation_check_text(g, e) != 0) {
         return -1;

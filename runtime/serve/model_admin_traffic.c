@@ -57,77 +57,89 @@ static void answer_failure(struct http_exchange *ex, const struct err *e)
 
 /* --- split and shadow --- */
 
-/* An order that waits for its version. */
+/* What is to be put in force, maybe once its version is loaded. */
 struct order {
     struct model_hold hold; /* first */
     struct model_set *set;
     enum route_id route;
-    int percent;
+    struct share_request share;
     char actor[ACTOR_MAX + 1];
 };
 
-/* version may be NULL if percent is 0. */
-static int put_in_force(struct model_set *set, enum route_id route, const char *version,
-                        int percent, struct err *e)
+/* version may be NULL if the percentage is 0. */
+static int put_in_force(const struct order *o, const char *version, struct err *e)
 {
-    struct model_traffic *t = model_set_traffic(set);
-    return route == ROUTE_ADMIN_MODEL_SPLIT ? model_traffic_split(t, version, percent, e)
-                                            : model_traffic_shadow(t, version, percent, e);
+    struct model_traffic *t = model_set_traffic(o->set);
+    if (o->route == ROUTE_ADMIN_MODEL_SHADOW) {
+        return model_traffic_shadow(t, version, o->share.percent, e);
+    }
+    if (model_traffic_split(t, version, o->share.percent, e) != 0) {
+        return -1;
+    }
+    model_traffic_split_by(t, o->share.is_by_conversation);
+    return 0;
 }
 
-static void carry_out(struct model_set *set, struct http_exchange *ex, enum route_id route,
-                      const char *version, int percent, const char *actor)
+static void carry_out(const struct order *o, struct http_exchange *ex, const char *version)
 {
     struct err e = {0};
-    if (put_in_force(set, route, version, percent, &e) != 0) {
+    if (put_in_force(o, version, &e) != 0) {
         answer_failure(ex, &e);
         return;
     }
-    changed(set, actor, route == ROUTE_ADMIN_MODEL_SPLIT ? "split" : "shadow", version,
-            percent);
-    answer_traffic(set, ex);
+    changed(o->set, o->actor, o->route == ROUTE_ADMIN_MODEL_SPLIT ? "split" : "shadow", version,
+            o->share.percent);
+    answer_traffic(o->set, ex);
 }
 
 static void on_loaded(struct model_hold *hold, struct http_exchange *ex, struct generation *g)
 {
     struct order *o = (struct order *)hold;
     if (g) {
-        carry_out(o->set, ex, o->route, g->model->version, o->percent, o->actor);
+        carry_out(o, ex, g->model->version);
     }
     mem_free(o);
 }
 
-static void share(struct model_set *set, struct http_exchange *ex, enum route_id route)
+/* The shadow's own generation, which has stepped aside, is good for no other use, but as good
+ * as before for this one. */
+static bool is_in_force(const struct order *o, const char *version)
+{
+    const struct generation *g = version ? model_set_loaded(o->set, version) : NULL;
+    return o->route == ROUTE_ADMIN_MODEL_SHADOW && g &&
+           g == model_set_traffic(o->set)->shadow.generation && model_set_is_current(o->set, g);
+}
+
+static int read_order(struct order *o, const struct http_exchange *ex, struct err *e)
 {
     const struct http_request *http = http_exchange_request(ex);
-    struct share_request r;
+    snprintf(o->actor, sizeof(o->actor), "%s", actor_of(ex));
+    return o->route == ROUTE_ADMIN_MODEL_SPLIT
+               ? split_request_parse(&o->share, http->body, http->body_len, e)
+               : shadow_request_parse(&o->share, http->body, http->body_len, e);
+}
+
+static void share(struct model_set *set, struct http_exchange *ex, enum route_id route)
+{
+    struct order order = {.hold.done = on_loaded, .set = set, .route = route};
     struct err e = {0};
-    int most = route == ROUTE_ADMIN_MODEL_SPLIT ? 99 : 100;
-    if (share_request_parse(&r, http->body, http->body_len, most, &e) != 0) {
+    if (read_order(&order, ex, &e) != 0) {
         respond_err(ex, &e);
         return;
     }
-    if (r.percent == 0) {
-        carry_out(set, ex, route, NULL, 0, actor_of(ex));
+    const char *version = model_label_resolve(set, order.share.version);
+    if (order.share.percent == 0 || is_in_force(&order, version)) {
+        carry_out(&order, ex, version);
         return;
     }
-    const char *version = model_label_resolve(set, r.version);
-    struct generation *g = version ? model_set_loaded(set, version) : NULL;
-    /* A shadow's own generation goes on as it is; else one is wanted that can serve. */
-    if (g && route == ROUTE_ADMIN_MODEL_SHADOW) {
-        carry_out(set, ex, route, version, r.percent, actor_of(ex));
-        return;
-    }
-    struct order *o = mem_zalloc(sizeof(*o));
-    if (!o) {
+    struct order *waiting = mem_zalloc(sizeof(*waiting));
+    if (!waiting) {
         err_nomem(&e);
         respond_err(ex, &e);
         return;
     }
-    *o = (struct order){
-        .hold.done = on_loaded, .set = set, .route = route, .percent = r.percent};
-    snprintf(o->actor, sizeof(o->actor), "%s", actor_of(ex));
-    model_set_hold(set, ex, r.version, &o->hold);
+    *waiting = order;
+    model_set_hold(set, ex, order.share.version, &waiting->hold);
 }
 
 static void report(struct model_set *set, struct http_exchange *ex)

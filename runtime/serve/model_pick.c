@@ -5,9 +5,13 @@
 /* Between the versions of a model, for a request that names none. */
 static struct generation *choose_version(const struct server *s, const struct model_ask *ask)
 {
-    return s->models
-               ? model_traffic_choose(model_set_traffic(s->models), s->generation, ask->sticky)
-               : s->generation;
+    if (!s->models) {
+        return s->generation;
+    }
+    const struct model_traffic *t = model_set_traffic(s->models);
+    bool by_conversation = t->is_by_conversation && ask->conversation != 0;
+    return model_traffic_choose(t, s->generation,
+                                by_conversation ? ask->conversation : ask->sticky);
 }
 
 struct generation *model_pick(const struct server *s, const struct model_ask *ask,

@@ -13,8 +13,9 @@
 struct model_ask {
     const struct http_request *http; /* whose key it is */
     const char *model;               /* what the request says, or NULL */
-    uint64_t sticky; /* the same for the same caller, conversation or text; 0: the
-                      request gets what serves */
+    uint64_t sticky;       /* the same for the same caller, conversation or text; 0: the request
+                            * gets what serves */
+    uint64_t conversation; /* the same without a look at the caller; 0: there is none */
 };
 
 /* Borrowed. NULL: ERR_NOT_FOUND, param "model", which says what may be asked for. */

@@ -654,6 +654,12 @@ static struct generation *ready(const struct model_set *set, const char *version
     return g && !g->is_aside ? g : NULL;
 }
 
+bool model_set_is_current(const struct model_set *set, const struct generation *g)
+{
+    const struct listed_version *v = model_list_find(&set->list, g->model->version);
+    return !v || !v->is_there || v->still == g->stamp;
+}
+
 void model_set_hold(struct model_set *set, struct http_exchange *ex, const char *version,
                     struct model_hold *to)
 {
@@ -661,7 +667,7 @@ void model_set_hold(struct model_set *set, struct http_exchange *ex, const char 
     struct generation *g = v ? ready(set, v->name) : NULL;
     if (!v) {
         model_set_answer_unknown(set, ex, version);
-    } else if (g) {
+    } else if (g && model_set_is_current(set, g)) {
         hand_over(set, to, ex, g);
         return;
     } else if (!is_busy(set, ex)) {

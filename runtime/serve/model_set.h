@@ -89,6 +89,9 @@ struct generation *model_set_find_kept(const struct model_set *set, const char *
 /* The latest generation of a version, borrowed. NULL: it is not loaded. */
 struct generation *model_set_loaded(const struct model_set *set, const char *version);
 
+/* Whether a loaded generation is of the files that stand in the folder, or these are gone. */
+bool model_set_is_current(const struct model_set *set, const struct generation *g);
+
 struct generation *model_set_serving(const struct model_set *set);
 struct model_traffic *model_set_traffic(struct model_set *set);
 const struct model_labels *model_set_moved_labels(const struct model_set *set);
@@ -115,7 +118,8 @@ struct model_hold {
 };
 
 /* Sees to it that a version (or label) is loaded and can take requests, without publishing it;
- * answers `ex` on failure as model_set_activate does. */
+ * one that is loaded is loaded anew if its files have changed. Answers `ex` on failure as
+ * model_set_activate does. */
 void model_set_hold(struct model_set *set, struct http_exchange *ex, const char *version,
                     struct model_hold *to);
 

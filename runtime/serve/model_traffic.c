@@ -58,7 +58,13 @@ static void set_share(struct model_traffic *t, struct traffic_share *share,
 
 static void set_split(struct model_traffic *t, struct generation *g, int percent)
 {
+    t->is_by_conversation = false;
     set_share(t, &t->split, g, percent, SERVER_METRIC_SPLIT_PERCENT);
+}
+
+void model_traffic_split_by(struct model_traffic *t, bool is_by_conversation)
+{
+    t->is_by_conversation = is_by_conversation && t->split.generation;
 }
 
 static void set_shadow(struct model_traffic *t, struct generation *g, int percent)
@@ -213,6 +219,7 @@ struct traffic_view model_traffic_view(const struct model_traffic *t)
                                  .serving = model_set_serving(t->set)->model->version,
                                  .split = version_of(&t->split),
                                  .split_percent = t->split.percent,
+                                 .split_by = t->is_by_conversation ? "conversation" : "key",
                                  .shadow = version_of(&t->shadow),
                                  .shadow_percent = t->shadow.percent,
                                  .labels = &t->labels};

@@ -35,6 +35,8 @@ struct traffic_share {
 struct model_traffic {
     struct model_set *set;
     struct traffic_share split;
+    bool is_by_conversation; /* the split: callers with a key too are told apart by what they
+                                ask, so that one key for all is no obstacle */
     struct traffic_share shadow;
     struct shadows *shadows; /* the copies and what they showed; NULL before the first */
     struct model_labels labels;
@@ -49,6 +51,10 @@ void model_traffic_stop(struct model_traffic *t);
  * 0 ends it, whatever the version. ERR_INVALID, ERR_NOT_FOUND, ERR_CONFLICT. */
 int model_traffic_split(struct model_traffic *t, const char *version, int percent,
                         struct err *e);
+
+/* Whether the split in force goes by conversation and not by key. A split goes by key until
+ * this is called for it. */
+void model_traffic_split_by(struct model_traffic *t, bool is_by_conversation);
 
 /* A copy of `percent` (1..100) of the requests that the serving version answers runs on
  * `version`; 0 ends it. Its generation steps aside (generation.h), so to serve or to get a

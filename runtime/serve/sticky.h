@@ -14,6 +14,8 @@
 uint64_t sticky_of(const struct server *s, struct http_exchange *http,
                    const struct answer_request *request);
 
-/* Of a request that has only a text: the same as of one that is to go on with it. */
-uint64_t sticky_of_text(const struct server *s, struct http_exchange *http, const char *text,
-                        size_t len);
+/* The same without a look at the key: which conversation or text it is. */
+uint64_t sticky_of_conversation(const struct answer_request *request);
+
+/* Of a text alone: as of a request that is to go on with it. */
+uint64_t sticky_of_text(const char *text, size_t len);

@@ -49,10 +49,14 @@ static int tokenize(struct server *s, struct http_exchange *http,
                     const struct tokenize_request *r, const struct answer_request *chat,
                     struct err *e)
 {
-    uint64_t sticky =
-        r->text ? sticky_of_text(s, http, r->text, r->text_len) : sticky_of(s, http, chat);
-    const struct model_ask ask = {
-        .http = http_exchange_request(http), .model = r->model, .sticky = sticky};
+    const struct http_request *request = http_exchange_request(http);
+    uint64_t tenant = access_tenant(&s->set.access, request);
+    uint64_t conversation =
+        r->text ? sticky_of_text(r->text, r->text_len) : sticky_of_conversation(chat);
+    const struct model_ask ask = {.http = request,
+                                  .model = r->model,
+                                  .sticky = tenant != 0 ? tenant : conversation,
+                                  .conversation = conversation};
     const struct generation *g = model_pick(s, &ask, e);
     struct token_list tokens = {0};
     int rc = g ? encode(g, r, chat, &tokens, e) : -1;

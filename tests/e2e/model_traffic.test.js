@@ -77,7 +77,7 @@ test('a tenth of the conversations gets the split, always the same ones, on ever
     assert.deepEqual(await listVersions(server), { 2: 'serving', 1: 'available' });
     assert.equal((await post(server, 'activate', { version: '1' })).status, 200);
     const answer = await change(server, 'split', { version: '2', percent: 10 });
-    assert.deepEqual([answer.model, answer.serving, answer.split, answer.shadow], ['tiny', '1', { version: '2', percent: 10 }, null]);
+    assert.deepEqual([answer.model, answer.serving, answer.split, answer.shadow], ['tiny', '1', { version: '2', percent: 10, by: 'key' }, null]);
     assert.deepEqual(await listVersions(server), { 2: 'split', 1: 'serving' });
 
     const texts = Array.from({ length: 400 }, (_, i) => `Question number ${i}`);
@@ -156,6 +156,17 @@ test('a key belongs to a split or does not, with all that it asks', { skip, time
             assert.equal(versionOf(await server.post(route, body, key)), version, route);
         }
     }
+    // One key for everybody: by conversation. Vectors still go by key.
+    const key = bearer(keys[versions.indexOf('1')]);
+    const { split } = await change(server, 'split', { version: '2', percent: 20, by: 'conversation' });
+    assert.deepEqual(split, { version: '2', percent: 20, by: 'conversation' });
+    const texts = Array.from({ length: 200 }, (_, i) => `Question ${i}`);
+    const byText = await mapAll(texts, (text) => versionFor(server, text, {}, key));
+    assertShare(byText.filter((v) => v === '2').length, texts.length, 0.2);
+    assert.deepEqual(await mapAll(texts.slice(0, 40), (text) => versionFor(server, text, {}, bearer(keys[0]))), byText.slice(0, 40));
+    const vectors = await mapAll(texts.slice(0, 40), async (input) => versionOf(await server.post('/v1/embeddings', { input }, key)));
+    assert.ok(vectors.every((v) => v === '1'));
+    assert.equal((await post(server, 'split', { version: '2', percent: 20, by: 'luck' })).body.error.param, 'by');
 });
 
 test('a split loads its version, and ends when that serves, goes, or is replaced', { skip, timeout: 240_000 }, async (t) => {
@@ -169,6 +180,17 @@ test('a split loads its version, and ends when that serves, goes, or is replaced
     assert.deepEqual(await listVersions(server), { 4: 'available', 3: 'available', 2: 'split', 1: 'serving' });
     // Another one takes its place, and what is not in use is let go of.
     await change(server, 'split', { version: '3', percent: 99 });
+    assert.deepEqual(await listVersions(server), { 4: 'available', 3: 'split', 2: 'available', 1: 'serving' });
+    // Files that have changed are loaded when the share is given again.
+    const generation = async () => (await (await server.admin('GET', `/admin/models/${NAME}/versions/3`)).json()).generation;
+    const before = await generation();
+    await change(server, 'split', { version: '3', percent: 98 });
+    assert.equal(await generation(), before);
+    putVersion(repo, NAME, '3', { file: other(t), manifest: { note: 'mended' } });
+    await waitFor(async () => {
+        await change(server, 'split', { version: '3', percent: 99 });
+        return (await generation()) !== before;
+    });
     assert.deepEqual(await listVersions(server), { 4: 'available', 3: 'split', 2: 'available', 1: 'serving' });
     // One that fails its gate changes nothing.
     const failed = await post(server, 'split', { version: '4', percent: 5 });
@@ -247,7 +269,7 @@ test('labels lead to versions, and an admin moves them', { skip, timeout: 240_00
     assert.equal((await change(server, 'activate', { version: 'canary' })).model.version, 'tiny@2');
     assert.equal((await change(server, 'activate', { version: 'stable' })).model.version, 'tiny@1');
     // A split by a label, and pinned requests beside it.
-    assert.deepEqual((await change(server, 'split', { version: 'canary', percent: 99 })).split, { version: '2', percent: 99 });
+    assert.deepEqual((await change(server, 'split', { version: 'canary', percent: 99 })).split, { version: '2', percent: 99, by: 'key' });
     assert.equal(await versionFor(server, 'Hello', { model: 'tiny@stable' }), '1');
     await change(server, 'split', { version: null });
 
@@ -332,6 +354,13 @@ test('copies of the same weights answer alike, and those of others do not', { sk
     assert.deepEqual([difference.copy.tokens, difference.copy.finish_reason], [pinned.usage.completion_tokens, pinned.finish]);
     assert.match(await (await server.fetch('/metrics')).text(), /^weir_shadow_copies_total\{model="tiny",version="2",outcome="identical"\} 11$/m);
 
+    // Nothing can be said of an answer whose client left.
+    const leaving = new AbortController();
+    const stream = await server.post('/v1/chat/completions', ask('Hello', { stream: true, max_tokens: 900, ignore_eos: true }), { signal: leaving.signal });
+    assert.equal(stream.status, 200);
+    leaving.abort();
+    await waitFor(async () => (await report(server)).copies.abandoned === 1, 10);
+
     // A request that names another version is not copied. The shadow of a version that serves ends.
     await whole(server, ask('Hello', { model: 'tiny@3' }));
     assert.equal(await compared(), 1);
@@ -343,7 +372,7 @@ test('copies of the same weights answer alike, and those of others do not', { sk
     assert.equal((await change(server, 'shadow', { percent: 0 })).shadow, null);
 });
 
-test('filters, and clients that leave, do not spoil the comparison', { skip, timeout: 240_000 }, async (t) => {
+test('where a filter ends an answer, it is compared as far as that', { skip, timeout: 240_000 }, async (t) => {
     const folder = makeFolder(t);
     const filters = writeFile(folder, 'filters.json', { name: 'f', filters: [{ type: 'length', max_bytes: 12, action: 'stop' }] });
     const { server } = await startRepo(t, { 1: { file: modelPath() }, 2: { file: modelPath() } }, [...MANUAL, '--filters', filters]);
@@ -354,11 +383,6 @@ test('filters, and clients that leave, do not spoil the comparison', { skip, tim
     await waitFor(async () => (await report(server)).copies.identical === 1, 10);
     const [cut] = (await report(server)).comparisons;
     assert.deepEqual([cut.filtered, cut.first_difference, cut.real.finish_reason], [true, null, 'content_filter']);
-    const leaving = new AbortController();
-    const response = server.post('/v1/chat/completions', ask('Hello', { max_tokens: 900, ignore_eos: true, stop: ['\u0000'] }), { signal: leaving.signal });
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    leaving.abort();
-    await response.catch(() => {});
     await change(server, 'shadow', { percent: 0 });
     const { copies } = await report(server);
     assert.equal(copies.failed + copies.different, 0);
@@ -418,7 +442,7 @@ test('weir ctl models split, label and shadow', { skip, timeout: 240_000 }, asyn
         assert.equal(status, 0, stderr);
         return stdout;
     };
-    assert.match(good('split', '1', '25%'), /^model tiny: version 3 serves\nsplit: version 1, 25 %\nshadow: none$/m);
+    assert.match(good('split', '1', '25%'), /^model tiny: version 3 serves\nsplit: version 1, 25 % by key\nshadow: none$/m);
     assert.match(good('label', 'good', '1'), /^label good: version 1$/m);
     assert.match(good('list'), /^1 +split +[0-9a-f]{12} +\d+ +good/m);
     assert.match(good('split', 'off'), /^split: none$/m);
