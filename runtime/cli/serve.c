@@ -63,7 +63,16 @@ struct serve_options {
 
 #define OPTIONS_MAX 64
 
-/* What is told about requests: metrics, and what filters found. Appended to the others. */
+static void append(struct option table[OPTIONS_MAX], const struct option *more, size_t n)
+{
+    size_t at = 0;
+    while (table[at].name) {
+        at++;
+    }
+    memcpy(table + at, more, n * sizeof(*more));
+}
+
+/* What is told about requests: metrics, and what filters found. */
 static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_options *o)
 {
     const struct option more[] = {
@@ -82,11 +91,27 @@ static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_
          "(open)",
          0, 0},
     };
-    size_t n = 0;
-    while (table[n].name) {
-        n++;
-    }
-    memcpy(table + n, more, sizeof(more));
+    append(table, more, sizeof(more) / sizeof(more[0]));
+}
+
+/* A repository of models. */
+static void add_repo_options(struct option table[OPTIONS_MAX], struct serve_options *o)
+{
+    const struct option more[] = {
+        {"repo", 0, OPTION_STRING, &o->repo, "DIR",
+         "serve the newest version in DIR/NAME/VERSION/, and watch for others; --model is NAME "
+         "then, or left out if there is one alone",
+         0, 0},
+        {"keep-generations", 0, OPTION_INT, &o->keep_generations, "N",
+         "with --repo: versions that stay loaded behind the one that serves, for rollbacks and "
+         "requests that name them (1)",
+         0, MODEL_SET_KEPT_MAX},
+        {"publish", 0, OPTION_STRING, &o->publish, "HOW",
+         "with --repo: versions that appear serve at once if they are newer (auto), or when an "
+         "admin says so (manual) (auto)",
+         0, 0},
+    };
+    append(table, more, sizeof(more) / sizeof(more[0]));
 }
 
 /* "MODEL=NAME", both with something in them. */
@@ -127,18 +152,6 @@ static int parse(struct serve_options *o, int argc, char **argv)
     struct option table[OPTIONS_MAX] = {
         {"model", 'm', OPTION_STRING, &o->model, "FILE",
          "the model: a GGUF file, or a folder with safetensors", 0, 0},
-        {"repo", 0, OPTION_STRING, &o->repo, "DIR",
-         "serve the newest version in DIR/NAME/VERSION/, and watch for others; --model is NAME "
-         "then, or left out if there is one alone",
-         0, 0},
-        {"keep-generations", 0, OPTION_INT, &o->keep_generations, "N",
-         "with --repo: versions that stay loaded behind the one that serves, for rollbacks and "
-         "requests that name them (1)",
-         0, MODEL_SET_KEPT_MAX},
-        {"publish", 0, OPTION_STRING, &o->publish, "HOW",
-         "with --repo: versions that appear serve at once if they are newer (auto), or when an "
-         "admin says so (manual) (auto)",
-         0, 0},
         {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "address to listen on (127.0.0.1)", 0,
          0},
         {"port", 'p', OPTION_INT, &o->port, "N", "port, 0 for any free one (8080)", 0, 65535},
@@ -224,6 +237,7 @@ static int parse(struct serve_options *o, int argc, char **argv)
         {"max-body", 0, OPTION_INT, &o->max_body, "BYTES",
          "request bodies larger are refused (8 MiB)", 1024, 1L << 30},
     };
+    add_repo_options(table, o);
     add_watching_options(table, o);
     const struct options options = {
         "weir serve --model FILE.gguf | --repo DIR [options]",
