@@ -2,11 +2,12 @@
 
 #include "runtime/api/json_text.h"
 
-void admin_add_manifest(cJSON *object, const struct model_manifest *m)
+void admin_add_labels(cJSON *object, const struct admin_labels *labels,
+                      const struct model_manifest *m)
 {
-    cJSON *labels = cJSON_AddArrayToObject(object, "labels");
-    for (size_t i = 0; m && i < m->n_labels; i++) {
-        cJSON_AddItemToArray(labels, cJSON_CreateString(m->labels[i]));
+    cJSON *list = cJSON_AddArrayToObject(object, "labels");
+    for (size_t i = 0; i < labels->n; i++) {
+        cJSON_AddItemToArray(list, cJSON_CreateString(labels->items[i]));
     }
     json_add_string_or_null(object, "deprecated", m ? m->deprecated : NULL);
 }
@@ -36,7 +37,7 @@ static cJSON *model_object(const struct admin_model *m)
     add_number_or_null(o, "embedding_length", m->is_loaded, m->embedding_length);
     cJSON_AddBoolToObject(o, "loaded", m->is_loaded);
     json_add_string_or_null(o, "state", m->state);
-    admin_add_manifest(o, m->manifest);
+    admin_add_labels(o, &m->labels, m->manifest);
     return o;
 }
 

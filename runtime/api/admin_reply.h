@@ -10,21 +10,29 @@
 
 #include "runtime/registry/model_manifest.h"
 
+/* By which requests may ask for a version; borrowed. */
+#define ADMIN_LABELS_MAX 80
+struct admin_labels {
+    const char *items[ADMIN_LABELS_MAX]; /* (n) */
+    size_t n;
+};
+
 /* All zero but for the strings and the manifest where it is not loaded. */
 struct admin_model {
     const char *id; /* "name@version"; NULL: none serves */
     const char *name;
     const char *asked_as; /* what a request calls it: one of the two, or NULL for the name */
-    const char *state;    /* "serving", "kept", "available" ... */
+    const char *state;    /* "serving", "kept", "split" ... */
     bool is_loaded;
+    struct admin_labels labels;
     const struct model_manifest *manifest; /* of a version from a repository, or NULL */
-    const char *sha256; /* NULL: not known yet */
+    const char *sha256;                    /* NULL: not known yet */
     uint64_t generation;
     int64_t loaded_at; /* Unix seconds */
     uint64_t file_bytes;
     uint64_t memory_bytes; /* weights, and keys and values at the most */
-    int context;          /* tokens that a conversation, or a text to embed, may have */
-    int embedding_length; /* numbers of a vector */
+    int context;           /* tokens that a conversation, or a text to embed, may have */
+    int embedding_length;  /* numbers of a vector */
     bool makes_text;
     int running; /* requests */
     int waiting;
@@ -47,8 +55,9 @@ char *models_one_text(const struct admin_model *m, size_t *len);
 char *admin_model_text(const struct admin_model *m, size_t *len);
 cJSON *admin_model_json(const struct admin_model *m); /* the same as a tree, the caller's */
 
-/* Adds what the owner says of a version: labels and the date of its end. m may be NULL. */
-void admin_add_manifest(cJSON *object, const struct model_manifest *m);
+/* Adds a version's labels, and the date of its end if its owner has set one. m may be NULL. */
+void admin_add_labels(cJSON *object, const struct admin_labels *labels,
+                      const struct model_manifest *m);
 /* POST /admin/models/reload; outcome: "published" or "unchanged". */
 char *admin_reload_text(const char *outcome, const struct admin_model *m, size_t *len);
 /* {"status": status} */

@@ -17,7 +17,7 @@ static cJSON *version_object(const struct model_version_view *v)
         cJSON_AddNumberToObject(o, "memory_bytes", (double)v->loaded->memory_bytes);
         cJSON_AddNumberToObject(o, "running", v->loaded->running);
     }
-    admin_add_manifest(o, m);
+    admin_add_labels(o, &v->labels, m);
     json_add_string_or_null(o, "note", m ? m->note : NULL);
     return o;
 }
@@ -40,6 +40,7 @@ static cJSON *model_object(const struct model_view *m)
     json_add_string_or_null(o, "serving", m->serving->is_loaded ? m->serving->id : NULL);
     cJSON_AddNumberToObject(o, "memory_bytes", (double)m->memory_bytes);
     cJSON_AddNumberToObject(o, "requests_waiting", (double)m->waiting);
+    traffic_add(o, m->traffic);
     add_versions(o, m);
     return o;
 }
@@ -47,6 +48,7 @@ static cJSON *model_object(const struct model_view *m)
 char *models_admin_text(const struct models_view *v, size_t *len)
 {
     cJSON *root = admin_model_json(v->models[0].serving);
+    traffic_add(root, v->models[0].traffic);
     add_versions(root, &v->models[0]);
     cJSON *list = cJSON_AddArrayToObject(root, "models");
     for (size_t i = 0; i < v->n; i++) {

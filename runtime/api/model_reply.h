@@ -8,11 +8,13 @@
 #include <stdint.h>
 
 #include "runtime/api/admin_reply.h"
+#include "runtime/api/traffic_reply.h"
 
 /* Strings are borrowed. */
 struct model_version_view {
     const char *name;
-    const char *state;   /* "serving", "kept", "available" ... */
+    const char *state; /* "serving", "kept", "available" ... */
+    struct admin_labels labels;
     const char *problem; /* why it failed, or NULL */
     const char *report;  /* of the gate, as JSON, or NULL; shown by model_version_text alone */
     const char *sha256;  /* or NULL */
@@ -24,9 +26,10 @@ struct model_version_view {
 struct model_view {
     const char *name;
     bool is_default;
-    const char *state;                  /* "serving", "loading", "available" ... */
-    const char *problem;                /* why it does not serve, or NULL */
-    const struct admin_model *serving;  /* is_loaded false: none does */
+    const char *state;                   /* "serving", "loading", "available" ... */
+    const char *problem;                 /* why it does not serve, or NULL */
+    const struct admin_model *serving;   /* is_loaded false: none does */
+    const struct traffic_view *traffic;  /* how requests are shared */
     struct model_version_view *versions; /* (n_versions), newest first */
     size_t n_versions;
     uint64_t memory_bytes; /* of all versions that are loaded */
@@ -41,8 +44,8 @@ struct models_view {
     uint64_t memory_left;  /* of the machine */
 };
 
-/* GET /admin/models of a server with a repository: the default model and its versions, and all
- * models. */
+/* GET /admin/models of a server with a repository: the default model, how its requests
+ * are shared and its versions, and all models. */
 char *models_admin_text(const struct models_view *v, size_t *len);
 
 /* POST /admin/models/{name}/unload; version "": all of them. */

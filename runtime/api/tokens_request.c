@@ -80,15 +80,14 @@ void tokenize_request_deinit(struct tokenize_request *r)
     *r = (struct tokenize_request){0};
 }
 
-static int refuse_id(size_t i, int vocab, struct err *e)
+static int wrong_token(size_t index, int vocab, struct err *e)
 {
     return err_set_param(e, ERR_INVALID, "tokens",
-                         "\"tokens[%zu]\" is no token id; ids are 0 to %d", i, vocab - 1);
+                         "\"tokens[%zu]\" is no token id; ids are 0 to %d", index, vocab - 1);
 }
 
-static int parse_tokens(struct detokenize_request *r, int vocab, struct err *e)
+static int parse_tokens(struct detokenize_request *r, struct err *e)
 {
-    int most = vocab > 0 ? vocab : INT32_MAX;
     const cJSON *list = json_field_get(r->json, "tokens");
     if (!cJSON_IsArray(list)) {
         return json_field_wrong_type("tokens", "an array of token ids", e);
@@ -97,8 +96,8 @@ static int parse_tokens(struct detokenize_request *r, int vocab, struct err *e)
     cJSON_ArrayForEach(item, list)
     {
         double id = cJSON_IsNumber(item) ? item->valuedouble : -1.0;
-        if (!(id >= 0.0 && id < most && floor(id) == id)) {
-            return refuse_id(r->tokens.count, most, e);
+        if (!(id >= 0.0 && id < INT32_MAX && floor(id) == id)) {
+            return wrong_token(r->tokens.count, INT32_MAX, e);
         }
         if (r->tokens.count == DETOKENIZE_TOKENS_MAX) {
             return err_set_param(e, ERR_LIMIT, "tokens", "\"tokens\" has more than %d ids",
@@ -112,13 +111,13 @@ static int parse_tokens(struct detokenize_request *r, int vocab, struct err *e)
 }
 
 int detokenize_request_parse(struct detokenize_request *r, const char *body, size_t len,
-                             int vocab, struct err *e)
+                             struct err *e)
 {
     *r = (struct detokenize_request){.json = parse_object(body, len, e)};
     if (!r->json) {
         return -1;
     }
-    if (parse_string(r->json, "model", &r->model, e) != 0 || parse_tokens(r, vocab, e) != 0) {
+    if (parse_string(r->json, "model", &r->model, e) != 0 || parse_tokens(r, e) != 0) {
         detokenize_request_deinit(r);
         return -1;
     }
@@ -127,11 +126,12 @@ int detokenize_request_parse(struct detokenize_request *r, const char *body, siz
 
 int detokenize_request_check(const struct detokenize_request *r, int vocab, struct err *e)
 {
-    size_t i = 0;
-    while (i < r->tokens.count && r->tokens.ids[i] < vocab) {
-        i++;
+    for (size_t i = 0; i < r->tokens.count; i++) {
+        if (r->tokens.ids[i] >= vocab) {
+            return wrong_token(i, vocab, e);
+        }
     }
-    return i == r->tokens.count ? 0 : refuse_id(i, vocab, e);
+    return 0;
 }
 
 void detokenize_request_deinit(struct detokenize_request *r)

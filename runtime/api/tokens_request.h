@@ -37,9 +37,8 @@ struct detokenize_request {
     cJSON *json;
 };
 
-/* vocab: what ids are checked against; 0: they will be by detokenize_request_check, since the
- * model is not known yet. */
 int detokenize_request_parse(struct detokenize_request *r, const char *body, size_t len,
-                             int vocab, struct err *e);
+                             struct err *e);
+/* Whether the ids are in a vocabulary of that size. */
 int detokenize_request_check(const struct detokenize_request *r, int vocab, struct err *e);
 void detokenize_request_deinit(struct detokenize_request *r);

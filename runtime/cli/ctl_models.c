@@ -1,4 +1,6 @@
 /* weir ctl models: the versions of the model that a running server serves. */
+#include "runtime/cli/ctl_models.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -85,8 +87,7 @@ static int run_list(struct ctl *c, char **arguments, int n, struct err *e)
     return rc;
 }
 
-/* Starts the path of the served model: a server serves one. */
-static int model_path(struct ctl *c, const char *part, const char *version, struct err *e)
+int ctl_models_path(struct ctl *c, const char *part, const char *version, struct err *e)
 {
     cJSON *root = ask_models(c, e);
     if (!root) {
@@ -104,7 +105,7 @@ static int model_path(struct ctl *c, const char *part, const char *version, stru
 static int run_show(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
-    if (model_path(c, "versions", arguments[0], e) != 0) {
+    if (ctl_models_path(c, "versions", arguments[0], e) != 0) {
         return -1;
     }
     cJSON *root = ctl_ask_json(c, "GET", NULL, e);
@@ -148,7 +149,7 @@ static int run_activate(struct ctl *c, char **arguments, int n, struct err *e)
         cJSON_Delete(body);
         return err_nomem(e);
     }
-    if (model_path(c, "activate", NULL, e) != 0) {
+    if (ctl_models_path(c, "activate", NULL, e) != 0) {
         cJSON_Delete(body);
         return -1;
     }
@@ -159,7 +160,7 @@ static int run_rollback(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)arguments;
     (void)n;
-    return model_path(c, "rollback", NULL, e) == 0 && ctl_ask(c, "POST", NULL, e) == 0
+    return ctl_models_path(c, "rollback", NULL, e) == 0 && ctl_ask(c, "POST", NULL, e) == 0
                ? print_change(c, e)
                : -1;
 }
@@ -185,6 +186,17 @@ static const struct ctl_command commands[] = {
     {"activate", "VERSION|LABEL", 1, 1, " ",
      "serve another version, once it has been loaded and has passed its gate", run_activate},
     {"rollback", "", 0, 0, " ", "serve the version that served before", run_rollback},
+    {"split", "VERSION PERCENT [key|conversation]|off", 1, 3, " ",
+     "give a share of the requests that name no version to another one, by key or by "
+     "conversation; off ends it",
+     ctl_models_split},
+    {"label", "LABEL VERSION|off", 2, 2, " ",
+     "move a label to a version; off: it means again what owners of versions wrote",
+     ctl_models_label},
+    {"shadow", "[VERSION PERCENT|off]", 0, 2, " ",
+     "run copies of a share of the requests on another version; without arguments: what they "
+     "showed",
+     ctl_models_shadow},
     {"reload", "", 0, 0, " ", "look at the files of the version that serves anew", run_reload},
     {"audit", "[MODEL]", 0, 1, " before limit ", "who has changed what, newest first",
      run_audit},

@@ -22,6 +22,7 @@ struct serve_options {
     long models_memory;
     const char *when_memory_short;
     long unload_idle;
+    const char *publish;
     const char *host;
     long port;
     const char *system_prompt;
@@ -67,7 +68,7 @@ struct serve_options {
 
 #define OPTIONS_MAX 64
 
-static void append_options(struct option table[OPTIONS_MAX], const struct option *more, size_t n)
+static void append(struct option table[OPTIONS_MAX], const struct option *more, size_t n)
 {
     size_t at = 0;
     while (table[at].name) {
@@ -76,7 +77,7 @@ static void append_options(struct option table[OPTIONS_MAX], const struct option
     memcpy(table + at, more, n * sizeof(*more));
 }
 
-/* What is told about requests: metrics, and what filters found. Appended to the others. */
+/* What is told about requests: metrics, and what filters found. */
 static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_options *o)
 {
     const struct option more[] = {
@@ -95,29 +96,40 @@ static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_
          "(open)",
          0, 0},
     };
-    append_options(table, more, sizeof(more) / sizeof(more[0]));
+    append(table, more, sizeof(more) / sizeof(more[0]));
 }
 
-/* Which models of a repository are in memory. Appended to the others. */
+/* A repository of models. */
 static void add_repo_options(struct option table[OPTIONS_MAX], struct serve_options *o)
 {
     const struct option more[] = {
+        {"repo", 0, OPTION_STRING, &o->repo, "DIR",
+         "serve models and their versions, DIR/NAME/VERSION/, and watch for others; --model is "
+         "the NAME that requests get which name none, or left out if there is one alone",
+         0, 0},
         {"keep-generations", 0, OPTION_INT, &o->keep_generations, "N",
          "with --repo: versions of a model that stay loaded behind the one that serves, for "
          "rollbacks and requests that name them (1)",
          0, MODEL_SET_KEPT_MAX},
+        {"publish", 0, OPTION_STRING, &o->publish, "HOW",
+         "with --repo: versions that appear serve at once if they are newer (auto), or when an "
+         "admin says so (manual) (auto)",
+         0, 0},
         {"models-loaded", 0, OPTION_STRING, &o->models_loaded, "WHICH",
-         "with --repo: models that are loaded at the start: default, all, or names with commas, "
+         "with --repo: models that are loaded at the start: default, all, or names with "
+         "commas, "
          "beside the default (default)",
          0, 0},
         {"load-on-demand", 0, OPTION_FLAG, &o->load_on_demand, NULL,
          "with --repo: load models and versions when a request names them; it waits", 0, 0},
         {"models-memory", 0, OPTION_INT, &o->models_memory, "MIB",
-         "with --repo: memory for all versions that are loaded, weights, keys and values; others "
+         "with --repo: memory for all versions that are loaded, weights, keys and values; "
+         "others "
          "that are idle make room (what the machine has)",
          1, 1L << 30},
         {"when-memory-short", 0, OPTION_STRING, &o->when_memory_short, "WHAT",
-         "with --repo: of a new version that does not fit beside the one that serves: refuse it, "
+         "with --repo: of a new version that does not fit beside the one that serves: refuse "
+         "it, "
          "or drain_first, then load it while requests wait (refuse)",
          0, 0},
         {"unload-idle", 0, OPTION_INT, &o->unload_idle, "S",
@@ -125,7 +137,7 @@ static void add_repo_options(struct option table[OPTIONS_MAX], struct serve_opti
          "default; 0 for never (0)",
          0, 31536000},
     };
-    append_options(table, more, sizeof(more) / sizeof(more[0]));
+    append(table, more, sizeof(more) / sizeof(more[0]));
 }
 
 /* "MODEL=NAME", both with something in them. */
@@ -149,6 +161,11 @@ static int check(const struct serve_options *o)
             return 2;
         }
     }
+    if (strcmp(o->publish, "auto") != 0 && strcmp(o->publish, "manual") != 0) {
+        fprintf(stderr, "weir serve: --publish: \"%s\" is not known; auto and manual are\n",
+                o->publish);
+        return 2;
+    }
     if (o->temperature < 0.0 || o->temperature > 2.0) {
         fprintf(stderr, "weir serve: --temperature: 0 to 2 are allowed\n");
         return 2;
@@ -161,10 +178,6 @@ static int parse(struct serve_options *o, int argc, char **argv)
     struct option table[OPTIONS_MAX] = {
         {"model", 'm', OPTION_STRING, &o->model, "FILE",
          "the model: a GGUF file, or a folder with safetensors", 0, 0},
-        {"repo", 0, OPTION_STRING, &o->repo, "DIR",
-         "serve models and their versions, DIR/NAME/VERSION/, and watch for others; --model is "
-         "the NAME that requests get which name none, or left out if there is one alone",
-         0, 0},
         {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "address to listen on (127.0.0.1)", 0,
          0},
         {"port", 'p', OPTION_INT, &o->port, "N", "port, 0 for any free one (8080)", 0, 65535},
@@ -465,6 +478,7 @@ int cli_serve(int argc, char **argv)
         .keep_generations = 1,
         .models_loaded = "default",
         .when_memory_short = "refuse",
+        .publish = "auto",
         .temperature = 0.8,
         .drain_timeout = 600,
         .max_body = 8L << 20,
@@ -500,6 +514,7 @@ int cli_serve(int argc, char **argv)
         .load_on_demand = o.load_on_demand,
         .models_memory = (uint64_t)o.models_memory << 20,
         .unload_idle_s = (uint32_t)o.unload_idle,
+        .publish_manually = strcmp(o.publish, "manual") == 0,
         .generation = {.model_path = o.model,
                        .threads = (int)o.threads,
                        .pin = o.pin,

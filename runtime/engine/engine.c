@@ -44,6 +44,7 @@ struct engine {
     struct event_list events; /* not drained yet */
     uint64_t next_id;
     bool stop;
+    bool steps_aside;         /* is to */
     struct command *commands; /* (n_commands) for those that run */
     size_t n_commands;
     int pins_waiting; /* of the waiting ones, those with options.pin */
@@ -59,6 +60,7 @@ struct engine {
 
     /* The engine thread only. */
     struct team *team;
+    bool is_aside;
     struct llama_state *state;
     struct schedule schedule;
     struct sampler_scratch scratch;
@@ -433,9 +435,14 @@ static void *engine_main(void *ctx)
         pthread_mutex_lock(&en->lock);
         take_work(en);
         bool stop = en->stop;
+        bool aside = en->steps_aside;
         pthread_mutex_unlock(&en->lock);
         if (stop) {
             return NULL;
+        }
+        if (aside && !en->is_aside) {
+            team_step_aside(en->team);
+            en->is_aside = true;
         }
         /* Without room for the events of a step, the step waits: nothing is lost, and memory
          * that others free makes it go on. */
@@ -735,6 +742,13 @@ void engine_unpin(struct engine *en, uint64_t pin)
 {
     pthread_mutex_lock(&en->lock);
     command(en, pin, COMMAND_UNPIN);
+    pthread_mutex_unlock(&en->lock);
+}
+
+void engine_step_aside(struct engine *en)
+{
+    pthread_mutex_lock(&en->lock);
+    en->steps_aside = true;
     pthread_mutex_unlock(&en->lock);
 }
 

@@ -160,6 +160,10 @@ void engine_pause(struct engine *en, uint64_t id, bool paused);
 /* Lets go of what was held under that name. */
 void engine_unpin(struct engine *en, uint64_t pin);
 
+/* From now on its threads compute only when no others want the processor: for answers that
+ * nobody waits for. There is no way back (team.h). */
+void engine_step_aside(struct engine *en);
+
 /* Calls fn for every event since the last call, in order. */
 void engine_drain_events(struct engine *en,
                          void (*fn)(void *ctx, const struct engine_event *ev), void *ctx);

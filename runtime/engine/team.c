@@ -12,6 +12,7 @@
 #include "runtime/base/mem.h"
 
 #define COMPUTE_NICE 5
+#define ASIDE_NICE   19
 
 /* How long a wait spins before it sleeps: longer than the gaps between the stages of a step,
  * shorter than anybody would notice on an idle machine. */
@@ -286,17 +287,24 @@ int team_pin(struct team *t, struct err *e)
 }
 
 /* On Linux each thread has a nice value of its own. */
-static void step_back(void *ctx, int worker, int n_workers)
+static void set_nice(void *ctx, int worker, int n_workers)
 {
-    (void)ctx;
+    const int *nice = ctx;
     (void)worker;
     (void)n_workers;
-    (void)setpriority(PRIO_PROCESS, 0, COMPUTE_NICE);
+    (void)setpriority(PRIO_PROCESS, 0, *nice);
 }
 
 void team_step_back(struct team *t)
 {
-    team_run(t, step_back, NULL);
+    int nice = COMPUTE_NICE;
+    team_run(t, set_nice, &nice);
+}
+
+void team_step_aside(struct team *t)
+{
+    int nice = ASIDE_NICE;
+    team_run(t, set_nice, &nice);
 }
 
 void team_barrier(struct team *t)

@@ -38,5 +38,9 @@ int team_check_pin(int threads, struct err *e);
  * compute. */
 void team_step_back(struct team *t);
 
+/* What nobody waits for: its threads compute when no others want the processor. A thread cannot
+ * raise its priority again, so there is no way back. */
+void team_step_aside(struct team *t);
+
 /* Inside fn only, and by every worker or none. */
 void team_barrier(struct team *t);

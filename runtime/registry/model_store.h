@@ -78,26 +78,28 @@ void model_store_known_free(struct model_store_known *known, size_t n); /* accep
 
 /* What was done, and what of struct model_change it needs. The names are those of the audit. */
 enum model_action {
-    MODEL_PUBLISH,      /* "publish": a version serves because it is new. version, sha256,
-                           stamp, replaced, text: the gate's report */
-    MODEL_ACTIVATE,     /* "activate": because somebody chose it. The same, and seen */
-    MODEL_ROLLBACK,     /* "rollback": to one of the past. The same */
-    MODEL_RELOAD,       /* "reload": the files of the version that serves. The same */
-    MODEL_FALLBACK,     /* "fallback": another version serves, since the active one cannot;
-                           that one stays what is wanted. version, reason */
-    MODEL_LOAD,         /* "load". version or none */
-    MODEL_UNLOAD,       /* "unload". version or none, reason */
-    MODEL_LOAD_FAILED,  /* "load_failed". version, stamp (0: it may be tried again), reason */
-    MODEL_GATE_FAILED,  /* "gate_failed". The same; text: its report */
-    MODEL_SPLIT,        /* "split". version, percent; 0 ends it */
-    MODEL_SHADOW,       /* "shadow". The same */
-    MODEL_LABEL,        /* "label". label, version */
-    MODEL_UNLABEL,      /* "unlabel". label */
-    MODEL_CANARY_BEGIN, /* "canary_begin". version; text: its plan */
-    MODEL_CANARY_PROGRESS, /* no audit row. text: its report so far */
-    MODEL_CANARY_PROMOTE,  /* "canary_promote". The canary is over. text: its report; reason */
-    MODEL_CANARY_ROLLBACK, /* "canary_rollback". The same */
-    MODEL_CANARY_END,      /* "canary_end": somebody has stopped it. The same */
+    MODEL_ACTION_PUBLISH,  /* "publish": a version serves because it is new. version, sha256,
+                       stamp, replaced, text: the gate's report */
+    MODEL_ACTION_ACTIVATE, /* "activate": because somebody chose it. The same, and seen */
+    MODEL_ACTION_ROLLBACK, /* "rollback": to one of the past. The same */
+    MODEL_ACTION_RELOAD,   /* "reload": the files of the version that serves. The same */
+    MODEL_ACTION_FALLBACK, /* "fallback": another version serves, since the active one cannot;
+                       that one stays what is wanted. version, reason */
+    MODEL_ACTION_LOAD,     /* "load". version or none */
+    MODEL_ACTION_UNLOAD,   /* "unload". version or none, reason */
+    MODEL_ACTION_LOAD_FAILED,     /* "load_failed". version, stamp (0: it may be tried again),
+                                     reason */
+    MODEL_ACTION_GATE_FAILED,     /* "gate_failed". The same; text: its report */
+    MODEL_ACTION_SPLIT,           /* "split". version, percent; 0 ends it */
+    MODEL_ACTION_SHADOW,          /* "shadow". The same */
+    MODEL_ACTION_LABEL,           /* "label". label, version */
+    MODEL_ACTION_UNLABEL,         /* "unlabel". label */
+    MODEL_ACTION_CANARY_BEGIN,    /* "canary_begin". version; text: its plan */
+    MODEL_ACTION_CANARY_PROGRESS, /* no audit row. text: its report so far */
+    MODEL_ACTION_CANARY_PROMOTE,  /* "canary_promote". The canary is over. text: its report;
+                                     reason */
+    MODEL_ACTION_CANARY_ROLLBACK, /* "canary_rollback". The same */
+    MODEL_ACTION_CANARY_END,      /* "canary_end": somebody has stopped it. The same */
     MODEL_ACTIONS,
 };
 

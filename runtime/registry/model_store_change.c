@@ -22,24 +22,24 @@ struct transaction {
 };
 
 static const char *const names[MODEL_ACTIONS] = {
-    [MODEL_PUBLISH] = "publish",
-    [MODEL_ACTIVATE] = "activate",
-    [MODEL_ROLLBACK] = "rollback",
-    [MODEL_RELOAD] = "reload",
-    [MODEL_FALLBACK] = "fallback",
-    [MODEL_LOAD] = "load",
-    [MODEL_UNLOAD] = "unload",
-    [MODEL_LOAD_FAILED] = "load_failed",
-    [MODEL_GATE_FAILED] = "gate_failed",
-    [MODEL_SPLIT] = "split",
-    [MODEL_SHADOW] = "shadow",
-    [MODEL_LABEL] = "label",
-    [MODEL_UNLABEL] = "unlabel",
-    [MODEL_CANARY_BEGIN] = "canary_begin",
-    [MODEL_CANARY_PROGRESS] = "canary_progress",
-    [MODEL_CANARY_PROMOTE] = "canary_promote",
-    [MODEL_CANARY_ROLLBACK] = "canary_rollback",
-    [MODEL_CANARY_END] = "canary_end",
+    [MODEL_ACTION_PUBLISH] = "publish",
+    [MODEL_ACTION_ACTIVATE] = "activate",
+    [MODEL_ACTION_ROLLBACK] = "rollback",
+    [MODEL_ACTION_RELOAD] = "reload",
+    [MODEL_ACTION_FALLBACK] = "fallback",
+    [MODEL_ACTION_LOAD] = "load",
+    [MODEL_ACTION_UNLOAD] = "unload",
+    [MODEL_ACTION_LOAD_FAILED] = "load_failed",
+    [MODEL_ACTION_GATE_FAILED] = "gate_failed",
+    [MODEL_ACTION_SPLIT] = "split",
+    [MODEL_ACTION_SHADOW] = "shadow",
+    [MODEL_ACTION_LABEL] = "label",
+    [MODEL_ACTION_UNLABEL] = "unlabel",
+    [MODEL_ACTION_CANARY_BEGIN] = "canary_begin",
+    [MODEL_ACTION_CANARY_PROGRESS] = "canary_progress",
+    [MODEL_ACTION_CANARY_PROMOTE] = "canary_promote",
+    [MODEL_ACTION_CANARY_ROLLBACK] = "canary_rollback",
+    [MODEL_ACTION_CANARY_END] = "canary_end",
 };
 
 const char *model_action_name(enum model_action action)
@@ -119,15 +119,16 @@ static int check(const char *name, const struct model_change *c, struct err *e)
         return err_set_param(e, ERR_INVALID, "actor",
                              "the actor must be UTF-8 of at most %d bytes", VERSION_ACTOR_MAX);
     }
-    bool has_share = c->action == MODEL_SPLIT || c->action == MODEL_SHADOW;
+    bool has_share = c->action == MODEL_ACTION_SPLIT || c->action == MODEL_ACTION_SHADOW;
     if (has_share && (c->percent < 0 || c->percent > 100)) {
         return err_set_param(e, ERR_INVALID, "percent", "\"percent\" is %d; 0 to 100",
                              c->percent);
     }
-    bool is_label = c->action == MODEL_LABEL || c->action == MODEL_UNLABEL;
-    bool needs_version = c->action < MODEL_LOAD || c->action == MODEL_LOAD_FAILED ||
-                         c->action == MODEL_GATE_FAILED || c->action == MODEL_LABEL ||
-                         c->action == MODEL_CANARY_BEGIN || (has_share && c->percent > 0);
+    bool is_label = c->action == MODEL_ACTION_LABEL || c->action == MODEL_ACTION_UNLABEL;
+    bool needs_version =
+        c->action < MODEL_ACTION_LOAD || c->action == MODEL_ACTION_LOAD_FAILED ||
+        c->action == MODEL_ACTION_GATE_FAILED || c->action == MODEL_ACTION_LABEL ||
+        c->action == MODEL_ACTION_CANARY_BEGIN || (has_share && c->percent > 0);
     return check_name(name, "model", true, e) == 0 &&
                    check_name(c->version, "version", needs_version, e) == 0 &&
                    check_name(c->replaced, "replaced", false, e) == 0
@@ -202,19 +203,20 @@ static int serve(struct transaction *t)
     const struct model_change *c = t->change;
     struct model_record *r = &t->record;
     bool is_other = strcmp(r->active.version, c->version) != 0;
-    if (c->action == MODEL_RELOAD && is_other && r->active.version[0]) {
+    if (c->action == MODEL_ACTION_RELOAD && is_other && r->active.version[0]) {
         return know(t, ""); /* of one that serves in the place of what is wanted */
     }
-    bool pushes =
-        c->action != MODEL_ROLLBACK && c->replaced && strcmp(c->replaced, c->version) != 0;
+    bool pushes = c->action != MODEL_ACTION_ROLLBACK && c->replaced &&
+                  strcmp(c->replaced, c->version) != 0;
     if ((pushes && push_past(t) != 0) ||
-        (c->action == MODEL_ROLLBACK && is_other && pop_past(t) != 0) || see_all(t) != 0) {
+        (c->action == MODEL_ACTION_ROLLBACK && is_other && pop_past(t) != 0) ||
+        see_all(t) != 0) {
         return -1;
     }
     snprintf(r->active.version, sizeof(r->active.version), "%s", c->version);
     snprintf(r->active.sha256, sizeof(r->active.sha256), "%s", or_empty(c->sha256));
-    if (c->action != MODEL_RELOAD) {
-        r->is_chosen = c->action != MODEL_PUBLISH;
+    if (c->action != MODEL_ACTION_RELOAD) {
+        r->is_chosen = c->action != MODEL_ACTION_PUBLISH;
     }
     return know(t, "");
 }
@@ -245,9 +247,9 @@ static int set_label(struct transaction *t)
     if (query_end(&q) != 0) {
         return -1;
     }
-    const char *version = c->action == MODEL_LABEL ? c->version : "";
+    const char *version = c->action == MODEL_ACTION_LABEL ? c->version : "";
     snprintf(t->after, sizeof(t->after), "%s", version);
-    if (c->action == MODEL_UNLABEL) {
+    if (c->action == MODEL_ACTION_UNLABEL) {
         return database_run(t->db, t->e,
                             "DELETE FROM model_label WHERE model = ?1 AND name = ?2", "it",
                             t->id, c->label);
@@ -300,34 +302,34 @@ static int apply(struct transaction *t)
 {
     const struct model_change *c = t->change;
     switch (c->action) {
-    case MODEL_PUBLISH:
-    case MODEL_ACTIVATE:
-    case MODEL_ROLLBACK:
-    case MODEL_RELOAD:
+    case MODEL_ACTION_PUBLISH:
+    case MODEL_ACTION_ACTIVATE:
+    case MODEL_ACTION_ROLLBACK:
+    case MODEL_ACTION_RELOAD:
         return serve(t);
-    case MODEL_LOAD_FAILED:
-    case MODEL_GATE_FAILED:
+    case MODEL_ACTION_LOAD_FAILED:
+    case MODEL_ACTION_GATE_FAILED:
         return know(t, c->reason && c->reason[0] ? c->reason : "it could not be loaded");
-    case MODEL_SPLIT:
+    case MODEL_ACTION_SPLIT:
         set_share(&t->record.split, c);
         return 0;
-    case MODEL_SHADOW:
+    case MODEL_ACTION_SHADOW:
         set_share(&t->record.shadow, c);
         return 0;
-    case MODEL_LABEL:
-    case MODEL_UNLABEL:
+    case MODEL_ACTION_LABEL:
+    case MODEL_ACTION_UNLABEL:
         return set_label(t);
-    case MODEL_CANARY_BEGIN:
+    case MODEL_ACTION_CANARY_BEGIN:
         return begin_canary(t);
-    case MODEL_CANARY_PROGRESS:
+    case MODEL_ACTION_CANARY_PROGRESS:
         return replace(&t->record.canary_report, c->text, t->e);
-    case MODEL_CANARY_PROMOTE:
-    case MODEL_CANARY_ROLLBACK:
-    case MODEL_CANARY_END:
+    case MODEL_ACTION_CANARY_PROMOTE:
+    case MODEL_ACTION_CANARY_ROLLBACK:
+    case MODEL_ACTION_CANARY_END:
         return end_canary(t);
-    case MODEL_FALLBACK:
-    case MODEL_LOAD:
-    case MODEL_UNLOAD:
+    case MODEL_ACTION_FALLBACK:
+    case MODEL_ACTION_LOAD:
+    case MODEL_ACTION_UNLOAD:
     case MODEL_ACTIONS:
         break;
     }
@@ -337,9 +339,9 @@ static int apply(struct transaction *t)
 static void describe_after(struct transaction *t)
 {
     enum model_action action = t->change->action;
-    if (action == MODEL_FALLBACK) {
+    if (action == MODEL_ACTION_FALLBACK) {
         snprintf(t->after, sizeof(t->after), "%s", t->change->version);
-    } else if (action != MODEL_LABEL && action != MODEL_UNLABEL) {
+    } else if (action != MODEL_ACTION_LABEL && action != MODEL_ACTION_UNLABEL) {
         describe(&t->record, t->after);
     }
 }
@@ -384,7 +386,7 @@ static int change_found(struct transaction *t, struct model_record *after)
     t->record.revision++;
     t->record.updated = t->now;
     if (write_row(t) != 0 ||
-        (t->change->action != MODEL_CANARY_PROGRESS && write_audit(t) != 0)) {
+        (t->change->action != MODEL_ACTION_CANARY_PROGRESS && write_audit(t) != 0)) {
         return -1;
     }
     return after ? model_store_read_lists(t->db, t->id, &t->record, t->e) : 0;

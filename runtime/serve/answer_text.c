@@ -476,3 +476,16 @@ int answer_text_finish(struct answer_text *a, struct err *e)
     a->decoded_bytes += a->decoded.len;
     return pass_on(a, true, e);
 }
+
+enum answer_finish answer_text_finish_as(const struct answer_text *a, enum answer_finish finish)
+{
+    if (a->state == ANSWER_FILTERED) {
+        return ANSWER_FINISH_CONTENT_FILTER;
+    }
+    if (a->state == ANSWER_STOPPED) {
+        finish = ANSWER_FINISH_STOP;
+    }
+    const struct answer_choice *c = a->set.choice;
+    bool called = c->n_calls > 0 && c->calls[c->n_calls - 1].complete;
+    return finish == ANSWER_FINISH_STOP && called ? ANSWER_FINISH_TOOL_CALLS : finish;
+}

@@ -92,5 +92,10 @@ int answer_text_finish(struct answer_text *a, struct err *e);
  */
 bool answer_text_is_waiting(const struct answer_text *a);
 
+/* How it ended, if the model ended it like this: a stop string, a filter, or calls that are
+ * whole may be the reason. */
+enum answer_finish answer_text_finish_as(const struct answer_text *a,
+                                         enum answer_finish finish);
+
 /* Goes on after wake. Returns as answer_text_feed. */
 int answer_text_resume(struct answer_text *a, struct err *e);

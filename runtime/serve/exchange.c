@@ -73,6 +73,7 @@ static void destroy(struct exchange *x)
     mem_free(x->choices);
     mem_free(x->answers);
     input_texts_deinit(&x->input_texts);
+    shadow_outlive(x->shadow);
     answer_request_deinit(&x->request);
     chain_unref(x->chain);
     prompt_unref(x->prompt);
@@ -80,14 +81,14 @@ static void destroy(struct exchange *x)
     mem_free(x);
 }
 
-static void destroy_if_done(struct exchange *x)
+void exchange_release(struct exchange *x)
 {
     for (size_t i = 0; i < x->n_choices; i++) {
         if (x->choices[i].engine_running) {
             return;
         }
     }
-    if (!x->http && !x->working) {
+    if (!x->http && !x->working && !shadow_needs_exchange(x->shadow)) {
         destroy(x);
     }
 }
@@ -136,6 +137,7 @@ void exchange_leave_client(struct exchange *x)
     }
     if (x->http) {
         record_filters(x);
+        shadow_leave(x->shadow);
         http_exchange_set_data(x->http, NULL);
         x->http = NULL;
     }
@@ -166,7 +168,7 @@ static void on_deadline(uv_timer_t *deadline)
     struct err e = {0};
     set_late(x, &e);
     exchange_fail(x, &e);
-    destroy_if_done(x);
+    exchange_release(x);
 }
 
 int exchange_set_deadline(struct exchange *x, struct err *e)
@@ -221,7 +223,7 @@ static void take_form(void *user, struct grammar *grammar, const struct err *why
     } else if (!grammar || start(x, grammar, &e) != 0) {
         exchange_refuse(x, &e);
     }
-    destroy_if_done(x);
+    exchange_release(x);
 }
 
 /* Starts at once where any text will do or the form is known; else when it is compiled. */
@@ -263,7 +265,7 @@ static void take_prompt(void *user, struct prompt *prompt, const struct err *why
     } else if (!prompt || go_on_with(x, prompt, &e) != 0) {
         exchange_refuse(x, &e);
     }
-    destroy_if_done(x);
+    exchange_release(x);
 }
 
 /* Goes on at once where the prompt is one that is served; else when it was read. */
@@ -300,7 +302,7 @@ static void take_input(void *user, struct err *why)
     if (why || go_on_from_input(x, &e) != 0) {
         exchange_refuse(x, why ? why : &e);
     }
-    destroy_if_done(x);
+    exchange_release(x);
 }
 
 static bool asks_outside(const struct chain *chain)
@@ -351,7 +353,7 @@ void exchange_begin(struct server *s, struct http_exchange *http,
     }
     if (exchange_read(x, &e) != 0 || filter_input(x, &e) != 0) {
         exchange_refuse(x, &e);
-        destroy_if_done(x);
+        exchange_release(x);
     }
 }
 
@@ -379,6 +381,9 @@ static void take_token(struct choice *c, const struct engine_event *ev)
     struct exchange *x = c->exchange;
     const struct answer_token token = {.token = ev->token, .logprob = ev->logprob};
     x->usage.completion_tokens++;
+    if (c->index == 0) {
+        shadow_take_token(x->shadow, ev->token);
+    }
     struct answer_alternative tops[ENGINE_TOP_LOGPROBS_MAX];
     for (int i = 0; i < ev->n_top; i++) {
         tops[i] = (struct answer_alternative){ev->top[i].token, ev->top[i].logprob};
@@ -431,7 +436,7 @@ void exchange_on_wake(void *user)
     } else if (x->http) {
         end_if_settled(c);
     }
-    destroy_if_done(x);
+    exchange_release(x);
 }
 
 /* Of each prompt counts what its first answer found: the others share it. */
@@ -462,7 +467,7 @@ void exchange_on_event(struct engine_user *user, const struct engine_event *ev)
     if (x->http && !c->ended && !c->is_complete && ev->finish != ENGINE_RUNNING) {
         take_end(c, ev->finish);
     }
-    destroy_if_done(x);
+    exchange_release(x);
 }
 
 void exchange_abort(struct http_exchange *http)
@@ -470,7 +475,7 @@ void exchange_abort(struct http_exchange *http)
     struct exchange *x = http_exchange_data(http);
     if (x) {
         exchange_leave_client(x);
-        destroy_if_done(x);
+        exchange_release(x);
     }
 }
 

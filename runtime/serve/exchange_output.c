@@ -147,24 +147,15 @@ static void send_whole(struct exchange *x)
     respond_json(http, 200, json, len, headers, PROVENANCE_HEADERS);
 }
 
-static enum answer_finish finish_of(const struct choice *c, enum answer_finish finish)
-{
-    if (c->text.state == ANSWER_FILTERED) {
-        return ANSWER_FINISH_CONTENT_FILTER;
-    }
-    if (c->text.state == ANSWER_STOPPED) {
-        finish = ANSWER_FINISH_STOP;
-    }
-    const struct answer_choice *answer = &c->exchange->answers[c->index];
-    bool called = answer->n_calls > 0 && answer->calls[answer->n_calls - 1].complete;
-    return finish == ANSWER_FINISH_STOP && called ? ANSWER_FINISH_TOOL_CALLS : finish;
-}
-
 void exchange_end_choice(struct choice *c, enum answer_finish finish)
 {
     struct exchange *x = c->exchange;
-    x->answers[c->index].finish = finish_of(c, finish);
+    enum answer_finish as = answer_text_finish_as(&c->text, finish);
+    x->answers[c->index].finish = as;
     c->ended = true;
+    if (c->index == 0) {
+        shadow_take_end(x->shadow, reply_finish_name(as), as == ANSWER_FINISH_CONTENT_FILTER);
+    }
     if (c->engine_running) {
         engine_cancel(x->generation->engine, c->engine_id);
     }

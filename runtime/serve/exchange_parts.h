@@ -18,6 +18,7 @@
 #include "runtime/serve/input_texts.h"
 #include "runtime/serve/prompt_pick.h"
 #include "runtime/serve/provenance.h"
+#include "runtime/serve/shadow.h"
 
 /* An API: how its requests are read and its answers written. */
 struct exchange_api {
@@ -68,6 +69,7 @@ struct exchange {
     struct input_texts input_texts; /* what the client wrote */
     struct filter_run input;        /* it goes through the filters */
     struct prompt_job pick;         /* of the prompt */
+    struct shadow *shadow;          /* a copy of it runs on another version; or NULL */
     struct answer_usage usage;
     struct moderation_result found_input, found_output; /* when the client wants to know */
     char *moderation;                                   /* the same as JSON text, at the end */
@@ -89,6 +91,11 @@ int exchange_set_deadline(struct exchange *x, struct err *e);
 
 /* -1 once that time is over. */
 int exchange_check_deadline(const struct exchange *x, struct err *e);
+
+/* What somebody needed of the exchange is needed no more: it goes if nothing else is left to
+ * do.
+ */
+void exchange_release(struct exchange *x);
 
 /* Answers with an error, or has the request wait for its model, and leaves the client. */
 void exchange_refuse(struct exchange *x, const struct err *e);

@@ -254,6 +254,7 @@ int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e)
         token_list_deinit(&x->prompts[i]);
     }
     access_charge_tokens(&x->server->set.access, x->tenant, x->usage.prompt_tokens);
+    shadow_begin(x, r.max_tokens, grammar);
     return 0;
 }
 
@@ -314,6 +315,7 @@ static int find_generation(struct exchange *x, struct err *e)
     const struct model_ask ask = {.http = http_exchange_request(x->http),
                                   .model = x->request.model,
                                   .sticky = sticky_of(x->server, x->http, &x->request),
+                                  .conversation = sticky_of_conversation(&x->request),
                                   .missing = &x->missing};
     struct generation *g = model_pick(x->server, &ask, e);
     if (!g || generation_check_text(g, e) != 0 ||

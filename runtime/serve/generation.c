@@ -188,9 +188,9 @@ static int create_embedder(struct generation *g, const struct generation_setting
 /* As int8 with a scale for each group; what has one dimension stays f32, or is packed. */
 static uint64_t loaded_bytes(const struct gguf_tensor *t)
 {
-    return t->n_dims >= 2             ? t->n_elements + t->n_elements / 8
-           : t->type == TENSOR_I8     ? t->size
-                                      : t->n_elements * sizeof(float);
+    return t->n_dims >= 2         ? t->n_elements + t->n_elements / 8
+           : t->type == TENSOR_I8 ? t->size
+                                  : t->n_elements * sizeof(float);
 }
 
 int generation_measure(const struct generation_settings *s, uint64_t *bytes, struct err *e)
@@ -402,6 +402,14 @@ void generation_log_published(const struct generation *g)
 {
     log_info("model %s (generation %llu, sha256 %.12s) is published", g->id,
              (unsigned long long)g->number, g->model->sha256);
+}
+
+void generation_step_aside(struct generation *g)
+{
+    g->is_aside = true;
+    if (g->engine) {
+        engine_step_aside(g->engine);
+    }
 }
 
 bool generation_is_named(const struct generation *g, const char *asked)

@@ -57,6 +57,7 @@ struct generation {
     struct form_cache forms;     /* of answers: what was compiled for this model */
     struct output_format format; /* how the model writes reasoning and calls of tools */
     struct engine *engine;       /* NULL: the model makes no text */
+    bool is_aside;               /* generation_step_aside was called */
     int n_coming;                /* requests for the engine that await a job off the loop */
     struct embedder *embedder;
     char id[MODEL_NAME_MAX * 2 + 16]; /* "name@version", as answers name it */
@@ -94,6 +95,10 @@ void generation_unref(struct generation *g); /* accepts NULL */
 
 /* That requests get it from now on. */
 void generation_log_published(const struct generation *g);
+
+/* Its engine works only when nobody else wants the processor: for copies of requests. There is
+ * no way back, so it can never serve again. */
+void generation_step_aside(struct generation *g);
 
 /* Whether a request that asks for `asked` means this one: "name", "name@version" or
  * "name@sha256:PREFIX". */

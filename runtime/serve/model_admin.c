@@ -9,20 +9,25 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/memory_left.h"
+#include "runtime/serve/model_admin_traffic.h"
+#include "runtime/serve/model_label.h"
 #include "runtime/serve/model_pick.h"
 #include "runtime/serve/reload.h"
 #include "runtime/serve/respond.h"
 
 /* --- what is described --- */
 
-/* How a client asks for it: by the name what serves, by name and version what is kept. set:
- * NULL without a repository. */
+/* How a client asks for it: by the name what serves, by name and version what is loaded beside
+ * it. set: NULL without a repository. */
 static void describe(const struct model_set *set, const struct generation *g,
                      struct admin_model *out)
 {
     bool is_serving = !set || g == model_set_serving(set);
     generation_describe(g, out);
-    out->state = model_state_name(is_serving ? MODEL_SERVING : MODEL_KEPT);
+    out->state = model_state_name(set ? model_set_state_of(set, g) : MODEL_SERVING);
+    if (set && g == model_set_loaded(set, g->model->version)) {
+        model_label_list(set, g->model->version, &out->labels);
+    }
     out->asked_as = is_serving ? out->name : out->id;
 }
 
@@ -68,6 +73,7 @@ static void add_unloaded(struct shown_models *m, const struct model_set *set,
                                             .state = model_state_name(v->state),
                                             .sha256 = v->sha256,
                                             .manifest = v->manifest};
+    model_label_list(set, v->name, &m->items[m->n - 1].labels);
 }
 
 /* What is loaded; all: and what would be if somebody asked for it. */
@@ -168,13 +174,15 @@ static struct model_version_view view(const struct model_set *set,
     if (info->generation) {
         describe(set, info->generation, loaded);
     }
-    return (struct model_version_view){.name = info->name,
-                                       .state = model_state_name(info->state),
-                                       .problem = info->problem,
-                                       .report = info->report,
-                                       .sha256 = info->sha256,
-                                       .loaded = info->generation ? loaded : NULL,
-                                       .manifest = info->manifest};
+    struct model_version_view out = {.name = info->name,
+                                     .state = model_state_name(info->state),
+                                     .problem = info->problem,
+                                     .report = info->report,
+                                     .sha256 = info->sha256,
+                                     .loaded = info->generation ? loaded : NULL,
+                                     .manifest = info->manifest};
+    model_label_list(set, info->name, &out.labels);
+    return out;
 }
 
 /* All that an answer points to. */
@@ -182,6 +190,7 @@ struct inventory {
     struct model_view *models;           /* (n) */
     struct model_version_view *versions; /* of all models */
     struct admin_model *loaded;          /* of each of these, then what serves of each model */
+    struct traffic_view *traffic;        /* (n) */
     size_t n, n_versions;
 };
 
@@ -194,7 +203,8 @@ static int inventory_init(struct inventory *v, const struct model_catalog *c)
     v->models = mem_zarray(v->n, sizeof(*v->models));
     v->versions = mem_zarray(v->n_versions + 1, sizeof(*v->versions));
     v->loaded = mem_zarray(v->n_versions + v->n, sizeof(*v->loaded));
-    return v->models && v->versions && v->loaded ? 0 : -1;
+    v->traffic = mem_zarray(v->n, sizeof(*v->traffic));
+    return v->models && v->versions && v->loaded && v->traffic ? 0 : -1;
 }
 
 static void inventory_deinit(struct inventory *v)
@@ -202,21 +212,24 @@ static void inventory_deinit(struct inventory *v)
     mem_free(v->models);
     mem_free(v->versions);
     mem_free(v->loaded);
+    mem_free(v->traffic);
 }
 
 static void inventory_fill(struct inventory *v, const struct server *s)
 {
     size_t at = 0;
     for (size_t i = 0; i < v->n; i++) {
-        const struct model_set *set = set_at(s->catalog, i);
+        struct model_set *set = set_at(s->catalog, i);
         struct admin_model *serving = &v->loaded[v->n_versions + i];
         size_t n = model_set_count(set);
         describe_serving(set, serving);
+        v->traffic[i] = model_traffic_view(model_set_traffic(set));
         v->models[i] = (struct model_view){.name = model_set_name(set),
                                            .is_default = model_set_is_default(set),
                                            .state = serving->state,
                                            .problem = model_set_problem(set),
                                            .serving = serving,
+                                           .traffic = &v->traffic[i],
                                            .versions = &v->versions[at],
                                            .n_versions = n,
                                            .memory_bytes = model_set_memory(set),
@@ -364,6 +377,8 @@ static void answer_version(struct server *s, struct http_exchange *ex, enum rout
         activate(set, ex);
     } else if (route == ROUTE_ADMIN_MODEL_LOAD || route == ROUTE_ADMIN_MODEL_UNLOAD) {
         load_or_unload(set, ex, route == ROUTE_ADMIN_MODEL_LOAD);
+    } else if (model_admin_traffic_has(route)) {
+        model_admin_traffic_answer(set, ex, route);
     } else {
         log_info("%.64s rolls model %s back", actor_of(ex), model_set_name(set));
         model_set_roll_back(set, ex);

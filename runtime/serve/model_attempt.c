@@ -126,8 +126,12 @@ static void use(struct model_set *set, struct attempt *a)
 {
     struct generation *g = a->load.generation;
     a->load.generation = NULL;
-    bool is_kept = a->purpose == LOAD_TO_KEEP;
-    if (is_kept) {
+    if (a->hold) {
+        model_set_hold_on(set, g);
+        a->hold->done(a->hold, a->ex, g);
+        a->hold = NULL;
+        model_set_trim(set);
+    } else if (a->purpose == LOAD_TO_KEEP) {
         g->was_asked_for = true;
         log_info("model %s (generation %llu, sha256 %.12s) is loaded", g->id,
                  (unsigned long long)g->number, g->model->sha256);
@@ -180,6 +184,9 @@ static void leave_line(struct model_catalog *c, struct attempt *a)
 
 static void destroy(struct attempt *a)
 {
+    if (a->hold) {
+        a->hold->done(a->hold, NULL, NULL);
+    }
     model_load_deinit(&a->load);
     mem_free(a);
 }
@@ -315,6 +322,7 @@ int model_attempt_begin(struct model_set *set, const struct load_wish *wish)
     a->is_asked_for = wish->ex != NULL;
     model_state_actor(wish->ex, a->who);
     a->purpose = wish->purpose;
+    a->hold = wish->hold;
     a->is_for_requests = wish->is_for_requests;
     a->load.if_changed = wish->if_changed;
     snprintf(a->load.version, sizeof(a->load.version), "%s", wish->version);

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/serve/model_label.h"
+
 #define LISTED_MAX 300 /* bytes of names in a message */
 
 /* --- messages --- */
@@ -69,9 +71,14 @@ static struct generation *find_version(const struct server *s, struct model_set 
                                        struct err *e)
 {
     struct model_version_info info;
-    struct generation *g = model_set_find_loaded(set, ask->model);
+    const char *labelled = model_label_asked(set, ask->model);
+    struct generation *g =
+        labelled ? model_set_loaded(set, labelled) : model_set_find_loaded(set, ask->model);
     if (g) {
         return g;
+    }
+    if (labelled) {
+        return not_loaded(s, set, labelled, ask, e);
     }
     if (!model_set_find_version(set, pin, &info)) {
         say(e, ERR_NOT_FOUND, s, ask->model, "does not exist here");
@@ -85,7 +92,10 @@ static struct generation *choose_version(const struct server *s, struct model_se
                                          const struct model_ask *ask, struct err *e)
 {
     struct generation *g = model_set_serving(set);
-    return g ? g : not_loaded(s, set, "", ask, e);
+    const struct model_traffic *t = model_set_traffic(set);
+    bool by_conversation = t->is_by_conversation && ask->conversation != 0;
+    return g ? model_traffic_choose(t, g, by_conversation ? ask->conversation : ask->sticky)
+             : not_loaded(s, set, "", ask, e);
 }
 
 static struct generation *pick_alone(const struct server *s, const char *asked, struct err *e)
@@ -111,8 +121,7 @@ struct generation *model_pick(const struct server *s, const struct model_ask *as
     if (!set) {
         return NULL;
     }
-    return pin ? find_version(s, set, ask, pin, e)
-               : choose_version(s, set, ask, e);
+    return pin ? find_version(s, set, ask, pin, e) : choose_version(s, set, ask, e);
 }
 
 const struct generation *model_pick_only(const struct server *s)

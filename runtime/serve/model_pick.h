@@ -1,7 +1,8 @@
 /* model_pick.h: which model, and which version of it, a request gets.
  *
- * A request asks for "name", "name@version" or "name@sha256:PREFIX", or for nothing: then it
- * gets what the default model serves.
+ * A request asks for "name@version", "name@sha256:PREFIX" or "name@label". One that asks for
+ * "name" or for nothing (the default model) names no version: it gets what serves, or the
+ * version that has a share of such requests (model_traffic.h).
  *
  * Threads: the loop. */
 #pragma once
@@ -12,8 +13,10 @@
 struct model_ask {
     const struct http_request *http; /* whose key it is */
     const char *model;               /* what the request says, or NULL */
-    uint64_t sticky;                 /* the same for the same caller or conversation; 0: any */
-    struct model_missing *missing;   /* NULL: it does not wait for what would have to be loaded */
+    uint64_t sticky;       /* the same for the same caller, conversation or text; 0: the request
+                            * gets what serves */
+    uint64_t conversation; /* the same without a look at the caller; 0: there is none */
+    struct model_missing *missing; /* NULL: it does not wait for what would have to be loaded */
 };
 
 /* Borrowed. NULL: ERR_NOT_FOUND, param "model", which says what may be asked for; or

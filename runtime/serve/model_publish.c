@@ -40,29 +40,29 @@ static enum model_action action_of_return(const struct model_set *set,
 {
     const char *wanted = chosen(set)->version;
     if (!wanted[0]) {
-        return MODEL_PUBLISH;
+        return MODEL_ACTION_PUBLISH;
     }
     if (is_version(g, wanted)) {
-        return MODEL_LOAD;
+        return MODEL_ACTION_LOAD;
     }
-    return is_asked_for                                           ? MODEL_ACTIVATE
-           : model_version_compare(g->model->version, wanted) > 0 ? MODEL_PUBLISH
-                                                                  : MODEL_FALLBACK;
+    return is_asked_for                                           ? MODEL_ACTION_ACTIVATE
+           : model_version_compare(g->model->version, wanted) > 0 ? MODEL_ACTION_PUBLISH
+                                                                  : MODEL_ACTION_FALLBACK;
 }
 
 static enum model_action action_of(const struct model_set *set, const struct generation *g,
                                    const struct publish_wish *wish)
 {
     if (wish->purpose == LOAD_TO_GO_BACK) {
-        return MODEL_ROLLBACK;
+        return MODEL_ACTION_ROLLBACK;
     }
     if (!set->serving) {
         return action_of_return(set, g, wish->is_asked_for);
     }
     if (g != set->serving && is_version(set->serving, g->model->version)) {
-        return MODEL_RELOAD;
+        return MODEL_ACTION_RELOAD;
     }
-    return wish->is_asked_for ? MODEL_ACTIVATE : MODEL_PUBLISH;
+    return wish->is_asked_for ? MODEL_ACTION_ACTIVATE : MODEL_ACTION_PUBLISH;
 }
 
 static struct model_change describe(const struct model_set *set, const struct generation *g,
@@ -110,7 +110,7 @@ static void publish(struct model_set *set, struct generation *g, enum model_acti
     if (model_set_take_out(set, g)) {
         generation_unref(g);
     }
-    model_set_publish(set, g, action == MODEL_ROLLBACK);
+    model_set_publish(set, g, action == MODEL_ACTION_ROLLBACK);
     model_attempt_answer(ex, "published", g);
 }
 
@@ -188,7 +188,7 @@ static void note_other_files(struct model_set *set, const struct generation *g)
     }
     log_warn("model %s had the SHA-256 %.12s when it was chosen, and has %.12s now", g->id,
              before, g->model->sha256);
-    struct model_change change = describe(set, g, MODEL_RELOAD, NULL);
+    struct model_change change = describe(set, g, MODEL_ACTION_RELOAD, NULL);
     change.reason = "its files are others than before the start";
     model_state_note(set->journal, &change);
 }
@@ -202,7 +202,7 @@ void model_publish_started(struct model_set *set, const char *why_not)
         return;
     }
     struct model_change change =
-        describe(set, g, wanted[0] ? MODEL_FALLBACK : MODEL_PUBLISH, NULL);
+        describe(set, g, wanted[0] ? MODEL_ACTION_FALLBACK : MODEL_ACTION_PUBLISH, NULL);
     change.replaced = change.replaced_sha256 = NULL;
     if (wanted[0]) {
         log_error("model %s@%s was chosen, but cannot serve: %s; %s serves in its place",
@@ -220,8 +220,8 @@ void model_publish_failed(struct model_set *set, const struct model_load *l, boo
     if (l->e.kind == ERR_CONFLICT) {
         return; /* its files are in motion, and are offered again when they stand still */
     }
-    const struct model_change change = {.action = l->has_failed_gate ? MODEL_GATE_FAILED
-                                                                     : MODEL_LOAD_FAILED,
+    const struct model_change change = {.action = l->has_failed_gate ? MODEL_ACTION_GATE_FAILED
+                                                                     : MODEL_ACTION_LOAD_FAILED,
                                         .who = who,
                                         .version = l->version,
                                         .stamp = is_final ? l->stamp : 0,
@@ -233,7 +233,7 @@ void model_publish_failed(struct model_set *set, const struct model_load *l, boo
 void model_publish_loaded(struct model_set *set, const struct generation *g, const char *who)
 {
     const struct model_change change = {
-        .action = MODEL_LOAD, .who = who, .version = g->model->version};
+        .action = MODEL_ACTION_LOAD, .who = who, .version = g->model->version};
     model_state_note(set->journal, &change);
 }
 
@@ -242,7 +242,9 @@ void model_publish_unloaded(struct model_set *set, const struct generation *g,
 {
     char who[VERSION_ACTOR_MAX + 1];
     model_state_actor(ex, who);
-    const struct model_change change = {
-        .action = MODEL_UNLOAD, .who = who, .version = g->model->version, .reason = reason};
+    const struct model_change change = {.action = MODEL_ACTION_UNLOAD,
+                                        .who = who,
+                                        .version = g->model->version,
+                                        .reason = reason};
     model_state_note(set->journal, &change);
 }

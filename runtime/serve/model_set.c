@@ -7,6 +7,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/model_label.h"
 #include "runtime/serve/model_set_parts.h"
 #include "runtime/serve/model_wait.h"
 #include "runtime/serve/server_metrics.h"
@@ -31,6 +32,21 @@ struct model_journal *model_set_journal(const struct model_set *set)
 struct generation *model_set_serving(const struct model_set *set)
 {
     return set->serving;
+}
+
+struct model_traffic *model_set_traffic(struct model_set *set)
+{
+    return &set->traffic;
+}
+
+const struct model_labels *model_set_moved_labels(const struct model_set *set)
+{
+    return &set->traffic.labels;
+}
+
+struct server *model_set_server(const struct model_set *set)
+{
+    return set->server;
 }
 
 /* --- the list --- */
@@ -58,10 +74,24 @@ static struct generation *loaded(const struct model_set *set, const char *versio
     return NULL;
 }
 
+struct generation *model_set_loaded(const struct model_set *set, const char *version)
+{
+    return loaded(set, version);
+}
+
 const char *model_state_name(enum model_state state)
 {
-    static const char *const names[] = {"available", "loading", "serving", "kept", "failed"};
+    static const char *const names[] = {"available", "loading", "serving", "kept",
+                                        "failed",    "split",   "shadow"};
     return names[state];
+}
+
+enum model_state model_set_state_of(const struct model_set *set, const struct generation *g)
+{
+    return g == set->serving                     ? MODEL_SERVING
+           : g == set->traffic.split.generation  ? MODEL_SPLIT
+           : g == set->traffic.shadow.generation ? MODEL_SHADOW
+                                                 : MODEL_KEPT;
 }
 
 static struct model_version_info describe(const struct model_set *set,
@@ -73,7 +103,7 @@ static struct model_version_info describe(const struct model_set *set,
         .name = v->name,
         .state = g && g == set->serving ? MODEL_SERVING
                  : loading              ? MODEL_LOADING
-                 : g                    ? MODEL_KEPT
+                 : g                    ? model_set_state_of(set, g)
                  : v->has_failed        ? MODEL_FAILED
                                         : MODEL_AVAILABLE,
         .problem = v->problem[0] ? v->problem : NULL,
@@ -221,38 +251,56 @@ bool model_set_take_out(struct model_set *set, const struct generation *g)
     return false;
 }
 
-/* The oldest of those that nobody asked for, if there are as many as may be; where the list is
- * full the oldest of all. */
-static struct generation *one_too_many(const struct model_set *set, bool was_asked_for)
+static bool is_in_use(const struct model_set *set, const struct generation *g)
 {
-    size_t n = 0;
-    struct generation *oldest = NULL;
+    return model_traffic_uses(&set->traffic, g);
+}
+
+/* Of those that are not in use: one that stepped aside for copies of requests, which is of no
+ * other use; the oldest of those that nobody asked for, if there are more than may be; the
+ * oldest of all, if all are too many. */
+static struct generation *one_too_many(const struct model_set *set)
+{
+    size_t n = 0, n_unasked = 0;
+    struct generation *oldest = NULL, *oldest_unasked = NULL;
     for (size_t i = 0; i < set->n_kept; i++) {
-        if (!set->kept[i]->was_asked_for) {
-            oldest = set->kept[i];
-            n++;
+        struct generation *g = set->kept[i];
+        if (is_in_use(set, g)) {
+            continue;
+        }
+        if (g->is_aside) {
+            return g;
+        }
+        oldest = g;
+        n++;
+        if (!g->was_asked_for) {
+            oldest_unasked = g;
+            n_unasked++;
         }
     }
-    bool is_full = set->n_kept == MODEL_SET_KEPT_MAX;
-    return !was_asked_for && n == set->keep ? oldest
-           : is_full                        ? set->kept[set->n_kept - 1]
-                                            : NULL;
+    return n_unasked > set->keep ? oldest_unasked : n > MODEL_SET_KEPT_MAX ? oldest : NULL;
+}
+
+void model_set_trim(struct model_set *set)
+{
+    struct generation *g;
+    while ((g = one_too_many(set)) != NULL) {
+        model_set_take_out(set, g);
+        let_go(set, g, "replaced");
+    }
+}
+
+void model_set_hold_on(struct model_set *set, struct generation *g)
+{
+    memmove(set->kept + 1, set->kept, set->n_kept * sizeof(set->kept[0]));
+    set->kept[0] = g;
+    set->n_kept++;
 }
 
 void model_set_keep(struct model_set *set, struct generation *g)
 {
-    if (set->keep == 0 && !g->was_asked_for) {
-        let_go(set, g, "replaced");
-        return;
-    }
-    struct generation *leaves = one_too_many(set, g->was_asked_for);
-    if (leaves) {
-        model_set_take_out(set, leaves);
-        let_go(set, leaves, "replaced");
-    }
-    memmove(set->kept + 1, set->kept, set->n_kept * sizeof(set->kept[0]));
-    set->kept[0] = g;
-    set->n_kept++;
+    model_set_hold_on(set, g);
+    model_set_trim(set);
 }
 
 static void remember(struct model_set *set, const char *version, uint64_t number)
@@ -293,9 +341,11 @@ void model_set_publish(struct model_set *set, struct generation *g, bool is_roll
     } else {
         generation_log_published(g);
     }
+    model_traffic_drop(&set->traffic, g->model->version, "it serves now");
     if (old) {
-        model_set_keep(set, old);
+        model_set_hold_on(set, old);
     }
+    model_set_trim(set);
 }
 
 static void drop_serving(struct model_set *set)
@@ -317,10 +367,17 @@ void model_set_drop(struct model_set *set, struct generation *g, const char *rea
         drop_serving(set);
         /* For one that comes in its place, it is wanted still. */
         set->is_wanted = set->is_default || model_set_is_coming(set);
-    } else {
-        model_set_take_out(set, g);
+        let_go(set, g, reason);
+        return;
     }
-    let_go(set, g, reason);
+    generation_ref(g);
+    if (is_in_use(set, g)) {
+        model_traffic_drop(&set->traffic, g->model->version, "it is unloaded");
+    }
+    if (model_set_take_out(set, g)) {
+        let_go(set, g, reason);
+    }
+    generation_unref(g);
 }
 
 bool model_set_may_drop(const struct model_set *set, const struct generation *g)
@@ -384,7 +441,8 @@ static void load_newer(struct model_set *set)
     const char *serving = set->serving->model->version;
     for (size_t i = set->list.count; i-- > 0 && !set->attempt && !set->server->stopping;) {
         struct listed_version *v = &set->list.items[i];
-        bool is_wanted = v->is_wanted && model_version_compare(v->name, serving) >= 0;
+        bool is_wanted = v->is_wanted && !set->server->set.publish_manually &&
+                         model_version_compare(v->name, serving) >= 0;
         const struct load_wish wish = {.version = v->name, .if_changed = true};
         v->is_wanted = false;
         if (is_wanted && model_attempt_begin(set, &wish) != 0) {
@@ -453,6 +511,9 @@ static void merge(struct model_set *set)
     model_state_recall(set->journal, &set->list);
     for (size_t i = set->list.count; i-- > 0;) {
         struct listed_version *v = &set->list.items[i];
+        if (!v->is_there) {
+            model_traffic_drop(&set->traffic, v->name, "its files are gone");
+        }
         if (!v->is_there && !loaded(set, v->name) && !is_loading(set, v->name)) {
             log_info("model %s@%s is gone", set->repo.name, v->name);
             model_list_remove(&set->list, v);
@@ -516,6 +577,7 @@ struct model_set *model_set_open(struct model_catalog *c, const char *root, cons
     set->server = c->server;
     set->catalog = c;
     set->is_default = set->is_wanted = is_default;
+    model_traffic_init(&set->traffic, set);
     int keep = c->server->set.keep_generations;
     set->keep = (size_t)(keep < MODEL_SET_KEPT_MAX ? keep : MODEL_SET_KEPT_MAX);
     if (model_repo_open(&set->repo, root, name, e) != 0) {
@@ -549,12 +611,15 @@ static int load_last(struct model_set *set, struct err *e)
                    v ? v->problem : "it is gone");
 }
 
-/* have_failed: those that an earlier server tried, and whose files are still the same. */
-static int load_newest(struct model_set *set, bool have_failed, struct err *e)
+/* have_failed: those that an earlier server tried, and whose files are still the same. label
+ * NULL: whichever labels they have. */
+static int load_newest(struct model_set *set, bool have_failed, const char *label,
+                       struct err *e)
 {
     for (size_t i = set->list.count; i-- > 0;) {
         struct listed_version *v = &set->list.items[i];
-        if (v->has_failed != have_failed) {
+        bool is_meant = !label || (v->manifest && model_manifest_has_label(v->manifest, label));
+        if (v->has_failed != have_failed || !is_meant) {
             continue;
         }
         if (!v->manifest) {
@@ -574,7 +639,9 @@ int model_set_load_at_start(struct model_set *set, struct err *e)
     int rc = has_last ? load_last(set, &why) : -1;
     if (rc != 0) {
         err_set(e, ERR_NOT_FOUND, "%s/%s: no version is in it", set->repo.root, set->repo.name);
-        rc = load_newest(set, false, e) == 0 ? 0 : load_newest(set, true, e);
+        rc = set->server->set.publish_manually ? load_newest(set, false, "stable", e) : -1;
+        rc = rc == 0 || load_newest(set, false, NULL, e) == 0 ? 0
+                                                              : load_newest(set, true, NULL, e);
     }
     if (rc == 0) {
         model_publish_started(set, why.message);
@@ -619,6 +686,7 @@ void model_set_release(struct model_set *set)
 void model_set_stop(struct model_set *set)
 {
     set->is_stopped = true;
+    model_traffic_stop(&set->traffic);
     while (set->n_kept > 0) {
         generation_unref(set->kept[--set->n_kept]);
     }
@@ -661,21 +729,15 @@ static bool is_busy(const struct model_set *set, struct http_exchange *ex)
     return set->attempt || set->publication;
 }
 
-/* A version's name, or a label that one has, the newest of them. */
+/* A version's name, or a label. */
 static const struct listed_version *resolve(const struct model_set *set, const char *text)
 {
-    const struct listed_version *v = model_list_find(&set->list, text);
-    for (size_t i = set->list.count; !v && i-- > 0;) {
-        const struct model_manifest *m = describe(set, &set->list.items[i]).manifest;
-        if (m && model_manifest_has_label(m, text)) {
-            v = &set->list.items[i];
-        }
-    }
-    return v;
+    const char *version = model_label_resolve(set, text);
+    return version ? model_list_find(&set->list, version) : NULL;
 }
 
-static void answer_unknown(const struct model_set *set, struct http_exchange *ex,
-                           const char *version)
+void model_set_answer_unknown(const struct model_set *set, struct http_exchange *ex,
+                              const char *version)
 {
     char names[256] = "";
     char message[ERR_MESSAGE_MAX];
@@ -687,6 +749,40 @@ static void answer_unknown(const struct model_set *set, struct http_exchange *ex
     snprintf(message, sizeof(message), "%s has no version \"%.64s\"; there are: %s",
              model_set_name(set), version, names);
     model_attempt_answer_error(ex, 404, "version_not_found", message);
+}
+
+/* A generation of the version that can take requests. */
+static struct generation *ready(const struct model_set *set, const char *version)
+{
+    struct generation *g = loaded(set, version);
+    return g && !g->is_aside ? g : NULL;
+}
+
+bool model_set_is_current(const struct model_set *set, const struct generation *g)
+{
+    const struct listed_version *v = model_list_find(&set->list, g->model->version);
+    return !v || !v->is_there || v->still == g->stamp;
+}
+
+void model_set_hold(struct model_set *set, struct http_exchange *ex, const char *version,
+                    struct model_hold *to)
+{
+    const struct listed_version *v = resolve(set, version);
+    struct generation *g = v ? ready(set, v->name) : NULL;
+    if (!v) {
+        model_set_answer_unknown(set, ex, version);
+    } else if (g && model_set_is_current(set, g)) {
+        to->done(to, ex, g);
+        model_set_trim(set);
+        return;
+    } else if (!is_busy(set, ex)) {
+        const struct load_wish wish = {
+            .version = v->name, .purpose = LOAD_TO_KEEP, .ex = ex, .hold = to};
+        if (model_attempt_begin(set, &wish) == 0) {
+            return;
+        }
+    }
+    to->done(to, NULL, NULL);
 }
 
 static void publish_loaded(struct model_set *set, struct generation *g,
@@ -703,10 +799,10 @@ void model_set_activate(struct model_set *set, struct http_exchange *ex, const c
 {
     const struct listed_version *v = resolve(set, version);
     if (!v) {
-        answer_unknown(set, ex, version);
+        model_set_answer_unknown(set, ex, version);
         return;
     }
-    struct generation *g = loaded(set, v->name);
+    struct generation *g = ready(set, v->name);
     if (g && g == set->serving && model_publish_is_decided(set)) {
         model_attempt_answer(ex, "unchanged", g);
     } else if (!is_busy(set, ex)) {
@@ -721,7 +817,7 @@ void model_set_activate(struct model_set *set, struct http_exchange *ex, const c
 static struct generation *kept_number(const struct model_set *set, uint64_t number)
 {
     for (size_t i = 0; i < set->n_kept; i++) {
-        if (set->kept[i]->number == number) {
+        if (set->kept[i]->number == number && !set->kept[i]->is_aside) {
             return set->kept[i];
         }
     }
@@ -741,7 +837,7 @@ void model_set_roll_back(struct model_set *set, struct http_exchange *ex)
     const struct past *p = &set->history[set->n_history - 1];
     struct generation *g = kept_number(set, p->number);
     if (!g && !model_list_find(&set->list, p->version)) {
-        answer_unknown(set, ex, p->version);
+        model_set_answer_unknown(set, ex, p->version);
         return;
     }
     if (g) {
@@ -775,7 +871,7 @@ void model_set_load(struct model_set *set, struct http_exchange *ex, const char 
     if (g) {
         model_attempt_answer(ex, "unchanged", g);
     } else if (!v && version[0]) {
-        answer_unknown(set, ex, version);
+        model_set_answer_unknown(set, ex, version);
     } else if (!v) {
         const char *problem = model_set_problem(set);
         model_attempt_answer_error(ex, 422, "load_failed",
@@ -814,7 +910,7 @@ bool model_set_unload(struct model_set *set, struct http_exchange *ex, const cha
 {
     const struct listed_version *v = version[0] ? resolve(set, version) : NULL;
     if (version[0] && !v) {
-        answer_unknown(set, ex, version);
+        model_set_answer_unknown(set, ex, version);
         return false;
     }
     if (!may_unload(set, ex, v)) {

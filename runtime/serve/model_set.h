@@ -5,11 +5,16 @@
  * is not older, is loaded off the loop, tried (model_gate.h) and published by a swap of one
  * pointer; one that fails changes nothing, keeps the reason, and is not tried again until its
  * files change or an admin asks for it. The generation before stays loaded for an instant
- * rollback, and for requests that name it.
+ * rollback, and for requests that name it. With --publish manual a version that appears is only
+ * listed, and an admin brings it in.
  *
  * Where none serves, the model is not loaded: nothing is done until it is asked for
  * (model_catalog.h, model_wait.h). Then the version that served last is loaded, or a newer one
- * that came meanwhile; at the start, and where that fails, the newest that can serve.
+ * that came meanwhile; at the first start, and where that fails, the newest that can serve;
+ * with
+ * --publish manual the newest that is labelled "stable", if one of these can.
+ *
+ * Requests that name no version may be shared among several: model_traffic.h.
  *
  * Threads: the loop's. */
 #pragma once
@@ -17,16 +22,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "runtime/api/admin_reply.h"
 #include "runtime/base/buf.h"
 #include "runtime/net/http_server.h"
 #include "runtime/serve/generation.h"
+#include "runtime/serve/model_traffic.h"
 
 #define MODEL_SET_KEPT_MAX 16
+
+/* Loaded beside the one that serves: those that are kept, and those in use for a while: shares
+ * of the traffic, and one more while it takes the place of another. */
+#define MODEL_SET_HELD_MAX (MODEL_SET_KEPT_MAX + MODEL_TRAFFIC_HELD_MAX + 1)
 
 #define MODEL_PIN_HASH_MIN 8 /* digits of name@sha256:PREFIX */
 
 struct model_catalog;
 struct model_journal;
+struct server;
 struct model_set;
 
 enum model_state {
@@ -35,6 +47,8 @@ enum model_state {
     MODEL_SERVING,
     MODEL_KEPT, /* loaded, but requests get it only if they name it */
     MODEL_FAILED,
+    MODEL_SPLIT,  /* a share of the requests that name no version gets it */
+    MODEL_SHADOW, /* copies of requests run on it */
 };
 
 /* What is known of a version, borrowed until the loop goes on. */
@@ -129,8 +143,23 @@ int model_set_want(struct model_set *set, const char *version, struct err *e);
 
 /* Whether a version that is to serve is being loaded. */
 bool model_set_is_coming(const struct model_set *set);
+/* Of a loaded generation. */
+enum model_state model_set_state_of(const struct model_set *set, const struct generation *g);
 
-/* The i-th kept generation, or NULL behind the last one. */
+/* The latest generation of a version, borrowed. NULL: it is not loaded. */
+struct generation *model_set_loaded(const struct model_set *set, const char *version);
+
+/* Whether a loaded generation is of the files that stand in the folder, or these are gone. */
+bool model_set_is_current(const struct model_set *set, const struct generation *g);
+
+struct model_traffic *model_set_traffic(struct model_set *set);
+const struct model_labels *model_set_moved_labels(const struct model_set *set);
+struct server *model_set_server(const struct model_set *set);
+
+/* Lets go of generations that are kept beyond what is to be kept and not in use. */
+void model_set_trim(struct model_set *set);
+
+/* The i-th generation beside the one that serves, or NULL behind the last one. */
 const struct generation *model_set_kept(const struct model_set *set, size_t i);
 
 /* Serves another version: at once if it is loaded, else when it has been loaded and tried. `ex`
@@ -138,6 +167,24 @@ const struct generation *model_set_kept(const struct model_set *set, size_t i);
  * is also answered when that cannot begin: 404 for a version (or label) that does not exist,
  * 409 while another one is being loaded. */
 void model_set_activate(struct model_set *set, struct http_exchange *ex, const char *version);
+
+/* What is to be done with a version once it is loaded. The holder's until `done`, which is
+ * called exactly once, maybe before model_set_hold returns: g is loaded, has passed its gate,
+ * and stays if it is in use when done returns. NULL: it could not be, and ex has been answered.
+ * ex: NULL when the client did not wait. */
+struct model_hold {
+    void (*done)(struct model_hold *hold, struct http_exchange *ex, struct generation *g);
+};
+
+/* Sees to it that a version (or label) is loaded and can take requests, without publishing it;
+ * one that is loaded is loaded anew if its files have changed. Answers `ex` on failure as
+ * model_set_activate does. */
+void model_set_hold(struct model_set *set, struct http_exchange *ex, const char *version,
+                    struct model_hold *to);
+
+/* Answers 404, and says which versions there are. */
+void model_set_answer_unknown(const struct model_set *set, struct http_exchange *ex,
+                              const char *version);
 
 /* The same for the generation that served before the present one; 409 when there was none. */
 void model_set_roll_back(struct model_set *set, struct http_exchange *ex);

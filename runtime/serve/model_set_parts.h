@@ -39,10 +39,11 @@ struct attempt {
     bool is_asked_for;        /* by an admin, who may be gone */
     char who[VERSION_ACTOR_MAX + 1];
     enum load_purpose purpose;
-    bool is_for_requests; /* that wait, and have some patience */
-    bool is_working;      /* then `load` is the worker's */
-    bool has_no_room;     /* that is why it failed */
-    uint64_t began_ns;    /* to wait for room; 0: it never had to */
+    struct model_hold *hold; /* or NULL */
+    bool is_for_requests;    /* that wait, and have some patience */
+    bool is_working;         /* then `load` is the worker's */
+    bool has_no_room;        /* that is why it failed */
+    uint64_t began_ns;       /* to wait for room; 0: it never had to */
 };
 
 struct model_set {
@@ -57,9 +58,10 @@ struct model_set {
                                    will be when there is one that can */
     bool is_gone;               /* the folder is */
     char resume[MODEL_REPO_NAME_MAX + 1]; /* what served when the model was unloaded, or "" */
-    struct generation *kept[MODEL_SET_KEPT_MAX]; /* (n_kept), the latest first */
+    struct generation *kept[MODEL_SET_HELD_MAX + 1]; /* (n_kept), the latest first */
     size_t n_kept;
-    size_t keep;                      /* of these, without those that were asked for */
+    size_t keep; /* of these, without those that are in use or were asked for */
+    struct model_traffic traffic;
     struct past history[HISTORY_MAX]; /* (n_history), the latest last */
     size_t n_history;
     struct attempt *attempt; /* that stands in the line, or NULL */
@@ -73,6 +75,9 @@ struct model_set {
 /* Takes the reference over. */
 void model_set_publish(struct model_set *set, struct generation *g, bool is_rollback);
 void model_set_keep(struct model_set *set, struct generation *g);
+
+/* The same, whatever there is besides; until the next model_set_trim. */
+void model_set_hold_on(struct model_set *set, struct generation *g);
 
 /* Whether it was among the kept; the reference that the list had is the caller's then. */
 bool model_set_take_out(struct model_set *set, const struct generation *g);
@@ -97,6 +102,7 @@ struct load_wish {
     bool if_changed;
     bool is_for_requests;
     struct http_exchange *ex;
+    struct model_hold *hold; /* what is to be done with one that is kept, or NULL */
 };
 
 /* Stands in the line from now on; set->attempt is NULL. -1: no memory; ex has been answered. */

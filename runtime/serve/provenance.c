@@ -5,14 +5,20 @@
 /* Enough of a SHA-256 to tell versions apart at a glance; the admin routes give it whole. */
 #define SHORT_HASH 12
 
+struct http_header provenance_model(struct provenance *p, const struct generation *g)
+{
+    snprintf(p->model, sizeof(p->model), "%s; sha256=%.*s", g->id, SHORT_HASH,
+             g->model->sha256);
+    return (struct http_header){"weir-model", p->model};
+}
+
 void provenance_fill(struct provenance *p, const struct generation *g,
                      const struct prompt *prompt, const struct chain *chain)
 {
     const char *filters = chain_hash(chain);
     snprintf(p->fingerprint, sizeof(p->fingerprint), "weir-%.*s-%.*s-%.*s", SHORT_HASH,
              g->model->sha256, SHORT_HASH, prompt->sha256, SHORT_HASH, filters);
-    snprintf(p->model, sizeof(p->model), "%s; sha256=%.*s", g->id, SHORT_HASH,
-             g->model->sha256);
+    (void)provenance_model(p, g);
     snprintf(p->prompt, sizeof(p->prompt), "%s@%llu; sha256=%.*s",
              prompt->name[0] ? prompt->name : "default", (unsigned long long)prompt->version,
              SHORT_HASH, prompt->sha256);

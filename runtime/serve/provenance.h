@@ -23,6 +23,9 @@ void provenance_fill(struct provenance *p, const struct generation *g,
                      const struct prompt *prompt, const struct chain *chain);
 void provenance_headers(const struct provenance *p, struct http_header out[PROVENANCE_HEADERS]);
 
+/* Of what only the model's vocabulary decides: weir-model alone. The header points into p. */
+struct http_header provenance_model(struct provenance *p, const struct generation *g);
+
 /* Of what does not read the system prompt: without weir-prompt. */
 void provenance_headers_unprompted(const struct provenance *p,
                                    struct http_header out[PROVENANCE_UNPROMPTED]);

@@ -136,6 +136,10 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_ADMIN_MODEL_ROLLBACK:
     case ROUTE_ADMIN_MODEL_LOAD:
     case ROUTE_ADMIN_MODEL_UNLOAD:
+    case ROUTE_ADMIN_MODEL_SPLIT:
+    case ROUTE_ADMIN_MODEL_LABELS:
+    case ROUTE_ADMIN_MODEL_SHADOW:
+    case ROUTE_ADMIN_MODEL_SHADOW_REPORT:
         model_admin_answer(s, ex, id);
         break;
     default: /* those of versions are a file of their own, the rest was answered before */

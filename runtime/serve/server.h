@@ -40,6 +40,7 @@ struct server_settings {
     struct generation_settings generation;
     const char *repo_path;  /* a repository of models; NULL: generation.model_path alone */
     const char *repo_model; /* the model of it; NULL: the only one */
+    bool publish_manually;  /* of a repository: an admin brings new versions in */
     int keep_generations;   /* of a repository: that stay loaded behind the one that serves */
     const char *models_loaded; /* at the start: "default", "all" or names with commas */
     bool load_on_demand;       /* requests have what is not loaded loaded */

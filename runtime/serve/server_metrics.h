@@ -66,7 +66,14 @@ struct server;
     X(FINDINGS_DROPPED, COUNTER, "weir_findings_dropped_total", "reason", NULL,                \
       "Rows of findings that were not stored: the queue was full, or writing failed.")         \
     X(FINDINGS_WAITING, GAUGE, "weir_findings_waiting", "", NULL,                              \
-      "Rows of findings that wait to be stored.")
+      "Rows of findings that wait to be stored.")                                              \
+    X(SPLIT_PERCENT, GAUGE, "weir_split_percent", "model,version", NULL,                       \
+      "Of the requests that name no version, the share that gets this one and not the one "    \
+      "that serves.")                                                                          \
+    X(SHADOW_PERCENT, GAUGE, "weir_shadow_percent", "model,version", NULL,                     \
+      "Of the requests, the share of which a copy runs on this version.")                      \
+    X(SHADOW_COPIES, COUNTER, "weir_shadow_copies_total", "model,version,outcome", NULL,       \
+      "Copies of requests: identical, different, dropped, abandoned, skipped, failed.")
 
 enum server_metric {
 #define X(id, kind, name, labels, open, help) SERVER_METRIC_##id,

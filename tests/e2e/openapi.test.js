@@ -185,6 +185,31 @@ test('answers about versions of a repository are what the document says', { skip
     await check('get', '/v1/models/{id}', undefined, 404, '/v1/models/tiny@3');
 });
 
+test('how requests are shared is told as the document says', { skip: missing() }, async (t) => {
+    const { server } = await startRepo(t, { 1: { file: modelPath() }, 2: { file: modelPath() } });
+    const check = checker(server);
+    const model = '/admin/models/{name}';
+    const at = (what) => `/admin/models/tiny/${what}`;
+    assert.equal((await check('get', `${model}/shadow`, undefined, 200, at('shadow'))).report, null);
+    await check('post', `${model}/split`, { version: '1', percent: 10 }, 200, at('split'));
+    await check('post', `${model}/split`, { version: '1', percent: 100 }, 400, at('split'));
+    await check('post', `${model}/split`, { version: '2', percent: 10 }, 409, at('split'));
+    await check('post', `${model}/labels`, { label: 'old', version: '1' }, 200, at('labels'));
+    await check('post', `${model}/labels`, { label: '1', version: '2' }, 409, at('labels'));
+    await check('post', `${model}/shadow`, { version: '1', percent: 10 }, 409, at('shadow'));
+    const list = await check('get', '/admin/models');
+    assert.deepEqual([list.split, list.moved_labels], [{ version: '1', percent: 10, by: 'key' }, { old: '1' }]);
+    await check('get', '/v1/models');
+    await check('post', `${model}/split`, undefined, 200, at('split'));
+    await check('post', `${model}/shadow`, { version: '1', percent: 100 }, 200, at('shadow'));
+    await (await server.post(CHAT, ask('Hello'))).json();
+    let report;
+    do {
+        ({ report } = await check('get', `${model}/shadow`, undefined, 200, at('shadow')));
+    } while (report.comparisons.length === 0);
+    await check('get', '/v1/models/{id}', undefined, 200, '/v1/models/tiny@old');
+});
+
 test('without a repository there are no versions', { skip: missing() }, async (t) => {
     const check = checker(await startServer(t));
     await check('post', '/admin/models/{name}/rollback', undefined, 404, '/admin/models/weir-tiny/rollback');

@@ -17,7 +17,7 @@ const KEYWORDS = {
     minLength: (value, least) => typeof value !== 'string' || value.length >= least,
     minItems: (value, least) => !Array.isArray(value) || value.length >= least,
     maxItems: (value, most) => !Array.isArray(value) || value.length <= most,
-    required: (value, names) => names.every((name) => name in value),
+    required: (value, names) => !isType(value, 'object') || names.every((name) => name in value),
     items: (value, schema, fits) => !Array.isArray(value) || value.every((item) => fits(item, schema)),
     properties: (value, schemas, fits) => Object.entries(schemas).every(([name, schema]) =>
         !isType(value, 'object') || !(name in value) || fits(value[name], schema)),

@@ -99,7 +99,7 @@ static void ids_are_checked(void **state)
     static const char *const bad[] = {"{}",
                                       "{\"tokens\":3}",
                                       "{\"tokens\":[1,-1]}",
-                                      "{\"tokens\":[10]}",
+                                      "{\"tokens\":[2147483648]}",
                                       "{\"tokens\":[0.5]}",
                                       "{\"tokens\":[\"1\"]}",
                                       "{\"tokens\":[[1]]}",
@@ -107,12 +107,15 @@ static void ids_are_checked(void **state)
                                       "{\"tokens\":[null]}"};
     struct detokenize_request r;
     struct err e = {0};
-    assert_int_equal(detokenize_request_parse(&r, "{\"tokens\":[9,0]}", 16, 10, &e), 0);
+    assert_int_equal(detokenize_request_parse(&r, "{\"tokens\":[9,0]}", 16, &e), 0);
     assert_int_equal(r.tokens.count, 2);
+    assert_int_equal(detokenize_request_check(&r, 10, &e), 0);
+    assert_int_equal(detokenize_request_check(&r, 9, &e), -1);
+    assert_string_equal(e.param, "tokens");
     detokenize_request_deinit(&r);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         size_t before = mem_live();
-        assert_int_equal(detokenize_request_parse(&r, bad[i], strlen(bad[i]), 10, &e), -1);
+        assert_int_equal(detokenize_request_parse(&r, bad[i], strlen(bad[i]), &e), -1);
         assert_string_equal(e.param, "tokens");
         assert_int_equal(mem_live(), before);
     }

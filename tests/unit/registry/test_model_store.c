@@ -56,7 +56,7 @@ static void serve(struct version_database *d, enum model_action action, const ch
                   const char *replaced)
 {
     do_change(d, (struct model_change){.action = action,
-                                       .who = action == MODEL_PUBLISH ? NULL : "anna",
+                                       .who = action == MODEL_ACTION_PUBLISH ? NULL : "anna",
                                        .version = version,
                                        .sha256 = "abcd",
                                        .stamp = 7,
@@ -122,23 +122,28 @@ static void all_that_was_decided_is_there_again(void **state)
     struct store_folder f;
     store_folder_make(&f);
     struct version_database *d = must_open(f.file);
-    serve(d, MODEL_PUBLISH, "2", NULL);
-    serve(d, MODEL_PUBLISH, "3", "2");
-    serve(d, MODEL_ACTIVATE, "2", "3");
-    do_change(d, (struct model_change){
-                     .action = MODEL_SPLIT, .who = "anna", .version = "3", .percent = 10});
-    do_change(d, (struct model_change){
-                     .action = MODEL_SHADOW, .who = "anna", .version = "4", .percent = 100});
-    do_change(d, (struct model_change){
-                     .action = MODEL_LABEL, .who = "anna", .label = "stable", .version = "2"});
-    do_change(d, (struct model_change){
-                     .action = MODEL_LABEL, .who = "anna", .label = "canary", .version = "4"});
-    do_change(d, (struct model_change){.action = MODEL_CANARY_BEGIN,
+    serve(d, MODEL_ACTION_PUBLISH, "2", NULL);
+    serve(d, MODEL_ACTION_PUBLISH, "3", "2");
+    serve(d, MODEL_ACTION_ACTIVATE, "2", "3");
+    do_change(d,
+              (struct model_change){
+                  .action = MODEL_ACTION_SPLIT, .who = "anna", .version = "3", .percent = 10});
+    do_change(
+        d, (struct model_change){
+               .action = MODEL_ACTION_SHADOW, .who = "anna", .version = "4", .percent = 100});
+    do_change(
+        d, (struct model_change){
+               .action = MODEL_ACTION_LABEL, .who = "anna", .label = "stable", .version = "2"});
+    do_change(
+        d, (struct model_change){
+               .action = MODEL_ACTION_LABEL, .who = "anna", .label = "canary", .version = "4"});
+    do_change(d, (struct model_change){.action = MODEL_ACTION_CANARY_BEGIN,
                                        .who = "anna",
                                        .version = "4",
                                        .text = "{\"steps\":[5]}"});
-    struct model_record r = change(
-        d, (struct model_change){.action = MODEL_CANARY_PROGRESS, .text = "{\"requests\":12}"});
+    struct model_record r =
+        change(d, (struct model_change){.action = MODEL_ACTION_CANARY_PROGRESS,
+                                        .text = "{\"requests\":12}"});
     check_all(&r);
     model_record_deinit(&r);
     version_database_close(d);
@@ -175,10 +180,10 @@ static void all_that_was_decided_is_there_again(void **state)
     mem_free(rows);
 
     /* All of it ends. */
-    do_change(d, (struct model_change){.action = MODEL_SPLIT, .version = "3"});
-    do_change(d, (struct model_change){.action = MODEL_SHADOW});
-    do_change(d, (struct model_change){.action = MODEL_UNLABEL, .label = "canary"});
-    r = change(d, (struct model_change){.action = MODEL_CANARY_ROLLBACK,
+    do_change(d, (struct model_change){.action = MODEL_ACTION_SPLIT, .version = "3"});
+    do_change(d, (struct model_change){.action = MODEL_ACTION_SHADOW});
+    do_change(d, (struct model_change){.action = MODEL_ACTION_UNLABEL, .label = "canary"});
+    r = change(d, (struct model_change){.action = MODEL_ACTION_CANARY_ROLLBACK,
                                         .version = "4",
                                         .text = "{\"requests\":99}",
                                         .reason = "errors: 12 of 99, 1 of 880 before"});
@@ -205,20 +210,20 @@ static void a_rollback_goes_back_step_by_step(void **state)
     (void)state;
     struct version_database *d = must_open(NULL);
     char replaced[16], version[16];
-    serve(d, MODEL_PUBLISH, "0", NULL);
+    serve(d, MODEL_ACTION_PUBLISH, "0", NULL);
     for (int i = 1; i <= MODEL_STORE_PAST_MAX + 4; i++) {
         snprintf(replaced, sizeof(replaced), "%d", i - 1);
         snprintf(version, sizeof(version), "%d", i);
-        serve(d, MODEL_ACTIVATE, version, replaced);
+        serve(d, MODEL_ACTION_ACTIVATE, version, replaced);
     }
     struct model_record r = load(d, "tiny");
     assert_int_equal(r.n_past, MODEL_STORE_PAST_MAX);
     assert_string_equal(r.past[0].version, "4");
     assert_string_equal(r.past[r.n_past - 1].version, "19");
     model_record_deinit(&r);
-    serve(d, MODEL_ROLLBACK, "19", "20");
+    serve(d, MODEL_ACTION_ROLLBACK, "19", "20");
     /* One that cannot be had any more is passed over, with what came after it. */
-    serve(d, MODEL_ROLLBACK, "17", "19");
+    serve(d, MODEL_ACTION_ROLLBACK, "17", "19");
     r = load(d, "tiny");
     assert_string_equal(r.active.version, "17");
     assert_true(r.is_chosen);
@@ -226,13 +231,13 @@ static void a_rollback_goes_back_step_by_step(void **state)
     assert_string_equal(r.past[r.n_past - 1].version, "16");
     model_record_deinit(&r);
     /* Files of the version that serves are no step. */
-    serve(d, MODEL_RELOAD, "17", "17");
+    serve(d, MODEL_ACTION_RELOAD, "17", "17");
     r = load(d, "tiny");
     assert_int_equal(r.n_past, MODEL_STORE_PAST_MAX - 3);
     assert_true(r.is_chosen);
     model_record_deinit(&r);
     /* What comes by itself is nobody's choice. */
-    serve(d, MODEL_PUBLISH, "21", "17");
+    serve(d, MODEL_ACTION_PUBLISH, "21", "17");
     r = load(d, "tiny");
     assert_false(r.is_chosen);
     assert_string_equal(r.past[r.n_past - 1].version, "17");
@@ -244,17 +249,17 @@ static void versions_that_were_seen_or_tried_are_known(void **state)
 {
     (void)state;
     struct version_database *d = must_open(NULL);
-    serve(d, MODEL_PUBLISH, "1", NULL);
-    do_change(d, (struct model_change){.action = MODEL_GATE_FAILED,
+    serve(d, MODEL_ACTION_PUBLISH, "1", NULL);
+    do_change(d, (struct model_change){.action = MODEL_ACTION_GATE_FAILED,
                                        .version = "3",
                                        .stamp = UINT64_MAX,
                                        .text = "{\"passed\":false}",
                                        .reason = "a golden prompt"});
-    do_change(d, (struct model_change){.action = MODEL_LOAD_FAILED,
+    do_change(d, (struct model_change){.action = MODEL_ACTION_LOAD_FAILED,
                                        .version = "4",
                                        .reason = "no memory: not for good"});
     const struct model_store_seen seen[] = {{"1", 7}, {"2", 8}, {"3", UINT64_MAX}};
-    do_change(d, (struct model_change){.action = MODEL_ACTIVATE,
+    do_change(d, (struct model_change){.action = MODEL_ACTION_ACTIVATE,
                                        .who = "anna",
                                        .version = "2",
                                        .stamp = 8,
@@ -279,8 +284,9 @@ static void versions_that_were_seen_or_tried_are_known(void **state)
     model_store_known_free(known, n);
     /* Its files are others. */
     const struct model_store_seen changed[] = {{"3", 9}};
-    do_change(d, (struct model_change){
-                     .action = MODEL_ACTIVATE, .version = "1", .seen = changed, .n_seen = 1});
+    do_change(
+        d, (struct model_change){
+               .action = MODEL_ACTION_ACTIVATE, .version = "1", .seen = changed, .n_seen = 1});
     assert_int_equal(model_store_known(d, "tiny", &known, &n, &e), 0);
     assert_int_equal(known[1].stamp, 9);
     assert_string_equal(known[1].problem, "");
@@ -302,17 +308,17 @@ static void changes_that_make_no_sense_change_nothing(void **state)
         struct model_change change;
         const char *param;
     } cases[] = {
-        {{.action = MODEL_ACTIVATE}, "version"},
-        {{.action = MODEL_ACTIVATE, .version = long_name}, "version"},
-        {{.action = MODEL_ACTIVATE, .version = "1", .replaced = "../2"}, "replaced"},
-        {{.action = MODEL_SPLIT, .percent = 5}, "version"},
-        {{.action = MODEL_SPLIT, .version = "2", .percent = 101}, "percent"},
-        {{.action = MODEL_SHADOW, .version = "2", .percent = -1}, "percent"},
-        {{.action = MODEL_LABEL, .version = "2"}, "label"},
-        {{.action = MODEL_LABEL, .label = "a"}, "version"},
-        {{.action = MODEL_UNLABEL}, "label"},
-        {{.action = MODEL_CANARY_BEGIN}, "version"},
-        {{.action = MODEL_LOAD, .who = "\xff"}, "actor"},
+        {{.action = MODEL_ACTION_ACTIVATE}, "version"},
+        {{.action = MODEL_ACTION_ACTIVATE, .version = long_name}, "version"},
+        {{.action = MODEL_ACTION_ACTIVATE, .version = "1", .replaced = "../2"}, "replaced"},
+        {{.action = MODEL_ACTION_SPLIT, .percent = 5}, "version"},
+        {{.action = MODEL_ACTION_SPLIT, .version = "2", .percent = 101}, "percent"},
+        {{.action = MODEL_ACTION_SHADOW, .version = "2", .percent = -1}, "percent"},
+        {{.action = MODEL_ACTION_LABEL, .version = "2"}, "label"},
+        {{.action = MODEL_ACTION_LABEL, .label = "a"}, "version"},
+        {{.action = MODEL_ACTION_UNLABEL}, "label"},
+        {{.action = MODEL_ACTION_CANARY_BEGIN}, "version"},
+        {{.action = MODEL_ACTION_LOAD, .who = "\xff"}, "actor"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct err e = {0};
@@ -321,7 +327,7 @@ static void changes_that_make_no_sense_change_nothing(void **state)
         assert_string_equal(e.param, cases[i].param);
     }
     struct err e = {0};
-    const struct model_change ok = {.action = MODEL_LOAD};
+    const struct model_change ok = {.action = MODEL_ACTION_LOAD};
     assert_int_equal(model_store_change(d, "no/name", &ok, NULL, &e), -1);
     struct model_record r = load(d, "tiny");
     assert_int_equal(r.revision, 0);
@@ -333,13 +339,15 @@ static void changes_that_make_no_sense_change_nothing(void **state)
     char name[16];
     for (int i = 0; i < MODEL_STORE_LABELS_MAX; i++) {
         snprintf(name, sizeof(name), "l%d", i);
-        do_change(d,
-                  (struct model_change){.action = MODEL_LABEL, .label = name, .version = "1"});
+        do_change(d, (struct model_change){
+                         .action = MODEL_ACTION_LABEL, .label = name, .version = "1"});
     }
-    const struct model_change more = {.action = MODEL_LABEL, .label = "m", .version = "1"};
+    const struct model_change more = {
+        .action = MODEL_ACTION_LABEL, .label = "m", .version = "1"};
     assert_int_equal(model_store_change(d, "tiny", &more, NULL, &e), -1);
     assert_int_equal(e.kind, ERR_LIMIT);
-    do_change(d, (struct model_change){.action = MODEL_LABEL, .label = "l3", .version = "2"});
+    do_change(
+        d, (struct model_change){.action = MODEL_ACTION_LABEL, .label = "l3", .version = "2"});
     version_database_close(d);
 }
 
@@ -351,8 +359,8 @@ static void a_long_reason_is_cut_between_characters(void **state)
     memset(reason, 'a', sizeof(reason));
     memcpy(reason + VERSION_REASON_MAX - 1, "\xe2\x82\xac", 3);
     reason[sizeof(reason) - 1] = '\0';
-    do_change(d,
-              (struct model_change){.action = MODEL_UNLOAD, .version = "1", .reason = reason});
+    do_change(d, (struct model_change){
+                     .action = MODEL_ACTION_UNLOAD, .version = "1", .reason = reason});
     size_t n;
     struct version_audit *rows = audit(d, &n);
     assert_int_equal(strlen(rows[0].reason), VERSION_REASON_MAX - 1);
@@ -364,23 +372,23 @@ static void a_long_reason_is_cut_between_characters(void **state)
 
 static const struct model_store_seen some_seen[] = {{"1", 7}, {"2", 8}};
 static const struct model_change some_changes[] = {
-    {.action = MODEL_ACTIVATE,
+    {.action = MODEL_ACTION_ACTIVATE,
      .version = "2",
      .stamp = 8,
      .replaced = "1",
      .text = "{}",
      .seen = some_seen,
      .n_seen = 2},
-    {.action = MODEL_LABEL, .label = "stable", .version = "2"},
-    {.action = MODEL_CANARY_BEGIN, .version = "3", .text = "{\"plan\":1}"},
-    {.action = MODEL_CANARY_PROMOTE, .version = "3", .text = "{\"report\":1}"},
+    {.action = MODEL_ACTION_LABEL, .label = "stable", .version = "2"},
+    {.action = MODEL_ACTION_CANARY_BEGIN, .version = "3", .text = "{\"plan\":1}"},
+    {.action = MODEL_ACTION_CANARY_PROMOTE, .version = "3", .text = "{\"report\":1}"},
 };
 
 static void a_failed_allocation_changes_nothing(void **state)
 {
     (void)state;
     struct version_database *d = must_open(NULL);
-    serve(d, MODEL_PUBLISH, "1", NULL);
+    serve(d, MODEL_ACTION_PUBLISH, "1", NULL);
     for (size_t i = 0; i < sizeof(some_changes) / sizeof(some_changes[0]); i++) {
         size_t live = mem_live();
         for (size_t nth = 1;; nth++) {
@@ -425,7 +433,7 @@ static void sqlite_out_of_memory_changes_nothing(void **state)
 {
     (void)state;
     struct version_database *d = must_open(NULL);
-    serve(d, MODEL_PUBLISH, "1", NULL);
+    serve(d, MODEL_ACTION_PUBLISH, "1", NULL);
     int n_failed = 0;
     for (size_t i = 0; i < sizeof(some_changes) / sizeof(some_changes[0]); i++) {
         for (sqlite3_int64 room = 0;; room += 256) {
@@ -455,7 +463,7 @@ static void a_file_that_another_process_holds_is_waited_for(void **state)
     struct store_folder f;
     store_folder_make(&f);
     struct version_database *d = must_open(f.file);
-    serve(d, MODEL_PUBLISH, "1", NULL);
+    serve(d, MODEL_ACTION_PUBLISH, "1", NULL);
     sqlite3 *other;
     assert_int_equal(sqlite3_open(f.file, &other), SQLITE_OK);
     assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
@@ -467,7 +475,7 @@ static void a_file_that_another_process_holds_is_waited_for(void **state)
     assert_string_equal(r.active.version, "1");
     model_record_deinit(&r);
     sqlite3_close(other);
-    serve(d, MODEL_ACTIVATE, "2", "1");
+    serve(d, MODEL_ACTION_ACTIVATE, "2", "1");
     version_database_close(d);
     store_folder_remove(&f);
 }

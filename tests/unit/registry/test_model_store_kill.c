@@ -47,7 +47,7 @@ static void write_until_killed(const char *file, int acknowledge)
         char version[24], replaced[24];
         version_of(revision + 1, version);
         version_of(revision, replaced);
-        const struct model_change c = {.action = MODEL_ACTIVATE,
+        const struct model_change c = {.action = MODEL_ACTION_ACTIVATE,
                                        .who = "tester",
                                        .version = version,
                                        .stamp = revision + 1,

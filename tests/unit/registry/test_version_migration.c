@@ -193,7 +193,7 @@ static void check_models(const char *file)
     assert_int_equal(r.revision, 0);
     model_record_deinit(&r);
     const struct model_change c = {
-        .action = MODEL_ACTIVATE, .who = "carla", .version = "2", .reason = "why"};
+        .action = MODEL_ACTION_ACTIVATE, .who = "carla", .version = "2", .reason = "why"};
     assert_int_equal(model_store_change(d, "tiny", &c, &r, &e), 0);
     assert_string_equal(r.active.version, "2");
     model_record_deinit(&r);

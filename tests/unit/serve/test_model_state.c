@@ -96,13 +96,14 @@ static void note_outcome(void *ctx, const struct err *e)
 
 static void activate(struct fixture *f, const char *version, struct outcome *o)
 {
-    const struct model_change c = {.action = MODEL_ACTIVATE, .who = "anna", .version = version};
+    const struct model_change c = {
+        .action = MODEL_ACTION_ACTIVATE, .who = "anna", .version = version};
     model_state_store(f->state, &c, note_outcome, o);
 }
 
 static void note(struct fixture *f, const char *version)
 {
-    const struct model_change c = {.action = MODEL_LOAD, .version = version};
+    const struct model_change c = {.action = MODEL_ACTION_LOAD, .version = version};
     model_state_note(f->state, &c);
 }
 
@@ -274,12 +275,12 @@ static void check_recall(bool is_chosen, const char *wanted)
     struct model_list list = {0};
     char got[8] = "";
     make(&f);
-    know(&f, MODEL_PUBLISH, "2", 20, NULL);
-    know(&f, MODEL_GATE_FAILED, "4", 40, "gate.golden: it is wrong");
-    know(&f, MODEL_LOAD_FAILED, "5", 50, "it is no model");
-    know(&f, MODEL_PUBLISH, "3", 30, NULL);
+    know(&f, MODEL_ACTION_PUBLISH, "2", 20, NULL);
+    know(&f, MODEL_ACTION_GATE_FAILED, "4", 40, "gate.golden: it is wrong");
+    know(&f, MODEL_ACTION_LOAD_FAILED, "5", 50, "it is no model");
+    know(&f, MODEL_ACTION_PUBLISH, "3", 30, NULL);
     if (is_chosen) {
-        know(&f, MODEL_ACTIVATE, "2", 20, NULL);
+        know(&f, MODEL_ACTION_ACTIVATE, "2", 20, NULL);
     }
     end(&f);
     begin(&f);
