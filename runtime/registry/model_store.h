@@ -76,30 +76,45 @@ void model_store_known_free(struct model_store_known *known, size_t n); /* accep
 
 /* --- changes --- */
 
-/* What was done, and what of struct model_change it needs. The names are those of the audit. */
+/* What was done. The audit has the names in small letters. What each needs of struct
+ * model_change, beside who:
+ *
+ *   PUBLISH          a version serves because it is new: version, sha256, stamp, replaced; text:
+ *                    its gate's report
+ *   ACTIVATE         because somebody chose it: the same, and seen
+ *   ROLLBACK         one of the past serves again: the same
+ *   RELOAD           the files of the version that serves: the same
+ *   FALLBACK         another one serves, since the active one cannot, which stays what is
+ *                    wanted: version, reason
+ *   LOAD, UNLOAD     version; reason
+ *   LOAD_FAILED      version, stamp (0: it may be tried again), reason
+ *   GATE_FAILED      the same; text: its report
+ *   SPLIT, SHADOW    version, percent (0 ends it); reason
+ *   LABEL, UNLABEL   label, version
+ *   CANARY_BEGIN     version; text: its plan
+ *   CANARY_PROGRESS  text: its plan as it is now. No row of the audit
+ *   CANARY_PROMOTE   the canary is over, and serves: as PUBLISH; text: its report; reason
+ *   CANARY_ROLLBACK  it is over, and has failed: version, stamp; text: its report; reason
+ *   CANARY_END       it is over without a decision: the same */
 enum model_action {
-    MODEL_ACTION_PUBLISH,  /* "publish": a version serves because it is new. version, sha256,
-                       stamp, replaced, text: the gate's report */
-    MODEL_ACTION_ACTIVATE, /* "activate": because somebody chose it. The same, and seen */
-    MODEL_ACTION_ROLLBACK, /* "rollback": to one of the past. The same */
-    MODEL_ACTION_RELOAD,   /* "reload": the files of the version that serves. The same */
-    MODEL_ACTION_FALLBACK, /* "fallback": another version serves, since the active one cannot;
-                       that one stays what is wanted. version, reason */
-    MODEL_ACTION_LOAD,     /* "load". version or none */
-    MODEL_ACTION_UNLOAD,   /* "unload". version or none, reason */
-    MODEL_ACTION_LOAD_FAILED,     /* "load_failed". version, stamp (0: it may be tried again),
-                                     reason */
-    MODEL_ACTION_GATE_FAILED,     /* "gate_failed". The same; text: its report */
-    MODEL_ACTION_SPLIT,           /* "split". version, percent; 0 ends it */
-    MODEL_ACTION_SHADOW,          /* "shadow". The same */
-    MODEL_ACTION_LABEL,           /* "label". label, version */
-    MODEL_ACTION_UNLABEL,         /* "unlabel". label */
-    MODEL_ACTION_CANARY_BEGIN,    /* "canary_begin". version; text: its plan */
-    MODEL_ACTION_CANARY_PROGRESS, /* no audit row. text: its report so far */
-    MODEL_ACTION_CANARY_PROMOTE,  /* "canary_promote". The canary is over. text: its report;
-                                     reason */
-    MODEL_ACTION_CANARY_ROLLBACK, /* "canary_rollback". The same */
-    MODEL_ACTION_CANARY_END,      /* "canary_end": somebody has stopped it. The same */
+    MODEL_ACTION_PUBLISH,
+    MODEL_ACTION_ACTIVATE,
+    MODEL_ACTION_ROLLBACK,
+    MODEL_ACTION_RELOAD,
+    MODEL_ACTION_FALLBACK,
+    MODEL_ACTION_LOAD,
+    MODEL_ACTION_UNLOAD,
+    MODEL_ACTION_LOAD_FAILED,
+    MODEL_ACTION_GATE_FAILED,
+    MODEL_ACTION_SPLIT,
+    MODEL_ACTION_SHADOW,
+    MODEL_ACTION_LABEL,
+    MODEL_ACTION_UNLABEL,
+    MODEL_ACTION_CANARY_BEGIN,
+    MODEL_ACTION_CANARY_PROGRESS,
+    MODEL_ACTION_CANARY_PROMOTE,
+    MODEL_ACTION_CANARY_ROLLBACK,
+    MODEL_ACTION_CANARY_END,
     MODEL_ACTIONS,
 };
 
