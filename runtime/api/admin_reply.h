@@ -18,13 +18,13 @@ struct admin_model {
     const char *state;    /* "serving", "kept", "available" ... */
     bool is_loaded;
     const struct model_manifest *manifest; /* of a version from a repository, or NULL */
-    const char *sha256; /* NULL: not known yet */
+    const char *sha256;                    /* NULL: not known yet */
     uint64_t generation;
     int64_t loaded_at; /* Unix seconds */
     uint64_t file_bytes;
     uint64_t memory_bytes; /* weights, and keys and values at the most */
-    int context;          /* tokens that a conversation, or a text to embed, may have */
-    int embedding_length; /* numbers of a vector */
+    int context;           /* tokens that a conversation, or a text to embed, may have */
+    int embedding_length;  /* numbers of a vector */
     bool makes_text;
     int running; /* requests */
     int waiting;

@@ -24,9 +24,9 @@ struct model_version_view {
 struct model_view {
     const char *name;
     bool is_default;
-    const char *state;                  /* "serving", "loading", "available" ... */
-    const char *problem;                /* why it does not serve, or NULL */
-    const struct admin_model *serving;  /* is_loaded false: none does */
+    const char *state;                   /* "serving", "loading", "available" ... */
+    const char *problem;                 /* why it does not serve, or NULL */
+    const struct admin_model *serving;   /* is_loaded false: none does */
     struct model_version_view *versions; /* (n_versions), newest first */
     size_t n_versions;
     uint64_t memory_bytes; /* of all versions that are loaded */

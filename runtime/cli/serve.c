@@ -67,7 +67,8 @@ struct serve_options {
 
 #define OPTIONS_MAX 64
 
-static void append_options(struct option table[OPTIONS_MAX], const struct option *more, size_t n)
+static void append_options(struct option table[OPTIONS_MAX], const struct option *more,
+                           size_t n)
 {
     size_t at = 0;
     while (table[at].name) {
@@ -107,17 +108,20 @@ static void add_repo_options(struct option table[OPTIONS_MAX], struct serve_opti
          "rollbacks and requests that name them (1)",
          0, MODEL_SET_KEPT_MAX},
         {"models-loaded", 0, OPTION_STRING, &o->models_loaded, "WHICH",
-         "with --repo: models that are loaded at the start: default, all, or names with commas, "
+         "with --repo: models that are loaded at the start: default, all, or names with "
+         "commas, "
          "beside the default (default)",
          0, 0},
         {"load-on-demand", 0, OPTION_FLAG, &o->load_on_demand, NULL,
          "with --repo: load models and versions when a request names them; it waits", 0, 0},
         {"models-memory", 0, OPTION_INT, &o->models_memory, "MIB",
-         "with --repo: memory for all versions that are loaded, weights, keys and values; others "
+         "with --repo: memory for all versions that are loaded, weights, keys and values; "
+         "others "
          "that are idle make room (what the machine has)",
          1, 1L << 30},
         {"when-memory-short", 0, OPTION_STRING, &o->when_memory_short, "WHAT",
-         "with --repo: of a new version that does not fit beside the one that serves: refuse it, "
+         "with --repo: of a new version that does not fit beside the one that serves: refuse "
+         "it, "
          "or drain_first, then load it while requests wait (refuse)",
          0, 0},
         {"unload-idle", 0, OPTION_INT, &o->unload_idle, "S",

@@ -188,9 +188,9 @@ static int create_embedder(struct generation *g, const struct generation_setting
 /* As int8 with a scale for each group; what has one dimension stays f32, or is packed. */
 static uint64_t loaded_bytes(const struct gguf_tensor *t)
 {
-    return t->n_dims >= 2             ? t->n_elements + t->n_elements / 8
-           : t->type == TENSOR_I8     ? t->size
-                                      : t->n_elements * sizeof(float);
+    return t->n_dims >= 2         ? t->n_elements + t->n_elements / 8
+           : t->type == TENSOR_I8 ? t->size
+                                  : t->n_elements * sizeof(float);
 }
 
 int generation_measure(const struct generation_settings *s, uint64_t *bytes, struct err *e)

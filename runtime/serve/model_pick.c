@@ -111,8 +111,7 @@ struct generation *model_pick(const struct server *s, const struct model_ask *as
     if (!set) {
         return NULL;
     }
-    return pin ? find_version(s, set, ask, pin, e)
-               : choose_version(s, set, ask, e);
+    return pin ? find_version(s, set, ask, pin, e) : choose_version(s, set, ask, e);
 }
 
 const struct generation *model_pick_only(const struct server *s)

@@ -13,7 +13,7 @@ struct model_ask {
     const struct http_request *http; /* whose key it is */
     const char *model;               /* what the request says, or NULL */
     uint64_t sticky;                 /* the same for the same caller or conversation; 0: any */
-    struct model_missing *missing;   /* NULL: it does not wait for what would have to be loaded */
+    struct model_missing *missing; /* NULL: it does not wait for what would have to be loaded */
 };
 
 /* Borrowed. NULL: ERR_NOT_FOUND, param "model", which says what may be asked for; or

@@ -65,18 +65,18 @@ static struct model_version_info describe(const struct model_set *set,
     return (struct model_version_info){
         .name = v->name,
         .state = g && g == set->serving ? MODEL_SERVING
-                 : loading                         ? MODEL_LOADING
-                 : g                               ? MODEL_KEPT
-                 : v->has_failed                   ? MODEL_FAILED
-                                                   : MODEL_AVAILABLE,
+                 : loading              ? MODEL_LOADING
+                 : g                    ? MODEL_KEPT
+                 : v->has_failed        ? MODEL_FAILED
+                                        : MODEL_AVAILABLE,
         .problem = v->problem[0] ? v->problem : NULL,
         .report = v->report,
         .generation = g,
         .manifest = g ? g->manifest : v->manifest,
-        .sha256 = g                     ? g->model->sha256
+        .sha256 = g                      ? g->model->sha256
                   : v->sha256[0] != '\0' ? v->sha256
-                  : v->manifest         ? v->manifest->sha256
-                                        : NULL,
+                  : v->manifest          ? v->manifest->sha256
+                                         : NULL,
     };
 }
 
@@ -111,11 +111,11 @@ enum model_state model_set_state(const struct model_set *set)
     for (size_t i = 0; i < set->list.count; i++) {
         any_left = any_left || !set->list.items[i].has_failed;
     }
-    return set->serving                                             ? MODEL_SERVING
+    return set->serving                                            ? MODEL_SERVING
            : set->attempt && set->attempt->purpose != LOAD_TO_KEEP ? MODEL_LOADING
-           : set->n_kept > 0                                        ? MODEL_KEPT
-           : any_left                                               ? MODEL_AVAILABLE
-                                                                    : MODEL_FAILED;
+           : set->n_kept > 0                                       ? MODEL_KEPT
+           : any_left                                              ? MODEL_AVAILABLE
+                                                                   : MODEL_FAILED;
 }
 
 const char *model_set_problem(const struct model_set *set)
@@ -156,9 +156,8 @@ bool model_set_find_version(const struct model_set *set, const char *pin,
                             struct model_version_info *out)
 {
     static const char by_hash[] = "sha256:";
-    const char *hash = strncmp(pin, by_hash, sizeof(by_hash) - 1) == 0
-                           ? pin + sizeof(by_hash) - 1
-                           : NULL;
+    const char *hash =
+        strncmp(pin, by_hash, sizeof(by_hash) - 1) == 0 ? pin + sizeof(by_hash) - 1 : NULL;
     size_t len = hash ? strlen(hash) : 0;
     if (!hash) {
         return model_set_find(set, pin, out);
@@ -362,11 +361,16 @@ static int begin_any(struct model_set *set, bool is_for_requests, struct err *e)
         return err_set(e, ERR_NOT_FOUND, "%s has no version that can serve%s%s", set->repo.name,
                        problem ? ": " : "", problem ? problem : "");
     }
-    const struct load_wish wish = {.version = v->name,
-                                   .purpose = LOAD_TO_SERVE,
-                                   .is_for_requests = is_for_requests};
+    const struct load_wish wish = {
+        .version = v->name, .purpose = LOAD_TO_SERVE, .is_for_requests = is_for_requests};
+    struct generation *g = loaded(set, v->name);
     v->is_wanted = false;
     set->is_wanted = true;
+    if (g) {
+        take_out(set, g);
+        model_set_publish(set, g, false);
+        return 0;
+    }
     return model_attempt_begin(set, &wish) == 0 ? 0 : err_nomem(e);
 }
 
@@ -571,7 +575,8 @@ void model_set_stop(struct model_set *set)
 void model_set_folder_gone(struct model_set *set, bool is_gone)
 {
     if (is_gone != set->is_gone) {
-        log_info("model %s: its folder is %s", set->repo.name, is_gone ? "gone" : "there again");
+        log_info("model %s: its folder is %s", set->repo.name,
+                 is_gone ? "gone" : "there again");
     }
     set->is_gone = is_gone;
 }
@@ -658,7 +663,8 @@ void model_set_roll_back(struct model_set *set, struct http_exchange *ex)
         return;
     }
     if (set->n_history == 0) {
-        model_attempt_answer_error(ex, 409, "no_earlier_version", "no other version served before this one");
+        model_attempt_answer_error(ex, 409, "no_earlier_version",
+                                   "no other version served before this one");
         return;
     }
     const struct past *p = &set->history[set->n_history - 1];
