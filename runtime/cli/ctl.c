@@ -21,7 +21,7 @@ static const struct {
 } groups[] = {
     {"audit", ctl_audit, "who has changed what"},
     {"findings", ctl_findings, "what filters found, and what others would"},
-    {"models", ctl_models, "the model: its versions, and which of them serves"},
+    {"models", ctl_models, "models: their versions, and which of them serve"},
     {"prompts", ctl_prompts, "system prompts: profiles and their versions"},
     {"filters", ctl_filters, "filter chains and their versions"},
 };
@@ -111,6 +111,8 @@ static void choose_options(struct option out[OPTIONS_MAX], const struct ctl_comm
         {"actor", 0, OPTION_STRING, &c->actor, "NAME", "who is named in the audit log ($USER)",
          0, 0},
         {"json", 0, OPTION_FLAG, &c->json, NULL, "print the server's JSON", 0, 0},
+        {"model", 'm', OPTION_STRING, &c->model, "NAME",
+         "of this model (the default: that of requests which name none)", 0, 0},
         {"note", 0, OPTION_STRING, &c->note, "TEXT", "what is new in this version", 0, 0},
         {"no-activate", 0, OPTION_FLAG, &c->no_activate, NULL,
          "only store it; the active version stays", 0, 0},

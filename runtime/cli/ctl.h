@@ -24,6 +24,7 @@ struct ctl {
     const char *admin_key_file;
     const char *actor;
     bool json;
+    const char *model; /* or NULL */
     const char *note;
     bool no_activate;
     long if_match; /* a revision, or -1 */

@@ -68,7 +68,8 @@ struct serve_options {
 
 #define OPTIONS_MAX 64
 
-static void append(struct option table[OPTIONS_MAX], const struct option *more, size_t n)
+static void append_options(struct option table[OPTIONS_MAX], const struct option *more,
+                           size_t n)
 {
     size_t at = 0;
     while (table[at].name) {
@@ -96,7 +97,7 @@ static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_
          "(open)",
          0, 0},
     };
-    append(table, more, sizeof(more) / sizeof(more[0]));
+    append_options(table, more, sizeof(more) / sizeof(more[0]));
 }
 
 /* A repository of models. */
@@ -137,7 +138,7 @@ static void add_repo_options(struct option table[OPTIONS_MAX], struct serve_opti
          "default; 0 for never (0)",
          0, 31536000},
     };
-    append(table, more, sizeof(more) / sizeof(more[0]));
+    append_options(table, more, sizeof(more) / sizeof(more[0]));
 }
 
 /* "MODEL=NAME", both with something in them. */

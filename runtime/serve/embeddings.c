@@ -229,10 +229,8 @@ static int read_request(struct embedding *x, struct err *e)
     if (embeddings_request_parse(&x->request, http->body, http->body_len, 0, 0, e) != 0) {
         return -1;
     }
-    const struct model_ask ask = {.http = http,
-                                  .model = x->request.model,
-                                  .sticky = x->tenant,
-                                  .missing = &x->missing};
+    const struct model_ask ask = {
+        .http = http, .model = x->request.model, .sticky = x->tenant, .missing = &x->missing};
     struct generation *g = model_pick(x->server, &ask, e);
     if (!g) {
         return -1;

@@ -263,6 +263,12 @@ static void find_room(struct attempt *a)
     bool may_drain = a->set->server->set.drain_first && a->purpose != LOAD_TO_KEEP;
     struct err why = {0};
     enum room room = model_room_make(a->set, &a->load, may_drain, &why);
+    if (room == ROOM_NONE && a->purpose == LOAD_TO_KEEP && a->load.serving) {
+        /* Who names a version may have it instead of the one that serves. */
+        generation_unref(a->load.serving);
+        a->load.serving = NULL;
+        room = model_room_make(a->set, &a->load, may_drain, &why);
+    }
     c->waits_for_room = NULL;
     if (room == ROOM_THERE) {
         start_work(a, load_on_worker, after_load);

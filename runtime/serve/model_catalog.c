@@ -106,8 +106,7 @@ static int insert(struct model_catalog *c, struct model_set *set, struct err *e)
 static struct model_set *add(struct model_catalog *c, const char *name, bool is_default,
                              struct err *e)
 {
-    struct model_set *set =
-        model_set_open(c, c->server->set.repo_path, name, is_default, e);
+    struct model_set *set = model_set_open(c, c->server->set.repo_path, name, is_default, e);
     if (set && insert(c, set, e) != 0) {
         model_set_stop(set);
         return NULL;

@@ -68,13 +68,16 @@ static uint64_t sum(const struct inventory *v, bool only_idle)
     return bytes;
 }
 
-/* What stays whatever happens: the serving versions of the set itself and of the default. */
-static uint64_t sum_that_stays(const struct inventory *v, const struct model_set *set)
+/* What stays whatever happens: the serving versions of the set itself, if it is to be compared
+ * with, and of the default. */
+static uint64_t sum_that_stays(const struct inventory *v, const struct model_set *set,
+                               const struct model_load *l)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < v->n; i++) {
         const struct owner *o = &v->owners[i];
-        bool stays = !v->items[i].is_kept && (o->set == set || o->set->is_default);
+        bool stays =
+            !v->items[i].is_kept && (o->set->is_default || (o->set == set && l->serving));
         bytes += stays ? v->items[i].bytes : 0;
     }
     return bytes;
@@ -85,10 +88,10 @@ static unsigned long long mib(uint64_t bytes)
     return (unsigned long long)(bytes >> 20);
 }
 
-static enum room say_why(const struct inventory *v, const struct model_set *set,
+static enum room say_why(const struct inventory *v, uint64_t stays,
                          const struct budget_state *b, uint64_t shortage, struct err *e)
 {
-    bool is_busy = sum(v, false) - sum_that_stays(v, set) >= shortage;
+    bool is_busy = sum(v, false) - stays >= shortage;
     enum err_kind kind = is_busy ? ERR_BUSY : ERR_LIMIT;
     if (b->at_least > b->left) {
         err_set(e, kind,
@@ -146,7 +149,7 @@ static enum room make(const struct inventory *v, struct model_set *set, struct m
     }
     uint64_t drained = may_drain && set->serving ? set->serving->memory_bytes : 0;
     if (drained == 0 || sum(v, true) + drained < shortage) {
-        return say_why(v, set, &b, shortage, e);
+        return say_why(v, sum_that_stays(v, set, l), &b, shortage, e);
     }
     n = budget_choose(v->items, v->n, shortage > drained ? shortage - drained : 0, v->chosen);
     drive_out(v, n);

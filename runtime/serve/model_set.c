@@ -430,8 +430,14 @@ static int begin_any(struct model_set *set, bool is_for_requests, struct err *e)
     }
     const struct load_wish wish = {
         .version = v->name, .purpose = LOAD_TO_SERVE, .is_for_requests = is_for_requests};
+    struct generation *g = loaded(set, v->name);
     v->is_wanted = false;
     set->is_wanted = true;
+    if (g && !g->is_aside) {
+        const struct publish_wish now = {.purpose = LOAD_TO_SERVE};
+        model_publish(set, generation_ref(g), &now);
+        return 0;
+    }
     return model_attempt_begin(set, &wish) == 0 ? 0 : err_nomem(e);
 }
 

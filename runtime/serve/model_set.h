@@ -138,7 +138,8 @@ bool model_set_find_version(const struct model_set *set, const char *pin,
 void model_set_list_names(const struct model_set *set, bool all, struct buf *out);
 
 /* Begins to load what a request waits for (model_wait.h): a version, to be kept beside what
- * serves, or with "" some version to serve. -1: there is none that can be loaded. */
+ * serves, or with "" some version to serve, which may be there at once. -1: there is none that
+ * can be loaded. */
 int model_set_want(struct model_set *set, const char *version, struct err *e);
 
 /* Whether a version that is to serve is being loaded. */

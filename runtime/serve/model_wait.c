@@ -77,10 +77,11 @@ static void refuse_failed(struct model_wait *w, const struct err *why)
     char message[ERR_MESSAGE_MAX];
     bool is_busy = why->kind == ERR_BUSY;
     snprintf(message, sizeof(message),
-             is_busy ? "there is no memory for the model \"%.100s\" while others are in use; "
-                       "try again later"
-                     : "the model \"%.100s\" could not be loaded; the owner of this server finds "
-                       "the reason in GET /admin/models",
+             is_busy
+                 ? "there is no memory for the model \"%.100s\" while others are in use; "
+                   "try again later"
+                 : "the model \"%.100s\" could not be loaded; the owner of this server finds "
+                   "the reason in GET /admin/models",
              model_set_name(w->missing.set));
     struct api_error error = api_error_make(
         503, "server_error", is_busy ? "memory_short" : "model_load_failed", "model", message);
@@ -126,8 +127,8 @@ static size_t most(const struct server *s)
 static struct model_wait *on_its_way(const struct server *s, const struct http_exchange *http)
 {
     struct model_wait *w = s->waits.on_its_way;
-    bool is_same = w && w->http == http &&
-                   w->received_ns == http_exchange_request(http)->received_ns;
+    bool is_same =
+        w && w->http == http && w->received_ns == http_exchange_request(http)->received_ns;
     return is_same ? w : NULL;
 }
 
@@ -176,6 +177,9 @@ static void park(struct server *s, struct http_exchange *http,
         log_error("request %s: %s", http_exchange_request(http)->id, e.message);
         take_out(s, w);
         refuse_failed(w, &e);
+    } else if (!missing->version[0] && model_set_serving(missing->set)) {
+        const struct model_wait_outcome now = {.set = missing->set};
+        model_wait_settle(&now);
     }
 }
 
@@ -234,9 +238,7 @@ static enum fate fate_of(const struct model_wait *w, const struct model_wait_out
     if (!model_set_find(set, version, &info)) {
         return GOES; /* it is gone, and the request is told so */
     }
-    return info.generation                          ? GOES
-           : strcmp(version, outcome->failed) == 0 ? FAILS
-                                                    : WAITS_ON;
+    return info.generation ? GOES : strcmp(version, outcome->failed) == 0 ? FAILS : WAITS_ON;
 }
 
 /* It may come back, to wait for something else. */

@@ -1,10 +1,10 @@
 /* model_wait.h: requests that wait for a model to be loaded.
  *
  * A request that needs one which is not loaded, but may be (--load-on-demand, or another
- * version of it is about to serve), is parked: what was made of it is dropped, its HTTP exchange
- * stays, and when the model is there it goes its way again from the beginning. When the model
- * cannot be loaded it is answered with an error. A client that leaves is forgotten; so is one
- * whose deadline is over.
+ * version of it is about to serve), is parked: what was made of it is dropped, its HTTP
+ * exchange stays, and when the model is there it goes its way again from the beginning. When
+ * the model cannot be loaded it is answered with an error. A client that leaves is forgotten;
+ * so is one whose deadline is over.
  *
  * Of each model so many may wait as its engine can take at once when it is there: --parallel
  * and --queue together.

@@ -63,9 +63,9 @@ static void after_look(uv_work_t *work, int status)
         return;
     }
     log_problem(w);
-    uint64_t next_ms = w->has_event                      ? AFTER_EVENT_MS
+    uint64_t next_ms = w->has_event                     ? AFTER_EVENT_MS
                        : w->what.is_moving(w->what.ctx) ? LOOK_AGAIN_MS
-                                                         : LOOK_EVERY_MS;
+                                                        : LOOK_EVERY_MS;
     uv_timer_start(&w->timer, on_timer, next_ms, 0);
     if (w->problem.kind == ERR_NONE) {
         w->what.on_look(w->what.ctx);

@@ -16,12 +16,12 @@
 struct model_watch;
 
 struct model_watched {
-    const char *path;                        /* the folder whose changes the system tells */
-    int (*look)(void *ctx, struct err *e);   /* on a worker. -1: it could not be made */
-    bool (*is_moving)(const void *ctx);      /* after a look: look again soon */
-    void (*on_look)(void *ctx);              /* after each look that could be made */
-    void (*on_over)(void *ctx);              /* after model_watch_stop, when ctx is not in use
-                                                any more; the watch's memory was released */
+    const char *path;                      /* the folder whose changes the system tells */
+    int (*look)(void *ctx, struct err *e); /* on a worker. -1: it could not be made */
+    bool (*is_moving)(const void *ctx);    /* after a look: look again soon */
+    void (*on_look)(void *ctx);            /* after each look that could be made */
+    void (*on_over)(void *ctx);            /* after model_watch_stop, when ctx is not in use
+                                              any more; the watch's memory was released */
     void *ctx;
 };
 

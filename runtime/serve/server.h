@@ -45,8 +45,8 @@ struct server_settings {
     const char *models_loaded; /* at the start: "default", "all" or names with commas */
     bool load_on_demand;       /* requests have what is not loaded loaded */
     uint64_t models_memory;    /* bytes for all generations; 0: what the machine has left */
-    bool drain_first;          /* where two versions do not fit, the one that serves goes first */
-    uint32_t unload_idle_s;    /* models that nobody has used for so long go; 0: never */
+    bool drain_first;       /* where two versions do not fit, the one that serves goes first */
+    uint32_t unload_idle_s; /* models that nobody has used for so long go; 0: never */
     const char *host;       /* NULL: no TCP */
     uint16_t port;
     const char *tls_cert_path; /* NULL: plain HTTP; else both */
@@ -102,7 +102,7 @@ struct server {
     uint64_t next_request;
     struct reload *reload; /* the one that runs now, or NULL */
     bool replay_runs;      /* of texts through filters, on a worker */
-    bool is_ready; /* all is loaded, and requests are answered */
+    bool is_ready;         /* all is loaded, and requests are answered */
     bool stopping;
     unsigned n_stop_signals;
     uv_signal_t on_term;

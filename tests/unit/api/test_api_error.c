@@ -18,9 +18,9 @@ static void a_kind_decides_the_status(void **state)
     static const struct {
         enum err_kind kind;
         int status;
-    } cases[] = {{ERR_INVALID, 400},  {ERR_FORMAT, 400},  {ERR_UNSUPPORTED, 400},
-                 {ERR_LIMIT, 400},    {ERR_BUSY, 429},    {ERR_NOT_FOUND, 404},
-                 {ERR_CANCELED, 500}, {ERR_IO, 500},      {ERR_NOMEM, 503},
+    } cases[] = {{ERR_INVALID, 400},  {ERR_FORMAT, 400},   {ERR_UNSUPPORTED, 400},
+                 {ERR_LIMIT, 400},    {ERR_BUSY, 429},     {ERR_NOT_FOUND, 404},
+                 {ERR_CANCELED, 500}, {ERR_IO, 500},       {ERR_NOMEM, 503},
                  {ERR_FILTERED, 400}, {ERR_CONFLICT, 412}, {ERR_NOT_LOADED, 404}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct err e = {.kind = cases[i].kind, .message = "what happened"};

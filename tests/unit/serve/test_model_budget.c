@@ -12,7 +12,8 @@ static void a_limit_and_the_machine_both_count(void **state)
 {
     (void)state;
     bool now;
-    struct budget_state s = {.limit = 100, .used = 60, .left = 1000, .needed = 40, .at_least = 10};
+    struct budget_state s = {
+        .limit = 100, .used = 60, .left = 1000, .needed = 40, .at_least = 10};
     assert_int_equal(budget_shortage(&s, &now), 0);
     assert_true(now);
     s.needed = 41;
@@ -43,11 +44,12 @@ static void what_is_leaving_is_waited_for_and_not_driven_out_again(void **state)
 static void kept_ones_go_first_then_who_was_used_longest_ago(void **state)
 {
     (void)state;
-    static const struct budget_item items[] = {{.bytes = 10, .used_ns = 1, .may_go = true},
-                                               {.bytes = 10, .used_ns = 9, .is_kept = true, .may_go = true},
-                                               {.bytes = 10, .used_ns = 2, .may_go = true},
-                                               {.bytes = 10, .used_ns = 8, .is_kept = true, .may_go = true},
-                                               {.bytes = 10, .used_ns = 0}};
+    static const struct budget_item items[] = {
+        {.bytes = 10, .used_ns = 1, .may_go = true},
+        {.bytes = 10, .used_ns = 9, .is_kept = true, .may_go = true},
+        {.bytes = 10, .used_ns = 2, .may_go = true},
+        {.bytes = 10, .used_ns = 8, .is_kept = true, .may_go = true},
+        {.bytes = 10, .used_ns = 0}};
     size_t chosen[5];
     assert_int_equal(budget_choose(items, 5, 40, chosen), 4);
     static const size_t order[] = {3, 1, 0, 2};
