@@ -81,6 +81,7 @@ static int run_list(struct ctl *c, char **arguments, int n, struct err *e)
         ctl_print_answer(c);
     } else {
         printf("model %s\n", ctl_text(root, "id"));
+        ctl_models_print_shares(root);
         rc = print_list(root, e);
     }
     cJSON_Delete(root);
