@@ -112,6 +112,7 @@ static int print_list(const struct ctl *c, const cJSON *root, struct err *e)
         return err_set(e, ERR_NOT_FOUND, "the server has no model \"%s\"", c->model);
     }
     printf("model %s\n", c->model ? c->model : ctl_text(root, "id"));
+    ctl_models_print_shares(chosen ? chosen : root);
     text_table_init(&t);
     fill_list(&t, root, chosen);
     int rc = text_table_print(&t, e);

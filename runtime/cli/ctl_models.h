@@ -8,6 +8,9 @@
 int ctl_models_path(struct ctl *c, const char *part, const char *version, struct err *e);
 
 /* ctl_traffic.c */
+
+/* The split and the shadow that are in force, a line each; nothing where there is none. */
+void ctl_models_print_shares(const cJSON *root);
 int ctl_models_split(struct ctl *c, char **arguments, int n, struct err *e);
 int ctl_models_label(struct ctl *c, char **arguments, int n, struct err *e);
 int ctl_models_shadow(struct ctl *c, char **arguments, int n, struct err *e);

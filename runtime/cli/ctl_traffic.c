@@ -37,6 +37,16 @@ static void print_share(const cJSON *root, const char *name)
     }
 }
 
+void ctl_models_print_shares(const cJSON *root)
+{
+    static const char *const names[] = {"split", "shadow"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(root, names[i]))) {
+            print_share(root, names[i]);
+        }
+    }
+}
+
 /* What is in force after a change. */
 static int print_traffic(struct ctl *c, struct err *e)
 {

@@ -23,14 +23,26 @@ static const char *actor_of(const struct http_exchange *ex)
 }
 
 /* Where every change that an admin has made is told of, once it is in force. */
-static void changed(const struct model_set *set, const char *who, const char *what,
-                    const char *version, int percent)
+static void changed(const struct model_set *set, const char *who, const char *action,
+                    const char *before, const char *after)
 {
-    if (percent > 0) {
-        log_info("%.64s: model %s: %s of version %s: %d %%", who, model_set_name(set), what,
-                 version, percent);
+    log_info("%.64s: model %s: %s: %s, was %s", who, model_set_name(set), action, after,
+             before);
+}
+
+#define SHARE_TEXT_MAX (VERSION_NAME_MAX + 32)
+
+static void describe(struct model_set *set, enum route_id route, char out[SHARE_TEXT_MAX])
+{
+    struct traffic_view v = model_traffic_view(model_set_traffic(set));
+    bool is_split = route == ROUTE_ADMIN_MODEL_SPLIT;
+    const char *version = is_split ? v.split : v.shadow;
+    if (!version) {
+        snprintf(out, SHARE_TEXT_MAX, "none");
+    } else if (is_split) {
+        snprintf(out, SHARE_TEXT_MAX, "%.64s %d%% by %s", version, v.split_percent, v.split_by);
     } else {
-        log_info("%.64s: model %s: no %s", who, model_set_name(set), what);
+        snprintf(out, SHARE_TEXT_MAX, "%.64s %d%%", version, v.shadow_percent);
     }
 }
 
@@ -83,12 +95,15 @@ static int put_in_force(const struct order *o, const char *version, struct err *
 static void carry_out(const struct order *o, struct http_exchange *ex, const char *version)
 {
     struct err e = {0};
+    char before[SHARE_TEXT_MAX], after[SHARE_TEXT_MAX];
+    describe(o->set, o->route, before);
     if (put_in_force(o, version, &e) != 0) {
         answer_failure(ex, &e);
         return;
     }
-    changed(o->set, o->actor, o->route == ROUTE_ADMIN_MODEL_SPLIT ? "split" : "shadow", version,
-            o->share.percent);
+    describe(o->set, o->route, after);
+    changed(o->set, o->actor, o->route == ROUTE_ADMIN_MODEL_SPLIT ? "split" : "shadow", before,
+            after);
     answer_traffic(o->set, ex);
 }
 
@@ -168,12 +183,16 @@ static void move_label(struct model_set *set, struct http_exchange *ex)
         model_set_answer_unknown(set, ex, version);
         return;
     }
+    char before[VERSION_NAME_MAX + 1];
+    const char *moved = model_labels_find(model_set_moved_labels(set), r.label);
+    snprintf(before, sizeof(before), "%s", moved ? moved : "not moved");
     if (model_traffic_label(model_set_traffic(set), r.label, version, &e) != 0) {
         answer_failure(ex, &e);
         return;
     }
-    log_info("%.64s: model %s: label %s: %s", actor_of(ex), model_set_name(set), r.label,
-             version ? version : "not moved any more");
+    char action[VERSION_NAME_MAX + 16];
+    snprintf(action, sizeof(action), "label %s", r.label);
+    changed(set, actor_of(ex), action, before, version ? version : "not moved");
     answer_traffic(set, ex);
 }
 

@@ -423,6 +423,50 @@ test('requests never fail by their copies, however many there are', { skip, time
     assert.ok(copies.dropped > 0, JSON.stringify(copies)); // 24 at once, and 8 may be copied
 });
 
+test('every route holds while shares, labels and versions change as fast as they can', { skip, timeout: 240_000 }, async (t) => {
+    const { server } = await startRepo(t, { 1: { file: modelPath() }, 2: { file: modelPath() }, 3: { file: other(t) } }, [...MANUAL, '--keep-generations', '0']);
+    const running = { now: true, done: 0 };
+    const keep = async (work) => {
+        for (let i = 0; running.now; i++) {
+            const response = await work(i);
+            const body = await response.text();
+            // A version or label that was named may not be loaded just now.
+            const mayMiss = response.status === 404 && /is not loaded here/.test(body);
+            assert.ok(response.status === 200 || mayMiss, `${response.url}: ${response.status} ${body}`);
+            running.done++;
+        }
+    };
+    const messages = (i) => [{ role: 'user', content: `Hello ${i}` }];
+    const works = [
+        (i) => server.post('/v1/chat/completions', ask(`Hello ${i}`, { stream: true })),
+        (i) => server.post('/v1/chat/completions', ask(`Hi ${i}`, { n: 2, max_tokens: 6, stop: ['a'] })),
+        (i) => server.post('/v1/chat/completions', ask(`Hi ${i}`, { response_format: { type: 'json_object' }, max_tokens: 12 })),
+        (i) => server.post('/v1/completions', { prompt: `Once ${i}`, max_tokens: 6 }),
+        (i) => server.post('/v1/chat/completions', ask(`Hello ${i}`, { model: 'tiny@moving', max_tokens: 4 })),
+        (i) => server.post('/v1/chat/completions', ask(`Hello ${i}`, { model: 'tiny@2', max_tokens: 4 })),
+        (i) => server.post('/v1/messages/count_tokens', { messages: messages(i) }),
+        (i) => server.post('/v1/embeddings', { input: `Hello ${i}` }),
+        (i) => server.post('/tokenize', { content: `Hello ${i}` }),
+        () => server.fetch('/v1/models'),
+        () => server.admin('GET', '/admin/models'),
+        () => server.admin('GET', '/admin/models/tiny/shadow'),
+    ];
+    const clients = works.map(keep);
+    const versions = ['1', '2', '3'];
+    for (let i = 0; i < 60; i++) {
+        const version = versions[(i * 7 + (i >> 2)) % 3];
+        const [what, body] = [
+            ['shadow', { version, percent: 100 }], ['split', { version, percent: 50 }], ['labels', { label: 'moving', version }],
+            ['activate', { version }], ['shadow', { version, percent: 50 }], ['split', { percent: 0 }], ['shadow', { percent: 0 }],
+        ][i % 7];
+        const { status, body: answer } = await post(server, what, body);
+        assert.ok([200, 409].includes(status), JSON.stringify(answer));
+    }
+    running.now = false;
+    await Promise.all(clients);
+    assert.ok(running.done >= works.length);
+});
+
 test('a server ends with copies under way', { skip, timeout: 240_000 }, async (t) => {
     const { server } = await startRepo(t, { 1: { file: modelPath() }, 2: { file: modelPath() } }, MANUAL);
     await change(server, 'activate', { version: '1' });
@@ -444,6 +488,7 @@ test('weir ctl models split, label and shadow', { skip, timeout: 240_000 }, asyn
     };
     assert.match(good('split', '1', '25%'), /^model tiny: version 3 serves\nsplit: version 1, 25 % by key\nshadow: none$/m);
     assert.match(good('label', 'good', '1'), /^label good: version 1$/m);
+    assert.match(good('list'), /^model tiny\nsplit: version 1, 25 % by key\nVERSION /);
     assert.match(good('list'), /^1 +split +[0-9a-f]{12} +\d+ +good/m);
     assert.match(good('split', 'off'), /^split: none$/m);
     assert.doesNotMatch(good('label', 'good', 'off'), /label good/);
