@@ -30,7 +30,7 @@ static cJSON *read_json(const struct conversion *c, const char *name, size_t max
 {
     char path[PATH_MAX_LEN];
     return file_join(path, sizeof(path), c->folder, name, c->e) == 0
-               ? json_parse_file(path, max, c->e)
+               ? json_parse_regular(path, max, c->e)
                : NULL;
 }
 
@@ -65,7 +65,7 @@ static int put_template_file(const struct conversion *c)
     if (access(path, F_OK) != 0) {
         return 0;
     }
-    char *text = file_read(path, MAX_TEMPLATE, &len, c->e);
+    char *text = file_read_regular(path, MAX_TEMPLATE, &len, c->e);
     if (!text) {
         return -1;
     }
@@ -101,7 +101,7 @@ static int put_pooling(const struct conversion *c, const struct hf_config *confi
     if (access(path, F_OK) != 0) {
         return 0;
     }
-    cJSON *pooling = json_parse_file(path, MAX_CONFIG, c->e);
+    cJSON *pooling = json_parse_regular(path, MAX_CONFIG, c->e);
     if (!pooling) {
         return -1;
     }

@@ -180,7 +180,7 @@ static int read_indexed(struct safetensors *s, const char *folder, const char *i
                         struct err *e)
 {
     char path[PATH_MAX_LEN];
-    cJSON *root = json_parse_file(index, MAX_INDEX, e);
+    cJSON *root = json_parse_regular(index, MAX_INDEX, e);
     const cJSON *map = cJSON_GetObjectItemCaseSensitive(root, "weight_map");
     const cJSON *entry, *seen;
     cJSON *files = cJSON_CreateObject();

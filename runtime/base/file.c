@@ -38,35 +38,64 @@ static int read_all(int fd, const char *path, struct buf *out, struct err *e)
     }
 }
 
+/* The content of an open file, which is closed. */
+static char *read_and_close(int fd, const char *path, size_t max, size_t *len, struct err *e)
+{
+    char *data = NULL;
+    struct buf content;
+    buf_init(&content, max);
+    if (read_all(fd, path, &content, e) == 0) {
+        data = buf_take(&content, len);
+        if (!data) {
+            err_nomem(e);
+        }
+    }
+    buf_deinit(&content);
+    if (fd != STDIN_FILENO) {
+        close(fd);
+    }
+    return data;
+}
+
 char *file_read(const char *path, size_t max, size_t *len, struct err *e)
 {
+    struct stat info;
     bool is_stdin = strcmp(path, "-") == 0;
     int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         err_set_errno(e, errno, "%s: cannot open", path);
         return NULL;
     }
-    char *data = NULL;
-    struct buf content;
-    buf_init(&content, max);
-    struct stat info;
-    if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
+    if (!is_stdin && fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
         err_set(e, ERR_INVALID, "%s: is a directory, a file is wanted", path);
-        goto cleanup;
+        close(fd);
+        return NULL;
     }
-    if (read_all(fd, path, &content, e) != 0) {
-        goto cleanup;
+    return read_and_close(fd, path, max, len, e);
+}
+
+/* Without waiting for whoever might write to a pipe. */
+static int open_regular(const char *path, struct stat *st, struct err *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        return err_set_errno(e, errno, "%s: cannot open", path);
     }
-    data = buf_take(&content, len);
-    if (!data) {
-        err_nomem(e);
+    int rc = fstat(fd, st) == 0 ? 0 : err_set_errno(e, errno, "%s: cannot read", path);
+    if (rc == 0 && !S_ISREG(st->st_mode)) {
+        rc = err_set(e, ERR_INVALID, "%s: not a regular file", path);
     }
-cleanup:
-    buf_deinit(&content);
-    if (!is_stdin) {
+    if (rc != 0) {
         close(fd);
     }
-    return data;
+    return rc == 0 ? fd : -1;
+}
+
+char *file_read_regular(const char *path, size_t max, size_t *len, struct err *e)
+{
+    struct stat st;
+    int fd = open_regular(path, &st, e);
+    return fd >= 0 ? read_and_close(fd, path, max, len, e) : NULL;
 }
 
 static int write_all(int fd, const char *data, size_t len)
@@ -124,33 +153,22 @@ int file_join(char *out, size_t size, const char *folder, const char *name, stru
 int file_map(const char *path, const unsigned char **data, uint64_t *size, struct err *e)
 {
     struct stat st;
-    int rc = -1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     *data = NULL;
     *size = 0;
+    int fd = open_regular(path, &st, e);
     if (fd < 0) {
-        return err_set_errno(e, errno, "%s: cannot open", path);
+        return -1;
     }
-    if (fstat(fd, &st) != 0) {
-        err_set_errno(e, errno, "%s: cannot read", path);
-        goto cleanup;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        err_set(e, ERR_INVALID, "%s: not a regular file", path);
-        goto cleanup;
-    }
-    if (st.st_size > 0) {
-        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (p == MAP_FAILED) {
-            err_set_errno(e, errno, "%s: cannot map", path);
-            goto cleanup;
-        }
+    int rc = 0;
+    void *p =
+        st.st_size > 0 ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+    if (p == MAP_FAILED) {
+        rc = err_set_errno(e, errno, "%s: cannot map", path);
+    } else if (p) {
         *data = p;
         *size = (uint64_t)st.st_size;
         map_guard_add(p, *size);
     }
-    rc = 0;
-cleanup:
     close(fd);
     return rc;
 }

@@ -7,9 +7,14 @@
 
 #include "runtime/base/err.h"
 
-/* Reads a whole regular file of at most max bytes. Returned memory is the caller's (mem_free)
- * and NUL-terminated; *len excludes the NUL. "-" reads standard input. */
+/* Reads a whole file of at most max bytes. Returned memory is the caller's (mem_free) and
+ * NUL-terminated; *len excludes the NUL. "-" reads standard input. A pipe is read to its end,
+ * and waited for. */
 char *file_read(const char *path, size_t max, size_t *len, struct err *e);
+
+/* The same of a regular file; anything else is an error. It never waits: for what a server
+ * reads of a folder into which others write. */
+char *file_read_regular(const char *path, size_t max, size_t *len, struct err *e);
 
 /* FOLDER/NAME into out[size]. */
 int file_join(char *out, size_t size, const char *folder, const char *name, struct err *e);

@@ -312,10 +312,9 @@ cJSON *json_parse_large(const char *text, size_t len, struct err *e)
     return parse(text, len, false, e);
 }
 
-cJSON *json_parse_file(const char *path, size_t max, struct err *e)
+/* Takes the text, which may be NULL: then *e says why. */
+static cJSON *parse_content(char *text, size_t len, const char *path, struct err *e)
 {
-    size_t len;
-    char *text = file_read(path, max, &len, e);
     if (!text) {
         return NULL;
     }
@@ -325,6 +324,20 @@ cJSON *json_parse_file(const char *path, size_t max, struct err *e)
     }
     mem_free(text);
     return tree;
+}
+
+cJSON *json_parse_file(const char *path, size_t max, struct err *e)
+{
+    size_t len = 0;
+    char *text = file_read(path, max, &len, e);
+    return parse_content(text, len, path, e);
+}
+
+cJSON *json_parse_regular(const char *path, size_t max, struct err *e)
+{
+    size_t len = 0;
+    char *text = file_read_regular(path, max, &len, e);
+    return parse_content(text, len, path, e);
 }
 
 static bool needs_escape(char c)

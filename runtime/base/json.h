@@ -34,6 +34,9 @@ cJSON *json_parse_large(const char *text, size_t len, struct err *e);
  * path. */
 cJSON *json_parse_file(const char *path, size_t max, struct err *e);
 
+/* The same as file_read_regular reads. */
+cJSON *json_parse_regular(const char *path, size_t max, struct err *e);
+
 /* Appends valid UTF-8 as the inside of a JSON string (RFC 8259, section 7); at most so many
  * bytes for `len`. 0, or -1 as buf.h. */
 #define JSON_ESCAPED_MAX(len) (6 * (size_t)(len))

@@ -168,7 +168,6 @@ static void note_file(struct scan *s, const char *name, const struct stat *st)
 {
     s->stamp += stamp_of(name, st);
     s->is_hf |= strcmp(name, "config.json") == 0;
-    s->has_manifest |= strcmp(name, MODEL_MANIFEST_FILE) == 0;
     if (ends_with(name, ".gguf") || ends_with(name, ".safetensors")) {
         s->bytes += (uint64_t)st->st_size;
     }
@@ -178,24 +177,35 @@ static void note_file(struct scan *s, const char *name, const struct stat *st)
     }
 }
 
+/* A folder, a pipe, a link to nothing: that it is there counts. Of model.json it must count, or
+ * its gate would be left out. */
+static void note_other(struct scan *s, const char *name, const struct stat *st)
+{
+    s->stamp += stamp_of(name, &(struct stat){.st_dev = st->st_dev, .st_ino = st->st_ino});
+}
+
 static int scan_file(const struct model_repo *r, const char *version, const char *name,
                      struct scan *s, struct err *e)
 {
     char path[PATH_MAX];
-    struct stat st;
+    struct stat st = {0};
+    s->has_manifest |= strcmp(name, MODEL_MANIFEST_FILE) == 0;
     if (snprintf(path, sizeof(path), "%s/%s/%s", r->name, version, name) >= (int)sizeof(path)) {
         return err_set(e, ERR_LIMIT, "%s/%s/%s: the path is too long", r->root, r->name,
                        version);
     }
     int fd = open_beneath(r->fd, path, O_PATH);
     if (fd < 0 && errno == ENOENT) {
-        return 0; /* removed meanwhile, or a link to nothing */
+        note_other(s, name, &st); /* removed meanwhile, or a link to nothing */
+        return 0;
     }
     if (fd < 0) {
         return open_failed(r, path, e);
     }
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
         note_file(s, name, &st);
+    } else {
+        note_other(s, name, &st);
     }
     close(fd);
     return 0;
@@ -280,6 +290,8 @@ static struct model_manifest *read_manifest(const struct model_repo *r, const ch
                                             const struct scan *s, struct err *e)
 {
     char path[PATH_MAX];
+    struct stat st;
+    char *text = NULL;
     size_t len = 0;
     if (!s->has_manifest) {
         return model_manifest_parse("{}", 2, e);
@@ -290,7 +302,11 @@ static struct model_manifest *read_manifest(const struct model_repo *r, const ch
         open_failed(r, path, e);
         return NULL;
     }
-    char *text = read_all(fd, MODEL_MANIFEST_BYTES_MAX, &len, path, e);
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        text = read_all(fd, MODEL_MANIFEST_BYTES_MAX, &len, path, e);
+    } else {
+        err_set(e, ERR_INVALID, "%s: not a regular file", path);
+    }
     close(fd);
     struct model_manifest *m = text ? model_manifest_parse(text, len, e) : NULL;
     mem_free(text);
@@ -462,10 +478,31 @@ static bool is_folder(const struct model_repo *r, const char *parent, const char
     return fd >= 0 || (errno != ENOTDIR && errno != ENOENT);
 }
 
+/* The root may have been moved away and another put in its place, as of a volume that was
+ * mounted again. The descriptor keeps its number, for others use it meanwhile. */
+static int follow_root(const struct model_repo *r, struct err *e)
+{
+    struct stat held, there;
+    int fd = open(r->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return err_set_errno(e, errno, "%s: cannot open the repository", r->root);
+    }
+    bool is_same = fstat(r->fd, &held) == 0 && fstat(fd, &there) == 0 &&
+                   held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+    if (!is_same) {
+        (void)dup3(fd, r->fd, O_CLOEXEC);
+    }
+    close(fd);
+    return 0;
+}
+
 int model_repo_look(struct model_repo *r, struct err *e)
 {
     const char *name;
     int rc = 0;
+    if (follow_root(r, e) != 0) {
+        return -1;
+    }
     r->is_moving = false;
     for (size_t i = 0; i < r->count; i++) {
         r->versions[i].in_look = false;
@@ -565,11 +602,30 @@ static int choose_name(struct model_repo *r, struct err *e)
     return rc;
 }
 
+/* With its links, so that one that leads elsewhere later is followed. */
+static int find_root(struct model_repo *r, const char *root, struct err *e)
+{
+    char here[PATH_MAX] = "";
+    bool is_absolute = root[0] == '/';
+    size_t len = strlen(root);
+    while (len > 1 && root[len - 1] == '/') {
+        len--;
+    }
+    if (!is_absolute && !getcwd(here, sizeof(here))) {
+        return err_set_errno(e, errno, "%s: cannot open the repository", root);
+    }
+    int n = snprintf(r->root, sizeof(r->root), "%s%s%.*s", here, is_absolute ? "" : "/",
+                     (int)(len < PATH_MAX ? len : PATH_MAX), root);
+    return n > 0 && (size_t)n < sizeof(r->root)
+               ? 0
+               : err_set(e, ERR_INVALID, "%.100s...: the path is too long", root);
+}
+
 int model_repo_open_root(struct model_repo *r, const char *root, struct err *e)
 {
     *r = (struct model_repo){.fd = -1};
-    if (!realpath(root, r->root)) {
-        return err_set_errno(e, errno, "%s: cannot open the repository", root);
+    if (find_root(r, root, e) != 0) {
+        return -1;
     }
     r->fd = open(r->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return r->fd >= 0 ? 0 : err_set_errno(e, errno, "%s: cannot open the repository", root);

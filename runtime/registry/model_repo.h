@@ -9,7 +9,9 @@
  * Names and versions are letters, digits, '.', '_' and '-', and begin with a letter or digit.
  * Other entries are passed over, and so is what begins with a dot or ends in .tmp, .part or ~.
  * Everything is resolved beneath the root by the kernel (openat2, Linux 5.6): a link that leads
- * out of the repository is an error of its version.
+ * out of the repository is an error of its version. The root itself is looked up by its path at
+ * each look: another folder in its place is the repository from then on, and while there is
+ * none, nothing changes.
  *
  * Threads: one at a time; model_repo_locate any, while the repository is open. Looks read
  * files and may block. */
@@ -44,8 +46,8 @@ struct model_repo_version {
 };
 
 struct model_repo {
-    char root[PATH_MAX];
-    int fd; /* of the root, or -1 */
+    char root[PATH_MAX]; /* absolute */
+    int fd;              /* of the root, or -1; what it leads to may change */
     char name[MODEL_REPO_NAME_MAX + 1];
     struct model_repo_version *versions; /* (count), oldest first */
     size_t count;

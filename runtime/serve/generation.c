@@ -33,7 +33,7 @@ static struct model *open_version(const struct model_files *files,
     if (!files->template_path[0]) {
         return model_open(files->path, MODEL_HASHED, parallel, e);
     }
-    char *text = file_read(files->template_path, CHAT_TEMPLATE_BYTES_MAX, &len, e);
+    char *text = file_read_regular(files->template_path, CHAT_TEMPLATE_BYTES_MAX, &len, e);
     struct model *m = text ? model_open_templated(files->path, text, len, parallel, e) : NULL;
     mem_free(text);
     return m;

@@ -202,7 +202,7 @@ static int run_loss(const struct model_gate *gate, cJSON *report,
     if (!gate->generation->manifest->loss_file) {
         return 0;
     }
-    char *text = file_read(gate->loss_path, LOSS_BYTES_MAX, &len, e);
+    char *text = file_read_regular(gate->loss_path, LOSS_BYTES_MAX, &len, e);
     cJSON *part = cJSON_AddObjectToObject(report, "loss");
     int rc =
         text ? probe_loss(gate, gate->generation->model, parallel, text, len, &loss, e) : -1;

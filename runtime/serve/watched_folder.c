@@ -177,7 +177,7 @@ static int make_content(const struct watched_folder *f, const struct watched_fil
                         const char *path, struct watched_content *out, struct err *e)
 {
     size_t len = 0;
-    char *text = file_read(path, f->reader->bytes_max, &len, e);
+    char *text = file_read_regular(path, f->reader->bytes_max, &len, e);
     int rc = text ? f->reader->read(file->name, path, text, len, out, e) : -1;
     mem_free(text);
     return rc;

@@ -144,13 +144,15 @@ class Server {
     }
 }
 
-// args: more options for `weir serve`; model and env replace the defaults. port null: none is asked for.
-async function startServer(t, { args = [], model = modelPath(), env = {}, port = 0 } = {}) {
+// args: more options for `weir serve`; model and env replace the defaults. port null: none is asked for. uid: whose
+// process it shall be.
+async function startServer(t, { args = [], model = modelPath(), env = {}, port = 0, uid } = {}) {
     const where = port === null ? [] : ['--port', String(port)];
     const all = ['serve', '--model', model, ...where, '--admin-key', ADMIN_KEY, ...args];
     const child = spawn(programPath(), all, {
         stdio: ['ignore', 'pipe', 'pipe'],
         env: { ...process.env, ...env },
+        uid,
     });
     const server = new Server(child);
     await server.ready();

@@ -79,12 +79,37 @@ static void a_missing_file_and_a_folder_are_told_by_name(void **state)
     assert_non_null(strstr(e.message, "/nonexistent/x"));
 }
 
+static void only_regular_files_are_read_without_waiting(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    size_t len = 0;
+    char name[128];
+    snprintf(name, sizeof(name), "%s/pipe", folder);
+    assert_int_equal(mkfifo(name, 0600), 0); /* nobody writes to it */
+    assert_null(file_read_regular(name, 10, &len, &e));
+    assert_non_null(strstr(e.message, "/pipe: not a regular file"));
+    assert_null(file_read_regular(folder, 10, &len, &e));
+    assert_non_null(strstr(e.message, "not a regular file"));
+    assert_null(file_read_regular("/nonexistent/x", 10, &len, &e));
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(file_write_atomic(name, "12345", 5, &e), 0);
+    assert_null(file_read_regular(name, 4, &len, &e));
+    assert_int_equal(e.kind, ERR_LIMIT);
+    char *text = file_read_regular(name, 5, &len, &e);
+    assert_string_equal(text, "12345");
+    mem_free(text);
+    assert_int_equal(unlink(name), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(a_file_over_the_limit_is_refused),
         cmocka_unit_test(a_missing_file_and_a_folder_are_told_by_name),
+        cmocka_unit_test(only_regular_files_are_read_without_waiting),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -187,6 +187,31 @@ static void a_broken_manifest_breaks_its_version_alone(void **state)
     assert_true(model_manifest_has_label(version("2")->manifest, "new"));
 }
 
+static void a_manifest_that_is_no_file_is_a_broken_one(void **state)
+{
+    (void)state;
+    make("m/1");
+    make("m/2");
+    make("m/3");
+    put("m/1/a.gguf", "x");
+    put("m/2/a.gguf", "x");
+    put("m/3/a.gguf", "x");
+    make("m/1/model.json");
+    assert_int_equal(mkfifo(at("m/2/model.json"), 0600), 0);
+    assert_int_equal(symlink("none", at("m/3/model.json")), 0);
+    look();
+    assert_string_equal(look(), "1! 2! 3! ");
+    assert_non_null(strstr(version("1")->problem.message, "model.json: not a regular file"));
+    assert_non_null(strstr(version("2")->problem.message, "model.json: not a regular file"));
+    assert_non_null(strstr(version("3")->problem.message, "model.json: cannot open"));
+    /* Without it they are versions that say nothing. */
+    assert_int_equal(rmdir(at("m/1/model.json")), 0);
+    assert_int_equal(unlink(at("m/2/model.json")), 0);
+    assert_int_equal(unlink(at("m/3/model.json")), 0);
+    look();
+    assert_string_equal(look(), "1 2 3 ");
+}
+
 static int locate(const char *name, struct model_files *files, struct err *e)
 {
     *e = (struct err){0};
@@ -255,6 +280,33 @@ static void nothing_outside_of_the_root_is_read(void **state)
     model_files_deinit(&files);
 }
 
+static void another_root_in_the_place_of_the_first_is_looked_at(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    char away[PATH_MAX];
+    snprintf(away, sizeof(away), "%s-away", root);
+    make("m/1");
+    put("m/1/a.gguf", "x");
+    look();
+    assert_string_equal(look(), "1 ");
+    assert_int_equal(rename(root, away), 0);
+    assert_int_equal(model_repo_look(&repo, &e), -1);
+    assert_non_null(strstr(e.message, "cannot open the repository"));
+    assert_int_equal(repo.count, 1);
+    assert_int_equal(mkdir(root, 0755), 0);
+    assert_int_equal(model_repo_look(&repo, &e), -1); /* it has no m yet */
+    assert_int_equal(repo.count, 1);
+    make("m");
+    make("m/2");
+    put("m/2/a.gguf", "x");
+    look();
+    assert_string_equal(look(), "2 ");
+    char command[2 * PATH_MAX];
+    snprintf(command, sizeof(command), "rm -rf %s", away);
+    assert_int_equal(system(command), 0);
+}
+
 static void the_only_model_needs_no_name(void **state)
 {
     (void)state;
@@ -283,8 +335,10 @@ int main(void)
         TEST(half_written_things_are_passed_over),
         TEST(a_version_that_stays_away_is_gone),
         TEST(a_broken_manifest_breaks_its_version_alone),
+        TEST(a_manifest_that_is_no_file_is_a_broken_one),
         TEST(the_model_is_found),
         TEST(nothing_outside_of_the_root_is_read),
+        TEST(another_root_in_the_place_of_the_first_is_looked_at),
         TEST(the_only_model_needs_no_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
