@@ -539,7 +539,7 @@ int model_repo_list_models(const struct model_repo *r, struct model_repo_names *
     const char *name;
     int rc = 0;
     *out = (struct model_repo_names){0};
-    DIR *dir = open_folder(r, ".", e);
+    DIR *dir = follow_root(r, e) == 0 ? open_folder(r, ".", e) : NULL;
     if (!dir) {
         return -1;
     }
