@@ -96,7 +96,9 @@ enum route_scope {
     X(ADMIN_MODEL_VERSION, "GET", "/admin/models/{name}/versions/{version}", ROUTE_ADMIN,      \
       SCOPE_NONE)                                                                              \
     X(ADMIN_MODEL_ACTIVATE, "POST", "/admin/models/{name}/activate", ROUTE_ADMIN, SCOPE_NONE)  \
-    X(ADMIN_MODEL_ROLLBACK, "POST", "/admin/models/{name}/rollback", ROUTE_ADMIN, SCOPE_NONE)
+    X(ADMIN_MODEL_ROLLBACK, "POST", "/admin/models/{name}/rollback", ROUTE_ADMIN, SCOPE_NONE)  \
+    X(ADMIN_UPGRADE_GET, "GET", "/admin/upgrade", ROUTE_ADMIN, SCOPE_NONE)                     \
+    X(ADMIN_UPGRADE, "POST", "/admin/upgrade", ROUTE_ADMIN, SCOPE_NONE)
 
 enum route_id {
     ROUTE_NOT_FOUND = 0, /* no such path */

@@ -48,6 +48,11 @@ const char *model_set_name(const struct model_set *set)
     return set->repo.name;
 }
 
+bool model_set_is_loading(const struct model_set *set)
+{
+    return set->attempt != NULL;
+}
+
 /* --- the list --- */
 
 static bool is_version(const struct generation *g, const char *name)
@@ -398,6 +403,9 @@ static int begin(struct model_set *set, struct http_exchange *ex, const char *ve
 static void load_next(struct model_set *set)
 {
     const char *serving = set->server->generation->model->version;
+    if (set->server->upgrade) {
+        return; /* the new process takes the newest one */
+    }
     for (size_t i = set->list.count; i-- > 0 && !set->attempt && !set->server->stopping;) {
         struct listed_version *v = &set->list.items[i];
         bool is_wanted = v->is_wanted && model_version_compare(v->name, serving) >= 0;

@@ -55,6 +55,9 @@ struct model_set *model_set_start(struct server *s, const char *root, const char
  * that is over. Accepts NULL. */
 void model_set_stop(struct model_set *set);
 
+/* A version is being loaded. */
+bool model_set_is_loading(const struct model_set *set);
+
 const char *model_set_name(const struct model_set *set);
 
 /* The versions, newest first, those among them that are gone from the folder but still loaded.

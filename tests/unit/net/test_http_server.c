@@ -590,7 +590,7 @@ static void set_flag(void *ctx)
 static void run_until_closed(uv_loop_t *loop, struct http_server *server)
 {
     int closed = 0;
-    http_server_close(server, set_flag, &closed);
+    http_server_close(server, 0, set_flag, &closed);
     uv_run(loop, UV_RUN_DEFAULT);
     assert_int_equal(closed, 1);
     assert_int_equal(uv_loop_close(loop), 0);
