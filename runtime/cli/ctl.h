@@ -80,8 +80,9 @@ int ctl_send(struct ctl *c, const char *method, cJSON *body, struct err *e);
 /* Writes c->answer to standard output as one line. */
 void ctl_print_answer(const struct ctl *c);
 
-/* ctl_findings.c, ctl_models.c, ctl_prompts.c, ctl_filters.c */
+/* ctl_findings.c, ctl_models.c, ctl_prompts.c, ctl_filters.c, ctl_server.c */
 int ctl_findings(int argc, char **argv);
 int ctl_models(int argc, char **argv);
 int ctl_prompts(int argc, char **argv);
 int ctl_filters(int argc, char **argv);
+int ctl_server(int argc, char **argv);
