@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -199,6 +200,14 @@ static void on_timer(uv_timer_t *timer)
 
 /* --- beginning --- */
 
+/* A service ends with its main process, and its other processes with it, unless it can say that
+ * another one is the main one now. */
+static bool is_service_that_cannot_say(void)
+{
+    const char *pid = getenv("SYSTEMD_EXEC_PID"); /* systemd.exec(5) */
+    return pid && strtol(pid, NULL, 10) == getpid() && !getenv("NOTIFY_SOCKET");
+}
+
 /* NULL: nothing is against it. */
 static const char *objection(const struct server *s)
 {
@@ -213,6 +222,9 @@ static const char *objection(const struct server *s)
     }
     if (getpid() == 1) {
         return "this is process 1, with which its container ends: replace the container";
+    }
+    if (is_service_that_cannot_say()) {
+        return "systemd would end the service with this process: the unit needs Type=notify";
     }
     if (reads_input) {
         return "a file was read from standard input, which the new process could not do again";

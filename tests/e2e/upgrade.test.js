@@ -322,6 +322,16 @@ test('of those that are passed, options choose', { skip }, async (t) => {
     assert.notEqual(other.server.url, `http://127.0.0.1:${other.bound[0].port}`, 'it was for another process');
 });
 
+test('a service that would end with its first process is not upgraded', { skip }, async (t) => {
+    const address = { host: '127.0.0.1', port: 0 };
+    const { server } = await startActivated(t, [address], [], 'SYSTEMD_EXEC_PID=$$');
+    const refused = await server.json('POST', '/admin/upgrade');
+    assert.equal(refused.status, 409);
+    assert.match(refused.body.error.message, /Type=notify/);
+    const told = await startActivated(t, [address], [], 'SYSTEMD_EXEC_PID=$$ NOTIFY_SOCKET=/nonexistent/notify');
+    await told.server.upgrade();
+});
+
 test('what is passed and is no listening socket is an error', { skip }, () => {
     const script = `LISTEN_PID=$$ LISTEN_FDS=1 exec '${programPath()}' serve --model x 3</dev/null`;
     assert.throws(() => execFileSync('sh', ['-c', script], { stdio: 'pipe' }), /descriptor 3 is no socket/);
