@@ -66,7 +66,17 @@ struct serve_options {
 
 #define OPTIONS_MAX 64
 
-/* What is told about requests: metrics, and what filters found. Appended to the others. */
+static void append_options(struct option table[OPTIONS_MAX], const struct option *more,
+                           size_t n_more)
+{
+    size_t n = 0;
+    while (table[n].name) {
+        n++;
+    }
+    memcpy(table + n, more, n_more * sizeof(*more));
+}
+
+/* What is told about requests: metrics, and what filters found. */
 static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_options *o)
 {
     const struct option more[] = {
@@ -85,11 +95,21 @@ static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_
          "(open)",
          0, 0},
     };
-    size_t n = 0;
-    while (table[n].name) {
-        n++;
-    }
-    memcpy(table + n, more, sizeof(more));
+    append_options(table, more, sizeof(more) / sizeof(more[0]));
+}
+
+/* Processes that follow each other. */
+static void add_process_options(struct option table[OPTIONS_MAX], struct serve_options *o)
+{
+    const struct option more[] = {
+        {"upgrade-timeout", 0, OPTION_INT, &o->upgrade_timeout, "S",
+         "seconds that a new process may take to be ready after SIGUSR2, before it is given up "
+         "(300)",
+         1, 86400},
+        {"pid-file", 0, OPTION_STRING, &o->pid_file, "FILE",
+         "write the number of the process that serves there", 0, 0},
+    };
+    append_options(table, more, sizeof(more) / sizeof(more[0]));
 }
 
 /* "MODEL=NAME", both with something in them. */
@@ -215,16 +235,11 @@ static int parse(struct serve_options *o, int argc, char **argv)
          0, 0},
         {"drain-timeout", 0, OPTION_INT, &o->drain_timeout, "S",
          "seconds that running requests may take after SIGTERM (600)", 0, 86400},
-        {"upgrade-timeout", 0, OPTION_INT, &o->upgrade_timeout, "S",
-         "seconds that a new process may take to be ready after SIGUSR2, before it is given up "
-         "(300)",
-         1, 86400},
-        {"pid-file", 0, OPTION_STRING, &o->pid_file, "FILE",
-         "write the number of the process that serves there", 0, 0},
         {"max-body", 0, OPTION_INT, &o->max_body, "BYTES",
          "request bodies larger are refused (8 MiB)", 1024, 1L << 30},
     };
     add_watching_options(table, o);
+    add_process_options(table, o);
     const struct options options = {
         "weir serve --model FILE.gguf | --repo DIR [options]",
         "Serves a model over HTTP: POST /v1/chat/completions, a chat page on /, admin routes.\n"

@@ -174,7 +174,7 @@ static int put_from_folder(void *ctx, const char *name, const struct watched_con
 {
     struct server *s = ctx;
     struct chain *chain = content->made;
-    if (s->generation && upgrade_holds_changes(s)) {
+    if (s->generation && upgrade_holds_folders(s)) {
         return err_set(e, ERR_BUSY, "the server is being replaced"); /* it is offered again */
     }
     if (version_name_check(name, "name", e) != 0) {

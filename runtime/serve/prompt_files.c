@@ -95,7 +95,7 @@ static int put_from_folder(void *ctx, const char *name, const struct watched_con
                            struct err *e)
 {
     struct server *s = ctx;
-    if (s->generation && upgrade_holds_changes(s)) {
+    if (s->generation && upgrade_holds_folders(s)) {
         return err_set(e, ERR_BUSY, "the server is being replaced"); /* it is offered again */
     }
     struct prompt *p = prompt_from_json(content->json, content->json_len, e);

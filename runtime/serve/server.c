@@ -261,7 +261,9 @@ int server_open(struct server *s, struct err *e)
         return err_prefix(e, "--pid-file");
     }
     listening_announce(s);
-    service_notify("READY=1\nSTATUS=Serving");
+    if (s->set.predecessor < 0) { /* else that one says so, with who is the main process now */
+        service_notify("READY=1\nSTATUS=Serving");
+    }
     return 0;
 }
 

@@ -300,6 +300,11 @@ bool upgrade_holds_changes(const struct server *s)
            (s->upgrade && (s->upgrade->step == SETTLING || s->upgrade->step == HANDING_ON));
 }
 
+bool upgrade_holds_folders(const struct server *s)
+{
+    return s->upgrade || upgrade_holds_changes(s);
+}
+
 bool upgrade_refuses(struct server *s, struct http_exchange *ex, const struct route *route)
 {
     bool is_change = route->auth == ROUTE_ADMIN && strcmp(route->method, "GET") != 0;

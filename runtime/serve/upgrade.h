@@ -38,3 +38,6 @@ bool upgrade_refuses(struct server *s, struct http_exchange *ex, const struct ro
 
 /* Whether prompts and filter chains stay as they are for the moment. */
 bool upgrade_holds_changes(const struct server *s);
+
+/* Whether watched folders of them are left to another process, or for later. */
+bool upgrade_holds_folders(const struct server *s);

@@ -200,6 +200,32 @@ test('what is asked for while a new process loads', { skip }, async (t) => {
     assert.match((await server.request('POST', CHAT, SHORT)).headers['weir-filters'], /^default@1/);
 });
 
+test('folders and repositories are watched by the new process, and nothing is stored twice', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const prompts = path.join(folder, 'prompts');
+    fs.mkdirSync(prompts);
+    fs.mkdirSync(path.join(folder, 'models/tiny/1'), { recursive: true });
+    fs.copyFileSync(modelPath(), path.join(folder, 'models/tiny/1/model.gguf'));
+    writeFile(prompts, 'shop.md', 'You sell hats.');
+    const server = await startUpgrading(t, { model: 'tiny', args: ['--repo', path.join(folder, 'models'), '--prompts-dir', prompts,
+        '--state', path.join(folder, 'state.db'), '--api-key', ADMIN_KEY] });
+    const active = async () => (await server.json('GET', '/admin/prompts/shop')).body.active;
+    for (let i = 1; i <= 2; i++) {
+        server.installSlow(0.5);
+        const upgrade = server.upgrade();
+        await sleep(100);
+        writeFile(prompts, 'shop.md', `You sell ${i} hats.`); // while the new process loads
+        await upgrade;
+        await until(async () => await active() === i + 1, 'the new text is served');
+        await sleep(600);
+        assert.equal(await active(), i + 1);
+    }
+    fs.mkdirSync(path.join(folder, 'models/tiny/2.tmp'));
+    fs.copyFileSync(modelPath(), path.join(folder, 'models/tiny/2.tmp/model.gguf'));
+    fs.renameSync(path.join(folder, 'models/tiny/2.tmp'), path.join(folder, 'models/tiny/2'));
+    await until(async () => (await server.json('GET', '/admin/models')).body.version === 'tiny@2', 'version 2 serves');
+});
+
 test('SIGTERM while a new process loads ends both', { skip }, async (t) => {
     const server = await startUpgrading(t);
     server.install('echo $$ > "$(dirname "$0")/number"; exec sleep 100');
