@@ -24,6 +24,7 @@ static const struct {
     {"models", ctl_models, "models: their versions, and which of them serve"},
     {"prompts", ctl_prompts, "system prompts: profiles and their versions"},
     {"filters", ctl_filters, "filter chains and their versions"},
+    {"server", ctl_server, "the process that serves, and a new one in its place"},
 };
 
 #define N_GROUPS (sizeof(groups) / sizeof(groups[0]))

@@ -89,9 +89,10 @@ void ctl_print_answer(const struct ctl *c);
  * `arguments`; for commands. */
 int ctl_audit_list(struct ctl *c, char **arguments, int n, struct err *e);
 
-/* ctl_audit.c, ctl_findings.c, ctl_models.c, ctl_prompts.c, ctl_filters.c */
+/* ctl_audit.c, ctl_findings.c, ctl_models.c, ctl_prompts.c, ctl_filters.c, ctl_server.c */
 int ctl_audit(int argc, char **argv);
 int ctl_findings(int argc, char **argv);
 int ctl_models(int argc, char **argv);
 int ctl_prompts(int argc, char **argv);
 int ctl_filters(int argc, char **argv);
+int ctl_server(int argc, char **argv);

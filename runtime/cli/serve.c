@@ -7,6 +7,8 @@
 #include "runtime/base/mem.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/local_model.h"
+#include "runtime/net/passed_sockets.h"
+#include "runtime/serve/handover.h"
 #include "runtime/serve/server.h"
 
 /* Of all texts that filters saw and that are kept. */
@@ -63,6 +65,8 @@ struct serve_options {
     long ping;
     double temperature;
     long drain_timeout;
+    long upgrade_timeout;
+    const char *pid_file;
     long max_body;
 };
 
@@ -137,6 +141,20 @@ static void add_repo_options(struct option table[OPTIONS_MAX], struct serve_opti
          "with --repo: seconds after which a model that nobody uses is unloaded, but the "
          "default; 0 for never (0)",
          0, 31536000},
+    };
+    append_options(table, more, sizeof(more) / sizeof(more[0]));
+}
+
+/* Processes that follow each other. */
+static void add_process_options(struct option table[OPTIONS_MAX], struct serve_options *o)
+{
+    const struct option more[] = {
+        {"upgrade-timeout", 0, OPTION_INT, &o->upgrade_timeout, "S",
+         "seconds that a new process may take to be ready after SIGUSR2, before it is given up "
+         "(300)",
+         1, 86400},
+        {"pid-file", 0, OPTION_STRING, &o->pid_file, "FILE",
+         "write the number of the process that serves there", 0, 0},
     };
     append_options(table, more, sizeof(more) / sizeof(more[0]));
 }
@@ -266,11 +284,12 @@ static int parse(struct serve_options *o, int argc, char **argv)
     };
     add_repo_options(table, o);
     add_watching_options(table, o);
+    add_process_options(table, o);
     const struct options options = {
         "weir serve --model FILE.gguf | --repo DIR [options]",
         "Serves a model over HTTP: POST /v1/chat/completions, a chat page on /, admin routes.\n"
-        "SIGHUP reads model, certificate, key file and watched files anew; SIGTERM finishes "
-        "and ends.",
+        "SIGHUP reads model, certificate, key file and watched files anew; SIGUSR2 starts the "
+        "program anew in this one's place, and no request is lost; SIGTERM finishes and ends.",
         table};
     int positional;
     int rc = cli_options(&options, argc, argv, &positional);
@@ -287,10 +306,14 @@ static int parse(struct serve_options *o, int argc, char **argv)
     return check(o);
 }
 
-/* The key, its file, or else one that is made now and shown. */
-static int set_admin_key(struct access *a, const struct serve_options *o, struct err *e)
+/* The key, its file, or else one that is made and shown, once for all processes that follow
+ * each other. */
+static int set_admin_key(struct server_settings *set, const struct serve_options *o,
+                         struct err *e)
 {
+    struct access *a = &set->access;
     const char *key = o->admin_key ? o->admin_key : getenv("WEIR_ADMIN_KEY");
+    const char *made = set->predecessor >= 0 ? getenv(HANDOVER_KEY_VARIABLE) : NULL;
     char shown[KEY_MADE_LEN + 1];
     if (o->admin_key_file) {
         return access_set_admin_key_file(a, o->admin_key_file, e);
@@ -300,6 +323,10 @@ static int set_admin_key(struct access *a, const struct serve_options *o, struct
                    ? 0
                    : err_prefix(e, "--admin-key or WEIR_ADMIN_KEY");
     }
+    set->admin_key_is_made = true;
+    if (made) {
+        return access_set_admin_sha256(a, made, e);
+    }
     if (access_make_admin_key(a, shown, e) != 0) {
         return -1;
     }
@@ -308,10 +335,23 @@ static int set_admin_key(struct access *a, const struct serve_options *o, struct
     return 0;
 }
 
-static int set_access(struct access *a, const struct serve_options *o, struct err *e)
+static bool is_on_loopback(const struct server_settings *set)
 {
+    bool all = true;
+    bool any = false;
+    for (size_t i = 0; set->listens_on_passed && i < set->passed->count; i++) {
+        const struct passed_socket *p = &set->passed->items[i];
+        any = any || !passed_socket_path(p);
+        all = all && passed_socket_is_loopback(p);
+    }
+    return set->host ? access_host_is_loopback(set->host) : any && all;
+}
+
+static int set_access(struct server_settings *set, const struct serve_options *o, struct err *e)
+{
+    struct access *a = &set->access;
     const char *api_key = o->api_key ? o->api_key : getenv("WEIR_API_KEY");
-    if (access_init(a, e) != 0 || set_admin_key(a, o, e) != 0) {
+    if (access_init(a, e) != 0 || set_admin_key(set, o, e) != 0) {
         return -1;
     }
     if (api_key && access_add_key(a, api_key, strlen(api_key), e) != 0) {
@@ -325,7 +365,7 @@ static int set_access(struct access *a, const struct serve_options *o, struct er
             return err_prefix(e, "--allow-host");
         }
     }
-    a->loopback_only = o->host && access_host_is_loopback(o->host);
+    a->loopback_only = is_on_loopback(set);
     return 0;
 }
 
@@ -414,14 +454,19 @@ static void raise_open_files(void)
     }
 }
 
-/* Without a word about where, on this machine alone; a unix socket is such a word. */
-static void choose_address(struct serve_options *o)
+/* Without a word about where, on what the process was given, or on this machine alone; a unix
+ * socket is such a word. True: on what it was given. */
+static bool choose_address(struct serve_options *o, const struct passed_sockets *passed)
 {
+    if (passed->count > 0 && !o->unix_path && !o->host && o->port < 0) {
+        return true;
+    }
     if (o->unix_path && !o->host && o->port < 0 && !o->tls_cert) {
-        return;
+        return false;
     }
     o->host = o->host ? o->host : "127.0.0.1";
     o->port = o->port < 0 ? 8080 : o->port;
+    return false;
 }
 
 static int set_unix_mode(struct server_settings *set, const char *text)
@@ -482,14 +527,20 @@ int cli_serve(int argc, char **argv)
         .publish = "auto",
         .temperature = 0.8,
         .drain_timeout = 600,
+        .upgrade_timeout = 300,
         .max_body = 8L << 20,
     };
     int rc = parse(&o, argc, argv);
     if (rc >= 0) {
         return rc;
     }
-    choose_address(&o);
     struct err e = {0};
+    struct passed_sockets passed;
+    const int predecessor = handover_inherited();
+    if (passed_sockets_receive(&passed, predecessor >= 0, &e) != 0) {
+        return cli_fail("serve", &e);
+    }
+    const bool listens_on_passed = choose_address(&o, &passed);
     uint32_t cpu_mask;
     if (cpu_features_named(o.cpu, &cpu_mask) != 0) {
         fprintf(stderr, "weir serve: --cpu: \"%s\" is not known (see --help)\n", o.cpu);
@@ -529,6 +580,12 @@ int cli_serve(int argc, char **argv)
                        .step_tokens = (int)o.batch,
                        .kv_type = kv_type,
                        .cpu_features = cpu_features() & cpu_mask},
+        .command = argv - 1, /* the program's name is before the subcommand's */
+        .passed = &passed,
+        .listens_on_passed = listens_on_passed,
+        .predecessor = predecessor,
+        .upgrade_timeout_ms = (uint32_t)o.upgrade_timeout * 1000,
+        .pid_file = o.pid_file,
         .host = o.host,
         .port = (uint16_t)o.port,
         .tls_cert_path = o.tls_cert,
@@ -556,7 +613,7 @@ int cli_serve(int argc, char **argv)
         return 2;
     }
     char *findings = NULL;
-    rc = set_access(&set.access, &o, &e) == 0 && set_origins(&set.cors, &o, &e) == 0 &&
+    rc = set_access(&set, &o, &e) == 0 && set_origins(&set.cors, &o, &e) == 0 &&
                  set_findings(&set, &o, &findings, &e) == 0
              ? serve(&set, &e)
              : -1;

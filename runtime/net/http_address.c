@@ -29,19 +29,38 @@ static uint16_t port_of(const struct sockaddr_storage *address)
                : ntohs(((const struct sockaddr_in *)address)->sin_port);
 }
 
+void http_address_write(const struct sockaddr_storage *address,
+                        char name[HTTP_ADDRESS_NAME_MAX])
+{
+    char ip[INET6_ADDRSTRLEN] = "";
+    if (address->ss_family == AF_INET6) {
+        uv_ip6_name((const struct sockaddr_in6 *)address, ip, sizeof(ip));
+        snprintf(name, HTTP_ADDRESS_NAME_MAX, "[%s]:%u", ip, port_of(address));
+    } else {
+        uv_ip4_name((const struct sockaddr_in *)address, ip, sizeof(ip));
+        snprintf(name, HTTP_ADDRESS_NAME_MAX, "%s:%u", ip, port_of(address));
+    }
+}
+
 void http_address_write_peer(const uv_tcp_t *tcp, char name[HTTP_ADDRESS_NAME_MAX])
 {
     struct sockaddr_storage address = {0};
     int len = sizeof(address);
-    char ip[INET6_ADDRSTRLEN] = "";
     if (uv_tcp_getpeername(tcp, (struct sockaddr *)&address, &len) != 0) {
         snprintf(name, HTTP_ADDRESS_NAME_MAX, "unknown");
-    } else if (address.ss_family == AF_INET6) {
-        uv_ip6_name((const struct sockaddr_in6 *)&address, ip, sizeof(ip));
-        snprintf(name, HTTP_ADDRESS_NAME_MAX, "[%s]:%u", ip, port_of(&address));
     } else {
-        uv_ip4_name((const struct sockaddr_in *)&address, ip, sizeof(ip));
-        snprintf(name, HTTP_ADDRESS_NAME_MAX, "%s:%u", ip, port_of(&address));
+        http_address_write(&address, name);
+    }
+}
+
+void http_address_write_local(const uv_tcp_t *tcp, char *name)
+{
+    struct sockaddr_storage address = {0};
+    int len = sizeof(address);
+    if (uv_tcp_getsockname(tcp, (struct sockaddr *)&address, &len) != 0) {
+        snprintf(name, HTTP_ADDRESS_NAME_MAX, "unknown");
+    } else {
+        http_address_write(&address, name);
     }
 }
 

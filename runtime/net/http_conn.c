@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
@@ -17,6 +18,9 @@
 
 /* The first byte of TLS, the content type "handshake": RFC 8446 5.1. */
 #define TLS_HANDSHAKE 0x16
+
+/* For input that the kernel has already. */
+#define READ_SOON_MS 1000
 
 static struct http_conn *conn_of(void *handle)
 {
@@ -129,11 +133,22 @@ static void close_idle(struct http_conn *c)
     }
 }
 
+static bool is_idle(const struct http_conn *c)
+{
+    return c->state == HTTP_CONN_READING && !http_parser_has_begun(&c->parser);
+}
+
 void http_conn_close_when_done(struct http_conn *c)
 {
-    if (c->state == HTTP_CONN_READING && !http_parser_has_begun(&c->parser) &&
-        c->pending.len == 0) {
+    uint32_t idle_ms = c->server->idle_ms;
+    if (!is_idle(c) || c->pending.len > 0) {
+        return;
+    }
+    if (idle_ms == 0) {
         close_idle(c);
+    } else if (c->read_by == 0 || c->read_by > now_ms(c) + idle_ms) {
+        c->read_by = now_ms(c) + idle_ms;
+        http_conn_settle(c);
     }
 }
 
@@ -225,14 +240,17 @@ void http_conn_exchange_ended(struct http_conn *c)
         return;
     }
     c->body_by = 0;
-    if (!c->exchange.keep_alive || c->server->closing) {
+    const struct http_server *server = c->server;
+    bool has_time = !server->closing || server->idle_ms > 0;
+    if (!c->exchange.keep_alive || !has_time) {
         linger(c);
     } else {
         http_parser_reset(&c->parser);
         c->has_head = false;
         c->request_id[0] = '\0';
         c->state = HTTP_CONN_READING;
-        c->read_by = now_ms(c) + c->server->settings.keep_alive_timeout_ms;
+        c->read_by = now_ms(c) + (server->closing ? server->idle_ms
+                                                  : server->settings.keep_alive_timeout_ms);
         /* A request may be waiting, but the handler that called us must not be called from
          * here. */
         c->wake_at = c->is_processing || c->pending.len == 0 ? 0 : now_ms(c);
@@ -334,12 +352,11 @@ static void on_input_end(struct http_conn *c, bool is_eof)
 {
     c->is_reading = false;
     c->has_eof = true;
-    bool is_idle = c->state == HTTP_CONN_READING && !http_parser_has_begun(&c->parser);
     if (is_eof && c->state == HTTP_CONN_LINGERING) {
         if (c->is_shut) {
             close_now(c, false);
         }
-    } else if (is_eof && is_idle) {
+    } else if (is_eof && is_idle(c)) {
         close_idle(c);
     } else {
         http_conn_cut(c);
@@ -429,6 +446,15 @@ static void refuse_late(struct http_conn *c)
     refuse_request(c, &refusal);
 }
 
+/* Closing now would destroy a request that has arrived and is read in a moment. */
+static bool has_input_waiting(const struct http_conn *c)
+{
+    uv_os_fd_t fd;
+    char byte;
+    return uv_fileno(&c->socket.handle, &fd) == 0 &&
+           recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 static void on_read_deadline(struct http_conn *c)
 {
     if (c->state == HTTP_CONN_LINGERING) {
@@ -437,6 +463,8 @@ static void on_read_deadline(struct http_conn *c)
         refuse_late(c);
     } else if (http_conn_queued_bytes(c) > 0) {
         c->read_by = now_ms(c) + c->server->settings.keep_alive_timeout_ms;
+    } else if (has_input_waiting(c)) {
+        c->read_by = now_ms(c) + READ_SOON_MS;
     } else {
         close_now(c, false);
     }

@@ -51,8 +51,10 @@ struct http_listener {
     union http_socket socket;
     struct http_server *server;
     struct tls_context *tls; /* borrowed; NULL: plain HTTP */
+    bool is_managed;         /* a service manager made the socket */
     char *unix_path;         /* owned; NULL: TCP */
     struct unix_socket_id unix_id;
+    bool leaves_path; /* the file is not ours to remove */
 };
 
 struct http_server {
@@ -62,9 +64,11 @@ struct http_server {
     void *ctx;
     struct http_listener listeners[HTTP_LISTENERS_MAX]; /* (listener_count) */
     size_t listener_count;
+    struct passed_sockets *passed; /* borrowed, or NULL */
     uint16_t port;
     bool accepting;
     bool closing;
+    uint32_t idle_ms;        /* when closing: for one more request */
     size_t handles_open;     /* listeners and accept_timer, until their close callbacks */
     uv_timer_t accept_timer; /* tries again after memory ran out */
     struct http_conn *conns; /* all that are not freed */
@@ -135,7 +139,8 @@ struct http_conn {
  * keeps the connection and stays silent about the listener, so call again later. */
 int http_conn_accept(struct http_listener *listener);
 
-/* An idle connection ends; a busy one ends after its exchange. */
+/* The server is closing: an idle connection ends after idle_ms, a busy one after its exchange.
+ */
 void http_conn_close_when_done(struct http_conn *c);
 
 /* Ends it at once with a reset, which also frees what the kernel still holds for it. The

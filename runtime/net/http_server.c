@@ -1,6 +1,7 @@
 #include "runtime/net/http_server.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/net/http_address.h"
 #include "runtime/net/http_conn.h"
+#include "runtime/net/passed_sockets.h"
 
 #define LISTEN_BACKLOG 1024
 
@@ -205,12 +207,50 @@ static void take_listener(struct http_listener *listener)
     listener->server->handles_open++;
 }
 
+/* `passed` is out of the list then, whatever comes of it. */
+static int listen_tcp_passed(struct http_server *server, struct passed_socket *passed,
+                             struct tls_context *tls, struct err *e)
+{
+    struct http_listener *listener = next_listener(server, e);
+    if (!listener) {
+        return -1;
+    }
+    uv_tcp_t *tcp = &listener->socket.tcp;
+    uv_tcp_init(server->loop, tcp);
+    take_listener(listener);
+    listener->tls = tls;
+    listener->is_managed = passed->is_managed;
+
+    int fd = passed_socket_take(passed);
+    int rc = uv_tcp_open(tcp, fd);
+    if (rc != 0) {
+        close(fd);
+    } else {
+        rc = uv_listen(&listener->socket.stream, LISTEN_BACKLOG, on_connection);
+    }
+    if (rc != 0) {
+        return err_set(e, ERR_IO, "cannot listen on the socket %s that was passed: %s",
+                       passed->name, uv_strerror(rc));
+    }
+    if (server->port == 0) {
+        server->port = http_address_local_port(tcp);
+    }
+    return 0;
+}
+
 int http_server_listen(struct http_server *server, const char *host, uint16_t port,
                        struct tls_context *tls, struct err *e)
 {
     struct sockaddr_storage address;
+    if (http_address_resolve(host, port, &address, e) != 0) {
+        return -1;
+    }
+    struct passed_socket *passed = passed_sockets_find(server->passed, &address);
+    if (passed) {
+        return listen_tcp_passed(server, passed, tls, e);
+    }
     struct http_listener *listener = next_listener(server, e);
-    if (!listener || http_address_resolve(host, port, &address, e) != 0) {
+    if (!listener) {
         return -1;
     }
     uv_tcp_t *tcp = &listener->socket.tcp;
@@ -231,24 +271,16 @@ int http_server_listen(struct http_server *server, const char *host, uint16_t po
     return 0;
 }
 
-int http_server_listen_unix(struct http_server *server, const char *path, unsigned mode,
-                            struct err *e)
+/* Takes the descriptor over. */
+static int listen_at_path(struct http_listener *listener, int fd, const char *path,
+                          struct err *e)
 {
-    struct http_listener *listener = next_listener(server, e);
-    if (!listener) {
-        return -1;
-    }
-    char *owned_path = mem_strdup(path);
-    if (!owned_path) {
+    listener->unix_path = mem_strdup(path);
+    if (!listener->unix_path) {
+        close(fd);
         return err_nomem(e);
     }
-    int fd = unix_socket_bind(path, mode, &listener->unix_id, e);
-    if (fd < 0) {
-        mem_free(owned_path);
-        return -1;
-    }
-    listener->unix_path = owned_path;
-    uv_pipe_init(server->loop, &listener->socket.pipe, 0);
+    uv_pipe_init(listener->server->loop, &listener->socket.pipe, 0);
     take_listener(listener);
 
     int rc = uv_pipe_open(&listener->socket.pipe, fd);
@@ -258,6 +290,85 @@ int http_server_listen_unix(struct http_server *server, const char *path, unsign
         rc = uv_listen(&listener->socket.stream, LISTEN_BACKLOG, on_connection);
     }
     return rc == 0 ? 0 : err_set(e, ERR_IO, "cannot listen on %s: %s", path, uv_strerror(rc));
+}
+
+static int listen_unix_passed(struct http_server *server, struct passed_socket *passed,
+                              struct err *e)
+{
+    struct http_listener *listener = next_listener(server, e);
+    if (!listener) {
+        return -1;
+    }
+    listener->is_managed = passed->is_managed;
+    listener->leaves_path = passed->is_managed;
+    const char *path = passed_socket_path(passed);
+    /* Without a file it has an abstract name, or somebody has removed it: nothing to remove. */
+    if (!unix_socket_find(path, &listener->unix_id)) {
+        listener->leaves_path = true;
+    }
+    return listen_at_path(listener, passed_socket_take(passed), path, e);
+}
+
+int http_server_listen_unix(struct http_server *server, const char *path, unsigned mode,
+                            struct err *e)
+{
+    struct unix_socket_id id;
+    struct passed_socket *passed = passed_sockets_find_path(server->passed, path);
+    if (passed && unix_socket_find(path, &id)) {
+        return listen_unix_passed(server, passed, e);
+    }
+    struct http_listener *listener = next_listener(server, e);
+    if (!listener) {
+        return -1;
+    }
+    int fd = unix_socket_bind(path, mode, &listener->unix_id, e);
+    return fd >= 0 ? listen_at_path(listener, fd, path, e) : -1;
+}
+
+void http_server_use_passed(struct http_server *server, struct passed_sockets *passed)
+{
+    server->passed = passed;
+}
+
+int http_server_listen_passed(struct http_server *server, struct tls_context *tls,
+                              struct err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < server->passed->count; i++) {
+        struct passed_socket *passed = &server->passed->items[i];
+        if (passed->fd >= 0) {
+            rc = passed_socket_path(passed) ? listen_unix_passed(server, passed, e)
+                                            : listen_tcp_passed(server, passed, tls, e);
+        }
+    }
+    return rc;
+}
+
+bool http_server_socket_at(const struct http_server *server, size_t i,
+                           struct http_server_socket *out)
+{
+    if (i >= server->listener_count || !server->accepting) {
+        return false;
+    }
+    const struct http_listener *listener = &server->listeners[i];
+    uv_os_fd_t fd = -1;
+    if (uv_fileno(&listener->socket.handle, &fd) != 0) {
+        return false;
+    }
+    *out = (struct http_server_socket){.fd = fd, .is_managed = listener->is_managed};
+    if (listener->unix_path) {
+        snprintf(out->name, sizeof(out->name), "unix:%s", listener->unix_path);
+    } else {
+        http_address_write_local(&listener->socket.tcp, out->name);
+    }
+    return true;
+}
+
+void http_server_leave_paths(struct http_server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        server->listeners[i].leaves_path = true;
+    }
 }
 
 uint16_t http_server_port(const struct http_server *server)
@@ -281,19 +392,21 @@ void http_server_stop_accepting(struct http_server *server)
     uv_timer_stop(&server->accept_timer);
     for (size_t i = 0; i < server->listener_count; i++) {
         struct http_listener *listener = &server->listeners[i];
-        if (listener->unix_path) {
+        if (listener->unix_path && !listener->leaves_path) {
             unix_socket_remove(listener->unix_path, &listener->unix_id);
         }
         uv_close(&listener->socket.handle, on_listener_closed);
     }
 }
 
-void http_server_close(struct http_server *server, void (*on_closed)(void *ctx), void *ctx)
+void http_server_close(struct http_server *server, uint32_t idle_ms,
+                       void (*on_closed)(void *ctx), void *ctx)
 {
     if (server->closing) {
         return;
     }
     server->closing = true;
+    server->idle_ms = idle_ms;
     server->on_closed = on_closed;
     server->on_closed_ctx = ctx;
     http_server_stop_accepting(server);

@@ -47,7 +47,11 @@
 struct http_server;   /* opaque */
 struct http_exchange; /* opaque */
 
-struct tls_context; /* tls.h */
+struct tls_context;    /* tls.h */
+struct passed_sockets; /* passed_sockets.h */
+
+/* Room for the name of a socket: the longest is a unix path. */
+#define HTTP_SOCKET_NAME_MAX 128
 
 /* Every bound on what a client can make the server hold or wait for. */
 struct http_server_settings {
@@ -136,19 +140,45 @@ int http_server_listen(struct http_server *server, const char *host, uint16_t po
 int http_server_listen_unix(struct http_server *server, const char *path, unsigned mode,
                             struct err *e);
 
+/* From now on the two above take a socket of that address out of `passed` (borrowed), if it is
+ * there, instead of making one. A file of a unix socket is removed at the end as always, unless
+ * a service manager made it. */
+void http_server_use_passed(struct http_server *server, struct passed_sockets *passed);
+
+/* Listens on all that are left in there, whatever their addresses: TCP ones with `tls`. */
+int http_server_listen_passed(struct http_server *server, struct tls_context *tls,
+                              struct err *e);
+
 /* The port of the first successful http_server_listen; 0 before. */
 uint16_t http_server_port(const struct http_server *server);
+
+/* A listening socket, for a process that is to take over. */
+struct http_server_socket {
+    int fd;                          /* the server's */
+    bool is_managed;                 /* a service manager made it */
+    char name[HTTP_SOCKET_NAME_MAX]; /* "127.0.0.1:8080", "unix:/run/weir.sock" */
+};
+
+/* The i-th; false behind the last one, and after the server has stopped accepting. */
+bool http_server_socket_at(const struct http_server *server, size_t i,
+                           struct http_server_socket *out);
+
+/* Another process listens on the same sockets: their files stay when this server ends. */
+void http_server_leave_paths(struct http_server *server);
 
 struct http_server_stats http_server_stats(const struct http_server *server);
 
 /* Closes the listening sockets. Open connections are served as before. */
 void http_server_stop_accepting(struct http_server *server);
 
-/* Graceful end: stops accepting, closes idle connections, lets running exchanges finish and
- * closes their connections after the answer. When the last is gone the server is released and
- * then on_closed called (NULL: nothing). The loop must run for that. Waits as long as the
- * exchanges take: to bound it, call http_server_cut later. Calls after the first do nothing. */
-void http_server_close(struct http_server *server, void (*on_closed)(void *ctx), void *ctx);
+/* Graceful end: stops accepting, lets running exchanges finish and closes their connections
+ * after the answer, which says so if it has not begun yet. A client that was not told may be
+ * sending: a connection that is idle, or new, or was promised to stay, gets idle_ms for one
+ * more request, which is answered. When the last is gone the server is released and then
+ * on_closed called (NULL: nothing). The loop must run for that. Waits as long as the exchanges
+ * take: to bound it, call http_server_cut later. Calls after the first do nothing. */
+void http_server_close(struct http_server *server, uint32_t idle_ms,
+                       void (*on_closed)(void *ctx), void *ctx);
 
 /* Cuts every connection now; on_abort follows, from the loop, for each unfinished exchange. */
 void http_server_cut(struct http_server *server);

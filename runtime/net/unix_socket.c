@@ -88,6 +88,16 @@ int unix_socket_bind(const char *path, mode_t mode, struct unix_socket_id *id, s
     return -1;
 }
 
+bool unix_socket_find(const char *path, struct unix_socket_id *id)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode)) {
+        return false;
+    }
+    *id = (struct unix_socket_id){.device = st.st_dev, .inode = st.st_ino};
+    return true;
+}
+
 void unix_socket_remove(const char *path, const struct unix_socket_id *id)
 {
     struct stat st;

@@ -21,5 +21,8 @@ struct unix_socket_id {
  * file's permission bits. The file descriptor, or -1. */
 int unix_socket_bind(const char *path, mode_t mode, struct unix_socket_id *id, struct err *e);
 
+/* Which socket stands at `path`; false: none. */
+bool unix_socket_find(const char *path, struct unix_socket_id *id);
+
 /* Removes the file if it is still the one. */
 void unix_socket_remove(const char *path, const struct unix_socket_id *id);

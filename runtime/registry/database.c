@@ -150,19 +150,39 @@ static int read_pragma(struct database *d, struct err *e, const char *sql, int64
 
 /* --- transactions --- */
 
-int database_begin(struct database *d, struct err *e)
-{
-    /* IMMEDIATE: a transaction that reads first and then cannot write would have to start
-     * again. */
-    return database_run(d, e, "BEGIN IMMEDIATE", "");
-}
-
 void database_rollback(struct database *d)
 {
     /* Some failures have ended the transaction already. */
     if (!sqlite3_get_autocommit(d->handle)) {
         sqlite3_exec(d->handle, "ROLLBACK", NULL, NULL, NULL);
     }
+}
+
+static int check_form(struct database *d, struct err *e)
+{
+    int64_t form;
+    if (read_pragma(d, e, "PRAGMA user_version", &form) != 0) {
+        return -1;
+    }
+    return d->form == 0 || form <= d->form
+               ? 0
+               : err_set(e, ERR_IO,
+                         "%s: a newer Weir has the file now; nothing was changed: run that one",
+                         d->path);
+}
+
+int database_begin(struct database *d, struct err *e)
+{
+    /* IMMEDIATE: a transaction that reads first and then cannot write would have to start
+     * again. */
+    if (database_run(d, e, "BEGIN IMMEDIATE", "") != 0) {
+        return -1;
+    }
+    if (check_form(d, e) != 0) {
+        database_rollback(d);
+        return -1;
+    }
+    return 0;
 }
 
 int database_commit(struct database *d, struct err *e)
@@ -312,6 +332,7 @@ static int open_file(struct database *d, const char *path, const struct database
     if (version < schema->n_steps && migrate(d, schema, e) != 0) {
         return -1;
     }
+    d->form = schema->n_steps;
     return run_script(d, e, "PRAGMA foreign_keys=ON");
 }
 

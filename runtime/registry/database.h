@@ -14,6 +14,7 @@
 struct database {
     sqlite3 *handle;
     char *path; /* for messages */
+    int form;   /* user_version as it was left; 0 while it is opened */
 };
 
 /* How a file becomes one of this kind: the number of steps taken is its user_version. Steps
@@ -59,7 +60,9 @@ void query_copy(const struct query *q, int column, char *out, size_t size);
 /* A statement without rows. */
 int database_run(struct database *d, struct err *e, const char *sql, const char *types, ...);
 
-/* --- transactions: begin, then exactly one of the others --- */
+/* --- transactions: begin, then exactly one of the others ---
+ *
+ * None begins once a newer program has brought the file to its own form. */
 
 int database_begin(struct database *d, struct err *e);
 int database_commit(struct database *d, struct err *e); /* on failure it is rolled back */

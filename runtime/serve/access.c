@@ -245,6 +245,20 @@ int access_set_admin_key_file(struct access *a, const char *path, struct err *e)
     return rc;
 }
 
+const char *access_admin_sha256(const struct access *a)
+{
+    return a->table->admin;
+}
+
+int access_set_admin_sha256(struct access *a, const char *sha256, struct err *e)
+{
+    if (strlen(sha256) != HASH_HEX_LEN) {
+        return err_set(e, ERR_INVALID, "a hash of an admin key has %d digits", HASH_HEX_LEN);
+    }
+    memcpy(a->table->admin, sha256, HASH_HEX_LEN + 1);
+    return 0;
+}
+
 int access_make_admin_key(struct access *a, char shown[KEY_MADE_LEN + 1], struct err *e)
 {
     return key_generate(shown, e) == 0 ? access_set_admin_key(a, shown, e) : -1;

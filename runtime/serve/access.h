@@ -52,6 +52,10 @@ int access_set_admin_key(struct access *a, const char *key, struct err *e);
 int access_set_admin_key_file(struct access *a, const char *path, struct err *e);
 int access_make_admin_key(struct access *a, char shown[KEY_MADE_LEN + 1], struct err *e);
 
+/* The hash of the admin key, for a process that takes over a key that was made; and that. */
+const char *access_admin_sha256(const struct access *a);
+int access_set_admin_sha256(struct access *a, const char *sha256, struct err *e);
+
 /* ---- names ---- */
 
 /* A further name that a server on a loopback address answers to. Copied. */

@@ -11,6 +11,7 @@
 #include "runtime/registry/chain_store.h"
 #include "runtime/serve/chain_set.h"
 #include "runtime/serve/chain_work.h"
+#include "runtime/serve/upgrade.h"
 #include "runtime/serve/version_admin.h"
 #include "runtime/serve/watched_dir.h"
 
@@ -173,6 +174,9 @@ static int put_from_folder(void *ctx, const char *name, const struct watched_con
 {
     struct server *s = ctx;
     struct chain *chain = content->made;
+    if (s->generation && upgrade_holds_folders(s)) {
+        return err_set(e, ERR_BUSY, "the server is being replaced"); /* it is offered again */
+    }
     if (version_name_check(name, "name", e) != 0) {
         return -1;
     }

@@ -21,6 +21,11 @@ struct model_set *model_catalog_find(const struct model_catalog *c, const char *
     return NULL;
 }
 
+bool model_catalog_is_loading(const struct model_catalog *c)
+{
+    return c->line != NULL;
+}
+
 bool model_catalog_names(const char *list, const char *name)
 {
     size_t len = strlen(name);

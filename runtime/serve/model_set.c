@@ -445,6 +445,9 @@ static int begin_any(struct model_set *set, bool is_for_requests, struct err *e)
 static void load_newer(struct model_set *set)
 {
     const char *serving = set->serving->model->version;
+    if (set->server->upgrade) {
+        return; /* the new process takes the newest one */
+    }
     for (size_t i = set->list.count; i-- > 0 && !set->attempt && !set->server->stopping;) {
         struct listed_version *v = &set->list.items[i];
         bool is_wanted = v->is_wanted && !set->server->set.publish_manually &&

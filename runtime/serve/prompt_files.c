@@ -8,6 +8,7 @@
 #include "runtime/registry/prompt_file.h"
 #include "runtime/registry/prompt_store.h"
 #include "runtime/serve/prompt_work.h"
+#include "runtime/serve/upgrade.h"
 #include "runtime/serve/version_admin.h"
 #include "runtime/serve/watched_dir.h"
 
@@ -104,6 +105,9 @@ static int put_from_folder(void *ctx, const char *name, const struct watched_con
                            struct err *e)
 {
     struct server *s = ctx;
+    if (s->generation && upgrade_holds_folders(s)) {
+        return err_set(e, ERR_BUSY, "the server is being replaced"); /* it is offered again */
+    }
     struct prompt *p = prompt_from_json(content->json, content->json_len, e);
     int rc = p ? version_name_check(name, "name", e) : -1;
     if (rc == 0) {

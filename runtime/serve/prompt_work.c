@@ -270,8 +270,9 @@ static int put(struct version_request *r, struct err *e)
 {
     struct prompt *p = prompt_from_json(r->body, r->body_len, e);
     int rc = p ? check_fits(of(r), p, e) : -1;
-    rc =
-        rc == 0 ? prompt_store_put(r->store, r->name, p, r->activate, &r->change, NULL, e) : rc;
+    if (rc == 0 && !version_work_is_stored(r, p->sha256)) {
+        rc = prompt_store_put(r->store, r->name, p, r->activate, &r->change, NULL, e);
+    }
     prompt_unref(p);
     return rc;
 }

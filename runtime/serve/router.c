@@ -18,6 +18,8 @@
 #include "runtime/serve/respond.h"
 #include "runtime/serve/server_metrics.h"
 #include "runtime/serve/tokens.h"
+#include "runtime/serve/upgrade.h"
+#include "runtime/serve/upgrade_admin.h"
 #include "runtime/serve/version_admin.h"
 #include "runtime/web/page.h"
 
@@ -72,6 +74,12 @@ static void wrong_method(struct http_exchange *ex, const char *allow)
     respond_json(ex, 405, text, len, &header, 1);
 }
 
+/* Whoever asks again is answered by the process that serves. */
+static bool is_draining(const struct server *s)
+{
+    return s->stopping && !s->handed_over;
+}
+
 static void dispatch(struct server *s, struct http_exchange *ex, enum route_id id)
 {
     switch (id) {
@@ -82,7 +90,7 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
         status(ex, 200, "ok");
         break;
     case ROUTE_READYZ:
-        status(ex, s->stopping ? 503 : 200, s->stopping ? "draining" : "ready");
+        status(ex, is_draining(s) ? 503 : 200, is_draining(s) ? "draining" : "ready");
         break;
     case ROUTE_OPENAPI:
         openapi(ex);
@@ -142,6 +150,10 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_ADMIN_MODEL_SHADOW_REPORT:
         model_admin_answer(s, ex, id);
         break;
+    case ROUTE_ADMIN_UPGRADE_GET:
+    case ROUTE_ADMIN_UPGRADE:
+        upgrade_admin_answer(s, ex, id);
+        break;
     default: /* those of versions are a file of their own, the rest was answered before */
         break;
     }
@@ -173,6 +185,9 @@ void router_dispatch(struct server *s, struct http_exchange *ex)
 {
     char allow[64];
     const struct route *route = find(ex, allow);
+    if (upgrade_refuses(s, ex, route)) {
+        return;
+    }
     if (!version_admin_has(route->id)) {
         dispatch(s, ex, route->id);
     } else if (!model_wait_for_default(s, ex)) { /* prompts are measured with its tokens */
@@ -193,6 +208,7 @@ static void on_abort(void *ctx, struct http_exchange *ex)
     enum route_id route = found->id;
     server_metrics_count_abort(s->metrics, found);
     model_admin_abort(ctx, ex);
+    upgrade_abandon(s, ex);
     if (model_wait_abort(s, ex)) {
         return;
     }

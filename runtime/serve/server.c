@@ -9,10 +9,19 @@
 #include "runtime/serve/chain_files.h"
 #include "runtime/serve/chain_pick.h"
 #include "runtime/serve/exchange.h"
+#include "runtime/serve/handover.h"
+#include "runtime/serve/listening.h"
+#include "runtime/serve/pid_file.h"
 #include "runtime/serve/prompt_files.h"
 #include "runtime/serve/reload.h"
 #include "runtime/serve/router.h"
 #include "runtime/serve/server_metrics.h"
+#include "runtime/serve/service_notify.h"
+#include "runtime/serve/successor.h"
+#include "runtime/serve/upgrade.h"
+
+/* For requests that are on their way while the server is told to stop. */
+#define STOP_IDLE_MS 200
 
 void server_publish_generation(struct server *s, struct generation *g)
 {
@@ -45,6 +54,7 @@ static void on_http_closed(void *ctx)
 {
     struct server *s = ctx;
     s->http = NULL;
+    successor_stop(s);
     close_handle(&s->drain_timer);
     close_handle(&s->ping_timer);
     filter_outside_close(&s->outside);
@@ -71,6 +81,20 @@ static void on_drain_timeout(uv_timer_t *timer)
     }
 }
 
+void server_stop(struct server *s, uint32_t idle_ms)
+{
+    s->stopping = true;
+    uv_timer_start(&s->drain_timer, on_drain_timeout, s->set.drain_timeout_ms, 0);
+    http_server_close(s->http, idle_ms, on_http_closed, s);
+}
+
+void server_fail(struct server *s, const struct err *e)
+{
+    s->has_failed = true;
+    s->failure = *e;
+    server_stop(s, 0);
+}
+
 static void on_stop_signal(uv_signal_t *handle, int number)
 {
     struct server *s = handle->data;
@@ -79,6 +103,10 @@ static void on_stop_signal(uv_signal_t *handle, int number)
         signal(number, SIG_DFL);
         raise(number);
     }
+    if (s->handed_over && s->n_stop_signals == 1) {
+        log_info("signal %d: another process serves; running requests are finished", number);
+        return;
+    }
     if (s->stopping) {
         log_warn("signal %d again: requests are cut", number);
         if (s->http) {
@@ -86,10 +114,10 @@ static void on_stop_signal(uv_signal_t *handle, int number)
         }
         return;
     }
-    s->stopping = true;
     log_info("signal %d: no new requests, running ones are finished", number);
-    uv_timer_start(&s->drain_timer, on_drain_timeout, s->set.drain_timeout_ms, 0);
-    http_server_close(s->http, on_http_closed, s);
+    service_notify("STOPPING=1");
+    upgrade_cancel(s);
+    server_stop(s, STOP_IDLE_MS);
 }
 
 static void on_reload_signal(uv_signal_t *handle, int number)
@@ -97,7 +125,7 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     (void)number;
     struct server *s = handle->data;
     struct err e = {0};
-    if (s->stopping || !s->is_ready) {
+    if (s->stopping || s->successor || !s->is_ready) {
         return;
     }
     certificate_reload(&s->certificate);
@@ -106,11 +134,19 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     }
     watched_dir_look(s->prompts_dir);
     chain_files_look(s);
-    if (s->catalog) {
+    if (s->upgrade) {
+        log_info("the new process loads the models, this one does not load them again");
+    } else if (s->catalog) {
         model_catalog_reload(s->catalog);
     } else {
         reload_begin(s, NULL, false);
     }
+}
+
+static void on_upgrade_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    upgrade_begin(handle->data, NULL);
 }
 
 /* --- starting --- */
@@ -123,7 +159,8 @@ static void watch_signals(struct server *s)
         int number;
     } signals[] = {{&s->on_term, on_stop_signal, SIGTERM},
                    {&s->on_int, on_stop_signal, SIGINT},
-                   {&s->on_hup, on_reload_signal, SIGHUP}};
+                   {&s->on_hup, on_reload_signal, SIGHUP},
+                   {&s->on_usr2, on_upgrade_signal, SIGUSR2}};
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
         signals[i].handle->data = s;
         uv_signal_init(&s->loop, signals[i].handle);
@@ -143,10 +180,12 @@ static void stop_watching_signals(struct server *s)
     close_handle(&s->on_term);
     close_handle(&s->on_int);
     close_handle(&s->on_hup);
+    close_handle(&s->on_usr2);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     signal(SIGTERM, SIG_IGN); /* what is left takes a moment */
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
 }
 
 static void on_ping_timer(uv_timer_t *timer)
@@ -197,34 +236,6 @@ static int load_generation(struct server *s, struct err *e)
     return 0;
 }
 
-static void announce(const struct server *s)
-{
-    if (s->set.host) {
-        bool is_v6 = strchr(s->set.host, ':') != NULL;
-        printf("listening on http%s://%s%s%s:%u\n", s->certificate.tls ? "s" : "",
-               is_v6 ? "[" : "", s->set.host, is_v6 ? "]" : "", http_server_port(s->http));
-    }
-    if (s->set.unix_path) {
-        printf("listening on unix:%s\n", s->set.unix_path);
-    }
-    fflush(stdout);
-}
-
-static int listen_everywhere(struct server *s, struct err *e)
-{
-    const struct server_settings *set = &s->set;
-    if (set->tls_cert_path && certificate_open(&s->certificate, &s->loop, set->tls_cert_path,
-                                               set->tls_key_path, e) != 0) {
-        return -1;
-    }
-    if (set->host &&
-        http_server_listen(s->http, set->host, set->port, s->certificate.tls, e) != 0) {
-        return -1;
-    }
-    return set->unix_path ? http_server_listen_unix(s->http, set->unix_path, set->unix_mode, e)
-                          : 0;
-}
-
 static int start_watching(struct server *s, struct err *e)
 {
     s->metrics = server_metrics_create(s->set.version, e);
@@ -242,15 +253,57 @@ static int start(struct server *s, struct err *e)
     if (!s->http) {
         return -1;
     }
-    /* Binding first: a port in use is told at once, not after a long load. */
-    if (listen_everywhere(s, e) != 0) {
+    /* Binding first: a port in use is told at once, not after a long load. A successor listens
+     * when it is ready, since what waits in its sockets is served by another until then. */
+    if (s->set.predecessor < 0 && listening_begin(s, e) != 0) {
         return -1;
     }
     if (load_generation(s, e) != 0) {
         return -1;
     }
     chain_pick_warn(s);
+    return s->set.predecessor < 0 ? server_open(s, e) : successor_begin(s, e);
+}
+
+int server_open(struct server *s, struct err *e)
+{
+    if (pid_file_write(s->set.pid_file, e) != 0) {
+        return err_prefix(e, "--pid-file");
+    }
+    listening_announce(s);
+    if (s->set.predecessor < 0) { /* else that one says so, with who is the main process now */
+        service_notify("READY=1\nSTATUS=Serving");
+    }
     return 0;
+}
+
+/* What is left when the loop has nothing to do any more. */
+static void release(struct server *s)
+{
+    model_catalog_destroy(s->catalog);
+    finding_log_destroy(s->findings);
+    metrics_destroy(s->metrics);
+    prompt_set_deinit(&s->prompts);
+    chain_set_deinit(&s->chains);
+    mem_free(s->filters_path);
+    version_database_close(s->database);
+    prompt_unref(s->no_prompt);
+    chain_unref(s->classifier);
+    certificate_deinit(&s->certificate);
+    pid_file_remove(s->set.pid_file);
+}
+
+/* Tells who waits for it that this process does not serve. */
+static int conclude(struct server *s, int rc, struct err *e)
+{
+    if (s->has_failed) {
+        *e = s->failure;
+        rc = -1;
+    }
+    if (rc != 0 && s->set.predecessor >= 0) {
+        handover_send(s->set.predecessor, HANDOVER_FAILED, e->message);
+    }
+    return rc;
 }
 
 int server_run(struct server *s, const struct server_settings *set, struct err *e)
@@ -268,24 +321,14 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     rc = start(s, e);
     s->is_ready = rc == 0;
     s->stopping = rc != 0;
-    if (rc == 0) {
-        announce(s);
-    } else if (s->http) {
-        http_server_close(s->http, on_http_closed, s);
-    } else {
+    if (rc != 0 && s->http) {
+        http_server_close(s->http, 0, on_http_closed, s);
+    } else if (rc != 0) {
         on_http_closed(s);
     }
     uv_run(&s->loop, UV_RUN_DEFAULT);
-    model_catalog_destroy(s->catalog);
-    finding_log_destroy(s->findings);
-    metrics_destroy(s->metrics);
-    prompt_set_deinit(&s->prompts);
-    chain_set_deinit(&s->chains);
-    mem_free(s->filters_path);
-    version_database_close(s->database);
-    prompt_unref(s->no_prompt);
-    chain_unref(s->classifier);
-    certificate_deinit(&s->certificate);
+    rc = conclude(s, rc, e);
+    release(s);
     stop_watching_signals(s);
     uv_loop_close(&s->loop);
     return rc;

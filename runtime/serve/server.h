@@ -14,6 +14,7 @@
 #include "models/sampling.h"
 #include "models/tokenizer/tokenizer.h"
 #include "runtime/net/http_server.h"
+#include "runtime/net/passed_sockets.h"
 #include "runtime/registry/version_store.h"
 #include "runtime/serve/access.h"
 #include "runtime/serve/certificate.h"
@@ -36,7 +37,13 @@ enum metrics_readers {
 };
 
 struct server_settings {
-    const char *version; /* of the program */
+    const char *version;           /* of the program */
+    char *const *command;          /* as it was started, for an upgrade; ends with NULL */
+    struct passed_sockets *passed; /* that the process was given */
+    bool listens_on_passed;        /* on them all; else on those that are named below */
+    int predecessor;               /* the end of a handover; -1: it replaces nobody */
+    uint32_t upgrade_timeout_ms;
+    const char *pid_file; /* NULL: none */
     struct generation_settings generation;
     const char *repo_path;  /* a repository of models; NULL: generation.model_path alone */
     const char *repo_model; /* the model of it; NULL: the only one */
@@ -65,6 +72,7 @@ struct server_settings {
     struct finding_settings findings;
     enum metrics_readers metrics;
     struct access access;
+    bool admin_key_is_made; /* and was shown */
     struct cors cors;
     struct http_server_settings http;
     struct sampling sampling; /* of requests that say nothing */
@@ -100,14 +108,22 @@ struct server {
     struct exchange *exchanges; /* all that are under way */
     uint64_t next_generation;
     uint64_t next_request;
-    struct reload *reload; /* the one that runs now, or NULL */
-    bool replay_runs;      /* of texts through filters, on a worker */
-    bool is_ready;         /* all is loaded, and requests are answered */
+    struct reload *reload;       /* the one that runs now, or NULL */
+    struct upgrade *upgrade;     /* that runs now, or NULL */
+    struct successor *successor; /* until this process has taken over from another, else NULL */
+    bool handed_over;            /* another process serves */
+    char upgrade_problem[ERR_MESSAGE_MAX]; /* why the last one failed, or "" */
+    size_t version_requests;               /* of admins and watched folders, under way */
+    bool has_failed;                       /* to begin: */
+    struct err failure;
+    bool replay_runs; /* of texts through filters, on a worker */
+    bool is_ready; /* all is loaded, and requests are answered */
     bool stopping;
     unsigned n_stop_signals;
     uv_signal_t on_term;
     uv_signal_t on_int;
     uv_signal_t on_hup;
+    uv_signal_t on_usr2;
     uv_timer_t drain_timer;
     uv_timer_t ping_timer;
 };
@@ -116,8 +132,19 @@ struct server {
 const char *server_model_name(const struct server *s);
 
 /* Loads everything, listens, prints "listening on http://HOST:PORT" (https, unix:PATH) for each
- * and serves until SIGTERM or SIGINT and the drain after it. 0 after an orderly end. */
+ * and serves until SIGTERM, SIGINT or an upgrade, and the drain after it. 0 after an orderly
+ * end. */
 int server_run(struct server *s, const struct server_settings *set, struct err *e);
 
 /* Swaps what new requests get that name no model; takes over the reference. NULL: they wait. */
 void server_publish_generation(struct server *s, struct generation *g);
+
+/* Everything is loaded, and the sockets are open: says so, to all who want to know. */
+int server_open(struct server *s, struct err *e);
+
+/* No new connections; running requests are finished, at most --drain-timeout. Connections
+ * without one get idle_ms. */
+void server_stop(struct server *s, uint32_t idle_ms);
+
+/* It cannot begin, as was found out on the loop: server_run ends with this error. */
+void server_fail(struct server *s, const struct err *e);

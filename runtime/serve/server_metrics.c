@@ -26,11 +26,17 @@ static const struct metric_family families[] = {
 #undef X
 };
 
+/* An alarm wants to see the zero before the first case. */
+static const char *const upgrade_outcomes[] = {"done", "failed", "refused"};
+
 struct metrics *server_metrics_create(const char *version, struct err *e)
 {
     struct metrics *m = metrics_create(families, SERVER_METRIC_COUNT, e);
     if (m) {
         metrics_set(m, SERVER_METRIC_BUILD_INFO, &version, 1);
+        for (size_t i = 0; i < sizeof(upgrade_outcomes) / sizeof(upgrade_outcomes[0]); i++) {
+            metrics_add(m, SERVER_METRIC_UPGRADES, &upgrade_outcomes[i], 0);
+        }
     }
     return m;
 }

@@ -17,6 +17,8 @@ struct server;
 
 #define SERVER_METRICS(X)                                                                      \
     X(BUILD_INFO, GAUGE, "weir_build_info", "version", NULL, "1, with the version of Weir.")   \
+    X(UPGRADES, COUNTER, "weir_upgrades_total", "outcome", NULL,                               \
+      "Upgrades of the program: done (this process took over), failed, refused.")              \
     X(HTTP_REQUESTS, COUNTER, "weir_http_requests_total", "route,method,code", NULL,           \
       "Requests that have ended, by the status they were answered; 499: the client had left.") \
     X(HTTP_ABORTED, COUNTER, "weir_http_requests_aborted_total", "route,method", NULL,         \

@@ -512,10 +512,13 @@ static struct generation *wanted(const struct exchange *x, const struct model_tr
 
 void shadow_begin(struct exchange *x, int max_tokens, struct grammar *grammar)
 {
-    if (!x->server->models) {
+    const char *name = x->generation->model->name;
+    const struct model_catalog *catalog = x->server->catalog;
+    struct model_set *set = catalog ? model_catalog_find(catalog, name, strlen(name)) : NULL;
+    if (!set) {
         return;
     }
-    const struct model_traffic *t = model_set_traffic(x->server->models);
+    const struct model_traffic *t = model_set_traffic(set);
     struct generation *g = wanted(x, t);
     if (!g) {
         return;

@@ -165,6 +165,7 @@ static int read_request(struct version_request *r, const struct http_request *re
 
 static void destroy(struct version_request *r)
 {
+    r->server->version_requests--;
     r->api->release(r);
     mem_free(r->body);
     mem_free(r->reply);
@@ -223,6 +224,7 @@ static struct version_request *create(struct server *s, const struct version_api
     struct version_request *r = mem_zalloc(api->request_size);
     if (r) {
         r->server = s;
+        s->version_requests++;
         r->api = api;
         r->store = version_database_store(s->database, api->kind);
         r->op = op;

@@ -133,6 +133,19 @@ static int show_diff(struct version_request *r, struct err *e)
 
 /* --- changing --- */
 
+bool version_work_is_stored(struct version_request *r, const char *sha256)
+{
+    struct version_text active;
+    struct err none = {0};
+    if (!r->from_folder ||
+        version_store_load(r->store, r->name, NULL, &active, NULL, &none) != 0) {
+        return false;
+    }
+    bool is_same = active.number > 0 && strcmp(active.sha256, sha256) == 0;
+    version_text_deinit(&active);
+    return is_same;
+}
+
 int version_work_which(const cJSON *body, char which[VERSION_NAME_MAX + 1], struct err *e)
 {
     const cJSON *item = json_field_get(body, "version");

@@ -108,5 +108,9 @@ void version_work_run(struct version_request *r);
 /* For kinds: makes `root`, which is released, the answer. */
 int version_work_reply(struct version_request *r, cJSON *root, struct err *e);
 
+/* Of a watched folder's file: its content is active in the store already, where another process
+ * that watches the folder, as this one's successor, was faster. sha256: of what it means. */
+bool version_work_is_stored(struct version_request *r, const char *sha256);
+
 /* Of a body: "version", a number or a name, as text. */
 int version_work_which(const cJSON *body, char which[VERSION_NAME_MAX + 1], struct err *e);

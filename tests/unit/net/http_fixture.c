@@ -214,7 +214,7 @@ static void on_command(uv_async_t *async)
     struct http_fixture *f = async->data;
     int wanted = atomic_exchange(&f->wanted, COMMAND_NONE);
     if (wanted == COMMAND_CLOSE && f->server) {
-        http_server_close(f->server, on_server_closed, f);
+        http_server_close(f->server, f->close_idle_ms, on_server_closed, f);
     } else if (wanted == COMMAND_CUT && f->server) {
         http_server_cut(f->server);
     } else if (wanted == COMMAND_STATS && f->server) {

@@ -34,6 +34,7 @@ struct http_fixture {
     atomic_size_t queued_peak; /* greatest http_exchange_queued_bytes of a stream */
     atomic_int closed;         /* the server's on_closed ran */
     bool close_requested;
+    uint32_t close_idle_ms; /* of http_fixture_close */
 
     uv_thread_t thread;
     uv_loop_t loop;

@@ -569,7 +569,7 @@ static bool serve_one(size_t nth, bool *reached)
     int closed = !server;
     if (server) {
         http_client_close(&c);
-        http_server_close(server, set_flag, &closed);
+        http_server_close(server, 0, set_flag, &closed);
     }
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(closed, 1);

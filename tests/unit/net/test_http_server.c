@@ -553,6 +553,56 @@ static void closing_lets_running_exchanges_finish_and_ends_idle_connections(void
     assert_int_equal(atomic_load(&fixture.aborts), 0);
 }
 
+static void assert_answered_and_closed(struct http_client *c)
+{
+    struct http_reply reply;
+    assert_true(http_client_send_str(c, GET("/later")));
+    http_client_receive(c, &reply, false);
+    assert_string_equal(reply.body, "later");
+    assert_non_null(strstr(reply.head, "Connection: close"));
+    http_reply_free(&reply);
+    assert_true(http_client_is_closed(c));
+    http_client_close(c);
+}
+
+static void closing_answers_one_more_request_of_who_was_not_told(void **state)
+{
+    (void)state;
+    struct http_client fresh;
+    struct http_client idle;
+    struct http_client busy;
+    struct http_reply reply;
+    http_client_open(&fresh, fixture.port, 0);
+    http_client_open(&idle, fixture.port, 0);
+    http_client_send_str(&idle, GET("/info"));
+    http_client_receive(&idle, &reply, false);
+    http_reply_free(&reply);
+    http_client_open(&busy, fixture.port, 0);
+    http_client_send_str(&busy, GET("/gentle"));
+    http_client_wait_for(&busy, "HTTP/1.1 200"); /* the head has promised to stay */
+    http_fixture_wait_open(&fixture, 3);
+    fixture.close_idle_ms = 15000;
+    http_fixture_close(&fixture);
+    http_client_receive(&busy, &reply, false);
+    assert_true(reply.is_complete);
+    http_reply_free(&reply);
+    assert_answered_and_closed(&busy);
+    assert_answered_and_closed(&idle);
+    assert_answered_and_closed(&fresh);
+}
+
+static void closing_waits_for_more_requests_only_so_long(void **state)
+{
+    (void)state;
+    struct http_client idle;
+    http_client_open(&idle, fixture.port, 0);
+    http_fixture_wait_open(&fixture, 1);
+    fixture.close_idle_ms = 50;
+    http_fixture_close(&fixture);
+    assert_true(http_client_is_closed(&idle));
+    http_client_close(&idle);
+}
+
 static void cutting_ends_what_would_not_end_by_itself(void **state)
 {
     (void)state;
@@ -590,7 +640,7 @@ static void set_flag(void *ctx)
 static void run_until_closed(uv_loop_t *loop, struct http_server *server)
 {
     int closed = 0;
-    http_server_close(server, set_flag, &closed);
+    http_server_close(server, 0, set_flag, &closed);
     uv_run(loop, UV_RUN_DEFAULT);
     assert_int_equal(closed, 1);
     assert_int_equal(uv_loop_close(loop), 0);
@@ -697,6 +747,8 @@ int main(void)
         SERVER_TEST(a_large_stream_arrives_whole_and_is_held_back_meanwhile),
         SERVER_TEST(a_thousand_idle_connections_do_not_disturb_another),
         SERVER_TEST(closing_lets_running_exchanges_finish_and_ends_idle_connections),
+        SERVER_TEST(closing_answers_one_more_request_of_who_was_not_told),
+        SERVER_TEST(closing_waits_for_more_requests_only_so_long),
         SERVER_TEST(cutting_ends_what_would_not_end_by_itself),
     };
     const struct CMUnitTest once[] = {

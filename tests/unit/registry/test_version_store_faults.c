@@ -170,6 +170,24 @@ static void make_file(const char *path)
     store_close(s);
 }
 
+static void a_file_that_a_newer_program_took_over_is_not_written_to(void **state)
+{
+    (void)state;
+    struct store_folder f;
+    struct version_state after;
+    struct err e = {0};
+    store_folder_make(&f);
+    struct version_store *s = store_must_open(f.file);
+    store_put_text(s, "a", "before", true);
+    run_sql(f.file, "PRAGMA user_version = 1000");
+    assert_int_equal(store_put(s, "a", "after", true, &any_change, &after, &e), -1);
+    assert_int_equal(e.kind, ERR_IO);
+    assert_non_null(strstr(e.message, "a newer Weir has the file now"));
+    assert_int_equal(store_state(s, "a").latest, 1);
+    store_close(s);
+    store_folder_remove(&f);
+}
+
 static void files_that_are_not_ours_are_left_alone(void **state)
 {
     (void)state;
@@ -381,6 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_that_cannot_be_written_did_not_happen),
         cmocka_unit_test(a_change_is_on_the_disk_when_it_returns),
+        cmocka_unit_test(a_file_that_a_newer_program_took_over_is_not_written_to),
         cmocka_unit_test(files_that_are_not_ours_are_left_alone),
         cmocka_unit_test(damage_is_found_at_the_start),
         cmocka_unit_test(a_content_that_is_not_what_was_stored_is_not_served),

@@ -1,0 +1,6 @@
+/* service_notify.h: tells the service manager how the server is (sd_notify(3)): a datagram to
+ * the socket that NOTIFY_SOCKET names. */
+#pragma once
+
+/* state: lines as "READY=1". Nothing happens where no service manager listens. */
+void service_notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
