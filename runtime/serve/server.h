@@ -117,7 +117,7 @@ struct server {
     bool has_failed;                       /* to begin: */
     struct err failure;
     bool replay_runs; /* of texts through filters, on a worker */
-    bool is_ready; /* all is loaded, and requests are answered */
+    bool is_ready;    /* all is loaded, and requests are answered */
     bool stopping;
     unsigned n_stop_signals;
     uv_signal_t on_term;
