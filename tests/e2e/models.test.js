@@ -382,7 +382,7 @@ test('a second signal ends a server on which requests wait', { skip }, async (t)
     const waits = ['b', 'b', 'c'].map((model) => server.post(CHAT, ask('Hello', { model })).then(() => 'answered', () => 'cut'));
     await waitFor(async () => (await parked(server)) === 3, 5);
     server.child.kill('SIGTERM');
-    await pause(50);
+    await waitFor(() => server.stderr.includes('no new requests'), 1);
     server.child.kill('SIGTERM');
     assert.deepEqual(await Promise.all(waits), ['cut', 'cut', 'cut']);
     assert.deepEqual(await server.exited, { code: 0, signal: null }, server.stderr);
