@@ -263,6 +263,7 @@ test('drain_first: streams end, the next version is loaded, and requests wait fo
     ];
     await waitFor(async () => (await parked(server)) === 13, 5);
     assert.equal((await server.fetch('/healthz')).status, 200);
+    assert.equal((await server.fetch('/readyz')).status, 200);
     assert.equal((await server.post('/v1/moderations', { input: 'Hello' })).status, 200);
     assert.equal((await (await server.fetch('/v1/models')).json()).data.length, 0);
     const list = await listAll(server);
@@ -309,6 +310,7 @@ test('drain_first: where the next version fails, the old one is loaded again', {
     assert.deepEqual([refused.status, error.code], [503, 'model_load_failed'], JSON.stringify(error));
     assert.equal((await server.post(CHAT, ask('Hello'))).status, 404);
     assert.equal((await server.post('/v1/embeddings', { input: 'a' })).status, 404);
+    assert.deepEqual(await server.fetch('/readyz').then(async (r) => [r.status, await r.json()]), [503, { status: 'no_model' }]);
     assert.equal((await server.admin('PUT', '/admin/prompts/shop', { text: 'Be brief.' })).status, 503);
     assert.equal((await listAll(server)).state, 'failed');
     putVersion(repo, 'a', '4', plain());
