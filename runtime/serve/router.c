@@ -54,6 +54,22 @@ static void status(struct http_exchange *ex, int code, const char *word)
     respond_json(ex, code, text, len, NULL, 0);
 }
 
+/* Whoever asks again is answered by the process that serves. */
+static bool is_draining(const struct server *s)
+{
+    return s->stopping && !s->handed_over;
+}
+
+/* Requests may be sent here: they are answered, or wait for a version that is on its way. */
+static void ready(const struct server *s, struct http_exchange *ex)
+{
+    bool has_model = s->generation || model_set_is_coming(s->models);
+    status(ex, has_model && !is_draining(s) ? 200 : 503,
+           is_draining(s) ? "draining"
+           : !has_model   ? "no_model"
+                          : "ready");
+}
+
 static void not_found(struct http_exchange *ex)
 {
     struct api_error error =
@@ -74,12 +90,6 @@ static void wrong_method(struct http_exchange *ex, const char *allow)
     respond_json(ex, 405, text, len, &header, 1);
 }
 
-/* Whoever asks again is answered by the process that serves. */
-static bool is_draining(const struct server *s)
-{
-    return s->stopping && !s->handed_over;
-}
-
 static void dispatch(struct server *s, struct http_exchange *ex, enum route_id id)
 {
     switch (id) {
@@ -90,7 +100,7 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
         status(ex, 200, "ok");
         break;
     case ROUTE_READYZ:
-        status(ex, is_draining(s) ? 503 : 200, is_draining(s) ? "draining" : "ready");
+        ready(s, ex);
         break;
     case ROUTE_OPENAPI:
         openapi(ex);
