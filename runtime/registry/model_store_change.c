@@ -226,6 +226,7 @@ static int serve(struct transaction *t)
 static void set_share(struct model_store_share *share, const struct model_change *c)
 {
     share->percent = c->percent;
+    share->is_by_conversation = c->percent > 0 && c->is_by_conversation;
     snprintf(share->version, sizeof(share->version), "%s", c->percent > 0 ? c->version : "");
 }
 
@@ -353,8 +354,9 @@ static int ensure_row(struct transaction *t)
     }
     if (database_run(t->db, t->e,
                      "INSERT INTO model(name, revision, updated, active, sha256, is_chosen,"
-                     " split, split_percent, shadow, shadow_percent, canary, canary_plan,"
-                     " canary_report) VALUES(?1, 0, ?2, '', '', 0, '', 0, '', 0, '', '', '')",
+                     " split, split_percent, split_by_text, shadow, shadow_percent, canary,"
+                     " canary_plan, canary_report)"
+                     " VALUES(?1, 0, ?2, '', '', 0, '', 0, 0, '', 0, '', '', '')",
                      "ti", t->record.name, t->now) != 0) {
         return -1;
     }
@@ -369,11 +371,12 @@ static int write_row(const struct transaction *t)
         t->db, t->e,
         "UPDATE model SET revision = ?2, updated = ?3, active = ?4, sha256 = ?5,"
         " is_chosen = ?6, split = ?7, split_percent = ?8, shadow = ?9, shadow_percent = ?10,"
-        " canary = ?11, canary_plan = ?12, canary_report = ?13 WHERE id = ?1",
-        "iiittititittt", t->id, (int64_t)r->revision, t->now, r->active.version,
+        " canary = ?11, canary_plan = ?12, canary_report = ?13, split_by_text = ?14"
+        " WHERE id = ?1",
+        "iiittititittti", t->id, (int64_t)r->revision, t->now, r->active.version,
         r->active.sha256, (int64_t)r->is_chosen, r->split.version, (int64_t)r->split.percent,
         r->shadow.version, (int64_t)r->shadow.percent, r->canary, r->canary_plan,
-        r->canary_report);
+        r->canary_report, (int64_t)r->split.is_by_conversation);
 }
 
 static int change_found(struct transaction *t, struct model_record *after)

@@ -463,9 +463,9 @@ void model_set_go_on(struct model_set *set)
     if (set->attempt || set->publication || (set->server->stopping && !model_wait_has(set))) {
         return;
     }
-    if (set->serving) {
+    if (set->serving && !model_restore_next(set)) {
         load_newer(set);
-    } else if (set->is_wanted) {
+    } else if (!set->serving && set->is_wanted) {
         begin_any(set, model_wait_has(set), &e);
     }
 }
@@ -569,6 +569,7 @@ static int open_journal(struct model_set *set, struct err *e)
         remember(set, r->past[i].version, 0);
     }
     snprintf(set->resume, sizeof(set->resume), "%s", r->active.version);
+    model_restore_prepare(set);
     return 0;
 }
 
@@ -651,7 +652,7 @@ int model_set_load_at_start(struct model_set *set, struct err *e)
     }
     if (rc == 0) {
         model_publish_started(set, why.message);
-        load_newer(set); /* older ones are not wanted any more */
+        model_set_go_on(set); /* older ones are not wanted any more */
     }
     return rc;
 }
@@ -680,13 +681,19 @@ void model_set_load_soon(struct model_set *set)
 
 void model_set_release(struct model_set *set)
 {
-    if (!set->is_stopped || set->attempt || set->publication || set->watch) {
+    if (!set->is_stopped || set->attempt || set->journal || set->watch) {
         return;
     }
-    model_state_close(set->journal);
     model_list_deinit(&set->list);
     model_repo_close(&set->repo);
     mem_free(set);
+}
+
+static void on_journal_over(void *ctx)
+{
+    struct model_set *set = ctx;
+    set->journal = NULL;
+    model_set_release(set);
 }
 
 void model_set_stop(struct model_set *set)
@@ -701,9 +708,8 @@ void model_set_stop(struct model_set *set)
     model_attempt_cancel(set);
     if (set->watch) {
         model_watch_stop(set->watch);
-    } else {
-        model_set_release(set);
     }
+    model_state_close(set->journal, on_journal_over, set);
 }
 
 void model_set_folder_gone(struct model_set *set, bool is_gone)
@@ -941,6 +947,6 @@ void model_set_abandon(struct model_set *set, struct http_exchange *ex)
         set->attempt->ex = NULL;
     }
     if (set) {
-        model_publish_abandon(set, ex);
+        model_state_abandon(set->journal, ex);
     }
 }

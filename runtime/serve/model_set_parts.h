@@ -1,5 +1,5 @@
 /* model_set_parts.h: a set of versions and how one of them is loaded. Internal to model_set.c,
- * model_attempt.c, model_publish.c, model_room.c and model_catalog.c.
+ * model_attempt.c, model_publish.c, model_restore.c, model_room.c and model_catalog.c.
  *
  * Threads: the loop's. */
 #pragma once
@@ -62,7 +62,8 @@ struct model_set {
     size_t n_kept;
     size_t keep; /* of these, without those that are in use or were asked for */
     struct model_traffic traffic;
-    struct past history[HISTORY_MAX]; /* (n_history), the latest last */
+    struct model_store_share split_before, shadow_before; /* the restart: to be put back */
+    struct past history[HISTORY_MAX];                     /* (n_history), the latest last */
     size_t n_history;
     struct attempt *attempt; /* that stands in the line, or NULL */
     struct model_journal *journal;
@@ -150,7 +151,14 @@ void model_publish_loaded(struct model_set *set, const struct generation *g, con
 void model_publish_unloaded(struct model_set *set, const struct generation *g,
                             const struct http_exchange *ex, const char *reason);
 
-void model_publish_abandon(struct model_set *set, const struct http_exchange *ex);
+/* ---- model_restore.c ---- */
+
+/* What was in force before a restart: labels are at once, shares are remembered. */
+void model_restore_prepare(struct model_set *set);
+
+/* Puts shares back, or begins to load the next one's version, and then says so. Something
+ * serves, and nothing is being loaded. */
+bool model_restore_next(struct model_set *set);
 
 /* ---- model_room.c ---- */
 
