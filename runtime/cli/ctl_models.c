@@ -193,6 +193,9 @@ static const struct ctl_command commands[] = {
      "showed",
      ctl_models_shadow},
     {"reload", "", 0, 0, " ", "look at the files of the version that serves anew", run_reload},
+    {"canary", "[VERSION|promote|rollback]", 0, 1, " percent plan ",
+     "try a version on a share of the requests, end that, or see how it does",
+     ctl_models_canary},
     {0},
 };
 

@@ -50,14 +50,18 @@ static void add_log(struct canary_sample *s, enum canary_measure m, size_t group
 void canary_sample_add(struct canary_sample *s, const struct canary_answer *a)
 {
     size_t group = group_of(s, a->caller);
-    s->answers++;
-    add(s, CANARY_ERROR_RATE, group, a->has_failed);
-    if (!a->has_failed) {
+    if (!a->has_left) {
+        s->answers++;
+        add(s, CANARY_ERROR_RATE, group, a->has_failed);
+    }
+    if (!a->has_left && !a->has_failed) {
         add(s, CANARY_BLOCK_RATE, group, a->is_blocked);
         add(s, CANARY_REFUSAL_RATE, group, a->is_refusal);
+        add_log(s, CANARY_ANSWER_TOKENS, group, a->tokens, 1);
+    }
+    if (!a->has_failed) {
         add_log(s, CANARY_FIRST_TOKEN, group, a->first_token_s, 1e-6);
         add_log(s, CANARY_TOKEN_TIME, group, a->token_s, 1e-6);
-        add_log(s, CANARY_ANSWER_TOKENS, group, a->tokens, 1);
     }
 }
 

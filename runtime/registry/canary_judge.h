@@ -41,6 +41,7 @@
 /* One answer. */
 struct canary_answer {
     uint64_t caller; /* the same for the same one; 0: nobody is known */
+    bool has_left;   /* the client did not wait: its times count alone, and as no answer */
     bool has_failed; /* nothing of what follows counts then */
     bool is_blocked; /* filters ended it */
     bool is_refusal;

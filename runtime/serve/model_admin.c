@@ -8,6 +8,7 @@
 #include "runtime/api/model_reply.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/model_admin_canary.h"
 #include "runtime/serve/model_admin_traffic.h"
 #include "runtime/serve/model_label.h"
 #include "runtime/serve/model_pick.h"
@@ -184,6 +185,8 @@ static void answer_version(struct server *s, struct http_exchange *ex, enum rout
                "the server serves one file (--model); versions are those of a --repo");
     } else if (!names_model(s, path + strlen("/admin/models/"))) {
         refuse(ex, "model_not_found", "no model of this name is served");
+    } else if (model_admin_canary_has(route)) {
+        model_admin_canary_answer(s->models, ex, route);
     } else if (route == ROUTE_ADMIN_MODEL_VERSION) {
         show(s, ex, strrchr(path, '/') + 1);
     } else if (route == ROUTE_ADMIN_MODEL_ACTIVATE) {

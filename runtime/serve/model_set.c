@@ -7,6 +7,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/memory_left.h"
+#include "runtime/serve/model_canary.h"
 #include "runtime/serve/model_label.h"
 #include "runtime/serve/model_list.h"
 #include "runtime/serve/model_load.h"
@@ -28,6 +29,7 @@ struct attempt {
     struct model_load load;
     struct http_exchange *ex; /* who waits for the outcome, or NULL */
     bool is_rollback;
+    bool is_automatic;       /* nobody asked for it: model.json may want a canary */
     struct model_hold *hold; /* NULL: it is to serve */
 };
 
@@ -38,8 +40,9 @@ struct model_set {
     struct model_list list;
     struct generation *kept[MODEL_SET_HELD_MAX]; /* (n_kept), the latest first */
     size_t n_kept;
-    size_t keep; /* of those that `traffic` does not use */
+    size_t keep; /* of those that are not in use */
     struct model_traffic traffic;
+    struct model_canary *canary;      /* NULL before the start and after the stop */
     struct past history[HISTORY_MAX]; /* (n_history), the latest last */
     size_t n_history;
     struct attempt *attempt; /* that runs now, or NULL */
@@ -73,6 +76,11 @@ const struct model_labels *model_set_moved_labels(const struct model_set *set)
     return &set->traffic.labels;
 }
 
+struct model_canary *model_set_canary(const struct model_set *set)
+{
+    return set->canary;
+}
+
 struct server *model_set_server(const struct model_set *set)
 {
     return set->server;
@@ -99,13 +107,19 @@ struct generation *model_set_loaded(const struct model_set *set, const char *ver
 const char *model_state_name(enum model_state state)
 {
     static const char *const names[] = {"available", "loading", "serving", "kept",
-                                        "failed",    "split",   "shadow"};
+                                        "failed",    "split",   "shadow",  "canary"};
     return names[state];
+}
+
+static bool is_tried(const struct model_set *set, const struct generation *g)
+{
+    return set->canary && model_canary_uses(set->canary, g);
 }
 
 enum model_state model_set_state(const struct model_set *set, const struct generation *g)
 {
     return g == model_set_serving(set)           ? MODEL_SERVING
+           : is_tried(set, g)                    ? MODEL_CANARY
            : g == set->traffic.split.generation  ? MODEL_SPLIT
            : g == set->traffic.shadow.generation ? MODEL_SHADOW
                                                  : MODEL_KEPT;
@@ -209,13 +223,18 @@ static void take_out_at(struct model_set *set, size_t i)
     memmove(&set->kept[i], &set->kept[i + 1], (set->n_kept - i) * sizeof(set->kept[0]));
 }
 
+static bool is_in_use(const struct model_set *set, const struct generation *g)
+{
+    return model_traffic_uses(&set->traffic, g) || is_tried(set, g);
+}
+
 /* Those that stepped aside for copies of requests are of no other use. */
 static void trim_to(struct model_set *set, size_t most)
 {
     size_t spare = 0;
     for (size_t i = 0; i < set->n_kept;) {
         struct generation *g = set->kept[i];
-        if (model_traffic_uses(&set->traffic, g)) {
+        if (is_in_use(set, g)) {
             i++;
         } else if (g->is_aside || spare == most) {
             take_out_at(set, i);
@@ -280,6 +299,53 @@ static void publish(struct model_set *set, struct generation *g, bool is_rollbac
         hold(set, old);
     }
     model_set_trim(set);
+    if (set->canary) {
+        model_canary_published(set->canary, g);
+    }
+}
+
+/* --- canaries --- */
+
+/* Those of the same name could not be told apart. */
+static bool wants_canary(const struct model_set *set, const struct attempt *a)
+{
+    const struct generation *g = a->load.generation;
+    return a->is_automatic && g->manifest && g->manifest->has_canary &&
+           !is_version(model_set_serving(set), g->model->version);
+}
+
+/* Takes the reference over. */
+static void try_on_share(struct model_set *set, struct generation *g)
+{
+    struct err e = {0};
+    hold(set, g);
+    if (model_canary_begin(set->canary, g, &g->manifest->canary, MODEL_MANIFEST_FILE, &e) !=
+        0) {
+        log_error("model %s: no canary: %s", g->id, e.message);
+        model_set_trim(set);
+    }
+}
+
+void model_set_promote(struct model_set *set, struct generation *g)
+{
+    take_out(set, g);
+    publish(set, g, false);
+}
+
+void model_set_reject(struct model_set *set, const struct generation *g, const char *reason)
+{
+    struct listed_version *v = model_list_find(&set->list, g->model->version);
+    if (v) {
+        v->has_failed = true;
+        snprintf(v->problem, sizeof(v->problem), "canary: %s", reason);
+    }
+    for (size_t i = 0; i < set->n_kept; i++) {
+        if (set->kept[i] == g) {
+            generation_unref(set->kept[i]);
+            take_out_at(set, i);
+            break;
+        }
+    }
 }
 
 /* --- loading --- */
@@ -358,6 +424,9 @@ static void after_attempt(struct model_set *set, struct attempt *a)
         g = l->generation;
         l->generation = NULL;
         hold(set, g);
+    } else if (wants_canary(set, a)) {
+        try_on_share(set, l->generation);
+        l->generation = NULL;
     } else {
         publish(set, l->generation, a->is_rollback);
         l->generation = NULL;
@@ -404,8 +473,7 @@ static uint64_t kept_bytes(const struct model_set *set)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < set->n_kept; i++) {
-        bool is_used = model_traffic_uses(&set->traffic, set->kept[i]);
-        bytes += is_used ? 0 : set->kept[i]->model->file_bytes;
+        bytes += is_in_use(set, set->kept[i]) ? 0 : set->kept[i]->model->file_bytes;
     }
     return bytes;
 }
@@ -478,6 +546,9 @@ static int begin(struct model_set *set, struct http_exchange *ex, const char *ve
  * where an admin brings versions in, none at all. */
 static void load_next(struct model_set *set)
 {
+    if (model_canary_is_running(set->canary)) {
+        return; /* it would decide against a version that is gone */
+    }
     const char *serving = model_set_serving(set)->model->version;
     for (size_t i = set->list.count; i-- > 0 && !set->attempt && !set->server->stopping;) {
         struct listed_version *v = &set->list.items[i];
@@ -487,6 +558,16 @@ static void load_next(struct model_set *set)
         if (is_wanted && begin(set, NULL, v->name, false, true) != 0) {
             v->still = 0; /* at the next look again */
         }
+        if (is_wanted && set->attempt) {
+            set->attempt->is_automatic = true;
+        }
+    }
+}
+
+void model_set_go_on(struct model_set *set)
+{
+    if (!set->attempt && !set->is_stopped) {
+        load_next(set);
     }
 }
 
@@ -570,6 +651,12 @@ static int load_newest(struct model_set *set, struct err *e)
                : load_first(set, NULL, e);
 }
 
+static void stop_canary(struct model_set *set)
+{
+    model_canary_stop(set->canary);
+    set->canary = NULL;
+}
+
 struct model_set *model_set_start(struct server *s, const char *root, const char *name,
                                   int keep_n, struct err *e)
 {
@@ -580,8 +667,10 @@ struct model_set *model_set_start(struct server *s, const char *root, const char
     }
     set->server = s;
     model_traffic_init(&set->traffic, set);
+    set->canary = model_canary_create(set, e);
     set->keep = (size_t)(keep_n < MODEL_SET_KEPT_MAX ? keep_n : MODEL_SET_KEPT_MAX);
-    if (model_repo_open(&set->repo, root, name, e) != 0) {
+    if (!set->canary || model_repo_open(&set->repo, root, name, e) != 0) {
+        stop_canary(set);
         mem_free(set);
         return NULL;
     }
@@ -596,6 +685,7 @@ struct model_set *model_set_start(struct server *s, const char *root, const char
     }
     if (rc != 0) {
         set->is_stopped = true;
+        stop_canary(set);
         release(set);
         return NULL;
     }
@@ -608,6 +698,7 @@ void model_set_stop(struct model_set *set)
         return;
     }
     set->is_stopped = true;
+    stop_canary(set);
     model_traffic_stop(&set->traffic);
     while (set->n_kept > 0) {
         generation_unref(set->kept[--set->n_kept]);
