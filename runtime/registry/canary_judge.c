@@ -15,12 +15,17 @@ const char *canary_verdict_name(enum canary_verdict v)
 
 /* --- samples --- */
 
+/* The groups that an answer belongs to. */
+struct place {
+    size_t caller, time;
+};
+
 /* A hash of its own: what divides requests between the sides must not divide groups too.
  * Finaliser of splitmix64 (Steele et al. 2014). Answers to nobody known are taken in turn. */
-static size_t group_of(const struct canary_sample *s, uint64_t caller)
+static size_t caller_group(const struct canary_sample *s, uint64_t caller)
 {
     if (caller == 0) {
-        return s->answers % CANARY_GROUPS;
+        return s->added % CANARY_GROUPS;
     }
     uint64_t x = caller + 0x9e3779b97f4a7c15u;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -28,40 +33,48 @@ static size_t group_of(const struct canary_sample *s, uint64_t caller)
     return (x ^ (x >> 31)) % CANARY_GROUPS;
 }
 
-static void add(struct canary_sample *s, enum canary_measure m, size_t group, double value)
+static void add_to_group(struct canary_groups *g, size_t at, double value)
+{
+    g->n[at]++;
+    g->sum[at] += value;
+}
+
+static void add(struct canary_sample *s, enum canary_measure m, const struct place *at,
+                double value)
 {
     struct canary_series *v = &s->series[m];
     v->n++;
     v->sum += value;
     v->squares += value * value;
-    v->group_n[group]++;
-    v->group_sum[group] += value;
+    add_to_group(&v->by_caller, at->caller, value);
+    add_to_group(&v->by_time, at->time, value);
 }
 
 /* What takes no measurable time takes a microsecond. */
-static void add_log(struct canary_sample *s, enum canary_measure m, size_t group, double value,
-                    double least)
+static void add_log(struct canary_sample *s, enum canary_measure m, const struct place *at,
+                    double value, double least)
 {
     if (value >= 0) {
-        add(s, m, group, log(fmax(value, least)));
+        add(s, m, at, log(fmax(value, least)));
     }
 }
 
 void canary_sample_add(struct canary_sample *s, const struct canary_answer *a)
 {
-    size_t group = group_of(s, a->caller);
+    const struct place at = {caller_group(s, a->caller), s->added / CANARY_RUN % CANARY_GROUPS};
+    s->added++;
     if (!a->has_left) {
         s->answers++;
-        add(s, CANARY_ERROR_RATE, group, a->has_failed);
+        add(s, CANARY_ERROR_RATE, &at, a->has_failed);
     }
     if (!a->has_left && !a->has_failed) {
-        add(s, CANARY_BLOCK_RATE, group, a->is_blocked);
-        add(s, CANARY_REFUSAL_RATE, group, a->is_refusal);
-        add_log(s, CANARY_ANSWER_TOKENS, group, a->tokens, 1);
+        add(s, CANARY_BLOCK_RATE, &at, a->is_blocked);
+        add(s, CANARY_REFUSAL_RATE, &at, a->is_refusal);
+        add_log(s, CANARY_ANSWER_TOKENS, &at, a->tokens, 1);
     }
     if (!a->has_failed) {
-        add_log(s, CANARY_FIRST_TOKEN, group, a->first_token_s, 1e-6);
-        add_log(s, CANARY_TOKEN_TIME, group, a->token_s, 1e-6);
+        add_log(s, CANARY_FIRST_TOKEN, &at, a->first_token_s, 1e-6);
+        add_log(s, CANARY_TOKEN_TIME, &at, a->token_s, 1e-6);
     }
 }
 
@@ -82,14 +95,14 @@ struct spread {
 
 /* How much more the mean varies than that of as many independent values (Rao and Scott 1992,
  * eq. 1). */
-static struct spread spread_of(const struct canary_series *v, const struct canary_moments *m)
+static struct spread spread_over(const struct canary_groups *g, const struct canary_moments *m)
 {
     struct spread s = {.design = 1};
     double between = 0;
     for (size_t i = 0; i < CANARY_GROUPS; i++) {
-        double off = v->group_sum[i] - v->group_n[i] * m->mean;
+        double off = g->sum[i] - g->n[i] * m->mean;
         between += off * off;
-        s.groups += v->group_n[i] > 0;
+        s.groups += g->n[i] > 0;
     }
     if (m->variance > 1e-12 && s.groups == 1) {
         s.design = m->n;
@@ -98,6 +111,13 @@ static struct spread spread_of(const struct canary_series *v, const struct canar
         s.design = fmin(fmax(effect, 1), m->n);
     }
     return s;
+}
+
+static struct spread spread_of(const struct canary_series *v, const struct canary_moments *m)
+{
+    struct spread callers = spread_over(&v->by_caller, m);
+    struct spread times = spread_over(&v->by_time, m);
+    return times.design > callers.design ? times : callers;
 }
 
 /* The independent values that tell as much, for an interval whose ends have this level: the

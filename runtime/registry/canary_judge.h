@@ -15,11 +15,18 @@
  * give many times the alarms that are asked for where few errors are expected. Times and
  * lengths: Welch's t (1947) on logarithms, so that a ratio is judged.
  *
- * Callers. Answers to one caller resemble each other, and a caller stays on one side. So
- * answers are sorted by the caller's hash into CANARY_GROUPS groups. Where the means of the
- * groups vary more than they would by chance, counts are divided by that design effect (Rao and
- * Scott 1992), and where there are few groups by more, as the effect itself is not well known
- * then (Korn and Graubard 1998). A side with one group alone tells nothing of other callers.
+ * Answers that hang together. Those to one caller resemble each other, and a caller stays on
+ * one side; those of one moment had the same load. So the answers of a side are sorted twice
+ * into CANARY_GROUPS groups: by the caller's hash, and in runs of CANARY_RUN that came one
+ * after the other. Where the means of the groups vary more than they would by chance, counts
+ * are divided by that design effect, the larger of the two (Rao and Scott 1992), and where
+ * there are few groups by more, as the effect itself is not well known then (Korn and Graubard
+ * 1998). A side with one caller alone tells nothing of others.
+ *
+ * Times. Both versions compute on the same processors. With shares that are not equal their
+ * loads are not either: the one with the smaller share has shorter queues, but nearly always
+ * shares the processors, so that an equal version can look up to twice as slow. Only at 50 %
+ * are they told apart by less; hence the default margins.
  *
  * Levels. With s steps, k looks in each, and t tests in a look (one of each measure, two where
  * less counts too), a version is called worse at the level alpha / (s k t). By Bonferroni's
@@ -37,6 +44,7 @@
 #include "runtime/registry/canary_plan.h"
 
 #define CANARY_GROUPS 64
+#define CANARY_RUN    8
 
 /* One answer. */
 struct canary_answer {
@@ -51,15 +59,20 @@ struct canary_answer {
     double tokens;  /* of a whole answer */
 };
 
+struct canary_groups {
+    double n[CANARY_GROUPS], sum[CANARY_GROUPS];
+};
+
 /* Values of one measure: 0 or 1, or a logarithm. */
 struct canary_series {
     double n, sum, squares;
-    double group_n[CANARY_GROUPS], group_sum[CANARY_GROUPS];
+    struct canary_groups by_caller, by_time;
 };
 
 /* What one side has answered; all zero is nothing. */
 struct canary_sample {
     uint64_t answers;
+    uint64_t added; /* answers, and what clients did not wait for */
     struct canary_series series[CANARY_MEASURE_COUNT];
 };
 

@@ -51,8 +51,8 @@ struct canary_plan canary_plan_default(void)
                                 .margins = {[CANARY_ERROR_RATE] = 0.015,
                                             [CANARY_BLOCK_RATE] = 0.02,
                                             [CANARY_REFUSAL_RATE] = 0.05,
-                                            [CANARY_FIRST_TOKEN] = 1.25,
-                                            [CANARY_TOKEN_TIME] = 1.25,
+                                            [CANARY_FIRST_TOKEN] = 2,
+                                            [CANARY_TOKEN_TIME] = 2,
                                             [CANARY_ANSWER_TOKENS] = 1.25}};
 }
 

@@ -5,7 +5,7 @@
  *      "min_answers": 200, "max_answers": 3000, "looks": 5, "max_seconds": 86400,
  *      "alpha": 0.01, "errors_in_row": 8, "on_undecided": "rollback",
  *      "margins": {"error_rate": 0.015, "block_rate": 0.02, "refusal_rate": 0.05,
- *                  "first_token": 1.25, "token_time": 1.25, "answer_tokens": 1.25}}
+ *                  "first_token": 2, "token_time": 2, "answer_tokens": 1.25}}
  *
  * Every key may be left out; the values above are those that it has then (and "percent"). A key
  * that is not known is an error.

@@ -26,36 +26,68 @@ struct scenario {
     double
         caller_spread; /* sigma of a caller's own factor of lengths and times; 0: no callers */
     int callers;
+    double load_spread; /* sigma of a factor of times that stays for 12 answers of a side */
+    double time_margin; /* 0: as by default */
 };
 
+/* errors, blocks, refusals; first token, token time, length */
 #define USUAL                            \
     {                                    \
         0.01, 0.02, 0.05, 0.2, 0.02, 120 \
     }
 
 static const struct scenario scenarios[] = {
-    {"equal", USUAL, USUAL, 0, 0},
-    {"equal, no errors, blocks, refusals",
-     {0, 0, 0, 0.2, 0.02, 120},
-     {0, 0, 0, 0.2, 0.02, 120},
-     0,
-     0},
-    {"equal, 20 % refusals",
-     {0.05, 0.1, 0.2, 0.2, 0.02, 120},
-     {0.05, 0.1, 0.2, 0.2, 0.02, 120},
-     0,
-     0},
-    {"equal, 200 callers that differ", USUAL, USUAL, 0.7, 200},
-    {"equal, 40 callers that differ", USUAL, USUAL, 0.7, 40},
-    {"at every margin", USUAL, {0.025, 0.04, 0.10, 0.25, 0.025, 151}, 0, 0},
-    {"errors 1 % -> 5 %", USUAL, {0.05, 0.02, 0.05, 0.2, 0.02, 120}, 0, 0},
-    {"blocks 2 % -> 8 %", USUAL, {0.01, 0.08, 0.05, 0.2, 0.02, 120}, 0, 0},
-    {"refusals 5 % -> 15 %", USUAL, {0.01, 0.02, 0.15, 0.2, 0.02, 120}, 0, 0},
-    {"first token x 1.5", USUAL, {0.01, 0.02, 0.05, 0.3, 0.02, 120}, 0, 0},
-    {"token time x 1.5", USUAL, {0.01, 0.02, 0.05, 0.2, 0.03, 120}, 0, 0},
-    {"length x 1.5", USUAL, {0.01, 0.02, 0.05, 0.2, 0.02, 180}, 0, 0},
-    {"length / 1.5", USUAL, {0.01, 0.02, 0.05, 0.2, 0.02, 80}, 0, 0},
-    {"errors 1 % -> 50 %", USUAL, {0.5, 0.02, 0.05, 0.2, 0.02, 120}, 0, 0},
+    {.name = "equal", .stable = USUAL, .canary = USUAL},
+    {.name = "equal, nothing goes wrong",
+     .stable = {0, 0, 0, 0.2, 0.02, 120},
+     .canary = {0, 0, 0, 0.2, 0.02, 120}},
+    {.name = "equal, 5, 10 and 20 % go wrong",
+     .stable = {0.05, 0.1, 0.2, 0.2, 0.02, 120},
+     .canary = {0.05, 0.1, 0.2, 0.2, 0.02, 120}},
+    {.name = "equal, load comes in bursts",
+     .stable = USUAL,
+     .canary = USUAL,
+     .load_spread = 0.7},
+    {.name = "equal, bursts, time margins 1.25",
+     .stable = USUAL,
+     .canary = USUAL,
+     .load_spread = 0.7,
+     .time_margin = 1.25},
+    {.name = "equal, 200 callers that differ",
+     .stable = USUAL,
+     .canary = USUAL,
+     .caller_spread = 0.7,
+     .callers = 200},
+    {.name = "equal, 40 callers that differ",
+     .stable = USUAL,
+     .canary = USUAL,
+     .caller_spread = 0.7,
+     .callers = 40},
+    {.name = "at every margin", .stable = USUAL, .canary = {0.025, 0.04, 0.1, 0.4, 0.04, 151}},
+    {.name = "errors 1 % -> 5 %",
+     .stable = USUAL,
+     .canary = {0.05, 0.02, 0.05, 0.2, 0.02, 120}},
+    {.name = "errors 1 % -> 50 %",
+     .stable = USUAL,
+     .canary = {0.5, 0.02, 0.05, 0.2, 0.02, 120}},
+    {.name = "blocks 2 % -> 8 %",
+     .stable = USUAL,
+     .canary = {0.01, 0.08, 0.05, 0.2, 0.02, 120}},
+    {.name = "refusals 5 % -> 15 %",
+     .stable = USUAL,
+     .canary = {0.01, 0.02, 0.15, 0.2, 0.02, 120}},
+    {.name = "first token x 3", .stable = USUAL, .canary = {0.01, 0.02, 0.05, 0.6, 0.02, 120}},
+    {.name = "token time x 3", .stable = USUAL, .canary = {0.01, 0.02, 0.05, 0.2, 0.06, 120}},
+    {.name = "first token x 1.5, margin 1.25",
+     .stable = USUAL,
+     .canary = {0.01, 0.02, 0.05, 0.3, 0.02, 120},
+     .time_margin = 1.25},
+    {.name = "token time x 1.5, margin 1.25",
+     .stable = USUAL,
+     .canary = {0.01, 0.02, 0.05, 0.2, 0.03, 120},
+     .time_margin = 1.25},
+    {.name = "length x 1.5", .stable = USUAL, .canary = {0.01, 0.02, 0.05, 0.2, 0.02, 180}},
+    {.name = "length / 1.5", .stable = USUAL, .canary = {0.01, 0.02, 0.05, 0.2, 0.02, 80}},
 };
 
 static double uniform(struct rng *r)
@@ -64,17 +96,18 @@ static double uniform(struct rng *r)
 }
 
 static struct canary_answer answer(struct rng *r, const struct behaviour *b, uint64_t caller,
-                                   double factor)
+                                   double factor, double load)
 {
     double tokens = fmin(512, 1 + floor(log(uniform(r)) / log1p(-1 / (b->tokens * factor))));
-    return (struct canary_answer){
-        .caller = caller,
-        .has_failed = uniform(r) < b->errors,
-        .is_blocked = uniform(r) < b->blocks,
-        .is_refusal = uniform(r) < b->refusals,
-        .first_token_s = b->first_s * factor * exp(0.8 * rng_normal(r)),
-        .token_s = tokens > 1 ? b->token_s * exp(0.3 * rng_normal(r)) : -1,
-        .tokens = tokens};
+    double first_token_s = b->first_s * factor * load * exp(0.8 * rng_normal(r));
+    double token_s = b->token_s * load * exp(0.3 * rng_normal(r));
+    return (struct canary_answer){.caller = caller,
+                                  .has_failed = uniform(r) < b->errors,
+                                  .is_blocked = uniform(r) < b->blocks,
+                                  .is_refusal = uniform(r) < b->refusals,
+                                  .first_token_s = first_token_s,
+                                  .token_s = tokens > 1 ? token_s : -1,
+                                  .tokens = tokens};
 }
 
 struct tally {
@@ -87,7 +120,7 @@ static void run(const struct scenario *s, const struct canary_plan *plan, struct
                 struct tally *t)
 {
     static struct canary_sample sides[2];
-    double factors[1000];
+    double factors[1000], load[2] = {1, 1};
     bool is_canary[1000];
     sides[0] = sides[1] = (struct canary_sample){0};
     for (int i = 0; i < s->callers; i++) {
@@ -99,9 +132,12 @@ static void run(const struct scenario *s, const struct canary_plan *plan, struct
     for (int n = 0; looks < plan->looks && n < 10000000; n++) {
         uint32_t caller = s->callers > 0 ? rng_below(r, (uint32_t)s->callers) : 0;
         bool canary = s->callers > 0 ? is_canary[caller] : uniform(r) < plan->steps[0] / 100.0;
+        if (s->load_spread > 0 && sides[canary].added % 12 == 0) {
+            load[canary] = exp(s->load_spread * rng_normal(r));
+        }
         struct canary_answer a =
             answer(r, canary ? &s->canary : &s->stable, s->callers > 0 ? caller + 1 : 0,
-                   s->callers > 0 ? factors[caller] : 1);
+                   s->callers > 0 ? factors[caller] : 1, load[canary]);
         canary_sample_add(&sides[canary], &a);
         if (canary && canary_plan_due(plan, (double)sides[1].answers) > looks) {
             looks++;
@@ -127,6 +163,9 @@ static void print_scenarios(int runs)
            "answers");
     for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
         struct tally t = {0};
+        double margin = scenarios[i].time_margin;
+        plan.margins[CANARY_FIRST_TOKEN] = plan.margins[CANARY_TOKEN_TIME] =
+            margin > 0 ? margin : canary_plan_default().margins[CANARY_FIRST_TOKEN];
         struct rng r;
         rng_seed(&r, 1000 + i);
         for (int k = 0; k < runs; k++) {

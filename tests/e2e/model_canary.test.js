@@ -16,7 +16,7 @@ const CLIENTS = 8;
 // Small numbers and wide margins: what is tested is the life of a canary, not the test that decides (test_canary_judge).
 const PLAN = {
     percent: 50, min_answers: 40, max_answers: 160, looks: 3, alpha: 0.05, max_seconds: 600,
-    margins: { error_rate: 0.12, block_rate: 0.12, refusal_rate: 0.12, first_token: 5, token_time: 5, answer_tokens: 2 },
+    margins: { error_rate: 0.12, block_rate: 0.12, refusal_rate: 0.12, first_token: 100, token_time: 100, answer_tokens: 2 },
 };
 
 async function post(server, what, value) {

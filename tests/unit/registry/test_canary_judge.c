@@ -162,6 +162,7 @@ static void drift_to_either_side_counts_where_it_should(void **state)
                  {0.2, 0.02, 50, CANARY_WORSE, CANARY_ANSWER_TOKENS},
                  {0.2, 0.02, 110, CANARY_GOOD, 0}};
     struct canary_plan plan = plan_of(0.01, 5);
+    plan.margins[CANARY_FIRST_TOKEN] = plan.margins[CANARY_TOKEN_TIME] = 1.25;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct canary_sample sides[2] = {{0}, {0}};
         struct rng r;

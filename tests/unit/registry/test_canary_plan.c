@@ -40,7 +40,7 @@ static void everything_is_read(void **state)
         read(&plan,
              "{\"steps\":[5,25,50],\"min_answers\":30,\"max_answers\":70,\"looks\":2,"
              "\"max_seconds\":60,\"alpha\":0.05,\"errors_in_row\":3,\"on_undecided\":\"keep\","
-             "\"margins\":{\"error_rate\":0.1,\"refusal_rate\":null,\"first_token\":2}}",
+             "\"margins\":{\"error_rate\":0.1,\"refusal_rate\":null,\"first_token\":3}}",
              &e),
         0);
     assert_int_equal(plan.n_steps, 3);
@@ -54,8 +54,8 @@ static void everything_is_read(void **state)
     assert_string_equal(canary_otherwise_name(plan.on_undecided), "keep");
     assert_true(plan.margins[CANARY_ERROR_RATE] == 0.1);
     assert_true(plan.margins[CANARY_REFUSAL_RATE] < 0);
-    assert_true(plan.margins[CANARY_FIRST_TOKEN] == 2);
-    assert_true(plan.margins[CANARY_TOKEN_TIME] == 1.25);
+    assert_true(plan.margins[CANARY_FIRST_TOKEN] == 3);
+    assert_true(plan.margins[CANARY_TOKEN_TIME] == 2);
     assert_int_equal(read(&plan, "{\"percent\":50}", &e), 0);
     assert_int_equal(plan.n_steps, 1);
     assert_int_equal(plan.steps[0], 50);
