@@ -62,6 +62,7 @@ struct model_set {
     size_t n_kept;
     size_t keep; /* of these, without those that are in use or were asked for */
     struct model_traffic traffic;
+    struct model_canary *canary;                          /* NULL after the stop */
     struct model_store_share split_before, shadow_before; /* the restart: to be put back */
     struct past history[HISTORY_MAX];                     /* (n_history), the latest last */
     size_t n_history;
@@ -89,8 +90,8 @@ void model_set_drop(struct model_set *set, struct generation *g, const char *rea
 /* Whether nobody uses it, and it is not what must be there. */
 bool model_set_may_drop(const struct model_set *set, const struct generation *g);
 
-/* An attempt is over, and what could be done next is. */
-void model_set_go_on(struct model_set *set);
+/* Tries it on a share of the requests, as its model.json wants it. Takes the reference over. */
+void model_set_try(struct model_set *set, struct generation *g);
 
 /* Releases a set that is stopped, once nothing points to it. */
 void model_set_release(struct model_set *set);

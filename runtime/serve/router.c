@@ -140,6 +140,8 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_ADMIN_MODEL_LABELS:
     case ROUTE_ADMIN_MODEL_SHADOW:
     case ROUTE_ADMIN_MODEL_SHADOW_REPORT:
+    case ROUTE_ADMIN_MODEL_CANARY:
+    case ROUTE_ADMIN_MODEL_CANARY_SET:
         model_admin_answer(s, ex, id);
         break;
     default: /* those of versions are a file of their own, the rest was answered before */
