@@ -91,11 +91,12 @@ void model_store_known_free(struct model_store_known *known, size_t n); /* accep
  *   GATE_FAILED      the same; text: its report
  *   SPLIT, SHADOW    version, percent (0 ends it), is_by_conversation; reason
  *   LABEL, UNLABEL   label, version
- *   CANARY_BEGIN     version; text: its plan
+ *   CANARY_BEGIN     version, stamp; text: its plan, as its owner sees fit. A split ends
  *   CANARY_PROGRESS  text: its plan as it is now. No row of the audit
  *   CANARY_PROMOTE   the canary is over, and serves: as PUBLISH; text: its report; reason
  *   CANARY_ROLLBACK  it is over, and has failed: version, stamp; text: its report; reason
- *   CANARY_END       it is over without a decision: the same */
+ *   CANARY_END       it is over without a decision: version; percent, if the version keeps
+ *                    this share; text, reason */
 enum model_action {
     MODEL_ACTION_PUBLISH,
     MODEL_ACTION_ACTIVATE,

@@ -125,8 +125,10 @@ static int check(const char *name, const struct model_change *c, struct err *e)
                              c->percent);
     }
     bool is_label = c->action == MODEL_ACTION_LABEL || c->action == MODEL_ACTION_UNLABEL;
+    bool ends_canary =
+        c->action == MODEL_ACTION_CANARY_PROMOTE || c->action == MODEL_ACTION_CANARY_ROLLBACK;
     bool needs_version =
-        c->action < MODEL_ACTION_LOAD || c->action == MODEL_ACTION_LOAD_FAILED ||
+        ends_canary || c->action < MODEL_ACTION_LOAD || c->action == MODEL_ACTION_LOAD_FAILED ||
         c->action == MODEL_ACTION_GATE_FAILED || c->action == MODEL_ACTION_LABEL ||
         c->action == MODEL_ACTION_CANARY_BEGIN || (has_share && c->percent > 0);
     return check_name(name, "model", true, e) == 0 &&
@@ -163,7 +165,7 @@ static int pop_past(const struct transaction *t)
 }
 
 /* `problem` is "" where it can serve. */
-static int know(const struct transaction *t, const char *problem)
+static int know(const struct transaction *t, const char *problem, const char *report)
 {
     const struct model_change *c = t->change;
     if (c->stamp == 0) {
@@ -173,8 +175,7 @@ static int know(const struct transaction *t, const char *problem)
                      "INSERT INTO model_known(model, version, stamp, problem, report)"
                      " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(model, version) DO UPDATE SET"
                      " stamp = ?3, problem = ?4, report = ?5",
-                     "ititt", t->id, c->version, (int64_t)c->stamp, problem,
-                     or_empty(c->text)) != 0) {
+                     "ititt", t->id, c->version, (int64_t)c->stamp, problem, report) != 0) {
         return -1;
     }
     return database_run(t->db, t->e,
@@ -204,9 +205,15 @@ static int serve(struct transaction *t)
     struct model_record *r = &t->record;
     bool is_other = strcmp(r->active.version, c->version) != 0;
     if (c->action == MODEL_ACTION_RELOAD && is_other && r->active.version[0]) {
-        return know(t, ""); /* of one that serves in the place of what is wanted */
+        return know(
+            t, "",
+            c->action == MODEL_ACTION_CANARY_PROMOTE
+                ? ""
+                : or_empty(c->text)); /* of one that serves in the place of what is wanted */
     }
-    bool pushes = c->action != MODEL_ACTION_ROLLBACK && c->replaced &&
+    /* A canary that somebody has activated is counted as promoted afterwards. */
+    bool was_served = c->action == MODEL_ACTION_CANARY_PROMOTE && !is_other;
+    bool pushes = c->action != MODEL_ACTION_ROLLBACK && c->replaced && !was_served &&
                   strcmp(c->replaced, c->version) != 0;
     if ((pushes && push_past(t) != 0) ||
         (c->action == MODEL_ACTION_ROLLBACK && is_other && pop_past(t) != 0) ||
@@ -215,10 +222,12 @@ static int serve(struct transaction *t)
     }
     snprintf(r->active.version, sizeof(r->active.version), "%s", c->version);
     snprintf(r->active.sha256, sizeof(r->active.sha256), "%s", or_empty(c->sha256));
-    if (c->action != MODEL_ACTION_RELOAD) {
-        r->is_chosen = c->action != MODEL_ACTION_PUBLISH;
+    bool is_automatic = c->action == MODEL_ACTION_PUBLISH ||
+                        (c->action == MODEL_ACTION_CANARY_PROMOTE && !c->who);
+    if (c->action != MODEL_ACTION_RELOAD && !was_served) {
+        r->is_chosen = !is_automatic;
     }
-    return know(t, "");
+    return know(t, "", c->action == MODEL_ACTION_CANARY_PROMOTE ? "" : or_empty(c->text));
 }
 
 /* --- traffic, labels, canaries --- */
@@ -277,10 +286,15 @@ static int replace(char **text, const char *by, struct err *e)
     return 0;
 }
 
+/* Its share takes the place of another. */
 static int begin_canary(struct transaction *t)
 {
     struct model_record *r = &t->record;
     snprintf(r->canary, sizeof(r->canary), "%s", t->change->version);
+    r->split = (struct model_store_share){.percent = 0};
+    if (know(t, "", "") != 0) {
+        return -1;
+    }
     return replace(&r->canary_plan, t->change->text, t->e) == 0
                ? replace(&r->canary_report, "", t->e)
                : -1;
@@ -291,6 +305,9 @@ static int end_canary(struct transaction *t)
 {
     struct model_record *r = &t->record;
     r->canary[0] = '\0';
+    if (t->change->percent > 0) {
+        set_share(&r->split, t->change);
+    }
     return replace(&r->canary_plan, "", t->e) == 0 &&
                    (!t->change->text || replace(&r->canary_report, t->change->text, t->e) == 0)
                ? 0
@@ -310,7 +327,8 @@ static int apply(struct transaction *t)
         return serve(t);
     case MODEL_ACTION_LOAD_FAILED:
     case MODEL_ACTION_GATE_FAILED:
-        return know(t, c->reason && c->reason[0] ? c->reason : "it could not be loaded");
+        return know(t, c->reason && c->reason[0] ? c->reason : "it could not be loaded",
+                    or_empty(c->text));
     case MODEL_ACTION_SPLIT:
         set_share(&t->record.split, c);
         return 0;
@@ -323,9 +341,11 @@ static int apply(struct transaction *t)
     case MODEL_ACTION_CANARY_BEGIN:
         return begin_canary(t);
     case MODEL_ACTION_CANARY_PROGRESS:
-        return replace(&t->record.canary_report, c->text, t->e);
+        return replace(&t->record.canary_plan, c->text, t->e);
     case MODEL_ACTION_CANARY_PROMOTE:
+        return serve(t) == 0 ? end_canary(t) : -1;
     case MODEL_ACTION_CANARY_ROLLBACK:
+        return know(t, or_empty(c->reason), "") == 0 ? end_canary(t) : -1;
     case MODEL_ACTION_CANARY_END:
         return end_canary(t);
     case MODEL_ACTION_FALLBACK:

@@ -108,7 +108,7 @@ static void on_stored(void *ctx, struct http_exchange *ex, const struct err *e)
     struct order *o = ctx;
     struct err why = {0};
     if (e) {
-        model_state_refuse(ex, e);
+        model_state_refuse(ex, e, false);
     } else if (put_in_force(o, &why) != 0) {
         take_back(o, why.message);
         answer_failure(ex, &why);
@@ -233,7 +233,7 @@ static void on_label_stored(void *ctx, struct http_exchange *ex, const struct er
     const char *version = m->request.version[0] ? m->request.version : NULL;
     struct err why = {0};
     if (e) {
-        model_state_refuse(ex, e);
+        model_state_refuse(ex, e, false);
     } else if (model_traffic_label(model_set_traffic(m->set), m->request.label, version,
                                    &why) != 0) {
         answer_failure(ex, &why);

@@ -32,7 +32,7 @@ struct model_load {
     double seconds;                /* that model_load_run took */
     char *report;                  /* of the gate, JSON, or NULL */
     bool has_failed_gate;
-    struct err e;                  /* why there is no generation */
+    struct err e; /* why there is no generation */
 };
 
 /* Finds and measures its files. Then, unless l->e is set or is_unchanged, once there is memory

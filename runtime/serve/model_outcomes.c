@@ -41,7 +41,7 @@ void model_outcome_note(struct server *s, const struct generation *g,
     const char *name = g->model->name;
     struct model_set *set =
         s->catalog ? model_catalog_find(s->catalog, name, strlen(name)) : NULL;
-    if (set) {
+    if (set && model_set_canary(set)) {
         model_canary_note(model_set_canary(set), g, o);
     }
 }

@@ -120,7 +120,7 @@ static void after_store(void *ctx, struct http_exchange *ex, const struct err *e
     set->publication = NULL;
     if (e) {
         log_error("model %s stays as it is: %s", set->repo.name, e->message);
-        model_state_refuse(ex, e);
+        model_state_refuse(ex, e, false);
     }
     if (e || set->is_stopped) {
         generation_unref(p->generation);

@@ -6,19 +6,24 @@
 
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/model_canary.h"
 #include "runtime/serve/model_set_parts.h"
 
 /* A share whose version is being loaded. */
 struct restoration {
     struct model_hold hold; /* first */
     struct model_set *set;
-    enum model_action action; /* split or shadow */
-    struct model_store_share share;
+    enum model_action action;       /* split, shadow, or canary_begin */
+    struct model_store_share share; /* its percent is of no account for a canary */
 };
 
-static int put_back(const struct restoration *r, struct err *e)
+static int put_back(const struct restoration *r, struct generation *g, struct err *e)
 {
     struct model_traffic *t = &r->set->traffic;
+    if (r->action == MODEL_ACTION_CANARY_BEGIN) {
+        return model_canary_resume(r->set->canary, g,
+                                   model_state_record(r->set->journal)->canary_plan, e);
+    }
     if (r->action == MODEL_ACTION_SHADOW) {
         return model_traffic_shadow(t, r->share.version, r->share.percent, e);
     }
@@ -29,12 +34,19 @@ static int put_back(const struct restoration *r, struct err *e)
     return 0;
 }
 
+static const char *what(const struct restoration *r)
+{
+    return r->action == MODEL_ACTION_CANARY_BEGIN ? "canary" : model_action_name(r->action);
+}
+
 static void give_up(const struct restoration *r, const char *why)
 {
-    log_error("model %s@%s: its %s of %d %% is not put back: %s", r->set->repo.name,
-              r->share.version, model_action_name(r->action), r->share.percent, why);
+    log_error("model %s@%s: its %s is not put back: %s", r->set->repo.name, r->share.version,
+              what(r), why);
     const struct model_change change = {
-        .action = r->action, .version = r->share.version, .reason = why};
+        .action = r->action == MODEL_ACTION_CANARY_BEGIN ? MODEL_ACTION_CANARY_END : r->action,
+        .version = r->share.version,
+        .reason = why};
     model_state_note(r->set->journal, &change);
 }
 
@@ -51,11 +63,10 @@ static void on_loaded(struct model_hold *hold, struct http_exchange *ex, struct 
     if (!g) {
         const struct listed_version *v = model_list_find(&set->list, r->share.version);
         give_up(r, v && v->problem[0] ? v->problem : "the version cannot be loaded");
-    } else if (put_back(r, &e) != 0) {
+    } else if (put_back(r, g, &e) != 0) {
         give_up(r, e.message);
     } else {
-        log_info("model %s: the %s of %d %% is in force again", g->id,
-                 model_action_name(r->action), r->share.percent);
+        log_info("model %s: its %s is in force again", g->id, what(r));
     }
     mem_free(r);
 }
@@ -88,6 +99,8 @@ void model_restore_prepare(struct model_set *set)
     }
     set->split_before = r->split;
     set->shadow_before = r->shadow;
+    set->canary_before.percent = r->canary[0] ? 1 : 0;
+    snprintf(set->canary_before.version, sizeof(set->canary_before.version), "%s", r->canary);
 }
 
 bool model_restore_next(struct model_set *set)
@@ -96,8 +109,9 @@ bool model_restore_next(struct model_set *set)
         enum model_action action;
         struct model_store_share *share;
     } before[] = {{MODEL_ACTION_SPLIT, &set->split_before},
-                  {MODEL_ACTION_SHADOW, &set->shadow_before}};
-    for (size_t i = 0; i < 2 && !set->attempt; i++) {
+                  {MODEL_ACTION_SHADOW, &set->shadow_before},
+                  {MODEL_ACTION_CANARY_BEGIN, &set->canary_before}};
+    for (size_t i = 0; i < sizeof(before) / sizeof(before[0]) && !set->attempt; i++) {
         const struct model_store_share share = *before[i].share;
         *before[i].share = (struct model_store_share){.percent = 0};
         if (share.percent > 0) {

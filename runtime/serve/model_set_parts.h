@@ -62,9 +62,10 @@ struct model_set {
     size_t n_kept;
     size_t keep; /* of these, without those that are in use or were asked for */
     struct model_traffic traffic;
-    struct model_canary *canary;                          /* NULL after the stop */
-    struct model_store_share split_before, shadow_before; /* the restart: to be put back */
-    struct past history[HISTORY_MAX];                     /* (n_history), the latest last */
+    struct model_canary *canary; /* NULL after the stop */
+    /* The restart: to be put back. */
+    struct model_store_share split_before, shadow_before, canary_before;
+    struct past history[HISTORY_MAX]; /* (n_history), the latest last */
     size_t n_history;
     struct attempt *attempt; /* that stands in the line, or NULL */
     struct model_journal *journal;

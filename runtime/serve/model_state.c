@@ -21,6 +21,7 @@ enum job_outcome {
 struct job {
     struct job *next;
     struct model_change change;
+    bool is_mark;          /* of a place in the queue: there is no change */
     model_stored_fn *done; /* NULL: it is in force already */
     void *ctx;
     struct http_exchange *ex;
@@ -169,8 +170,10 @@ static void write_on_worker(uv_work_t *work)
     m->e = (struct err){0};
     for (struct job *job = m->writing.first; job; job = job->next) {
         struct model_record after;
-        if (model_store_change(m->database, m->record.name, &job->change, &after, &job->e) ==
-            0) {
+        if (job->is_mark) {
+            job->outcome = JOB_STORED;
+        } else if (model_store_change(m->database, m->record.name, &job->change, &after,
+                                      &job->e) == 0) {
             model_record_deinit(&m->after);
             m->after = after;
             job->outcome = JOB_STORED;
@@ -308,10 +311,9 @@ static void make_room(struct model_journal *m)
     }
 }
 
-void model_state_store(struct model_journal *m, const struct model_change *change,
-                       struct http_exchange *ex, model_stored_fn *done, void *ctx)
+static void add(struct model_journal *m, struct job *job, struct http_exchange *ex,
+                model_stored_fn *done, void *ctx)
 {
-    struct job *job = make_job(change);
     if (!job) {
         struct err e = {0};
         err_nomem(&e);
@@ -324,6 +326,22 @@ void model_state_store(struct model_journal *m, const struct model_change *chang
     make_room(m);
     push(&m->waiting, job);
     begin(m);
+}
+
+void model_state_store(struct model_journal *m, const struct model_change *change,
+                       struct http_exchange *ex, model_stored_fn *done, void *ctx)
+{
+    add(m, make_job(change), ex, done, ctx);
+}
+
+void model_state_wait(struct model_journal *m, struct http_exchange *ex, model_stored_fn *done,
+                      void *ctx)
+{
+    struct job *job = mem_zalloc(sizeof(*job));
+    if (job) {
+        job->is_mark = true;
+    }
+    add(m, job, ex, done, ctx);
 }
 
 static void forget(struct queue *q, const struct http_exchange *ex)
@@ -373,13 +391,15 @@ void model_state_actor(const struct http_exchange *ex, char out[VERSION_ACTOR_MA
     }
 }
 
-void model_state_refuse(struct http_exchange *ex, const struct err *e)
+void model_state_refuse(struct http_exchange *ex, const struct err *e, bool is_late)
 {
-    char message[ERR_MESSAGE_MAX + 64];
+    char message[ERR_MESSAGE_MAX + 96];
     if (!ex) {
         return;
     }
-    snprintf(message, sizeof(message), "the change is not stored, so nothing has changed: %s",
+    snprintf(message, sizeof(message), "%s: %s",
+             is_late ? "the change is in force, but not stored yet; that is tried again"
+                     : "the change is not stored, so nothing has changed",
              e->message);
     struct api_error error = api_error_make(503, "server_error", "not_stored", NULL, message);
     error.retry_after_s = e->kind == ERR_BUSY ? 1 : 0;

@@ -57,6 +57,10 @@ typedef void model_stored_fn(void *ctx, struct http_exchange *ex, const struct e
 void model_state_store(struct model_journal *m, const struct model_change *change,
                        struct http_exchange *ex, model_stored_fn *done, void *ctx);
 
+/* Calls once all changes that were made before are stored, or one of them could not be. */
+void model_state_wait(struct model_journal *m, struct http_exchange *ex, model_stored_fn *done,
+                      void *ctx);
+
 /* The client is gone. */
 void model_state_abandon(struct model_journal *m, const struct http_exchange *ex);
 
@@ -67,5 +71,6 @@ void model_state_note(struct model_journal *m, const struct model_change *change
 /* Who the audit shall name: the client's weir-actor, or "admin"; without a client, "weir". */
 void model_state_actor(const struct http_exchange *ex, char out[VERSION_ACTOR_MAX + 1]);
 
-/* Answers a change that could not be stored: 503, code "not_stored". ex may be NULL. */
-void model_state_refuse(struct http_exchange *ex, const struct err *e);
+/* Answers a change that could not be stored: 503, code "not_stored". ex may be NULL. is_late:
+ * it is in force all the same, and will be stored. */
+void model_state_refuse(struct http_exchange *ex, const struct err *e, bool is_late);

@@ -207,9 +207,13 @@ static void changed(const struct model_traffic *t, enum model_action action,
 {
     log_info("model %s: the %s of version %s (%d %%) ends: %s", model_set_name(t->set),
              model_action_name(action), version_of(before), before->percent, why);
+    const struct model_record *r = model_state_record(model_set_journal(t->set));
+    bool is_kept = (action == MODEL_ACTION_SPLIT ? r->split.percent : r->shadow.percent) > 0;
     const struct model_change change = {
         .action = action, .version = version_of(before), .reason = why};
-    model_state_changed(t->set, &change);
+    if (is_kept) { /* and no canary's share, which is told of with the canary */
+        model_state_changed(t->set, &change);
+    }
 }
 
 void model_traffic_drop(struct model_traffic *t, const char *version, const char *why)

@@ -308,10 +308,57 @@ test('shares of traffic and labels are in force again', { skip, timeout: 120_000
     await place.start();
     await waitFor(async () => (await place.audit())[0].action === 'shadow');
     assert.deepEqual(await traffic(), { split: null, shadow: null, labels: { good: '1' } });
-    assert.match(place.server.stderr, /tiny@3: its shadow of 100 % is not put back/);
+    assert.match(place.server.stderr, /tiny@3: its shadow is not put back/);
     await place.restart();
     assert.deepEqual(await traffic(), { split: null, shadow: null, labels: { good: '1' } });
     assert.doesNotMatch(place.server.stderr, /is not put back/);
+});
+
+test('a canary goes on after a restart, and its end stays', { skip, timeout: 120_000 }, async (t) => {
+    const place = new Place(t, three, ['--publish', 'manual', '--keep-generations', '0']);
+    const canary = async () => (await place.server.admin('GET', `/admin/models/${NAME}/canary`)).json();
+    await place.start();
+    await place.activate('1');
+    await place.post('split', { version: '2', percent: 20 }, 'anna');
+    const plan = { version: '3', steps: [7, 50], min_answers: 40, max_answers: 80, margins: { answer_tokens: null } };
+    const begun = await place.post('canary', plan, 'anna');
+    assert.equal(begun.status, 200, JSON.stringify(begun.body));
+    for (let i = 0; i < 2; i++) {
+        await place.restart();
+        await waitFor(async () => (await canary()).state === 'running');
+        const { version, stable, percent, by, started_at: startedAt, plan: { margins, ...rest } } = await canary();
+        assert.deepEqual([version, stable, percent, by, startedAt], ['3', '1', 7, 'anna', begun.body.started_at]);
+        assert.deepEqual([margins, rest], [begun.body.plan.margins, (({ margins: _, ...others }) => others)(begun.body.plan)]);
+        assert.deepEqual(await listVersions(place.server), { 3: 'canary', 2: 'available', 1: 'serving' });
+    }
+    assert.deepEqual(rows(await place.audit()).slice(0, 2),
+        ['canary_begin anna 3 1 and 20% 2 1, canary 3', 'split anna 2 1 1 and 20% 2']);
+
+    // One that has failed is not tried again.
+    assert.equal((await place.post('canary', { action: 'rollback' }, 'berta')).body.state, 'rolled_back');
+    await place.restart();
+    assert.deepEqual(await listVersions(place.server), { 3: 'failed', 2: 'available', 1: 'serving' });
+    assert.match((await place.show('3')).problem, /^canary: by hand \(berta\)$/);
+    assert.equal(rows(await place.audit())[0], 'canary_rollback berta 3 1, canary 3 1');
+    assert.equal((await place.audit())[0].reason, 'canary: by hand (berta)');
+
+    // One that is promoted serves, and there is a way back.
+    await place.post('canary', { version: '2' }, 'anna');
+    assert.equal((await place.post('canary', { action: 'promote' }, 'anna')).body.state, 'promoted');
+    await place.restart();
+    assert.deepEqual(await listVersions(place.server), { 3: 'failed', 2: 'serving', 1: 'available' });
+    assert.equal(rows(await place.audit())[0], 'canary_promote anna 2 1, canary 2 2');
+    assert.equal((await place.post('rollback')).body.model.version, 'tiny@1');
+
+    // Where its version is gone it ends.
+    await place.post('canary', { version: '2' }, 'anna');
+    await place.server.kill();
+    place.remove('2');
+    await place.start();
+    await waitFor(async () => (await place.audit())[0].action === 'canary_end');
+    assert.match(place.server.stderr, /tiny@2: its canary is not put back/);
+    await place.restart();
+    assert.doesNotMatch(place.server.stderr, /canary/);
 });
 
 test('models beside the default have a state of their own', { skip, timeout: 120_000 }, async (t) => {
