@@ -102,7 +102,10 @@ enum route_scope {
     X(ADMIN_MODEL_SPLIT, "POST", "/admin/models/{name}/split", ROUTE_ADMIN, SCOPE_NONE)        \
     X(ADMIN_MODEL_LABELS, "POST", "/admin/models/{name}/labels", ROUTE_ADMIN, SCOPE_NONE)      \
     X(ADMIN_MODEL_SHADOW, "POST", "/admin/models/{name}/shadow", ROUTE_ADMIN, SCOPE_NONE)      \
-    X(ADMIN_MODEL_SHADOW_REPORT, "GET", "/admin/models/{name}/shadow", ROUTE_ADMIN, SCOPE_NONE)\
+    X(ADMIN_MODEL_SHADOW_REPORT, "GET", "/admin/models/{name}/shadow", ROUTE_ADMIN,            \
+      SCOPE_NONE)                                                                              \
+    X(ADMIN_MODEL_CANARY, "GET", "/admin/models/{name}/canary", ROUTE_ADMIN, SCOPE_NONE)       \
+    X(ADMIN_MODEL_CANARY_SET, "POST", "/admin/models/{name}/canary", ROUTE_ADMIN, SCOPE_NONE)  \
     X(ADMIN_UPGRADE_GET, "GET", "/admin/upgrade", ROUTE_ADMIN, SCOPE_NONE)                     \
     X(ADMIN_UPGRADE, "POST", "/admin/upgrade", ROUTE_ADMIN, SCOPE_NONE)
 

@@ -140,6 +140,9 @@ static void choose_options(struct option out[OPTIONS_MAX], const struct ctl_comm
          "a text a line, or JSON if it ends in .jsonl", 0, 0},
         {"stored", 0, OPTION_INT, &c->stored, "N", "the last N texts that the server keeps", 1,
          10000},
+        {"percent", 0, OPTION_INT, &c->percent, "N", "of the requests (10)", 1, 99},
+        {"plan", 0, OPTION_STRING, &c->plan, "JSON",
+         "more of how it is tried, as \"canary\" in model.json has it", 0, 0},
         {"show-text", 0, OPTION_FLAG, &c->show_text, NULL,
          "quote some of the texts where they differ", 0, 0},
     };

@@ -37,6 +37,8 @@ struct ctl {
     const char *texts;   /* a file of them */
     long stored;         /* how many of the server's, or 0 */
     bool show_text;
+    long percent;     /* of the requests, or 0 */
+    const char *plan; /* of a canary, JSON */
 };
 
 struct ctl_command {

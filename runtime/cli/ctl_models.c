@@ -317,6 +317,9 @@ static const struct ctl_command commands[] = {
      ctl_models_shadow},
     {"audit", "[MODEL]", 0, 1, " before limit ", "who has changed what, newest first",
      run_audit},
+    {"canary", "[VERSION|promote|rollback]", 0, 1, " model percent plan ",
+     "try a version on a share of the requests, end that, or see how it does",
+     ctl_models_canary},
     {0},
 };
 

@@ -7,6 +7,9 @@
  * NULL): a server serves one. */
 int ctl_models_path(struct ctl *c, const char *part, const char *version, struct err *e);
 
+/* ctl_canary.c */
+int ctl_models_canary(struct ctl *c, char **arguments, int n, struct err *e);
+
 /* ctl_traffic.c */
 
 /* The split and the shadow that are in force, a line each; nothing where there is none. */

@@ -384,6 +384,17 @@ static int read_gate(struct model_manifest *m, const cJSON *item, const char *fi
     return read_inner(m, item, field, members, e);
 }
 
+static int read_canary(struct model_manifest *m, const cJSON *item, const char *field,
+                       struct err *e)
+{
+    if (!cJSON_IsObject(item)) {
+        return wrong(field, "an object", e);
+    }
+    m->has_canary = true;
+    m->canary = canary_plan_default();
+    return canary_plan_read(&m->canary, item, "canary.", NULL, e);
+}
+
 /* --- members of the document --- */
 
 static int read_model_file(struct model_manifest *m, const cJSON *item, const char *field,
@@ -469,6 +480,7 @@ static int read_document(struct model_manifest *m, struct err *e)
                                             {"deprecated", read_deprecated},
                                             {"note", read_note},
                                             {"gate", read_gate},
+                                            {"canary", read_canary},
                                             {0}};
     if (!cJSON_IsObject(m->json)) {
         return err_set(e, ERR_FORMAT, "an object is wanted");

@@ -12,7 +12,8 @@
  *      "gate": {"golden": [{"messages": [{"role", "content"}] or "prompt": "...",
  *                           "max_tokens": 16, "text": "..." and/or "tokens": [1, 2]}],
  *               "loss": {"file": "loss.txt", "max_increase": 0.02},
- *               "speed": {"min_ratio": 0.8}}}
+ *               "speed": {"min_ratio": 0.8}},
+ *      "canary": {...}}      (canary_plan.h)
  *
  * Ownership: model_manifest_parse returns, model_manifest_free releases; strings are borrowed
  * from it. Immutable in between. Threads: any. */
@@ -24,6 +25,7 @@
 
 #include "runtime/base/err.h"
 #include "runtime/base/json.h"
+#include "runtime/registry/canary_plan.h"
 
 #define MODEL_MANIFEST_FILE      "model.json"
 #define MODEL_MANIFEST_BYTES_MAX ((size_t)4 << 20)
@@ -85,6 +87,9 @@ struct model_manifest {
     const char *loss_file; /* NULL: no such gate */
     double loss_max_increase;
     double speed_min_ratio; /* 0: no such gate */
+
+    bool has_canary; /* it is tried on a share of the requests before it serves */
+    struct canary_plan canary;
 };
 
 /* Errors are ERR_INVALID (ERR_LIMIT, ERR_FORMAT) and name the field, `gate.golden[2].text`, in

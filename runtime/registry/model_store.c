@@ -30,6 +30,7 @@ static int read_row(const struct query *q, int64_t *id, struct model_record *r, 
     query_copy(q, 4, r->active.sha256, sizeof(r->active.sha256));
     r->is_chosen = query_int(q, 5) != 0;
     read_share(q, 6, &r->split);
+    r->split.is_by_conversation = query_int(q, 13) != 0;
     read_share(q, 8, &r->shadow);
     query_copy(q, 10, r->canary, sizeof(r->canary));
     r->canary_plan = mem_strdup(query_text(q, 11));
@@ -46,8 +47,8 @@ int model_store_find(struct database *d, const char *name, int64_t *id, struct m
     struct query q;
     query_begin(&q, d, e,
                 "SELECT id, revision, updated, active, sha256, is_chosen, split, split_percent,"
-                " shadow, shadow_percent, canary, canary_plan, canary_report"
-                " FROM model WHERE name = ?1",
+                " shadow, shadow_percent, canary, canary_plan, canary_report,"
+                " split_by_text FROM model WHERE name = ?1",
                 "t", name);
     bool is_there = query_next(&q);
     if (is_there && read_row(&q, id, r, e) != 0) {

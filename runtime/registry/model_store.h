@@ -31,6 +31,7 @@ struct model_store_version {
 struct model_store_share {
     char version[VERSION_NAME_MAX + 1]; /* "": none */
     int percent;
+    bool is_by_conversation; /* of a split: and not by key */
 };
 
 struct model_store_label {
@@ -79,9 +80,8 @@ void model_store_known_free(struct model_store_known *known, size_t n); /* accep
 /* What was done. The audit has the names in small letters. What each needs of struct
  * model_change, beside who:
  *
- *   PUBLISH          a version serves because it is new: version, sha256, stamp, replaced; text:
- *                    its gate's report
- *   ACTIVATE         because somebody chose it: the same, and seen
+ *   PUBLISH          a version serves because it is new: version, sha256, stamp, replaced;
+ * text: its gate's report ACTIVATE         because somebody chose it: the same, and seen
  *   ROLLBACK         one of the past serves again: the same
  *   RELOAD           the files of the version that serves: the same
  *   FALLBACK         another one serves, since the active one cannot, which stays what is
@@ -89,13 +89,14 @@ void model_store_known_free(struct model_store_known *known, size_t n); /* accep
  *   LOAD, UNLOAD     version; reason
  *   LOAD_FAILED      version, stamp (0: it may be tried again), reason
  *   GATE_FAILED      the same; text: its report
- *   SPLIT, SHADOW    version, percent (0 ends it); reason
+ *   SPLIT, SHADOW    version, percent (0 ends it), is_by_conversation; reason
  *   LABEL, UNLABEL   label, version
- *   CANARY_BEGIN     version; text: its plan
+ *   CANARY_BEGIN     version, stamp; text: its plan, as its owner sees fit. A split ends
  *   CANARY_PROGRESS  text: its plan as it is now. No row of the audit
  *   CANARY_PROMOTE   the canary is over, and serves: as PUBLISH; text: its report; reason
  *   CANARY_ROLLBACK  it is over, and has failed: version, stamp; text: its report; reason
- *   CANARY_END       it is over without a decision: the same */
+ *   CANARY_END       it is over without a decision: version; percent, if the version keeps
+ *                    this share; text, reason */
 enum model_action {
     MODEL_ACTION_PUBLISH,
     MODEL_ACTION_ACTIVATE,
@@ -137,6 +138,7 @@ struct model_change {
     const char *replaced_sha256; /* and its hash */
     const char *label;
     int percent;
+    bool is_by_conversation;
     const char *text;
     const char *reason;                  /* for the audit; cut to VERSION_REASON_MAX bytes */
     const struct model_store_seen *seen; /* (n_seen): what the choice was made among */

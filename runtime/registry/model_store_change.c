@@ -125,8 +125,10 @@ static int check(const char *name, const struct model_change *c, struct err *e)
                              c->percent);
     }
     bool is_label = c->action == MODEL_ACTION_LABEL || c->action == MODEL_ACTION_UNLABEL;
+    bool ends_canary =
+        c->action == MODEL_ACTION_CANARY_PROMOTE || c->action == MODEL_ACTION_CANARY_ROLLBACK;
     bool needs_version =
-        c->action < MODEL_ACTION_LOAD || c->action == MODEL_ACTION_LOAD_FAILED ||
+        ends_canary || c->action < MODEL_ACTION_LOAD || c->action == MODEL_ACTION_LOAD_FAILED ||
         c->action == MODEL_ACTION_GATE_FAILED || c->action == MODEL_ACTION_LABEL ||
         c->action == MODEL_ACTION_CANARY_BEGIN || (has_share && c->percent > 0);
     return check_name(name, "model", true, e) == 0 &&
@@ -163,7 +165,7 @@ static int pop_past(const struct transaction *t)
 }
 
 /* `problem` is "" where it can serve. */
-static int know(const struct transaction *t, const char *problem)
+static int know(const struct transaction *t, const char *problem, const char *report)
 {
     const struct model_change *c = t->change;
     if (c->stamp == 0) {
@@ -173,8 +175,7 @@ static int know(const struct transaction *t, const char *problem)
                      "INSERT INTO model_known(model, version, stamp, problem, report)"
                      " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(model, version) DO UPDATE SET"
                      " stamp = ?3, problem = ?4, report = ?5",
-                     "ititt", t->id, c->version, (int64_t)c->stamp, problem,
-                     or_empty(c->text)) != 0) {
+                     "ititt", t->id, c->version, (int64_t)c->stamp, problem, report) != 0) {
         return -1;
     }
     return database_run(t->db, t->e,
@@ -204,9 +205,15 @@ static int serve(struct transaction *t)
     struct model_record *r = &t->record;
     bool is_other = strcmp(r->active.version, c->version) != 0;
     if (c->action == MODEL_ACTION_RELOAD && is_other && r->active.version[0]) {
-        return know(t, ""); /* of one that serves in the place of what is wanted */
+        return know(
+            t, "",
+            c->action == MODEL_ACTION_CANARY_PROMOTE
+                ? ""
+                : or_empty(c->text)); /* of one that serves in the place of what is wanted */
     }
-    bool pushes = c->action != MODEL_ACTION_ROLLBACK && c->replaced &&
+    /* A canary that somebody has activated is counted as promoted afterwards. */
+    bool was_served = c->action == MODEL_ACTION_CANARY_PROMOTE && !is_other;
+    bool pushes = c->action != MODEL_ACTION_ROLLBACK && c->replaced && !was_served &&
                   strcmp(c->replaced, c->version) != 0;
     if ((pushes && push_past(t) != 0) ||
         (c->action == MODEL_ACTION_ROLLBACK && is_other && pop_past(t) != 0) ||
@@ -215,10 +222,12 @@ static int serve(struct transaction *t)
     }
     snprintf(r->active.version, sizeof(r->active.version), "%s", c->version);
     snprintf(r->active.sha256, sizeof(r->active.sha256), "%s", or_empty(c->sha256));
-    if (c->action != MODEL_ACTION_RELOAD) {
-        r->is_chosen = c->action != MODEL_ACTION_PUBLISH;
+    bool is_automatic = c->action == MODEL_ACTION_PUBLISH ||
+                        (c->action == MODEL_ACTION_CANARY_PROMOTE && !c->who);
+    if (c->action != MODEL_ACTION_RELOAD && !was_served) {
+        r->is_chosen = !is_automatic;
     }
-    return know(t, "");
+    return know(t, "", c->action == MODEL_ACTION_CANARY_PROMOTE ? "" : or_empty(c->text));
 }
 
 /* --- traffic, labels, canaries --- */
@@ -226,6 +235,7 @@ static int serve(struct transaction *t)
 static void set_share(struct model_store_share *share, const struct model_change *c)
 {
     share->percent = c->percent;
+    share->is_by_conversation = c->percent > 0 && c->is_by_conversation;
     snprintf(share->version, sizeof(share->version), "%s", c->percent > 0 ? c->version : "");
 }
 
@@ -276,10 +286,15 @@ static int replace(char **text, const char *by, struct err *e)
     return 0;
 }
 
+/* Its share takes the place of another. */
 static int begin_canary(struct transaction *t)
 {
     struct model_record *r = &t->record;
     snprintf(r->canary, sizeof(r->canary), "%s", t->change->version);
+    r->split = (struct model_store_share){.percent = 0};
+    if (know(t, "", "") != 0) {
+        return -1;
+    }
     return replace(&r->canary_plan, t->change->text, t->e) == 0
                ? replace(&r->canary_report, "", t->e)
                : -1;
@@ -290,6 +305,9 @@ static int end_canary(struct transaction *t)
 {
     struct model_record *r = &t->record;
     r->canary[0] = '\0';
+    if (t->change->percent > 0) {
+        set_share(&r->split, t->change);
+    }
     return replace(&r->canary_plan, "", t->e) == 0 &&
                    (!t->change->text || replace(&r->canary_report, t->change->text, t->e) == 0)
                ? 0
@@ -309,7 +327,8 @@ static int apply(struct transaction *t)
         return serve(t);
     case MODEL_ACTION_LOAD_FAILED:
     case MODEL_ACTION_GATE_FAILED:
-        return know(t, c->reason && c->reason[0] ? c->reason : "it could not be loaded");
+        return know(t, c->reason && c->reason[0] ? c->reason : "it could not be loaded",
+                    or_empty(c->text));
     case MODEL_ACTION_SPLIT:
         set_share(&t->record.split, c);
         return 0;
@@ -322,9 +341,11 @@ static int apply(struct transaction *t)
     case MODEL_ACTION_CANARY_BEGIN:
         return begin_canary(t);
     case MODEL_ACTION_CANARY_PROGRESS:
-        return replace(&t->record.canary_report, c->text, t->e);
+        return replace(&t->record.canary_plan, c->text, t->e);
     case MODEL_ACTION_CANARY_PROMOTE:
+        return serve(t) == 0 ? end_canary(t) : -1;
     case MODEL_ACTION_CANARY_ROLLBACK:
+        return know(t, or_empty(c->reason), "") == 0 ? end_canary(t) : -1;
     case MODEL_ACTION_CANARY_END:
         return end_canary(t);
     case MODEL_ACTION_FALLBACK:
@@ -353,8 +374,9 @@ static int ensure_row(struct transaction *t)
     }
     if (database_run(t->db, t->e,
                      "INSERT INTO model(name, revision, updated, active, sha256, is_chosen,"
-                     " split, split_percent, shadow, shadow_percent, canary, canary_plan,"
-                     " canary_report) VALUES(?1, 0, ?2, '', '', 0, '', 0, '', 0, '', '', '')",
+                     " split, split_percent, split_by_text, shadow, shadow_percent, canary,"
+                     " canary_plan, canary_report)"
+                     " VALUES(?1, 0, ?2, '', '', 0, '', 0, 0, '', 0, '', '', '')",
                      "ti", t->record.name, t->now) != 0) {
         return -1;
     }
@@ -369,11 +391,12 @@ static int write_row(const struct transaction *t)
         t->db, t->e,
         "UPDATE model SET revision = ?2, updated = ?3, active = ?4, sha256 = ?5,"
         " is_chosen = ?6, split = ?7, split_percent = ?8, shadow = ?9, shadow_percent = ?10,"
-        " canary = ?11, canary_plan = ?12, canary_report = ?13 WHERE id = ?1",
-        "iiittititittt", t->id, (int64_t)r->revision, t->now, r->active.version,
+        " canary = ?11, canary_plan = ?12, canary_report = ?13, split_by_text = ?14"
+        " WHERE id = ?1",
+        "iiittititittti", t->id, (int64_t)r->revision, t->now, r->active.version,
         r->active.sha256, (int64_t)r->is_chosen, r->split.version, (int64_t)r->split.percent,
         r->shadow.version, (int64_t)r->shadow.percent, r->canary, r->canary_plan,
-        r->canary_report);
+        r->canary_report, (int64_t)r->split.is_by_conversation);
 }
 
 static int change_found(struct transaction *t, struct model_record *after)

@@ -98,6 +98,7 @@ static const char *const schema_steps[] = {
     " is_chosen INTEGER NOT NULL,"
     " split TEXT NOT NULL,"
     " split_percent INTEGER NOT NULL,"
+    " split_by_text INTEGER NOT NULL,"
     " shadow TEXT NOT NULL,"
     " shadow_percent INTEGER NOT NULL,"
     " canary TEXT NOT NULL,"

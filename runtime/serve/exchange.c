@@ -138,6 +138,7 @@ void exchange_leave_client(struct exchange *x)
     if (x->http) {
         record_filters(x);
         shadow_leave(x->shadow);
+        exchange_note_outcome(x);
         http_exchange_set_data(x->http, NULL);
         x->http = NULL;
     }
@@ -193,6 +194,7 @@ int exchange_set_deadline(struct exchange *x, struct err *e)
 void exchange_refuse(struct exchange *x, const struct err *e)
 {
     struct http_exchange *http = x->http;
+    x->failure = e->kind;
     exchange_leave_client(x);
     model_wait_or_refuse(x->server, http, &x->missing, x->request.deadline_ms, e);
 }
@@ -384,6 +386,7 @@ static void take_token(struct choice *c, const struct engine_event *ev)
     if (c->index == 0) {
         shadow_take_token(x->shadow, ev->token);
     }
+    exchange_time_token(c);
     struct answer_alternative tops[ENGINE_TOP_LOGPROBS_MAX];
     for (int i = 0; i < ev->n_top; i++) {
         tops[i] = (struct answer_alternative){ev->top[i].token, ev->top[i].logprob};
@@ -474,6 +477,7 @@ void exchange_abort(struct http_exchange *http)
 {
     struct exchange *x = http_exchange_data(http);
     if (x) {
+        x->has_left = true;
         exchange_leave_client(x);
         exchange_release(x);
     }

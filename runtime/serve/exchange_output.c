@@ -182,6 +182,7 @@ void exchange_fail(struct exchange *x, const struct err *e)
     log_error("request %s: a streamed answer was cut: %s", http_exchange_request(x->http)->id,
               e->message);
     struct api_error error = api_error_from(e);
+    x->failure = e->kind;
     x->reply.format->failed(&x->reply, &error);
     struct http_exchange *http = x->http;
     if (http) {

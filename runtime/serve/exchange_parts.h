@@ -3,6 +3,7 @@
  *   exchange.c          from beginning to end: the order in which things happen
  *   exchange_request.c  body to tokens, and to the engine
  *   exchange_output.c   what the answer says to bytes
+ *   exchange_outcome.c  what became of it, for whoever compares versions
  *
  * Threads: the loop only. */
 #pragma once
@@ -16,6 +17,7 @@
 #include "runtime/serve/filter_record.h"
 #include "runtime/serve/filter_run.h"
 #include "runtime/serve/input_texts.h"
+#include "runtime/serve/model_outcomes.h"
 #include "runtime/serve/prompt_pick.h"
 #include "runtime/serve/provenance.h"
 #include "runtime/serve/shadow.h"
@@ -42,6 +44,13 @@ struct choice {
     bool paused;               /* in the engine */
     bool ended;                /* nothing more is said of it */
     int cached_tokens;         /* of its prompt, as far as is known */
+};
+
+/* When the first answer's tokens came. */
+struct answer_times {
+    uint64_t submitted_ns; /* to the engine; 0: not yet */
+    uint64_t first_ns, last_ns;
+    size_t n_tokens;
 };
 
 struct exchange {
@@ -80,6 +89,10 @@ struct exchange {
     uint64_t deadline_ns;
     uv_timer_t *deadline; /* runs until the client's side is over; or NULL. It frees itself. */
     struct provenance made_by;
+    uint64_t caller; /* sticky.h */
+    struct answer_times times;
+    enum err_kind failure; /* that the client was told, or ERR_NONE */
+    bool has_left;         /* the client, before it had the answer */
 };
 
 /* The client's side is over; the engine may have to be told. */
@@ -124,6 +137,14 @@ int exchange_prepare(struct exchange *x, struct err *e);
 
 /* Hands all prompts to the engine. grammar: the form of the answers, or NULL. */
 int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e);
+
+/* ---- exchange_outcome.c ---- */
+
+/* A token of the choice has come. */
+void exchange_time_token(struct choice *c);
+
+/* Once, when the client's side is over. */
+void exchange_note_outcome(struct exchange *x);
 
 /* ---- exchange_output.c ---- */
 

@@ -247,6 +247,7 @@ int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e)
                     .want_logprobs = q->logprobs,
                     .n_top_logprobs = q->top_logprobs},
     };
+    x->times.submitted_ns = clock_now_ns();
     for (size_t i = 0; i < x->n_prompts; i++) {
         if (submit_prompt(x, i, &r, grammar, e) != 0) {
             return -1;
@@ -323,6 +324,7 @@ static int find_generation(struct exchange *x, struct err *e)
         return -1;
     }
     x->generation = generation_ref(g);
+    x->caller = ask.sticky;
     x->reply.tokenizer = g->model->tokenizer;
     x->reply.model = g->id;
     return 0;

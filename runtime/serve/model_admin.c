@@ -9,6 +9,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/memory_left.h"
+#include "runtime/serve/model_admin_canary.h"
 #include "runtime/serve/model_admin_traffic.h"
 #include "runtime/serve/model_label.h"
 #include "runtime/serve/model_pick.h"
@@ -377,6 +378,8 @@ static void answer_version(struct server *s, struct http_exchange *ex, enum rout
         activate(set, ex);
     } else if (route == ROUTE_ADMIN_MODEL_LOAD || route == ROUTE_ADMIN_MODEL_UNLOAD) {
         load_or_unload(set, ex, route == ROUTE_ADMIN_MODEL_LOAD);
+    } else if (model_admin_canary_has(route)) {
+        model_admin_canary_answer(set, ex, route);
     } else if (model_admin_traffic_has(route)) {
         model_admin_traffic_answer(set, ex, route);
     } else {

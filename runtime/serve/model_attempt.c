@@ -122,6 +122,16 @@ static bool is_final(const struct attempt *a)
            !(a->has_no_room && is_needed);
 }
 
+/* Nobody asked for it, so its owner has the say. Two of the same name could not be told
+ * apart. */
+static bool wants_canary(const struct model_set *set, const struct attempt *a,
+                         const struct generation *g)
+{
+    return a->purpose == LOAD_TO_SERVE && !a->is_asked_for && set->serving && g->manifest &&
+           g->manifest->has_canary &&
+           strcmp(set->serving->model->version, g->model->version) != 0;
+}
+
 static void use(struct model_set *set, struct attempt *a)
 {
     struct generation *g = a->load.generation;
@@ -131,6 +141,8 @@ static void use(struct model_set *set, struct attempt *a)
         a->hold->done(a->hold, a->ex, g);
         a->hold = NULL;
         model_set_trim(set);
+    } else if (wants_canary(set, a, g)) {
+        model_set_try(set, g);
     } else if (a->purpose == LOAD_TO_KEEP) {
         g->was_asked_for = true;
         log_info("model %s (generation %llu, sha256 %.12s) is loaded", g->id,

@@ -13,7 +13,6 @@ struct publication {
     struct model_set *set;
     struct generation *generation; /* a reference */
     enum model_action action;
-    struct http_exchange *ex; /* who waits, or NULL */
 };
 
 static const struct model_store_version *chosen(const struct model_set *set)
@@ -114,24 +113,22 @@ static void publish(struct model_set *set, struct generation *g, enum model_acti
     model_attempt_answer(ex, "published", g);
 }
 
-static void after_store(void *ctx, const struct err *e)
+static void after_store(void *ctx, struct http_exchange *ex, const struct err *e)
 {
     struct publication *p = ctx;
     struct model_set *set = p->set;
     set->publication = NULL;
     if (e) {
         log_error("model %s stays as it is: %s", set->repo.name, e->message);
-        model_state_refuse(p->ex, e);
+        model_state_refuse(ex, e, false);
     }
     if (e || set->is_stopped) {
         generation_unref(p->generation);
     } else {
-        publish(set, p->generation, p->action, p->ex);
+        publish(set, p->generation, p->action, ex);
     }
     mem_free(p);
-    if (set->is_stopped) {
-        model_set_release(set);
-    } else {
+    if (!set->is_stopped) {
         model_set_go_on(set);
     }
 }
@@ -144,12 +141,12 @@ static int store(struct model_set *set, struct generation *g, enum model_action 
     if (!p) {
         return -1;
     }
-    *p = (struct publication){.set = set, .generation = g, .action = action, .ex = wish->ex};
+    *p = (struct publication){.set = set, .generation = g, .action = action};
     struct model_change change = describe(set, g, action, wish->who);
     struct model_store_seen *seen = list_seen(set, &change.n_seen);
     change.seen = seen;
     set->publication = p;
-    model_state_store(set->journal, &change, after_store, p);
+    model_state_store(set->journal, &change, wish->ex, after_store, p);
     mem_free(seen);
     return 0;
 }
@@ -169,13 +166,6 @@ void model_publish(struct model_set *set, struct generation *g, const struct pub
     /* First, for it points to what served until now. */
     model_state_note(set->journal, &change);
     publish(set, g, action, wish->ex);
-}
-
-void model_publish_abandon(struct model_set *set, const struct http_exchange *ex)
-{
-    if (set->publication && set->publication->ex == ex) {
-        set->publication->ex = NULL;
-    }
 }
 
 /* --- the start --- */

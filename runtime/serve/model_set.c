@@ -7,6 +7,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/model_canary.h"
 #include "runtime/serve/model_label.h"
 #include "runtime/serve/model_set_parts.h"
 #include "runtime/serve/model_wait.h"
@@ -42,6 +43,11 @@ struct model_traffic *model_set_traffic(struct model_set *set)
 const struct model_labels *model_set_moved_labels(const struct model_set *set)
 {
     return &set->traffic.labels;
+}
+
+struct model_canary *model_set_canary(const struct model_set *set)
+{
+    return set->canary;
 }
 
 struct server *model_set_server(const struct model_set *set)
@@ -82,13 +88,19 @@ struct generation *model_set_loaded(const struct model_set *set, const char *ver
 const char *model_state_name(enum model_state state)
 {
     static const char *const names[] = {"available", "loading", "serving", "kept",
-                                        "failed",    "split",   "shadow"};
+                                        "failed",    "split",   "shadow",  "canary"};
     return names[state];
+}
+
+static bool is_tried(const struct model_set *set, const struct generation *g)
+{
+    return set->canary && model_canary_uses(set->canary, g);
 }
 
 enum model_state model_set_state_of(const struct model_set *set, const struct generation *g)
 {
     return g == set->serving                     ? MODEL_SERVING
+           : is_tried(set, g)                    ? MODEL_CANARY
            : g == set->traffic.split.generation  ? MODEL_SPLIT
            : g == set->traffic.shadow.generation ? MODEL_SHADOW
                                                  : MODEL_KEPT;
@@ -253,7 +265,7 @@ bool model_set_take_out(struct model_set *set, const struct generation *g)
 
 static bool is_in_use(const struct model_set *set, const struct generation *g)
 {
-    return model_traffic_uses(&set->traffic, g);
+    return model_traffic_uses(&set->traffic, g) || is_tried(set, g);
 }
 
 /* Of those that are not in use: one that stepped aside for copies of requests, which is of no
@@ -346,6 +358,42 @@ void model_set_publish(struct model_set *set, struct generation *g, bool is_roll
         model_set_hold_on(set, old);
     }
     model_set_trim(set);
+    if (set->canary) {
+        model_canary_published(set->canary, g);
+    }
+}
+
+/* --- canaries --- */
+
+void model_set_try(struct model_set *set, struct generation *g)
+{
+    struct err e = {0};
+    model_set_hold_on(set, g);
+    if (model_canary_begin(set->canary, g, &g->manifest->canary, MODEL_MANIFEST_FILE, &e) !=
+        0) {
+        log_error("model %s: no canary: %s", g->id, e.message);
+        model_set_trim(set);
+    }
+}
+
+void model_set_promote(struct model_set *set, struct generation *g)
+{
+    if (!model_set_take_out(set, g)) {
+        generation_ref(g);
+    }
+    model_set_publish(set, g, false);
+}
+
+void model_set_reject(struct model_set *set, struct generation *g, const char *reason)
+{
+    struct listed_version *v = model_list_find(&set->list, g->model->version);
+    if (v) {
+        v->has_failed = true;
+        snprintf(v->problem, sizeof(v->problem), "canary: %s", reason);
+    }
+    if (model_set_take_out(set, g)) {
+        let_go(set, g, "canary");
+    }
 }
 
 static void drop_serving(struct model_set *set)
@@ -444,6 +492,9 @@ static int begin_any(struct model_set *set, bool is_for_requests, struct err *e)
 /* The newest that is wanted; of those that are older than what serves meanwhile, none. */
 static void load_newer(struct model_set *set)
 {
+    if (model_canary_is_running(set->canary)) {
+        return; /* it would decide against a version that is gone */
+    }
     const char *serving = set->serving->model->version;
     if (set->server->upgrade) {
         return; /* the new process takes the newest one */
@@ -463,12 +514,13 @@ static void load_newer(struct model_set *set)
 void model_set_go_on(struct model_set *set)
 {
     struct err e = {0};
-    if (set->attempt || set->publication || (set->server->stopping && !model_wait_has(set))) {
+    if (set->is_stopped || set->attempt || set->publication ||
+        (set->server->stopping && !model_wait_has(set))) {
         return;
     }
-    if (set->serving) {
+    if (set->serving && !model_restore_next(set)) {
         load_newer(set);
-    } else if (set->is_wanted) {
+    } else if (!set->serving && set->is_wanted) {
         begin_any(set, model_wait_has(set), &e);
     }
 }
@@ -573,6 +625,7 @@ static int open_journal(struct model_set *set, struct err *e)
         remember(set, r->past[i].version, 0);
     }
     snprintf(set->resume, sizeof(set->resume), "%s", r->active.version);
+    model_restore_prepare(set);
     return 0;
 }
 
@@ -588,13 +641,16 @@ struct model_set *model_set_open(struct model_catalog *c, const char *root, cons
     set->catalog = c;
     set->is_default = set->is_wanted = is_default;
     model_traffic_init(&set->traffic, set);
+    set->canary = model_canary_create(set, e);
     int keep = c->server->set.keep_generations;
     set->keep = (size_t)(keep < MODEL_SET_KEPT_MAX ? keep : MODEL_SET_KEPT_MAX);
-    if (model_repo_open(&set->repo, root, name, e) != 0) {
+    if (!set->canary || model_repo_open(&set->repo, root, name, e) != 0) {
+        model_canary_stop(set->canary);
         mem_free(set);
         return NULL;
     }
     if (open_journal(set, e) != 0) {
+        model_canary_stop(set->canary);
         model_repo_close(&set->repo);
         mem_free(set);
         return NULL;
@@ -655,7 +711,7 @@ int model_set_load_at_start(struct model_set *set, struct err *e)
     }
     if (rc == 0) {
         model_publish_started(set, why.message);
-        load_newer(set); /* older ones are not wanted any more */
+        model_set_go_on(set); /* older ones are not wanted any more */
     }
     return rc;
 }
@@ -684,18 +740,26 @@ void model_set_load_soon(struct model_set *set)
 
 void model_set_release(struct model_set *set)
 {
-    if (!set->is_stopped || set->attempt || set->publication || set->watch) {
+    if (!set->is_stopped || set->attempt || set->journal || set->watch) {
         return;
     }
-    model_state_close(set->journal);
     model_list_deinit(&set->list);
     model_repo_close(&set->repo);
     mem_free(set);
 }
 
+static void on_journal_over(void *ctx)
+{
+    struct model_set *set = ctx;
+    set->journal = NULL;
+    model_set_release(set);
+}
+
 void model_set_stop(struct model_set *set)
 {
     set->is_stopped = true;
+    model_canary_stop(set->canary);
+    set->canary = NULL;
     model_traffic_stop(&set->traffic);
     while (set->n_kept > 0) {
         generation_unref(set->kept[--set->n_kept]);
@@ -705,9 +769,8 @@ void model_set_stop(struct model_set *set)
     model_attempt_cancel(set);
     if (set->watch) {
         model_watch_stop(set->watch);
-    } else {
-        model_set_release(set);
     }
+    model_state_close(set->journal, on_journal_over, set);
 }
 
 void model_set_folder_gone(struct model_set *set, bool is_gone)
@@ -945,6 +1008,6 @@ void model_set_abandon(struct model_set *set, struct http_exchange *ex)
         set->attempt->ex = NULL;
     }
     if (set) {
-        model_publish_abandon(set, ex);
+        model_state_abandon(set->journal, ex);
     }
 }

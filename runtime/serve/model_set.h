@@ -31,14 +31,16 @@
 #define MODEL_SET_KEPT_MAX 16
 
 /* Loaded beside the one that serves: those that are kept, and those in use for a while: shares
- * of the traffic, and one more while it takes the place of another. */
-#define MODEL_SET_HELD_MAX (MODEL_SET_KEPT_MAX + MODEL_TRAFFIC_HELD_MAX + 1)
+ * of the traffic, one more while it takes the place of another, and a canary whose share was
+ * given to another version. */
+#define MODEL_SET_HELD_MAX (MODEL_SET_KEPT_MAX + MODEL_TRAFFIC_HELD_MAX + 2)
 
 #define MODEL_PIN_HASH_MIN 8 /* digits of name@sha256:PREFIX */
 
 struct model_catalog;
 struct model_journal;
 struct server;
+struct model_canary;
 struct model_set;
 
 enum model_state {
@@ -49,6 +51,7 @@ enum model_state {
     MODEL_FAILED,
     MODEL_SPLIT,  /* a share of the requests that name no version gets it */
     MODEL_SHADOW, /* copies of requests run on it */
+    MODEL_CANARY, /* it has a share to be tried (model_canary.h) */
 };
 
 /* What is known of a version, borrowed until the loop goes on. */
@@ -155,6 +158,7 @@ struct generation *model_set_loaded(const struct model_set *set, const char *ver
 bool model_set_is_current(const struct model_set *set, const struct generation *g);
 
 struct model_traffic *model_set_traffic(struct model_set *set);
+struct model_canary *model_set_canary(const struct model_set *set);
 const struct model_labels *model_set_moved_labels(const struct model_set *set);
 struct server *model_set_server(const struct model_set *set);
 
@@ -204,6 +208,12 @@ void model_set_load(struct model_set *set, struct http_exchange *ex, const char 
  * False: it was not, and `ex` is answered: 404 for a version that does not exist, 409 for what
  * is not loaded, for what the default model serves, and while a version is being loaded. */
 bool model_set_unload(struct model_set *set, struct http_exchange *ex, const char *version);
+/* Of the canary (model_canary.c). A generation that is loaded comes to serve; */
+void model_set_promote(struct model_set *set, struct generation *g);
+/* is let go of, and its version is one that has failed; */
+void model_set_reject(struct model_set *set, struct generation *g, const char *reason);
+/* and versions that waited meanwhile have their turn. */
+void model_set_go_on(struct model_set *set);
 
 /* The admin's client is gone; what was begun goes on. */
 void model_set_abandon(struct model_set *set, struct http_exchange *ex);

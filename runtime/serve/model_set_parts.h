@@ -1,5 +1,5 @@
 /* model_set_parts.h: a set of versions and how one of them is loaded. Internal to model_set.c,
- * model_attempt.c, model_publish.c, model_room.c and model_catalog.c.
+ * model_attempt.c, model_publish.c, model_restore.c, model_room.c and model_catalog.c.
  *
  * Threads: the loop's. */
 #pragma once
@@ -62,6 +62,9 @@ struct model_set {
     size_t n_kept;
     size_t keep; /* of these, without those that are in use or were asked for */
     struct model_traffic traffic;
+    struct model_canary *canary; /* NULL after the stop */
+    /* The restart: to be put back. */
+    struct model_store_share split_before, shadow_before, canary_before;
     struct past history[HISTORY_MAX]; /* (n_history), the latest last */
     size_t n_history;
     struct attempt *attempt; /* that stands in the line, or NULL */
@@ -88,8 +91,8 @@ void model_set_drop(struct model_set *set, struct generation *g, const char *rea
 /* Whether nobody uses it, and it is not what must be there. */
 bool model_set_may_drop(const struct model_set *set, const struct generation *g);
 
-/* An attempt is over, and what could be done next is. */
-void model_set_go_on(struct model_set *set);
+/* Tries it on a share of the requests, as its model.json wants it. Takes the reference over. */
+void model_set_try(struct model_set *set, struct generation *g);
 
 /* Releases a set that is stopped, once nothing points to it. */
 void model_set_release(struct model_set *set);
@@ -150,7 +153,14 @@ void model_publish_loaded(struct model_set *set, const struct generation *g, con
 void model_publish_unloaded(struct model_set *set, const struct generation *g,
                             const struct http_exchange *ex, const char *reason);
 
-void model_publish_abandon(struct model_set *set, const struct http_exchange *ex);
+/* ---- model_restore.c ---- */
+
+/* What was in force before a restart: labels are at once, shares are remembered. */
+void model_restore_prepare(struct model_set *set);
+
+/* Puts shares back, or begins to load the next one's version, and then says so. Something
+ * serves, and nothing is being loaded. */
+bool model_restore_next(struct model_set *set);
 
 /* ---- model_room.c ---- */
 

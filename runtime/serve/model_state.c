@@ -21,8 +21,10 @@ enum job_outcome {
 struct job {
     struct job *next;
     struct model_change change;
+    bool is_mark;          /* of a place in the queue: there is no change */
     model_stored_fn *done; /* NULL: it is in force already */
     void *ctx;
+    struct http_exchange *ex;
     enum job_outcome outcome;
     struct err e; /* of one that was refused */
     char who[VERSION_ACTOR_MAX + 1];
@@ -50,7 +52,9 @@ struct model_journal {
     uv_timer_t timer; /* until the next try, after a failed one */
     bool is_working;  /* then `writing`, `after` and `e` are the worker's */
     bool is_stopped;
-    bool has_timer;  /* not closed yet */
+    bool has_timer; /* not closed yet */
+    void (*on_over)(void *ctx);
+    void *on_over_ctx;
     bool is_failing; /* the last try failed: logged once */
 
     struct queue waiting;
@@ -166,8 +170,10 @@ static void write_on_worker(uv_work_t *work)
     m->e = (struct err){0};
     for (struct job *job = m->writing.first; job; job = job->next) {
         struct model_record after;
-        if (model_store_change(m->database, m->record.name, &job->change, &after, &job->e) ==
-            0) {
+        if (job->is_mark) {
+            job->outcome = JOB_STORED;
+        } else if (model_store_change(m->database, m->record.name, &job->change, &after,
+                                      &job->e) == 0) {
             model_record_deinit(&m->after);
             m->after = after;
             job->outcome = JOB_STORED;
@@ -199,7 +205,7 @@ static void account_one(struct model_journal *m, struct job *job, struct queue *
         return;
     }
     if (job->done) {
-        job->done(job->ctx, e);
+        job->done(job->ctx, job->ex, e);
     } else if (e) {
         log_lost(m, &job->change, e->message);
     }
@@ -238,10 +244,16 @@ static void log_outcome(struct model_journal *m)
 
 static void release(struct model_journal *m)
 {
-    if (m->is_stopped && !m->is_working && !m->has_timer) {
-        model_record_deinit(&m->record);
-        model_store_known_free(m->known, m->n_known);
-        mem_free(m);
+    if (!m->is_stopped || m->is_working || m->has_timer) {
+        return;
+    }
+    void (*on_over)(void *ctx) = m->on_over;
+    void *ctx = m->on_over_ctx;
+    model_record_deinit(&m->record);
+    model_store_known_free(m->known, m->n_known);
+    mem_free(m);
+    if (on_over) {
+        on_over(ctx);
     }
 }
 
@@ -299,25 +311,58 @@ static void make_room(struct model_journal *m)
     }
 }
 
-void model_state_store(struct model_journal *m, const struct model_change *change,
-                       model_stored_fn *done, void *ctx)
+static void add(struct model_journal *m, struct job *job, struct http_exchange *ex,
+                model_stored_fn *done, void *ctx)
 {
-    struct job *job = make_job(change);
     if (!job) {
         struct err e = {0};
         err_nomem(&e);
-        done(ctx, &e);
+        done(ctx, ex, &e);
         return;
     }
     job->done = done;
     job->ctx = ctx;
+    job->ex = ex;
     make_room(m);
     push(&m->waiting, job);
     begin(m);
 }
 
+void model_state_store(struct model_journal *m, const struct model_change *change,
+                       struct http_exchange *ex, model_stored_fn *done, void *ctx)
+{
+    add(m, make_job(change), ex, done, ctx);
+}
+
+void model_state_wait(struct model_journal *m, struct http_exchange *ex, model_stored_fn *done,
+                      void *ctx)
+{
+    struct job *job = mem_zalloc(sizeof(*job));
+    if (job) {
+        job->is_mark = true;
+    }
+    add(m, job, ex, done, ctx);
+}
+
+static void forget(struct queue *q, const struct http_exchange *ex)
+{
+    for (struct job *job = q->first; job; job = job->next) {
+        job->ex = job->ex == ex ? NULL : job->ex;
+    }
+}
+
+void model_state_abandon(struct model_journal *m, const struct http_exchange *ex)
+{
+    /* Those that a worker has too: it reads nothing but the change. */
+    forget(&m->waiting, ex);
+    forget(&m->writing, ex);
+}
+
 void model_state_note(struct model_journal *m, const struct model_change *change)
 {
+    if (!m) {
+        return; /* the server ends */
+    }
     struct job *job = make_job(change);
     if (!job) {
         log_lost(m, change, "out of memory");
@@ -346,13 +391,15 @@ void model_state_actor(const struct http_exchange *ex, char out[VERSION_ACTOR_MA
     }
 }
 
-void model_state_refuse(struct http_exchange *ex, const struct err *e)
+void model_state_refuse(struct http_exchange *ex, const struct err *e, bool is_late)
 {
-    char message[ERR_MESSAGE_MAX + 64];
+    char message[ERR_MESSAGE_MAX + 96];
     if (!ex) {
         return;
     }
-    snprintf(message, sizeof(message), "the change is not stored, so nothing has changed: %s",
+    snprintf(message, sizeof(message), "%s: %s",
+             is_late ? "the change is in force, but not stored yet; that is tried again"
+                     : "the change is not stored, so nothing has changed",
              e->message);
     struct api_error error = api_error_make(503, "server_error", "not_stored", NULL, message);
     error.retry_after_s = e->kind == ERR_BUSY ? 1 : 0;
@@ -399,10 +446,12 @@ static void on_timer_closed(uv_handle_t *handle)
     release(m);
 }
 
-void model_state_close(struct model_journal *m)
+void model_state_close(struct model_journal *m, void (*on_over)(void *ctx), void *ctx)
 {
     if (m) {
         m->is_stopped = true;
+        m->on_over = on_over;
+        m->on_over_ctx = ctx;
         uv_close((uv_handle_t *)&m->timer, on_timer_closed);
         begin(m);
     }

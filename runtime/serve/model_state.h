@@ -36,9 +36,9 @@ struct model_journal;
 struct model_journal *model_state_open(uv_loop_t *loop, struct version_database *database,
                                        bool is_on_disk, const char *name, struct err *e);
 
-/* What waits is still written, then it releases itself; nobody is called any more. Accepts
- * NULL. */
-void model_state_close(struct model_journal *m);
+/* What waits is still written, and who waits is called; then it releases itself and calls
+ * on_over. Accepts NULL, without a call. */
+void model_state_close(struct model_journal *m, void (*on_over)(void *ctx), void *ctx);
 
 /* As it was stored last; borrowed until the loop goes on. */
 const struct model_record *model_state_record(const struct model_journal *m);
@@ -49,12 +49,20 @@ const struct model_record *model_state_record(const struct model_journal *m);
  * itself. */
 void model_state_recall(struct model_journal *m, struct model_list *list);
 
-/* e NULL: it is stored. May be called before model_state_store returns. */
-typedef void model_stored_fn(void *ctx, const struct err *e);
+/* e NULL: it is stored. ex: who is to be answered; NULL: nobody is there any more. May be
+ * called before model_state_store returns. */
+typedef void model_stored_fn(void *ctx, struct http_exchange *ex, const struct err *e);
 
 /* `change` is copied. */
 void model_state_store(struct model_journal *m, const struct model_change *change,
-                       model_stored_fn *done, void *ctx);
+                       struct http_exchange *ex, model_stored_fn *done, void *ctx);
+
+/* Calls once all changes that were made before are stored, or one of them could not be. */
+void model_state_wait(struct model_journal *m, struct http_exchange *ex, model_stored_fn *done,
+                      void *ctx);
+
+/* The client is gone. */
+void model_state_abandon(struct model_journal *m, const struct http_exchange *ex);
 
 /* A change that is in force. */
 void model_state_changed(struct model_set *set, const struct model_change *change);
@@ -63,5 +71,6 @@ void model_state_note(struct model_journal *m, const struct model_change *change
 /* Who the audit shall name: the client's weir-actor, or "admin"; without a client, "weir". */
 void model_state_actor(const struct http_exchange *ex, char out[VERSION_ACTOR_MAX + 1]);
 
-/* Answers a change that could not be stored: 503, code "not_stored". ex may be NULL. */
-void model_state_refuse(struct http_exchange *ex, const struct err *e);
+/* Answers a change that could not be stored: 503, code "not_stored". ex may be NULL. is_late:
+ * it is in force all the same, and will be stored. */
+void model_state_refuse(struct http_exchange *ex, const struct err *e, bool is_late);

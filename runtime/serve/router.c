@@ -158,6 +158,8 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_ADMIN_MODEL_LABELS:
     case ROUTE_ADMIN_MODEL_SHADOW:
     case ROUTE_ADMIN_MODEL_SHADOW_REPORT:
+    case ROUTE_ADMIN_MODEL_CANARY:
+    case ROUTE_ADMIN_MODEL_CANARY_SET:
         model_admin_answer(s, ex, id);
         break;
     case ROUTE_ADMIN_UPGRADE_GET:

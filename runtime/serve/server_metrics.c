@@ -15,13 +15,26 @@
 /* What filters hold is small as a rule, and a filter that holds 64 KiB has failed. */
 static const double held_bounds[] = {0, 4, 16, 64, 256, 1024, 4096, 16384, 65536};
 
-#define BOUNDS_COUNTER   NULL, 0
-#define BOUNDS_GAUGE     NULL, 0
-#define BOUNDS_HISTOGRAM held_bounds, sizeof(held_bounds) / sizeof(held_bounds[0])
+/* From a token of a small model to the first token of a long prompt behind a queue. */
+static const double second_bounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+                                       0.5,   1,      2.5,   5,    10,    25,   60};
+static const double token_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
+
+#define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
+#define OF_COUNTER   METRIC_COUNTER, NULL, 0
+#define OF_GAUGE     METRIC_GAUGE, NULL, 0
+#define OF_HISTOGRAM METRIC_HISTOGRAM, held_bounds, COUNT(held_bounds)
+#define OF_SECONDS   METRIC_HISTOGRAM, second_bounds, COUNT(second_bounds)
+#define OF_TOKENS    METRIC_HISTOGRAM, token_bounds, COUNT(token_bounds)
+
+#define FAMILY(...) FAMILY_OF(__VA_ARGS__)
+#define FAMILY_OF(name, help, labels, open, kind, bounds, n) \
+    {                                                        \
+        name, kind, help, labels, open, bounds, n            \
+    }
 
 static const struct metric_family families[] = {
-#define X(id, kind, name, labels, open, help) \
-    {name, METRIC_##kind, help, labels, open, BOUNDS_##kind},
+#define X(id, kind, name, labels, open, help) FAMILY(name, help, labels, open, OF_##kind),
     SERVER_METRICS(X)
 #undef X
 };

@@ -1,8 +1,8 @@
 /* server_metrics.h: what the server counts, in one table, and GET /metrics.
  *
- * Each row is a family of base/metrics.h: id, kind, name, labels, the label among them whose
- * values filters make up, help. docs/operations.md lists the same. Names and units follow
- * https://prometheus.io/docs/practices/naming.
+ * Each row is a family of base/metrics.h: id, kind (SECONDS and TOKENS are histograms), name,
+ * labels, the label among them whose values filters make up, help. docs/operations.md lists the
+ * same. Names and units follow https://prometheus.io/docs/practices/naming.
  *
  * Threads: the loop. */
 #pragma once
@@ -63,6 +63,20 @@ struct server;
       "What --models-memory allows; 0: what the machine has.")                                 \
     X(REQUESTS_PARKED, GAUGE, "weir_requests_parked", "", NULL,                                \
       "Requests that wait for a model to be loaded.")                                          \
+    X(MODEL_ANSWERS, COUNTER, "weir_model_answers_total", "model,version,outcome", NULL,       \
+      "Requests that a version had, by what became of them.")                                  \
+    X(MODEL_REFUSALS, COUNTER, "weir_model_refusals_total", "model,version", NULL,             \
+      "Complete answers that begin as refusals do.")                                           \
+    X(MODEL_FIRST_TOKEN, SECONDS, "weir_model_first_token_seconds", "model,version", NULL,     \
+      "Time from the engine's having a request to its first token.")                           \
+    X(MODEL_TOKEN, SECONDS, "weir_model_token_seconds", "model,version", NULL,                 \
+      "Time from one token of an answer to the next, the answer's mean.")                      \
+    X(MODEL_ANSWER_TOKENS, TOKENS, "weir_model_answer_tokens", "model,version", NULL,          \
+      "Tokens of complete answers.")                                                           \
+    X(CANARY_STATE, GAUGE, "weir_canary_state", "model,version,state", NULL,                   \
+      "1 for the state that a version's canary is in, 0 for the others.")                      \
+    X(CANARY_DECISIONS, COUNTER, "weir_canary_decisions_total", "model,decision,measure",      \
+      NULL, "Ends of canaries, and what decided.")                                             \
     X(FINDINGS_WRITTEN, COUNTER, "weir_findings_written_total", "", NULL,                      \
       "Rows of findings that were stored.")                                                    \
     X(FINDINGS_DROPPED, COUNTER, "weir_findings_dropped_total", "reason", NULL,                \

@@ -270,6 +270,116 @@ test('other files under the name that was chosen are told', { skip }, async (t) 
     assert.doesNotMatch(place.server.stderr, /had the SHA-256/);
 });
 
+test('shares of traffic and labels are in force again', { skip, timeout: 120_000 }, async (t) => {
+    const place = new Place(t, three);
+    const traffic = async () => {
+        const { split, shadow, moved_labels: labels } = await (await place.server.admin('GET', '/admin/models')).json();
+        return { split, shadow, labels };
+    };
+    const change = async (what, value) => {
+        const { status, body } = await place.post(what, value, 'anna');
+        assert.equal(status, 200, JSON.stringify(body));
+    };
+    await place.start();
+    await place.activate('2');
+    await change('split', { version: '1', percent: 25, by: 'conversation' });
+    await change('labels', { label: 'good', version: '1' });
+    await change('labels', { label: 'bad', version: '3' });
+    await change('labels', { label: 'bad', version: null });
+    await change('shadow', { version: '3', percent: 100 });
+    const before = await traffic();
+    assert.deepEqual(before, { split: { version: '1', percent: 25, by: 'conversation' }, shadow: { version: '3', percent: 100 }, labels: { good: '1' } });
+    await place.restart();
+    await waitFor(async () => (await traffic()).shadow !== null);
+    assert.deepEqual(await traffic(), before);
+    assert.deepEqual(await listVersions(place.server), { 3: 'shadow', 2: 'serving', 1: 'split' });
+    assert.match((await whole(place.server, ask('Hello', { model: 'tiny@good' }))).madeBy.model, /^tiny@1;/);
+    assert.deepEqual(rows(await place.audit()).slice(0, 5).reverse(), [
+        'split anna 1 2 2 and 25% 1', 'label anna good  1', 'label anna bad  3', 'unlabel anna bad 3 ',
+        'shadow anna 3 2 and 25% 1 2 and 25% 1, shadow 100% 3']);
+
+    // What ends by itself is a row too, and does not come back.
+    await place.activate('1');
+    await waitFor(async () => (await place.audit())[0].action === 'split');
+    const [end] = await place.audit();
+    assert.deepEqual([end.actor, end.subject, end.after, end.reason], ['weir', '1', '1, shadow 100% 3', 'it serves now']);
+    await place.server.kill();
+    place.remove('3');
+    await place.start();
+    await waitFor(async () => (await place.audit())[0].action === 'shadow');
+    assert.deepEqual(await traffic(), { split: null, shadow: null, labels: { good: '1' } });
+    assert.match(place.server.stderr, /tiny@3: its shadow is not put back/);
+    await place.restart();
+    assert.deepEqual(await traffic(), { split: null, shadow: null, labels: { good: '1' } });
+    assert.doesNotMatch(place.server.stderr, /is not put back/);
+});
+
+test('a canary goes on after a restart, and its end stays', { skip, timeout: 120_000 }, async (t) => {
+    const place = new Place(t, three, ['--publish', 'manual', '--keep-generations', '0']);
+    const canary = async () => (await place.server.admin('GET', `/admin/models/${NAME}/canary`)).json();
+    await place.start();
+    await place.activate('1');
+    await place.post('split', { version: '2', percent: 20 }, 'anna');
+    const plan = { version: '3', steps: [7, 50], min_answers: 40, max_answers: 80, margins: { answer_tokens: null } };
+    const begun = await place.post('canary', plan, 'anna');
+    assert.equal(begun.status, 200, JSON.stringify(begun.body));
+    for (let i = 0; i < 2; i++) {
+        await place.restart();
+        await waitFor(async () => (await canary()).state === 'running');
+        const { version, stable, percent, by, started_at: startedAt, plan: { margins, ...rest } } = await canary();
+        assert.deepEqual([version, stable, percent, by, startedAt], ['3', '1', 7, 'anna', begun.body.started_at]);
+        assert.deepEqual([margins, rest], [begun.body.plan.margins, (({ margins: _, ...others }) => others)(begun.body.plan)]);
+        assert.deepEqual(await listVersions(place.server), { 3: 'canary', 2: 'available', 1: 'serving' });
+    }
+    assert.deepEqual(rows(await place.audit()).slice(0, 2),
+        ['canary_begin anna 3 1 and 20% 2 1, canary 3', 'split anna 2 1 1 and 20% 2']);
+
+    // One that has failed is not tried again.
+    assert.equal((await place.post('canary', { action: 'rollback' }, 'berta')).body.state, 'rolled_back');
+    await place.restart();
+    assert.deepEqual(await listVersions(place.server), { 3: 'failed', 2: 'available', 1: 'serving' });
+    assert.match((await place.show('3')).problem, /^canary: by hand \(berta\)$/);
+    assert.equal(rows(await place.audit())[0], 'canary_rollback berta 3 1, canary 3 1');
+    assert.equal((await place.audit())[0].reason, 'canary: by hand (berta)');
+
+    // One that is promoted serves, and there is a way back.
+    await place.post('canary', { version: '2' }, 'anna');
+    assert.equal((await place.post('canary', { action: 'promote' }, 'anna')).body.state, 'promoted');
+    await place.restart();
+    assert.deepEqual(await listVersions(place.server), { 3: 'failed', 2: 'serving', 1: 'available' });
+    assert.equal(rows(await place.audit())[0], 'canary_promote anna 2 1, canary 2 2');
+    assert.equal((await place.post('rollback')).body.model.version, 'tiny@1');
+
+    // Where its version is gone it ends.
+    await place.post('canary', { version: '2' }, 'anna');
+    await place.server.kill();
+    place.remove('2');
+    await place.start();
+    await waitFor(async () => (await place.audit())[0].action === 'canary_end');
+    assert.match(place.server.stderr, /tiny@2: its canary is not put back/);
+    await place.restart();
+    assert.doesNotMatch(place.server.stderr, /canary/);
+});
+
+test('models beside the default have a state of their own', { skip, timeout: 120_000 }, async (t) => {
+    const place = new Place(t, three, ['--load-on-demand']);
+    putVersion(place.repo, 'second', '1', { file: modelPath() });
+    putVersion(place.repo, 'second', '2', { file: place.other() });
+    await place.start();
+    const second = async (what, value) => (await place.server.admin('POST', `/admin/models/second/${what}`, value)).status;
+    assert.equal(await second('load', {}), 200);
+    assert.equal(await second('activate', { version: '1' }), 200);
+    assert.equal(await second('unload', {}), 200);
+    await waitFor(async () => (await place.audit('&profile=second')).length === 4);
+    assert.deepEqual(rows(await place.audit('&profile=second')).reverse(),
+        ['publish admin 2  2', 'activate admin 1 2 1', 'unload admin 2 1 1', 'unload admin 1 1 1']);
+    await place.restart();
+    const answer = await whole(place.server, ask('Hello', { model: 'second' }));
+    assert.match(answer.madeBy.model, /^second@1;/);
+    await waitFor(async () => (await place.audit('&profile=second')).length === 5);
+    assert.equal(rows(await place.audit('&profile=second'))[0], 'load weir 1 1 1');
+});
+
 // Holds the file until it is killed.
 async function hold(t, file) {
     const code = `import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute('BEGIN IMMEDIATE'); print('held', flush=True); sys.stdin.read()`;
@@ -294,6 +404,10 @@ test('a state file that is held refuses what admins decide, and nothing changes'
     assert.match(refused.body.error.message, /nothing has changed: .*state\.db: another process has held the file/);
     assert.equal((await place.post('activate', { version: '1' })).status, 503); // that is not
     assert.equal((await place.post('rollback')).status, 503);
+    assert.equal((await place.post('labels', { label: 'good', version: '1' })).status, 503);
+    assert.equal((await place.post('split', { version: '3', percent: 10 })).status, 503);
+    const { split, moved_labels: labels } = await (await place.server.admin('GET', '/admin/models')).json();
+    assert.deepEqual([split, labels], [null, {}]);
     assert.equal(await place.serving(), '2');
 
     // What comes by itself serves, and is stored later; requests do not wait.

@@ -26,6 +26,7 @@ static void an_empty_document_sets_nothing(void **state)
     assert_null(m->sha256);
     assert_int_equal(m->defaults.set, 0);
     assert_int_equal(m->n_golden, 0);
+    assert_false(m->has_canary);
     model_manifest_free(m);
     model_manifest_free(NULL);
 }
@@ -43,7 +44,8 @@ static void everything_is_read(void **state)
         "\"gate\":{\"golden\":[{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],"
         "\"text\":\"Hello\",\"tokens\":[1,2,3],\"max_tokens\":5},"
         "{\"prompt\":\"Once\",\"tokens\":[]}],"
-        "\"loss\":{\"file\":\"l.txt\",\"max_increase\":0.25},\"speed\":{\"min_ratio\":0.5}}}",
+        "\"loss\":{\"file\":\"l.txt\",\"max_increase\":0.25},\"speed\":{\"min_ratio\":0.5}},"
+        "\"canary\":{\"percent\":25,\"on_undecided\":\"keep\"}}",
         &e);
     assert_non_null(m);
     assert_string_equal(m->file, "m.gguf");
@@ -55,6 +57,9 @@ static void everything_is_read(void **state)
     assert_true(m->defaults.values[MODEL_DEFAULT_TOP_K] == 7);
     assert_int_equal(m->max_context, 512);
     assert_int_equal(m->max_tokens, 100);
+    assert_true(m->has_canary);
+    assert_int_equal(m->canary.steps[0], 25);
+    assert_int_equal(m->canary.min_answers, canary_plan_default().min_answers);
     assert_true(model_manifest_has_label(m, "v1"));
     assert_false(model_manifest_has_label(m, "v2"));
     assert_string_equal(m->deprecated, "2027-01-31");
@@ -118,6 +123,9 @@ static const struct {
     {"{\"gate\":{\"loss\":{\"file\":\"a\",\"max_increase\":-1}}}", "gate.loss.max_increase"},
     {"{\"gate\":{\"speed\":{}}}", "gate.speed"},
     {"{\"gate\":{\"goldn\":[]}}", "gate.goldn"},
+    {"{\"canary\":true}", "canary"},
+    {"{\"canary\":{\"share\":10}}", "canary.share"},
+    {"{\"canary\":{\"margins\":{\"errors\":0.1}}}", "canary.margins.errors"},
 };
 
 static void what_is_wrong_is_named(void **state)

@@ -47,7 +47,7 @@ static void make(struct fixture *f)
 /* As the server ends. */
 static void end(struct fixture *f)
 {
-    model_state_close(f->state);
+    model_state_close(f->state, NULL, NULL);
     uv_run(&f->loop, UV_RUN_DEFAULT);
     version_database_close(f->database);
     assert_int_equal(uv_loop_close(&f->loop), 0);
@@ -86,8 +86,9 @@ struct outcome {
     enum err_kind kind;
 };
 
-static void note_outcome(void *ctx, const struct err *e)
+static void note_outcome(void *ctx, struct http_exchange *ex, const struct err *e)
 {
+    (void)ex;
     struct outcome *o = ctx;
     o->n++;
     o->n_good += !e;
@@ -98,7 +99,7 @@ static void activate(struct fixture *f, const char *version, struct outcome *o)
 {
     const struct model_change c = {
         .action = MODEL_ACTION_ACTIVATE, .who = "anna", .version = version};
-    model_state_store(f->state, &c, note_outcome, o);
+    model_state_store(f->state, &c, NULL, note_outcome, o);
 }
 
 static void note(struct fixture *f, const char *version)

@@ -1,0 +1,119 @@
+/* canary_judge.h: is a new version of a model worse than the one that serves? A test on two
+ * samples of answers, that were made at the same time for requests that chance divided.
+ *
+ * For each measure an interval is computed in which the true difference (canary less stable of
+ * shares, canary over stable of times and lengths) lies. A version is
+ *
+ *   worse      when the interval of one measure lies wholly beyond the margin,
+ *   good       when the intervals of all measures lie wholly within it,
+ *   undecided  else: more answers are needed.
+ *
+ * Of the rate of refusals and the length of answers less counts as more does.
+ *
+ * Intervals. Shares: Clopper and Pearson's exact limits of both sides (1934), joined as the
+ * difference's by squaring and adding (Zou and Donner 2008); the normal approximation would
+ * give many times the alarms that are asked for where few errors are expected. Times and
+ * lengths: Welch's t (1947) on logarithms, so that a ratio is judged.
+ *
+ * Answers that hang together. Those to one caller resemble each other, and a caller stays on
+ * one side; those of one moment had the same load. So the answers of a side are sorted twice
+ * into CANARY_GROUPS groups: by the caller's hash, and in runs of CANARY_RUN that came one
+ * after the other. Where the means of the groups vary more than they would by chance, counts
+ * are divided by that design effect, the larger of the two (Rao and Scott 1992), and where
+ * there are few groups by more, as the effect itself is not well known then (Korn and Graubard
+ * 1998). A side with one caller alone tells nothing of others.
+ *
+ * Times. Both versions compute on the same processors. With shares that are not equal their
+ * loads are not either: the one with the smaller share has shorter queues, but nearly always
+ * shares the processors, so that an equal version can look up to twice as slow. Only at 50 %
+ * are they told apart by less; hence the default margins.
+ *
+ * Levels. With s steps, k looks in each, and t tests in a look (one of each measure, two where
+ * less counts too), a version is called worse at the level alpha / (s k t). By Bonferroni's
+ * inequality a version whose true differences all lie within the margins is called worse in the
+ * whole canary with a probability of alpha at most, however looks and measures hang together.
+ * To be good all measures must pass at once, which needs no correction for their number (Berger
+ * 1982): the level is alpha / k, so a version that lies beyond a margin in truth is called good
+ * with a probability of alpha at most.
+ *
+ * Threads: pure functions. */
+#pragma once
+
+#include <stdint.h>
+
+#include "runtime/registry/canary_plan.h"
+
+#define CANARY_GROUPS 64
+#define CANARY_RUN    8
+
+/* One answer. */
+struct canary_answer {
+    uint64_t caller; /* the same for the same one; 0: nobody is known */
+    bool has_left;   /* the client did not wait: its times count alone, and as no answer */
+    bool has_failed; /* nothing of what follows counts then */
+    bool is_blocked; /* filters ended it */
+    bool is_refusal;
+    /* < 0: it has none. */
+    double first_token_s;
+    double token_s; /* between tokens */
+    double tokens;  /* of a whole answer */
+};
+
+struct canary_groups {
+    double n[CANARY_GROUPS], sum[CANARY_GROUPS];
+};
+
+/* Values of one measure: 0 or 1, or a logarithm. */
+struct canary_series {
+    double n, sum, squares;
+    struct canary_groups by_caller, by_time;
+};
+
+/* What one side has answered; all zero is nothing. */
+struct canary_sample {
+    uint64_t answers;
+    uint64_t added; /* answers, and what clients did not wait for */
+    struct canary_series series[CANARY_MEASURE_COUNT];
+};
+
+void canary_sample_add(struct canary_sample *s, const struct canary_answer *a);
+
+enum canary_verdict { CANARY_UNDECIDED, CANARY_GOOD, CANARY_WORSE };
+const char *canary_verdict_name(enum canary_verdict v); /* "undecided" */
+
+struct canary_interval {
+    double low, high;
+};
+
+/* Of one measure. Shares, or geometric means and their ratio. */
+struct canary_finding {
+    bool is_judged; /* false: the plan has no margin for it, or neither side has values */
+    enum canary_verdict verdict;
+    double margin;
+    double n_stable, n_canary;
+    double stable, canary;
+    double design_stable, design_canary; /* design effects, >= 1 */
+    double difference;                   /* or ratio */
+    struct canary_interval worse;        /* at the level at which it is called worse */
+    struct canary_interval good;         /* and good */
+};
+
+struct canary_judgement {
+    enum canary_verdict verdict;
+    enum canary_measure measure; /* of CANARY_WORSE: which one, the first */
+    struct canary_finding findings[CANARY_MEASURE_COUNT];
+};
+
+/* One look. */
+void canary_judge(const struct canary_sample *stable, const struct canary_sample *canary,
+                  const struct canary_plan *plan, struct canary_judgement *out);
+
+/* The two intervals by themselves. level: of each of their ends. Counts may be fractions. */
+struct canary_interval canary_share_interval(double hits_stable, double n_stable,
+                                             double hits_canary, double n_canary, double level);
+
+struct canary_moments {
+    double n, mean, variance;
+};
+struct canary_interval canary_mean_interval(const struct canary_moments *stable,
+                                            const struct canary_moments *canary, double level);

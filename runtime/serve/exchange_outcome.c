@@ -1,0 +1,89 @@
+#include <string.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/serve/exchange_parts.h"
+#include "runtime/serve/refusal.h"
+
+void exchange_time_token(struct choice *c)
+{
+    struct answer_times *t = &c->exchange->times;
+    if (c->index == 0) {
+        t->last_ns = clock_now_ns();
+        t->first_ns = t->n_tokens++ == 0 ? t->last_ns : t->first_ns;
+    }
+}
+
+static bool names_version(const struct answer_request *r)
+{
+    return r->model && strchr(r->model, '@');
+}
+
+static bool have_all_ended(const struct exchange *x)
+{
+    for (size_t i = 0; i < x->n_choices; i++) {
+        if (!x->choices[i].ended) {
+            return false;
+        }
+    }
+    return x->n_choices > 0;
+}
+
+/* What ended the first answer of several counts for all; a filter counts wherever it was. */
+static enum model_ending ending_of(const struct exchange *x)
+{
+    if (x->has_left) {
+        return MODEL_ENDING_LEFT;
+    }
+    if (x->failure == ERR_DEADLINE) {
+        return MODEL_ENDING_LATE;
+    }
+    if (x->failure != ERR_NONE || !have_all_ended(x)) {
+        return MODEL_ENDING_FAILED;
+    }
+    for (size_t i = 0; i < x->n_choices; i++) {
+        if (x->answers[i].finish == ANSWER_FINISH_CONTENT_FILTER) {
+            return MODEL_ENDING_BLOCKED;
+        }
+    }
+    return x->answers[0].finish == ANSWER_FINISH_LENGTH ? MODEL_ENDING_LENGTH
+                                                        : MODEL_ENDING_COMPLETE;
+}
+
+static double seconds(uint64_t from_ns, uint64_t to_ns)
+{
+    return (double)(to_ns - from_ns) * 1e-9;
+}
+
+/* What the client got wrong, and a queue that is full, tell nothing of the version. */
+static bool is_clients(enum err_kind failure)
+{
+    return failure != ERR_NONE && failure != ERR_DEADLINE && failure != ERR_CANCELED &&
+           failure != ERR_IO && failure != ERR_NOMEM;
+}
+
+void exchange_note_outcome(struct exchange *x)
+{
+    const struct answer_times *t = &x->times;
+    if (t->submitted_ns == 0 || x->n_choices == 0 || is_clients(x->failure)) {
+        return;
+    }
+    struct model_outcome o = {.ending = ending_of(x),
+                              .is_drawn = !names_version(&x->request),
+                              .caller = x->caller,
+                              .tokens = x->usage.completion_tokens / x->n_choices,
+                              .first_token_s = -1,
+                              .token_s = -1};
+    if (t->n_tokens > 0) {
+        o.first_token_s = seconds(t->submitted_ns, t->first_ns);
+    } else if (x->has_left) {
+        o.first_token_s = seconds(t->submitted_ns, clock_now_ns());
+    }
+    if (t->n_tokens > 1) {
+        o.token_s = seconds(t->first_ns, t->last_ns) / (double)(t->n_tokens - 1);
+    }
+    if (o.ending == MODEL_ENDING_COMPLETE || o.ending == MODEL_ENDING_LENGTH) {
+        const struct buf *text = &x->answers[0].content;
+        o.is_refusal = text->len > 0 && refusal_begins(text->data, text->len);
+    }
+    model_outcome_note(x->server, x->generation, &o);
+}
