@@ -143,7 +143,7 @@ test('a version whose requests fail in a row is rolled back at once', { skip, ti
     const manifest = { defaults: { max_tokens: 1900 }, canary: { ...PLAN, min_answers: 1000, max_answers: 2000, errors_in_row: 4 } };
     putVersion(repo, NAME, '2', { file: modelPath(), manifest });
     await waitForState(server, '2', 'canary');
-    const request = (n) => say(`Count from ${n}.`, { max_tokens: undefined, ignore_eos: true, deadline_ms: 700 });
+    const request = (n) => say(`Count from ${n}.`, { max_tokens: undefined, ignore_eos: true, deadline_ms: 1500 });
     await keepAsking(server, hasEnded(server), request, [200, 504]);
     const { body } = await report(server);
     assert.deepEqual([body.state, body.measure, body.looks.length], ['rolled_back', 'errors_in_row', 0], JSON.stringify(body));
