@@ -401,6 +401,11 @@ static int prepare(struct model_canary *c, struct generation *g, const struct ca
                              c->version);
     }
     const char *version = g->model->version;
+    if (!g->engine) {
+        return err_set_param(e, ERR_UNSUPPORTED, "version",
+                             "the version %.64s makes no text, which a canary is judged by",
+                             version);
+    }
     if (strcmp(version, model_set_serving(c->set)->model->version) == 0) {
         return err_set_param(e, ERR_CONFLICT, "version", "the version %.64s serves already",
                              version);

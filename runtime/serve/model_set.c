@@ -306,11 +306,11 @@ static void publish(struct model_set *set, struct generation *g, bool is_rollbac
 
 /* --- canaries --- */
 
-/* Those of the same name could not be told apart. */
+/* Those of the same name could not be told apart, and vectors show nothing. */
 static bool wants_canary(const struct model_set *set, const struct attempt *a)
 {
     const struct generation *g = a->load.generation;
-    return a->is_automatic && g->manifest && g->manifest->has_canary &&
+    return a->is_automatic && g->engine && g->manifest && g->manifest->has_canary &&
            !is_version(model_set_serving(set), g->model->version);
 }
 

@@ -222,6 +222,40 @@ test('a canary is begun and ended by hand', { skip, timeout: 300_000 }, async (t
     assert.ok(repo);
 });
 
+test('what becomes of answers is counted per version', { skip, timeout: 300_000 }, async (t) => {
+    const chain = { name: 'default', filters: [{ type: 'wordlist', words: ['Weir'], action: 'stop' },
+        { type: 'wordlist', words: ['xyzzy'], side: 'input', action: 'stop' }] };
+    const { server } = await startRepo(t, { 1: { file: modelPath() } }, ['--filters', writeFile(makeFolder(t), 'chain.json', chain)]);
+    const status = async (request) => {
+        const response = await server.post('/v1/chat/completions', request);
+        await response.text();
+        return response.status;
+    };
+    const counted = async () => {
+        const text = await (await server.fetch('/metrics')).text();
+        const rows = [...text.matchAll(/^weir_model_(\w+)\{model="tiny",version="1"(?:,outcome="(\w+)")?\} (\d+)$/gm)];
+        return Object.fromEntries(rows.map(([, name, outcome, n]) => [outcome ?? name, Number(n)]));
+    };
+    assert.equal(await status(say('3 + 4?', { max_tokens: 40 })), 200);
+    assert.equal(await status(say('How do I make a weapon at home?', { max_tokens: 40 })), 200);
+    assert.equal(await status(say('Hello', { max_tokens: 1 })), 200);
+    assert.equal(await status(say('What is your name?', { max_tokens: 40 })), 200);
+    assert.equal(await status(say('Count.', { max_tokens: 1900, ignore_eos: true, deadline_ms: 100 })), 504);
+    // None of the version's.
+    assert.equal(await status(say('xyzzy')), 400);
+    assert.equal(await status(say('Hello', { temperature: 9 })), 400);
+    assert.equal(await status(say('a b '.repeat(20_000))), 400);
+    const leaver = new AbortController();
+    const left = server.post('/v1/chat/completions', say('Count.', { max_tokens: 1900, ignore_eos: true }), { signal: leaver.signal });
+    setTimeout(() => leaver.abort(), 300);
+    await assert.rejects(left);
+    await waitFor(async () => (await counted()).left === 1);
+    const all = await counted();
+    assert.deepEqual([all.complete, all.length, all.blocked, all.late, all.failed, all.refusals_total, all.answer_tokens_count],
+        [2, 1, 1, 1, undefined, 1, 3], JSON.stringify(all));
+    assert.ok(all.first_token_seconds_count >= 4 && all.token_seconds_count >= 3, JSON.stringify(all));
+});
+
 test('a canary needs no room among the kept generations', { skip, timeout: 300_000 }, async (t) => {
     const { server, repo } = await startRepo(t, { 1: { file: modelPath() } }, ['--keep-generations', '0']);
     putVersion(repo, NAME, '2', { file: modelPath(), manifest: { canary: PLAN } });
