@@ -120,6 +120,12 @@ int model_traffic_split(struct model_traffic *t, const char *version, int percen
                       version);
         g = NULL;
     }
+    if (g && !g->engine && model_set_serving(t->set)->engine) {
+        err_set_param(e, ERR_UNSUPPORTED, "version",
+                      "the version \"%.64s\" makes no text, and the one that serves does",
+                      version);
+        g = NULL;
+    }
     if (!g) {
         return -1;
     }
