@@ -2,6 +2,7 @@
 // A new version on a share of the requests: one that is worse is rolled back and a good one promoted, without a person.
 
 const assert = require('node:assert/strict');
+const path = require('node:path');
 const test = require('node:test');
 
 const { makeFolder, writeFile } = require('./lib/files.js');
@@ -32,14 +33,14 @@ async function report(server) {
 const show = async (server, version) => (await server.admin('GET', `/admin/models/${NAME}/versions/${version}`)).json();
 
 // Clients that ask, each time something else, until it is over; none may fail. Who answered how often comes back.
-async function keepAsking(server, isOver, request, allowed = [200]) {
+async function keepAsking(server, isOver, request, { allowed = [200], headers = {} } = {}) {
     const seen = {};
     let asked = 0;
     let over = false;
     const client = async () => {
         while (!over) {
             const n = asked++;
-            const response = await server.post('/v1/chat/completions', request(n));
+            const response = await server.post('/v1/chat/completions', request(n), { headers });
             const body = await response.json();
             assert.ok(allowed.includes(response.status), JSON.stringify(body));
             const version = /@(\w+)/.exec(response.headers.get('weir-model') ?? '')?.[1];
@@ -138,13 +139,30 @@ for (const [measure, { args = () => [], version, request }] of Object.entries(WO
     });
 }
 
+// A hundred million weights instead of some millions, and all of them by chance.
+test('a slower version is rolled back, also when all callers have the same key', { skip, timeout: 300_000 }, async (t) => {
+    const { server, repo, folder } = await startRepo(t, { 1: { file: modelPath() } }, ['--api-key', 'one-for-all']);
+    const file = path.join(folder, 'slow.gguf');
+    const made = weir(['synth', '--shape', 'smollm-135m', '--vocab', modelPath(), '--context', '512', file]);
+    assert.equal(made.status, 0, made.stderr);
+    const plan = { ...PLAN, margins: { ...PLAN.margins, first_token: 1.5, token_time: 1.5 } };
+    putVersion(repo, NAME, '2', { file, manifest: { canary: plan } });
+    await waitForState(server, '2', 'canary');
+    const headers = { authorization: 'Bearer one-for-all' };
+    const seen = await keepAsking(server, hasEnded(server), (n) => say(`Count from ${n}.`, { max_tokens: 6, ignore_eos: true }), { headers });
+    const { body } = await report(server);
+    assert.equal(body.state, 'rolled_back', JSON.stringify(body, null, 1));
+    assert.ok(['first_token', 'token_time'].includes(body.measure), body.reason);
+    assert.ok(seen['1'] > 0 && seen['2'] > 0, JSON.stringify(seen));
+});
+
 test('a version whose requests fail in a row is rolled back at once', { skip, timeout: 300_000 }, async (t) => {
     const { server, repo } = await startRepo(t, { 1: { file: modelPath(), manifest: { defaults: { max_tokens: 2 } } } });
     const manifest = { defaults: { max_tokens: 1900 }, canary: { ...PLAN, min_answers: 1000, max_answers: 2000, errors_in_row: 4 } };
     putVersion(repo, NAME, '2', { file: modelPath(), manifest });
     await waitForState(server, '2', 'canary');
     const request = (n) => say(`Count from ${n}.`, { max_tokens: undefined, ignore_eos: true, deadline_ms: 1500 });
-    await keepAsking(server, hasEnded(server), request, [200, 504]);
+    await keepAsking(server, hasEnded(server), request, { allowed: [200, 504] });
     const { body } = await report(server);
     assert.deepEqual([body.state, body.measure, body.looks.length], ['rolled_back', 'errors_in_row', 0], JSON.stringify(body));
     assert.match(body.reason, /^4 requests in a row have failed$/);
