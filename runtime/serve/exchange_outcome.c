@@ -1,8 +1,8 @@
 #include <string.h>
 
+#include "models/output/refusal.h"
 #include "runtime/base/clock.h"
 #include "runtime/serve/exchange_parts.h"
-#include "runtime/serve/refusal.h"
 
 void exchange_time_token(struct choice *c)
 {
