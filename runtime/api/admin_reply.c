@@ -12,6 +12,11 @@ void admin_add_labels(cJSON *object, const struct admin_labels *labels,
     json_add_string_or_null(object, "deprecated", m ? m->deprecated : NULL);
 }
 
+static void add_number_or_null(cJSON *o, const char *name, bool is_known, double value)
+{
+    cJSON_AddItemToObject(o, name, is_known ? cJSON_CreateNumber(value) : cJSON_CreateNull());
+}
+
 static cJSON *model_object(const struct admin_model *m)
 {
     cJSON *o = cJSON_CreateObject();
@@ -19,15 +24,18 @@ static cJSON *model_object(const struct admin_model *m)
     cJSON_AddStringToObject(o, "object", "model");
     cJSON_AddNumberToObject(o, "created", (double)m->loaded_at);
     cJSON_AddStringToObject(o, "owned_by", "weir");
-    cJSON_AddStringToObject(o, "version", m->id);
-    cJSON_AddStringToObject(o, "sha256", m->sha256);
-    cJSON_AddNumberToObject(o, "context_length", m->context);
+    json_add_string_or_null(o, "version", m->id);
+    json_add_string_or_null(o, "sha256", m->sha256);
+    add_number_or_null(o, "context_length", m->is_loaded, m->context);
     cJSON *capabilities = cJSON_AddArrayToObject(o, "capabilities");
     if (m->makes_text) {
         cJSON_AddItemToArray(capabilities, cJSON_CreateString("chat"));
     }
-    cJSON_AddItemToArray(capabilities, cJSON_CreateString("embeddings"));
-    cJSON_AddNumberToObject(o, "embedding_length", m->embedding_length);
+    if (m->is_loaded) {
+        cJSON_AddItemToArray(capabilities, cJSON_CreateString("embeddings"));
+    }
+    add_number_or_null(o, "embedding_length", m->is_loaded, m->embedding_length);
+    cJSON_AddBoolToObject(o, "loaded", m->is_loaded);
     json_add_string_or_null(o, "state", m->state);
     admin_add_labels(o, &m->labels, m->manifest);
     return o;
@@ -54,6 +62,7 @@ cJSON *admin_model_json(const struct admin_model *m)
     cJSON *o = model_object(m);
     cJSON_AddNumberToObject(o, "generation", (double)m->generation);
     cJSON_AddNumberToObject(o, "file_bytes", (double)m->file_bytes);
+    cJSON_AddNumberToObject(o, "memory_bytes", (double)m->memory_bytes);
     cJSON_AddNumberToObject(o, "running", m->running);
     cJSON_AddNumberToObject(o, "waiting", m->waiting);
     cJSON_AddNumberToObject(o, "waiting_tokens", (double)m->waiting_tokens);

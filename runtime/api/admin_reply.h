@@ -17,19 +17,22 @@ struct admin_labels {
     size_t n;
 };
 
+/* All zero but for the strings and the manifest where it is not loaded. */
 struct admin_model {
-    const char *id; /* "name@version" */
+    const char *id; /* "name@version"; NULL: none serves */
     const char *name;
     const char *asked_as; /* what a request calls it: one of the two, or NULL for the name */
     const char *state;    /* "serving", "kept", "split" ... */
+    bool is_loaded;
     struct admin_labels labels;
     const struct model_manifest *manifest; /* of a version from a repository, or NULL */
-    const char *sha256;
+    const char *sha256;                    /* NULL: not known yet */
     uint64_t generation;
     int64_t loaded_at; /* Unix seconds */
     uint64_t file_bytes;
-    int context;          /* tokens that a conversation, or a text to embed, may have */
-    int embedding_length; /* numbers of a vector */
+    uint64_t memory_bytes; /* weights, and keys and values at the most */
+    int context;           /* tokens that a conversation, or a text to embed, may have */
+    int embedding_length;  /* numbers of a vector */
     bool makes_text;
     int running; /* requests */
     int waiting;

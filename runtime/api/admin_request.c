@@ -38,6 +38,23 @@ int admin_reload_request(const char *body, size_t len, bool *force, struct err *
     return rc;
 }
 
+int admin_version_request(const char *body, size_t len, char *version, size_t size,
+                          struct err *e)
+{
+    version[0] = '\0';
+    if (len == 0) {
+        return 0;
+    }
+    cJSON *root = parse_object(body, len, e);
+    if (!root) {
+        return -1;
+    }
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, "version");
+    bool is_there = item && !cJSON_IsNull(item);
+    cJSON_Delete(root);
+    return is_there ? admin_activate_request(body, len, version, size, e) : 0;
+}
+
 int admin_activate_request(const char *body, size_t len, char *version, size_t size,
                            struct err *e)
 {

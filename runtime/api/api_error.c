@@ -43,6 +43,8 @@ struct api_error api_error_from(const struct err *e)
         return api_error_make(404, bad_request,
                               strcmp(e->param, "model") == 0 ? "model_not_found" : "not_found",
                               e->param, e->message);
+    case ERR_NOT_LOADED:
+        return api_error_make(404, bad_request, "model_not_loaded", e->param, e->message);
     case ERR_CONFLICT:
         return api_error_make(412, bad_request, "precondition_failed", e->param, e->message);
     case ERR_BUSY: {

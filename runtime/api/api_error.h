@@ -19,7 +19,8 @@ struct api_error {
     char message[ERR_MESSAGE_MAX];
 };
 
-/* From the kind of failure: INVALID, FORMAT, UNSUPPORTED, LIMIT 400; NOT_FOUND 404; BUSY 429;
+/* From the kind of failure: INVALID, FORMAT, UNSUPPORTED, LIMIT 400; NOT_FOUND,
+ * NOT_LOADED 404; BUSY 429;
  * NOMEM 503; DEADLINE 504; the rest 500, whose message says nothing of the inside (it is logged
  * instead). */
 struct api_error api_error_from(const struct err *e);

@@ -1,6 +1,7 @@
 #include "runtime/api/embeddings_request.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,16 +20,18 @@ void embeddings_request_name(const struct embeddings_request *r, size_t i, char 
 
 /* --- input --- */
 
+static int refuse_id(const char *where, int vocab, struct err *e)
+{
+    return err_set_param(e, ERR_INVALID, where,
+                         "\"%s\" holds what is no token id; ids are 0 to %d", where, vocab - 1);
+}
+
 /* An id, or a negative number after an error. */
 static int32_t read_id(const cJSON *item, const char *where, int vocab, struct err *e)
 {
     double id = cJSON_IsNumber(item) ? item->valuedouble : -1.0;
-    if (!(id >= 0.0 && id < vocab && floor(id) == id)) {
-        return err_set_param(e, ERR_INVALID, where,
-                             "\"%s\" holds what is no token id; ids are 0 to %d", where,
-                             vocab - 1);
-    }
-    return (int32_t)id;
+    int most = vocab > 0 ? vocab : INT32_MAX;
+    return id >= 0.0 && id < most && floor(id) == id ? (int32_t)id : refuse_id(where, most, e);
 }
 
 /* `items` is the whole input, or one of its elements. */
@@ -150,10 +153,14 @@ static int parse_format(struct embeddings_request *r, struct err *e)
 static int parse_dimensions(struct embeddings_request *r, int d_model, struct err *e)
 {
     double dimensions = 0.0;
-    if (json_field_integer(r->json, "dimensions", 1, d_model, &dimensions, e) != 0) {
+    int width = d_model > 0 ? d_model : INT32_MAX;
+    if (json_field_integer(r->json, "dimensions", 1, width, &dimensions, e) != 0) {
         return -1;
     }
     r->dimensions = (int)dimensions;
+    if (d_model == 0) {
+        return 0;
+    }
     size_t most = EMBEDDINGS_NUMBERS_MAX / (size_t)d_model;
     return r->n_inputs <= most
                ? 0
@@ -206,6 +213,22 @@ int embeddings_request_parse(struct embeddings_request *r, const char *body, siz
         embeddings_request_deinit(r);
     }
     return rc;
+}
+
+int embeddings_request_check(struct embeddings_request *r, int vocab, int d_model,
+                             struct err *e)
+{
+    for (size_t i = 0; i < r->n_inputs; i++) {
+        const struct embeddings_input *input = &r->inputs[i];
+        for (size_t k = input->first; !input->text && k < input->end; k++) {
+            if (r->tokens.ids[k] >= vocab) {
+                char where[32];
+                embeddings_request_name(r, i, where);
+                return refuse_id(where, vocab, e);
+            }
+        }
+    }
+    return parse_dimensions(r, d_model, e);
 }
 
 void embeddings_request_deinit(struct embeddings_request *r)

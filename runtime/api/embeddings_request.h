@@ -39,9 +39,12 @@ struct embeddings_request {
     cJSON *json;    /* the parsed body */
 };
 
-/* vocab: what ids are checked against; d_model: what a vector has. */
+/* vocab: what ids are checked against; d_model: what a vector has. Both 0: that will be checked
+ * by embeddings_request_check, since the model is not known yet. */
 int embeddings_request_parse(struct embeddings_request *r, const char *body, size_t len,
                              int vocab, int d_model, struct err *e);
+int embeddings_request_check(struct embeddings_request *r, int vocab, int d_model,
+                             struct err *e);
 void embeddings_request_deinit(struct embeddings_request *r);
 
 /* "input", or "input[3]": what errors about a text call it. */

@@ -9,11 +9,12 @@ static cJSON *version_object(const struct model_version_view *v)
     cJSON_AddStringToObject(o, "version", v->name);
     cJSON_AddStringToObject(o, "state", v->state);
     json_add_string_or_null(o, "problem", v->problem);
-    json_add_string_or_null(o, "sha256", v->loaded ? v->loaded->sha256 : m ? m->sha256 : NULL);
+    json_add_string_or_null(o, "sha256", v->sha256);
     if (v->loaded) {
         cJSON_AddNumberToObject(o, "generation", (double)v->loaded->generation);
         cJSON_AddNumberToObject(o, "loaded_at", (double)v->loaded->loaded_at);
         cJSON_AddNumberToObject(o, "file_bytes", (double)v->loaded->file_bytes);
+        cJSON_AddNumberToObject(o, "memory_bytes", (double)v->loaded->memory_bytes);
         cJSON_AddNumberToObject(o, "running", v->loaded->running);
     }
     admin_add_labels(o, &v->labels, m);
@@ -21,15 +22,56 @@ static cJSON *version_object(const struct model_version_view *v)
     return o;
 }
 
-char *model_versions_text(const struct admin_model *serving, const struct traffic_view *traffic,
-                          const struct model_version_view *versions, size_t n, size_t *len)
+static void add_versions(cJSON *o, const struct model_view *m)
 {
-    cJSON *root = admin_model_json(serving);
-    traffic_add(root, traffic);
-    cJSON *list = cJSON_AddArrayToObject(root, "versions");
-    for (size_t i = 0; i < n; i++) {
-        cJSON_AddItemToArray(list, version_object(&versions[i]));
+    cJSON *list = cJSON_AddArrayToObject(o, "versions");
+    for (size_t i = 0; i < m->n_versions; i++) {
+        cJSON_AddItemToArray(list, version_object(&m->versions[i]));
     }
+}
+
+static cJSON *model_object(const struct model_view *m)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "name", m->name);
+    cJSON_AddBoolToObject(o, "default", m->is_default);
+    cJSON_AddStringToObject(o, "state", m->state);
+    json_add_string_or_null(o, "problem", m->problem);
+    json_add_string_or_null(o, "serving", m->serving->is_loaded ? m->serving->id : NULL);
+    cJSON_AddNumberToObject(o, "memory_bytes", (double)m->memory_bytes);
+    cJSON_AddNumberToObject(o, "requests_waiting", (double)m->waiting);
+    traffic_add(o, m->traffic);
+    add_versions(o, m);
+    return o;
+}
+
+char *models_admin_text(const struct models_view *v, size_t *len)
+{
+    cJSON *root = admin_model_json(v->models[0].serving);
+    traffic_add(root, v->models[0].traffic);
+    add_versions(root, &v->models[0]);
+    cJSON *list = cJSON_AddArrayToObject(root, "models");
+    for (size_t i = 0; i < v->n; i++) {
+        cJSON_AddItemToArray(list, model_object(&v->models[i]));
+    }
+    cJSON *memory = cJSON_AddObjectToObject(root, "memory");
+    cJSON_AddNumberToObject(memory, "used_bytes", (double)v->memory_bytes);
+    cJSON_AddItemToObject(memory, "limit_bytes",
+                          v->memory_limit > 0 ? cJSON_CreateNumber((double)v->memory_limit)
+                                              : cJSON_CreateNull());
+    cJSON_AddItemToObject(memory, "machine_left_bytes",
+                          v->memory_left < UINT64_MAX
+                              ? cJSON_CreateNumber((double)v->memory_left)
+                              : cJSON_CreateNull());
+    return json_text_take(root, len);
+}
+
+char *model_unloaded_text(const char *model, const char *version, size_t *len)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "status", "unloaded");
+    cJSON_AddStringToObject(root, "model", model);
+    json_add_string_or_null(root, "version", version[0] ? version : NULL);
     return json_text_take(root, len);
 }
 

@@ -97,6 +97,8 @@ enum route_scope {
       SCOPE_NONE)                                                                              \
     X(ADMIN_MODEL_ACTIVATE, "POST", "/admin/models/{name}/activate", ROUTE_ADMIN, SCOPE_NONE)  \
     X(ADMIN_MODEL_ROLLBACK, "POST", "/admin/models/{name}/rollback", ROUTE_ADMIN, SCOPE_NONE)  \
+    X(ADMIN_MODEL_LOAD, "POST", "/admin/models/{name}/load", ROUTE_ADMIN, SCOPE_NONE)          \
+    X(ADMIN_MODEL_UNLOAD, "POST", "/admin/models/{name}/unload", ROUTE_ADMIN, SCOPE_NONE)      \
     X(ADMIN_MODEL_SPLIT, "POST", "/admin/models/{name}/split", ROUTE_ADMIN, SCOPE_NONE)        \
     X(ADMIN_MODEL_LABELS, "POST", "/admin/models/{name}/labels", ROUTE_ADMIN, SCOPE_NONE)      \
     X(ADMIN_MODEL_SHADOW, "POST", "/admin/models/{name}/shadow", ROUTE_ADMIN, SCOPE_NONE)      \

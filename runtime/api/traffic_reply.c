@@ -33,7 +33,7 @@ static cJSON *traffic_object(const struct traffic_view *v)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "model", v->model);
-    cJSON_AddStringToObject(o, "serving", v->serving);
+    json_add_string_or_null(o, "serving", v->serving);
     return o;
 }
 

@@ -50,6 +50,7 @@ cJSON *version_audit_json(const struct version_audit *a)
     cJSON_AddStringToObject(o, "subject", a->subject);
     cJSON_AddStringToObject(o, "before", a->before);
     cJSON_AddStringToObject(o, "after", a->after);
+    cJSON_AddStringToObject(o, "reason", a->reason);
     add_number(o, "revision", a->revision);
     return o;
 }

@@ -14,6 +14,7 @@ enum err_kind {
     ERR_NONE = 0,
     ERR_INVALID,     /* the caller's input is wrong */
     ERR_NOT_FOUND,   /* a named thing does not exist */
+    ERR_NOT_LOADED,  /* it exists, and somebody must load it first */
     ERR_CONFLICT,    /* a thing is no longer as the caller says it is */
     ERR_FORMAT,      /* a file or message is malformed */
     ERR_UNSUPPORTED, /* well-formed, but nothing here can do it */

@@ -293,6 +293,13 @@ void metrics_set(struct metrics *m, size_t family, const char *const *values, do
     }
 }
 
+void metrics_clear(struct metrics *m, size_t family)
+{
+    while (m->families[family].first) {
+        forget_oldest(m, &m->families[family]);
+    }
+}
+
 void metrics_observe(struct metrics *m, size_t family, const char *const *values, double value)
 {
     const struct metric_family *type = m->families[family].type;

@@ -54,6 +54,8 @@ void metrics_destroy(struct metrics *m); /* accepts NULL */
 void metrics_add(struct metrics *m, size_t family, const char *const *values, double by);
 /* Of a gauge, or of a counter that is kept elsewhere and only shown here. */
 void metrics_set(struct metrics *m, size_t family, const char *const *values, double value);
+/* Forgets all series of a gauge: those that are true now are set anew. */
+void metrics_clear(struct metrics *m, size_t family);
 /* Of a histogram. */
 void metrics_observe(struct metrics *m, size_t family, const char *const *values, double value);
 

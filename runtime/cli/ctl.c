@@ -19,8 +19,9 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } groups[] = {
+    {"audit", ctl_audit, "who has changed what"},
     {"findings", ctl_findings, "what filters found, and what others would"},
-    {"models", ctl_models, "the model: its versions, and which of them serves"},
+    {"models", ctl_models, "models: their versions, and which of them serve"},
     {"prompts", ctl_prompts, "system prompts: profiles and their versions"},
     {"filters", ctl_filters, "filter chains and their versions"},
 };
@@ -110,6 +111,8 @@ static void choose_options(struct option out[OPTIONS_MAX], const struct ctl_comm
         {"actor", 0, OPTION_STRING, &c->actor, "NAME", "who is named in the audit log ($USER)",
          0, 0},
         {"json", 0, OPTION_FLAG, &c->json, NULL, "print the server's JSON", 0, 0},
+        {"model", 'm', OPTION_STRING, &c->model, "NAME",
+         "of this model (the default: that of requests which name none)", 0, 0},
         {"note", 0, OPTION_STRING, &c->note, "TEXT", "what is new in this version", 0, 0},
         {"no-activate", 0, OPTION_FLAG, &c->no_activate, NULL,
          "only store it; the active version stays", 0, 0},
@@ -126,6 +129,8 @@ static void choose_options(struct option out[OPTIONS_MAX], const struct ctl_comm
         {"request", 0, OPTION_STRING, &c->request, "ID", "only those of this x-request-id", 0,
          0},
         {"before", 0, OPTION_INT, &c->before, "ID", "only older ones than this", 1, 1L << 52},
+        {"kind", 0, OPTION_STRING, &c->kind, "KIND", "only those of prompt, filters or model",
+         0, 0},
         {"with-texts", 0, OPTION_FLAG, &c->with_texts, NULL,
          "as JSON, with the texts that the server keeps (--filter-log-text)", 0, 0},
         {"against", 0, OPTION_STRING, &c->against, "CHAIN",
@@ -237,7 +242,8 @@ static int parse_and_run(const struct ctl_group *group, const struct ctl_command
                     .limit = 50};
     struct option table[OPTIONS_MAX];
     choose_options(table, command, &c);
-    snprintf(name, sizeof(name), "ctl %s %s", group->name, command->name);
+    snprintf(name, sizeof(name), "ctl %s%s%s", group->name, command->name[0] ? " " : "",
+             command->name);
     snprintf(usage, sizeof(usage), "weir %s%s%s [options]", name,
              command->arguments[0] ? " " : "", command->arguments);
     const struct options options = {usage, command->summary, table};
@@ -303,6 +309,11 @@ int ctl_run(const struct ctl_group *group, int argc, char **argv)
     fprintf(stderr, "weir ctl %s: unknown command \"%s\" (see weir ctl %s --help)\n",
             group->name, argv[1], group->name);
     return 2;
+}
+
+int ctl_run_only(const struct ctl_group *group, int argc, char **argv)
+{
+    return parse_and_run(group, group->commands, argc, argv);
 }
 
 static void print_groups(FILE *to)

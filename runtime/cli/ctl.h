@@ -24,12 +24,14 @@ struct ctl {
     const char *admin_key_file;
     const char *actor;
     bool json;
+    const char *model; /* or NULL */
     const char *note;
     bool no_activate;
     long if_match; /* a revision, or -1 */
     long limit;
     const char *chain, *code, *verdict, *side, *request; /* of findings */
     long before;
+    const char *kind; /* of audit rows */
     bool with_texts;
     const char *against; /* a chain's file */
     const char *texts;   /* a file of them */
@@ -59,6 +61,9 @@ struct ctl_group {
 /* Runs the command that argv[1] names. The exit status. */
 int ctl_run(const struct ctl_group *group, int argc, char **argv);
 
+/* Runs the only command of a group, whose name is "". */
+int ctl_run_only(const struct ctl_group *group, int argc, char **argv);
+
 /* Sets *e to say that the command was called wrongly; returns -1. */
 int ctl_usage(struct ctl *c, struct err *e, const char *message);
 
@@ -82,7 +87,12 @@ int ctl_send(struct ctl *c, const char *method, cJSON *body, struct err *e);
 /* Writes c->answer to standard output as one line. */
 void ctl_print_answer(const struct ctl *c);
 
-/* ctl_findings.c, ctl_models.c, ctl_prompts.c, ctl_filters.c */
+/* The rows of the audit of c->kind (NULL: all), of the one name that there may be in
+ * `arguments`; for commands. */
+int ctl_audit_list(struct ctl *c, char **arguments, int n, struct err *e);
+
+/* ctl_audit.c, ctl_findings.c, ctl_models.c, ctl_prompts.c, ctl_filters.c */
+int ctl_audit(int argc, char **argv);
 int ctl_findings(int argc, char **argv);
 int ctl_models(int argc, char **argv);
 int ctl_prompts(int argc, char **argv);

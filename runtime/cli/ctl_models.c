@@ -1,4 +1,4 @@
-/* weir ctl models: the versions of the model that a running server serves. */
+/* weir ctl models: the models of a running server, and their versions. */
 #include "runtime/cli/ctl_models.h"
 
 #include <stdio.h>
@@ -29,9 +29,14 @@ static void add_labels(struct text_table *t, const cJSON *object)
     text_table_add(t, text);
 }
 
-static void add_row(struct text_table *t, const cJSON *version, const char *name)
+/* model: shown in a column of its own, or NULL. */
+static void add_row(struct text_table *t, const cJSON *version, const char *model,
+                    const char *name)
 {
     char hash[13];
+    if (model) {
+        text_table_add(t, model);
+    }
     text_table_add(t, name);
     ctl_add_cell(t, version, "state");
     snprintf(hash, sizeof(hash), "%s", ctl_text(version, "sha256"));
@@ -43,26 +48,73 @@ static void add_row(struct text_table *t, const cJSON *version, const char *name
     text_table_end_row(t);
 }
 
-/* A server without a repository has one row. */
-static int print_list(const cJSON *root, struct err *e)
+static void add_header(struct text_table *t, bool with_models)
 {
     static const char *const header[] = {"VERSION", "STATE",      "SHA256", "GENERATION",
                                          "LABELS",  "DEPRECATED", "PROBLEM"};
-    struct text_table t;
-    const cJSON *version;
-    const cJSON *versions = cJSON_GetObjectItemCaseSensitive(root, "versions");
-    text_table_init(&t);
+    if (with_models) {
+        text_table_add(t, "MODEL");
+    }
     for (size_t i = 0; i < sizeof(header) / sizeof(header[0]); i++) {
-        text_table_add(&t, header[i]);
+        text_table_add(t, header[i]);
     }
-    text_table_end_row(&t);
-    if (!versions) {
-        add_row(&t, root, ctl_text(root, "version"));
-    }
-    cJSON_ArrayForEach(version, versions)
+    text_table_end_row(t);
+}
+
+static void add_versions(struct text_table *t, const cJSON *object, const char *model)
+{
+    const cJSON *version;
+    cJSON_ArrayForEach(version, cJSON_GetObjectItemCaseSensitive(object, "versions"))
     {
-        add_row(&t, version, ctl_text(version, "version"));
+        add_row(t, version, model, ctl_text(version, "version"));
     }
+}
+
+/* The model of that name in the answer, or NULL. */
+static const cJSON *find_model(const cJSON *root, const char *name)
+{
+    const cJSON *model;
+    cJSON_ArrayForEach(model, cJSON_GetObjectItemCaseSensitive(root, "models"))
+    {
+        if (strcmp(ctl_text(model, "name"), name) == 0) {
+            return model;
+        }
+    }
+    return NULL;
+}
+
+/* One model, or all of them if there are several. A server without a repository has one row. */
+static void fill_list(struct text_table *t, const cJSON *root, const cJSON *chosen)
+{
+    const cJSON *models = cJSON_GetObjectItemCaseSensitive(root, "models");
+    bool is_table = !chosen && cJSON_GetArraySize(models) > 1;
+    const cJSON *model;
+    add_header(t, is_table);
+    if (!is_table) {
+        add_versions(t, chosen ? chosen : root, NULL);
+    }
+    if (!models) {
+        add_row(t, root, NULL, ctl_text(root, "version"));
+    }
+    cJSON_ArrayForEach(model, models)
+    {
+        if (is_table) {
+            add_versions(t, model, ctl_text(model, "name"));
+        }
+    }
+}
+
+static int print_list(const struct ctl *c, const cJSON *root, struct err *e)
+{
+    struct text_table t;
+    const cJSON *chosen = c->model ? find_model(root, c->model) : NULL;
+    if (c->model && !chosen) {
+        return err_set(e, ERR_NOT_FOUND, "the server has no model \"%s\"", c->model);
+    }
+    printf("model %s\n", c->model ? c->model : ctl_text(root, "id"));
+    ctl_models_print_shares(chosen ? chosen : root);
+    text_table_init(&t);
+    fill_list(&t, root, chosen);
     int rc = text_table_print(&t, e);
     text_table_deinit(&t);
     return rc;
@@ -80,24 +132,36 @@ static int run_list(struct ctl *c, char **arguments, int n, struct err *e)
     if (c->json) {
         ctl_print_answer(c);
     } else {
-        printf("model %s\n", ctl_text(root, "id"));
-        ctl_models_print_shares(root);
-        rc = print_list(root, e);
+        rc = print_list(c, root, e);
     }
     cJSON_Delete(root);
     return rc;
 }
 
+/* "NAME@VERSION" names the model as --model does; what is left is the version. */
+static const char *take_model(struct ctl *c, char *argument)
+{
+    char *at = strchr(argument, '@');
+    if (!at) {
+        return argument;
+    }
+    *at = '\0';
+    c->model = argument;
+    return at + 1;
+}
+
+/* Starts the path of the model that was named, or else of the default. */
 int ctl_models_path(struct ctl *c, const char *part, const char *version, struct err *e)
 {
-    cJSON *root = ask_models(c, e);
-    if (!root) {
+    cJSON *root = c->model ? NULL : ask_models(c, e);
+    if (!c->model && !root) {
         return -1;
     }
+    const char *name = c->model ? c->model : ctl_text(root, "id");
     if (version) {
-        ctl_path(c, MODELS, ctl_text(root, "id"), part, version);
+        ctl_path(c, MODELS, name, part, version);
     } else {
-        ctl_path(c, MODELS, ctl_text(root, "id"), part);
+        ctl_path(c, MODELS, name, part);
     }
     cJSON_Delete(root);
     return 0;
@@ -106,7 +170,8 @@ int ctl_models_path(struct ctl *c, const char *part, const char *version, struct
 static int run_show(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
-    if (ctl_models_path(c, "versions", arguments[0], e) != 0) {
+    const char *version = take_model(c, arguments[0]);
+    if (ctl_models_path(c, "versions", version, e) != 0) {
         return -1;
     }
     cJSON *root = ctl_ask_json(c, "GET", NULL, e);
@@ -142,19 +207,62 @@ static int print_change(struct ctl *c, struct err *e)
     return 0;
 }
 
-static int run_activate(struct ctl *c, char **arguments, int n, struct err *e)
+/* POST with {"version": ...}, which may be NULL. */
+static int send_version(struct ctl *c, const char *part, const char *version, struct err *e)
 {
-    (void)n;
     cJSON *body = cJSON_CreateObject();
-    if (!cJSON_AddStringToObject(body, "version", arguments[0])) {
+    if (!body || (version && !cJSON_AddStringToObject(body, "version", version))) {
         cJSON_Delete(body);
         return err_nomem(e);
     }
-    if (ctl_models_path(c, "activate", NULL, e) != 0) {
+    if (ctl_models_path(c, part, NULL, e) != 0) {
         cJSON_Delete(body);
         return -1;
     }
-    return ctl_send(c, "POST", body, e) == 0 ? print_change(c, e) : -1;
+    return ctl_send(c, "POST", body, e);
+}
+
+static int run_activate(struct ctl *c, char **arguments, int n, struct err *e)
+{
+    (void)n;
+    const char *version = take_model(c, arguments[0]);
+    return send_version(c, "activate", version, e) == 0 ? print_change(c, e) : -1;
+}
+
+/* "NAME" or "NAME@VERSION" */
+static int send_model(struct ctl *c, const char *part, char *argument, struct err *e)
+{
+    const char *version = take_model(c, argument);
+    bool is_name = version == argument;
+    c->model = is_name ? argument : c->model;
+    return send_version(c, part, is_name ? NULL : version, e);
+}
+
+static int run_load(struct ctl *c, char **arguments, int n, struct err *e)
+{
+    (void)n;
+    return send_model(c, "load", arguments[0], e) == 0 ? print_change(c, e) : -1;
+}
+
+static int run_unload(struct ctl *c, char **arguments, int n, struct err *e)
+{
+    (void)n;
+    if (send_model(c, "unload", arguments[0], e) != 0) {
+        return -1;
+    }
+    cJSON *root = json_parse(c->answer.data ? c->answer.data : "", c->answer.len, e);
+    if (!root) {
+        return err_prefix(e, "the server's answer");
+    }
+    const char *version = ctl_text(root, "version");
+    if (c->json) {
+        ctl_print_answer(c);
+    } else {
+        printf("%s: %s%s%s\n", ctl_text(root, "status"), ctl_text(root, "model"),
+               version[0] ? "@" : "", version);
+    }
+    cJSON_Delete(root);
+    return 0;
 }
 
 static int run_rollback(struct ctl *c, char **arguments, int n, struct err *e)
@@ -174,26 +282,42 @@ static int run_reload(struct ctl *c, char **arguments, int n, struct err *e)
     return ctl_ask(c, "POST", NULL, e) == 0 ? print_change(c, e) : -1;
 }
 
+static int run_audit(struct ctl *c, char **arguments, int n, struct err *e)
+{
+    c->kind = "model";
+    return ctl_audit_list(c, arguments, n, e);
+}
+
 static const struct ctl_command commands[] = {
-    {"list", "", 0, 0, " ", "the versions, newest first, and what became of each", run_list},
-    {"show", "VERSION", 1, 1, " ", "a version: what its owner says, and what its gate found",
-     run_show},
-    {"activate", "VERSION|LABEL", 1, 1, " ",
-     "serve another version, once it has been loaded and has passed its gate", run_activate},
-    {"rollback", "", 0, 0, " ", "serve the version that served before", run_rollback},
-    {"split", "VERSION PERCENT [key|conversation]|off", 1, 3, " ",
+    {"list", "", 0, 0, " model ",
+     "the versions of all models, newest first, and what became of each", run_list},
+    {"show", "VERSION", 1, 1, " model ",
+     "a version (also NAME@VERSION): what its owner says, and what its gate found", run_show},
+    {"activate", "VERSION|LABEL", 1, 1, " model ",
+     "serve another version (also NAME@VERSION), once it has been loaded and has passed its "
+     "gate",
+     run_activate},
+    {"rollback", "", 0, 0, " model ", "serve the version that served before", run_rollback},
+    {"load", "NAME[@VERSION]", 1, 1, " ",
+     "load a model, or a version of it beside the one that serves", run_load},
+    {"unload", "NAME[@VERSION]", 1, 1, " ", "unload it, once the requests that it has are over",
+     run_unload},
+    {"reload", "", 0, 0, " ", "look at the files of the default model's version anew",
+     run_reload},
+    {"split", "VERSION PERCENT [key|conversation]|off", 1, 3, " model ",
      "give a share of the requests that name no version to another one, by key or by "
      "conversation; off ends it",
      ctl_models_split},
-    {"label", "LABEL VERSION|off", 2, 2, " ",
+    {"label", "LABEL VERSION|off", 2, 2, " model ",
      "move a label to a version; off: it means again what owners of versions wrote",
      ctl_models_label},
-    {"shadow", "[VERSION PERCENT|off]", 0, 2, " ",
+    {"shadow", "[VERSION PERCENT|off]", 0, 2, " model ",
      "run copies of a share of the requests on another version; without arguments: what they "
      "showed",
      ctl_models_shadow},
-    {"reload", "", 0, 0, " ", "look at the files of the version that serves anew", run_reload},
-    {"canary", "[VERSION|promote|rollback]", 0, 1, " percent plan ",
+    {"audit", "[MODEL]", 0, 1, " before limit ", "who has changed what, newest first",
+     run_audit},
+    {"canary", "[VERSION|promote|rollback]", 0, 1, " model percent plan ",
      "try a version on a share of the requests, end that, or see how it does",
      ctl_models_canary},
     {0},
@@ -203,7 +327,8 @@ int ctl_models(int argc, char **argv)
 {
     static const struct ctl_command none = {.name = NULL};
     const struct ctl_group group = {.name = "models",
-                                    .summary = "Versions of the model of a running server.",
+                                    .summary =
+                                        "Models of a running server, and their versions.",
                                     .common = &none,
                                     .commands = commands};
     return ctl_run(&group, argc, argv);

@@ -337,8 +337,7 @@ static int run_delete(struct ctl *c, char **arguments, int n, struct err *e)
     return change(c, "DELETE", e);
 }
 
-/* A table of the objects in the answer's array `field`; columns that are times are named so. */
-static int print_rows(struct ctl *c, const char *field, const char *const *header,
+int ctl_versions_rows(struct ctl *c, const char *field, const char *const *header,
                       const char *const *fields, struct err *e)
 {
     struct text_table t;
@@ -376,22 +375,14 @@ static int run_versions(struct ctl *c, char **arguments, int n, struct err *e)
     (void)n;
     ctl_path(c, c->things->path, arguments[0], "versions");
     buf_printf(&c->path, "?limit=%ld", c->limit);
-    return print_rows(c, "versions", c->things->version_header, c->things->version_fields, e);
+    return ctl_versions_rows(c, "versions", c->things->version_header,
+                             c->things->version_fields, e);
 }
 
 static int run_audit(struct ctl *c, char **arguments, int n, struct err *e)
 {
-    static const char *const header[] = {"ID",      "TIME",   "ACTOR", "ACTION", "NAME",
-                                         "SUBJECT", "BEFORE", "AFTER", NULL};
-    static const char *const fields[] = {"id",      "time",   "actor", "action", "profile",
-                                         "subject", "before", "after", NULL};
-    ctl_path(c, "/admin/audit");
-    buf_printf(&c->path, "?limit=%ld&kind=%s", c->limit, c->things->kind);
-    if (n > 0) {
-        buf_append_str(&c->path, "&profile=");
-        ctl_escape(&c->path, arguments[0]);
-    }
-    return print_rows(c, "audit", header, fields, e);
+    c->kind = c->things->kind;
+    return ctl_audit_list(c, arguments, n, e);
 }
 
 int ctl_versions_try(struct ctl *c, const char *name, cJSON *body,

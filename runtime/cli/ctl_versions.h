@@ -29,6 +29,11 @@ int ctl_versions_put(struct ctl *c, char **arguments, int n, struct err *e);
  * was no memory for it. */
 int ctl_versions_change(struct ctl *c, const char *method, cJSON *body, struct err *e);
 
+/* Asks for c->path and prints a table of the objects in the answer's array `field`; columns
+ * that are times are named so. */
+int ctl_versions_rows(struct ctl *c, const char *field, const char *const *header,
+                      const char *const *fields, struct err *e);
+
 /* A body that says which version. NULL: no memory. */
 cJSON *ctl_versions_body(const char *version);
 

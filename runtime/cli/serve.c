@@ -17,6 +17,11 @@ struct serve_options {
     const char *model;
     const char *repo;
     long keep_generations;
+    const char *models_loaded;
+    bool load_on_demand;
+    long models_memory;
+    const char *when_memory_short;
+    long unload_idle;
     const char *publish;
     const char *host;
     long port;
@@ -63,7 +68,8 @@ struct serve_options {
 
 #define OPTIONS_MAX 64
 
-static void append(struct option table[OPTIONS_MAX], const struct option *more, size_t n)
+static void append_options(struct option table[OPTIONS_MAX], const struct option *more,
+                           size_t n)
 {
     size_t at = 0;
     while (table[at].name) {
@@ -91,7 +97,7 @@ static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_
          "(open)",
          0, 0},
     };
-    append(table, more, sizeof(more) / sizeof(more[0]));
+    append_options(table, more, sizeof(more) / sizeof(more[0]));
 }
 
 /* A repository of models. */
@@ -99,19 +105,40 @@ static void add_repo_options(struct option table[OPTIONS_MAX], struct serve_opti
 {
     const struct option more[] = {
         {"repo", 0, OPTION_STRING, &o->repo, "DIR",
-         "serve the newest version in DIR/NAME/VERSION/, and watch for others; --model is NAME "
-         "then, or left out if there is one alone",
+         "serve models and their versions, DIR/NAME/VERSION/, and watch for others; --model is "
+         "the NAME that requests get which name none, or left out if there is one alone",
          0, 0},
         {"keep-generations", 0, OPTION_INT, &o->keep_generations, "N",
-         "with --repo: versions that stay loaded behind the one that serves, for rollbacks and "
-         "requests that name them (1)",
+         "with --repo: versions of a model that stay loaded behind the one that serves, for "
+         "rollbacks and requests that name them (1)",
          0, MODEL_SET_KEPT_MAX},
         {"publish", 0, OPTION_STRING, &o->publish, "HOW",
          "with --repo: versions that appear serve at once if they are newer (auto), or when an "
          "admin says so (manual) (auto)",
          0, 0},
+        {"models-loaded", 0, OPTION_STRING, &o->models_loaded, "WHICH",
+         "with --repo: models that are loaded at the start: default, all, or names with "
+         "commas, "
+         "beside the default (default)",
+         0, 0},
+        {"load-on-demand", 0, OPTION_FLAG, &o->load_on_demand, NULL,
+         "with --repo: load models and versions when a request names them; it waits", 0, 0},
+        {"models-memory", 0, OPTION_INT, &o->models_memory, "MIB",
+         "with --repo: memory for all versions that are loaded, weights, keys and values; "
+         "others "
+         "that are idle make room (what the machine has)",
+         1, 1L << 30},
+        {"when-memory-short", 0, OPTION_STRING, &o->when_memory_short, "WHAT",
+         "with --repo: of a new version that does not fit beside the one that serves: refuse "
+         "it, "
+         "or drain_first, then load it while requests wait (refuse)",
+         0, 0},
+        {"unload-idle", 0, OPTION_INT, &o->unload_idle, "S",
+         "with --repo: seconds after which a model that nobody uses is unloaded, but the "
+         "default; 0 for never (0)",
+         0, 31536000},
     };
-    append(table, more, sizeof(more) / sizeof(more[0]));
+    append_options(table, more, sizeof(more) / sizeof(more[0]));
 }
 
 /* "MODEL=NAME", both with something in them. */
@@ -368,6 +395,15 @@ static int set_watching(struct server_settings *set, const struct serve_options 
     return 0;
 }
 
+/* -1: the word is not known. */
+static int set_memory_short(struct server_settings *set, const struct serve_options *o)
+{
+    static const char *const words[] = {"refuse", "drain_first", NULL};
+    int what = choice_named("when-memory-short", o->when_memory_short, words);
+    set->drain_first = what == 1;
+    return what < 0 ? -1 : 0;
+}
+
 /* A common soft limit of 1,024 open files would be a limit of connections. */
 static void raise_open_files(void)
 {
@@ -441,6 +477,8 @@ int cli_serve(int argc, char **argv)
         .metrics = "open",
         .ping = 5,
         .keep_generations = 1,
+        .models_loaded = "default",
+        .when_memory_short = "refuse",
         .publish = "auto",
         .temperature = 0.8,
         .drain_timeout = 600,
@@ -473,6 +511,10 @@ int cli_serve(int argc, char **argv)
         .repo_path = o.repo,
         .repo_model = o.repo ? o.model : NULL,
         .keep_generations = (int)o.keep_generations,
+        .models_loaded = o.models_loaded,
+        .load_on_demand = o.load_on_demand,
+        .models_memory = (uint64_t)o.models_memory << 20,
+        .unload_idle_s = (uint32_t)o.unload_idle,
         .publish_manually = strcmp(o.publish, "manual") == 0,
         .generation = {.model_path = o.model,
                        .threads = (int)o.threads,
@@ -509,7 +551,8 @@ int cli_serve(int argc, char **argv)
     };
     set.http.body_bytes_max = (size_t)o.max_body;
     set.sampling.temperature = (float)o.temperature;
-    if (set_unix_mode(&set, o.unix_mode) != 0 || set_watching(&set, &o) != 0) {
+    if (set_unix_mode(&set, o.unix_mode) != 0 || set_watching(&set, &o) != 0 ||
+        set_memory_short(&set, &o) != 0) {
         return 2;
     }
     char *findings = NULL;

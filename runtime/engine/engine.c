@@ -458,21 +458,28 @@ static void *engine_main(void *ctx)
 
 /* Pages within the memory that the settings allow: at least those of one context, at most those
  * of all sequences. */
-static int count_pages(const struct engine *en)
+static int count_pages(const struct llama_config *c, const struct engine_settings *s)
 {
-    size_t context = kv_cache_pages(en->set.context);
-    size_t most = context * (size_t)en->set.max_sequences;
-    size_t bytes = en->set.kv_bytes;
+    size_t context = kv_cache_pages(s->context);
+    size_t most = context * (size_t)s->max_sequences;
+    size_t bytes = s->kv_bytes;
     if (bytes == 0) {
         long pages = sysconf(_SC_PHYS_PAGES);
         long page_bytes = sysconf(_SC_PAGESIZE);
         bytes = pages > 0 && page_bytes > 0 ? (size_t)pages * (size_t)page_bytes / 4 : SIZE_MAX;
     }
-    size_t page = kv_cache_page_bytes(&en->model->config, en->set.kv_type);
+    size_t page = kv_cache_page_bytes(c, s->kv_type);
     size_t n = page > 0 ? bytes / page : context;
     n = n < most ? n : most;
     n = n > context ? n : context;
     return n < INT32_MAX ? (int)n : INT32_MAX;
+}
+
+uint64_t engine_kv_bytes(const struct llama_config *c, const struct engine_settings *s)
+{
+    struct engine_settings set = *s;
+    set.context = set.context > c->context ? c->context : set.context;
+    return (uint64_t)count_pages(c, &set) * kv_cache_page_bytes(c, s->kv_type);
 }
 
 static int list_ends(struct engine *en, struct err *e)
@@ -495,7 +502,7 @@ static int create_parts(struct engine *en, struct err *e)
     struct schedule_settings s = {.max_sequences = en->set.max_sequences,
                                   .max_rows = en->set.step_tokens,
                                   .context = en->set.context,
-                                  .n_pages = count_pages(en),
+                                  .n_pages = count_pages(config, &en->set),
                                   .kv_type = en->set.kv_type,
                                   .step_s = en->set.step_ms > 0 ? en->set.step_ms / 1e3 : 1e9,
                                   .guesses = en->set.guesses};

@@ -130,6 +130,10 @@ struct engine_stats {
     int kv_pages_free; /* or cached and held by nobody */
 };
 
+/* Bytes of keys and values that an engine with these settings has for a model of this shape:
+ * what it may come to use. */
+uint64_t engine_kv_bytes(const struct llama_config *c, const struct engine_settings *s);
+
 /* The model is borrowed and must outlive the engine. */
 struct engine *engine_create(const struct model *m, const struct engine_settings *s,
                              struct err *e);

@@ -491,34 +491,88 @@ int model_repo_look(struct model_repo *r, struct err *e)
 
 /* --- opening --- */
 
-static int choose_name(struct model_repo *r, struct err *e)
+static int compare_names(const void *a, const void *b)
 {
-    char listed[LISTED_MAX] = "";
+    return model_version_compare(a, b);
+}
+
+int model_repo_list_models(const struct model_repo *r, struct model_repo_names *out,
+                           struct err *e)
+{
     const char *name;
-    size_t n = 0;
+    int rc = 0;
+    *out = (struct model_repo_names){0};
     DIR *dir = open_folder(r, ".", e);
     if (!dir) {
         return -1;
     }
-    while ((name = next_entry(dir)) != NULL) {
-        if (!is_passed_over(name) && is_name(name) && is_folder(r, "", name)) {
-            size_t at = strlen(listed);
-            snprintf(listed + at, sizeof(listed) - at, "%s%s", n ? ", " : "", name);
-            snprintf(r->name, sizeof(r->name), "%s", name);
-            n++;
+    out->items = mem_zarray(MODEL_REPO_MODELS_MAX, sizeof(*out->items));
+    rc = out->items ? 0 : err_nomem(e);
+    while (rc == 0 && (name = next_entry(dir)) != NULL) {
+        if (is_passed_over(name) || !is_name(name) || !is_folder(r, "", name)) {
+            continue;
+        }
+        if (out->count == MODEL_REPO_MODELS_MAX) {
+            rc = err_set(e, ERR_LIMIT, "%s: more than %d models", r->root,
+                         MODEL_REPO_MODELS_MAX);
+        } else {
+            snprintf(out->items[out->count++], sizeof(*out->items), "%s", name);
         }
     }
-    closedir(dir);
-    if (n == 1) {
-        return 0;
+    if (rc == 0 && errno != 0) {
+        rc = err_set_errno(e, errno, "%s: cannot read", r->root);
     }
-    return n == 0 ? err_set(e, ERR_NOT_FOUND,
-                            "%s: no model is in it; ROOT/NAME/VERSION/ is where a version "
-                            "belongs",
-                            r->root)
-                  : err_set(e, ERR_INVALID,
-                            "%s: has several models (%s); --model NAME says which is served",
-                            r->root, listed);
+    closedir(dir);
+    if (rc != 0) {
+        model_repo_names_deinit(out);
+    } else {
+        qsort(out->items, out->count, sizeof(*out->items), compare_names);
+    }
+    return rc;
+}
+
+void model_repo_names_deinit(struct model_repo_names *n)
+{
+    mem_free(n->items);
+    *n = (struct model_repo_names){0};
+}
+
+static int choose_name(struct model_repo *r, struct err *e)
+{
+    char listed[LISTED_MAX] = "";
+    struct model_repo_names names;
+    if (model_repo_list_models(r, &names, e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < names.count; i++) {
+        size_t at = strlen(listed);
+        snprintf(listed + at, sizeof(listed) - at, "%s%s", i ? ", " : "", names.items[i]);
+    }
+    int rc = 0;
+    if (names.count == 1) {
+        snprintf(r->name, sizeof(r->name), "%s", names.items[0]);
+    } else if (names.count == 0) {
+        rc = err_set(e, ERR_NOT_FOUND,
+                     "%s: no model is in it; ROOT/NAME/VERSION/ is where a version belongs",
+                     r->root);
+    } else {
+        rc = err_set(e, ERR_INVALID,
+                     "%s: has several models (%s); --model NAME says which one requests get "
+                     "that name none",
+                     r->root, listed);
+    }
+    model_repo_names_deinit(&names);
+    return rc;
+}
+
+int model_repo_open_root(struct model_repo *r, const char *root, struct err *e)
+{
+    *r = (struct model_repo){.fd = -1};
+    if (!realpath(root, r->root)) {
+        return err_set_errno(e, errno, "%s: cannot open the repository", root);
+    }
+    r->fd = open(r->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return r->fd >= 0 ? 0 : err_set_errno(e, errno, "%s: cannot open the repository", root);
 }
 
 int model_repo_open(struct model_repo *r, const char *root, const char *name, struct err *e)
@@ -530,12 +584,8 @@ int model_repo_open(struct model_repo *r, const char *root, const char *name, st
                              "'-' are",
                              name);
     }
-    if (!realpath(root, r->root)) {
-        return err_set_errno(e, errno, "%s: cannot open the repository", root);
-    }
-    r->fd = open(r->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (r->fd < 0) {
-        return err_set_errno(e, errno, "%s: cannot open the repository", root);
+    if (model_repo_open_root(r, root, e) != 0) {
+        return -1;
     }
     int rc = 0;
     if (name) {

@@ -25,6 +25,7 @@
 #include "runtime/registry/version_name.h"
 
 #define MODEL_REPO_NAME_MAX     VERSION_NAME_MAX
+#define MODEL_REPO_MODELS_MAX   1000
 #define MODEL_REPO_VERSIONS_MAX 1000
 #define MODEL_REPO_FILES_MAX    4096 /* in a version's folder */
 
@@ -56,7 +57,21 @@ struct model_repo {
 /* name NULL: the only model that is there; with several the error lists them. On failure
  * nothing is left to close. */
 int model_repo_open(struct model_repo *r, const char *root, const char *name, struct err *e);
+/* Its root alone: names no model, for model_repo_list_models. */
+int model_repo_open_root(struct model_repo *r, const char *root, struct err *e);
 void model_repo_close(struct model_repo *r); /* also of zeroes with fd -1 */
+
+/* The models of a repository, by the names of their folders, in the order of
+ * model_version_compare. */
+struct model_repo_names {
+    char (*items)[MODEL_REPO_NAME_MAX + 1]; /* (count) */
+    size_t count;
+};
+
+/* Those of the repository that `r` is open in; what it says itself is left alone. */
+int model_repo_list_models(const struct model_repo *r, struct model_repo_names *out,
+                           struct err *e);
+void model_repo_names_deinit(struct model_repo_names *n); /* also of zeroes */
 
 /* -1: the folder could not be read, and nothing counts as gone. What is wrong with a version is
  * that version's problem. */

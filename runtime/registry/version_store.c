@@ -87,6 +87,44 @@ static const char *const schema_steps[] = {
     "ALTER TABLE audit ADD COLUMN kind TEXT NOT NULL DEFAULT 'prompt';"
     "DROP INDEX audit_profile;"
     "CREATE INDEX audit_object ON audit(profile, kind, id);",
+    /* 3: models, whose versions are folders elsewhere: here they are names. */
+    "CREATE TABLE model("
+    " id INTEGER PRIMARY KEY,"
+    " name TEXT NOT NULL UNIQUE,"
+    " revision INTEGER NOT NULL,"
+    " updated INTEGER NOT NULL,"
+    " active TEXT NOT NULL,"
+    " sha256 TEXT NOT NULL,"
+    " is_chosen INTEGER NOT NULL,"
+    " split TEXT NOT NULL,"
+    " split_percent INTEGER NOT NULL,"
+    " split_by_text INTEGER NOT NULL,"
+    " shadow TEXT NOT NULL,"
+    " shadow_percent INTEGER NOT NULL,"
+    " canary TEXT NOT NULL,"
+    " canary_plan TEXT NOT NULL,"
+    " canary_report TEXT NOT NULL) STRICT;"
+    "CREATE TABLE model_past("
+    " id INTEGER PRIMARY KEY,"
+    " model INTEGER NOT NULL REFERENCES model(id),"
+    " version TEXT NOT NULL,"
+    " sha256 TEXT NOT NULL,"
+    " time INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX model_past_model ON model_past(model, id);"
+    "CREATE TABLE model_label("
+    " model INTEGER NOT NULL REFERENCES model(id),"
+    " name TEXT NOT NULL,"
+    " version TEXT NOT NULL,"
+    " PRIMARY KEY(model, name)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE model_known("
+    " id INTEGER PRIMARY KEY,"
+    " model INTEGER NOT NULL REFERENCES model(id),"
+    " version TEXT NOT NULL,"
+    " stamp INTEGER NOT NULL,"
+    " problem TEXT NOT NULL,"
+    " report TEXT NOT NULL,"
+    " UNIQUE(model, version)) STRICT;"
+    "ALTER TABLE audit ADD COLUMN reason TEXT NOT NULL DEFAULT '';",
 };
 
 static const struct database_schema schema = {
@@ -101,6 +139,7 @@ static const struct version_words words[VERSION_KINDS] = {
     [VERSION_PROMPTS] = {"prompt", "prompt profile", "profile",
                          "put a version with an empty text"},
     [VERSION_FILTERS] = {"filters", "filter chain", "chain", "put a version without filters"},
+    [VERSION_MODELS] = {"model", "model", "model", ""},
 };
 
 const char *version_kind_name(enum version_kind kind)

@@ -37,7 +37,8 @@
 #define VERSION_PAGE_MAX    1000  /* items of one list call */
 #define VERSION_ACTOR_MAX   128
 #define VERSION_ACTION_MAX  15
-#define VERSION_STATE_MAX   64 /* bytes of an audit row's `before` and `after` */
+#define VERSION_STATE_MAX   320 /* bytes of an audit row's `before` and `after` */
+#define VERSION_REASON_MAX  255
 
 /* What `weir serve` has when nobody has said otherwise; it cannot be deleted. */
 #define VERSION_DEFAULT_NAME "default"
@@ -45,10 +46,11 @@
 enum version_kind {
     VERSION_PROMPTS,
     VERSION_FILTERS,
+    VERSION_MODELS, /* in the audit; what is kept of them is model_store.h's */
     VERSION_KINDS,
 };
 
-/* "prompt", "filters". */
+/* "prompt", "filters", "model". */
 const char *version_kind_name(enum version_kind kind);
 /* VERSION_KINDS: none of that name. */
 enum version_kind version_kind_named(const char *name);
@@ -227,13 +229,14 @@ struct version_audit {
     enum version_kind kind;
     char actor[VERSION_ACTOR_MAX + 1];
     /* put, activate, rollback, split, label, unlabel, delete_version, delete_profile,
-     * delete_chain */
+     * delete_chain; those of models: enum model_action */
     char action[VERSION_ACTION_MAX + 1];
     char name[VERSION_NAME_MAX + 1];
     char subject[VERSION_NAME_MAX + 1]; /* the version or label that the action was about */
     char before[VERSION_STATE_MAX];     /* "3", "3 and 10% 4", or "" */
     char after[VERSION_STATE_MAX];
-    uint64_t revision; /* of the object, after the change */
+    char reason[VERSION_REASON_MAX + 1]; /* of what the server did by itself, or "" */
+    uint64_t revision;                   /* of the object, after the change */
 };
 
 /* Of which objects; the changes of all kinds have one order. */

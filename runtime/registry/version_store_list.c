@@ -192,13 +192,14 @@ static size_t read_audit(struct query *q, struct version_audit *page)
         query_copy(q, 7, a->after, sizeof(a->after));
         a->revision = (uint64_t)query_int(q, 8);
         a->kind = version_kind_named(query_text(q, 9));
+        query_copy(q, 10, a->reason, sizeof(a->reason));
     }
     return count;
 }
 
 #define AUDIT_ROWS                                                               \
     "SELECT id, time, actor, action, profile, subject, before, after, revision," \
-    " kind FROM audit WHERE id < ?1 AND (?4 IS NULL OR kind = ?4) AND "
+    " kind, reason FROM audit WHERE id < ?1 AND (?4 IS NULL OR kind = ?4) AND "
 #define AUDIT_ORDER " ORDER BY id DESC LIMIT ?2"
 
 int version_database_audit(struct version_database *d,

@@ -185,9 +185,9 @@ static int put_from_folder(void *ctx, const char *name, const struct watched_con
     if (content->n_others > 0) {
         return chain_set_publish_file(&s->chains, name, chain, e);
     }
-    return s->generation ? version_admin_put(s, &chain_work_api, name, content->json,
-                                             content->json_len, FOLDER_ACTOR, e)
-                         : put_at_start(s, name, content, e);
+    return s->is_ready ? version_admin_put(s, &chain_work_api, name, content->json,
+                                           content->json_len, FOLDER_ACTOR, e)
+                       : put_at_start(s, name, content, e);
 }
 
 /* The file of --filters has this content now. */

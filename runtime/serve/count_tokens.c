@@ -10,13 +10,14 @@
 #include "runtime/serve/sticky.h"
 
 static int count(struct server *s, struct http_exchange *http,
-                 const struct answer_request *request, size_t *n, struct provenance *made_by,
-                 struct err *e)
+                 const struct answer_request *request, struct model_missing *missing, size_t *n,
+                 struct provenance *made_by, struct err *e)
 {
     const struct model_ask ask = {.http = http_exchange_request(http),
                                   .model = request->model,
                                   .sticky = sticky_of(s, http, request),
-                                  .conversation = sticky_of_conversation(request)};
+                                  .conversation = sticky_of_conversation(request),
+                                  .missing = missing};
     struct generation *g = model_pick(s, &ask, e);
     if (!g || generation_check_text(g, e) != 0) {
         return -1;
@@ -50,14 +51,15 @@ void count_tokens_answer(struct server *s, struct http_exchange *http)
     const struct http_request *body = http_exchange_request(http);
     struct err e = {0};
     struct answer_request request;
+    struct model_missing missing = {0};
     struct provenance made_by;
     size_t n = 0;
     if (anthropic_count_request_parse(&request, body->body, body->body_len, &e) != 0) {
         respond_err(http, &e);
         return;
     }
-    if (count(s, http, &request, &n, &made_by, &e) != 0) {
-        respond_err(http, &e);
+    if (count(s, http, &request, &missing, &n, &made_by, &e) != 0) {
+        model_wait_or_refuse(s, http, &missing, 0, &e);
     } else {
         size_t len = 0;
         cJSON *root = cJSON_CreateObject();

@@ -20,6 +20,7 @@ struct embedding {
     struct http_exchange *http; /* NULL when the client is gone */
     struct server *server;
     struct generation *generation;
+    struct model_missing missing; /* what it may have to wait for */
     uint64_t tenant;
     struct embeddings_request request;
     struct filter_run input; /* texts through the filters, before the embedder has the job */
@@ -207,7 +208,7 @@ static int submit(struct embedding *x, struct err *e)
 static void refuse(struct embedding *x, const struct err *e)
 {
     http_exchange_set_data(x->http, NULL);
-    respond_err(x->http, e);
+    model_wait_or_refuse(x->server, x->http, &x->missing, 0, e);
     destroy(x);
 }
 
@@ -221,28 +222,22 @@ static void input_done(void *user, struct err *why)
     }
 }
 
-/* The generation that the request names; what it may say depends on that one's vocabulary and
- * width. */
+/* What it may say depends on the vocabulary and width of the model that it names. */
 static int read_request(struct embedding *x, struct err *e)
 {
     const struct http_request *http = http_exchange_request(x->http);
-    const struct llama_config *c = &x->generation->model->config;
-    if (embeddings_request_parse(&x->request, http->body, http->body_len, c->vocab, c->d_model,
-                                 e) != 0) {
+    if (embeddings_request_parse(&x->request, http->body, http->body_len, 0, 0, e) != 0) {
         return -1;
     }
-    const struct model_ask ask = {.http = http, .model = x->request.model, .sticky = x->tenant};
+    const struct model_ask ask = {
+        .http = http, .model = x->request.model, .sticky = x->tenant, .missing = &x->missing};
     struct generation *g = model_pick(x->server, &ask, e);
-    if (!g || g == x->generation) {
-        return g ? 0 : -1;
+    if (!g) {
+        return -1;
     }
-    generation_ref(g);
-    generation_unref(x->generation);
-    x->generation = g;
-    c = &g->model->config;
-    embeddings_request_deinit(&x->request);
-    return embeddings_request_parse(&x->request, http->body, http->body_len, c->vocab,
-                                    c->d_model, e);
+    x->generation = generation_ref(g);
+    const struct llama_config *c = &g->model->config;
+    return embeddings_request_check(&x->request, c->vocab, c->d_model, e);
 }
 
 static int prepare(struct embedding *x, struct err *e)
@@ -266,7 +261,8 @@ void embeddings_begin(struct server *s, struct http_exchange *http)
 {
     struct err e = {0};
     /* In a flood most are refused, so that costs next to nothing. */
-    if (embedder_check_room(s->generation->embedder, &e) != 0) {
+    const struct generation *only = model_pick_only(s);
+    if (only && embedder_check_room(only->embedder, &e) != 0) {
         respond_err(http, &e);
         return;
     }
@@ -279,7 +275,6 @@ void embeddings_begin(struct server *s, struct http_exchange *http)
     x->http = http;
     x->server = s;
     x->tenant = access_tenant(&s->set.access, http_exchange_request(http));
-    x->generation = generation_ref(s->generation);
     http_exchange_set_data(http, x);
     if (prepare(x, &e) < 0) {
         refuse(x, &e);

@@ -175,6 +175,8 @@ static void on_deadline(uv_timer_t *deadline)
 int exchange_set_deadline(struct exchange *x, struct err *e)
 {
     uint64_t ms = (uint64_t)x->request.deadline_ms;
+    uint64_t now = clock_now_ns();
+    uint64_t since = model_wait_since(x->server, x->http);
     uv_loop_t *loop = &x->server->loop;
     x->deadline = mem_zalloc(sizeof(*x->deadline));
     if (!x->deadline) {
@@ -183,8 +185,9 @@ int exchange_set_deadline(struct exchange *x, struct err *e)
     uv_timer_init(loop, x->deadline);
     x->deadline->data = x;
     uv_update_time(loop);
-    uv_timer_start(x->deadline, on_deadline, ms, 0);
-    x->deadline_ns = clock_now_ns() + ms * 1000000;
+    x->deadline_ns = (since ? since : now) + ms * 1000000;
+    uint64_t left_ns = x->deadline_ns > now ? x->deadline_ns - now : 0;
+    uv_timer_start(x->deadline, on_deadline, (left_ns + 999999) / 1000000, 0);
     return 0;
 }
 
@@ -193,7 +196,7 @@ void exchange_refuse(struct exchange *x, const struct err *e)
     struct http_exchange *http = x->http;
     x->failure = e->kind;
     exchange_leave_client(x);
-    respond_err(http, e);
+    model_wait_or_refuse(x->server, http, &x->missing, x->request.deadline_ms, e);
 }
 
 /* --- the form of the answers --- */

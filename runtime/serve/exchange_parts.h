@@ -58,6 +58,7 @@ struct exchange {
     struct server *server;
     struct exchange *next, **link; /* among all of the server */
     struct generation *generation;
+    struct model_missing missing; /* what it may have to wait for */
     struct prompt *prompt;
     struct chain *chain; /* NULL before it is known which */
     const struct exchange_api *api;
@@ -109,7 +110,7 @@ int exchange_check_deadline(const struct exchange *x, struct err *e);
  */
 void exchange_release(struct exchange *x);
 
-/* Answers with an error, and leaves the client. */
+/* Answers with an error, or has the request wait for its model, and leaves the client. */
 void exchange_refuse(struct exchange *x, const struct err *e);
 
 /* What the engine says about a choice. */

@@ -316,7 +316,8 @@ static int find_generation(struct exchange *x, struct err *e)
     const struct model_ask ask = {.http = http_exchange_request(x->http),
                                   .model = x->request.model,
                                   .sticky = sticky_of(x->server, x->http, &x->request),
-                                  .conversation = sticky_of_conversation(&x->request)};
+                                  .conversation = sticky_of_conversation(&x->request),
+                                  .missing = &x->missing};
     struct generation *g = model_pick(x->server, &ask, e);
     if (!g || generation_check_text(g, e) != 0 ||
         engine_check_room(g->engine, g->n_coming, e) != 0) {

@@ -2,7 +2,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "models/arch/kv_cache.h"
+#include "models/format/gguf.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
@@ -125,20 +128,20 @@ static int create_vocab(struct generation *g, struct err *e)
 
 /* Tokens of a conversation: the least of what the model, the command line and the version's
  * owner allow. */
-static int choose_context(const struct generation *g, const struct generation_settings *s)
+static int choose_context(const struct llama_config *c, const struct generation_settings *s)
 {
-    int context = s->context > 0 ? s->context : g->model->config.context;
+    int context = s->context > 0 ? s->context : c->context;
     int most = s->files ? s->files->manifest->max_context : 0;
     return most > 0 && most < context ? most : context;
 }
 
-static int create_engine(struct generation *g, const struct generation_settings *s,
-                         struct err *e)
+static struct engine_settings engine_settings_of(const struct llama_config *c,
+                                                 const struct generation_settings *s)
 {
-    struct engine_settings engine = {
+    return (struct engine_settings){
         .threads = s->threads,
         .pin = s->pin,
-        .context = choose_context(g, s),
+        .context = choose_context(c, s),
         .max_sequences = s->max_sequences,
         .max_waiting = s->max_waiting,
         .max_waiting_tokens = s->max_waiting_tokens,
@@ -148,9 +151,15 @@ static int create_engine(struct generation *g, const struct generation_settings 
         .guesses = s->guesses,
         .kv_type = s->kv_type,
         .cpu_features = s->cpu_features,
-        .notify = wake_loop,
-        .notify_ctx = g,
     };
+}
+
+static int create_engine(struct generation *g, const struct generation_settings *s,
+                         struct err *e)
+{
+    struct engine_settings engine = engine_settings_of(&g->model->config, s);
+    engine.notify = wake_loop;
+    engine.notify_ctx = g;
     g->engine = engine_create(g->model, &engine, e);
     return g->engine ? 0 : -1;
 }
@@ -162,7 +171,7 @@ static int create_embedder(struct generation *g, const struct generation_setting
     int threads = g->engine ? (s->threads + 1) / 2 : s->threads;
     struct embedder_settings embedder = {
         .threads = threads,
-        .context = s->files ? choose_context(g, s) : s->context,
+        .context = s->files ? choose_context(&g->model->config, s) : s->context,
         .step_tokens = s->step_tokens,
         .max_waiting = s->max_waiting,
         .kv_type = s->kv_type,
@@ -172,6 +181,46 @@ static int create_embedder(struct generation *g, const struct generation_setting
     };
     g->embedder = embedder_create(g->model, &embedder, e);
     return g->embedder ? 0 : -1;
+}
+
+/* --- memory --- */
+
+/* As int8 with a scale for each group; what has one dimension stays f32, or is packed. */
+static uint64_t loaded_bytes(const struct gguf_tensor *t)
+{
+    return t->n_dims >= 2         ? t->n_elements + t->n_elements / 8
+           : t->type == TENSOR_I8 ? t->size
+                                  : t->n_elements * sizeof(float);
+}
+
+int generation_measure(const struct generation_settings *s, uint64_t *bytes, struct err *e)
+{
+    const char *path = s->files ? s->files->path : s->model_path;
+    struct stat info;
+    struct llama_config config;
+    *bytes = 0;
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+        return 0;
+    }
+    struct gguf *g = gguf_open(path, e);
+    int rc = g ? llama_config_from_gguf(&config, g, e) : -1;
+    for (size_t i = 0; rc == 0 && i < gguf_tensor_count(g); i++) {
+        *bytes += loaded_bytes(gguf_tensor_at(g, i));
+    }
+    if (rc == 0 && !config.encoder) {
+        const struct engine_settings engine = engine_settings_of(&config, s);
+        *bytes += engine_kv_bytes(&config, &engine);
+    }
+    gguf_close(g);
+    return rc;
+}
+
+static uint64_t count_memory(const struct generation *g, const struct generation_settings *s)
+{
+    const struct model *m = g->model;
+    uint64_t pages = g->engine ? (uint64_t)engine_stats(g->engine).kv_pages : 0;
+    return m->weights.block_bytes + (m->weights.in_file ? m->file_bytes : 0) +
+           pages * kv_cache_page_bytes(&m->config, s->kv_type);
 }
 
 struct generation *generation_load(const struct generation_settings *s, struct err *e)
@@ -187,6 +236,7 @@ struct generation *generation_load(const struct generation_settings *s, struct e
         return NULL;
     }
     g->refs = 1;
+    g->used_ns = clock_now_ns();
     g->loaded_at = clock_unix_s();
     if (load_model_behind(g, s, e) != 0 ||
         (!g->model->config.encoder &&
@@ -195,6 +245,7 @@ struct generation *generation_load(const struct generation_settings *s, struct e
         generation_discard(g);
         return NULL;
     }
+    g->memory_bytes = count_memory(g, s);
     /* Without a version of its own a model is named by its content. */
     snprintf(g->id, sizeof(g->id), "%s@%.*s", g->model->name, g->model->version[0] ? 127 : 12,
              g->model->version[0] ? g->model->version : g->model->sha256);
@@ -305,6 +356,7 @@ int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number, str
 struct generation *generation_ref(struct generation *g)
 {
     g->refs++;
+    g->used_ns = clock_now_ns();
     return g;
 }
 
@@ -318,6 +370,9 @@ static void after_take_down(uv_work_t *work, int status)
     (void)status;
     struct generation *g = work->data;
     log_info("generation %llu is gone", (unsigned long long)g->number);
+    if (g->on_gone) {
+        g->on_gone(g->on_gone_ctx, g);
+    }
     mem_free(g);
 }
 
@@ -334,9 +389,19 @@ static void on_wake_closed(uv_handle_t *handle)
 
 void generation_unref(struct generation *g)
 {
-    if (g && --g->refs == 0) {
+    if (!g) {
+        return;
+    }
+    g->used_ns = clock_now_ns();
+    if (--g->refs == 0) {
         uv_close((uv_handle_t *)&g->wake, on_wake_closed);
     }
+}
+
+void generation_log_published(const struct generation *g)
+{
+    log_info("model %s (generation %llu, sha256 %.12s) is published", g->id,
+             (unsigned long long)g->number, g->model->sha256);
 }
 
 void generation_step_aside(struct generation *g)
@@ -385,11 +450,13 @@ void generation_describe(const struct generation *g, struct admin_model *out)
         .id = g->id,
         .name = g->model->name,
         .state = "serving",
+        .is_loaded = true,
         .manifest = g->manifest,
         .sha256 = g->model->sha256,
         .generation = g->number,
         .loaded_at = g->loaded_at,
         .file_bytes = g->model->file_bytes,
+        .memory_bytes = g->memory_bytes,
         .context = generation_context(g),
         .embedding_length = g->model->config.d_model,
         .makes_text = g->engine != NULL,

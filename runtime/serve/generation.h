@@ -44,6 +44,12 @@ struct generation_settings {
 
 struct generation {
     int refs;
+    uint64_t used_ns;      /* clock_now_ns() when it was last taken or let go of */
+    uint64_t memory_bytes; /* weights, and keys and values at the most */
+    bool was_asked_for;    /* it stays beside what serves because somebody asked for it */
+    /* It is gone, and its memory free. NULL: nobody wants to know. Called on the loop. */
+    void (*on_gone)(void *ctx, const struct generation *g);
+    void *on_gone_ctx;
     uint64_t number;   /* 1 for the first that this server published */
     int64_t loaded_at; /* Unix seconds */
     struct model *model;
@@ -64,6 +70,10 @@ struct generation {
     uv_work_t teardown;
 };
 
+/* What a model file will take, as memory_bytes has it, by what its header says; 0 for a folder
+ * of safetensors, which must be converted first. Reads little. */
+int generation_measure(const struct generation_settings *s, uint64_t *bytes, struct err *e);
+
 /* Loads, checks and warms a model and starts its engine: slow. One reference, the caller's. */
 struct generation *generation_load(const struct generation_settings *s, struct err *e);
 
@@ -79,8 +89,12 @@ void generation_discard(struct generation *g);
  * point to a struct engine_user (engine_user.h). */
 int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number, struct err *e);
 
+/* Whoever holds one is using it; who only keeps it ready counts as one holder too. */
 struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation *g); /* accepts NULL */
+
+/* That requests get it from now on. */
+void generation_log_published(const struct generation *g);
 
 /* Its engine works only when nobody else wants the processor: for copies of requests. There is
  * no way back, so it can never serve again. */

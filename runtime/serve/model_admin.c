@@ -8,6 +8,7 @@
 #include "runtime/api/model_reply.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/memory_left.h"
 #include "runtime/serve/model_admin_canary.h"
 #include "runtime/serve/model_admin_traffic.h"
 #include "runtime/serve/model_label.h"
@@ -15,37 +16,135 @@
 #include "runtime/serve/reload.h"
 #include "runtime/serve/respond.h"
 
-#define SERVED_MAX (1 + MODEL_SET_HELD_MAX)
-
-/* --- what clients see --- */
+/* --- what is described --- */
 
 /* How a client asks for it: by the name what serves, by name and version what is loaded beside
- * it. */
-static void describe(const struct server *s, const struct generation *g,
+ * it. set: NULL without a repository. */
+static void describe(const struct model_set *set, const struct generation *g,
                      struct admin_model *out)
 {
-    bool is_serving = g == s->generation;
+    bool is_serving = !set || g == model_set_serving(set);
     generation_describe(g, out);
-    if (s->models) {
-        out->state = model_state_name(model_set_state(s->models, g));
-        if (g == model_set_loaded(s->models, g->model->version)) {
-            model_label_list(s->models, g->model->version, &out->labels);
-        }
+    out->state = model_state_name(set ? model_set_state_of(set, g) : MODEL_SERVING);
+    if (set && g == model_set_loaded(set, g->model->version)) {
+        model_label_list(set, g->model->version, &out->labels);
     }
     out->asked_as = is_serving ? out->name : out->id;
 }
 
+static void describe_serving(const struct model_set *set, struct admin_model *out)
+{
+    const struct generation *g = model_set_serving(set);
+    if (g) {
+        describe(set, g, out);
+        return;
+    }
+    *out = (struct admin_model){.name = model_set_name(set),
+                                .state = model_state_name(model_set_state(set))};
+}
+
+/* The i-th model, the default before the others. */
+static struct model_set *set_at(const struct model_catalog *c, size_t i)
+{
+    size_t at = 0;
+    while (c->sets[at] != c->main) {
+        at++;
+    }
+    return i == 0 ? c->main : c->sets[i <= at ? i - 1 : i];
+}
+
+/* --- what clients see --- */
+
+#define ID_MAX (2 * MODEL_REPO_NAME_MAX + 2)
+
+/* Models as clients may ask for them. */
+struct shown_models {
+    struct admin_model *items; /* (n) */
+    char (*ids)[ID_MAX];       /* of those that are not loaded */
+    size_t n;
+};
+
+static void add_unloaded(struct shown_models *m, const struct model_set *set,
+                         const struct model_version_info *v)
+{
+    char *id = m->ids[m->n];
+    snprintf(id, ID_MAX, "%s@%s", model_set_name(set), v->name);
+    m->items[m->n++] = (struct admin_model){.id = id,
+                                            .name = id,
+                                            .state = model_state_name(v->state),
+                                            .sha256 = v->sha256,
+                                            .manifest = v->manifest};
+    model_label_list(set, v->name, &m->items[m->n - 1].labels);
+}
+
+/* What is loaded; all: and what would be if somebody asked for it. */
+static void add_set(struct shown_models *m, const struct model_set *set, bool all)
+{
+    if (model_set_serving(set) || all) {
+        describe_serving(set, &m->items[m->n++]);
+    }
+    for (size_t i = 0; i < model_set_count(set); i++) {
+        struct model_version_info v = model_set_at(set, i);
+        if (v.generation && v.generation != model_set_serving(set)) {
+            describe(set, v.generation, &m->items[m->n++]);
+        } else if (!v.generation && all && v.state != MODEL_FAILED) {
+            add_unloaded(m, set, &v);
+        }
+    }
+}
+
+static int find_shown(const struct server *s, struct shown_models *m)
+{
+    size_t most = 1;
+    for (size_t i = 0; s->catalog && i < s->catalog->n_sets; i++) {
+        most += 1 + model_set_count(s->catalog->sets[i]);
+    }
+    *m = (struct shown_models){.items = mem_zarray(most, sizeof(*m->items)),
+                               .ids = mem_zarray(most, sizeof(*m->ids))};
+    if (!m->items || !m->ids) {
+        return -1;
+    }
+    if (!s->catalog) {
+        describe(NULL, s->generation, &m->items[m->n++]);
+    }
+    for (size_t i = 0; s->catalog && i < s->catalog->n_sets; i++) {
+        add_set(m, set_at(s->catalog, i), s->set.load_on_demand);
+    }
+    return 0;
+}
+
+static void shown_models_deinit(struct shown_models *m)
+{
+    mem_free(m->items);
+    mem_free(m->ids);
+}
+
 void model_admin_list_served(struct server *s, struct http_exchange *ex)
 {
-    struct admin_model shown[SERVED_MAX];
-    const struct generation *g = s->generation;
-    size_t n = 0;
-    for (; g; g = s->models ? model_set_kept(s->models, n - 1) : NULL) {
-        describe(s, g, &shown[n++]);
-    }
+    struct shown_models m;
     size_t len = 0;
-    char *text = models_list_text(shown, n, &len);
+    char *text = find_shown(s, &m) == 0 ? models_list_text(m.items, m.n, &len) : NULL;
+    shown_models_deinit(&m);
     respond_json(ex, 200, text, len, NULL, 0);
+}
+
+/* One that is not loaded, as the list has it. */
+static bool get_unloaded(const struct server *s, struct http_exchange *ex, const char *id)
+{
+    struct shown_models m;
+    bool is_found = false;
+    if (find_shown(s, &m) == 0) {
+        for (size_t i = 0; i < m.n && !is_found; i++) {
+            is_found = strcmp(m.items[i].name, id) == 0;
+            if (is_found) {
+                size_t len = 0;
+                char *text = models_one_text(&m.items[i], &len);
+                respond_json(ex, 200, text, len, NULL, 0);
+            }
+        }
+    }
+    shown_models_deinit(&m);
+    return is_found;
 }
 
 void model_admin_get_served(struct server *s, struct http_exchange *ex)
@@ -54,62 +153,123 @@ void model_admin_get_served(struct server *s, struct http_exchange *ex)
     const char *id = http_exchange_request(ex)->path + strlen("/v1/models/");
     const struct model_ask ask = {.http = http_exchange_request(ex), .model = id};
     const struct generation *g = model_pick(s, &ask, &e);
-    if (!g) {
+    if (g) {
+        struct admin_model shown;
+        describe(s->catalog ? model_catalog_find(s->catalog, id, strcspn(id, "@")) : NULL, g,
+                 &shown);
+        size_t len = 0;
+        char *text = models_one_text(&shown, &len);
+        respond_json(ex, 200, text, len, NULL, 0);
+    } else if (e.kind != ERR_NOT_LOADED || !get_unloaded(s, ex, id)) {
         respond_err(ex, &e);
-        return;
     }
-    struct admin_model shown;
-    describe(s, g, &shown);
-    size_t len = 0;
-    char *text = models_one_text(&shown, &len);
-    respond_json(ex, 200, text, len, NULL, 0);
 }
 
 /* --- what admins see --- */
 
 /* `loaded` is where to describe its generation. */
-static struct model_version_view
-view(const struct server *s, const struct model_version_info *info, struct admin_model *loaded)
+static struct model_version_view view(const struct model_set *set,
+                                      const struct model_version_info *info,
+                                      struct admin_model *loaded)
 {
     if (info->generation) {
-        describe(s, info->generation, loaded);
+        describe(set, info->generation, loaded);
     }
     struct model_version_view out = {.name = info->name,
                                      .state = model_state_name(info->state),
                                      .problem = info->problem,
                                      .report = info->report,
+                                     .sha256 = info->sha256,
                                      .loaded = info->generation ? loaded : NULL,
                                      .manifest = info->manifest};
-    model_label_list(s->models, info->name, &out.labels);
+    model_label_list(set, info->name, &out.labels);
     return out;
 }
 
-static char *versions_text(const struct server *s, const struct admin_model *serving,
-                           size_t *len)
+/* All that an answer points to. */
+struct inventory {
+    struct model_view *models;           /* (n) */
+    struct model_version_view *versions; /* of all models */
+    struct admin_model *loaded;          /* of each of these, then what serves of each model */
+    struct traffic_view *traffic;        /* (n) */
+    size_t n, n_versions;
+};
+
+static int inventory_init(struct inventory *v, const struct model_catalog *c)
 {
-    size_t n = model_set_count(s->models);
-    struct model_version_view *views = mem_zarray(n + 1, sizeof(*views));
-    struct admin_model *loaded = mem_zarray(n + 1, sizeof(*loaded));
-    char *text = NULL;
-    if (views && loaded) {
-        for (size_t i = 0; i < n; i++) {
-            struct model_version_info info = model_set_at(s->models, i);
-            views[i] = view(s, &info, &loaded[i]);
-        }
-        struct traffic_view traffic = model_traffic_view(model_set_traffic(s->models));
-        text = model_versions_text(serving, &traffic, views, n, len);
+    *v = (struct inventory){.n = c->n_sets};
+    for (size_t i = 0; i < c->n_sets; i++) {
+        v->n_versions += model_set_count(c->sets[i]);
     }
-    mem_free(views);
-    mem_free(loaded);
+    v->models = mem_zarray(v->n, sizeof(*v->models));
+    v->versions = mem_zarray(v->n_versions + 1, sizeof(*v->versions));
+    v->loaded = mem_zarray(v->n_versions + v->n, sizeof(*v->loaded));
+    v->traffic = mem_zarray(v->n, sizeof(*v->traffic));
+    return v->models && v->versions && v->loaded && v->traffic ? 0 : -1;
+}
+
+static void inventory_deinit(struct inventory *v)
+{
+    mem_free(v->models);
+    mem_free(v->versions);
+    mem_free(v->loaded);
+    mem_free(v->traffic);
+}
+
+static void inventory_fill(struct inventory *v, const struct server *s)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < v->n; i++) {
+        struct model_set *set = set_at(s->catalog, i);
+        struct admin_model *serving = &v->loaded[v->n_versions + i];
+        size_t n = model_set_count(set);
+        describe_serving(set, serving);
+        v->traffic[i] = model_traffic_view(model_set_traffic(set));
+        v->models[i] = (struct model_view){.name = model_set_name(set),
+                                           .is_default = model_set_is_default(set),
+                                           .state = serving->state,
+                                           .problem = model_set_problem(set),
+                                           .serving = serving,
+                                           .traffic = &v->traffic[i],
+                                           .versions = &v->versions[at],
+                                           .n_versions = n,
+                                           .memory_bytes = model_set_memory(set),
+                                           .waiting = model_wait_count(s, set)};
+        for (size_t k = 0; k < n; k++, at++) {
+            struct model_version_info info = model_set_at(set, k);
+            v->versions[at] = view(set, &info, &v->loaded[at]);
+        }
+    }
+}
+
+static char *models_text(const struct server *s, size_t *len)
+{
+    struct inventory v;
+    char *text = NULL;
+    if (inventory_init(&v, s->catalog) == 0) {
+        inventory_fill(&v, s);
+        const struct models_view all = {.models = v.models,
+                                        .n = v.n,
+                                        .memory_bytes = s->catalog->used,
+                                        .memory_limit = s->set.models_memory,
+                                        .memory_left = memory_left()};
+        text = models_admin_text(&all, len);
+    }
+    inventory_deinit(&v);
     return text;
 }
 
 static void list(struct server *s, struct http_exchange *ex)
 {
-    struct admin_model shown;
-    describe(s, s->generation, &shown);
     size_t len = 0;
-    char *text = s->models ? versions_text(s, &shown, &len) : admin_model_text(&shown, &len);
+    char *text;
+    if (s->catalog) {
+        text = models_text(s, &len);
+    } else {
+        struct admin_model shown;
+        describe(NULL, s->generation, &shown);
+        text = admin_model_text(&shown, &len);
+    }
     respond_json(ex, 200, text, len, NULL, 0);
 }
 
@@ -119,18 +279,18 @@ static void refuse(struct http_exchange *ex, const char *code, const char *messa
     respond_error(ex, &error);
 }
 
-static void show(struct server *s, struct http_exchange *ex, const char *version)
+static void show(const struct model_set *set, struct http_exchange *ex, const char *version)
 {
     struct model_version_info info;
     struct admin_model loaded;
-    if (!model_set_find(s->models, version, &info)) {
+    if (!model_set_find(set, version, &info)) {
         refuse(ex, "version_not_found",
                "there is no such version; GET /admin/models lists them");
         return;
     }
-    struct model_version_view v = view(s, &info, &loaded);
+    struct model_version_view v = view(set, &info, &loaded);
     size_t len = 0;
-    char *text = model_version_text(model_set_name(s->models), &v, &len);
+    char *text = model_version_text(model_set_name(set), &v, &len);
     respond_json(ex, 200, text, len, NULL, 0);
 }
 
@@ -156,7 +316,7 @@ static const char *actor_of(struct http_exchange *ex)
     return actor ? actor : "admin";
 }
 
-static void activate(struct server *s, struct http_exchange *ex)
+static void activate(struct model_set *set, struct http_exchange *ex)
 {
     const struct http_request *r = http_exchange_request(ex);
     struct err e = {0};
@@ -165,37 +325,66 @@ static void activate(struct server *s, struct http_exchange *ex)
         respond_err(ex, &e);
         return;
     }
-    log_info("%.64s activates model version %s", actor_of(ex), version);
-    model_set_activate(s->models, ex, version);
+    log_info("%.64s activates model %s@%s", actor_of(ex), model_set_name(set), version);
+    model_set_activate(set, ex, version);
 }
 
-/* "NAME/..." of the path behind "/admin/models/", as it is asked for: is it our model? */
-static bool names_model(const struct server *s, const char *rest)
+/* Loads a version, or takes one out of use. */
+static void load_or_unload(struct model_set *set, struct http_exchange *ex, bool is_load)
 {
-    const char *name = model_set_name(s->models);
-    size_t len = strlen(name);
-    return strncmp(rest, name, len) == 0 && rest[len] == '/';
+    const struct http_request *r = http_exchange_request(ex);
+    struct err e = {0};
+    char version[MODEL_REPO_NAME_MAX + 1];
+    if (admin_version_request(r->body, r->body_len, version, sizeof(version), &e) != 0) {
+        respond_err(ex, &e);
+        return;
+    }
+    log_info("%.64s %s model %s%s%s", actor_of(ex), is_load ? "loads" : "unloads",
+             model_set_name(set), version[0] ? "@" : "", version);
+    if (is_load) {
+        model_set_load(set, ex, version);
+    } else if (model_set_unload(set, ex, version)) {
+        size_t len = 0;
+        char *text = model_unloaded_text(model_set_name(set), version, &len);
+        respond_json(ex, 200, text, len, NULL, 0);
+    }
+}
+
+/* The model of the path, "/admin/models/NAME/...". NULL: that there is none was answered. */
+static struct model_set *find_named(struct server *s, struct http_exchange *ex)
+{
+    const char *name = http_exchange_request(ex)->path + strlen("/admin/models/");
+    struct model_set *set =
+        s->catalog ? model_catalog_find(s->catalog, name, strcspn(name, "/")) : NULL;
+    if (!s->catalog) {
+        refuse(ex, "no_repository",
+               "the server serves one file (--model); versions are those of a --repo");
+    } else if (!set) {
+        refuse(ex, "model_not_found",
+               "there is no model of this name; GET /admin/models lists them");
+    }
+    return set;
 }
 
 static void answer_version(struct server *s, struct http_exchange *ex, enum route_id route)
 {
-    const char *path = http_exchange_request(ex)->path;
-    if (!s->models) {
-        refuse(ex, "no_repository",
-               "the server serves one file (--model); versions are those of a --repo");
-    } else if (!names_model(s, path + strlen("/admin/models/"))) {
-        refuse(ex, "model_not_found", "no model of this name is served");
-    } else if (model_admin_canary_has(route)) {
-        model_admin_canary_answer(s->models, ex, route);
-    } else if (route == ROUTE_ADMIN_MODEL_VERSION) {
-        show(s, ex, strrchr(path, '/') + 1);
+    struct model_set *set = find_named(s, ex);
+    if (!set) {
+        return;
+    }
+    if (route == ROUTE_ADMIN_MODEL_VERSION) {
+        show(set, ex, strrchr(http_exchange_request(ex)->path, '/') + 1);
     } else if (route == ROUTE_ADMIN_MODEL_ACTIVATE) {
-        activate(s, ex);
+        activate(set, ex);
+    } else if (route == ROUTE_ADMIN_MODEL_LOAD || route == ROUTE_ADMIN_MODEL_UNLOAD) {
+        load_or_unload(set, ex, route == ROUTE_ADMIN_MODEL_LOAD);
+    } else if (model_admin_canary_has(route)) {
+        model_admin_canary_answer(set, ex, route);
     } else if (model_admin_traffic_has(route)) {
-        model_admin_traffic_answer(s->models, ex, route);
+        model_admin_traffic_answer(set, ex, route);
     } else {
-        log_info("%.64s rolls the model back", actor_of(ex));
-        model_set_roll_back(s->models, ex);
+        log_info("%.64s rolls model %s back", actor_of(ex), model_set_name(set));
+        model_set_roll_back(set, ex);
     }
 }
 
@@ -213,5 +402,5 @@ void model_admin_answer(struct server *s, struct http_exchange *ex, enum route_i
 void model_admin_abort(struct server *s, struct http_exchange *ex)
 {
     reload_abandon(s, ex);
-    model_set_abandon(s->models, ex);
+    model_catalog_abandon(s->catalog, ex);
 }

@@ -8,6 +8,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/serve/model_canary.h"
 #include "runtime/serve/model_label.h"
+#include "runtime/serve/model_state.h"
 #include "runtime/serve/respond.h"
 
 bool model_admin_canary_has(enum route_id route)
@@ -33,6 +34,21 @@ static void report(const struct model_set *set, struct http_exchange *ex)
     } else {
         respond_err(ex, &e);
     }
+}
+
+static void on_stored(void *ctx, struct http_exchange *ex, const struct err *e)
+{
+    if (e) {
+        model_state_refuse(ex, e, true);
+    } else if (ex) {
+        report(ctx, ex);
+    }
+}
+
+/* What is in force, once it is on disk. */
+static void answer_stored(struct model_set *set, struct http_exchange *ex)
+{
+    model_state_wait(model_set_journal(set), ex, on_stored, set);
 }
 
 /* {"action": "promote"} or "rollback", and nothing else. */
@@ -84,7 +100,7 @@ static void begin_loaded(struct model_hold *hold, struct http_exchange *ex,
             respond_err(ex, &e);
         }
     } else if (g && ex) {
-        report(o->set, ex);
+        answer_stored(o->set, ex);
     }
     mem_free(o);
 }
@@ -139,7 +155,7 @@ static void change(struct model_set *set, struct http_exchange *ex)
     if (rc != 0) {
         respond_err(ex, &e);
     } else if (is_end) {
-        report(set, ex);
+        answer_stored(set, ex);
     }
 }
 

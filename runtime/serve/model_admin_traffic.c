@@ -6,44 +6,13 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/model_label.h"
+#include "runtime/serve/model_state.h"
 #include "runtime/serve/respond.h"
-
-#define ACTOR_MAX 64
 
 bool model_admin_traffic_has(enum route_id route)
 {
     return route == ROUTE_ADMIN_MODEL_SPLIT || route == ROUTE_ADMIN_MODEL_LABELS ||
            route == ROUTE_ADMIN_MODEL_SHADOW || route == ROUTE_ADMIN_MODEL_SHADOW_REPORT;
-}
-
-static const char *actor_of(const struct http_exchange *ex)
-{
-    const char *actor = http_request_header(http_exchange_request(ex), "weir-actor");
-    return actor ? actor : "admin";
-}
-
-/* Where every change that an admin has made is told of, once it is in force. */
-static void changed(const struct model_set *set, const char *who, const char *action,
-                    const char *before, const char *after)
-{
-    log_info("%.64s: model %s: %s: %s, was %s", who, model_set_name(set), action, after,
-             before);
-}
-
-#define SHARE_TEXT_MAX (VERSION_NAME_MAX + 32)
-
-static void describe(struct model_set *set, enum route_id route, char out[SHARE_TEXT_MAX])
-{
-    struct traffic_view v = model_traffic_view(model_set_traffic(set));
-    bool is_split = route == ROUTE_ADMIN_MODEL_SPLIT;
-    const char *version = is_split ? v.split : v.shadow;
-    if (!version) {
-        snprintf(out, SHARE_TEXT_MAX, "none");
-    } else if (is_split) {
-        snprintf(out, SHARE_TEXT_MAX, "%.64s %d%% by %s", version, v.split_percent, v.split_by);
-    } else {
-        snprintf(out, SHARE_TEXT_MAX, "%.64s %d%%", version, v.shadow_percent);
-    }
 }
 
 static void answer_traffic(struct model_set *set, struct http_exchange *ex)
@@ -69,42 +38,120 @@ static void answer_failure(struct http_exchange *ex, const struct err *e)
 
 /* --- split and shadow --- */
 
-/* What is to be put in force, maybe once its version is loaded. */
+/* What is to be put in force: once its version is loaded, and it is stored. */
 struct order {
     struct model_hold hold; /* first */
     struct model_set *set;
     enum route_id route;
     struct share_request share;
-    char actor[ACTOR_MAX + 1];
+    char actor[VERSION_ACTOR_MAX + 1];
+    char version[VERSION_NAME_MAX + 1]; /* to get the share, or whose share ends; or "" */
+    struct generation *generation;      /* a reference while it is being stored, or NULL */
+    bool was_asked_for;                 /* this */
 };
 
-/* version may be NULL if the percentage is 0. */
-static int put_in_force(const struct order *o, const char *version, struct err *e)
+static bool is_shadow(const struct order *o)
+{
+    return o->route == ROUTE_ADMIN_MODEL_SHADOW;
+}
+
+static int put_in_force(const struct order *o, struct err *e)
 {
     struct model_traffic *t = model_set_traffic(o->set);
-    if (o->route == ROUTE_ADMIN_MODEL_SHADOW) {
-        return model_traffic_shadow(t, version, o->share.percent, e);
+    if (is_shadow(o)) {
+        return model_traffic_shadow(t, o->version, o->share.percent, e);
     }
-    if (model_traffic_split(t, version, o->share.percent, e) != 0) {
+    if (model_traffic_split(t, o->version, o->share.percent, e) != 0) {
         return -1;
     }
     model_traffic_split_by(t, o->share.is_by_conversation);
     return 0;
 }
 
-static void carry_out(const struct order *o, struct http_exchange *ex, const char *version)
+static struct model_change describe(const struct order *o)
+{
+    return (struct model_change){.action =
+                                     is_shadow(o) ? MODEL_ACTION_SHADOW : MODEL_ACTION_SPLIT,
+                                 .who = o->actor,
+                                 .version = o->version[0] ? o->version : NULL,
+                                 .percent = o->share.percent,
+                                 .is_by_conversation = o->share.is_by_conversation};
+}
+
+/* Between the check and this its version has come to serve, or the like. */
+static void take_back(const struct order *o, const char *why)
+{
+    struct traffic_view v = model_traffic_view(model_set_traffic(o->set));
+    struct model_change change = describe(o);
+    if (!v.serving) {
+        return; /* the server ends, and what was decided stays so */
+    }
+    change.version = is_shadow(o) ? v.shadow : v.split;
+    change.percent = is_shadow(o) ? v.shadow_percent : v.split_percent;
+    change.who = NULL;
+    change.reason = why;
+    model_state_changed(o->set, &change);
+}
+
+static void destroy(struct order *o)
+{
+    if (o->generation) {
+        o->generation->was_asked_for = o->was_asked_for;
+        generation_unref(o->generation);
+        model_set_trim(o->set);
+    }
+    mem_free(o);
+}
+
+static void on_stored(void *ctx, struct http_exchange *ex, const struct err *e)
+{
+    struct order *o = ctx;
+    struct err why = {0};
+    if (e) {
+        model_state_refuse(ex, e, false);
+    } else if (put_in_force(o, &why) != 0) {
+        take_back(o, why.message);
+        answer_failure(ex, &why);
+    } else {
+        log_info("%s: model %s: %s of version %s: %d %%", o->actor, model_set_name(o->set),
+                 is_shadow(o) ? "shadow" : "split", o->version, o->share.percent);
+        answer_traffic(o->set, ex);
+    }
+    destroy(o);
+}
+
+/* Takes the order over. */
+static void carry_out(struct order *o, struct http_exchange *ex, const char *version)
 {
     struct err e = {0};
-    char before[SHARE_TEXT_MAX], after[SHARE_TEXT_MAX];
-    describe(o->set, o->route, before);
-    if (put_in_force(o, version, &e) != 0) {
+    snprintf(o->version, sizeof(o->version), "%s", version ? version : "");
+    if (model_traffic_check(model_set_traffic(o->set), is_shadow(o), o->version,
+                            o->share.percent, &e) != 0) {
         answer_failure(ex, &e);
+        destroy(o);
         return;
     }
-    describe(o->set, o->route, after);
-    changed(o->set, o->actor, o->route == ROUTE_ADMIN_MODEL_SPLIT ? "split" : "shadow", before,
-            after);
-    answer_traffic(o->set, ex);
+    struct generation *g = o->share.percent > 0 ? model_set_loaded(o->set, o->version) : NULL;
+    if (g) { /* it stays until the share needs it */
+        o->generation = generation_ref(g);
+        o->was_asked_for = g->was_asked_for;
+        g->was_asked_for = true;
+    }
+    const struct model_change change = describe(o);
+    model_state_store(model_set_journal(o->set), &change, ex, on_stored, o);
+}
+
+/* Takes the order over. */
+static void end_share(struct order *o, struct http_exchange *ex)
+{
+    struct traffic_view v = model_traffic_view(model_set_traffic(o->set));
+    const char *version = is_shadow(o) ? v.shadow : v.split;
+    if (version) {
+        carry_out(o, ex, version);
+    } else {
+        answer_traffic(o->set, ex);
+        destroy(o);
+    }
 }
 
 static void on_loaded(struct model_hold *hold, struct http_exchange *ex, struct generation *g)
@@ -112,8 +159,9 @@ static void on_loaded(struct model_hold *hold, struct http_exchange *ex, struct 
     struct order *o = (struct order *)hold;
     if (g) {
         carry_out(o, ex, g->model->version);
+    } else {
+        destroy(o);
     }
-    mem_free(o);
 }
 
 /* The shadow's own generation, which has stepped aside, is good for no other use, but as good
@@ -128,7 +176,7 @@ static bool is_in_force(const struct order *o, const char *version)
 static int read_order(struct order *o, const struct http_exchange *ex, struct err *e)
 {
     const struct http_request *http = http_exchange_request(ex);
-    snprintf(o->actor, sizeof(o->actor), "%s", actor_of(ex));
+    model_state_actor(ex, o->actor);
     return o->route == ROUTE_ADMIN_MODEL_SPLIT
                ? split_request_parse(&o->share, http->body, http->body_len, e)
                : shadow_request_parse(&o->share, http->body, http->body_len, e);
@@ -136,25 +184,29 @@ static int read_order(struct order *o, const struct http_exchange *ex, struct er
 
 static void share(struct model_set *set, struct http_exchange *ex, enum route_id route)
 {
-    struct order order = {.hold.done = on_loaded, .set = set, .route = route};
     struct err e = {0};
-    if (read_order(&order, ex, &e) != 0) {
-        respond_err(ex, &e);
-        return;
-    }
-    const char *version = model_label_resolve(set, order.share.version);
-    if (order.share.percent == 0 || is_in_force(&order, version)) {
-        carry_out(&order, ex, version);
-        return;
-    }
-    struct order *waiting = mem_zalloc(sizeof(*waiting));
-    if (!waiting) {
+    struct order *o = mem_zalloc(sizeof(*o));
+    if (!o) {
         err_nomem(&e);
         respond_err(ex, &e);
         return;
     }
-    *waiting = order;
-    model_set_hold(set, ex, order.share.version, &waiting->hold);
+    o->hold.done = on_loaded;
+    o->set = set;
+    o->route = route;
+    if (read_order(o, ex, &e) != 0) {
+        respond_err(ex, &e);
+        destroy(o);
+        return;
+    }
+    const char *version = model_label_resolve(set, o->share.version);
+    if (o->share.percent == 0) {
+        end_share(o, ex);
+    } else if (is_in_force(o, version)) {
+        carry_out(o, ex, version);
+    } else {
+        model_set_hold(set, ex, o->share.version, &o->hold);
+    }
 }
 
 static void report(struct model_set *set, struct http_exchange *ex)
@@ -168,32 +220,79 @@ static void report(struct model_set *set, struct http_exchange *ex)
 
 /* --- labels --- */
 
+/* A move that is being stored. */
+struct label_move {
+    struct model_set *set;
+    struct label_request request;
+    char actor[VERSION_ACTOR_MAX + 1];
+};
+
+static void on_label_stored(void *ctx, struct http_exchange *ex, const struct err *e)
+{
+    struct label_move *m = ctx;
+    const char *version = m->request.version[0] ? m->request.version : NULL;
+    struct err why = {0};
+    if (e) {
+        model_state_refuse(ex, e, false);
+    } else if (model_traffic_label(model_set_traffic(m->set), m->request.label, version,
+                                   &why) != 0) {
+        answer_failure(ex, &why);
+    } else {
+        log_info("%s: model %s: label %s: %s", m->actor, model_set_name(m->set),
+                 m->request.label, version ? version : "not moved any more");
+        answer_traffic(m->set, ex);
+    }
+    mem_free(m);
+}
+
+static int check_label(const struct model_set *set, struct model_traffic *t,
+                       const struct label_request *r, struct err *e)
+{
+    struct model_version_info ignored;
+    const char *version = r->version[0] ? r->version : NULL;
+    if (version && !model_set_find(set, version, &ignored)) {
+        return err_set(e, ERR_NOT_FOUND, "%s", version);
+    }
+    return model_traffic_check_label(t, r->label, version, e);
+}
+
 static void move_label(struct model_set *set, struct http_exchange *ex)
 {
     const struct http_request *http = http_exchange_request(ex);
-    struct model_version_info ignored;
     struct label_request r;
     struct err e = {0};
     if (label_request_parse(&r, http->body, http->body_len, &e) != 0) {
         respond_err(ex, &e);
         return;
     }
-    const char *version = r.version[0] ? r.version : NULL;
-    if (version && !model_set_find(set, version, &ignored)) {
-        model_set_answer_unknown(set, ex, version);
+    struct model_traffic *t = model_set_traffic(set);
+    if (check_label(set, t, &r, &e) != 0) {
+        if (e.kind == ERR_NOT_FOUND) {
+            model_set_answer_unknown(set, ex, r.version);
+        } else {
+            answer_failure(ex, &e);
+        }
         return;
     }
-    char before[VERSION_NAME_MAX + 1];
-    const char *moved = model_labels_find(model_set_moved_labels(set), r.label);
-    snprintf(before, sizeof(before), "%s", moved ? moved : "not moved");
-    if (model_traffic_label(model_set_traffic(set), r.label, version, &e) != 0) {
-        answer_failure(ex, &e);
+    if (!r.version[0] && !model_labels_find(&t->labels, r.label)) {
+        answer_traffic(set, ex); /* nothing changes */
         return;
     }
-    char action[VERSION_NAME_MAX + 16];
-    snprintf(action, sizeof(action), "label %s", r.label);
-    changed(set, actor_of(ex), action, before, version ? version : "not moved");
-    answer_traffic(set, ex);
+    struct label_move *m = mem_zalloc(sizeof(*m));
+    if (!m) {
+        err_nomem(&e);
+        respond_err(ex, &e);
+        return;
+    }
+    m->set = set;
+    m->request = r;
+    model_state_actor(ex, m->actor);
+    const struct model_change change = {.action = r.version[0] ? MODEL_ACTION_LABEL
+                                                               : MODEL_ACTION_UNLABEL,
+                                        .who = m->actor,
+                                        .label = m->request.label,
+                                        .version = r.version[0] ? m->request.version : NULL};
+    model_state_store(model_set_journal(set), &change, ex, on_label_stored, m);
 }
 
 void model_admin_traffic_answer(struct model_set *set, struct http_exchange *ex,

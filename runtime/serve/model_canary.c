@@ -5,10 +5,12 @@
 
 #include "runtime/api/canary_reply.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/json.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/registry/canary_judge.h"
 #include "runtime/serve/model_set.h"
+#include "runtime/serve/model_state.h"
 #include "runtime/serve/model_traffic.h"
 #include "runtime/serve/server.h"
 #include "runtime/serve/server_metrics.h"
@@ -25,6 +27,8 @@ struct model_canary {
     char stable[MODEL_REPO_NAME_MAX + 1];
     char by[CANARY_BY_MAX + 1];
     struct generation *generation; /* a reference, while it runs or is kept */
+    uint64_t stamp;                /* of its files */
+    char sha256[HASH_HEX_LEN + 1];
     struct canary_plan plan;
     enum canary_state state;
     char reason[ERR_MESSAGE_MAX];
@@ -64,10 +68,44 @@ static void set_state(struct model_canary *c, enum canary_state state)
     }
 }
 
-/* Where those are told who keep what is in force over a restart, and who did what. */
-static void changed(const struct model_canary *c, const char *who, const char *action)
+/* Who acts where nobody has asked. */
+#define BY_ITSELF "canary"
+
+static bool is_person(const char *who)
 {
-    log_info("canary %s@%s: %s by %s", model_set_name(c->set), c->version, action, who);
+    return strcmp(who, BY_ITSELF) != 0 && strcmp(who, MODEL_MANIFEST_FILE) != 0;
+}
+
+/* What is kept over a restart: the report has the plan, and how far it has come. */
+static void changed(const struct model_canary *c, const char *who, enum model_action action)
+{
+    struct err e = {0};
+    size_t len = 0;
+    char reason[ERR_MESSAGE_MAX + 16];
+    char *report = model_canary_report(c, &len, &e);
+    log_info("canary %s@%s: %s by %s", model_set_name(c->set), c->version,
+             model_action_name(action), who);
+    snprintf(reason, sizeof(reason), "%s%s",
+             action == MODEL_ACTION_CANARY_ROLLBACK ? "canary: " : "", c->reason);
+    const struct model_change change = {
+        .action = action,
+        .who = is_person(who) ? who : NULL,
+        .version = c->version,
+        .sha256 = c->sha256,
+        .stamp = c->stamp,
+        .replaced = c->stable,
+        .percent = c->state == CANARY_STATE_KEPT ? c->plan.steps[c->step] : 0,
+        .text = report,
+        .reason = reason};
+    model_state_changed(c->set, &change);
+    mem_free(report);
+}
+
+static enum model_action action_of(enum canary_state state)
+{
+    return state == CANARY_STATE_PROMOTED      ? MODEL_ACTION_CANARY_PROMOTE
+           : state == CANARY_STATE_ROLLED_BACK ? MODEL_ACTION_CANARY_ROLLBACK
+                                               : MODEL_ACTION_CANARY_END;
 }
 
 bool model_canary_is_running(const struct model_canary *c)
@@ -102,7 +140,7 @@ static void conclude(struct model_canary *c, enum canary_state state, const char
     set_state(c, state);
     c->measure = measure;
     metrics_add(metrics_of(c), SERVER_METRIC_CANARY_DECISIONS, values, 1);
-    changed(c, who, state_names[state]);
+    changed(c, who, action_of(state));
     model_set_go_on(c->set);
 }
 
@@ -131,7 +169,7 @@ static void keep(struct model_canary *c)
              c->reason);
     uv_timer_stop(&c->timer);
     c->ended_at = clock_unix_s();
-    conclude(c, CANARY_STATE_KEPT, "canary", NULL);
+    conclude(c, CANARY_STATE_KEPT, BY_ITSELF, NULL);
 }
 
 /* Something else has come between. */
@@ -141,7 +179,7 @@ static void give_up(struct model_canary *c, const char *why)
     log_warn("canary %s@%s ends: %s", model_set_name(c->set), c->version, why);
     generation_unref(take_down(c));
     model_set_trim(c->set);
-    conclude(c, CANARY_STATE_ENDED, "canary", NULL);
+    conclude(c, CANARY_STATE_ENDED, BY_ITSELF, NULL);
 }
 
 /* What somebody has set instead stays. */
@@ -156,7 +194,7 @@ static void yield_share(struct model_canary *c)
     log_warn("canary %s@%s ends: %s", model_set_name(c->set), c->version, c->reason);
     model_set_trim(c->set);
     generation_unref(g);
-    conclude(c, CANARY_STATE_ENDED, "canary", NULL);
+    conclude(c, CANARY_STATE_ENDED, BY_ITSELF, NULL);
 }
 
 static void end_undecided(struct model_canary *c, const char *why)
@@ -169,13 +207,13 @@ static void end_undecided(struct model_canary *c, const char *why)
              canary_otherwise_name(c->plan.on_undecided));
     switch (c->plan.on_undecided) {
     case CANARY_OTHERWISE_PROMOTE:
-        promote(c, "canary", NULL);
+        promote(c, BY_ITSELF, NULL);
         break;
     case CANARY_OTHERWISE_KEEP:
         keep(c);
         break;
     case CANARY_OTHERWISE_ROLLBACK:
-        roll_back(c, "canary", NULL);
+        roll_back(c, BY_ITSELF, NULL);
         break;
     }
 }
@@ -210,7 +248,7 @@ static void go_to_next_step(struct model_canary *c)
     }
     log_info("canary %s@%s: step %zu of %zu, %d %%", model_set_name(c->set), c->version,
              c->step + 1, c->plan.n_steps, c->plan.steps[c->step]);
-    changed(c, "canary", "step");
+    changed(c, BY_ITSELF, MODEL_ACTION_CANARY_PROGRESS);
 }
 
 static void say_worse(struct model_canary *c, const struct canary_judgement *j)
@@ -230,7 +268,7 @@ static void follow(struct model_canary *c, const struct canary_judgement *j)
 {
     if (j->verdict == CANARY_WORSE) {
         say_worse(c, j);
-        roll_back(c, "canary", canary_measure_name(j->measure));
+        roll_back(c, BY_ITSELF, canary_measure_name(j->measure));
     } else if (j->verdict == CANARY_GOOD && c->step + 1 < c->plan.n_steps) {
         go_to_next_step(c);
     } else if (j->verdict == CANARY_GOOD) {
@@ -238,7 +276,7 @@ static void follow(struct model_canary *c, const struct canary_judgement *j)
                  "in all measures within the margins of version %s, %llu answers against %llu",
                  c->stable, (unsigned long long)c->samples[CANARY].answers,
                  (unsigned long long)c->samples[STABLE].answers);
-        promote(c, "canary", NULL);
+        promote(c, BY_ITSELF, NULL);
     } else if (c->looks_taken == c->plan.looks) {
         end_undecided(c, "all looks were taken");
     }
@@ -293,7 +331,7 @@ static void on_timer(uv_timer_t *timer)
     } else if (c->has_tripped) {
         snprintf(c->reason, sizeof(c->reason), "%d requests in a row have failed",
                  c->plan.errors_in_row);
-        roll_back(c, "canary", "errors_in_row");
+        roll_back(c, BY_ITSELF, "errors_in_row");
     } else if (due(c) > c->looks_taken) {
         look(c, due(c));
     } else if (clock_now_ns() >= c->ends_ns) {
@@ -428,12 +466,14 @@ static int prepare(struct model_canary *c, struct generation *g, const struct ca
     return 0;
 }
 
-int model_canary_begin(struct model_canary *c, struct generation *g,
-                       const struct canary_plan *plan, const char *by, struct err *e)
+/* From `step` on; started_at: the time that the plan gives runs since then. */
+static int start(struct model_canary *c, struct generation *g, const struct canary_plan *plan,
+                 size_t step, const char *by, int64_t started_at, struct err *e)
 {
     if (prepare(c, g, plan, e) != 0) {
         return -1;
     }
+    int64_t left_s = plan->max_seconds - (clock_unix_s() - started_at);
     const char *version = g->model->version;
     snprintf(c->version, sizeof(c->version), "%.*s", MODEL_REPO_NAME_MAX, version);
     snprintf(c->stable, sizeof(c->stable), "%.*s", MODEL_REPO_NAME_MAX,
@@ -442,12 +482,14 @@ int model_canary_begin(struct model_canary *c, struct generation *g,
     c->plan = *plan;
     c->reason[0] = '\0';
     c->measure = NULL;
-    c->started_at = clock_unix_s();
+    c->stamp = g->stamp;
+    snprintf(c->sha256, sizeof(c->sha256), "%s", g->model->sha256);
+    c->started_at = started_at;
     c->ended_at = 0;
-    c->ends_ns = clock_now_ns() + (uint64_t)plan->max_seconds * 1000000000u;
+    c->ends_ns = clock_now_ns() + (uint64_t)(left_s > 0 ? left_s : 0) * 1000000000u;
     c->errors_in_row[STABLE] = c->errors_in_row[CANARY] = 0;
     c->has_tripped = false;
-    begin_step(c, 0);
+    begin_step(c, step);
     if (share_out(c, e) != 0) {
         generation_unref(c->generation);
         c->generation = NULL;
@@ -456,10 +498,50 @@ int model_canary_begin(struct model_canary *c, struct generation *g,
     }
     set_state(c, CANARY_STATE_RUNNING);
     log_info("canary %s@%s begins with %d %% of the requests, against version %s",
-             model_set_name(c->set), version, plan->steps[0], c->stable);
-    changed(c, by, "begun");
+             model_set_name(c->set), version, plan->steps[step], c->stable);
     uv_timer_start(&c->timer, on_timer, TICK_MS, TICK_MS);
     return 0;
+}
+
+int model_canary_begin(struct model_canary *c, struct generation *g,
+                       const struct canary_plan *plan, const char *by, struct err *e)
+{
+    if (start(c, g, plan, 0, by, clock_unix_s(), e) != 0) {
+        return -1;
+    }
+    changed(c, by, MODEL_ACTION_CANARY_BEGIN);
+    return 0;
+}
+
+static double number_of(const cJSON *object, const char *name, double otherwise)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
+}
+
+static int resume(struct model_canary *c, struct generation *g, const cJSON *report,
+                  struct err *e)
+{
+    struct canary_plan plan = canary_plan_default();
+    const cJSON *kept = cJSON_GetObjectItemCaseSensitive(report, "plan");
+    const char *by = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(report, "by"));
+    if (!kept || canary_plan_read(&plan, kept, "", NULL, e) != 0) {
+        return err_prefix(e, "its plan, as it was stored");
+    }
+    double step = number_of(report, "step", 1);
+    double last = (double)plan.n_steps;
+    step = !(step >= 1) ? 1 : step > last ? last : step;
+    return start(c, g, &plan, (size_t)step - 1, by ? by : BY_ITSELF,
+                 (int64_t)number_of(report, "started_at", (double)clock_unix_s()), e);
+}
+
+int model_canary_resume(struct model_canary *c, struct generation *g, const char *report,
+                        struct err *e)
+{
+    cJSON *root = json_parse_large(report, strlen(report), e);
+    int rc = root ? resume(c, g, root, e) : -1;
+    cJSON_Delete(root);
+    return rc;
 }
 
 int model_canary_end(struct model_canary *c, bool is_promoted, const char *by, struct err *e)

@@ -61,6 +61,11 @@ void model_canary_stop(struct model_canary *c);
 int model_canary_begin(struct model_canary *c, struct generation *g,
                        const struct canary_plan *plan, const char *by, struct err *e);
 
+/* Goes on after a restart, at the beginning of the step that it was in: answers from before are
+ * not counted. report: as model_canary_report made it then. */
+int model_canary_resume(struct model_canary *c, struct generation *g, const char *report,
+                        struct err *e);
+
 /* Ends one that runs or was kept, by hand. ERR_NOT_FOUND: there is none. */
 int model_canary_end(struct model_canary *c, bool is_promoted, const char *by, struct err *e);
 

@@ -78,6 +78,7 @@ static void take(struct model_list *l, struct model_repo_version *seen, const ch
     }
     v->still = seen->still;
     v->bytes = seen->bytes;
+    v->sha256[0] = '\0';
     v->is_wanted = seen->problem.kind == ERR_NONE;
     v->has_failed = !v->is_wanted;
     snprintf(v->problem, sizeof(v->problem), "%s", seen->problem.message);

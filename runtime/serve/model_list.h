@@ -7,6 +7,7 @@
 #pragma once
 
 #include "runtime/base/err.h"
+#include "runtime/base/hash.h"
 #include "runtime/registry/model_repo.h"
 
 struct listed_version {
@@ -14,6 +15,7 @@ struct listed_version {
     uint64_t still;                  /* stamp of the files that were looked at last */
     uint64_t bytes;                  /* that the model has on disk */
     struct model_manifest *manifest; /* as they say, or NULL */
+    char sha256[HASH_HEX_LEN + 1];   /* of the model when it was loaded last, or "" */
     bool is_there;                   /* in the folder, at the last look */
     bool is_wanted;                  /* to be loaded when its turn comes */
     bool has_failed;

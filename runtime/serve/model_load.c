@@ -1,5 +1,6 @@
 #include "runtime/serve/model_load.h"
 
+#include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/model_gate.h"
@@ -30,15 +31,16 @@ static void read_prompts(struct generation *g, struct prompt **prompts, size_t n
     }
 }
 
-static int try_out(struct model_load *l, const struct model_files *files)
+static int try_out(struct model_load *l)
 {
     bool comparable = l->serving && l->serving->engine;
     const struct model_gate gate = {.settings = &l->settings,
                                     .generation = l->generation,
-                                    .loss_path = files->loss_path,
+                                    .loss_path = l->files.loss_path,
                                     .serving = comparable ? l->serving : NULL,
                                     .no_prompt = l->no_prompt};
     if (model_gate_run(&gate, &l->report, &l->e) != 0) {
+        l->has_failed_gate = true;
         return -1;
     }
     read_prompts(l->generation, l->prompts, l->n_prompts);
@@ -48,27 +50,33 @@ static int try_out(struct model_load *l, const struct model_files *files)
                : err_set(&l->e, ERR_CONFLICT, "its files changed while they were read");
 }
 
-void model_load_run(struct model_load *l)
+void model_load_find(struct model_load *l)
 {
-    struct model_files files;
-    if (model_repo_locate(l->repo, l->version, &files, &l->e) != 0) {
+    if (model_repo_locate(l->repo, l->version, &l->files, &l->e) != 0) {
         l->stamp = model_repo_stamp(l->repo, l->version);
         return;
     }
-    l->stamp = files.stamp;
-    l->is_unchanged = l->if_changed && l->serving && l->serving->stamp == files.stamp;
-    if (!l->is_unchanged) {
-        l->settings.name = l->repo->name;
-        l->settings.version = l->version;
-        l->settings.files = &files;
-        l->generation = generation_load(&l->settings, &l->e);
-        l->settings.files = NULL;
+    l->has_files = true;
+    l->stamp = l->files.stamp;
+    l->is_unchanged = l->if_changed && l->serving && l->serving->stamp == l->files.stamp;
+    l->settings.name = l->repo->name;
+    l->settings.version = l->version;
+    l->settings.files = &l->files;
+    if (!l->is_unchanged && generation_measure(&l->settings, &l->memory_bytes, &l->e) == 0 &&
+        l->memory_bytes == 0) {
+        l->memory_bytes = l->file_bytes;
     }
-    if (l->generation && try_out(l, &files) != 0) {
+}
+
+void model_load_run(struct model_load *l)
+{
+    double begin = clock_now_s();
+    l->generation = generation_load(&l->settings, &l->e);
+    if (l->generation && try_out(l) != 0) {
         generation_discard(l->generation);
         l->generation = NULL;
     }
-    model_files_deinit(&files);
+    l->seconds = clock_now_s() - begin;
 }
 
 void model_load_deinit(struct model_load *l)
@@ -77,6 +85,9 @@ void model_load_deinit(struct model_load *l)
     generation_unref(l->serving);
     for (size_t i = 0; i < l->n_prompts; i++) {
         prompt_unref(l->prompts[i]);
+    }
+    if (l->has_files) {
+        model_files_deinit(&l->files);
     }
     mem_free(l->prompts);
     mem_free(l->report);

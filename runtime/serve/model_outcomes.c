@@ -38,7 +38,10 @@ void model_outcome_note(struct server *s, const struct generation *g,
                         const struct model_outcome *o)
 {
     count(s->metrics, g, o);
-    if (s->models && strcmp(model_set_name(s->models), g->model->name) == 0) {
-        model_canary_note(model_set_canary(s->models), g, o);
+    const char *name = g->model->name;
+    struct model_set *set =
+        s->catalog ? model_catalog_find(s->catalog, name, strlen(name)) : NULL;
+    if (set && model_set_canary(set)) {
+        model_canary_note(model_set_canary(set), g, o);
     }
 }

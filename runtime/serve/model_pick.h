@@ -1,8 +1,8 @@
-/* model_pick.h: which loaded model, and which version of it, a request gets.
+/* model_pick.h: which model, and which version of it, a request gets.
  *
  * A request asks for "name@version", "name@sha256:PREFIX" or "name@label". One that asks for
- * "name" or for nothing names no version: it gets what serves, or the version that has a share
- * of such requests (model_traffic.h).
+ * "name" or for nothing (the default model) names no version: it gets what serves, or the
+ * version that has a share of such requests (model_traffic.h).
  *
  * Threads: the loop. */
 #pragma once
@@ -16,9 +16,12 @@ struct model_ask {
     uint64_t sticky;       /* the same for the same caller, conversation or text; 0: the request
                             * gets what serves */
     uint64_t conversation; /* the same without a look at the caller; 0: there is none */
+    struct model_missing *missing; /* NULL: it does not wait for what would have to be loaded */
 };
 
-/* Borrowed. NULL: ERR_NOT_FOUND, param "model", which says what may be asked for. */
+/* Borrowed. NULL: ERR_NOT_FOUND, param "model", which says what may be asked for; or
+ * ERR_NOT_LOADED: then ask->missing says what can be waited for (model_wait.h), if its set is
+ * not NULL. */
 struct generation *model_pick(const struct server *s, const struct model_ask *ask,
                               struct err *e);
 

@@ -3,67 +3,36 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/api/admin_reply.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
-#include "runtime/base/memory_left.h"
 #include "runtime/serve/model_canary.h"
 #include "runtime/serve/model_label.h"
-#include "runtime/serve/model_list.h"
-#include "runtime/serve/model_load.h"
-#include "runtime/serve/model_watch.h"
-#include "runtime/serve/respond.h"
-#include "runtime/serve/server.h"
+#include "runtime/serve/model_set_parts.h"
+#include "runtime/serve/model_wait.h"
+#include "runtime/serve/server_metrics.h"
 
-#define HISTORY_MAX 16
-
-/* One that served before. */
-struct past {
-    char version[MODEL_REPO_NAME_MAX + 1];
-    uint64_t number; /* of its generation */
-};
-
-struct attempt {
-    uv_work_t work;
-    struct model_set *set;
-    struct model_load load;
-    struct http_exchange *ex; /* who waits for the outcome, or NULL */
-    bool is_rollback;
-    bool is_automatic;       /* nobody asked for it: model.json may want a canary */
-    struct model_hold *hold; /* NULL: it is to serve */
-};
-
-struct model_set {
-    struct server *server;
-    struct model_repo repo; /* `watch` has it; its root and name may be read by all */
-    struct model_watch *watch;
-    struct model_list list;
-    struct generation *kept[MODEL_SET_HELD_MAX]; /* (n_kept), the latest first */
-    size_t n_kept;
-    size_t keep; /* of those that are not in use */
-    struct model_traffic traffic;
-    struct model_canary *canary;      /* NULL before the start and after the stop */
-    struct past history[HISTORY_MAX]; /* (n_history), the latest last */
-    size_t n_history;
-    struct attempt *attempt; /* that runs now, or NULL */
-    bool is_stopped;
-};
+#define BY_ADMIN "admin" /* a reason to unload */
 
 const char *model_set_name(const struct model_set *set)
 {
     return set->repo.name;
 }
 
-/* --- the list --- */
-
-static bool is_version(const struct generation *g, const char *name)
+bool model_set_is_default(const struct model_set *set)
 {
-    return g && strcmp(g->model->version, name) == 0;
+    return set->is_default;
+}
+
+struct model_journal *model_set_journal(const struct model_set *set)
+{
+    return set->journal;
 }
 
 struct generation *model_set_serving(const struct model_set *set)
 {
-    return set->server->generation;
+    return set->serving;
 }
 
 struct model_traffic *model_set_traffic(struct model_set *set)
@@ -86,10 +55,22 @@ struct server *model_set_server(const struct model_set *set)
     return set->server;
 }
 
+/* --- the list --- */
+
+static bool is_version(const struct generation *g, const char *name)
+{
+    return g && strcmp(g->model->version, name) == 0;
+}
+
+static bool is_loading(const struct model_set *set, const char *version)
+{
+    return set->attempt && strcmp(set->attempt->load.version, version) == 0;
+}
+
 static struct generation *loaded(const struct model_set *set, const char *version)
 {
-    if (is_version(model_set_serving(set), version)) {
-        return model_set_serving(set);
+    if (is_version(set->serving, version)) {
+        return set->serving;
     }
     for (size_t i = 0; i < set->n_kept; i++) {
         if (is_version(set->kept[i], version)) {
@@ -116,9 +97,9 @@ static bool is_tried(const struct model_set *set, const struct generation *g)
     return set->canary && model_canary_uses(set->canary, g);
 }
 
-enum model_state model_set_state(const struct model_set *set, const struct generation *g)
+enum model_state model_set_state_of(const struct model_set *set, const struct generation *g)
 {
-    return g == model_set_serving(set)           ? MODEL_SERVING
+    return g == set->serving                     ? MODEL_SERVING
            : is_tried(set, g)                    ? MODEL_CANARY
            : g == set->traffic.split.generation  ? MODEL_SPLIT
            : g == set->traffic.shadow.generation ? MODEL_SHADOW
@@ -129,18 +110,22 @@ static struct model_version_info describe(const struct model_set *set,
                                           const struct listed_version *v)
 {
     struct generation *g = loaded(set, v->name);
-    bool loading = set->attempt && strcmp(set->attempt->load.version, v->name) == 0;
+    bool loading = is_loading(set, v->name);
     return (struct model_version_info){
         .name = v->name,
-        .state = g && g == model_set_serving(set) ? MODEL_SERVING
-                 : loading                        ? MODEL_LOADING
-                 : g                              ? model_set_state(set, g)
-                 : v->has_failed                  ? MODEL_FAILED
-                                                  : MODEL_AVAILABLE,
+        .state = g && g == set->serving ? MODEL_SERVING
+                 : loading              ? MODEL_LOADING
+                 : g                    ? model_set_state_of(set, g)
+                 : v->has_failed        ? MODEL_FAILED
+                                        : MODEL_AVAILABLE,
         .problem = v->problem[0] ? v->problem : NULL,
         .report = v->report,
         .generation = g,
         .manifest = g ? g->manifest : v->manifest,
+        .sha256 = g                      ? g->model->sha256
+                  : v->sha256[0] != '\0' ? v->sha256
+                  : v->manifest          ? v->manifest->sha256
+                                         : NULL,
     };
 }
 
@@ -169,58 +154,113 @@ const struct generation *model_set_kept(const struct model_set *set, size_t i)
     return i < set->n_kept ? set->kept[i] : NULL;
 }
 
-struct generation *model_set_find_kept(const struct model_set *set, const char *asked,
-                                       struct err *e)
+enum model_state model_set_state(const struct model_set *set)
 {
-    char ids[256] = "";
-    const char *version = model_label_asked(set, asked);
-    struct generation *labelled = version ? loaded(set, version) : NULL;
-    if (labelled) {
-        return labelled;
+    bool any_left = set->list.count == 0;
+    for (size_t i = 0; i < set->list.count; i++) {
+        any_left = any_left || !set->list.items[i].has_failed;
+    }
+    return set->serving                                            ? MODEL_SERVING
+           : set->attempt && set->attempt->purpose != LOAD_TO_KEEP ? MODEL_LOADING
+           : set->n_kept > 0                                       ? MODEL_KEPT
+           : any_left                                              ? MODEL_AVAILABLE
+                                                                   : MODEL_FAILED;
+}
+
+const char *model_set_problem(const struct model_set *set)
+{
+    for (size_t i = set->list.count; !set->serving && i-- > 0;) {
+        if (set->list.items[i].problem[0]) {
+            return set->list.items[i].problem;
+        }
+    }
+    return NULL;
+}
+
+uint64_t model_set_memory(const struct model_set *set)
+{
+    uint64_t bytes = set->serving ? set->serving->memory_bytes : 0;
+    for (size_t i = 0; i < set->n_kept; i++) {
+        bytes += set->kept[i]->memory_bytes;
+    }
+    return bytes;
+}
+
+/* --- what requests name --- */
+
+struct generation *model_set_find_loaded(const struct model_set *set, const char *asked)
+{
+    if (set->serving && generation_is_named(set->serving, asked)) {
+        return set->serving;
     }
     for (size_t i = 0; i < set->n_kept; i++) {
-        if (generation_is_named(set->kept[i], asked)) {
+        if (asked[strlen(set->repo.name)] == '@' && generation_is_named(set->kept[i], asked)) {
             return set->kept[i];
         }
-        size_t len = strlen(ids);
-        snprintf(ids + len, sizeof(ids) - len, ", \"%.130s\"", set->kept[i]->id);
     }
-    err_set_param(e, ERR_NOT_FOUND, "model",
-                  "the model \"%.100s\" is not loaded here; \"%s\" (\"%s\")%s may be asked for",
-                  asked, model_set_name(set), model_set_serving(set)->id, ids);
     return NULL;
+}
+
+bool model_set_find_version(const struct model_set *set, const char *pin,
+                            struct model_version_info *out)
+{
+    static const char by_hash[] = "sha256:";
+    const char *hash =
+        strncmp(pin, by_hash, sizeof(by_hash) - 1) == 0 ? pin + sizeof(by_hash) - 1 : NULL;
+    size_t len = hash ? strlen(hash) : 0;
+    if (!hash) {
+        return model_set_find(set, pin, out);
+    }
+    for (size_t i = 0; len >= MODEL_PIN_HASH_MIN && i < model_set_count(set); i++) {
+        *out = model_set_at(set, i);
+        if (out->sha256 && strncmp(out->sha256, hash, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void model_set_list_names(const struct model_set *set, bool all, struct buf *out)
+{
+    const char *name = set->repo.name;
+    if (set->serving) {
+        buf_printf(out, "%s\"%s\" (\"%s\")", out->len ? ", " : "", name, set->serving->id);
+    } else if (all) {
+        buf_printf(out, "%s\"%s\"", out->len ? ", " : "", name);
+    }
+    for (size_t i = 0; i < model_set_count(set); i++) {
+        struct model_version_info v = model_set_at(set, i);
+        bool is_named = v.generation ? v.generation != set->serving : all;
+        if (is_named) {
+            buf_printf(out, "%s\"%s@%s\"", out->len ? ", " : "", name, v.name);
+        }
+    }
 }
 
 /* --- publishing --- */
 
-static void answer_error(struct http_exchange *ex, int status, const char *code,
-                         const char *message)
+static void count_unload(const struct model_set *set, const char *reason)
 {
-    if (ex) {
-        const char *type = status == 409   ? "conflict"
-                           : status >= 500 ? "server_error"
-                                           : "invalid_request_error";
-        struct api_error error = api_error_make(status, type, code, NULL, message);
-        respond_error(ex, &error);
-    }
+    const char *const values[] = {set->repo.name, reason};
+    metrics_add(set->server->metrics, SERVER_METRIC_MODEL_UNLOADS, values, 1);
 }
 
-static void answer_outcome(struct model_set *set, struct http_exchange *ex, const char *outcome)
+static void let_go(const struct model_set *set, struct generation *g, const char *reason)
 {
-    if (ex) {
-        struct admin_model shown;
-        generation_describe(model_set_serving(set), &shown);
-        model_label_list(set, model_set_serving(set)->model->version, &shown.labels);
-        size_t len = 0;
-        char *text = admin_reload_text(outcome, &shown, &len);
-        respond_json(ex, 200, text, len, NULL, 0);
-    }
+    count_unload(set, reason);
+    generation_unref(g);
 }
 
-static void take_out_at(struct model_set *set, size_t i)
+bool model_set_take_out(struct model_set *set, const struct generation *g)
 {
-    set->n_kept--;
-    memmove(&set->kept[i], &set->kept[i + 1], (set->n_kept - i) * sizeof(set->kept[0]));
+    for (size_t i = 0; i < set->n_kept; i++) {
+        if (set->kept[i] == g) {
+            set->n_kept--;
+            memmove(&set->kept[i], &set->kept[i + 1], (set->n_kept - i) * sizeof(set->kept[0]));
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool is_in_use(const struct model_set *set, const struct generation *g)
@@ -228,75 +268,94 @@ static bool is_in_use(const struct model_set *set, const struct generation *g)
     return model_traffic_uses(&set->traffic, g) || is_tried(set, g);
 }
 
-/* Those that stepped aside for copies of requests are of no other use. */
-static void trim_to(struct model_set *set, size_t most)
+/* Of those that are not in use: one that stepped aside for copies of requests, which is of no
+ * other use; the oldest of those that nobody asked for, if there are more than may be; the
+ * oldest of all, if all are too many. */
+static struct generation *one_too_many(const struct model_set *set)
 {
-    size_t spare = 0;
-    for (size_t i = 0; i < set->n_kept;) {
+    size_t n = 0, n_unasked = 0;
+    struct generation *oldest = NULL, *oldest_unasked = NULL;
+    for (size_t i = 0; i < set->n_kept; i++) {
         struct generation *g = set->kept[i];
         if (is_in_use(set, g)) {
-            i++;
-        } else if (g->is_aside || spare == most) {
-            take_out_at(set, i);
-            generation_unref(g);
-        } else {
-            spare++;
-            i++;
+            continue;
+        }
+        if (g->is_aside) {
+            return g;
+        }
+        oldest = g;
+        n++;
+        if (!g->was_asked_for) {
+            oldest_unasked = g;
+            n_unasked++;
         }
     }
+    return n_unasked > set->keep ? oldest_unasked : n > MODEL_SET_KEPT_MAX ? oldest : NULL;
 }
 
 void model_set_trim(struct model_set *set)
 {
-    trim_to(set, set->keep);
+    struct generation *g;
+    while ((g = one_too_many(set)) != NULL) {
+        model_set_take_out(set, g);
+        let_go(set, g, "replaced");
+    }
 }
 
-/* Takes the reference over. There is room: what is not in use was trimmed. */
-static void hold(struct model_set *set, struct generation *g)
+void model_set_hold_on(struct model_set *set, struct generation *g)
 {
     memmove(set->kept + 1, set->kept, set->n_kept * sizeof(set->kept[0]));
     set->kept[0] = g;
     set->n_kept++;
 }
 
-/* The reference that the list had is the caller's then. */
-static void take_out(struct model_set *set, const struct generation *g)
+void model_set_keep(struct model_set *set, struct generation *g)
 {
-    for (size_t i = 0; i < set->n_kept; i++) {
-        if (set->kept[i] == g) {
-            take_out_at(set, i);
-            return;
-        }
-    }
+    model_set_hold_on(set, g);
+    model_set_trim(set);
 }
 
-static void remember(struct model_set *set, const struct generation *g)
+static void remember(struct model_set *set, const char *version, uint64_t number)
 {
     if (set->n_history == HISTORY_MAX) {
         memmove(set->history, set->history + 1, (HISTORY_MAX - 1) * sizeof(set->history[0]));
         set->n_history--;
     }
     struct past *p = &set->history[set->n_history++];
-    snprintf(p->version, sizeof(p->version), "%.*s", MODEL_REPO_NAME_MAX, g->model->version);
-    p->number = g->number;
+    snprintf(p->version, sizeof(p->version), "%.*s", MODEL_REPO_NAME_MAX, version);
+    p->number = number;
 }
 
-/* Takes the reference over. */
-static void publish(struct model_set *set, struct generation *g, bool is_rollback)
+/* What served until now, or until the model was unloaded. */
+static void remember_last(struct model_set *set, const struct generation *next)
 {
-    struct generation *old = model_set_serving(set);
-    if (old) {
-        generation_ref(old);
+    if (set->serving) {
+        remember(set, set->serving->model->version, set->serving->number);
+    } else if (set->resume[0] && strcmp(set->resume, next->model->version) != 0) {
+        remember(set, set->resume, 0);
     }
+}
+
+void model_set_publish(struct model_set *set, struct generation *g, bool is_rollback)
+{
+    struct generation *old = set->serving;
     if (is_rollback) {
         set->n_history--;
-    } else if (old) {
-        remember(set, old);
+    } else {
+        remember_last(set, g);
     }
-    server_publish_generation(set->server, g);
+    set->serving = g;
+    set->is_wanted = true;
+    g->was_asked_for = false;
+    set->resume[0] = '\0';
+    if (set->is_default) {
+        server_publish_generation(set->server, generation_ref(g));
+    } else {
+        generation_log_published(g);
+    }
     model_traffic_drop(&set->traffic, g->model->version, "it serves now");
     if (old) {
-        hold(set, old);
+        model_set_hold_on(set, old);
     }
     model_set_trim(set);
     if (set->canary) {
@@ -306,19 +365,10 @@ static void publish(struct model_set *set, struct generation *g, bool is_rollbac
 
 /* --- canaries --- */
 
-/* Those of the same name could not be told apart, and vectors show nothing. */
-static bool wants_canary(const struct model_set *set, const struct attempt *a)
-{
-    const struct generation *g = a->load.generation;
-    return a->is_automatic && g->engine && g->manifest && g->manifest->has_canary &&
-           !is_version(model_set_serving(set), g->model->version);
-}
-
-/* Takes the reference over. */
-static void try_on_share(struct model_set *set, struct generation *g)
+void model_set_try(struct model_set *set, struct generation *g)
 {
     struct err e = {0};
-    hold(set, g);
+    model_set_hold_on(set, g);
     if (model_canary_begin(set->canary, g, &g->manifest->canary, MODEL_MANIFEST_FILE, &e) !=
         0) {
         log_error("model %s: no canary: %s", g->id, e.message);
@@ -328,246 +378,186 @@ static void try_on_share(struct model_set *set, struct generation *g)
 
 void model_set_promote(struct model_set *set, struct generation *g)
 {
-    take_out(set, g);
-    publish(set, g, false);
+    if (!model_set_take_out(set, g)) {
+        generation_ref(g);
+    }
+    model_set_publish(set, g, false);
 }
 
-void model_set_reject(struct model_set *set, const struct generation *g, const char *reason)
+void model_set_reject(struct model_set *set, struct generation *g, const char *reason)
 {
     struct listed_version *v = model_list_find(&set->list, g->model->version);
     if (v) {
         v->has_failed = true;
         snprintf(v->problem, sizeof(v->problem), "canary: %s", reason);
     }
-    for (size_t i = 0; i < set->n_kept; i++) {
-        if (set->kept[i] == g) {
-            generation_unref(set->kept[i]);
-            take_out_at(set, i);
-            break;
-        }
+    if (model_set_take_out(set, g)) {
+        let_go(set, g, "canary");
     }
 }
 
-/* --- loading --- */
-
-/* The active prompts, to be read ahead. */
-static int take_prompts(struct model_load *l, const struct prompt_set *prompts, struct err *e)
+static void drop_serving(struct model_set *set)
 {
-    l->prompts = mem_zarray(prompts->count + 1, sizeof(struct prompt *));
-    if (!l->prompts) {
-        return err_nomem(e);
-    }
-    for (size_t i = 0; i < prompts->count; i++) {
-        l->prompts[l->n_prompts++] = prompt_ref(prompts->profiles[i]->active.prompt);
-    }
-    return 0;
-}
-
-static int prepare(struct model_set *set, struct model_load *l, const char *version,
-                   struct err *e)
-{
-    struct server *s = set->server;
-    *l = (struct model_load){.repo = &set->repo,
-                             .settings = s->set.generation,
-                             .serving = s->generation ? generation_ref(s->generation) : NULL,
-                             .no_prompt = s->no_prompt};
-    snprintf(l->version, sizeof(l->version), "%s", version);
-    return take_prompts(l, &s->prompts, e);
-}
-
-/* Notes what became of an attempt. 0: there is a generation, tied to the loop. */
-static int conclude(struct model_set *set, struct model_load *l)
-{
-    struct server *s = set->server;
-    struct listed_version *v = model_list_get(&set->list, l->version);
-    int rc = l->generation
-                 ? generation_serve(l->generation, &s->loop, s->next_generation, &l->e)
-                 : -1;
-    if (rc == 0) {
-        s->next_generation++;
-    } else {
-        log_error("model %s@%s: %s", set->repo.name, l->version, l->e.message);
-    }
-    if (v) {
-        mem_free(v->report);
-        v->report = l->report;
-        l->report = NULL;
-        /* Files that changed under the load are offered again when they stand still. */
-        v->has_failed = rc != 0 && l->e.kind != ERR_CONFLICT;
-        snprintf(v->problem, sizeof(v->problem), "%s", rc != 0 ? l->e.message : "");
-    }
-    return rc;
-}
-
-static void load_next(struct model_set *set);
-
-/* It stays if it is in use then. */
-static void hand_over(struct model_set *set, struct model_hold *to, struct http_exchange *ex,
-                      struct generation *g)
-{
-    to->done(to, ex, g);
-    model_set_trim(set);
-}
-
-static void after_attempt(struct model_set *set, struct attempt *a)
-{
-    struct model_load *l = &a->load;
-    struct generation *g = NULL; /* for a->hold */
-    if (set->is_stopped || set->server->stopping) {
-        answer_error(a->ex, 503, "stopping", "the server is stopping");
-    } else if (l->is_unchanged) {
-        log_info("reload: the files of %s have not changed", l->serving->id);
-        answer_outcome(set, a->ex, "unchanged");
-    } else if (conclude(set, l) != 0) {
-        answer_error(a->ex, 422, "load_failed", l->e.message);
-    } else if (a->hold) {
-        g = l->generation;
-        l->generation = NULL;
-        hold(set, g);
-    } else if (wants_canary(set, a)) {
-        try_on_share(set, l->generation);
-        l->generation = NULL;
-    } else {
-        publish(set, l->generation, a->is_rollback);
-        l->generation = NULL;
-        answer_outcome(set, a->ex, "published");
-    }
-    if (a->hold) {
-        hand_over(set, a->hold, g ? a->ex : NULL, g);
+    struct generation *g = set->serving;
+    snprintf(set->resume, sizeof(set->resume), "%.*s", MODEL_REPO_NAME_MAX, g->model->version);
+    set->serving = NULL;
+    if (set->is_default) {
+        server_publish_generation(set->server, NULL);
     }
 }
 
-static void release(struct model_set *set)
+void model_set_drop(struct model_set *set, struct generation *g, const char *reason)
 {
-    if (!set->is_stopped || set->attempt || set->watch) {
+    if (strcmp(reason, BY_ADMIN) != 0) { /* whose row names the admin */
+        model_publish_unloaded(set, g, NULL, reason);
+    }
+    if (g == set->serving) {
+        drop_serving(set);
+        /* For one that comes in its place, it is wanted still. */
+        set->is_wanted = set->is_default || model_set_is_coming(set);
+        let_go(set, g, reason);
         return;
     }
-    model_list_deinit(&set->list);
-    model_repo_close(&set->repo);
-    mem_free(set);
-}
-
-static void run_on_worker(uv_work_t *work)
-{
-    struct attempt *a = work->data;
-    model_load_run(&a->load);
-}
-
-static void after_work(uv_work_t *work, int status)
-{
-    struct attempt *a = work->data;
-    struct model_set *set = a->set;
-    (void)status; /* it is never cancelled */
-    set->attempt = NULL;
-    after_attempt(set, a);
-    model_load_deinit(&a->load);
-    mem_free(a);
-    if (set->is_stopped) {
-        release(set);
-    } else {
-        load_next(set);
+    generation_ref(g);
+    if (is_in_use(set, g)) {
+        model_traffic_drop(&set->traffic, g->model->version, "it is unloaded");
     }
-}
-
-static uint64_t kept_bytes(const struct model_set *set)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < set->n_kept; i++) {
-        bytes += is_in_use(set, set->kept[i]) ? 0 : set->kept[i]->model->file_bytes;
+    if (model_set_take_out(set, g)) {
+        let_go(set, g, reason);
     }
-    return bytes;
+    generation_unref(g);
 }
 
-/* What serves stays while the next one is loaded. Kept versions that are not in use make room
- * for it, if that does any good. */
-static int make_room(struct model_set *set, const struct listed_version *v, struct err *e)
+bool model_set_may_drop(const struct model_set *set, const struct generation *g)
 {
-    uint64_t left = memory_left();
-    if (left >= v->bytes) {
-        return 0;
-    }
-    if (left + kept_bytes(set) < v->bytes) {
-        return err_set(e, ERR_LIMIT,
-                       "the model has %llu MiB, and %llu MiB of memory are left beside the "
-                       "version that serves",
-                       (unsigned long long)(v->bytes >> 20), (unsigned long long)(left >> 20));
-    }
-    log_warn("model %s@%s: memory is short, kept versions go", set->repo.name, v->name);
-    trim_to(set, 0);
-    return 0;
+    bool must_stay = set->is_default && g == set->serving;
+    return set->catalog->is_started && !must_stay && g->refs == 1;
 }
 
-/* A version that is not even tried. */
-static int refuse(struct model_set *set, struct listed_version *v, struct http_exchange *ex,
-                  const struct err *e)
+/* --- what is loaded next --- */
+
+/* After the model was unloaded: what served then, or what is newer and came meanwhile. Where
+ * that fails, and before anything has served, the newest that has not. NULL: all have. */
+static struct listed_version *choose(const struct model_set *set)
 {
-    log_error("model %s@%s: %s", set->repo.name, v->name, e->message);
-    snprintf(v->problem, sizeof(v->problem), "%s", e->message);
-    v->has_failed = true;
-    answer_error(ex, 422, "load_failed", e->message);
-    return 0;
+    struct listed_version *any = NULL;
+    for (size_t i = set->list.count; i-- > 0;) {
+        struct listed_version *v = &set->list.items[i];
+        if (v->has_failed || !v->is_there) {
+            continue;
+        }
+        int order = set->resume[0] ? model_version_compare(v->name, set->resume) : 1;
+        if (order == 0 || (order > 0 && v->is_wanted)) {
+            return v;
+        }
+        any = any ? any : v;
+    }
+    return any;
 }
 
-/* 0: it has begun, or is refused for good. */
 static int begin(struct model_set *set, struct http_exchange *ex, const char *version,
-                 bool is_rollback, bool if_changed)
+                 enum load_purpose purpose)
 {
     struct listed_version *v = model_list_find(&set->list, version);
-    struct err why = {0};
-    if (v && make_room(set, v, &why) != 0) {
-        return refuse(set, v, ex, &why);
+    if (v) {
+        v->is_wanted = false;
     }
-    struct err e = {0};
-    struct attempt *a = mem_zalloc(sizeof(*a));
-    int rc = a ? prepare(set, &a->load, version, &e) : -1;
-    if (rc == 0) {
-        a->work.data = a;
-        a->set = set;
-        a->ex = ex;
-        a->is_rollback = is_rollback;
-        a->load.if_changed = if_changed;
-        rc = uv_queue_work(&set->server->loop, &a->work, run_on_worker, after_work);
-    }
-    if (rc != 0) {
-        log_error("model %s@%s: no memory or thread to load it", set->repo.name, version);
-        answer_error(ex, 503, "out_of_memory", "the server is out of memory");
-        if (a) {
-            model_load_deinit(&a->load);
-            mem_free(a);
-        }
-        return -1;
-    }
-    log_info("model %s@%s is being loaded", set->repo.name, version);
-    set->attempt = a;
-    return 0;
+    const struct load_wish wish = {.version = version, .purpose = purpose, .ex = ex};
+    return model_attempt_begin(set, &wish);
 }
 
-/* The newest that is wanted; of those that are older than what serves meanwhile, none, and
- * where an admin brings versions in, none at all. */
-static void load_next(struct model_set *set)
+/* Some version is to serve. */
+static int begin_any(struct model_set *set, bool is_for_requests, struct err *e)
+{
+    struct listed_version *v = choose(set);
+    if (!v) {
+        set->is_wanted = set->is_default || (set->is_wanted && set->list.count == 0);
+        const char *problem = model_set_problem(set);
+        return err_set(e, ERR_NOT_FOUND, "%s has no version that can serve%s%s", set->repo.name,
+                       problem ? ": " : "", problem ? problem : "");
+    }
+    const struct load_wish wish = {
+        .version = v->name, .purpose = LOAD_TO_SERVE, .is_for_requests = is_for_requests};
+    struct generation *g = loaded(set, v->name);
+    v->is_wanted = false;
+    set->is_wanted = true;
+    if (g && !g->is_aside) {
+        const struct publish_wish now = {.purpose = LOAD_TO_SERVE};
+        model_publish(set, generation_ref(g), &now);
+        return 0;
+    }
+    return model_attempt_begin(set, &wish) == 0 ? 0 : err_nomem(e);
+}
+
+/* The newest that is wanted; of those that are older than what serves meanwhile, none. */
+static void load_newer(struct model_set *set)
 {
     if (model_canary_is_running(set->canary)) {
         return; /* it would decide against a version that is gone */
     }
-    const char *serving = model_set_serving(set)->model->version;
+    const char *serving = set->serving->model->version;
     for (size_t i = set->list.count; i-- > 0 && !set->attempt && !set->server->stopping;) {
         struct listed_version *v = &set->list.items[i];
         bool is_wanted = v->is_wanted && !set->server->set.publish_manually &&
                          model_version_compare(v->name, serving) >= 0;
+        const struct load_wish wish = {.version = v->name, .if_changed = true};
         v->is_wanted = false;
-        if (is_wanted && begin(set, NULL, v->name, false, true) != 0) {
+        if (is_wanted && model_attempt_begin(set, &wish) != 0) {
             v->still = 0; /* at the next look again */
-        }
-        if (is_wanted && set->attempt) {
-            set->attempt->is_automatic = true;
         }
     }
 }
 
 void model_set_go_on(struct model_set *set)
 {
-    if (!set->attempt && !set->is_stopped) {
-        load_next(set);
+    struct err e = {0};
+    if (set->is_stopped || set->attempt || set->publication ||
+        (set->server->stopping && !model_wait_has(set))) {
+        return;
+    }
+    if (set->serving && !model_restore_next(set)) {
+        load_newer(set);
+    } else if (!set->serving && set->is_wanted) {
+        begin_any(set, model_wait_has(set), &e);
+    }
+}
+
+int model_set_want(struct model_set *set, const char *version, struct err *e)
+{
+    if (set->attempt) {
+        return 0; /* its turn comes */
+    }
+    if (!version[0]) {
+        return begin_any(set, true, e);
+    }
+    const struct listed_version *v = model_list_find(&set->list, version);
+    if (!v || v->has_failed) {
+        return err_set(e, ERR_NOT_FOUND, "%s@%s cannot be loaded: %s", set->repo.name, version,
+                       v ? v->problem : "it is gone");
+    }
+    const struct load_wish wish = {
+        .version = version, .purpose = LOAD_TO_KEEP, .is_for_requests = true};
+    return model_attempt_begin(set, &wish) == 0 ? 0 : err_nomem(e);
+}
+
+bool model_set_is_coming(const struct model_set *set)
+{
+    return set->attempt && set->attempt->purpose != LOAD_TO_KEEP;
+}
+
+void model_set_drop_idle(struct model_set *set, uint64_t before_ns)
+{
+    struct generation *g = set->serving;
+    if (g && !set->attempt && model_set_may_drop(set, g) && g->used_ns < before_ns) {
+        log_info("model %s: unloaded, nobody has used it", g->id);
+        model_set_drop(set, g, "idle");
+    }
+    for (size_t i = set->n_kept; i-- > 0;) {
+        g = set->kept[i];
+        if (g->was_asked_for && model_set_may_drop(set, g) && g->used_ns < before_ns) {
+            log_info("model %s: unloaded, nobody has used it", g->id);
+            model_set_drop(set, g, "idle");
+        }
     }
 }
 
@@ -576,134 +566,222 @@ void model_set_go_on(struct model_set *set)
 static void merge(struct model_set *set)
 {
     model_list_take(&set->list, &set->repo);
+    model_state_recall(set->journal, &set->list);
     for (size_t i = set->list.count; i-- > 0;) {
         struct listed_version *v = &set->list.items[i];
         if (!v->is_there) {
             model_traffic_drop(&set->traffic, v->name, "its files are gone");
         }
-        bool is_used = loaded(set, v->name) ||
-                       (set->attempt && strcmp(set->attempt->load.version, v->name) == 0);
-        if (!v->is_there && !is_used) {
+        if (!v->is_there && !loaded(set, v->name) && !is_loading(set, v->name)) {
             log_info("model %s@%s is gone", set->repo.name, v->name);
             model_list_remove(&set->list, v);
         }
     }
 }
 
+static int look(void *ctx, struct err *e)
+{
+    struct model_set *set = ctx;
+    return model_repo_look(&set->repo, e);
+}
+
+static bool is_moving(const void *ctx)
+{
+    const struct model_set *set = ctx;
+    return set->repo.is_moving;
+}
+
 static void on_look(void *ctx)
 {
     struct model_set *set = ctx;
     merge(set);
-    load_next(set);
+    model_set_go_on(set);
 }
 
 static void on_watch_over(void *ctx)
 {
     struct model_set *set = ctx;
     set->watch = NULL;
-    release(set);
+    model_set_release(set);
 }
 
-/* --- the start --- */
+/* --- life --- */
 
-/* Nothing serves yet, so there is nobody to keep waiting. */
-static int load_at_start(struct model_set *set, struct listed_version *v, struct err *e)
+/* And goes on from where an earlier server was. */
+static int open_journal(struct model_set *set, struct err *e)
 {
-    struct model_load l;
-    int rc = prepare(set, &l, v->name, e);
-    v->is_wanted = false;
-    if (rc == 0) {
-        model_load_run(&l);
-        rc = conclude(set, &l);
-        *e = l.e;
+    struct server *s = set->server;
+    set->journal =
+        model_state_open(&s->loop, s->database, s->set.state_path != NULL, set->repo.name, e);
+    if (!set->journal) {
+        return -1;
     }
-    if (rc == 0) {
-        publish(set, l.generation, false);
-        l.generation = NULL;
+    const struct model_record *r = model_state_record(set->journal);
+    for (size_t i = 0; i < r->n_past; i++) {
+        remember(set, r->past[i].version, 0);
     }
-    model_load_deinit(&l);
-    return rc;
+    snprintf(set->resume, sizeof(set->resume), "%s", r->active.version);
+    model_restore_prepare(set);
+    return 0;
 }
 
-/* label NULL: whichever labels they have. */
-static int load_first(struct model_set *set, const char *label, struct err *e)
-{
-    for (size_t i = set->list.count; i-- > 0;) {
-        struct listed_version *v = &set->list.items[i];
-        if (label && !(v->is_wanted && model_manifest_has_label(v->manifest, label))) {
-            continue;
-        }
-        if (!v->is_wanted) {
-            err_set(e, ERR_INVALID, "%s@%s: %s", set->repo.name, v->name, v->problem);
-        } else if (load_at_start(set, v, e) == 0) {
-            load_next(set); /* older ones are not wanted any more */
-            return 0;
-        }
-    }
-    return -1;
-}
-
-static int load_newest(struct model_set *set, struct err *e)
-{
-    err_set(e, ERR_NOT_FOUND, "%s/%s: no version is in it", set->repo.root, set->repo.name);
-    return set->server->set.publish_manually && load_first(set, "stable", e) == 0
-               ? 0
-               : load_first(set, NULL, e);
-}
-
-static void stop_canary(struct model_set *set)
-{
-    model_canary_stop(set->canary);
-    set->canary = NULL;
-}
-
-struct model_set *model_set_start(struct server *s, const char *root, const char *name,
-                                  int keep_n, struct err *e)
+struct model_set *model_set_open(struct model_catalog *c, const char *root, const char *name,
+                                 bool is_default, struct err *e)
 {
     struct model_set *set = mem_zalloc(sizeof(*set));
     if (!set) {
         err_nomem(e);
         return NULL;
     }
-    set->server = s;
+    set->server = c->server;
+    set->catalog = c;
+    set->is_default = set->is_wanted = is_default;
     model_traffic_init(&set->traffic, set);
     set->canary = model_canary_create(set, e);
-    set->keep = (size_t)(keep_n < MODEL_SET_KEPT_MAX ? keep_n : MODEL_SET_KEPT_MAX);
+    int keep = c->server->set.keep_generations;
+    set->keep = (size_t)(keep < MODEL_SET_KEPT_MAX ? keep : MODEL_SET_KEPT_MAX);
     if (!set->canary || model_repo_open(&set->repo, root, name, e) != 0) {
-        stop_canary(set);
+        model_canary_stop(set->canary);
         mem_free(set);
         return NULL;
     }
-    int rc = model_watch_first(&set->repo, e);
-    if (rc == 0) {
-        merge(set);
-        rc = load_newest(set, e);
-    }
-    if (rc == 0) {
-        set->watch = model_watch_start(&s->loop, &set->repo, on_look, on_watch_over, set, e);
-        rc = set->watch ? 0 : -1;
-    }
-    if (rc != 0) {
-        set->is_stopped = true;
-        stop_canary(set);
-        release(set);
+    if (open_journal(set, e) != 0) {
+        model_canary_stop(set->canary);
+        model_repo_close(&set->repo);
+        mem_free(set);
         return NULL;
     }
     return set;
 }
 
-void model_set_stop(struct model_set *set)
+int model_set_look(struct model_set *set, struct err *e)
 {
-    if (!set) {
+    return model_repo_look(&set->repo, e);
+}
+
+/* What served in an earlier server. */
+static int load_last(struct model_set *set, struct err *e)
+{
+    char name[MODEL_REPO_NAME_MAX + 1];
+    memcpy(name, set->resume, sizeof(name));
+    struct listed_version *v = model_list_find(&set->list, name);
+    set->resume[0] = '\0';
+    if (v && v->manifest) {
+        return model_attempt_at_start(set, v, e);
+    }
+    return err_set(e, ERR_NOT_FOUND, "%s@%s: %s", set->repo.name, name,
+                   v ? v->problem : "it is gone");
+}
+
+/* have_failed: those that an earlier server tried, and whose files are still the same. label
+ * NULL: whichever labels they have. */
+static int load_newest(struct model_set *set, bool have_failed, const char *label,
+                       struct err *e)
+{
+    for (size_t i = set->list.count; i-- > 0;) {
+        struct listed_version *v = &set->list.items[i];
+        bool is_meant = !label || (v->manifest && model_manifest_has_label(v->manifest, label));
+        if (v->has_failed != have_failed || !is_meant) {
+            continue;
+        }
+        if (!v->manifest) {
+            err_set(e, ERR_INVALID, "%s@%s: %s", set->repo.name, v->name, v->problem);
+        } else if (model_attempt_at_start(set, v, e) == 0) {
+            return 0;
+        }
+    }
+    return -1;
+}
+
+int model_set_load_at_start(struct model_set *set, struct err *e)
+{
+    struct err why = {0};
+    merge(set);
+    bool has_last = set->resume[0] != '\0';
+    int rc = has_last ? load_last(set, &why) : -1;
+    if (rc != 0) {
+        err_set(e, ERR_NOT_FOUND, "%s/%s: no version is in it", set->repo.root, set->repo.name);
+        rc = set->server->set.publish_manually ? load_newest(set, false, "stable", e) : -1;
+        rc = rc == 0 || load_newest(set, false, NULL, e) == 0 ? 0
+                                                              : load_newest(set, true, NULL, e);
+    }
+    if (rc == 0) {
+        model_publish_started(set, why.message);
+        model_set_go_on(set); /* older ones are not wanted any more */
+    }
+    return rc;
+}
+
+int model_set_watch(struct model_set *set, struct err *e)
+{
+    char path[PATH_MAX];
+    if (file_join(path, sizeof(path), set->repo.root, set->repo.name, e) != 0) {
+        return -1;
+    }
+    const struct model_watched what = {.path = path,
+                                       .look = look,
+                                       .is_moving = is_moving,
+                                       .on_look = on_look,
+                                       .on_over = on_watch_over,
+                                       .ctx = set};
+    merge(set);
+    set->watch = model_watch_start(&set->server->loop, &what, e);
+    return set->watch ? 0 : -1;
+}
+
+void model_set_load_soon(struct model_set *set)
+{
+    set->is_wanted = true;
+}
+
+void model_set_release(struct model_set *set)
+{
+    if (!set->is_stopped || set->attempt || set->journal || set->watch) {
         return;
     }
+    model_list_deinit(&set->list);
+    model_repo_close(&set->repo);
+    mem_free(set);
+}
+
+static void on_journal_over(void *ctx)
+{
+    struct model_set *set = ctx;
+    set->journal = NULL;
+    model_set_release(set);
+}
+
+void model_set_stop(struct model_set *set)
+{
     set->is_stopped = true;
-    stop_canary(set);
+    model_canary_stop(set->canary);
+    set->canary = NULL;
     model_traffic_stop(&set->traffic);
     while (set->n_kept > 0) {
         generation_unref(set->kept[--set->n_kept]);
     }
-    model_watch_stop(set->watch);
+    generation_unref(set->serving);
+    set->serving = NULL;
+    model_attempt_cancel(set);
+    if (set->watch) {
+        model_watch_stop(set->watch);
+    }
+    model_state_close(set->journal, on_journal_over, set);
+}
+
+void model_set_folder_gone(struct model_set *set, bool is_gone)
+{
+    if (is_gone != set->is_gone) {
+        log_info("model %s: its folder is %s", set->repo.name,
+                 is_gone ? "gone" : "there again");
+    }
+    set->is_gone = is_gone;
+}
+
+bool model_set_may_go(const struct model_set *set)
+{
+    return set->is_gone && !set->is_default && !set->serving && set->n_kept == 0 &&
+           !set->attempt && !set->publication && !model_wait_has(set);
 }
 
 /* --- what admins ask for --- */
@@ -711,9 +789,13 @@ void model_set_stop(struct model_set *set)
 static bool is_busy(const struct model_set *set, struct http_exchange *ex)
 {
     if (set->attempt) {
-        answer_error(ex, 409, "load_running", "another version is being loaded just now");
+        model_attempt_answer_error(ex, 409, "load_running",
+                                   "another version is being loaded just now");
+    } else if (set->publication) {
+        model_attempt_answer_error(ex, 409, "load_running",
+                                   "another decision is being stored just now");
     }
-    return set->attempt != NULL;
+    return set->attempt || set->publication;
 }
 
 /* A version's name, or a label. */
@@ -735,7 +817,7 @@ void model_set_answer_unknown(const struct model_set *set, struct http_exchange 
     }
     snprintf(message, sizeof(message), "%s has no version \"%.64s\"; there are: %s",
              model_set_name(set), version, names);
-    answer_error(ex, 404, "version_not_found", message);
+    model_attempt_answer_error(ex, 404, "version_not_found", message);
 }
 
 /* A generation of the version that can take requests. */
@@ -759,16 +841,27 @@ void model_set_hold(struct model_set *set, struct http_exchange *ex, const char 
     if (!v) {
         model_set_answer_unknown(set, ex, version);
     } else if (g && model_set_is_current(set, g)) {
-        hand_over(set, to, ex, g);
+        to->done(to, ex, g);
+        model_set_trim(set);
         return;
     } else if (!is_busy(set, ex)) {
-        begin(set, ex, v->name, false, false);
-        if (set->attempt) {
-            set->attempt->hold = to;
+        const struct load_wish wish = {
+            .version = v->name, .purpose = LOAD_TO_KEEP, .ex = ex, .hold = to};
+        if (model_attempt_begin(set, &wish) == 0) {
             return;
         }
     }
-    hand_over(set, to, NULL, NULL);
+    to->done(to, NULL, NULL);
+}
+
+static void publish_loaded(struct model_set *set, struct generation *g,
+                           struct http_exchange *ex, enum load_purpose purpose)
+{
+    char who[VERSION_ACTOR_MAX + 1];
+    model_state_actor(ex, who);
+    const struct publish_wish wish = {
+        .purpose = purpose, .is_asked_for = ex != NULL, .who = who, .ex = ex};
+    model_publish(set, generation_ref(g), &wish);
 }
 
 void model_set_activate(struct model_set *set, struct http_exchange *ex, const char *version)
@@ -779,15 +872,13 @@ void model_set_activate(struct model_set *set, struct http_exchange *ex, const c
         return;
     }
     struct generation *g = ready(set, v->name);
-    if (g && g == model_set_serving(set)) {
-        answer_outcome(set, ex, "unchanged");
+    if (g && g == set->serving && model_publish_is_decided(set)) {
+        model_attempt_answer(ex, "unchanged", g);
     } else if (!is_busy(set, ex)) {
         if (g) {
-            take_out(set, g);
-            publish(set, g, false);
-            answer_outcome(set, ex, "published");
+            publish_loaded(set, g, ex, LOAD_TO_SERVE);
         } else {
-            begin(set, ex, v->name, false, false);
+            begin(set, ex, v->name, LOAD_TO_SERVE);
         }
     }
 }
@@ -808,7 +899,8 @@ void model_set_roll_back(struct model_set *set, struct http_exchange *ex)
         return;
     }
     if (set->n_history == 0) {
-        answer_error(ex, 409, "no_earlier_version", "no other version served before this one");
+        model_attempt_answer_error(ex, 409, "no_earlier_version",
+                                   "no other version served before this one");
         return;
     }
     const struct past *p = &set->history[set->n_history - 1];
@@ -818,25 +910,100 @@ void model_set_roll_back(struct model_set *set, struct http_exchange *ex)
         return;
     }
     if (g) {
-        take_out(set, g);
-        publish(set, g, true);
-        answer_outcome(set, ex, "published");
+        publish_loaded(set, g, ex, LOAD_TO_GO_BACK);
     } else {
-        begin(set, ex, p->version, true, false);
+        begin(set, ex, p->version, LOAD_TO_GO_BACK);
     }
 }
 
 void model_set_reload(struct model_set *set, struct http_exchange *ex, bool force)
 {
     model_watch_now(set->watch);
-    if (!is_busy(set, ex)) {
-        begin(set, ex, model_set_serving(set)->model->version, false, !force);
+    if (is_busy(set, ex)) {
+        return;
     }
+    if (!set->serving) {
+        model_attempt_answer_error(ex, 409, "not_loaded", "no version is loaded");
+        return;
+    }
+    const struct load_wish wish = {
+        .version = set->serving->model->version, .if_changed = !force, .ex = ex};
+    model_attempt_begin(set, &wish);
+}
+
+void model_set_load(struct model_set *set, struct http_exchange *ex, const char *version)
+{
+    const struct listed_version *v = version[0]     ? resolve(set, version)
+                                     : set->serving ? NULL
+                                                    : choose(set);
+    struct generation *g = v ? loaded(set, v->name) : version[0] ? NULL : set->serving;
+    if (g) {
+        model_attempt_answer(ex, "unchanged", g);
+    } else if (!v && version[0]) {
+        model_set_answer_unknown(set, ex, version);
+    } else if (!v) {
+        const char *problem = model_set_problem(set);
+        model_attempt_answer_error(ex, 422, "load_failed",
+                                   problem ? problem : "the model has no version");
+    } else if (!is_busy(set, ex)) {
+        set->is_wanted = true;
+        begin(set, ex, v->name, set->serving ? LOAD_TO_KEEP : LOAD_TO_SERVE);
+    }
+}
+
+/* Whether that is possible; where it is not, that is answered. */
+static bool may_unload(const struct model_set *set, struct http_exchange *ex,
+                       const struct listed_version *v)
+{
+    const struct generation *g = v ? loaded(set, v->name) : set->serving;
+    if (set->is_default && g && g == set->serving) {
+        model_attempt_answer_error(ex, 409, "default_model",
+                                   "requests that name no model get this version; it stays "
+                                   "until another one serves");
+        return false;
+    }
+    if (!g && (v || set->n_kept == 0)) {
+        model_attempt_answer_error(ex, 409, "not_loaded", "it is not loaded");
+        return false;
+    }
+    return !is_busy(set, ex);
+}
+
+static void unload(struct model_set *set, struct generation *g, const struct http_exchange *ex)
+{
+    model_publish_unloaded(set, g, ex, NULL);
+    model_set_drop(set, g, BY_ADMIN);
+}
+
+bool model_set_unload(struct model_set *set, struct http_exchange *ex, const char *version)
+{
+    const struct listed_version *v = version[0] ? resolve(set, version) : NULL;
+    if (version[0] && !v) {
+        model_set_answer_unknown(set, ex, version);
+        return false;
+    }
+    if (!may_unload(set, ex, v)) {
+        return false;
+    }
+    if (v) {
+        unload(set, loaded(set, v->name), ex);
+        return true;
+    }
+    while (set->n_kept > 0) {
+        unload(set, set->kept[set->n_kept - 1], ex);
+    }
+    if (set->serving) {
+        unload(set, set->serving, ex);
+    }
+    return true;
 }
 
 void model_set_abandon(struct model_set *set, struct http_exchange *ex)
 {
     if (set && set->attempt && set->attempt->ex == ex) {
         set->attempt->ex = NULL;
+    }
+    if (set) {
+        model_state_abandon(set->journal, ex);
     }
 }

@@ -5,6 +5,7 @@
 #include "runtime/base/log.h"
 #include "runtime/registry/traffic_plan.h"
 #include "runtime/serve/model_set.h"
+#include "runtime/serve/model_state.h"
 #include "runtime/serve/server.h"
 #include "runtime/serve/server_metrics.h"
 #include "runtime/serve/shadow.h"
@@ -103,15 +104,13 @@ static struct generation *find(const struct model_traffic *t, const char *versio
     return g;
 }
 
-int model_traffic_split(struct model_traffic *t, const char *version, int percent,
-                        struct err *e)
+/* What is to get the share; NULL with *rc 0: it is to end. */
+static struct generation *may_split(const struct model_traffic *t, const char *version,
+                                    int percent, int *rc, struct err *e)
 {
-    if (check_percent(percent, 99, e) != 0) {
-        return -1;
-    }
-    if (percent == 0) {
-        set_split(t, NULL, 0);
-        return 0;
+    *rc = check_percent(percent, 99, e);
+    if (*rc != 0 || percent == 0) {
+        return NULL;
     }
     struct generation *g = find(t, version, e);
     if (g && g->is_aside) {
@@ -126,8 +125,20 @@ int model_traffic_split(struct model_traffic *t, const char *version, int percen
                       version);
         g = NULL;
     }
+    *rc = g ? 0 : -1;
+    return g;
+}
+
+int model_traffic_split(struct model_traffic *t, const char *version, int percent,
+                        struct err *e)
+{
+    int rc;
+    struct generation *g = may_split(t, version, percent, &rc, e);
     if (!g) {
-        return -1;
+        if (rc == 0) {
+            set_split(t, NULL, 0);
+        }
+        return rc;
     }
     set_split(t, g, percent);
     if (is_version(t->shadow.generation, version)) {
@@ -136,34 +147,55 @@ int model_traffic_split(struct model_traffic *t, const char *version, int percen
     return 0;
 }
 
-int model_traffic_shadow(struct model_traffic *t, const char *version, int percent,
-                         struct err *e)
+static struct generation *may_shadow(const struct model_traffic *t, const char *version,
+                                     int percent, int *rc, struct err *e)
 {
-    if (check_percent(percent, 100, e) != 0) {
-        return -1;
-    }
-    if (percent == 0) {
-        set_shadow(t, NULL, 0);
-        return 0;
+    *rc = check_percent(percent, 100, e);
+    if (*rc != 0 || percent == 0) {
+        return NULL;
     }
     struct generation *g = find(t, version, e);
     if (g && !g->engine) {
-        return err_set_param(e, ERR_UNSUPPORTED, "version",
-                             "the version \"%.64s\" makes no text", version);
+        err_set_param(e, ERR_UNSUPPORTED, "version", "the version \"%.64s\" makes no text",
+                      version);
+        g = NULL;
+    } else if (g && is_version(t->split.generation, version)) {
+        err_set_param(e, ERR_CONFLICT, "version",
+                      "the version \"%.64s\" has a share of the requests; end that first",
+                      version);
+        g = NULL;
     }
-    if (g && is_version(t->split.generation, version)) {
-        return err_set_param(
-            e, ERR_CONFLICT, "version",
-            "the version \"%.64s\" has a share of the requests; end that first", version);
+    *rc = g ? 0 : -1;
+    return g;
+}
+
+int model_traffic_shadow(struct model_traffic *t, const char *version, int percent,
+                         struct err *e)
+{
+    int rc;
+    struct generation *g = may_shadow(t, version, percent, &rc, e);
+    if (!g) {
+        if (rc == 0) {
+            set_shadow(t, NULL, 0);
+        }
+        return rc;
     }
-    if (g && !t->shadows) {
+    if (!t->shadows) {
         t->shadows = shadows_create(model_set_server(t->set), e);
     }
-    if (!g || !t->shadows) {
+    if (!t->shadows) {
         return -1;
     }
     set_shadow(t, g, percent);
     return 0;
+}
+
+int model_traffic_check(const struct model_traffic *t, bool is_shadow, const char *version,
+                        int percent, struct err *e)
+{
+    int rc;
+    (void)(is_shadow ? may_shadow : may_split)(t, version, percent, &rc, e);
+    return rc;
 }
 
 struct generation *model_traffic_choose(const struct model_traffic *t,
@@ -176,21 +208,28 @@ struct generation *model_traffic_choose(const struct model_traffic *t,
 }
 
 /* Where what ends by itself is told of. */
-static void changed(const struct model_traffic *t, const char *what,
+static void changed(const struct model_traffic *t, enum model_action action,
                     const struct traffic_share *before, const char *why)
 {
-    log_info("model %s: the %s of version %s (%d %%) ends: %s", model_set_name(t->set), what,
-             version_of(before), before->percent, why);
+    log_info("model %s: the %s of version %s (%d %%) ends: %s", model_set_name(t->set),
+             model_action_name(action), version_of(before), before->percent, why);
+    const struct model_record *r = model_state_record(model_set_journal(t->set));
+    bool is_kept = (action == MODEL_ACTION_SPLIT ? r->split.percent : r->shadow.percent) > 0;
+    const struct model_change change = {
+        .action = action, .version = version_of(before), .reason = why};
+    if (is_kept) { /* and no canary's share, which is told of with the canary */
+        model_state_changed(t->set, &change);
+    }
 }
 
 void model_traffic_drop(struct model_traffic *t, const char *version, const char *why)
 {
     if (is_version(t->split.generation, version)) {
-        changed(t, "split", &t->split, why);
+        changed(t, MODEL_ACTION_SPLIT, &t->split, why);
         set_split(t, NULL, 0);
     }
     if (is_version(t->shadow.generation, version)) {
-        changed(t, "shadow", &t->shadow, why);
+        changed(t, MODEL_ACTION_SHADOW, &t->shadow, why);
         set_shadow(t, NULL, 0);
     }
 }
@@ -205,8 +244,8 @@ void model_traffic_stop(struct model_traffic *t)
 
 /* --- labels --- */
 
-int model_traffic_label(struct model_traffic *t, const char *label, const char *version,
-                        struct err *e)
+int model_traffic_check_label(const struct model_traffic *t, const char *label,
+                              const char *version, struct err *e)
 {
     struct model_version_info ignored;
     if (version && model_set_find(t->set, label, &ignored)) {
@@ -214,15 +253,25 @@ int model_traffic_label(struct model_traffic *t, const char *label, const char *
                              "there is a version \"%.64s\"; a label needs a name of its own",
                              label);
     }
-    return model_labels_set(&t->labels, label, version, e);
+    struct model_labels copy = t->labels;
+    return model_labels_set(&copy, label, version, e);
+}
+
+int model_traffic_label(struct model_traffic *t, const char *label, const char *version,
+                        struct err *e)
+{
+    return model_traffic_check_label(t, label, version, e) == 0
+               ? model_labels_set(&t->labels, label, version, e)
+               : -1;
 }
 
 /* --- what is in force --- */
 
 struct traffic_view model_traffic_view(const struct model_traffic *t)
 {
+    const struct generation *serving = model_set_serving(t->set);
     return (struct traffic_view){.model = model_set_name(t->set),
-                                 .serving = model_set_serving(t->set)->model->version,
+                                 .serving = serving ? serving->model->version : NULL,
                                  .split = version_of(&t->split),
                                  .split_percent = t->split.percent,
                                  .split_by = t->is_by_conversation ? "conversation" : "key",

@@ -62,6 +62,10 @@ void model_traffic_split_by(struct model_traffic *t, bool is_by_conversation);
 int model_traffic_shadow(struct model_traffic *t, const char *version, int percent,
                          struct err *e);
 
+/* Whether the one or the other would succeed. */
+int model_traffic_check(const struct model_traffic *t, bool is_shadow, const char *version,
+                        int percent, struct err *e);
+
 /* What a request gets that names no version. sticky 0, of a request by which nobody can be told
  * apart: what serves. */
 struct generation *model_traffic_choose(const struct model_traffic *t,
@@ -69,6 +73,8 @@ struct generation *model_traffic_choose(const struct model_traffic *t,
 
 /* version NULL: takes the label away. ERR_INVALID, ERR_LIMIT, ERR_CONFLICT: a version has that
  * name. Whether the version exists is the caller's to check. */
+int model_traffic_check_label(const struct model_traffic *t, const char *label,
+                              const char *version, struct err *e);
 int model_traffic_label(struct model_traffic *t, const char *label, const char *version,
                         struct err *e);
 

@@ -3,14 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 
 #define LOOK_EVERY_MS  2000
 #define LOOK_AGAIN_MS  250 /* while something moves */
 #define AFTER_EVENT_MS 50  /* for the other events that come with it */
-#define START_APART_MS 50
 
 struct model_watch {
     uv_loop_t *loop;
@@ -18,34 +16,21 @@ struct model_watch {
     uv_timer_t timer; /* runs but while a look does */
     uv_fs_event_t events;
     unsigned n_handles; /* not closed yet */
-    bool is_looking;    /* then `repo` and `problem` are the worker's */
+    bool is_looking;    /* then what is watched, and `problem`, are the worker's */
     bool has_event;     /* since the look began */
     bool is_stopped;
 
-    struct model_repo *repo;
+    struct model_watched what;    /* path is not read any more */
     struct err problem;           /* at the last look */
     char logged[ERR_MESSAGE_MAX]; /* the one that was logged last, or "" */
-    void (*on_look)(void *ctx);
-    void (*on_over)(void *ctx);
-    void *ctx;
 };
-
-int model_watch_first(struct model_repo *repo, struct err *e)
-{
-    if (model_repo_look(repo, e) != 0) {
-        return -1;
-    }
-    uv_sleep(START_APART_MS);
-    return model_repo_look(repo, e);
-}
 
 static void release(struct model_watch *w)
 {
     if (w->is_stopped && !w->is_looking && w->n_handles == 0) {
-        void (*on_over)(void *ctx) = w->on_over;
-        void *ctx = w->ctx;
+        const struct model_watched what = w->what;
         mem_free(w);
-        on_over(ctx);
+        what.on_over(what.ctx);
     }
 }
 
@@ -53,7 +38,7 @@ static void look_on_worker(uv_work_t *work)
 {
     struct model_watch *w = work->data;
     w->problem = (struct err){0};
-    model_repo_look(w->repo, &w->problem);
+    w->what.look(w->what.ctx, &w->problem);
 }
 
 static void log_problem(struct model_watch *w)
@@ -78,12 +63,12 @@ static void after_look(uv_work_t *work, int status)
         return;
     }
     log_problem(w);
-    uint64_t next_ms = w->has_event         ? AFTER_EVENT_MS
-                       : w->repo->is_moving ? LOOK_AGAIN_MS
-                                            : LOOK_EVERY_MS;
+    uint64_t next_ms = w->has_event                     ? AFTER_EVENT_MS
+                       : w->what.is_moving(w->what.ctx) ? LOOK_AGAIN_MS
+                                                        : LOOK_EVERY_MS;
     uv_timer_start(&w->timer, on_timer, next_ms, 0);
     if (w->problem.kind == ERR_NONE) {
-        w->on_look(w->ctx);
+        w->what.on_look(w->what.ctx);
     }
 }
 
@@ -115,28 +100,22 @@ static void on_event(uv_fs_event_t *events, const char *name, int kinds, int sta
     model_watch_now(events->data);
 }
 
-struct model_watch *model_watch_start(uv_loop_t *loop, struct model_repo *repo,
-                                      void (*on_look)(void *ctx), void (*on_over)(void *ctx),
-                                      void *ctx, struct err *e)
+struct model_watch *model_watch_start(uv_loop_t *loop, const struct model_watched *what,
+                                      struct err *e)
 {
-    char path[PATH_MAX];
-    if (file_join(path, sizeof(path), repo->root, repo->name, e) != 0) {
-        return NULL;
-    }
     struct model_watch *w = mem_zalloc(sizeof(*w));
     if (!w) {
         err_nomem(e);
         return NULL;
     }
-    *w = (struct model_watch){
-        .loop = loop, .repo = repo, .on_look = on_look, .on_over = on_over, .ctx = ctx};
+    *w = (struct model_watch){.loop = loop, .what = *what};
     uv_timer_init(loop, &w->timer);
     uv_fs_event_init(loop, &w->events);
     w->n_handles = 2;
     w->timer.data = w->events.data = w->work.data = w;
-    int rc = uv_fs_event_start(&w->events, on_event, path, 0);
+    int rc = uv_fs_event_start(&w->events, on_event, what->path, 0);
     if (rc != 0) {
-        log_warn("%s: changes are seen late, by looking every %d seconds: %s", path,
+        log_warn("%s: changes are seen late, by looking every %d seconds: %s", what->path,
                  LOOK_EVERY_MS / 1000, uv_strerror(rc));
     }
     uv_timer_start(&w->timer, on_timer, LOOK_AGAIN_MS, 0);

@@ -51,7 +51,7 @@ static int pick(const struct server *s, struct http_exchange *http, const char *
         is_theirs = is_theirs || strncmp(asked, families[i], strlen(families[i])) == 0;
     }
     if (is_theirs) {
-        return chain_pick(s, http, s->generation->model->name, out, e);
+        return chain_pick(s, http, server_model_name(s), out, e);
     }
     *out = find_published(&s->chains, asked);
     return *out ? 0

@@ -89,6 +89,16 @@ static int put_first_version(struct server *s, struct err *e)
     return rc;
 }
 
+static int put_while_serving(struct server *s, const char *name,
+                             const struct watched_content *content, struct err *e)
+{
+    if (!s->generation) {
+        return err_set(e, ERR_BUSY, "the model is being loaded");
+    }
+    return version_admin_put(s, &prompt_work_api, name, content->json, content->json_len,
+                             PROMPT_FILES_AUTHOR, e);
+}
+
 /* A file of --prompts-dir has this content now. */
 static int put_from_folder(void *ctx, const char *name, const struct watched_content *content,
                            struct err *e)
@@ -100,9 +110,8 @@ static int put_from_folder(void *ctx, const char *name, const struct watched_con
         const struct served_profile *served = prompt_set_find(&s->prompts, name);
         bool is_active = served && strcmp(served->active.prompt->sha256, p->sha256) == 0;
         if (!is_active) {
-            rc = s->generation ? version_admin_put(s, &prompt_work_api, name, content->json,
-                                                   content->json_len, PROMPT_FILES_AUTHOR, e)
-                               : put_at_start(s, name, PROMPT_FILES_AUTHOR, p, e);
+            rc = s->is_ready ? put_while_serving(s, name, content, e)
+                             : put_at_start(s, name, PROMPT_FILES_AUTHOR, p, e);
         }
     }
     prompt_unref(p);

@@ -12,6 +12,7 @@
 #include "runtime/serve/findings_admin.h"
 #include "runtime/serve/gate.h"
 #include "runtime/serve/model_admin.h"
+#include "runtime/serve/model_wait.h"
 #include "runtime/serve/moderations.h"
 #include "runtime/serve/replay_admin.h"
 #include "runtime/serve/respond.h"
@@ -133,6 +134,8 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_ADMIN_MODEL_VERSION:
     case ROUTE_ADMIN_MODEL_ACTIVATE:
     case ROUTE_ADMIN_MODEL_ROLLBACK:
+    case ROUTE_ADMIN_MODEL_LOAD:
+    case ROUTE_ADMIN_MODEL_UNLOAD:
     case ROUTE_ADMIN_MODEL_SPLIT:
     case ROUTE_ADMIN_MODEL_LABELS:
     case ROUTE_ADMIN_MODEL_SHADOW:
@@ -168,15 +171,20 @@ static void on_headers(void *ctx, struct http_exchange *ex)
     }
 }
 
-static void on_request(void *ctx, struct http_exchange *ex)
+void router_dispatch(struct server *s, struct http_exchange *ex)
 {
     char allow[64];
     const struct route *route = find(ex, allow);
-    if (version_admin_has(route->id)) {
-        version_admin_begin(ctx, ex, route);
-    } else {
-        dispatch(ctx, ex, route->id);
+    if (!version_admin_has(route->id)) {
+        dispatch(s, ex, route->id);
+    } else if (!model_wait_for_default(s, ex)) { /* prompts are measured with its tokens */
+        version_admin_begin(s, ex, route);
     }
+}
+
+static void on_request(void *ctx, struct http_exchange *ex)
+{
+    router_dispatch(ctx, ex);
 }
 
 static void on_abort(void *ctx, struct http_exchange *ex)
@@ -187,6 +195,9 @@ static void on_abort(void *ctx, struct http_exchange *ex)
     enum route_id route = found->id;
     server_metrics_count_abort(s->metrics, found);
     model_admin_abort(ctx, ex);
+    if (model_wait_abort(s, ex)) {
+        return;
+    }
     if (route == ROUTE_EMBEDDINGS) {
         embeddings_abort(ex);
     } else if (route == ROUTE_ADMIN_FILTERS_REPLAY) {

@@ -8,3 +8,6 @@
 
 /* The server's HTTP callbacks; their ctx is a struct server. */
 extern const struct http_handler router_handler;
+
+/* The request goes its way from the beginning again: nothing of it is left from before. */
+void router_dispatch(struct server *s, struct http_exchange *ex);

@@ -18,10 +18,16 @@ void server_publish_generation(struct server *s, struct generation *g)
 {
     struct generation *old = s->generation;
     s->generation = g;
-    log_info("model %s (generation %llu, sha256 %.12s) is published", g->id,
-             (unsigned long long)g->number, g->model->sha256);
+    if (g) {
+        generation_log_published(g);
+    }
     prompt_set_warm(&s->prompts, g);
     generation_unref(old);
+}
+
+const char *server_model_name(const struct server *s)
+{
+    return s->models ? model_set_name(s->models) : s->generation->model->name;
 }
 
 /* --- stopping --- */
@@ -49,7 +55,8 @@ static void on_http_closed(void *ctx)
     s->prompts_dir = NULL;
     chain_files_stop(s);
     s->prompts.generation = NULL; /* what is still being read for it is dropped */
-    model_set_stop(s->models);
+    model_waits_close(s);
+    model_catalog_stop(s->catalog);
     s->models = NULL;
     generation_unref(s->generation);
     s->generation = NULL;
@@ -90,7 +97,7 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     (void)number;
     struct server *s = handle->data;
     struct err e = {0};
-    if (s->stopping || !s->generation) {
+    if (s->stopping || !s->is_ready) {
         return;
     }
     certificate_reload(&s->certificate);
@@ -99,8 +106,8 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     }
     watched_dir_look(s->prompts_dir);
     chain_files_look(s);
-    if (s->models) {
-        model_set_reload(s->models, NULL, false);
+    if (s->catalog) {
+        model_catalog_reload(s->catalog);
     } else {
         reload_begin(s, NULL, false);
     }
@@ -170,9 +177,12 @@ static int load_versions(struct server *s, struct err *e)
 static int load_generation(struct server *s, struct err *e)
 {
     if (s->set.repo_path) {
-        s->models =
-            model_set_start(s, s->set.repo_path, s->set.repo_model, s->set.keep_generations, e);
-        return s->models ? 0 : -1;
+        s->catalog = model_catalog_create(s, e);
+        if (!s->catalog || model_catalog_start(s->catalog, e) != 0) {
+            return -1;
+        }
+        s->models = s->catalog->main;
+        return 0;
     }
     struct generation *g = generation_load(&s->set.generation, e);
     if (!g) {
@@ -252,9 +262,11 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     }
     filter_outside_init(&s->outside, &s->loop);
     loop_turns_init(&s->turns, &s->loop);
+    model_waits_init(s);
     watch_signals(s);
     start_pings(s);
     rc = start(s, e);
+    s->is_ready = rc == 0;
     s->stopping = rc != 0;
     if (rc == 0) {
         announce(s);
@@ -264,6 +276,7 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
         on_http_closed(s);
     }
     uv_run(&s->loop, UV_RUN_DEFAULT);
+    model_catalog_destroy(s->catalog);
     finding_log_destroy(s->findings);
     metrics_destroy(s->metrics);
     prompt_set_deinit(&s->prompts);

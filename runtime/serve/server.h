@@ -23,7 +23,8 @@
 #include "runtime/serve/finding_log.h"
 #include "runtime/serve/generation.h"
 #include "runtime/serve/loop_turns.h"
-#include "runtime/serve/model_set.h"
+#include "runtime/serve/model_catalog.h"
+#include "runtime/serve/model_wait.h"
 #include "runtime/serve/prompt_set.h"
 #include "runtime/serve/watched_dir.h"
 
@@ -41,6 +42,11 @@ struct server_settings {
     const char *repo_model; /* the model of it; NULL: the only one */
     bool publish_manually;  /* of a repository: an admin brings new versions in */
     int keep_generations;   /* of a repository: that stay loaded behind the one that serves */
+    const char *models_loaded; /* at the start: "default", "all" or names with commas */
+    bool load_on_demand;       /* requests have what is not loaded loaded */
+    uint64_t models_memory;    /* bytes for all generations; 0: what the machine has left */
+    bool drain_first;       /* where two versions do not fit, the one that serves goes first */
+    uint32_t unload_idle_s; /* models that nobody has used for so long go; 0: never */
     const char *host;       /* NULL: no TCP */
     uint16_t port;
     const char *tls_cert_path; /* NULL: plain HTTP; else both */
@@ -71,8 +77,12 @@ struct server {
     uv_loop_t loop;
     struct http_server *http;
     struct certificate certificate;
-    struct generation *generation;     /* published; NULL only before the first load */
-    struct model_set *models;          /* the versions in the repository, or NULL */
+    struct generation *generation; /* published; of a repository, what the default model serves.
+                                      NULL before the first load, and while its next version is
+                                      loaded after that one has gone (drain_first) */
+    struct model_catalog *catalog; /* the models of the repository, or NULL */
+    struct model_set *models;      /* the default one of them, or NULL */
+    struct model_waits waits;      /* requests for models that are being loaded */
     struct version_database *database; /* of prompts and filter chains */
     struct watched_dir *prompts_dir;
     struct prompt_set prompts;        /* published */
@@ -92,6 +102,7 @@ struct server {
     uint64_t next_request;
     struct reload *reload; /* the one that runs now, or NULL */
     bool replay_runs;      /* of texts through filters, on a worker */
+    bool is_ready;         /* all is loaded, and requests are answered */
     bool stopping;
     unsigned n_stop_signals;
     uv_signal_t on_term;
@@ -101,9 +112,12 @@ struct server {
     uv_timer_t ping_timer;
 };
 
+/* Of the model that requests get which name none. */
+const char *server_model_name(const struct server *s);
+
 /* Loads everything, listens, prints "listening on http://HOST:PORT" (https, unix:PATH) for each
  * and serves until SIGTERM or SIGINT and the drain after it. 0 after an orderly end. */
 int server_run(struct server *s, const struct server_settings *set, struct err *e);
 
-/* Swaps what new requests get; takes over the reference. */
+/* Swaps what new requests get that name no model; takes over the reference. NULL: they wait. */
 void server_publish_generation(struct server *s, struct generation *g);

@@ -72,6 +72,36 @@ void server_metrics_count_abort(struct metrics *m, const struct route *route)
     metrics_add(m, SERVER_METRIC_HTTP_ABORTED, values, 1);
 }
 
+static void show_loaded(struct server *s, const struct generation *g, enum model_state state)
+{
+    const char *const values[] = {g->model->name, g->model->version, model_state_name(state)};
+    metrics_set(s->metrics, SERVER_METRIC_MODEL_LOADED, values, 1);
+}
+
+static void collect_models(struct server *s)
+{
+    const struct model_catalog *c = s->catalog;
+    metrics_clear(s->metrics, SERVER_METRIC_MODEL_LOADED);
+    if (!c) {
+        show_loaded(s, s->generation, MODEL_SERVING);
+        return;
+    }
+    for (size_t i = 0; i < c->n_sets; i++) {
+        const struct generation *serving = model_set_serving(c->sets[i]);
+        const struct generation *g;
+        if (serving) {
+            show_loaded(s, serving, MODEL_SERVING);
+        }
+        for (size_t k = 0; (g = model_set_kept(c->sets[i], k)) != NULL; k++) {
+            show_loaded(s, g, MODEL_KEPT);
+        }
+    }
+    metrics_set(s->metrics, SERVER_METRIC_MODELS_MEMORY, NULL, (double)c->used);
+    metrics_set(s->metrics, SERVER_METRIC_MODELS_MEMORY_LIMIT, NULL,
+                (double)s->set.models_memory);
+    metrics_set(s->metrics, SERVER_METRIC_REQUESTS_PARKED, NULL, (double)s->waits.count);
+}
+
 /* What is counted elsewhere. */
 static void collect(struct server *s)
 {
@@ -80,6 +110,7 @@ static void collect(struct server *s)
     metrics_set(s->metrics, SERVER_METRIC_HTTP_CONNECTIONS, NULL,
                 (double)http.connections_open);
     finding_log_collect(s->findings, s->metrics);
+    collect_models(s);
 }
 
 void server_metrics_answer(struct server *s, struct http_exchange *ex)

@@ -45,6 +45,22 @@ struct server;
       "Time spent in a filter.")                                                               \
     X(HELD, HISTOGRAM, "weir_filter_held_bytes", "chain,version", NULL,                        \
       "The most bytes that the filters of an answer held back at once.")                       \
+    X(MODEL_LOADED, GAUGE, "weir_model_loaded", "model,version,state", NULL,                   \
+      "1 for each version that is loaded, with its state: serving or kept.")                   \
+    X(MODEL_LOADS, COUNTER, "weir_model_loads_total", "model", NULL,                           \
+      "Versions that were loaded.")                                                            \
+    X(MODEL_LOAD_FAILURES, COUNTER, "weir_model_load_failures_total", "model", NULL,           \
+      "Versions that could not be loaded, or did not pass their gate.")                        \
+    X(MODEL_LOAD_SECONDS, GAUGE, "weir_model_load_seconds", "model", NULL,                     \
+      "What the last load of a version took, gate and prompts included.")                      \
+    X(MODEL_UNLOADS, COUNTER, "weir_model_unloads_total", "model,reason", NULL,                \
+      "Versions that were unloaded: admin, idle, memory, drain_first, replaced.")              \
+    X(MODELS_MEMORY, GAUGE, "weir_models_memory_bytes", "", NULL,                              \
+      "Weights, and keys and values at the most, of all versions that are loaded or leaving.") \
+    X(MODELS_MEMORY_LIMIT, GAUGE, "weir_models_memory_limit_bytes", "", NULL,                  \
+      "What --models-memory allows; 0: what the machine has.")                                 \
+    X(REQUESTS_PARKED, GAUGE, "weir_requests_parked", "", NULL,                                \
+      "Requests that wait for a model to be loaded.")                                          \
     X(MODEL_ANSWERS, COUNTER, "weir_model_answers_total", "model,version,outcome", NULL,       \
       "Requests that a version had, by what became of them.")                                  \
     X(MODEL_REFUSALS, COUNTER, "weir_model_refusals_total", "model,version", NULL,             \

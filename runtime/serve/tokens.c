@@ -47,7 +47,7 @@ static int encode(const struct generation *g, const struct tokenize_request *r,
 /* With the version that would answer the same caller, or the same text. */
 static int tokenize(struct server *s, struct http_exchange *http,
                     const struct tokenize_request *r, const struct answer_request *chat,
-                    struct err *e)
+                    struct model_missing *missing, struct err *e)
 {
     const struct http_request *request = http_exchange_request(http);
     uint64_t tenant = access_tenant(&s->set.access, request);
@@ -56,7 +56,8 @@ static int tokenize(struct server *s, struct http_exchange *http,
     const struct model_ask ask = {.http = request,
                                   .model = r->model,
                                   .sticky = tenant != 0 ? tenant : conversation,
-                                  .conversation = conversation};
+                                  .conversation = conversation,
+                                  .missing = missing};
     const struct generation *g = model_pick(s, &ask, e);
     struct token_list tokens = {0};
     int rc = g ? encode(g, r, chat, &tokens, e) : -1;
@@ -86,9 +87,10 @@ void tokens_tokenize(struct server *s, struct http_exchange *http)
         respond_err(http, &e);
         return;
     }
+    struct model_missing missing = {0};
     if ((!r.text && chat_request_parse(&chat, request->body, request->body_len, &e) != 0) ||
-        tokenize(s, http, &r, &chat, &e) != 0) {
-        respond_err(http, &e);
+        tokenize(s, http, &r, &chat, &missing, &e) != 0) {
+        model_wait_or_refuse(s, http, &missing, 0, &e);
     }
     answer_request_deinit(&chat);
     tokenize_request_deinit(&r);
@@ -109,11 +111,14 @@ static int decode(const struct tokenizer *t, const struct token_list *tokens, st
 
 /* Of the caller's version; without a key nothing tells whose tokens they are. */
 static int detokenize(struct server *s, struct http_exchange *http,
-                      const struct detokenize_request *r, struct buf *out, struct err *e)
+                      const struct detokenize_request *r, struct model_missing *missing,
+                      struct buf *out, struct err *e)
 {
     const struct http_request *request = http_exchange_request(http);
-    const struct model_ask ask = {
-        .http = request, .model = r->model, .sticky = access_tenant(&s->set.access, request)};
+    const struct model_ask ask = {.http = request,
+                                  .model = r->model,
+                                  .sticky = access_tenant(&s->set.access, request),
+                                  .missing = missing};
     const struct generation *g = model_pick(s, &ask, e);
     if (!g || detokenize_request_check(r, g->model->config.vocab, e) != 0 ||
         decode(g->model->tokenizer, &r->tokens, out, e) != 0) {
@@ -138,8 +143,9 @@ void tokens_detokenize(struct server *s, struct http_exchange *http)
         return;
     }
     buf_init(&out, SIZE_MAX / 2);
-    if (detokenize(s, http, &r, &out, &e) != 0) {
-        respond_err(http, &e);
+    struct model_missing missing = {0};
+    if (detokenize(s, http, &r, &missing, &out, &e) != 0) {
+        model_wait_or_refuse(s, http, &missing, 0, &e);
     }
     buf_deinit(&out);
     detokenize_request_deinit(&r);

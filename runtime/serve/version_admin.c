@@ -112,9 +112,10 @@ static int read_audit_kind(struct version_request *r, const char *query, struct 
     r->audit_kind = version_kind_named(kind);
     return r->audit_kind < VERSION_KINDS
                ? 0
-               : err_set_param(e, ERR_INVALID, "kind", "\"kind\" is \"%s\" or \"%s\"",
+               : err_set_param(e, ERR_INVALID, "kind", "\"kind\" is \"%s\", \"%s\" or \"%s\"",
                                version_kind_name(VERSION_PROMPTS),
-                               version_kind_name(VERSION_FILTERS));
+                               version_kind_name(VERSION_FILTERS),
+                               version_kind_name(VERSION_MODELS));
 }
 
 /* If-Match: "7"; If-None-Match: *. */

@@ -18,10 +18,10 @@ static void a_kind_decides_the_status(void **state)
     static const struct {
         enum err_kind kind;
         int status;
-    } cases[] = {{ERR_INVALID, 400},  {ERR_FORMAT, 400},  {ERR_UNSUPPORTED, 400},
-                 {ERR_LIMIT, 400},    {ERR_BUSY, 429},    {ERR_NOT_FOUND, 404},
-                 {ERR_CANCELED, 500}, {ERR_IO, 500},      {ERR_NOMEM, 503},
-                 {ERR_FILTERED, 400}, {ERR_CONFLICT, 412}};
+    } cases[] = {{ERR_INVALID, 400},  {ERR_FORMAT, 400},   {ERR_UNSUPPORTED, 400},
+                 {ERR_LIMIT, 400},    {ERR_BUSY, 429},     {ERR_NOT_FOUND, 404},
+                 {ERR_CANCELED, 500}, {ERR_IO, 500},       {ERR_NOMEM, 503},
+                 {ERR_FILTERED, 400}, {ERR_CONFLICT, 412}, {ERR_NOT_LOADED, 404}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct err e = {.kind = cases[i].kind, .message = "what happened"};
         struct api_error out = api_error_from(&e);
@@ -40,6 +40,7 @@ static void clients_tell_errors_apart_by_their_code(void **state)
         const char *code; /* NULL: none */
     } cases[] = {{ERR_NOT_FOUND, "model", "model_not_found"},
                  {ERR_NOT_FOUND, "", "not_found"},
+                 {ERR_NOT_LOADED, "model", "model_not_loaded"},
                  {ERR_CONFLICT, "if-match", "precondition_failed"},
                  {ERR_LIMIT, "messages", "context_length_exceeded"},
                  {ERR_LIMIT, "prompt", "context_length_exceeded"},

@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/registry/model_store.h"
 #include "runtime/registry/prompt_store.h"
 #include "tests/unit/registry/store_fixture.h"
 
@@ -67,6 +68,34 @@ static const char format_1[] =
     "CREATE INDEX audit_profile ON audit(profile, id);"
     "PRAGMA application_id=1466263922; PRAGMA user_version=1;";
 
+/* What format 2 made of it. */
+static const char format_2[] =
+    "CREATE TABLE profile_of_kind("
+    " id INTEGER PRIMARY KEY,"
+    " kind TEXT NOT NULL,"
+    " name TEXT NOT NULL,"
+    " revision INTEGER NOT NULL,"
+    " latest INTEGER NOT NULL,"
+    " active INTEGER,"
+    " split INTEGER,"
+    " split_percent INTEGER NOT NULL DEFAULT 0,"
+    " activation INTEGER REFERENCES activation(id),"
+    " updated INTEGER NOT NULL,"
+    " deleted INTEGER NOT NULL DEFAULT 0,"
+    " UNIQUE(kind, name),"
+    " FOREIGN KEY(id, active) REFERENCES version(profile, number),"
+    " FOREIGN KEY(id, split) REFERENCES version(profile, number)) STRICT;"
+    "PRAGMA foreign_keys=OFF;"
+    "INSERT INTO profile_of_kind SELECT id, 'prompt', name, revision, latest, active, split,"
+    " split_percent, activation, updated, deleted FROM profile;"
+    "DROP TABLE profile;"
+    "ALTER TABLE profile_of_kind RENAME TO profile;"
+    "ALTER TABLE version ADD COLUMN content_sha256 TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE audit ADD COLUMN kind TEXT NOT NULL DEFAULT 'prompt';"
+    "DROP INDEX audit_profile;"
+    "CREATE INDEX audit_object ON audit(profile, kind, id);"
+    "PRAGMA user_version=2;";
+
 /* "shop" has three versions, a label, a split and a way back; "gone" was deleted; hashes are
  * those of the texts. */
 static const char content[] =
@@ -98,13 +127,16 @@ static void run_sql(sqlite3 *db, const char *sql)
     }
 }
 
-static void make_old_file(const char *path)
+static void make_old_file(const char *path, int format)
 {
     sqlite3 *db;
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     run_sql(db, "PRAGMA journal_mode=WAL");
     run_sql(db, format_1);
     run_sql(db, content);
+    if (format == 2) {
+        run_sql(db, format_2);
+    }
     sqlite3_close(db);
 }
 
@@ -151,12 +183,37 @@ static void check_all(struct version_store *s)
     assert_int_equal(e.kind, ERR_NOT_FOUND);
 }
 
-static void all_of_an_old_file_is_there(void **state)
+/* Models are new to it. */
+static void check_models(const char *file)
 {
-    (void)state;
+    struct err e = {0};
+    struct model_record r;
+    struct version_database *d = version_database_open(file, &e);
+    assert_int_equal(model_store_load(d, "tiny", &r, &e), 0);
+    assert_int_equal(r.revision, 0);
+    model_record_deinit(&r);
+    const struct model_change c = {
+        .action = MODEL_ACTION_ACTIVATE, .who = "carla", .version = "2", .reason = "why"};
+    assert_int_equal(model_store_change(d, "tiny", &c, &r, &e), 0);
+    assert_string_equal(r.active.version, "2");
+    model_record_deinit(&r);
+    const struct version_audit_filter all = {.kind = VERSION_KINDS};
+    struct version_audit *rows;
+    size_t n;
+    assert_int_equal(version_database_audit(d, &all, 0, 9, &rows, &n, &e), 0);
+    assert_int_equal(rows[0].kind, VERSION_MODELS);
+    assert_int_equal(rows[0].id, rows[1].id + 1);
+    assert_string_equal(rows[0].reason, "why");
+    assert_string_equal(rows[1].reason, "");
+    mem_free(rows);
+    version_database_close(d);
+}
+
+static void check_old_file(int format)
+{
     struct store_folder f;
     store_folder_make(&f);
-    make_old_file(f.file);
+    make_old_file(f.file, format);
     struct version_store *s = NULL;
     for (int i = 0; i < 2; i++) {
         store_close(s);
@@ -174,7 +231,15 @@ static void all_of_an_old_file_is_there(void **state)
     assert_int_equal(version_store_delete_version(s, "shop", 1, &any_change, NULL, &e), -1);
     assert_int_equal(version_store_delete(s, "shop", &any_change, NULL, &e), 0);
     store_close(s);
+    check_models(f.file);
     store_folder_remove(&f);
+}
+
+static void all_of_an_old_file_is_there(void **state)
+{
+    (void)state;
+    check_old_file(1);
+    check_old_file(2);
 }
 
 /* References that the steps do not check are checked at the end. */
@@ -185,7 +250,7 @@ static void an_old_file_with_a_broken_reference_is_refused(void **state)
     struct err e = {0};
     sqlite3 *db;
     store_folder_make(&f);
-    make_old_file(f.file);
+    make_old_file(f.file, 1);
     assert_int_equal(sqlite3_open(f.file, &db), SQLITE_OK);
     run_sql(db, "PRAGMA foreign_keys=OFF; DELETE FROM version WHERE number = 2");
     sqlite3_close(db);

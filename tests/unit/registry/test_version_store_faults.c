@@ -183,7 +183,7 @@ static void files_that_are_not_ours_are_left_alone(void **state)
     make_file(f.file);
     run_sql(f.file, "PRAGMA user_version = 1000");
     assert_not_opened(f.file, ERR_UNSUPPORTED, "newer Weir");
-    run_sql(f.file, "PRAGMA user_version = 2");
+    run_sql(f.file, "PRAGMA user_version = 3");
     store_close(store_must_open(f.file));
     unlink(f.file);
 

@@ -1,0 +1,449 @@
+'use strict';
+// Several models of a repository at once: loaded when they are asked for, unloaded when memory is wanted or an admin
+// says so; requests wait for what is being loaded, and none is lost.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const test = require('node:test');
+
+const { ask, whole, beginStream, readStream } = require('./lib/chat.js');
+const { weir } = require('./lib/command.js');
+const { makeFolder, writeOtherVersion } = require('./lib/files.js');
+const { putVersion, waitFor } = require('./lib/model_repo.js');
+const { startServer, missing, modelPath } = require('./lib/server.js');
+
+const skip = missing();
+const CHAT = '/v1/chat/completions';
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// A gate that passes where nothing serves yet, but takes its time.
+const slow = () => ({
+    file: modelPath(),
+    files: { 'loss.txt': 'The sun is warm. Children play in the garden, and the dog sleeps. '.repeat(200) },
+    manifest: { gate: { loss: { file: 'loss.txt', max_increase: 1 } } },
+});
+const plain = () => ({ file: modelPath() });
+
+// models: {name: {version: what putVersion takes}}. The first one is the default.
+async function startModels(t, models, args = []) {
+    const folder = makeFolder(t);
+    const repo = path.join(folder, 'repo');
+    for (const [name, versions] of Object.entries(models)) {
+        for (const [version, what] of Object.entries(versions)) {
+            putVersion(repo, name, version, what);
+        }
+    }
+    const main = Object.keys(models)[0];
+    const server = await startServer(t, { model: main, args: ['--repo', repo, '--parallel', '4', ...args] });
+    return { server, repo, folder };
+}
+
+const listAll = async (server) => (await server.admin('GET', '/admin/models')).json();
+
+// {"a@1": "serving"}, of what is loaded or being loaded.
+async function loaded(server) {
+    const { models } = await listAll(server);
+    return Object.fromEntries(models.flatMap(({ name, versions }) => versions
+        .filter(({ state }) => ['serving', 'kept', 'loading'].includes(state))
+        .map(({ version, state }) => [`${name}@${version}`, state])));
+}
+
+async function post(server, model, what, value) {
+    const answer = await server.admin('POST', `/admin/models/${model}/${what}`, value);
+    return { status: answer.status, body: await answer.json() };
+}
+
+async function metric(server, name) {
+    const text = await (await server.fetch('/metrics')).text();
+    const line = text.split('\n').find((l) => l.startsWith(`${name} `));
+    return line ? Number(line.split(' ').at(-1)) : 0;
+}
+
+const parked = (server) => metric(server, 'weir_requests_parked');
+const loads = (server, what) => server.stderr.split(`model ${what} is being loaded`).length - 1;
+
+// Keeps a model busy for some seconds.
+const long = (model) => ask('Tell me a story.', { model, n: 4, max_tokens: 500, ignore_eos: true });
+
+test('a model is loaded when requests name it, once, and all of them get their answers', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: slow() }, c: { 1: plain() } }, ['--load-on-demand']);
+    const wanted = await whole(server, ask('Tell me a story.'));
+    assert.match(wanted.madeBy.model, /^a@1; /);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving' });
+    const { data } = await (await server.fetch('/v1/models')).json();
+    assert.deepEqual(data.map(({ id, state, loaded: is }) => [id, state, is]), [['a', 'serving', true], ['b', 'available', false],
+        ['b@1', 'available', false], ['c', 'available', false], ['c@1', 'available', false]]);
+    assert.deepEqual(await (await server.fetch('/v1/models/b')).json(), data[1]);
+
+    const clients = Array.from({ length: 8 }, (_, i) => (i % 2
+        ? whole(server, ask('Tell me a story.', { model: 'b' }))
+        : beginStream(server, ask('Tell me a story.', { model: 'b' })).then(readStream)));
+    await waitFor(async () => (await parked(server)) === 8, 5);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'b@1': 'loading' });
+    // Others do not wait for it.
+    assert.equal((await whole(server, ask('Tell me a story.'))).text, wanted.text);
+    assert.equal(await parked(server), 8);
+    for (const answer of await Promise.all(clients)) {
+        assert.match(answer.madeBy.model, /^b@1; /);
+        assert.equal(answer.text, wanted.text);
+    }
+    assert.equal(await parked(server), 0);
+    assert.equal(loads(server, 'b@1'), 1);
+
+    // On every other route too; and a version that is pinned is what serves then.
+    const results = await Promise.all([
+        server.post('/v1/embeddings', { model: 'c', input: 'Hello', dimensions: 8 }),
+        server.post('/v1/messages', { model: 'c', max_tokens: 4, messages: [{ role: 'user', content: 'Hello' }] }),
+        server.post('/v1/messages/count_tokens', { model: 'c', messages: [{ role: 'user', content: 'Hello' }] }),
+        server.post('/v1/responses', { model: 'c', input: 'Hello', max_output_tokens: 16 }),
+        server.post('/v1/completions', { model: 'c', prompt: 'Hello', max_tokens: 4 }),
+        server.post('/tokenize', { model: 'c', content: 'Hello' }),
+        server.post('/detokenize', { model: 'c', tokens: [300] }),
+    ]);
+    for (const response of results) {
+        assert.equal(response.status, 200, `${response.url}: ${await response.clone().text()}`);
+    }
+    assert.equal(loads(server, 'c@1'), 1);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'b@1': 'serving', 'c@1': 'serving' });
+    assert.equal(await metric(server, 'weir_model_loads_total{model="c"}'), 1);
+    const outside = await server.post('/detokenize', { model: 'c', tokens: [2e9] });
+    assert.equal(outside.status, 400);
+});
+
+test('without the owner\'s leave nothing is loaded, and the answer says so', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain(), 2: plain() } });
+    const refused = async (model, status, code, pattern) => {
+        const response = await server.post(CHAT, ask('Hello', { model }));
+        const { error } = await response.json();
+        assert.deepEqual([response.status, error.code, error.param], [status, code, 'model'], JSON.stringify(error));
+        assert.match(error.message, pattern);
+    };
+    await refused('b', 404, 'model_not_loaded', /"b" is not loaded .*weir ctl models load\); "a" \("a@1"\) may be asked for/);
+    await refused('b@1', 404, 'model_not_loaded', /"b@1" is not loaded/);
+    await refused('x', 404, 'model_not_found', /"x" does not exist here; "a" \("a@1"\) may/);
+    await refused('b@7', 404, 'model_not_found', /"b@7" does not exist/);
+    assert.equal((await (await server.fetch('/v1/models')).json()).data.length, 1);
+    assert.equal((await server.fetch('/v1/models/b')).status, 404);
+
+    assert.deepEqual(await post(server, 'b', 'load').then(({ status, body }) => [status, body.status, body.model.version]),
+        [200, 'published', 'b@2']);
+    assert.equal((await post(server, 'b', 'load')).body.status, 'unchanged');
+    assert.deepEqual(await post(server, 'b', 'load', { version: '1' }).then(({ body }) => [body.status, body.model.version]), ['loaded', 'b@1']);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'b@2': 'serving', 'b@1': 'kept' });
+    assert.match((await whole(server, ask('Hello', { model: 'b' }))).madeBy.model, /^b@2;/);
+    assert.match((await whole(server, ask('Hello', { model: 'b@1' }))).madeBy.model, /^b@1;/);
+    await refused('b@7', 404, 'model_not_found', /"b" \("b@2"\), "b@1" may be asked for/);
+
+    // What was kept because it was asked for is no rollback, and rollbacks do not count it.
+    assert.equal((await post(server, 'b', 'activate', { version: '1' })).body.status, 'published');
+    assert.equal((await post(server, 'b', 'rollback')).body.model.version, 'b@2');
+    assert.deepEqual(await post(server, 'b', 'unload', { version: '1' }), { status: 200, body: { status: 'unloaded', model: 'b', version: '1' } });
+    assert.equal((await post(server, 'b', 'unload', { version: '1' })).status, 409);
+    assert.equal((await post(server, 'b', 'unload', { version: '9' })).status, 404);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'b@2': 'serving' });
+
+    // One that is unloaded finishes what it has begun.
+    const stream = await beginStream(server, long('b'));
+    assert.equal((await post(server, 'b', 'unload')).status, 200);
+    await refused('b', 404, 'model_not_loaded', /not loaded/);
+    assert.equal((await readStream(stream)).finish, 'length');
+    await waitFor(async () => (await listAll(server)).memory.used_bytes === (await listAll(server)).models[0].memory_bytes);
+    assert.equal((await post(server, 'b', 'unload')).body.error.code, 'not_loaded');
+    assert.equal((await post(server, 'a', 'unload')).body.error.code, 'default_model');
+    assert.equal((await post(server, 'a', 'unload', { version: '1' })).status, 409);
+    assert.equal((await post(server, 'x', 'load')).body.error.code, 'model_not_found');
+    // It is what served last that comes back.
+    assert.equal((await post(server, 'b', 'load')).body.model.version, 'b@2');
+    await post(server, 'b', 'activate', { version: '1' });
+    await post(server, 'b', 'unload');
+    assert.equal((await post(server, 'b', 'load')).body.model.version, 'b@1');
+    assert.equal(await metric(server, 'weir_model_unloads_total{model="b",reason="admin"}') >= 3, true);
+});
+
+test('a version that is named is loaded beside the one that serves', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const other = path.join(folder, 'other.gguf');
+    writeOtherVersion(modelPath(), other);
+    const { server } = await startModels(t, { a: { 1: { file: other }, 2: plain() } }, ['--load-on-demand', '--keep-generations', '0']);
+    assert.deepEqual(await loaded(server), { 'a@2': 'serving' });
+    const one = await Promise.all(Array.from({ length: 4 }, () => whole(server, ask('Hello', { model: 'a@1' }))));
+    assert.match(one[0].madeBy.model, /^a@1; /);
+    assert.deepEqual(await loaded(server), { 'a@2': 'serving', 'a@1': 'kept' });
+    const { data } = await (await server.fetch('/v1/models')).json();
+    assert.match((await whole(server, ask('Hello'))).madeBy.model, /^a@2; /);
+    // Its hash is known from then on, loaded or not.
+    await post(server, 'a', 'unload', { version: '1' });
+    assert.equal((await whole(server, ask('Hello', { model: `a@sha256:${data[1].sha256.slice(0, 10)}` }))).madeBy.model, one[0].madeBy.model);
+    assert.equal((await server.post(CHAT, ask('Hello', { model: 'a@9' }))).status, 404);
+});
+
+test('memory for two models holds the default and the one that was used last', { skip, timeout: 120_000 }, async (t) => {
+    const probe = await startModels(t, { a: { 1: plain() } });
+    const mib = Math.ceil((await listAll(probe.server)).models[0].memory_bytes / 2 ** 20);
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain() }, c: { 1: plain() }, d: { 1: plain(), 2: plain() } },
+        ['--load-on-demand', '--models-memory', String(2 * mib + Math.floor(mib / 2))]);
+    const say = (model) => whole(server, ask('Hello', { model }));
+    await say('b');
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'b@1': 'serving' });
+    await say('c');
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'c@1': 'serving' });
+    await say('b');
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'b@1': 'serving' });
+    const { memory } = await listAll(server);
+    assert.ok(memory.used_bytes <= memory.limit_bytes, JSON.stringify(memory));
+    assert.equal(await metric(server, 'weir_model_unloads_total{model="b",reason="memory"}'), 1);
+    // Never one that is in use: who comes waits until it is done.
+    const stream = readStream(await beginStream(server, long('b')));
+    const waits = say('c');
+    await waitFor(async () => (await parked(server)) === 1, 5);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'b@1': 'serving', 'c@1': 'loading' });
+    assert.equal((await stream).finish, 'length');
+    assert.match((await waits).madeBy.model, /^c@1/);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'c@1': 'serving' });
+    // Many at once, of all models, more than fit.
+    const answers = await Promise.all(Array.from({ length: 24 }, (_, i) => {
+        const model = ['b', 'c', 'd', 'd@1', 'a', 'c'][i % 6];
+        return say(model).then(({ madeBy }) => [model.split('@')[0], madeBy.model.split('@')[0]]);
+    }));
+    for (const [asked, got] of answers) {
+        assert.equal(got, asked);
+    }
+    // An admin is told at once.
+    const busy = (await loaded(server))['b@1'] ? 'b' : 'c';
+    await say(busy);
+    const last = readStream(await beginStream(server, long(busy)));
+    await waitFor(async () => (await listAll(server)).models.some((m) => m.name === busy && m.versions.some((v) => v.running > 0)), 5);
+    const { status, body: { error } } = await post(server, 'd', 'load');
+    assert.deepEqual([status, error.code], [422, 'load_failed']);
+    assert.match(error.message, /are taken by models that are in use/);
+    assert.equal((await last).finish, 'length');
+    assert.equal((await post(server, 'd', 'load')).body.status, 'published');
+});
+
+test('a version for which there is no memory is refused, and the old one serves', { skip }, async (t) => {
+    const probe = await startModels(t, { a: { 1: plain() } });
+    const mib = Math.ceil((await listAll(probe.server)).models[0].memory_bytes / 2 ** 20);
+    const { server, repo } = await startModels(t, { a: { 1: plain() } }, ['--models-memory', String(mib + 2)]);
+    putVersion(repo, 'a', '2', plain());
+    await waitFor(async () => (await listAll(server)).versions[0]?.state === 'failed');
+    assert.match((await listAll(server)).versions[0].problem, /takes up to \d+ MiB with its keys and values, and \d+ of the \d+ MiB of --models-memory/);
+    assert.match((await whole(server, ask('Hello'))).madeBy.model, /^a@1/);
+    assert.equal(await metric(server, 'weir_model_load_failures_total{model="a"}'), 1);
+    const { status, body } = await post(server, 'a', 'activate', { version: '2' });
+    assert.deepEqual([status, body.error.code], [422, 'load_failed']);
+});
+
+async function startShort(t, what = plain()) {
+    const probe = await startModels(t, { a: { 1: plain() } });
+    const mib = Math.ceil((await listAll(probe.server)).models[0].memory_bytes / 2 ** 20);
+    return startModels(t, { a: { 1: what }, b: { 1: plain() } }, ['--models-memory', String(mib + 2), '--when-memory-short', 'drain_first']);
+}
+
+test('drain_first: streams end, the next version is loaded, and requests wait for it', { skip, timeout: 120_000 }, async (t) => {
+    const { server, repo, folder } = await startShort(t);
+    const other = path.join(folder, 'other.gguf');
+    writeOtherVersion(modelPath(), other);
+    const old = await whole(server, ask('Tell me a story.'));
+    const streams = await Promise.all(Array.from({ length: 3 }, () => beginStream(server, long('a'))));
+    const read = Promise.all(streams.map((stream) => readStream(stream)));
+    putVersion(repo, 'a', '2', { ...slow(), file: other });
+    await waitFor(() => server.stderr.includes('a@1: unloaded before 2 is loaded'), 5);
+    // In the gap: of all kinds, and none is refused.
+    const gap = [
+        ...Array.from({ length: 6 }, () => whole(server, ask('Tell me a story.'))),
+        ...Array.from({ length: 2 }, () => beginStream(server, ask('Tell me a story.', { model: 'a' })).then(readStream)),
+    ];
+    const others = [
+        server.post('/v1/embeddings', { input: 'Hello' }),
+        server.post('/tokenize', { content: 'Hello' }),
+        server.post('/detokenize', { tokens: [300] }),
+        server.post('/v1/messages/count_tokens', { messages: [{ role: 'user', content: 'Hello' }] }),
+        server.admin('PUT', '/admin/prompts/shop', { text: 'Be brief.' }),
+    ];
+    await waitFor(async () => (await parked(server)) === 13, 5);
+    assert.equal((await server.fetch('/healthz')).status, 200);
+    assert.equal((await server.post('/v1/moderations', { input: 'Hello' })).status, 200);
+    assert.equal((await (await server.fetch('/v1/models')).json()).data.length, 0);
+    const list = await listAll(server);
+    assert.deepEqual([list.id, list.state, list.loaded, list.version], ['a', 'loading', false, null]);
+    assert.equal((await server.fetch('/v1/models/a')).status, 404);
+    for (const { finish, madeBy } of await read) {
+        assert.deepEqual([finish, madeBy.model], ['length', old.madeBy.model]);
+    }
+    for (const { madeBy, text } of await Promise.all(gap)) {
+        assert.match(madeBy.model, /^a@2; /);
+        assert.notEqual(text, old.text);
+    }
+    for (const response of await Promise.all(others)) {
+        assert.ok(response.ok, `${response.url}: ${response.status}`);
+    }
+    assert.deepEqual(await loaded(server), { 'a@2': 'serving' });
+    // Back the same way.
+    const [back, waits] = await Promise.all([post(server, 'a', 'rollback'), whole(server, ask('Tell me a story.'))]);
+    assert.deepEqual([back.status, back.body.model.version], [200, 'a@1']);
+    assert.ok(/^a@[12]; /.test(waits.madeBy.model));
+    assert.equal((await whole(server, ask('Tell me a story.'))).text, old.text);
+});
+
+test('drain_first: where the next version fails, the old one is loaded again', { skip, timeout: 120_000 }, async (t) => {
+    const { server, repo } = await startShort(t);
+    const old = await whole(server, ask('Hello'));
+    putVersion(repo, 'a', '2', { ...slow(), manifest: { gate: { golden: [{ prompt: 'a', text: 'b' }], loss: { file: 'loss.txt', max_increase: 1 } } } });
+    await waitFor(() => server.stderr.includes('unloaded before 2 is loaded'), 5);
+    const answers = await Promise.all(Array.from({ length: 8 }, () => whole(server, ask('Hello'))));
+    for (const { text, madeBy } of answers) {
+        assert.deepEqual([text, madeBy.model], [old.text, old.madeBy.model]);
+    }
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving' });
+    assert.equal((await listAll(server)).versions[0].state, 'failed');
+    assert.match((await listAll(server)).versions[0].problem, /golden/);
+    assert.equal((await post(server, 'a', 'rollback')).status, 409);
+
+    // And where that one cannot be loaded any more, what waits is answered; what is mended serves.
+    fs.writeFileSync(path.join(repo, 'a', '1', 'model.gguf'), 'no model');
+    putVersion(repo, 'a', '3', { ...slow(), manifest: { gate: { golden: [{ prompt: 'a', text: 'b' }], loss: { file: 'loss.txt', max_increase: 1 } } } });
+    await waitFor(() => server.stderr.includes('unloaded before 3 is loaded'), 5);
+    const refused = await server.post(CHAT, ask('Hello'));
+    const { error } = await refused.json();
+    assert.deepEqual([refused.status, error.code], [503, 'model_load_failed'], JSON.stringify(error));
+    assert.equal((await server.post(CHAT, ask('Hello'))).status, 404);
+    assert.equal((await server.post('/v1/embeddings', { input: 'a' })).status, 404);
+    assert.equal((await server.admin('PUT', '/admin/prompts/shop', { text: 'Be brief.' })).status, 503);
+    assert.equal((await listAll(server)).state, 'failed');
+    putVersion(repo, 'a', '4', plain());
+    await waitFor(async () => (await loaded(server))['a@4'] === 'serving');
+    assert.equal((await whole(server, ask('Hello'))).text, old.text);
+});
+
+test('a model that cannot be loaded is told apart, and is not tried for each request', { skip }, async (t) => {
+    const broken = path.join(makeFolder(t), 'broken.gguf');
+    fs.writeFileSync(broken, 'no model\n'.repeat(500));
+    const { server, repo } = await startModels(t, { a: { 1: plain() }, b: { 1: { file: broken }, 2: { file: broken } } }, ['--load-on-demand']);
+    for (let i = 0; i < 3; i++) {
+        const response = await server.post(CHAT, ask('Hello', { model: 'b' }));
+        const { error } = await response.json();
+        assert.deepEqual([response.status, error.code, error.param], [503, 'model_load_failed', 'model'], JSON.stringify(error));
+        assert.equal(response.headers.get('retry-after'), null);
+        assert.doesNotMatch(error.message, /gguf|GGUF/);
+    }
+    assert.deepEqual([loads(server, 'b@1'), loads(server, 'b@2')], [1, 1]);
+    const b = (await listAll(server)).models[1];
+    assert.equal(b.state, 'failed');
+    assert.match(b.problem, /GGUF/);
+    assert.equal((await server.post(CHAT, ask('Hello', { model: 'b@1' }))).status, 503);
+    // An older one that can serve does.
+    putVersion(repo, 'b', '0', plain());
+    await waitFor(async () => (await listAll(server)).models[1].versions.length === 3);
+    assert.match((await whole(server, ask('Hello', { model: 'b' }))).madeBy.model, /^b@0; /);
+});
+
+test('clients that leave, and deadlines, end the wait', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: slow() } }, ['--load-on-demand']);
+    const leaving = new AbortController();
+    const left = server.post(CHAT, ask('Hello', { model: 'b' }), { signal: leaving.signal }).catch((e) => e.name);
+    const late = server.post(CHAT, ask('Hello', { model: 'b', deadline_ms: 60 }));
+    const stays = whole(server, ask('Hello', { model: 'b', deadline_ms: 60_000 }));
+    await waitFor(async () => (await parked(server)) >= 2, 5);
+    leaving.abort();
+    assert.equal(await left, 'AbortError');
+    const response = await late;
+    assert.deepEqual([response.status, (await response.json()).error.code], [504, 'deadline_exceeded']);
+    await waitFor(async () => (await parked(server)) <= 1, 5);
+    assert.match((await stays).madeBy.model, /^b@1/);
+    assert.equal(await parked(server), 0);
+});
+
+test('no more wait than its engine can take', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: slow() } }, ['--load-on-demand', '--queue', '2']);
+    const statuses = await Promise.all(Array.from({ length: 10 }, async () => {
+        const response = await server.post(CHAT, ask('Hello', { model: 'b', max_tokens: 4 }));
+        if (response.status === 429) {
+            assert.ok(Number(response.headers.get('retry-after')) > 0);
+        }
+        return response.status;
+    }));
+    assert.deepEqual(statuses.sort(), [...Array(6).fill(200), ...Array(4).fill(429)]);
+});
+
+test('a server that stops answers who waits', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: slow() }, c: { 1: slow() } }, ['--load-on-demand']);
+    const waits = [whole(server, ask('Hello', { model: 'b' })), whole(server, ask('Hello', { model: 'c' }))];
+    await waitFor(async () => (await parked(server)) === 2, 5);
+    server.child.kill('SIGTERM');
+    const [b, c] = await Promise.all(waits);
+    assert.match(b.madeBy.model, /^b@1/);
+    assert.match(c.madeBy.model, /^c@1/);
+    assert.deepEqual(await server.exited, { code: 0, signal: null }, server.stderr);
+});
+
+test('a second signal ends a server on which requests wait', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: slow() }, c: { 1: plain() } }, ['--load-on-demand']);
+    const waits = ['b', 'b', 'c'].map((model) => server.post(CHAT, ask('Hello', { model })).then(() => 'answered', () => 'cut'));
+    await waitFor(async () => (await parked(server)) === 3, 5);
+    server.child.kill('SIGTERM');
+    await pause(50);
+    server.child.kill('SIGTERM');
+    assert.deepEqual(await Promise.all(waits), ['cut', 'cut', 'cut']);
+    assert.deepEqual(await server.exited, { code: 0, signal: null }, server.stderr);
+});
+
+test('models come and go with their folders', { skip }, async (t) => {
+    const { server, repo } = await startModels(t, { a: { 1: plain() } }, ['--load-on-demand']);
+    putVersion(repo, 'b', '1', plain());
+    const names = async () => (await listAll(server)).models.map(({ name, versions }) => `${name}:${versions.length}`).join(' ');
+    await waitFor(async () => (await names()) === 'a:1 b:1');
+    await whole(server, ask('Hello', { model: 'b' }));
+    fs.rmSync(path.join(repo, 'b'), { recursive: true });
+    await waitFor(() => server.stderr.includes('model b: its folder is gone'));
+    assert.equal((await whole(server, ask('Hello', { model: 'b' }))).finish, 'stop');
+    await post(server, 'b', 'unload');
+    await waitFor(async () => (await names()) === 'a:1');
+    assert.equal((await server.post(CHAT, ask('Hello', { model: 'b' }))).status, 404);
+});
+
+test('models that are named at the start are loaded then; idle ones go', { skip }, async (t) => {
+    const { server, repo } = await startModels(t, { a: { 1: plain() }, b: { 1: plain() }, c: { 1: plain() } },
+        ['--models-loaded', 'c,b', '--unload-idle', '1']);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'b@1': 'serving', 'c@1': 'serving' });
+    const stream = readStream(await beginStream(server, long('b')));
+    await waitFor(async () => !('c@1' in (await loaded(server))));
+    await stream;
+    await waitFor(async () => !('b@1' in (await loaded(server))));
+    await pause(1300);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving' });
+    assert.equal(await metric(server, 'weir_model_unloads_total{model="c",reason="idle"}'), 1);
+
+    const start = (...args) => weir(['serve', '--port', '0', '--admin-key', 'a', '--repo', repo, '--model', 'a', ...args]);
+    const unknown = start('--models-loaded', 'c,x');
+    assert.equal(unknown.status, 1);
+    assert.match(unknown.stderr, /--models-loaded: .* has no model "x"/);
+    fs.writeFileSync(path.join(repo, 'b', '1', 'model.gguf'), 'no model');
+    assert.match(start('--models-loaded', 'b').stderr, /GGUF/);
+    assert.equal(start('--when-memory-short', 'x').status, 2);
+    const all = await startServer(t, { model: 'a', args: ['--repo', repo, '--models-loaded', 'all'] });
+    assert.deepEqual(await loaded(all), { 'a@1': 'serving', 'c@1': 'serving' });
+    assert.match(all.stderr, /model b is not loaded/);
+});
+
+test('weir ctl models works on all of them', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain(), 2: { ...plain(), manifest: { labels: ['new'] } } } });
+    const ctl = (...args) => weir(['ctl', 'models', ...args, '--url', server.url, '--admin-key', server.adminKey]);
+    const text = (...args) => {
+        const { status, stdout, stderr } = ctl(...args);
+        assert.equal(status, 0, stderr);
+        return stdout;
+    };
+    assert.match(text('list'), /^a +1 +serving.*\n(.*\n)*b +2 +available.*\nb +1 +available/m);
+    assert.match(text('load', 'b'), /^published: b@2/m);
+    assert.match(text('load', 'b@1'), /^loaded: b@1/m);
+    assert.match(text('list', '--model', 'b'), /^2 +serving.*new.*\n1 +kept/m);
+    assert.match(text('activate', '1', '--model', 'b'), /^published: b@1/m);
+    assert.match(text('activate', 'b@new'), /^published: b@2/m);
+    assert.match(text('rollback', '--model', 'b'), /^published: b@1/m);
+    assert.equal(JSON.parse(text('show', 'b@2')).state, 'kept');
+    assert.match(text('unload', 'b@2'), /^unloaded: b@2/m);
+    assert.match(text('unload', 'b'), /^unloaded: b$/m);
+    assert.match(ctl('unload', 'a').stderr, /requests that name no model get this version/);
+    assert.equal(ctl('load').status, 2);
+});
