@@ -37,7 +37,8 @@ static int try_out(struct model_load *l, const struct model_files *files)
                                     .generation = l->generation,
                                     .loss_path = files->loss_path,
                                     .serving = comparable ? l->serving : NULL,
-                                    .no_prompt = l->no_prompt};
+                                    .no_prompt = l->no_prompt,
+                                    .chains = &l->chains};
     if (model_gate_run(&gate, &l->report, &l->e) != 0) {
         return -1;
     }
@@ -79,5 +80,6 @@ void model_load_deinit(struct model_load *l)
         prompt_unref(l->prompts[i]);
     }
     mem_free(l->prompts);
+    model_gate_chains_drop(&l->chains);
     mem_free(l->report);
 }

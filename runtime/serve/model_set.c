@@ -240,7 +240,9 @@ static int prepare(struct model_set *set, struct model_load *l, const char *vers
                              .serving = s->generation ? generation_ref(s->generation) : NULL,
                              .no_prompt = s->no_prompt};
     snprintf(l->version, sizeof(l->version), "%s", version);
-    return take_prompts(l, &s->prompts, e);
+    return take_prompts(l, &s->prompts, e) == 0
+               ? model_gate_chains_take(&l->chains, s, set->repo.name, e)
+               : -1;
 }
 
 /* Notes what became of an attempt. 0: there is a generation, tied to the loop. */
