@@ -29,10 +29,13 @@ static void describe(const struct server *s, const struct generation *g,
 void model_admin_list_served(struct server *s, struct http_exchange *ex)
 {
     struct admin_model shown[SERVED_MAX];
+    const struct http_request *http = http_exchange_request(ex);
     const struct generation *g = s->generation;
     size_t n = 0;
-    for (; g; g = s->models ? model_set_kept(s->models, n - 1) : NULL) {
-        describe(s, g, &shown[n++]);
+    for (size_t i = 0; g; g = s->models ? model_set_kept(s->models, i++) : NULL) {
+        if (model_pick_may_get(s, http, g)) {
+            describe(s, g, &shown[n++]);
+        }
     }
     size_t len = 0;
     char *text = models_list_text(shown, n, &len);
