@@ -2,17 +2,18 @@
 
 #include <string.h>
 
-/* What is loaded under that name. */
-static struct generation *find(const struct server *s, const char *asked, struct err *e)
+/* What the request asks for, whoever it is from. */
+static struct generation *find(const struct server *s, const struct model_ask *ask,
+                               struct err *e)
 {
-    if (!asked || generation_is_named(s->generation, asked)) {
+    if (!ask->model || generation_is_named(s->generation, ask->model)) {
         return s->generation;
     }
     if (s->models) {
-        return model_set_find_kept(s->models, asked, e);
+        return model_set_find_kept(s->models, ask->model, e);
     }
     err_set_param(e, ERR_NOT_FOUND, "model",
-                  "the model \"%.100s\" does not exist here; \"%s\" is served", asked,
+                  "the model \"%.100s\" does not exist here; \"%s\" is served", ask->model,
                   s->generation->model->name);
     return NULL;
 }
@@ -37,11 +38,17 @@ static bool is_name_or_pin(const char *pin, const char *asked)
     return strcmp(asked, pin) == 0 || (strncmp(asked, pin, len) == 0 && asked[len] == '\0');
 }
 
+/* The loaded version that the pin names, or NULL. */
+static const struct generation *pinned_version(const struct server *s, const char *pin)
+{
+    struct err ignored = {0};
+    return find(s, &(struct model_ask){.model = pin}, &ignored);
+}
+
 /* The same version by another name: its hash, or what /v1/models calls it. */
 static bool is_pinned_version(const struct server *s, const char *pin, const char *asked)
 {
-    struct err ignored = {0};
-    const struct generation *g = find(s, pin, &ignored);
+    const struct generation *g = pinned_version(s, pin);
     return g && is_of_model(pin, asked) && generation_is_named(g, asked);
 }
 
@@ -71,18 +78,17 @@ bool model_pick_may_get(const struct server *s, const struct http_request *http,
                         const struct generation *g)
 {
     const char *pin = access_model_of(&s->set.access, http);
-    struct err ignored = {0};
     if (!pin) {
         return true;
     }
-    return strchr(pin, '@') ? find(s, pin, &ignored) == g : generation_is_named(g, pin);
+    return strchr(pin, '@') ? pinned_version(s, pin) == g : generation_is_named(g, pin);
 }
 
 struct generation *model_pick(const struct server *s, const struct model_ask *ask,
                               struct err *e)
 {
     struct model_ask pinned = *ask;
-    return pinned_by_key(s, &pinned, e) == 0 ? find(s, pinned.model, e) : NULL;
+    return pinned_by_key(s, &pinned, e) == 0 ? find(s, &pinned, e) : NULL;
 }
 
 const struct generation *model_pick_only(const struct server *s)
