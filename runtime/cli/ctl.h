@@ -35,6 +35,10 @@ struct ctl {
     const char *texts;   /* a file of them */
     long stored;         /* how many of the server's, or 0 */
     bool show_text;
+    const char *model, *prompts, *out, *api_key; /* of models diff */
+    long n, parallel, max_tokens, show;
+    double fail_above; /* percent; below 0: any */
+    bool load;
 };
 
 struct ctl_command {
@@ -79,6 +83,9 @@ int ctl_send(struct ctl *c, const char *method, cJSON *body, struct err *e);
 
 /* Writes c->answer to standard output as one line. */
 void ctl_print_answer(const struct ctl *c);
+
+/* ctl_models_diff.c */
+int ctl_models_diff(struct ctl *c, char **arguments, int n, struct err *e);
 
 /* ctl_findings.c, ctl_models.c, ctl_prompts.c, ctl_filters.c */
 int ctl_findings(int argc, char **argv);

@@ -179,6 +179,13 @@ static const struct ctl_command commands[] = {
     {"activate", "VERSION|LABEL", 1, 1, " ",
      "serve another version, once it has been loaded and has passed its gate", run_activate},
     {"rollback", "", 0, 0, " ", "serve the version that served before", run_rollback},
+    {"diff", "A B", 2, 2,
+     " model prompts n parallel max-tokens show out fail-above load api-key ",
+     "what two versions answer to the same prompts\n"
+     "A and B are versions or labels of the served model, NAME@VERSION, or two model files\n"
+     "(paths), which need no server. Answers are greedy; without --prompts a set that comes\n"
+     "with Weir is asked. Exit status 1: it did not run, or more than --fail-above changed.",
+     ctl_models_diff},
     {"reload", "", 0, 0, " ", "look at the files of the version that serves anew", run_reload},
     {0},
 };

@@ -104,7 +104,7 @@ static int rank_test(struct ranked *r, size_t n, double *p, struct err *e)
     }
     /* The distribution is the same from both ends. */
     size_t less2 = above2 < all2 - above2 ? above2 : all2 - above2;
-    double share;
+    double share = 0;
     if (share_at_most(r, n, less2, &share, e) != 0) {
         return -1;
     }
