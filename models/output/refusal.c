@@ -2,13 +2,21 @@
 
 #include <string.h>
 
-#define WORDS_MAX  80
-#define WORD_BYTES 16 /* the rest of a longer word does not count; no phrase has one */
+#define WORDS_MAX    80
+#define PRAISE_WORDS 8
+#define WORD_BYTES   16 /* the rest of a longer word does not count; no phrase has one */
+
+/* What may begin at a word. */
+enum opening {
+    OPENS_NOTHING,
+    OPENS_CLAUSE, /* a mark, or a word like "but", stands before */
+    OPENS_SENTENCE,
+};
 
 /* A beginning in words: small letters and digits, apostrophes left out. */
 struct words {
     char text[WORDS_MAX][WORD_BYTES + 1];
-    bool opens_clause[WORDS_MAX]; /* nothing, or a mark, or a word like "but", stands before */
+    enum opening opens[WORDS_MAX];
     size_t n;
 };
 
@@ -47,10 +55,10 @@ static const char *const denials[] = {
     "we cannot",
     "we cant",
     "we are unable to",
-    "cannot",
-    "cant",
-    "unable to",
 };
+
+/* The same where a sentence begins with it. */
+static const char *const bare_denials[] = {"cannot", "cant", "unable to"};
 
 /* What is denied then. */
 static const char *const helps[] = {
@@ -266,11 +274,12 @@ static size_t read_word(char out[WORD_BYTES + 1], const char *text, size_t len)
     return i;
 }
 
+/* "As an assistant I cannot" is one of them too. */
 static bool joins_clauses(const char *word)
 {
-    static const char *const joining[] = {"but",     "however", "so",    "and",
-                                          "because", "that",    "sorry", "unfortunately",
-                                          "regret",  "afraid"};
+    static const char *const joining[] = {
+        "but",           "however", "so",     "and",       "because", "that", "sorry",
+        "unfortunately", "regret",  "afraid", "assistant", "model",   "ai"};
     for (size_t i = 0; i < COUNT(joining); i++) {
         if (strcmp(word, joining[i]) == 0) {
             return true;
@@ -290,18 +299,24 @@ static bool separates(char c)
     return c != ' ' && c != '\t' && c != '\'' && c != '*' && c != '_';
 }
 
+static enum opening more_open(enum opening a, enum opening b)
+{
+    return a > b ? a : b;
+}
+
 static void read_words(struct words *w, const char *text, size_t len)
 {
     size_t sentences = 0;
-    bool opens = true, quoted = false, words_since_end = false;
+    enum opening opens = OPENS_SENTENCE;
+    bool quoted = false, words_since_end = false;
     w->n = 0;
-    for (size_t i = 0; i < len && w->n < WORDS_MAX;) {
+    for (size_t i = 0; i < len && text[i] && w->n < WORDS_MAX;) {
         if (is_word_byte(text[i])) {
             char *word = w->text[w->n];
             i += read_word(word, text + i, len - i);
             if (!quoted) {
-                w->opens_clause[w->n++] = opens;
-                opens = joins_clauses(word);
+                w->opens[w->n++] = opens;
+                opens = joins_clauses(word) ? OPENS_CLAUSE : OPENS_NOTHING;
             }
             words_since_end = true;
             continue;
@@ -311,24 +326,26 @@ static void read_words(struct words *w, const char *text, size_t len)
         }
         if (ends_sentence(text[i]) && words_since_end) {
             words_since_end = false;
+            opens = OPENS_SENTENCE;
             if (++sentences == REFUSAL_SENTENCES_MAX) {
                 return;
             }
         }
-        opens = opens || separates(text[i]);
+        opens = separates(text[i]) ? more_open(opens, OPENS_CLAUSE) : opens;
         i++;
     }
 }
 
 /* ---- phrases ---- */
 
-/* Words of `phrase` that stand at `at`: all of them, else 0. */
+/* Words of `phrase` that stand at `at`, in one sentence: all of them, else 0. */
 static size_t match(const struct words *w, size_t at, const char *phrase)
 {
     size_t n = 0;
     for (const char *p = phrase; *p; n++) {
         size_t len = strcspn(p, " ");
-        if (at + n >= w->n || strlen(w->text[at + n]) != len ||
+        bool is_beyond = at + n >= w->n || (n > 0 && w->opens[at + n] == OPENS_SENTENCE);
+        if (is_beyond || strlen(w->text[at + n]) != len ||
             memcmp(w->text[at + n], p, len) != 0) {
             return 0;
         }
@@ -348,16 +365,30 @@ static size_t match_any(const struct words *w, size_t at, const char *const *phr
     return longest;
 }
 
+/* "I cannot recommend this book enough" */
+static bool is_praise(const struct words *w, size_t at)
+{
+    for (size_t i = at; i < w->n && i < at + PRAISE_WORDS; i++) {
+        if (strcmp(w->text[i], "enough") == 0 || strcmp(w->text[i], "highly") == 0) {
+            return match(w, at, "recommend") > 0;
+        }
+    }
+    return false;
+}
+
 static bool denies_help(const struct words *w, size_t at)
 {
     size_t n = match_any(w, at, denials, COUNT(denials));
+    if (n == 0 && w->opens[at] == OPENS_SENTENCE) {
+        n = match_any(w, at, bare_denials, COUNT(bare_denials));
+    }
     if (n == 0) {
         return false;
     }
     for (at += n; (n = match_any(w, at, between, COUNT(between))) > 0; at += n) {
     }
     return match_any(w, at, helps, COUNT(helps)) > 0 &&
-           match_any(w, at, idioms, COUNT(idioms)) == 0;
+           match_any(w, at, idioms, COUNT(idioms)) == 0 && !is_praise(w, at);
 }
 
 bool refusal_begins(const char *text, size_t len)
@@ -365,7 +396,7 @@ bool refusal_begins(const char *text, size_t len)
     struct words w;
     read_words(&w, text, len < REFUSAL_BYTES_MAX ? len : REFUSAL_BYTES_MAX);
     for (size_t i = 0; i < w.n; i++) {
-        if (w.opens_clause[i] &&
+        if (w.opens[i] != OPENS_NOTHING &&
             (match_any(&w, i, statements, COUNT(statements)) > 0 || denies_help(&w, i))) {
             return true;
         }

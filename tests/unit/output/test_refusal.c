@@ -41,6 +41,11 @@ static const char *const refusals[] = {
     "We are unable to process that order.",
     "I do not discuss politics.",
     "My guidelines do not permit that.",
+    "  **I cannot\nprovide** instructions for this.",
+    "As an assistant I must decline.",
+    "As an AI language model I can't give advice about that.",
+    "I won't be able to share that.",
+    "I can't ethically comply with this.",
 };
 
 static const char *const others[] = {
@@ -67,6 +72,13 @@ static const char *const others[] = {
     "I cannot recall the year, but it was long ago.",
     "To decline an offer, say: no, thank you.",
     "4",
+    "I can't recommend this book enough!",
+    "I cannot wait to hear more.",
+    "Wifi cannot help with that, a cable can.",
+    "A small model cannot answer everything.",
+    "A good dictionary and a map cannot answer it.",
+    "I am sorry, I do not know that.",
+    "Who can do it? Not I. Cannot you?",
 };
 
 static void refusals_are_seen(void **state)
