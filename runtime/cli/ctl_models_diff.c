@@ -63,40 +63,42 @@ static bool has_label(const cJSON *model, const char *label)
 static bool is_of_model(const cJSON *model, const char *name)
 {
     const char *version = ctl_text(model, "version");
-    return !name || (strncmp(version, name, strlen(name)) == 0 && version[strlen(name)] == '@');
+    size_t len = strcspn(name, "@");
+    return strncmp(version, name, len) == 0 && version[len] == '@';
 }
 
-/* "name@version" of the loaded version that is meant: by its version, a label, or what requests
- * call it. NULL: none. */
+/* The model whose versions are meant, and maybe a version: --model, or what is served first. */
+static const char *model_meant(const struct naming *n)
+{
+    const cJSON *data = cJSON_GetObjectItemCaseSensitive(n->loaded, "data");
+    return n->ctl->model ? n->ctl->model : ctl_text(cJSON_GetArrayItem(data, 0), "version");
+}
+
+/* "name@version" of the loaded version that is meant: by its whole name, what requests call it,
+ * or, of the one model, by its version or a label. NULL: none. */
 static const char *find_loaded(const struct naming *n, const char *given)
 {
     const cJSON *model;
     cJSON_ArrayForEach(model, cJSON_GetObjectItemCaseSensitive(n->loaded, "data"))
     {
         const char *version = ctl_text(model, "version");
-        bool is_meant = strcmp(version, given) == 0 ||
-                        strcmp(ctl_text(model, "id"), given) == 0 ||
-                        strcmp(after_at(version), given) == 0 || has_label(model, given);
-        if (is_meant && is_of_model(model, n->ctl->model)) {
+        bool is_whole =
+            strcmp(version, given) == 0 || strcmp(ctl_text(model, "id"), given) == 0;
+        bool is_part = strcmp(after_at(version), given) == 0 || has_label(model, given);
+        if (is_whole || (is_part && is_of_model(model, model_meant(n)))) {
             return version;
         }
     }
     return NULL;
 }
 
-/* The model whose versions are meant: --model, or the first that is served. */
-static int model_name(const struct naming *n, char out[ASKED_MAX], struct err *e)
+/* The name in "name" or "name@version". */
+static int take_name(const char *text, char out[ASKED_MAX], struct err *e)
 {
-    const cJSON *first =
-        cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(n->loaded, "data"), 0);
-    const char *version = ctl_text(first, "version");
-    if (!n->ctl->model && !version[0]) {
-        return err_set(e, ERR_NOT_FOUND,
-                       "no model is served; --model NAME says which is meant");
-    }
-    snprintf(out, ASKED_MAX, "%.*s", (int)strcspn(n->ctl->model ? n->ctl->model : version, "@"),
-             n->ctl->model ? n->ctl->model : version);
-    return 0;
+    snprintf(out, ASKED_MAX, "%.*s", (int)strcspn(text, "@"), text);
+    return out[0] ? 0
+                  : err_set(e, ERR_NOT_FOUND,
+                            "no model is served; --model NAME says which is meant");
 }
 
 static int load(struct ctl *c, const char *name, const char *version, struct err *e)
@@ -132,29 +134,26 @@ static int refuse(struct ctl *c, const char *name, const char *version, struct e
     return -1;
 }
 
-/* As requests shall name it. */
+/* As requests shall name it. What is not among those that are listed may be a hash, or a model
+ * that may be loaded on demand: of a whole name the server decides. */
 static int resolve(const struct naming *n, const char *given, char out[ASKED_MAX],
                    struct err *e)
 {
     const char *found = find_loaded(n, given);
+    bool is_whole = strchr(given, '@') != NULL;
     char name[ASKED_MAX];
-    if (found || strchr(given, '@')) {
+    if (found || (is_whole && !n->ctl->load)) {
         snprintf(out, ASKED_MAX, "%s", found ? found : given);
-    }
-    if (found || (strchr(given, '@') && !n->ctl->load)) {
         return 0;
     }
-    const char *version = after_at(given);
-    if (strchr(given, '@')) {
-        snprintf(name, sizeof(name), "%.*s", (int)strcspn(given, "@"), given);
-    } else if (model_name(n, name, e) != 0) {
+    if (take_name(is_whole ? given : model_meant(n), name, e) != 0) {
         return -1;
     }
     if (!n->ctl->load) {
-        return refuse(n->ctl, name, version, e);
+        return refuse(n->ctl, name, given, e);
     }
-    snprintf(out, ASKED_MAX, "%.140s@%.140s", name, version);
-    return load(n->ctl, name, version, e);
+    snprintf(out, ASKED_MAX, "%.140s@%.140s", name, after_at(given));
+    return load(n->ctl, name, after_at(given), e);
 }
 
 /* --- asking --- */

@@ -133,6 +133,41 @@ test('two files need no server, and the set that comes with Weir is asked', { sk
     assert.ok(rates.right.a > rates.right.b && rates.right.p < 0.05);
 });
 
+test('versions are looked up in one model, and loaded where that is asked for', { skip: skipAlone }, async (t) => {
+    const seen = [];
+    const loaded = [['tiny', 'tiny@2', ['stable']], ['other', 'other@1', ['old']], ['tiny@1', 'tiny@1', ['old']]];
+    const server = http.createServer(async (request, response) => {
+        const pieces = [];
+        for await (const piece of request) pieces.push(piece);
+        const body = Buffer.concat(pieces).toString();
+        if (request.url === '/v1/models') {
+            return response.end(JSON.stringify({ data: loaded.map(([id, version, labels]) => ({ id, version, labels })) }));
+        }
+        if (request.url.startsWith('/admin/')) {
+            seen.push(`${request.method} ${request.url} ${body} ${request.headers.authorization}`);
+            return response.end('{"status":"loaded"}');
+        }
+        const { model } = JSON.parse(body);
+        return response.end(JSON.stringify({ model, choices: [{ message: { content: 'a' }, finish_reason: 'stop' }] }));
+    });
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.close());
+    const ids = async (...args) => {
+        const { status, stdout, stderr } = await run([...args, '--json', '--n', '1', '--url', `http://127.0.0.1:${server.address().port}`, '--admin-key', 'k']);
+        assert.equal(status, 0, stderr);
+        const { a, b } = JSON.parse(stdout);
+        return [a, b];
+    };
+    assert.deepEqual(await ids('1', 'stable'), ['tiny@1', 'tiny@2']);
+    assert.deepEqual(await ids('old', 'tiny'), ['tiny@1', 'tiny@2']);
+    assert.deepEqual(await ids('1', 'old', '--model', 'other'), ['other@1', 'other@1']);
+    assert.deepEqual(await ids('other', 'tiny@sha256:0123456789'), ['other@1', 'tiny@sha256:0123456789']);
+    assert.deepEqual(seen, []);
+    assert.deepEqual(await ids('1', '3', '--load'), ['tiny@1', 'tiny@3']);
+    assert.deepEqual(await ids('other@9', '1', '--load'), ['other@9', 'tiny@1']);
+    assert.deepEqual(seen, ['POST /admin/models/tiny/load {"version":"3"} Bearer k', 'POST /admin/models/other/load {"version":"9"} Bearer k']);
+});
+
 test('a server without room is asked again, and one whose version changes is given up', { skip: skipAlone }, async (t) => {
     let asked = 0;
     let version = 'tiny@2';
