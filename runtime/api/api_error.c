@@ -36,7 +36,10 @@ struct api_error api_error_from(const struct err *e)
                               is_input(e->param) ? "context_length_exceeded" : NULL, e->param,
                               e->message);
     case ERR_DENIED:
-        return api_error_make(403, "permission_error", "missing_scope", e->param, e->message);
+        return api_error_make(403, "permission_error",
+                              strcmp(e->param, "model") == 0 ? "model_not_allowed"
+                                                             : "missing_scope",
+                              e->param, e->message);
     case ERR_FILTERED:
         return api_error_make(400, bad_request, "content_filter", e->param, e->message);
     case ERR_NOT_FOUND:

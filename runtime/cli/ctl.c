@@ -12,7 +12,7 @@
 #define PATH_BYTES_MAX   ((size_t)4096)
 #define ANSWER_BYTES_MAX ((size_t)64 << 20)
 #define KEY_FILE_BYTES   4096
-#define OPTIONS_MAX      16
+#define OPTIONS_MAX      20
 
 static const struct {
     const char *name;
@@ -145,6 +145,20 @@ static void choose_options(struct option out[OPTIONS_MAX], const struct ctl_comm
          "more of how it is tried, as \"canary\" in model.json has it", 0, 0},
         {"show-text", 0, OPTION_FLAG, &c->show_text, NULL,
          "quote some of the texts where they differ", 0, 0},
+        {"prompts", 0, OPTION_STRING, &c->prompts, "FILE",
+         "a prompt a line: text, or JSON with messages or prompt", 0, 0},
+        {"n", 0, OPTION_INT, &c->n, "N", "ask the first N of them (all)", 1, 1L << 30},
+        {"parallel", 0, OPTION_INT, &c->parallel, "N", "requests at a time (4)", 1, 64},
+        {"max-tokens", 0, OPTION_INT, &c->max_tokens, "N", "of an answer (128)", 1, 1L << 20},
+        {"show", 0, OPTION_INT, &c->show, "N", "show the first N changed answers (10)", 0,
+         1L << 30},
+        {"out", 0, OPTION_STRING, &c->out, "FILE",
+         "write all of it there: Markdown, or JSON if it ends in .json", 0, 0},
+        {"fail-above", 0, OPTION_DOUBLE, &c->fail_above, "PERCENT",
+         "fail if more of the answers have changed", 0, 0},
+        {"load", 0, OPTION_FLAG, &c->load, NULL, "load versions that are not loaded", 0, 0},
+        {"api-key", 0, OPTION_STRING, &c->api_key, "KEY",
+         "an API key of the server, if it wants one (WEIR_API_KEY)", 0, 0},
     };
     const size_t n_common = 5;
     size_t n = 0;
@@ -240,7 +254,11 @@ static int parse_and_run(const struct ctl_group *group, const struct ctl_command
                     .url = "http://127.0.0.1:8080",
                     .actor = getenv("USER"),
                     .if_match = -1,
-                    .limit = 50};
+                    .limit = 50,
+                    .parallel = 4,
+                    .max_tokens = 128,
+                    .show = 10,
+                    .fail_above = -1};
     struct option table[OPTIONS_MAX];
     choose_options(table, command, &c);
     snprintf(name, sizeof(name), "ctl %s%s%s", group->name, command->name[0] ? " " : "",

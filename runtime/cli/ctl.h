@@ -37,8 +37,12 @@ struct ctl {
     const char *texts;   /* a file of them */
     long stored;         /* how many of the server's, or 0 */
     bool show_text;
-    long percent;     /* of the requests, or 0 */
-    const char *plan; /* of a canary, JSON */
+    long percent;                        /* of the requests, or 0 */
+    const char *plan;                    /* of a canary, JSON */
+    const char *prompts, *out, *api_key; /* of models diff */
+    long n, parallel, max_tokens, show;
+    double fail_above; /* percent; below 0: any */
+    bool load;
 };
 
 struct ctl_command {
@@ -90,6 +94,9 @@ void ctl_print_answer(const struct ctl *c);
 /* The rows of the audit of c->kind (NULL: all), of the one name that there may be in
  * `arguments`; for commands. */
 int ctl_audit_list(struct ctl *c, char **arguments, int n, struct err *e);
+
+/* ctl_models_diff.c */
+int ctl_models_diff(struct ctl *c, char **arguments, int n, struct err *e);
 
 /* ctl_audit.c, ctl_findings.c, ctl_models.c, ctl_prompts.c, ctl_filters.c, ctl_server.c */
 int ctl_audit(int argc, char **argv);

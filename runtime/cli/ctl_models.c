@@ -320,6 +320,13 @@ static const struct ctl_command commands[] = {
     {"canary", "[VERSION|promote|rollback]", 0, 1, " model percent plan ",
      "try a version on a share of the requests, end that, or see how it does",
      ctl_models_canary},
+    {"diff", "A B", 2, 2,
+     " model prompts n parallel max-tokens show out fail-above load api-key ",
+     "what two versions answer to the same prompts\n"
+     "A and B are versions or labels of the served model, NAME@VERSION, or two model files\n"
+     "(paths), which need no server. Answers are greedy; without --prompts a set that comes\n"
+     "with Weir is asked. Exit status 1: it did not run, or more than --fail-above changed.",
+     ctl_models_diff},
     {0},
 };
 

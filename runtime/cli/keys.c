@@ -21,6 +21,7 @@ struct keys_options {
     long concurrent;
     const char *prompt;
     const char *filters;
+    const char *model;
     bool json;
 };
 
@@ -67,6 +68,9 @@ static int make_record(struct key_record *k, char key[KEY_MADE_LEN + 1],
     if ((o->prompt && version_name_check(o->prompt, "--prompt", e) != 0) ||
         (o->filters && version_name_check(o->filters, "--filters", e) != 0)) {
         return -1;
+    }
+    if (o->model && key_pin_parse(k->model, o->model, strlen(o->model), e) != 0) {
+        return err_prefix(e, "--model");
     }
     snprintf(k->prompt, sizeof(k->prompt), "%s", o->prompt ? o->prompt : "");
     snprintf(k->filters, sizeof(k->filters), "%s", o->filters ? o->filters : "");
@@ -129,12 +133,13 @@ static int print_row(void *ctx, const struct key_record *k, struct err *e)
     /* None of the fields can hold a character that JSON escapes. */
     if (o->json) {
         printf("{\"name\":\"%s\",\"sha256\":\"%.12s\",\"scopes\":\"%s\",\"limits\":\"%s\","
-               "\"prompt\":\"%s\",\"filters\":\"%s\"}\n",
-               k->name, k->sha256, scopes.data, shown_limits, k->prompt, k->filters);
+               "\"prompt\":\"%s\",\"filters\":\"%s\",\"model\":\"%s\"}\n",
+               k->name, k->sha256, scopes.data, shown_limits, k->prompt, k->filters, k->model);
     } else {
-        printf("%-24s %.12s  %-24s %s%s%s%s%s\n", k->name, k->sha256, scopes.data, shown_limits,
-               k->prompt[0] ? " prompt=" : "", k->prompt, k->filters[0] ? " filters=" : "",
-               k->filters);
+        printf("%-24s %.12s  %-24s %s%s%s%s%s%s%s\n", k->name, k->sha256, scopes.data,
+               shown_limits, k->prompt[0] ? " prompt=" : "", k->prompt,
+               k->filters[0] ? " filters=" : "", k->filters, k->model[0] ? " model=" : "",
+               k->model);
     }
     buf_deinit(&scopes);
     buf_deinit(&limits);
@@ -229,6 +234,10 @@ int cli_keys(int argc, char **argv)
          "the prompt that its requests get (that of the server)", 0, 0},
         {"filters", 0, OPTION_STRING, &o.filters, "NAME",
          "the filter chain that its requests must pass (that of the server)", 0, 0},
+        {"model", 0, OPTION_STRING, &o.model, "NAME[@VERSION]",
+         "what its requests get, and all that they may ask for: NAME@VERSION, NAME@LABEL, "
+         "NAME@sha256:PREFIX (any)",
+         0, 0},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "list: one JSON object a line", 0, 0},
         {0},
     };

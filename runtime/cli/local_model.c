@@ -130,34 +130,69 @@ int local_model_feed(struct local_model *l, const int32_t *tokens, size_t n, siz
     return 0;
 }
 
-/* Samples until the turn ends. `position` tokens have been fed and left logits. */
-static int generate(struct local_model *l, size_t position, struct sampler *sampler,
-                    int max_tokens, struct decoder *decoder, struct buf *text,
-                    int (*on_text)(void *ctx, const char *text, size_t len), void *ctx,
-                    struct err *e)
+/* An answer that is being made. */
+struct making {
+    struct local_model *model;
+    struct sampler sampler;
+    struct decoder decoder;
+    struct buf text; /* of the last token */
+    int (*on_text)(void *ctx, const char *text, size_t len);
+    void *ctx;
+    struct local_answer_end end;
+};
+
+static int pass_on(struct making *m, struct err *e)
 {
+    if (m->text.len > 0 && m->on_text(m->ctx, m->text.data, m->text.len) != 0) {
+        return err_set(e, ERR_CANCELED, "the output could not be written");
+    }
+    buf_clear(&m->text);
+    return 0;
+}
+
+/* Samples until the turn ends. `position` tokens have been fed and left logits. */
+static int generate(struct making *m, size_t position, int max_tokens, struct err *e)
+{
+    struct local_model *l = m->model;
+    m->end.is_cut = true;
     for (int i = 0; i < max_tokens && position < (size_t)l->context; i++, position++) {
         const struct sampler_input in = {.logits = llama_logits(l->state, 0),
                                          .vocab = l->model->config.vocab};
-        int32_t token = sampler_next(sampler, &in, &l->scratch);
+        int32_t token = sampler_next(&m->sampler, &in, &l->scratch);
         if (token == TOKEN_NONE) {
             return err_set(e, ERR_FORMAT, "the model gives no number for any token");
         }
         if (tokenizer_is_eog(l->model->tokenizer, token)) {
+            m->end.is_cut = false;
             break;
         }
-        if (decoder_feed(decoder, token, text) != 0) {
+        m->end.n_tokens++;
+        if (decoder_feed(&m->decoder, token, &m->text) != 0) {
             return err_nomem(e);
         }
-        if (text->len > 0 && on_text(ctx, text->data, text->len) != 0) {
-            return err_set(e, ERR_CANCELED, "the output could not be written");
-        }
-        buf_clear(text);
-        if (local_model_feed(l, &token, 1, position, e) != 0) {
+        if (pass_on(m, e) != 0 || local_model_feed(l, &token, 1, position, e) != 0) {
             return -1;
         }
     }
-    return 0;
+    return decoder_flush(&m->decoder, &m->text) == 0 ? pass_on(m, e) : err_nomem(e);
+}
+
+int local_model_answer_tokens(struct local_model *l, const struct token_list *prompt,
+                              const struct sampling *sampling, int max_tokens,
+                              int (*on_text)(void *ctx, const char *text, size_t len),
+                              void *ctx, struct local_answer_end *end, struct err *e)
+{
+    struct making m = {.model = l, .on_text = on_text, .ctx = ctx};
+    buf_init(&m.text, 1 << 20);
+    decoder_init(&m.decoder, l->model->tokenizer);
+    sampler_init(&m.sampler, sampling);
+    int rc = local_model_feed(l, prompt->ids, prompt->count, 0, e);
+    rc = rc == 0 ? generate(&m, prompt->count, max_tokens, e) : rc;
+    if (end) {
+        *end = m.end;
+    }
+    buf_deinit(&m.text);
+    return rc;
 }
 
 int local_model_answer(struct local_model *l, const struct chat_message *messages, size_t n,
@@ -165,28 +200,15 @@ int local_model_answer(struct local_model *l, const struct chat_message *message
                        int (*on_text)(void *ctx, const char *text, size_t len), void *ctx,
                        struct err *e)
 {
+    struct token_list tokens = {0};
     if (!l->model->chat_template) {
         return err_set(e, ERR_UNSUPPORTED, "the model has no chat template, it cannot chat");
     }
-    struct token_list tokens = {0};
-    struct sampler sampler;
-    struct decoder decoder;
-    struct buf text;
-    buf_init(&text, 1 << 20);
-    decoder_init(&decoder, l->model->tokenizer);
-    sampler_init(&sampler, sampling);
     int rc = chat_prompt_tokens(l->model->chat_template, l->model->tokenizer, messages, n,
                                 &tokens, e);
-    if (rc == 0) {
-        rc = local_model_feed(l, tokens.ids, tokens.count, 0, e);
-    }
-    if (rc == 0) {
-        rc = generate(l, tokens.count, &sampler, max_tokens, &decoder, &text, on_text, ctx, e);
-    }
-    if (rc == 0 && decoder_flush(&decoder, &text) == 0 && text.len > 0) {
-        on_text(ctx, text.data, text.len);
-    }
-    buf_deinit(&text);
+    rc = rc == 0 ? local_model_answer_tokens(l, &tokens, sampling, max_tokens, on_text, ctx,
+                                             NULL, e)
+                 : rc;
     token_list_deinit(&tokens);
     return rc;
 }

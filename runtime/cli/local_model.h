@@ -47,5 +47,17 @@ int local_model_answer(struct local_model *l, const struct chat_message *message
                        int (*on_text)(void *ctx, const char *text, size_t len), void *ctx,
                        struct err *e);
 
+/* What is left to say of an answer. */
+struct local_answer_end {
+    size_t n_tokens;
+    bool is_cut; /* max_tokens or the context came first */
+};
+
+/* The same for a prompt in tokens. end may be NULL. */
+int local_model_answer_tokens(struct local_model *l, const struct token_list *prompt,
+                              const struct sampling *sampling, int max_tokens,
+                              int (*on_text)(void *ctx, const char *text, size_t len),
+                              void *ctx, struct local_answer_end *end, struct err *e);
+
 /* Number of cores, 1 to TEAM_MAX_THREADS. */
 long local_core_count(void);

@@ -110,10 +110,9 @@ static size_t on_data(char *data, size_t size, size_t n, void *ctx)
     return buf_append(ctx, data, size * n) == 0 ? size * n : 0;
 }
 
-int remote_request(struct remote *r, const char *method, const char *path, const char *body,
-                   struct buf *answer, struct err *e)
+int remote_exchange(struct remote *r, const char *method, const char *path, const char *body,
+                    struct buf *answer, long *status, struct err *e)
 {
-    long status = 0;
     bool has_body = body || strcmp(method, "POST") == 0;
     if (remote_set_path(r, path, e) != 0) {
         return -1;
@@ -134,6 +133,16 @@ int remote_request(struct remote *r, const char *method, const char *path, const
     if (code != CURLE_OK) {
         return remote_failed(r, code, e);
     }
-    curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, status);
+    return 0;
+}
+
+int remote_request(struct remote *r, const char *method, const char *path, const char *body,
+                   struct buf *answer, struct err *e)
+{
+    long status = 0;
+    if (remote_exchange(r, method, path, body, answer, &status, e) != 0) {
+        return -1;
+    }
     return status / 100 == 2 ? 0 : remote_refused(status, answer, e);
 }

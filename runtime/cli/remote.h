@@ -36,3 +36,7 @@ int remote_refused(long status, const struct buf *body, struct err *e);
  * maximum bounds it; a status other than 2xx is an error. */
 int remote_request(struct remote *r, const char *method, const char *path, const char *body,
                    struct buf *answer, struct err *e);
+
+/* The same, with any status: the answer may be that of an error. */
+int remote_exchange(struct remote *r, const char *method, const char *path, const char *body,
+                    struct buf *answer, long *status, struct err *e);

@@ -11,6 +11,10 @@
  *      "labels": ["stable"], "deprecated": "2027-01-31", "note": "...",
  *      "gate": {"golden": [{"messages": [{"role", "content"}] or "prompt": "...",
  *                           "max_tokens": 16, "text": "..." and/or "tokens": [1, 2]}],
+ *               "filters": {"prompts": [{"messages" or "prompt", "max_tokens",
+ *                                        "temperature": 0, "seed": 0, "verdict": "pass"}],
+ *                           "chain": "strict", "flagged_from": "note", "max_flagged": 2,
+ *                           "max_more": 1},
  *               "loss": {"file": "loss.txt", "max_increase": 0.02},
  *               "speed": {"min_ratio": 0.8}},
  *      "canary": {...}}      (canary_plan.h)
@@ -57,16 +61,46 @@ struct model_turn {
     const char *content;
 };
 
-/* A question and what the model must say to it under greedy decoding. */
-struct model_golden {
+struct model_question {
     struct model_turn *turns; /* (n_turns) of a conversation; none: `prompt` */
     size_t n_turns;
     const char *prompt; /* a text to go on with, or NULL */
     int max_tokens;
+};
+
+/* A question and what the model must say to it under greedy decoding. */
+struct model_golden {
+    struct model_question question;
     const char *text; /* or NULL */
     bool has_tokens;
     int32_t *tokens; /* (n_tokens), the end of the turn not among them */
     size_t n_tokens;
+};
+
+/* What a filter chain makes of an answer; each is more than the one before. */
+enum model_verdict {
+    MODEL_VERDICT_PASS, /* nothing was found */
+    MODEL_VERDICT_NOTE,
+    MODEL_VERDICT_REPLACE,
+    MODEL_VERDICT_STOP,
+};
+
+/* A question whose answer goes through the filters. */
+struct model_filtered_prompt {
+    struct model_question question;
+    double temperature; /* 0: greedy */
+    int seed;
+    bool has_verdict; /* the owner expects this one */
+    enum model_verdict verdict;
+};
+
+struct model_filter_gate {
+    struct model_filtered_prompt *prompts; /* (n_prompts); none: no such gate */
+    size_t n_prompts;
+    const char *chain;               /* NULL: that of the model's requests */
+    enum model_verdict flagged_from; /* answers of that verdict on are flagged */
+    int max_flagged;                 /* answers; -1: any number */
+    int max_more;                    /* flagged answers than the version that serves has; -1 */
 };
 
 struct model_manifest {
@@ -84,6 +118,7 @@ struct model_manifest {
 
     struct model_golden *golden; /* (n_golden) */
     size_t n_golden;
+    struct model_filter_gate filters;
     const char *loss_file; /* NULL: no such gate */
     double loss_max_increase;
     double speed_min_ratio; /* 0: no such gate */
@@ -99,3 +134,6 @@ void model_manifest_free(struct model_manifest *m); /* accepts NULL */
 
 /* Whether one of its labels is this. */
 bool model_manifest_has_label(const struct model_manifest *m, const char *label);
+
+/* "pass", "note" ... */
+const char *model_verdict_name(enum model_verdict verdict);

@@ -382,6 +382,12 @@ const char *access_filters_of(const struct access *a, const struct http_request 
     return key && key->record.filters[0] ? key->record.filters : NULL;
 }
 
+const char *access_model_of(const struct access *a, const struct http_request *r)
+{
+    const struct access_key *key = access_key_of(a, r);
+    return key && key->record.model[0] ? key->record.model : NULL;
+}
+
 static bool is_admin(const struct access *a, const struct http_request *r)
 {
     char sha256[HASH_HEX_LEN + 1];

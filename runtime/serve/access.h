@@ -90,6 +90,9 @@ const char *access_prompt_of(const struct access *a, const struct http_request *
 /* The filter chain that its requests go through, or NULL. Likewise. */
 const char *access_filters_of(const struct access *a, const struct http_request *r);
 
+/* The model that it gets, and all that it may ask for (key_file.h), or NULL. Likewise. */
+const char *access_model_of(const struct access *a, const struct http_request *r);
+
 /* A number for each API key, the same after every start: 0 where access_key_of is NULL. */
 uint64_t access_tenant(const struct access *a, const struct http_request *r);
 

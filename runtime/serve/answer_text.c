@@ -38,6 +38,9 @@ int answer_text_init(struct answer_text *a, const struct answer_text_settings *s
         chain_stream_set_json(a->filters);
     }
     chain_stream_set_outside(a->filters, set->outside, set->wake, set->user);
+    if (set->leaves_out_asking) {
+        chain_stream_leave_out_asking(a->filters);
+    }
     return 0;
 }
 

@@ -10,7 +10,7 @@
  * A filter may wait for a service outside. What comes meanwhile gathers in the chain, in its
  * order, and the answer is not over before all of it is through.
  *
- * Threads: the loop only. */
+ * Threads: one for an answer; the loop's where filters may ask. */
 #pragma once
 
 #include "filters/chain.h"
@@ -45,6 +45,7 @@ struct answer_text_settings {
     struct answer_choice *choice;
     void (*piece)(void *user, const struct answer_piece *piece);
     struct chain_outside *outside; /* for filters that ask; NULL: they fail */
+    bool leaves_out_asking;        /* in its place: no service is asked */
     void (*wake)(void *user);      /* an answer from outside has come: answer_text_resume */
     void *user;
 };

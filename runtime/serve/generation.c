@@ -283,44 +283,17 @@ void generation_discard(struct generation *g)
 
 /* --- before it serves --- */
 
-struct trial {
-    struct token_list *out;
-    bool is_over;
-    bool is_out_of_memory;
-    enum engine_finish finish;
-};
-
-static void take_trial_event(void *ctx, const struct engine_event *ev)
-{
-    struct trial *t = ev->user;
-    (void)ctx;
-    if (ev->token != TOKEN_NONE && token_list_push(t->out, ev->token) != 0) {
-        t->is_out_of_memory = true;
-    }
-    t->is_over = ev->finish != ENGINE_RUNNING;
-    t->finish = ev->finish;
-}
-
 int generation_try(struct generation *g, const struct engine_request *r, struct token_list *out,
                    struct err *e)
 {
-    struct trial t = {.out = out};
-    struct engine_request request = *r;
-    uint64_t id;
-    request.user = &t;
-    if (engine_submit(g->engine, &request, &id, e) != 0) {
-        return -1;
-    }
-    while (!t.is_over) {
-        uv_sem_wait(&g->tried);
-        engine_drain_events(g->engine, take_trial_event, g);
-    }
-    if (t.is_out_of_memory) {
-        return err_nomem(e);
-    }
-    return t.finish != ENGINE_FINISH_FAILED
-               ? 0
-               : err_set(e, ERR_FORMAT, "the engine ended a request: no token could come next");
+    struct engine_trial t = {.request = *r, .answer = out};
+    return engine_trial_run(g->engine, &g->tried, &t, 1, e);
+}
+
+int generation_try_all(struct generation *g, struct engine_trial *trials, size_t n,
+                       struct err *e)
+{
+    return engine_trial_run(g->engine, &g->tried, trials, n, e);
 }
 
 /* --- serving --- */

@@ -5,7 +5,7 @@
  * holds the generation it began on until it ends; when the last holder lets go, the generation
  * is taken down off the loop.
  *
- * Threads: generation_load and generation_try on any thread, before generation_serve; all else
+ * Threads: generation_load and generation_try* on any thread, before generation_serve; all else
  * on the loop. */
 #pragma once
 
@@ -20,6 +20,7 @@
 #include "runtime/engine/engine.h"
 #include "runtime/registry/model_repo.h"
 #include "runtime/serve/answer_form.h"
+#include "runtime/serve/engine_trial.h"
 
 struct generation_settings {
     const char *model_path; /* borrowed, lives as long as the server */
@@ -81,6 +82,10 @@ struct generation *generation_load(const struct generation_settings *s, struct e
  * end of the turn not among them. A request that is no answer (options.pin) gives none. */
 int generation_try(struct generation *g, const struct engine_request *r, struct token_list *out,
                    struct err *e);
+
+/* The same for several, side by side. */
+int generation_try_all(struct generation *g, struct engine_trial *trials, size_t n,
+                       struct err *e);
 
 /* Releases one that never served (generation_serve was not called or failed). Accepts NULL. */
 void generation_discard(struct generation *g);

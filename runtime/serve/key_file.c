@@ -139,6 +139,56 @@ static int parse_limits(struct key_limits *limits, const char *text, size_t len,
     return 0;
 }
 
+#define HASH_MARK     "@sha256:"
+#define HASH_MARK_LEN (sizeof(HASH_MARK) - 1)
+#define HASH_LEN_MIN  8 /* digits: fewer would name a model by chance */
+
+static bool is_name_part(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '\0' || !(isalnum((unsigned char)text[i]) || strchr("._-", text[i]))) {
+            return false;
+        }
+    }
+    return len > 0;
+}
+
+static bool is_hash_part(const char *text, size_t len)
+{
+    size_t digits = 0;
+    while (digits < len && text[digits] && strchr("0123456789abcdef", text[digits])) {
+        digits++;
+    }
+    return digits == len && len >= HASH_LEN_MIN && len <= HASH_HEX_LEN;
+}
+
+static bool begins_with_mark(const char *text, size_t len)
+{
+    return len >= HASH_MARK_LEN && memcmp(text, HASH_MARK, HASH_MARK_LEN) == 0;
+}
+
+int key_pin_parse(char out[KEY_PIN_MAX + 1], const char *text, size_t len, struct err *e)
+{
+    const char *at = memchr(text, '@', len);
+    size_t name_len = at ? (size_t)(at - text) : len;
+    size_t rest = len - name_len;
+    bool is_good = len <= KEY_PIN_MAX && is_name_part(text, name_len);
+    if (is_good && at) {
+        is_good = begins_with_mark(at, rest)
+                      ? is_hash_part(at + HASH_MARK_LEN, rest - HASH_MARK_LEN)
+                      : is_name_part(at + 1, rest - 1);
+    }
+    if (!is_good) {
+        return err_set(e, ERR_INVALID,
+                       "\"%.*s\" is no model: NAME, NAME@VERSION, NAME@LABEL or NAME@sha256: "
+                       "and %d to %d small hex digits",
+                       len < 80 ? (int)len : 80, text, HASH_LEN_MIN, HASH_HEX_LEN);
+    }
+    memcpy(out, text, len);
+    out[len] = '\0';
+    return 0;
+}
+
 /* ---- one line ---- */
 
 int key_record_make(struct key_record *k, const char *name, const char *key, size_t len,
@@ -154,39 +204,71 @@ int key_record_make(struct key_record *k, const char *name, const char *key, siz
     return hash_sha256_hex(key, len, k->sha256) == 0 ? 0 : err_nomem(e);
 }
 
+enum key_field { NAME, SHA256, SCOPE_LIST, LIMITS, PROMPT, FILTERS, MODEL, FIELDS };
+
+struct key_fields {
+    const char *text[FIELDS];
+    size_t len[FIELDS];
+};
+
+/* The colon at which the field ends, or NULL: the one in "@sha256:" is none. */
+static const char *field_end(const char *from, const char *end)
+{
+    const size_t before = HASH_MARK_LEN - 1;
+    const char *colon = memchr(from, ':', (size_t)(end - from));
+    while (colon && (size_t)(colon - from) >= before &&
+           begins_with_mark(colon - before, (size_t)(end - (colon - before)))) {
+        colon = memchr(colon + 1, ':', (size_t)(end - (colon + 1)));
+    }
+    return colon;
+}
+
+static int split_line(struct key_fields *f, const char *line, size_t len, struct err *e)
+{
+    const char *at = line, *end = line + len;
+    for (int i = 0; i < FIELDS; i++) {
+        const char *colon = field_end(at, end);
+        if (i == FIELDS - 1 && colon) {
+            return err_set(
+                e, ERR_INVALID,
+                "NAME:SHA256[:SCOPES[:LIMITS[:PROMPT[:FILTERS[:MODEL]]]]] is wanted");
+        }
+        f->text[i] = at;
+        f->len[i] = (size_t)((colon ? colon : end) - at);
+        at = colon ? colon + 1 : end;
+    }
+    return 0;
+}
+
+/* What a key's requests get in place of the server's; each may be empty. */
+static int parse_choices(struct key_record *k, const struct key_fields *f, struct err *e)
+{
+    if ((f->len[PROMPT] > 0 &&
+         parse_name(k->prompt, f->text[PROMPT], f->len[PROMPT], e) != 0) ||
+        (f->len[FILTERS] > 0 &&
+         parse_name(k->filters, f->text[FILTERS], f->len[FILTERS], e) != 0)) {
+        return -1;
+    }
+    return f->len[MODEL] > 0 ? key_pin_parse(k->model, f->text[MODEL], f->len[MODEL], e) : 0;
+}
+
 int key_record_parse(struct key_record *k, const char *line, size_t len, size_t number,
                      struct err *e)
 {
-    enum { NAME, SHA256, SCOPE_LIST, LIMITS, PROMPT, FILTERS, FIELDS };
+    struct key_fields f;
     if (!memchr(line, ':', len)) {
         char name[32];
         snprintf(name, sizeof(name), "line-%zu", number);
         return key_record_make(k, name, line, len, e);
     }
-    const char *fields[FIELDS] = {line,       line + len, line + len,
-                                  line + len, line + len, line + len};
-    size_t lens[FIELDS] = {0};
-    const char *at = line;
-    for (int i = 0; i < FIELDS; i++) {
-        const char *colon = memchr(at, ':', (size_t)(line + len - at));
-        if (i == FIELDS - 1 && colon) {
-            return err_set(e, ERR_INVALID,
-                           "NAME:SHA256[:SCOPES[:LIMITS[:PROMPT[:FILTERS]]]] is wanted");
-        }
-        fields[i] = at;
-        lens[i] = (size_t)((colon ? colon : line + len) - at);
-        at = colon ? colon + 1 : line + len;
-    }
     *k = (struct key_record){0};
-    return parse_name(k->name, fields[NAME], lens[NAME], e) == 0 &&
-                   parse_sha256(k->sha256, fields[SHA256], lens[SHA256], e) == 0 &&
-                   key_scopes_parse(&k->scopes, fields[SCOPE_LIST], lens[SCOPE_LIST], e) == 0 &&
-                   parse_limits(&k->limits, fields[LIMITS], lens[LIMITS], e) == 0 &&
-                   (lens[PROMPT] == 0 ||
-                    parse_name(k->prompt, fields[PROMPT], lens[PROMPT], e) == 0) &&
-                   (lens[FILTERS] == 0 ||
-                    parse_name(k->filters, fields[FILTERS], lens[FILTERS], e) == 0)
-               ? 0
+    return split_line(&f, line, len, e) == 0 &&
+                   parse_name(k->name, f.text[NAME], f.len[NAME], e) == 0 &&
+                   parse_sha256(k->sha256, f.text[SHA256], f.len[SHA256], e) == 0 &&
+                   key_scopes_parse(&k->scopes, f.text[SCOPE_LIST], f.len[SCOPE_LIST], e) ==
+                       0 &&
+                   parse_limits(&k->limits, f.text[LIMITS], f.len[LIMITS], e) == 0
+               ? parse_choices(k, &f, e)
                : -1;
 }
 
@@ -229,11 +311,13 @@ int key_record_format(const struct key_record *k, struct buf *out)
     key_scopes_format(k->scopes, out);
     buf_append_char(out, ':');
     key_limits_format(&k->limits, out);
-    if (k->prompt[0] || k->filters[0]) {
-        buf_printf(out, ":%s", k->prompt);
+    const char *const choices[] = {k->prompt, k->filters, k->model};
+    size_t n = sizeof(choices) / sizeof(choices[0]);
+    while (n > 0 && !choices[n - 1][0]) {
+        n--;
     }
-    if (k->filters[0]) {
-        buf_printf(out, ":%s", k->filters);
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(out, ":%s", choices[i]);
     }
     return buf_append_char(out, '\n');
 }

@@ -1,15 +1,18 @@
 /* key_file.h: API keys as they stand in a file, of which only their SHA-256 is known.
  *
  *   # comment
- *   NAME:SHA256[:SCOPES[:LIMITS[:PROMPT[:FILTERS]]]]
+ *   NAME:SHA256[:SCOPES[:LIMITS[:PROMPT[:FILTERS[:MODEL]]]]]
  *   alice:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
  *   indexer:2c26b46b...:embeddings,tokenize:requests=60,tokens=100000,concurrent=2
+ *   shop:fcde2b2e...:::::tiny@sha256:5f0c6b1e9a42
  *
  * NAME is 1 to 64 letters, digits and ._-, SHA256 64 hex digits of the key's bytes. SCOPES are
  * those of routes.h, separated by commas; "" or "*" is all. LIMITS are for a minute, but
  * `concurrent`, which counts requests under way; what is missing is not limited. PROMPT names
  * the prompt (registry/prompt.h) that the key's requests get, FILTERS the filter chain that
- * they go through; "" is that of the server.
+ * they go through; "" is that of the server. MODEL is what they get, and all that they may ask
+ * for: "name", "name@version", "name@label" or "name@sha256:PREFIX" (its colon is no end of a
+ * field); "" is any.
  *
  * A line without a colon is a key in plain text, as files had them once. */
 #pragma once
@@ -24,6 +27,7 @@
 #define KEY_NAME_MAX 64
 #define KEY_MAX      255 /* bytes of a key */
 #define KEY_FILE_MAX ((size_t)1 << 20)
+#define KEY_PIN_MAX  264 /* bytes of a model's name and version */
 
 struct key_limits { /* 0: none */
     uint32_t requests_per_minute;
@@ -38,6 +42,7 @@ struct key_record {
     struct key_limits limits;
     char prompt[KEY_NAME_MAX + 1];  /* or "": that of the model */
     char filters[KEY_NAME_MAX + 1]; /* likewise */
+    char model[KEY_PIN_MAX + 1];    /* "" is any */
 };
 
 #define KEY_SCOPES_ALL UINT32_MAX
@@ -54,6 +59,9 @@ int key_record_parse(struct key_record *k, const char *line, size_t len, size_t 
 int key_scopes_parse(uint32_t *scopes, const char *text, size_t len, struct err *e);
 int key_scopes_format(uint32_t scopes, struct buf *out);
 int key_limits_format(const struct key_limits *limits, struct buf *out);
+
+/* "name", "name@version" or "name@sha256:PREFIX". */
+int key_pin_parse(char out[KEY_PIN_MAX + 1], const char *text, size_t len, struct err *e);
 
 /* Appends the line and its end. */
 int key_record_format(const struct key_record *k, struct buf *out);

@@ -59,8 +59,10 @@ static struct model_set *set_at(const struct model_catalog *c, size_t i)
 
 /* Models as clients may ask for them. */
 struct shown_models {
-    struct admin_model *items; /* (n) */
-    char (*ids)[ID_MAX];       /* of those that are not loaded */
+    const struct server *server;
+    const struct http_request *http; /* whose key it is */
+    struct admin_model *items;       /* (n) */
+    char (*ids)[ID_MAX];             /* of those that are not loaded */
     size_t n;
 };
 
@@ -68,6 +70,9 @@ static void add_unloaded(struct shown_models *m, const struct model_set *set,
                          const struct model_version_info *v)
 {
     char *id = m->ids[m->n];
+    if (!model_pick_may_get(m->server, m->http, model_set_name(set), v->name)) {
+        return;
+    }
     snprintf(id, ID_MAX, "%s@%s", model_set_name(set), v->name);
     m->items[m->n++] = (struct admin_model){.id = id,
                                             .name = id,
@@ -77,35 +82,54 @@ static void add_unloaded(struct shown_models *m, const struct model_set *set,
     model_label_list(set, v->name, &m->items[m->n - 1].labels);
 }
 
+static void add_loaded(struct shown_models *m, const struct model_set *set,
+                       const struct generation *g)
+{
+    if (model_pick_may_get(m->server, m->http, g->model->name, g->model->version)) {
+        describe(set, g, &m->items[m->n++]);
+    }
+}
+
+static void add_serving(struct shown_models *m, const struct model_set *set)
+{
+    const struct generation *g = model_set_serving(set);
+    if (model_pick_may_get(m->server, m->http, model_set_name(set),
+                           g ? g->model->version : NULL)) {
+        describe_serving(set, &m->items[m->n++]);
+    }
+}
+
 /* What is loaded; all: and what would be if somebody asked for it. */
 static void add_set(struct shown_models *m, const struct model_set *set, bool all)
 {
     if (model_set_serving(set) || all) {
-        describe_serving(set, &m->items[m->n++]);
+        add_serving(m, set);
     }
     for (size_t i = 0; i < model_set_count(set); i++) {
         struct model_version_info v = model_set_at(set, i);
         if (v.generation && v.generation != model_set_serving(set)) {
-            describe(set, v.generation, &m->items[m->n++]);
+            add_loaded(m, set, v.generation);
         } else if (!v.generation && all && v.state != MODEL_FAILED) {
             add_unloaded(m, set, &v);
         }
     }
 }
 
-static int find_shown(const struct server *s, struct shown_models *m)
+static int find_shown(const struct server *s, struct http_exchange *ex, struct shown_models *m)
 {
     size_t most = 1;
     for (size_t i = 0; s->catalog && i < s->catalog->n_sets; i++) {
         most += 1 + model_set_count(s->catalog->sets[i]);
     }
-    *m = (struct shown_models){.items = mem_zarray(most, sizeof(*m->items)),
+    *m = (struct shown_models){.server = s,
+                               .http = http_exchange_request(ex),
+                               .items = mem_zarray(most, sizeof(*m->items)),
                                .ids = mem_zarray(most, sizeof(*m->ids))};
     if (!m->items || !m->ids) {
         return -1;
     }
     if (!s->catalog) {
-        describe(NULL, s->generation, &m->items[m->n++]);
+        add_loaded(m, NULL, s->generation);
     }
     for (size_t i = 0; s->catalog && i < s->catalog->n_sets; i++) {
         add_set(m, set_at(s->catalog, i), s->set.load_on_demand);
@@ -123,7 +147,7 @@ void model_admin_list_served(struct server *s, struct http_exchange *ex)
 {
     struct shown_models m;
     size_t len = 0;
-    char *text = find_shown(s, &m) == 0 ? models_list_text(m.items, m.n, &len) : NULL;
+    char *text = find_shown(s, ex, &m) == 0 ? models_list_text(m.items, m.n, &len) : NULL;
     shown_models_deinit(&m);
     respond_json(ex, 200, text, len, NULL, 0);
 }
@@ -133,7 +157,7 @@ static bool get_unloaded(const struct server *s, struct http_exchange *ex, const
 {
     struct shown_models m;
     bool is_found = false;
-    if (find_shown(s, &m) == 0) {
+    if (find_shown(s, ex, &m) == 0) {
         for (size_t i = 0; i < m.n && !is_found; i++) {
             is_found = strcmp(m.items[i].name, id) == 0;
             if (is_found) {

@@ -63,7 +63,9 @@ static int prepare(const struct model_set *set, struct model_load *l, struct err
     l->serving = set->serving ? generation_ref(set->serving) : NULL;
     l->no_prompt = s->no_prompt;
     l->file_bytes = v ? v->bytes : 0;
-    return take_prompts(l, &s->prompts, e);
+    return take_prompts(l, &s->prompts, e) == 0
+               ? model_gate_chains_take(&l->chains, s, set->repo.name, e)
+               : -1;
 }
 
 /* --- what became of it --- */

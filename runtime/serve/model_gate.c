@@ -2,54 +2,30 @@
 
 #include <string.h>
 
-#include "models/tokenizer/decoder.h"
-#include "runtime/api/json_text.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
 #include "runtime/engine/model_probe.h"
 #include "runtime/engine/parallel_team.h"
-#include "runtime/serve/answer_prompt.h"
 #include "runtime/serve/low_priority.h"
+#include "runtime/serve/model_gate_parts.h"
 
-#define SHOWN_MAX      8 /* golden prompts that went wrong, in the report */
 #define LOSS_BYTES_MAX ((size_t)1 << 20)
 #define SPEED_ROUNDS   3
 #define SPEED_SECONDS  5.0 /* before a version is too slow */
-#define ANSWER_MAX     ((size_t)1 << 20)
 
 /* --- golden prompts --- */
-
-/* As a request to the routes for conversations or for texts would have it. */
-static int golden_tokens(const struct model_gate *gate, const struct model_golden *q,
-                         struct token_list *out, struct err *e)
-{
-    struct chat_message messages[MODEL_GOLDEN_TURNS_MAX];
-    struct answer_prompt text = {.text = q->prompt,
-                                 .text_len = q->prompt ? strlen(q->prompt) : 0};
-    bool reasoning_open;
-    for (size_t i = 0; i < q->n_turns; i++) {
-        messages[i] = (struct chat_message){.role = q->turns[i].role,
-                                            .content = q->turns[i].content,
-                                            .content_len = strlen(q->turns[i].content)};
-    }
-    const struct answer_request request = {.messages = messages,
-                                           .n_messages = q->n_turns,
-                                           .prompts = q->prompt ? &text : NULL,
-                                           .n_prompts = q->prompt ? 1 : 0,
-                                           .n_choices = 1};
-    const struct answer_prompt_source source = {
-        .generation = gate->generation, .prompt = gate->no_prompt, .request = &request};
-    return answer_prompt_tokens(&source, 0, out, &reasoning_open, e);
-}
 
 static int answer_golden(const struct model_gate *gate, const struct model_golden *q,
                          struct token_list *answer, struct err *e)
 {
     struct token_list prompt = {0};
-    struct engine_request r = {.max_tokens = q->max_tokens, .sampling = SAMPLING_DEFAULT};
+    struct engine_request r = {.max_tokens = q->question.max_tokens,
+                               .sampling = SAMPLING_DEFAULT};
+    bool reasoning_open;
     r.sampling.temperature = 0.0f;
-    int rc = golden_tokens(gate, q, &prompt, e);
+    int rc = model_gate_tokens(gate->generation, gate->no_prompt, &q->question, &prompt,
+                               &reasoning_open, e);
     if (rc == 0) {
         r.prompt = prompt.ids;
         r.n_prompt = prompt.count;
@@ -60,19 +36,6 @@ static int answer_golden(const struct model_gate *gate, const struct model_golde
     sampling_deinit(&r.sampling);
     token_list_deinit(&prompt);
     return rc;
-}
-
-static int decode(const struct tokenizer *t, const struct token_list *tokens, struct buf *out,
-                  struct err *e)
-{
-    struct decoder decoder;
-    decoder_init(&decoder, t);
-    for (size_t i = 0; i < tokens->count; i++) {
-        if (decoder_feed(&decoder, tokens->ids[i], out) != 0) {
-            return err_nomem(e);
-        }
-    }
-    return decoder_flush(&decoder, out) == 0 ? 0 : err_nomem(e);
 }
 
 static size_t same_tokens(const struct model_golden *q, const struct token_list *answer)
@@ -119,13 +82,13 @@ static int try_golden(const struct model_gate *gate, size_t index, cJSON *wrong,
     const struct model_golden *q = &gate->generation->manifest->golden[index];
     struct token_list answer = {0};
     struct buf text;
-    buf_init(&text, ANSWER_MAX);
+    buf_init(&text, MODEL_GATE_ANSWER_MAX);
     int rc = answer_golden(gate, q, &answer, e);
     if (rc == 0) {
-        rc = decode(gate->generation->model->tokenizer, &answer, &text, e);
+        rc = model_gate_decode(gate->generation->model->tokenizer, &answer, &text, e);
     }
     *right = rc == 0 && is_right(q, &answer, &text);
-    if (rc == 0 && !*right && cJSON_GetArraySize(wrong) < SHOWN_MAX) {
+    if (rc == 0 && !*right && cJSON_GetArraySize(wrong) < MODEL_GATE_SHOWN_MAX) {
         show_wrong(wrong, index, q, &answer, &text);
     }
     buf_deinit(&text);
@@ -301,7 +264,8 @@ static void run_probes(void *arg)
         return;
     }
     struct parallel parallel = parallel_team(team);
-    if (run_loss(p->gate, p->report, &parallel, p->e) == 0) {
+    if (model_gate_run_filters(p->gate, p->report, p->e) == 0 &&
+        run_loss(p->gate, p->report, &parallel, p->e) == 0) {
         p->rc = run_speed(p->gate, p->report, &parallel, p->e);
     }
     team_destroy(team);
@@ -311,13 +275,14 @@ int model_gate_run(const struct model_gate *gate, char **report, struct err *e)
 {
     const struct model_manifest *m = gate->generation->manifest;
     *report = NULL;
-    if (m->n_golden == 0 && !m->loss_file && !(m->speed_min_ratio > 0)) {
+    if (m->n_golden == 0 && m->filters.n_prompts == 0 && !m->loss_file &&
+        !(m->speed_min_ratio > 0)) {
         return 0;
     }
     if (!gate->generation->engine) {
         return err_set_param(
             e, ERR_UNSUPPORTED, "gate",
-            "\"gate\": the model makes no text; golden prompts, loss and speed "
+            "\"gate\": the model makes no text; golden prompts, filters, loss and speed "
             "are for models that do");
     }
     uint64_t begin = clock_now_ns();

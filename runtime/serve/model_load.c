@@ -38,7 +38,8 @@ static int try_out(struct model_load *l)
                                     .generation = l->generation,
                                     .loss_path = l->files.loss_path,
                                     .serving = comparable ? l->serving : NULL,
-                                    .no_prompt = l->no_prompt};
+                                    .no_prompt = l->no_prompt,
+                                    .chains = &l->chains};
     if (model_gate_run(&gate, &l->report, &l->e) != 0) {
         l->has_failed_gate = true;
         return -1;
@@ -90,5 +91,6 @@ void model_load_deinit(struct model_load *l)
         model_files_deinit(&l->files);
     }
     mem_free(l->prompts);
+    model_gate_chains_drop(&l->chains);
     mem_free(l->report);
 }

@@ -7,6 +7,7 @@
 
 #include "runtime/registry/model_repo.h"
 #include "runtime/serve/generation.h"
+#include "runtime/serve/model_gate_chains.h"
 
 struct model_load {
     /* What is wanted. */
@@ -17,7 +18,8 @@ struct model_load {
     struct prompt **prompts;             /* (n_prompts) references: to be read ahead */
     size_t n_prompts;
     struct prompt *no_prompt;
-    bool if_changed; /* only if its files are not those of `serving` */
+    struct model_gate_chains chains; /* for the gate */
+    bool if_changed;                 /* only if its files are not those of `serving` */
 
     /* What was found. */
     struct model_files files;

@@ -109,8 +109,9 @@ static struct generation *pick_alone(const struct server *s, const char *asked, 
     return NULL;
 }
 
-struct generation *model_pick(const struct server *s, const struct model_ask *ask,
-                              struct err *e)
+/* What the request asks for, whoever it is from. */
+static struct generation *find(const struct server *s, const struct model_ask *ask,
+                               struct err *e)
 {
     const char *pin;
     const char *asked = ask->model;
@@ -122,6 +123,93 @@ struct generation *model_pick(const struct server *s, const struct model_ask *as
         return NULL;
     }
     return pin ? find_version(s, set, ask, pin, e) : choose_version(s, set, ask, e);
+}
+
+/* --- keys that are for one model --- */
+
+static size_t name_length(const char *pin)
+{
+    return strcspn(pin, "@");
+}
+
+/* Whether `asked` is a version of the model that the pin names. */
+static bool is_of_model(const char *pin, const char *asked)
+{
+    size_t len = name_length(pin);
+    return strncmp(asked, pin, len) == 0 && asked[len] == '@';
+}
+
+static bool is_name_or_pin(const char *pin, const char *asked)
+{
+    size_t len = name_length(pin);
+    return strcmp(asked, pin) == 0 || (strncmp(asked, pin, len) == 0 && asked[len] == '\0');
+}
+
+/* The version that "name@..." means, loaded or not; NULL: there is none. */
+static const char *version_meant(const struct server *s, const char *asked)
+{
+    const char *pin;
+    struct model_version_info info;
+    struct err ignored = {0};
+    if (!s->catalog) {
+        return generation_is_named(s->generation, asked) ? s->generation->model->version : NULL;
+    }
+    struct model_set *set = find_set(s, asked, &pin, &ignored);
+    const char *labelled = set ? model_label_asked(set, asked) : NULL;
+    if (labelled) {
+        return labelled;
+    }
+    return set && pin && model_set_find_version(set, pin, &info) ? info.name : NULL;
+}
+
+/* The same version by another name: its hash, or what /v1/models calls it. */
+static bool is_pinned_version(const struct server *s, const char *pin, const char *asked)
+{
+    const char *meant = version_meant(s, pin);
+    const char *wanted = is_of_model(pin, asked) ? version_meant(s, asked) : NULL;
+    return meant && wanted && strcmp(meant, wanted) == 0;
+}
+
+/* A key may be for a model, or for one version of it: that is what a request gets that names
+ * none, and others it may not ask for. */
+static int pinned_by_key(const struct server *s, struct model_ask *ask, struct err *e)
+{
+    const char *pin = access_model_of(&s->set.access, ask->http);
+    if (!pin) {
+        return 0;
+    }
+    if (!ask->model || is_name_or_pin(pin, ask->model) ||
+        (strchr(pin, '@') && is_pinned_version(s, pin, ask->model))) {
+        ask->model = pin;
+        return 0;
+    }
+    if (!strchr(pin, '@') && is_of_model(pin, ask->model)) {
+        return 0;
+    }
+    return err_set_param(e, ERR_DENIED, "model",
+                         "this API key is for the model \"%s\" and not for \"%.100s\"; leave "
+                         "\"model\" out or ask for that one",
+                         pin, ask->model);
+}
+
+bool model_pick_may_get(const struct server *s, const struct http_request *http,
+                        const char *name, const char *version)
+{
+    const char *pin = access_model_of(&s->set.access, http);
+    if (!pin || !strchr(pin, '@')) {
+        return !pin || strcmp(pin, name) == 0;
+    }
+    size_t len = name_length(pin);
+    const char *meant = version_meant(s, pin);
+    return strncmp(name, pin, len) == 0 && name[len] == '\0' && meant && version &&
+           strcmp(meant, version) == 0;
+}
+
+struct generation *model_pick(const struct server *s, const struct model_ask *ask,
+                              struct err *e)
+{
+    struct model_ask pinned = *ask;
+    return pinned_by_key(s, &pinned, e) == 0 ? find(s, &pinned, e) : NULL;
 }
 
 const struct generation *model_pick_only(const struct server *s)

@@ -2,7 +2,8 @@
  *
  * A request asks for "name@version", "name@sha256:PREFIX" or "name@label". One that asks for
  * "name" or for nothing (the default model) names no version: it gets what serves, or the
- * version that has a share of such requests (model_traffic.h).
+ * version that has a share of such requests (model_traffic.h). A key that is for one model or
+ * one version (key_file.h) gets that, and nothing else.
  *
  * Threads: the loop. */
 #pragma once
@@ -19,11 +20,16 @@ struct model_ask {
     struct model_missing *missing; /* NULL: it does not wait for what would have to be loaded */
 };
 
-/* Borrowed. NULL: ERR_NOT_FOUND, param "model", which says what may be asked for; or
- * ERR_NOT_LOADED: then ask->missing says what can be waited for (model_wait.h), if its set is
- * not NULL. */
+/* Borrowed. NULL: ERR_NOT_FOUND, param "model", which says what may be asked for; ERR_DENIED,
+ * the same param: the key is for another one; or ERR_NOT_LOADED: then ask->missing says what
+ * can be waited for (model_wait.h), if its set is not NULL. */
 struct generation *model_pick(const struct server *s, const struct model_ask *ask,
                               struct err *e);
+
+/* Whether a request with that key can get that version at all, whatever it says. version NULL:
+ * whichever serves. */
+bool model_pick_may_get(const struct server *s, const struct http_request *http,
+                        const char *name, const char *version);
 
 /* The generation that every request gets, whatever it says; NULL where there are several. */
 const struct generation *model_pick_only(const struct server *s);

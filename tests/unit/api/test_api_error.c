@@ -41,6 +41,8 @@ static void clients_tell_errors_apart_by_their_code(void **state)
     } cases[] = {{ERR_NOT_FOUND, "model", "model_not_found"},
                  {ERR_NOT_FOUND, "", "not_found"},
                  {ERR_NOT_LOADED, "model", "model_not_loaded"},
+                 {ERR_DENIED, "model", "model_not_allowed"},
+                 {ERR_DENIED, "prompt", "missing_scope"},
                  {ERR_CONFLICT, "if-match", "precondition_failed"},
                  {ERR_LIMIT, "messages", "context_length_exceeded"},
                  {ERR_LIMIT, "prompt", "context_length_exceeded"},

@@ -64,17 +64,54 @@ static void everything_is_read(void **state)
     assert_false(model_manifest_has_label(m, "v2"));
     assert_string_equal(m->deprecated, "2027-01-31");
     assert_int_equal(m->n_golden, 2);
-    assert_int_equal(m->golden[0].n_turns, 1);
-    assert_string_equal(m->golden[0].turns[0].content, "Hi");
+    assert_int_equal(m->golden[0].question.n_turns, 1);
+    assert_string_equal(m->golden[0].question.turns[0].content, "Hi");
     assert_string_equal(m->golden[0].text, "Hello");
     assert_int_equal(m->golden[0].n_tokens, 3);
     assert_int_equal(m->golden[0].tokens[2], 3);
-    assert_int_equal(m->golden[0].max_tokens, 5);
-    assert_string_equal(m->golden[1].prompt, "Once");
+    assert_int_equal(m->golden[0].question.max_tokens, 5);
+    assert_string_equal(m->golden[1].question.prompt, "Once");
     assert_true(m->golden[1].has_tokens);
     assert_string_equal(m->loss_file, "l.txt");
     assert_true(m->loss_max_increase == 0.25);
     assert_true(m->speed_min_ratio == 0.5);
+    model_manifest_free(m);
+}
+
+#define FILTERS(value) "{\"gate\":{\"filters\":" value "}}"
+
+static void a_set_for_filters_is_read(void **state)
+{
+    (void)state;
+    struct err e;
+    struct model_manifest *m =
+        parse(FILTERS("{\"prompts\":[{\"prompt\":\"a\",\"verdict\":\"stop\",\"seed\":5,"
+                      "\"temperature\":0.5,\"max_tokens\":7},{\"messages\":[{\"role\":"
+                      "\"user\",\"content\":\"b\"}]}],\"chain\":\"strict\","
+                      "\"flagged_from\":\"replace\",\"max_flagged\":0,\"max_more\":3}"),
+              &e);
+    assert_non_null(m);
+    const struct model_filter_gate *gate = &m->filters;
+    assert_int_equal(gate->n_prompts, 2);
+    assert_string_equal(gate->chain, "strict");
+    assert_int_equal(gate->flagged_from, MODEL_VERDICT_REPLACE);
+    assert_int_equal(gate->max_flagged, 0);
+    assert_int_equal(gate->max_more, 3);
+    assert_true(gate->prompts[0].has_verdict);
+    assert_int_equal(gate->prompts[0].verdict, MODEL_VERDICT_STOP);
+    assert_int_equal(gate->prompts[0].seed, 5);
+    assert_true(gate->prompts[0].temperature == 0.5);
+    assert_int_equal(gate->prompts[0].question.max_tokens, 7);
+    assert_false(gate->prompts[1].has_verdict);
+    assert_int_equal(gate->prompts[1].question.n_turns, 1);
+    model_manifest_free(m);
+
+    m = parse(FILTERS("{\"prompts\":[{\"prompt\":\"a\",\"verdict\":\"pass\"}]}"), &e);
+    assert_non_null(m);
+    assert_null(m->filters.chain);
+    assert_int_equal(m->filters.flagged_from, MODEL_VERDICT_NOTE);
+    assert_int_equal(m->filters.max_flagged, -1);
+    assert_int_equal(m->filters.max_more, -1);
     model_manifest_free(m);
 }
 
@@ -119,6 +156,23 @@ static const struct {
     {"{\"gate\":{\"golden\":[{\"prompt\":\"a\",\"tokens\":[-1]}]}}", "gate.golden[0].tokens"},
     {"{\"gate\":{\"golden\":[{\"prompt\":\"a\",\"text\":\"b\",\"max_tokens\":0}]}}",
      "gate.golden[0].max_tokens"},
+    {FILTERS("{}"), "gate.filters"},
+    {FILTERS("{\"max_flagged\":0}"), "gate.filters"},
+    {FILTERS("{\"prompts\":[]}"), "gate.filters.prompts"},
+    {FILTERS("{\"prompts\":[{\"prompt\":\"a\"}]}"), "gate.filters"},
+    {FILTERS("{\"prompts\":[{}],\"max_flagged\":0}"), "gate.filters.prompts[0]"},
+    {FILTERS("{\"prompts\":[{\"prompt\":\"a\",\"verdict\":\"block\"}]}"),
+     "gate.filters.prompts[0].verdict"},
+    {FILTERS("{\"prompts\":[{\"prompt\":\"a\",\"text\":\"b\"}]}"),
+     "gate.filters.prompts[0].text"},
+    {FILTERS("{\"prompts\":[{\"prompt\":\"a\",\"temperature\":3}]}"),
+     "gate.filters.prompts[0].temperature"},
+    {FILTERS("{\"prompts\":[{\"prompt\":\"a\",\"seed\":-1}]}"), "gate.filters.prompts[0].seed"},
+    {FILTERS("{\"prompts\":[{\"prompt\":\"a\"}],\"max_flagged\":-1}"),
+     "gate.filters.max_flagged"},
+    {FILTERS("{\"prompts\":[{\"prompt\":\"a\"}],\"max_more\":1.5}"), "gate.filters.max_more"},
+    {FILTERS("{\"flagged_from\":\"pass\"}"), "gate.filters.flagged_from"},
+    {FILTERS("{\"chain\":\"a b\"}"), "gate.filters.chain"},
     {"{\"gate\":{\"loss\":{\"file\":\"a\"}}}", "gate.loss"},
     {"{\"gate\":{\"loss\":{\"file\":\"a\",\"max_increase\":-1}}}", "gate.loss.max_increase"},
     {"{\"gate\":{\"speed\":{}}}", "gate.speed"},
@@ -154,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_document_sets_nothing),
         cmocka_unit_test(everything_is_read),
+        cmocka_unit_test(a_set_for_filters_is_read),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(what_is_no_object_is_refused),
     };

@@ -258,7 +258,9 @@ static void a_file_with_an_error_is_named_with_its_line(void **state)
         {"bob:" BETA "::speed=3\n", "the limit \"speed=3\""},
         {"bob:" BETA ":::a b\n", "line 1: a key's name"},
         {"bob:" BETA "::::a b\n", "line 1: a key's name"},
-        {"bob:" BETA "::::a:\n", "NAME:SHA256[:SCOPES[:LIMITS[:PROMPT[:FILTERS]]]] is wanted"},
+        {"bob:" BETA ":::::a@\n", "line 1: \"a@\" is no model"},
+        {"bob:" BETA ":::::a:\n",
+         "NAME:SHA256[:SCOPES[:LIMITS[:PROMPT[:FILTERS[:MODEL]]]]] is wanted"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(add_file(cases[i].text), -1);
@@ -437,17 +439,23 @@ static void what_is_left_stands_in_the_answer(void **state)
 
 #define ACCESS_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
-static void a_key_may_have_a_prompt_and_filters(void **state)
+static void a_key_may_have_a_prompt_and_filters_and_a_model(void **state)
 {
     (void)state;
     static const struct {
         const char *line;
-        const char *prompt, *filters;
+        const char *prompt, *filters, *model;
     } cases[] = {
-        {"bob:" BETA ":*:", "", ""},
-        {"bob:" BETA ":*::shop", "shop", ""},
-        {"bob:" BETA ":chat:requests=3:shop:strict", "shop", "strict"},
-        {"bob:" BETA ":*:::strict", "", "strict"},
+        {"bob:" BETA ":*:", "", "", ""},
+        {"bob:" BETA ":*::shop", "shop", "", ""},
+        {"bob:" BETA ":chat:requests=3:shop:strict", "shop", "strict", ""},
+        {"bob:" BETA ":*:::strict", "", "strict", ""},
+        {"bob:" BETA ":*::::tiny", "", "", "tiny"},
+        {"bob:" BETA ":*::shop:strict:tiny@2026.1", "shop", "strict", "tiny@2026.1"},
+        {"bob:" BETA ":*::shop::tiny@stable", "shop", "", "tiny@stable"},
+        {"bob:" BETA ":*::::tiny@sha256:8ed3f6ad", "", "", "tiny@sha256:8ed3f6ad"},
+        {"bob:" BETA ":*:::a:a@sha256:" ALPHA, "", "a", "a@sha256:" ALPHA},
+        {"bob:" BETA ":*::::tiny@sha256", "", "", "tiny@sha256"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct key_record k;
@@ -456,11 +464,59 @@ static void a_key_may_have_a_prompt_and_filters(void **state)
         assert_int_equal(key_record_parse(&k, cases[i].line, strlen(cases[i].line), 1, &e), 0);
         assert_string_equal(k.prompt, cases[i].prompt);
         assert_string_equal(k.filters, cases[i].filters);
+        assert_string_equal(k.model, cases[i].model);
         assert_int_equal(key_record_format(&k, &out), 0);
         out.data[out.len - 1] = '\0'; /* the line's end */
         assert_string_equal(out.data, cases[i].line);
         buf_deinit(&out);
     }
+}
+
+static void what_is_no_model_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "@1",
+        "tiny@",
+        "a b",
+        "tiny@a/b",
+        "tiny@1@2",
+        "tiny@sha256:",
+        "tiny@sha256:8ed3f6a",
+        "tiny@sha256:8ED3F6AD",
+        "tiny@sha256:8ed3f6ax",
+        "tiny@sha256:" ALPHA "0",
+        "tiny@sha256:8ed3f6ad:more",
+        "tiny:more",
+    };
+    char line[600];
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct key_record k;
+        int len = snprintf(line, sizeof(line), "bob:" BETA ":*::::%s", bad[i]);
+        if (key_record_parse(&k, line, (size_t)len, 1, &e) == 0) {
+            fail_msg("\"%s\" was taken", bad[i]);
+        }
+        char pin[KEY_PIN_MAX + 1];
+        assert_int_equal(key_pin_parse(pin, bad[i], strlen(bad[i]), &e), -1);
+    }
+    memset(line, 'a', sizeof(line));
+    char pin[KEY_PIN_MAX + 1];
+    assert_int_equal(key_pin_parse(pin, line, KEY_PIN_MAX + 1, &e), -1);
+    assert_int_equal(key_pin_parse(pin, line, KEY_PIN_MAX, &e), 0);
+    assert_int_equal(key_pin_parse(pin, line, 0, &e), -1);
+}
+
+static void a_key_is_for_the_model_that_its_line_names(void **state)
+{
+    (void)state;
+    assert_int_equal(add_file("ann:" ALPHA "\nbob:" BETA ":*::::tiny@sha256:8ed3f6ad\n"), 0);
+    const struct http_header ann = {"Authorization", "Bearer alpha"};
+    const struct http_header bob = {"Authorization", "Bearer beta"};
+    const struct http_request of_ann = {.headers = &ann, .header_count = 1};
+    const struct http_request of_bob = {.headers = &bob, .header_count = 1};
+    assert_null(access_model_of(&a, &of_ann));
+    assert_string_equal(access_model_of(&a, &of_bob), "tiny@sha256:8ed3f6ad");
+    assert_null(access_model_of(&a, &(struct http_request){0}));
 }
 
 int main(void)
@@ -474,7 +530,9 @@ int main(void)
         ACCESS_TEST(without_an_admin_key_admin_routes_are_closed),
         ACCESS_TEST(keys_of_a_file_tell_callers_apart),
         ACCESS_TEST(a_file_with_an_error_is_named_with_its_line),
-        ACCESS_TEST(a_key_may_have_a_prompt_and_filters),
+        ACCESS_TEST(a_key_may_have_a_prompt_and_filters_and_a_model),
+        ACCESS_TEST(what_is_no_model_is_refused),
+        ACCESS_TEST(a_key_is_for_the_model_that_its_line_names),
         ACCESS_TEST(a_scope_opens_its_routes_alone),
         ACCESS_TEST(a_file_read_again_revokes_what_is_gone),
         ACCESS_TEST(the_admin_key_may_come_from_a_file),
