@@ -7,6 +7,7 @@
 
 #include "runtime/registry/model_repo.h"
 #include "runtime/serve/generation.h"
+#include "runtime/serve/prompt_reading.h"
 
 struct model_load {
     /* What is wanted. */
@@ -14,8 +15,7 @@ struct model_load {
     char version[MODEL_REPO_NAME_MAX + 1];
     struct generation_settings settings; /* of all generations */
     struct generation *serving;          /* to compare with; a reference, or NULL */
-    struct prompt **prompts;             /* (n_prompts) references: to be read ahead */
-    size_t n_prompts;
+    struct prompt_reading *ahead;        /* of prompt_set_plan, for prompt_set_add */
     struct prompt *no_prompt;
     bool if_changed; /* only if its files are not those of `serving` */
 

@@ -160,15 +160,22 @@ static void answer_outcome(struct model_set *set, struct http_exchange *ex, cons
     }
 }
 
+/* Takes the reference over: nothing more is asked of it. */
+static void let_go(struct model_set *set, struct generation *g)
+{
+    prompt_set_remove(&set->server->prompts, g);
+    generation_unref(g);
+}
+
 /* Takes the reference over. */
 static void keep(struct model_set *set, struct generation *g)
 {
     if (set->keep == 0) {
-        generation_unref(g);
+        let_go(set, g);
         return;
     }
     if (set->n_kept == set->keep) {
-        generation_unref(set->kept[--set->n_kept]);
+        let_go(set, set->kept[--set->n_kept]);
     }
     memmove(set->kept + 1, set->kept, set->n_kept * sizeof(set->kept[0]));
     set->kept[0] = g;
@@ -218,29 +225,15 @@ static void publish(struct model_set *set, struct generation *g, bool is_rollbac
 
 /* --- loading --- */
 
-/* The active prompts, to be read ahead. */
-static int take_prompts(struct model_load *l, const struct prompt_set *prompts, struct err *e)
-{
-    l->prompts = mem_zarray(prompts->count + 1, sizeof(struct prompt *));
-    if (!l->prompts) {
-        return err_nomem(e);
-    }
-    for (size_t i = 0; i < prompts->count; i++) {
-        l->prompts[l->n_prompts++] = prompt_ref(prompts->profiles[i]->active.prompt);
-    }
-    return 0;
-}
-
-static int prepare(struct model_set *set, struct model_load *l, const char *version,
-                   struct err *e)
+static void prepare(struct model_set *set, struct model_load *l, const char *version)
 {
     struct server *s = set->server;
     *l = (struct model_load){.repo = &set->repo,
                              .settings = s->set.generation,
                              .serving = s->generation ? generation_ref(s->generation) : NULL,
+                             .ahead = prompt_set_plan(&s->prompts),
                              .no_prompt = s->no_prompt};
     snprintf(l->version, sizeof(l->version), "%s", version);
-    return take_prompts(l, &s->prompts, e);
 }
 
 /* Notes what became of an attempt. 0: there is a generation, tied to the loop. */
@@ -253,6 +246,7 @@ static int conclude(struct model_set *set, struct model_load *l)
                  : -1;
     if (rc == 0) {
         s->next_generation++;
+        prompt_set_add(&s->prompts, l->generation, &l->ahead);
     } else {
         log_error("model %s@%s: %s", set->repo.name, l->version, l->e.message);
     }
@@ -344,7 +338,7 @@ static int make_room(struct model_set *set, const struct listed_version *v, stru
     log_warn("model %s@%s: memory is short, %zu kept versions go", set->repo.name, v->name,
              set->n_kept);
     while (set->n_kept > 0) {
-        generation_unref(set->kept[--set->n_kept]);
+        let_go(set, set->kept[--set->n_kept]);
     }
     return 0;
 }
@@ -369,10 +363,10 @@ static int begin(struct model_set *set, struct http_exchange *ex, const char *ve
     if (v && make_room(set, v, &why) != 0) {
         return refuse(set, v, ex, &why);
     }
-    struct err e = {0};
     struct attempt *a = mem_zalloc(sizeof(*a));
-    int rc = a ? prepare(set, &a->load, version, &e) : -1;
-    if (rc == 0) {
+    int rc = -1;
+    if (a) {
+        prepare(set, &a->load, version);
         a->work.data = a;
         a->set = set;
         a->ex = ex;
@@ -444,13 +438,11 @@ static void on_watch_over(void *ctx)
 static int load_at_start(struct model_set *set, struct listed_version *v, struct err *e)
 {
     struct model_load l;
-    int rc = prepare(set, &l, v->name, e);
     v->is_wanted = false;
-    if (rc == 0) {
-        model_load_run(&l);
-        rc = conclude(set, &l);
-        *e = l.e;
-    }
+    prepare(set, &l, v->name);
+    model_load_run(&l);
+    int rc = conclude(set, &l);
+    *e = l.e;
     if (rc == 0) {
         publish(set, l.generation, false);
         l.generation = NULL;
@@ -512,7 +504,7 @@ void model_set_stop(struct model_set *set)
     }
     set->is_stopped = true;
     while (set->n_kept > 0) {
-        generation_unref(set->kept[--set->n_kept]);
+        let_go(set, set->kept[--set->n_kept]);
     }
     model_watch_stop(set->watch);
 }

@@ -17,6 +17,7 @@ struct reload {
     char serving_sha256[HASH_HEX_LEN + 1];
     bool force;
     bool unchanged;
+    struct prompt_reading *ahead;  /* of prompts, before it is published */
     struct generation *generation; /* the outcome, or NULL */
     struct err e;
 };
@@ -37,6 +38,9 @@ static void load_on_worker(uv_work_t *work)
     r->unchanged = !r->force && is_unchanged(r);
     if (!r->unchanged) {
         r->generation = generation_load(&r->settings, &r->e);
+    }
+    if (r->generation) {
+        prompt_readings_run(r->ahead, r->generation);
     }
 }
 
@@ -68,6 +72,8 @@ static void publish(struct reload *r)
         return;
     }
     s->next_generation++;
+    prompt_set_add(&s->prompts, r->generation, &r->ahead);
+    prompt_set_remove(&s->prompts, s->generation);
     server_publish_generation(s, r->generation);
     answer(r, 200, "published");
 }
@@ -91,6 +97,7 @@ static void after_load(uv_work_t *work, int status)
     } else {
         publish(r);
     }
+    prompt_readings_drop(&r->ahead);
     mem_free(r);
 }
 
@@ -120,10 +127,12 @@ void reload_begin(struct server *s, struct http_exchange *ex, bool force)
     r->ex = ex;
     r->force = force;
     r->settings = s->set.generation;
+    r->ahead = prompt_set_plan(&s->prompts);
     memcpy(r->serving_sha256, s->generation->model->sha256, sizeof(r->serving_sha256));
     log_info("reload of %s begins", r->settings.model_path);
     if (uv_queue_work(&s->loop, &r->work, load_on_worker, after_load) != 0) {
         refuse(ex, 503, "out_of_memory", "no worker thread could be had");
+        prompt_readings_drop(&r->ahead);
         mem_free(r);
         return;
     }

@@ -20,7 +20,8 @@ void server_publish_generation(struct server *s, struct generation *g)
     s->generation = g;
     log_info("model %s (generation %llu, sha256 %.12s) is published", g->id,
              (unsigned long long)g->number, g->model->sha256);
-    prompt_set_warm(&s->prompts, g);
+    prompt_set_add(&s->prompts, g, NULL);
+    prompt_set_serve(&s->prompts, g);
     generation_unref(old);
 }
 
@@ -48,7 +49,7 @@ static void on_http_closed(void *ctx)
     watched_dir_stop(s->prompts_dir);
     s->prompts_dir = NULL;
     chain_files_stop(s);
-    s->prompts.generation = NULL; /* what is still being read for it is dropped */
+    prompt_set_stop(&s->prompts);
     model_set_stop(s->models);
     s->models = NULL;
     generation_unref(s->generation);
