@@ -162,6 +162,47 @@ test('what cannot serve is refused by name, and is not tried again until its fil
     await waitForState(server, String(version), 'serving');
 });
 
+test('no first answer is slow: prompts are read ahead on all versions that are loaded', { skip }, async (t) => {
+    const { server, repo, folder } = await startRepo(t, { 1: { file: modelPath() } }, ['--keep-generations', '2']);
+    const putPrompt = async (word) => {
+        const answer = await server.admin('PUT', '/admin/prompts/default', { text: `${word} `.repeat(100) });
+        assert.equal(answer.status, 200, await answer.text());
+    };
+    // What the first answer of a version found, which nobody has asked since the prompt has changed.
+    const assertReady = async (...versions) => {
+        for (const version of versions) {
+            const { usage, madeBy } = await whole(server, ask('Who are you?', { model: `${NAME}@${version}`, max_tokens: 1 }));
+            assert.match(madeBy.model, new RegExp(`^${NAME}@${version};`));
+            const found = usage.prompt_tokens_details.cached_tokens;
+            assert.ok(found >= 96 && usage.prompt_tokens - found < 40, `version ${version}: ${JSON.stringify(usage)}`);
+        }
+    };
+    const prefix = async () => (await (await server.admin('GET', '/admin/prompts')).json()).prefix;
+    await putPrompt('one');
+    await assertReady('1');
+    putVersion(repo, NAME, '2', { file: other(folder) });
+    await waitForState(server, '2', 'serving');
+    await assertReady('2', '1');
+    await putPrompt('two');
+    await assertReady('1', '2');
+    putVersion(repo, NAME, '3', { file: modelPath() });
+    await waitForState(server, '3', 'serving');
+    await putPrompt('three');
+    await assertReady('1', '2', '3');
+    await putPrompt('four');
+    // One that was kept has read it already, and none is read again for being what serves.
+    assert.equal((await post(server, 'activate', { version: '1' })).status, 200);
+    await assertReady('1', '2', '3');
+    // Beyond what is kept one is gone, and nothing waits for it.
+    putVersion(repo, NAME, '4', { file: modelPath() });
+    await waitForState(server, '4', 'serving');
+    await putPrompt('five');
+    await assertReady('4', '1', '3');
+    await waitFor(() => /generation 2 is gone/.test(server.stderr));
+    const { hits, misses } = await prefix();
+    assert.deepEqual([hits, misses], [14, { variables: 0, not_served: 0, not_read: 0, evicted: 0 }]);
+});
+
 test('half-written folders are not looked at', { skip }, async (t) => {
     const { server, repo } = await startRepo(t, { 1: { file: modelPath() } });
     const model = fs.readFileSync(modelPath());
