@@ -110,7 +110,7 @@ void prompt_set_serve(struct prompt_set *set, struct generation *g);
 
 /* Before a generation goes: what it holds is let go, what it reads is dropped. One that is not
  * in the set is ignored. */
-void prompt_set_remove(struct prompt_set *set, const struct generation *g);
+void prompt_set_remove(struct prompt_set *set, const struct generation *removed);
 
 /* Removes all. */
 void prompt_set_stop(struct prompt_set *set);
