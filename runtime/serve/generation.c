@@ -12,13 +12,18 @@
 #include "runtime/serve/engine_user.h"
 #include "runtime/serve/low_priority.h"
 
+#define LOOK_FOR_STOP_NS 100000000 /* while something is tried before it serves */
+
 static void wake_loop(void *ctx)
 {
     struct generation *g = ctx;
     if (atomic_load(&g->is_served)) {
         uv_async_send(&g->wake);
     } else {
-        uv_sem_post(&g->tried);
+        uv_mutex_lock(&g->trial.lock);
+        g->trial.has_events = true;
+        uv_cond_signal(&g->trial.woken);
+        uv_mutex_unlock(&g->trial.lock);
     }
 }
 
@@ -174,6 +179,28 @@ static int create_embedder(struct generation *g, const struct generation_setting
     return g->embedder ? 0 : -1;
 }
 
+static int trial_init(struct generation_trial *t)
+{
+    if (uv_mutex_init(&t->lock) != 0) {
+        return -1;
+    }
+    if (uv_cond_init(&t->woken) != 0) {
+        uv_mutex_destroy(&t->lock);
+        return -1;
+    }
+    return 0;
+}
+
+static bool is_stopped(const atomic_bool *stop, struct err *e)
+{
+    return stop && atomic_load(stop) && err_set(e, ERR_CANCELED, "the server is stopping") != 0;
+}
+
+bool generation_is_stopped(const struct generation *g, struct err *e)
+{
+    return is_stopped(g->stop, e);
+}
+
 struct generation *generation_load(const struct generation_settings *s, struct err *e)
 {
     struct generation *g = mem_zalloc(sizeof(*g));
@@ -181,14 +208,15 @@ struct generation *generation_load(const struct generation_settings *s, struct e
         err_nomem(e);
         return NULL;
     }
-    if (uv_sem_init(&g->tried, 0) != 0) {
+    if (trial_init(&g->trial) != 0) {
         mem_free(g);
         err_nomem(e);
         return NULL;
     }
+    g->stop = s->stop;
     g->refs = 1;
     g->loaded_at = clock_unix_s();
-    if (load_model_behind(g, s, e) != 0 ||
+    if (load_model_behind(g, s, e) != 0 || generation_is_stopped(g, e) ||
         (!g->model->config.encoder &&
          (create_vocab(g, e) != 0 || create_engine(g, s, e) != 0)) ||
         create_embedder(g, s, e) != 0) {
@@ -214,7 +242,8 @@ static void release_parts(struct generation *g)
     grammar_vocab_release(g->vocab);
     model_close(g->model);
     model_manifest_free(g->manifest);
-    uv_sem_destroy(&g->tried);
+    uv_cond_destroy(&g->trial.woken);
+    uv_mutex_destroy(&g->trial.lock);
 }
 
 void generation_discard(struct generation *g)
@@ -245,6 +274,17 @@ static void take_trial_event(void *ctx, const struct engine_event *ev)
     t->finish = ev->finish;
 }
 
+/* Until the engine has something to tell, or a while. */
+static void wait_for_events(struct generation_trial *t)
+{
+    uv_mutex_lock(&t->lock);
+    if (!t->has_events) {
+        uv_cond_timedwait(&t->woken, &t->lock, LOOK_FOR_STOP_NS);
+    }
+    t->has_events = false;
+    uv_mutex_unlock(&t->lock);
+}
+
 int generation_try(struct generation *g, const struct engine_request *r, struct token_list *out,
                    struct err *e)
 {
@@ -256,8 +296,14 @@ int generation_try(struct generation *g, const struct engine_request *r, struct 
         return -1;
     }
     while (!t.is_over) {
-        uv_sem_wait(&g->tried);
+        wait_for_events(&g->trial);
         engine_drain_events(g->engine, take_trial_event, g);
+        if (!t.is_over && generation_is_stopped(g, e)) {
+            engine_cancel(g->engine, id);
+        }
+    }
+    if (t.finish == ENGINE_FINISH_CANCELED) {
+        return -1;
     }
     if (t.is_out_of_memory) {
         return err_nomem(e);

@@ -15,6 +15,9 @@ static int try_out(struct model_load *l, const struct model_files *files)
         return -1;
     }
     prompt_readings_run(l->ahead, l->generation);
+    if (generation_is_stopped(l->generation, &l->e)) {
+        return -1;
+    }
     /* What was read while it changed is neither the old nor the new version. */
     return model_repo_stamp(l->repo, l->version) == l->stamp
                ? 0

@@ -180,7 +180,9 @@ static void run(struct prompt_reading *r, struct generation *g)
 
 void prompt_readings_run(struct prompt_reading *list, struct generation *g)
 {
-    for (struct prompt_reading *r = g->engine ? list : NULL; r; r = r->next) {
+    struct err stopped = {0};
+    for (struct prompt_reading *r = g->engine ? list : NULL;
+         r && !generation_is_stopped(g, &stopped); r = r->next) {
         run(r, g);
     }
 }

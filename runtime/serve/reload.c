@@ -44,22 +44,30 @@ static void load_on_worker(uv_work_t *work)
     }
 }
 
-static void answer(struct reload *r, int status, const char *outcome)
+static void answer_outcome(const struct reload *r, const char *outcome)
 {
-    if (!r->ex) {
-        return;
-    }
-    if (status == 200) {
+    if (r->ex) {
         struct admin_model shown;
         generation_describe(r->server->generation, &shown);
         size_t len = 0;
         char *text = admin_reload_text(outcome, &shown, &len);
-        respond_json(r->ex, status, text, len, NULL, 0);
-    } else {
-        struct api_error error = api_error_make(status, "invalid_request_error",
-                                                "reload_failed", NULL, r->e.message);
+        respond_json(r->ex, 200, text, len, NULL, 0);
+    }
+}
+
+static void answer_error(const struct reload *r, int status, const char *type, const char *code,
+                         const char *message)
+{
+    if (r->ex) {
+        struct api_error error = api_error_make(status, type, code, NULL, message);
         respond_error(r->ex, &error);
     }
+}
+
+static void fail(const struct reload *r)
+{
+    log_error("reload failed, the old model goes on: %s", r->e.message);
+    answer_error(r, 422, "invalid_request_error", "reload_failed", r->e.message);
 }
 
 static void publish(struct reload *r)
@@ -67,15 +75,14 @@ static void publish(struct reload *r)
     struct server *s = r->server;
     if (generation_serve(r->generation, &s->loop, s->next_generation, &r->e) != 0) {
         generation_discard(r->generation);
-        log_error("reload failed, the old model goes on: %s", r->e.message);
-        answer(r, 422, NULL);
+        fail(r);
         return;
     }
     s->next_generation++;
     prompt_set_add(&s->prompts, r->generation, &r->ahead);
     prompt_set_remove(&s->prompts, s->generation);
     server_publish_generation(s, r->generation);
-    answer(r, 200, "published");
+    answer_outcome(r, "published");
 }
 
 static void after_load(uv_work_t *work, int status)
@@ -84,16 +91,14 @@ static void after_load(uv_work_t *work, int status)
     struct server *s = r->server;
     (void)status;
     s->reload = NULL;
-    if (r->unchanged) {
-        log_info("reload: the model file has not changed");
-        answer(r, 200, "unchanged");
-    } else if (!r->generation) {
-        log_error("reload failed, the old model goes on: %s", r->e.message);
-        answer(r, 422, NULL);
-    } else if (s->stopping) {
+    if (s->stopping) {
         generation_discard(r->generation);
-        err_set(&r->e, ERR_CANCELED, "the server is stopping");
-        answer(r, 503, NULL);
+        answer_error(r, 503, "server_error", "stopping", "the server is stopping");
+    } else if (r->unchanged) {
+        log_info("reload: the model file has not changed");
+        answer_outcome(r, "unchanged");
+    } else if (!r->generation) {
+        fail(r);
     } else {
         publish(r);
     }

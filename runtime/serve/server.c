@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
@@ -81,6 +82,7 @@ static void on_stop_signal(uv_signal_t *handle, int number)
         return;
     }
     s->stopping = true;
+    atomic_store(&s->gives_up_loads, true);
     log_info("signal %d: no new requests, running ones are finished", number);
     uv_timer_start(&s->drain_timer, on_drain_timeout, s->set.drain_timeout_ms, 0);
     http_server_close(s->http, on_http_closed, s);
@@ -109,26 +111,31 @@ static void on_reload_signal(uv_signal_t *handle, int number)
 
 /* --- starting --- */
 
-static void watch_signals(struct server *s)
+static void watch_signal(struct server *s, uv_signal_t *handle, uv_signal_cb callback,
+                         int number)
 {
-    struct {
-        uv_signal_t *handle;
-        uv_signal_cb callback;
-        int number;
-    } signals[] = {{&s->on_term, on_stop_signal, SIGTERM},
-                   {&s->on_int, on_stop_signal, SIGINT},
-                   {&s->on_hup, on_reload_signal, SIGHUP}};
-    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-        signals[i].handle->data = s;
-        uv_signal_init(&s->loop, signals[i].handle);
-        uv_unref((uv_handle_t *)signals[i].handle); /* no reason to go on */
-        int rc = uv_signal_start(signals[i].handle, signals[i].callback, signals[i].number);
-        if (rc != 0) {
-            log_warn("signal %d will not be handled: %s", signals[i].number, uv_strerror(rc));
-        }
+    handle->data = s;
+    uv_signal_init(&s->loop, handle);
+    uv_unref((uv_handle_t *)handle); /* no reason to go on */
+    int rc = uv_signal_start(handle, callback, number);
+    if (rc != 0) {
+        log_warn("signal %d will not be handled: %s", number, uv_strerror(rc));
     }
-    s->drain_timer.data = s;
-    uv_timer_init(&s->loop, &s->drain_timer);
+}
+
+static void end_at_once(int number)
+{
+    (void)number;
+    _exit(0);
+}
+
+/* To load a model may take minutes in which the loop hears nothing. Nobody is served and
+ * nothing waits to be stored then, so there is nothing to finish. (The default action would do
+ * as well, but process 1 of a container has none.) */
+static void end_at_signals_of_start(void)
+{
+    signal(SIGTERM, end_at_once);
+    signal(SIGINT, end_at_once);
 }
 
 /* Once nothing else is on the loop. The program ends. */
@@ -247,15 +254,21 @@ static int start(struct server *s, struct err *e)
 int server_run(struct server *s, const struct server_settings *set, struct err *e)
 {
     *s = (struct server){.set = *set, .next_generation = 1};
+    s->set.generation.stop = &s->gives_up_loads;
     int rc = uv_loop_init(&s->loop);
     if (rc != 0) {
         return err_set(e, ERR_IO, "cannot make an event loop: %s", uv_strerror(rc));
     }
     filter_outside_init(&s->outside, &s->loop);
     loop_turns_init(&s->turns, &s->loop);
-    watch_signals(s);
+    watch_signal(s, &s->on_hup, on_reload_signal, SIGHUP);
+    end_at_signals_of_start();
+    uv_timer_init(&s->loop, &s->drain_timer);
+    s->drain_timer.data = s;
     start_pings(s);
     rc = start(s, e);
+    watch_signal(s, &s->on_term, on_stop_signal, SIGTERM);
+    watch_signal(s, &s->on_int, on_stop_signal, SIGINT);
     s->stopping = rc != 0;
     if (rc == 0) {
         announce(s);
