@@ -47,6 +47,17 @@ void model_load_run(struct model_load *l)
     model_files_deinit(&files);
 }
 
+bool model_load_plan_more(struct model_load *l, struct prompt_set *prompts)
+{
+    return l->generation && l->n_plans++ < PROMPT_SET_PLANS_MAX &&
+           prompt_set_plan(prompts, &l->ahead);
+}
+
+void model_load_read_more(struct model_load *l)
+{
+    prompt_readings_run(l->ahead, l->generation);
+}
+
 void model_load_deinit(struct model_load *l)
 {
     generation_discard(l->generation);

@@ -7,7 +7,7 @@
 
 #include "runtime/registry/model_repo.h"
 #include "runtime/serve/generation.h"
-#include "runtime/serve/prompt_reading.h"
+#include "runtime/serve/prompt_set.h"
 
 struct model_load {
     /* What is wanted. */
@@ -16,6 +16,7 @@ struct model_load {
     struct generation_settings settings; /* of all generations */
     struct generation *serving;          /* to compare with; a reference, or NULL */
     struct prompt_reading *ahead;        /* of prompt_set_plan, for prompt_set_add */
+    int n_plans;                         /* of them, after the first */
     struct prompt *no_prompt;
     bool if_changed; /* only if its files are not those of `serving` */
 
@@ -28,6 +29,13 @@ struct model_load {
 };
 
 void model_load_run(struct model_load *l);
+
+/* Prompts that were changed meanwhile are put to what is to be read ahead. False: there is none
+ * to read. On the loop. */
+bool model_load_plan_more(struct model_load *l, struct prompt_set *prompts);
+
+/* Reads these; a worker. */
+void model_load_read_more(struct model_load *l);
 
 /* Releases what it holds; a generation that is still there too, which never served. Not on a
  * worker: references are let go of. */

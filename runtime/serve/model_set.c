@@ -231,9 +231,9 @@ static void prepare(struct model_set *set, struct model_load *l, const char *ver
     *l = (struct model_load){.repo = &set->repo,
                              .settings = s->set.generation,
                              .serving = s->generation ? generation_ref(s->generation) : NULL,
-                             .ahead = prompt_set_plan(&s->prompts),
                              .no_prompt = s->no_prompt};
     snprintf(l->version, sizeof(l->version), "%s", version);
+    prompt_set_plan(&s->prompts, &l->ahead);
 }
 
 /* Notes what became of an attempt. 0: there is a generation, tied to the loop. */
@@ -296,11 +296,21 @@ static void run_on_worker(uv_work_t *work)
     model_load_run(&a->load);
 }
 
+static void read_more_on_worker(uv_work_t *work)
+{
+    struct attempt *a = work->data;
+    model_load_read_more(&a->load);
+}
+
 static void after_work(uv_work_t *work, int status)
 {
     struct attempt *a = work->data;
     struct model_set *set = a->set;
     (void)status; /* it is never cancelled */
+    if (!set->server->stopping && model_load_plan_more(&a->load, &set->server->prompts) &&
+        uv_queue_work(&set->server->loop, work, read_more_on_worker, after_work) == 0) {
+        return;
+    }
     set->attempt = NULL;
     after_attempt(set, a);
     model_load_deinit(&a->load);

@@ -183,7 +183,9 @@ void prompt_readings_run(struct prompt_reading *list, struct generation *g)
     struct err stopped = {0};
     for (struct prompt_reading *r = g->engine ? list : NULL;
          r && !generation_is_stopped(g, &stopped); r = r->next) {
-        run(r, g);
+        if (r->state == PROMPT_READING_WAITS) {
+            run(r, g);
+        }
     }
 }
 

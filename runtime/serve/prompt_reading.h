@@ -67,8 +67,8 @@ const struct token_list *prompt_reading_prefix(const struct prompt_reading *r);
 /* Gives it up in any state: what is held of it is let go. The caller forgets it. */
 void prompt_reading_drop(struct prompt_reading *r);
 
-/* Reads a list for a generation that does not serve yet, and waits. Nothing is done where it
- * makes no text. Any thread. */
+/* Reads those of a list that wait, for a generation that does not serve yet, and returns when
+ * that is done. Nothing is done where it makes no text. Any thread. */
 void prompt_readings_run(struct prompt_reading *list, struct generation *g);
 
 /* What prompt_readings_run has read belongs to this generation. */

@@ -386,31 +386,40 @@ int prompt_set_publish(struct prompt_set *set, const struct version_state *state
 
 /* --- generations --- */
 
+static struct prompt_reading **link_of(struct prompt_reading **planned,
+                                       const struct prompt *prompt)
+{
+    while (*planned && (*planned)->prompt != prompt) {
+        planned = &(*planned)->next;
+    }
+    return planned;
+}
+
 struct plan {
     struct prompt_set *set;
-    struct prompt_reading *first;
-    size_t count;
+    struct prompt_reading **planned;
+    size_t count; /* new ones */
 };
 
 static void plan_one(void *ctx, struct served_prompt *p)
 {
     struct plan *plan = ctx;
     struct prompt_reading *r =
-        plan->count < PLANNED_MAX
-            ? prompt_reading_create(p->prompt, NULL, ++plan->set->next_pin)
-            : NULL;
+        *link_of(plan->planned, p->prompt) || plan->count == PLANNED_MAX
+            ? NULL
+            : prompt_reading_create(p->prompt, NULL, ++plan->set->next_pin);
     if (r) {
-        r->next = plan->first;
-        plan->first = r;
+        r->next = *plan->planned;
+        *plan->planned = r;
         plan->count++;
     }
 }
 
-struct prompt_reading *prompt_set_plan(struct prompt_set *set)
+bool prompt_set_plan(struct prompt_set *set, struct prompt_reading **planned)
 {
-    struct plan plan = {.set = set};
+    struct plan plan = {.set = set, .planned = planned};
     visit_all(set, plan_one, &plan);
-    return plan.first;
+    return plan.count > 0;
 }
 
 static size_t index_of(const struct prompt_set *set, const struct generation *g)
@@ -432,10 +441,7 @@ struct addition {
 static void add_one(void *ctx, struct served_prompt *p)
 {
     const struct addition *a = ctx;
-    struct prompt_reading **link = a->planned;
-    while (*link && (*link)->prompt != p->prompt) {
-        link = &(*link)->next;
-    }
+    struct prompt_reading **link = link_of(a->planned, p->prompt);
     struct prompt_reading *r = *link;
     if (r) {
         *link = r->next;

@@ -95,9 +95,14 @@ int prompt_set_publish(struct prompt_set *set, const struct version_state *state
 
 /* --- generations --- */
 
-/* What a generation that is being loaded may read ahead before it serves: prompt_readings_run
- * reads the list, prompt_set_add takes it over. Without memory it is shorter. */
-struct prompt_reading *prompt_set_plan(struct prompt_set *set);
+/* What a generation that is being loaded may read ahead before it serves is put to the list,
+ * but for what stands in it: prompt_readings_run reads it, prompt_set_add takes it over. False:
+ * there is nothing new. Without memory the list is shorter. */
+bool prompt_set_plan(struct prompt_set *set, struct prompt_reading **planned);
+
+/* So often at most a load goes back for prompts that were changed while it read the others;
+ * what is left then is read while it serves. */
+#define PROMPT_SET_PLANS_MAX 8
 
 /* From now on all that is served is read ahead on g, which serves (generation_serve) and is
  * referenced. planned (may be NULL): what it has read before is not read again; taken over,

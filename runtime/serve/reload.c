@@ -18,6 +18,7 @@ struct reload {
     bool force;
     bool unchanged;
     struct prompt_reading *ahead;  /* of prompts, before it is published */
+    int n_plans;                   /* of these, after the first */
     struct generation *generation; /* the outcome, or NULL */
     struct err e;
 };
@@ -32,6 +33,12 @@ static bool is_unchanged(struct reload *r)
     return same;
 }
 
+static void read_ahead_on_worker(uv_work_t *work)
+{
+    struct reload *r = work->data;
+    prompt_readings_run(r->ahead, r->generation);
+}
+
 static void load_on_worker(uv_work_t *work)
 {
     struct reload *r = work->data;
@@ -40,7 +47,7 @@ static void load_on_worker(uv_work_t *work)
         r->generation = generation_load(&r->settings, &r->e);
     }
     if (r->generation) {
-        prompt_readings_run(r->ahead, r->generation);
+        read_ahead_on_worker(work);
     }
 }
 
@@ -90,6 +97,11 @@ static void after_load(uv_work_t *work, int status)
     struct reload *r = work->data;
     struct server *s = r->server;
     (void)status;
+    if (r->generation && !s->stopping && r->n_plans++ < PROMPT_SET_PLANS_MAX &&
+        prompt_set_plan(&s->prompts, &r->ahead) &&
+        uv_queue_work(&s->loop, work, read_ahead_on_worker, after_load) == 0) {
+        return;
+    }
     s->reload = NULL;
     if (s->stopping) {
         generation_discard(r->generation);
@@ -132,7 +144,7 @@ void reload_begin(struct server *s, struct http_exchange *ex, bool force)
     r->ex = ex;
     r->force = force;
     r->settings = s->set.generation;
-    r->ahead = prompt_set_plan(&s->prompts);
+    prompt_set_plan(&s->prompts, &r->ahead);
     memcpy(r->serving_sha256, s->generation->model->sha256, sizeof(r->serving_sha256));
     log_info("reload of %s begins", r->settings.model_path);
     if (uv_queue_work(&s->loop, &r->work, load_on_worker, after_load) != 0) {

@@ -138,11 +138,11 @@ static struct generation *load(void)
     struct err e = {0};
     const struct generation_settings s = {.model_path = MODEL,
                                           .threads = 1,
-                                          .context = 512,
+                                          .context = 2048,
                                           .max_sequences = 2,
                                           .max_waiting = 8,
                                           .max_waiting_tokens = 4096,
-                                          .kv_bytes = (size_t)8 << 20,
+                                          .kv_bytes = (size_t)32 << 20,
                                           .step_tokens = 64,
                                           .step_ms = 50,
                                           .kv_type = OPS_F16,
@@ -334,12 +334,21 @@ static void what_was_read_before_it_served_is_not_read_again(void **state)
     begin_publishing(&w->set, "a", 1, w->prompts[0], w->prompts[1], &done);
     wait_for_done(w, &done);
     begin_publishing(&w->set, "a", 2, w->prompts[1], NULL, &done); /* in the plan, too */
-    struct prompt_reading *plan = prompt_set_plan(&w->set);
+    struct prompt_reading *plan = NULL;
+    assert_true(prompt_set_plan(&w->set, &plan));
+    assert_false(prompt_set_plan(&w->set, &plan));
     wait_for_done(w, &done);
     struct generation *g = load();
     struct err e = {0};
     prompt_readings_run(plan, g);
+    struct engine_stats first = engine_stats(g->engine);
+    begin_publishing(&w->set, "b", 1, w->prompts[2], NULL, &done); /* meanwhile */
+    wait_for_done(w, &done);
+    assert_true(prompt_set_plan(&w->set, &plan));
+    prompt_readings_run(plan, g);
     struct engine_stats before = engine_stats(g->engine);
+    uint64_t n_read = before.prompt_tokens - first.prompt_tokens;
+    assert_true(n_read > LENGTH && n_read <= first.prompt_tokens);
     assert_int_equal(generation_serve(g, &w->loop, 4, &e), 0);
     prompt_set_add(&w->set, g, &plan);
     assert_null(plan);
@@ -349,6 +358,7 @@ static void what_was_read_before_it_served_is_not_read_again(void **state)
     generation_unref(w->generations[2]);
     w->generations[2] = g;
     assert_true(is_held(w, "a", 2));
+    assert_true(is_held(w, "b", 2));
     assert_int_equal(engine_stats(g->engine).prompt_tokens, before.prompt_tokens);
     assert_ready(w, w->prompts[1], 2);
     /* That it is what serves now, and in the set already, changes nothing. */
@@ -448,7 +458,7 @@ static void keep_busy(struct world *w, size_t g, struct answer answers[2])
         answers[i] = (struct answer){.user = {.on_event = take_event}};
         const struct engine_request r = {.prompt = prompt,
                                          .n_prompt = 3,
-                                         .max_tokens = 500,
+                                         .max_tokens = 2000,
                                          .sampling = SAMPLING_DEFAULT,
                                          .options = {.ignore_eog = true},
                                          .user = &answers[i].user};
@@ -542,7 +552,7 @@ static void a_prompt_that_does_not_fit_is_served(void **state)
     struct world *w = *state;
     struct err e = {0};
     int done;
-    char text[4000];
+    char text[8000];
     memset(text, '7', sizeof(text));
     struct prompt *p = prompt_create(9, text, sizeof(text), &e);
     assert_non_null(p);
