@@ -232,6 +232,7 @@ static void wait_for_held(struct world *w, const char *name, size_t g)
 
 struct answer {
     struct engine_user user; /* first */
+    uint64_t id;
     int cached_tokens;
     bool is_over;
 };
@@ -453,7 +454,6 @@ static void keep_busy(struct world *w, size_t g, struct answer answers[2])
 {
     static const int32_t prompt[] = {5, 6, 7};
     struct err e = {0};
-    uint64_t id;
     for (int i = 0; i < 2; i++) {
         answers[i] = (struct answer){.user = {.on_event = take_event}};
         const struct engine_request r = {.prompt = prompt,
@@ -462,10 +462,20 @@ static void keep_busy(struct world *w, size_t g, struct answer answers[2])
                                          .sampling = SAMPLING_DEFAULT,
                                          .options = {.ignore_eog = true},
                                          .user = &answers[i].user};
-        assert_int_equal(engine_submit(w->generations[g]->engine, &r, &id, &e), 0);
+        assert_int_equal(engine_submit(w->generations[g]->engine, &r, &answers[i].id, &e), 0);
     }
     while (engine_stats(w->generations[g]->engine).running < 2) {
         uv_run(&w->loop, UV_RUN_NOWAIT);
+    }
+}
+
+static void end_answers(struct world *w, size_t g, struct answer answers[2])
+{
+    for (int i = 0; i < 2; i++) {
+        engine_cancel(w->generations[g]->engine, answers[i].id);
+        while (!answers[i].is_over) {
+            uv_run(&w->loop, UV_RUN_ONCE);
+        }
     }
 }
 
@@ -512,9 +522,7 @@ static void a_reading_whose_time_is_up_waits_again(void **state)
     while (engine_stats(w->generations[1]->engine).waiting > 0) {
         uv_run(&w->loop, UV_RUN_NOWAIT);
     }
-    while (!answers[0].is_over || !answers[1].is_over) {
-        uv_run(&w->loop, UV_RUN_ONCE);
-    }
+    end_answers(w, 1, answers);
     wait_for_done(w, &done);
     assert_ready(w, w->prompts[0], 0);
     assert_ready(w, w->prompts[0], 1);
@@ -539,9 +547,7 @@ static void a_busy_generation_does_not_keep_a_change_from_the_others(void **stat
     assert_false(is_held(w, "a", 1));
     w->set.others_ms = 0;
     wait_for_held(w, "a", 2);
-    while (!answers[0].is_over || !answers[1].is_over) {
-        uv_run(&w->loop, UV_RUN_ONCE);
-    }
+    end_answers(w, 1, answers);
     wait_for_held(w, "a", 1);
     assert_ready(w, w->prompts[0], 1);
 }
