@@ -99,13 +99,18 @@ int model_probe_loss(struct model_probe *p, const char *text, size_t len, double
     if (tokens.count > MODEL_PROBE_TOKENS_MAX) {
         tokens.count = MODEL_PROBE_TOKENS_MAX;
     }
-    for (size_t at = 0; at + 1 < tokens.count; at += (size_t)p->context) {
+    bool is_stopped = false;
+    for (size_t at = 0; at + 1 < tokens.count && !is_stopped; at += (size_t)p->context) {
         size_t left = tokens.count - at;
         size_t n = left < (size_t)p->context ? left : (size_t)p->context;
         total += window_loss(p, tokens.ids + at, (int)n);
         bytes += bytes_of(t, tokens.ids + at + 1, n - 1);
+        is_stopped = p->stop && atomic_load(p->stop);
     }
     token_list_deinit(&tokens);
+    if (is_stopped) {
+        return err_set(e, ERR_CANCELED, "the loss is not wanted any more");
+    }
     if (bytes == 0) {
         return err_set(e, ERR_INVALID, "the text for the loss is too short");
     }

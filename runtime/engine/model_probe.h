@@ -7,6 +7,8 @@
  * Threads: one at a time for a probe; the model may be in use elsewhere. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "models/arch/llama_step.h"
 #include "models/model.h"
 
@@ -15,6 +17,7 @@ struct model_probe {
     struct llama_state *state;
     struct kv_cache kv;
     int context;
+    const atomic_bool *stop; /* once it is set the loss ends with ERR_CANCELED; or NULL */
 };
 
 /* On failure nothing is left to close. */

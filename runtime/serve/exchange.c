@@ -451,8 +451,8 @@ static void note_cached(struct choice *c, const struct engine_event *ev)
     }
     if (c->index == 0 && !x->prefix_counted && ev->token != TOKEN_NONE) {
         x->prefix_counted = true;
-        prompt_set_count(&x->server->prompts, x->prompt, x->request.prompt_variables != NULL,
-                         (size_t)ev->cached_tokens);
+        prompt_set_count(&x->server->prompts, x->prompt, x->generation,
+                         x->request.prompt_variables != NULL, (size_t)ev->cached_tokens);
     }
     x->usage.cached_tokens += (size_t)(ev->cached_tokens - c->cached_tokens);
     c->cached_tokens = ev->cached_tokens;

@@ -65,7 +65,8 @@ static void apply_defaults(struct exchange *x, const struct server *s)
 /* Tokens that begin every prompt under the owner's present text. */
 static size_t shared_tokens(const struct exchange *x, const struct token_list *tokens)
 {
-    const struct token_list *shared = prompt_set_prefix(&x->server->prompts, x->prompt);
+    const struct token_list *shared =
+        prompt_set_prefix(&x->server->prompts, x->prompt, x->generation);
     size_t n = 0;
     while (shared && n < shared->count && n < tokens->count &&
            shared->ids[n] == tokens->ids[n]) {

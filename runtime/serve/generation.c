@@ -21,7 +21,7 @@ static void wake_loop(void *ctx)
     if (atomic_load(&g->is_served)) {
         uv_async_send(&g->wake);
     } else {
-        uv_sem_post(&g->tried);
+        engine_trial_wake(&g->trial);
     }
 }
 
@@ -228,6 +228,16 @@ static uint64_t count_memory(const struct generation *g, const struct generation
            pages * kv_cache_page_bytes(&m->config, s->kv_type);
 }
 
+static bool is_stopped(const atomic_bool *stop, struct err *e)
+{
+    return stop && atomic_load(stop) && err_set(e, ERR_CANCELED, "the server is stopping") != 0;
+}
+
+bool generation_is_stopped(const struct generation *g, struct err *e)
+{
+    return is_stopped(g->stop, e);
+}
+
 struct generation *generation_load(const struct generation_settings *s, struct err *e)
 {
     struct generation *g = mem_zalloc(sizeof(*g));
@@ -235,15 +245,16 @@ struct generation *generation_load(const struct generation_settings *s, struct e
         err_nomem(e);
         return NULL;
     }
-    if (uv_sem_init(&g->tried, 0) != 0) {
+    if (engine_trial_bell_init(&g->trial) != 0) {
         mem_free(g);
         err_nomem(e);
         return NULL;
     }
+    g->stop = s->stop;
     g->refs = 1;
     g->used_ns = clock_now_ns();
     g->loaded_at = clock_unix_s();
-    if (load_model_behind(g, s, e) != 0 ||
+    if (load_model_behind(g, s, e) != 0 || generation_is_stopped(g, e) ||
         (!g->model->config.encoder &&
          (create_vocab(g, e) != 0 || create_engine(g, s, e) != 0)) ||
         create_embedder(g, s, e) != 0) {
@@ -270,7 +281,7 @@ static void release_parts(struct generation *g)
     grammar_vocab_release(g->vocab);
     model_close(g->model);
     model_manifest_free(g->manifest);
-    uv_sem_destroy(&g->tried);
+    engine_trial_bell_deinit(&g->trial);
 }
 
 void generation_discard(struct generation *g)
@@ -287,13 +298,13 @@ int generation_try(struct generation *g, const struct engine_request *r, struct 
                    struct err *e)
 {
     struct engine_trial t = {.request = *r, .answer = out};
-    return engine_trial_run(g->engine, &g->tried, &t, 1, e);
+    return engine_trial_run(g->engine, &g->trial, &t, 1, g->stop, e);
 }
 
 int generation_try_all(struct generation *g, struct engine_trial *trials, size_t n,
                        struct err *e)
 {
-    return engine_trial_run(g->engine, &g->tried, trials, n, e);
+    return engine_trial_run(g->engine, &g->trial, trials, n, g->stop, e);
 }
 
 /* --- serving --- */

@@ -36,6 +36,7 @@ struct generation_settings {
     enum engine_guesses guesses;
     enum ops_type kv_type;
     uint32_t cpu_features;
+    const atomic_bool *stop; /* once it is set a load ends with ERR_CANCELED; or NULL */
 
     /* A version from a repository: then model_path is not read. Borrowed. */
     const char *name;
@@ -64,9 +65,10 @@ struct generation {
     char id[MODEL_NAME_MAX * 2 + 16]; /* "name@version", as answers name it */
     struct model_manifest *manifest;  /* of a version from a repository, or NULL */
     uint64_t stamp;                   /* of its files when they were read */
-    uv_sem_t tried;                   /* the same, before generation_serve */
-    atomic_bool is_served;            /* generation_serve was called */
-    uv_async_t wake;                  /* engine's and embedder's threads -> loop */
+    struct engine_trial_bell trial;
+    const atomic_bool *stop; /* of its settings */
+    atomic_bool is_served;   /* generation_serve was called */
+    uv_async_t wake;         /* engine's and embedder's threads -> loop */
     uv_loop_t *loop;
     uv_work_t teardown;
 };
@@ -79,13 +81,16 @@ int generation_measure(const struct generation_settings *s, uint64_t *bytes, str
 struct generation *generation_load(const struct generation_settings *s, struct err *e);
 
 /* Runs a request before the generation serves, and waits: its tokens are appended to *out, the
- * end of the turn not among them. A request that is no answer (options.pin) gives none. */
+ * end of the turn not among them. A request that is no answer (options.pin) gives none.
+ * ERR_CANCELED once settings.stop is set. */
 int generation_try(struct generation *g, const struct engine_request *r, struct token_list *out,
                    struct err *e);
 
 /* The same for several, side by side. */
 int generation_try_all(struct generation *g, struct engine_trial *trials, size_t n,
                        struct err *e);
+/* Whether settings.stop is set: *e says so then. */
+bool generation_is_stopped(const struct generation *g, struct err *e);
 
 /* Releases one that never served (generation_serve was not called or failed). Accepts NULL. */
 void generation_discard(struct generation *g);

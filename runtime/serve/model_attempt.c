@@ -41,19 +41,6 @@ void model_attempt_answer(struct http_exchange *ex, const char *outcome,
 
 /* --- preparing --- */
 
-/* The active prompts, to be read ahead. */
-static int take_prompts(struct model_load *l, const struct prompt_set *prompts, struct err *e)
-{
-    l->prompts = mem_zarray(prompts->count + 1, sizeof(struct prompt *));
-    if (!l->prompts) {
-        return err_nomem(e);
-    }
-    for (size_t i = 0; i < prompts->count; i++) {
-        l->prompts[l->n_prompts++] = prompt_ref(prompts->profiles[i]->active.prompt);
-    }
-    return 0;
-}
-
 static int prepare(const struct model_set *set, struct model_load *l, struct err *e)
 {
     struct server *s = set->server;
@@ -63,9 +50,8 @@ static int prepare(const struct model_set *set, struct model_load *l, struct err
     l->serving = set->serving ? generation_ref(set->serving) : NULL;
     l->no_prompt = s->no_prompt;
     l->file_bytes = v ? v->bytes : 0;
-    return take_prompts(l, &s->prompts, e) == 0
-               ? model_gate_chains_take(&l->chains, s, set->repo.name, e)
-               : -1;
+    prompt_set_plan(&s->prompts, &l->ahead);
+    return model_gate_chains_take(&l->chains, s, set->repo.name, e);
 }
 
 /* --- what became of it --- */
@@ -85,6 +71,7 @@ static int tie(struct model_set *set, struct model_load *l)
     }
     s->next_generation++;
     model_catalog_count_in(set->catalog, g);
+    prompt_set_add(&s->prompts, g, &l->ahead);
     return 0;
 }
 
@@ -246,10 +233,21 @@ static void load_on_worker(uv_work_t *work)
     model_load_run(&a->load);
 }
 
+static void read_more_on_worker(uv_work_t *work)
+{
+    struct attempt *a = work->data;
+    model_load_read_more(&a->load);
+}
+
 static void after_load(uv_work_t *work, int status)
 {
     struct attempt *a = work->data;
+    struct server *s = a->set->server;
     (void)status; /* it is never cancelled */
+    if (!s->stopping && !a->set->is_stopped && model_load_plan_more(&a->load, &s->prompts) &&
+        uv_queue_work(&s->loop, work, read_more_on_worker, after_load) == 0) {
+        return;
+    }
     a->is_working = false;
     finish(a);
 }

@@ -136,6 +136,7 @@ static int probe_loss(const struct model_gate *gate, const struct model *m,
     if (model_probe_open(&probe, m, gate->settings->cpu_features, parallel, e) != 0) {
         return -1;
     }
+    probe.stop = gate->settings->stop;
     int rc = model_probe_loss(&probe, text, len, loss, e);
     model_probe_close(&probe);
     return rc;
@@ -236,6 +237,7 @@ static int run_speed(const struct model_gate *gate, cJSON *report,
     }
     int rc = model_probe_open(&serving, gate->serving->model, features, parallel, e);
     double end_s = clock_now_s() + SPEED_SECONDS;
+    rc = generation_is_stopped(gate->generation, e) ? -1 : rc;
     for (int i = 0; rc == 0 && (i < SPEED_ROUNDS ||
                                 (is_slow(gate, own_ns, serving_ns) && clock_now_s() < end_s));
          i++) {

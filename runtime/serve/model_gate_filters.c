@@ -162,9 +162,9 @@ static int run_own(const struct trial *t, struct engine_trial *trials, size_t n,
     return generation_try_all(t->gate->generation, trials, n, e);
 }
 
-static void wake_worker(void *came)
+static void wake_worker(void *bell)
 {
-    uv_sem_post(came);
+    engine_trial_wake(bell);
 }
 
 /* The serving version's engine is the loop's: its weights get another one for the time. One
@@ -174,8 +174,8 @@ static int run_serving(const struct trial *t, struct engine_trial *trials, size_
 {
     const struct generation_settings *set = t->gate->settings;
     const struct generation *g = t->gate->serving;
-    uv_sem_t came;
-    if (uv_sem_init(&came, 0) != 0) {
+    struct engine_trial_bell bell;
+    if (engine_trial_bell_init(&bell) != 0) {
         return err_nomem(e);
     }
     const struct engine_settings settings = {.threads = set->threads,
@@ -189,11 +189,11 @@ static int run_serving(const struct trial *t, struct engine_trial *trials, size_
                                              .kv_type = set->kv_type,
                                              .cpu_features = set->cpu_features,
                                              .notify = wake_worker,
-                                             .notify_ctx = &came};
+                                             .notify_ctx = &bell};
     struct engine *en = engine_create(g->model, &settings, e);
-    int rc = en ? engine_trial_run(en, &came, trials, n, e) : -1;
+    int rc = en ? engine_trial_run(en, &bell, trials, n, set->stop, e) : -1;
     engine_destroy(en);
-    uv_sem_destroy(&came);
+    engine_trial_bell_deinit(&bell);
     return rc;
 }
 

@@ -1,35 +1,8 @@
 #include "runtime/serve/model_load.h"
 
 #include "runtime/base/clock.h"
-#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/model_gate.h"
-#include "runtime/serve/prompt_prefix.h"
-
-/* What conversations under the active prompts begin with stays in the cache, so that the first
- * answers of the new version are no slower than later ones. */
-static void read_prompts(struct generation *g, struct prompt **prompts, size_t n)
-{
-    for (size_t i = 0; g->engine && i < n; i++) {
-        struct err e = {0};
-        struct token_list prefix = {0}, none = {0};
-        if (prompt_prefix_find(g, prompts[i], &prefix, &e) == 0 && prefix.count > 0) {
-            const uint64_t pin = 1;
-            const struct engine_request r = {.prompt = prefix.ids,
-                                             .n_prompt = prefix.count,
-                                             .max_tokens = 1,
-                                             .options = {.pin = pin, .n_shared = prefix.count}};
-            if (generation_try(g, &r, &none, &e) == 0) {
-                engine_unpin(g->engine, pin);
-            }
-        }
-        if (e.kind != ERR_NONE) {
-            log_warn("model %s: a prompt is not read ahead: %s", g->id, e.message);
-        }
-        token_list_deinit(&prefix);
-        token_list_deinit(&none);
-    }
-}
 
 static int try_out(struct model_load *l)
 {
@@ -41,10 +14,13 @@ static int try_out(struct model_load *l)
                                     .no_prompt = l->no_prompt,
                                     .chains = &l->chains};
     if (model_gate_run(&gate, &l->report, &l->e) != 0) {
-        l->has_failed_gate = true;
+        l->has_failed_gate = l->e.kind != ERR_CANCELED;
         return -1;
     }
-    read_prompts(l->generation, l->prompts, l->n_prompts);
+    prompt_readings_run(l->ahead, l->generation);
+    if (generation_is_stopped(l->generation, &l->e)) {
+        return -1;
+    }
     /* What was read while it changed is neither the old nor the new version. */
     return model_repo_stamp(l->repo, l->version) == l->stamp
                ? 0
@@ -80,17 +56,25 @@ void model_load_run(struct model_load *l)
     l->seconds = clock_now_s() - begin;
 }
 
+bool model_load_plan_more(struct model_load *l, struct prompt_set *prompts)
+{
+    return l->generation && l->n_plans++ < PROMPT_SET_PLANS_MAX &&
+           prompt_set_plan(prompts, &l->ahead);
+}
+
+void model_load_read_more(struct model_load *l)
+{
+    prompt_readings_run(l->ahead, l->generation);
+}
+
 void model_load_deinit(struct model_load *l)
 {
     generation_discard(l->generation);
     generation_unref(l->serving);
-    for (size_t i = 0; i < l->n_prompts; i++) {
-        prompt_unref(l->prompts[i]);
-    }
     if (l->has_files) {
         model_files_deinit(&l->files);
     }
-    mem_free(l->prompts);
     model_gate_chains_drop(&l->chains);
+    prompt_readings_drop(&l->ahead);
     mem_free(l->report);
 }

@@ -8,6 +8,7 @@
 #include "runtime/registry/model_repo.h"
 #include "runtime/serve/generation.h"
 #include "runtime/serve/model_gate_chains.h"
+#include "runtime/serve/prompt_set.h"
 
 struct model_load {
     /* What is wanted. */
@@ -15,8 +16,8 @@ struct model_load {
     char version[MODEL_REPO_NAME_MAX + 1];
     struct generation_settings settings; /* of all generations */
     struct generation *serving;          /* to compare with; a reference, or NULL */
-    struct prompt **prompts;             /* (n_prompts) references: to be read ahead */
-    size_t n_prompts;
+    struct prompt_reading *ahead;        /* of prompt_set_plan, for prompt_set_add */
+    int n_plans;                         /* of them, after the first */
     struct prompt *no_prompt;
     struct model_gate_chains chains; /* for the gate */
     bool if_changed;                 /* only if its files are not those of `serving` */
@@ -41,6 +42,13 @@ struct model_load {
  * for it, the other one makes the generation of them. */
 void model_load_find(struct model_load *l);
 void model_load_run(struct model_load *l);
+
+/* Prompts that were changed meanwhile are put to what is to be read ahead. False: there is none
+ * to read. On the loop. */
+bool model_load_plan_more(struct model_load *l, struct prompt_set *prompts);
+
+/* Reads these; a worker. */
+void model_load_read_more(struct model_load *l);
 
 /* Releases what it holds; a generation that is still there too, which never served. Not on a
  * worker: references are let go of. */

@@ -123,7 +123,7 @@ static void after_store(void *ctx, struct http_exchange *ex, const struct err *e
         model_state_refuse(ex, e, false);
     }
     if (e || set->is_stopped) {
-        generation_unref(p->generation);
+        model_set_release_generation(set, p->generation);
     } else {
         publish(set, p->generation, p->action, ex);
     }
@@ -158,7 +158,7 @@ void model_publish(struct model_set *set, struct generation *g, const struct pub
         if (store(set, g, action, wish) != 0) {
             model_attempt_answer_error(wish->ex, 503, "out_of_memory",
                                        "the server is out of memory");
-            generation_unref(g);
+            model_set_release_generation(set, g);
         }
         return;
     }

@@ -245,9 +245,27 @@ static void count_unload(const struct model_set *set, const char *reason)
     metrics_add(set->server->metrics, SERVER_METRIC_MODEL_UNLOADS, values, 1);
 }
 
-static void let_go(const struct model_set *set, struct generation *g, const char *reason)
+static void let_go(struct model_set *set, struct generation *g, const char *reason)
 {
+    prompt_set_remove(&set->server->prompts, g);
     count_unload(set, reason);
+    generation_unref(g);
+}
+
+static bool holds(const struct model_set *set, const struct generation *g)
+{
+    bool is_held = g == set->serving;
+    for (size_t i = 0; i < set->n_kept; i++) {
+        is_held = is_held || set->kept[i] == g;
+    }
+    return is_held;
+}
+
+void model_set_release_generation(struct model_set *set, struct generation *g)
+{
+    if (!holds(set, g)) {
+        prompt_set_remove(&set->server->prompts, g);
+    }
     generation_unref(g);
 }
 

@@ -82,6 +82,9 @@ void model_set_keep(struct model_set *set, struct generation *g);
 /* The same, whatever there is besides; until the next model_set_trim. */
 void model_set_hold_on(struct model_set *set, struct generation *g);
 
+/* A reference; the generation is of no use any more unless it serves or is kept. */
+void model_set_release_generation(struct model_set *set, struct generation *g);
+
 /* Whether it was among the kept; the reference that the list had is the caller's then. */
 bool model_set_take_out(struct model_set *set, const struct generation *g);
 

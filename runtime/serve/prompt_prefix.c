@@ -5,8 +5,6 @@
 #include "runtime/base/mem.h"
 #include "runtime/serve/answer_prompt.h"
 
-#define BEFORE_ALL_OTHERS (-1000000)
-
 /* The tokens of a conversation that asks `text`, which is also what variables say that have no
  * value of their own. */
 static int ask(const struct generation *g, struct prompt *p, const char *text,
@@ -45,26 +43,5 @@ int prompt_prefix_find(const struct generation *g, struct prompt *p, struct toke
     }
     out->count = n;
     token_list_deinit(&other);
-    return 0;
-}
-
-int prompt_prefix_read(const struct generation *g, const struct token_list *prefix,
-                       uint64_t pin, struct engine_user *user, bool *started, struct err *e)
-{
-    uint64_t id;
-    *started = false;
-    if (prefix->count == 0) {
-        return 0;
-    }
-    const struct engine_request r = {
-        .prompt = prefix->ids,
-        .n_prompt = prefix->count,
-        .max_tokens = 1,
-        .options = {.pin = pin, .n_shared = prefix->count, .priority = BEFORE_ALL_OTHERS},
-        .user = user};
-    if (engine_submit(g->engine, &r, &id, e) != 0) {
-        return -1;
-    }
-    *started = true;
     return 0;
 }

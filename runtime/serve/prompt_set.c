@@ -3,16 +3,19 @@
 #include <string.h>
 
 #include "models/arch/kv_cache.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
-#include "runtime/serve/prompt_prefix.h"
 
-/* --- versions that are ready --- */
+/* An engine holds no more (KV_PINS_MAX). */
+#define PLANNED_MAX 64
+
+/* --- versions that are served --- */
 
 static void release(struct served_prompt *p)
 {
+    prompt_readings_drop(&p->readings);
     prompt_unref(p->prompt);
-    token_list_deinit(&p->prefix);
     *p = (struct served_prompt){0};
 }
 
@@ -56,12 +59,6 @@ struct prompt *prompt_set_choose(const struct served_profile *profile, uint64_t 
     return tried ? profile->split.prompt : profile->active.prompt;
 }
 
-/* Pages are found whole. */
-static size_t whole_pages(size_t tokens)
-{
-    return tokens / KV_PAGE_POSITIONS * KV_PAGE_POSITIONS;
-}
-
 static const struct served_prompt *find_served(const struct prompt_set *set,
                                                const struct prompt *prompt)
 {
@@ -74,57 +71,50 @@ static const struct served_prompt *find_served(const struct prompt_set *set,
     return NULL;
 }
 
-const struct token_list *prompt_set_prefix(const struct prompt_set *set,
-                                           const struct prompt *prompt)
+static struct prompt_reading *reading_on(const struct served_prompt *p,
+                                         const struct generation *g)
 {
-    const struct served_prompt *served = find_served(set, prompt);
-    return served ? &served->prefix : NULL;
+    struct prompt_reading *r = p->readings;
+    while (r && r->generation != g) {
+        r = r->next;
+    }
+    return r;
 }
 
-void prompt_set_count(struct prompt_set *set, const struct prompt *prompt, bool has_values,
-                      size_t cached_tokens)
+const struct token_list *prompt_set_prefix(const struct prompt_set *set,
+                                           const struct prompt *prompt,
+                                           const struct generation *g)
 {
     const struct served_prompt *served = find_served(set, prompt);
+    const struct prompt_reading *r = served ? reading_on(served, g) : NULL;
+    return r ? prompt_reading_prefix(r) : NULL;
+}
+
+/* Pages are found whole. */
+static size_t whole_pages(size_t tokens)
+{
+    return tokens / KV_PAGE_POSITIONS * KV_PAGE_POSITIONS;
+}
+
+void prompt_set_count(struct prompt_set *set, const struct prompt *prompt,
+                      const struct generation *g, bool has_values, size_t cached_tokens)
+{
+    const struct served_prompt *served = find_served(set, prompt);
+    const struct prompt_reading *r = served ? reading_on(served, g) : NULL;
     if (prompt->version == 0) {
         return; /* there was nothing to find */
     }
     if (!served) {
         set->stats.not_served++;
-    } else if (whole_pages(served->prefix.count) == 0 || served->pin == 0) {
+    } else if (!r || r->state != PROMPT_READING_HELD || whole_pages(r->prefix.count) == 0) {
         set->stats.not_read++;
-    } else if (cached_tokens >= whole_pages(served->prefix.count)) {
+    } else if (cached_tokens >= whole_pages(r->prefix.count)) {
         set->stats.hits++;
     } else if (has_values) {
         set->stats.variables++;
     } else {
         set->stats.evicted++;
     }
-}
-
-/* --- publishing --- */
-
-struct publication {
-    struct engine_user user; /* first */
-    struct prompt_set *set;
-    struct generation *generation;
-    struct served_profile *next;
-    int reading; /* requests that the engine has */
-    void (*done)(void *user);
-    void *done_user;
-};
-
-static void let_go(const struct generation *g, const struct served_prompt *p)
-{
-    if (g && g->engine && p->pin != 0) {
-        engine_unpin(g->engine, p->pin);
-    }
-}
-
-static void drop_profile(const struct generation *g, struct served_profile *p)
-{
-    let_go(g, &p->active);
-    let_go(g, &p->split);
-    free_profile(p);
 }
 
 static int add(struct prompt_set *set, struct served_profile *p, struct err *e)
@@ -139,17 +129,27 @@ static int add(struct prompt_set *set, struct served_profile *p, struct err *e)
     return 0;
 }
 
-static void remove_profile(struct prompt_set *set, const struct generation *g, const char *name)
+static void remove_profile(struct prompt_set *set, const char *name)
 {
     for (size_t i = 0; i < set->count; i++) {
         struct served_profile *p = set->profiles[i];
         if (strcmp(p->state.name, name) == 0) {
-            drop_profile(g, p);
             set->profiles[i] = set->profiles[--set->count];
+            free_profile(p);
             return;
         }
     }
 }
+
+/* --- changes on their way --- */
+
+struct publication {
+    struct served_profile *next_profile;
+    uint64_t deadline_ns; /* for the generations that it need not wait for; 0: not yet */
+    void (*done)(void *user);
+    void *done_user;
+    struct publication *next;
+};
 
 /* Whether a newer state was faster: states come here in another order than they were made. */
 static bool is_outdated(const struct prompt_set *set, const struct version_state *state)
@@ -161,6 +161,194 @@ static bool is_outdated(const struct prompt_set *set, const struct version_state
     return version_removals_after(&set->removals, state->name, state->revision);
 }
 
+/* The swap. */
+static void swap_in(struct prompt_set *set, struct served_profile *next)
+{
+    struct err e = {0};
+    if (is_outdated(set, &next->state)) {
+        free_profile(next);
+        return;
+    }
+    remove_profile(set, next->state.name);
+    log_info("prompt %s: version %llu (sha256 %.12s) is published", next->state.name,
+             (unsigned long long)next->active.prompt->version, next->active.prompt->sha256);
+    if (add(set, next, &e) != 0) {
+        log_error("prompt %s: %s", next->state.name, e.message);
+        free_profile(next);
+    }
+}
+
+static void finish(struct prompt_set *set, struct publication *p)
+{
+    swap_in(set, p->next_profile);
+    if (p->done) {
+        p->done(p->done_user);
+    }
+    mem_free(p);
+}
+
+/* --- whose turn it is --- */
+
+static void visit_profile(struct served_profile *p,
+                          void (*visit)(void *ctx, struct served_prompt *p), void *ctx)
+{
+    visit(ctx, &p->active);
+    if (p->split.prompt) {
+        visit(ctx, &p->split);
+    }
+}
+
+/* Those first for which somebody waits. */
+static void visit_all(struct prompt_set *set, void (*visit)(void *ctx, struct served_prompt *p),
+                      void *ctx)
+{
+    for (struct publication *p = set->publications; p; p = p->next) {
+        visit_profile(p->next_profile, visit, ctx);
+    }
+    for (size_t i = 0; i < set->count; i++) {
+        visit_profile(set->profiles[i], visit, ctx);
+    }
+}
+
+/* Of the generation that serves, or of all others. */
+struct turn {
+    bool is_taken;
+    struct prompt_reading *next;
+};
+
+struct turns {
+    const struct generation *serving;
+    struct turn serving_turn, others_turn;
+};
+
+static void look_for_turns(void *ctx, struct served_prompt *p)
+{
+    struct turns *t = ctx;
+    for (struct prompt_reading *r = p->readings; r; r = r->next) {
+        struct turn *turn = r->generation == t->serving ? &t->serving_turn : &t->others_turn;
+        if (r->state == PROMPT_READING_FINDS || r->state == PROMPT_READING_READS) {
+            turn->is_taken = true;
+        } else if (r->state == PROMPT_READING_WAITS &&
+                   (!turn->next || r->tries < turn->next->tries)) {
+            turn->next = r;
+        }
+    }
+}
+
+static uint64_t others_deadline(const struct prompt_set *set)
+{
+    uint32_t ms = set->others_ms > 0 ? set->others_ms : PROMPT_SET_OTHERS_MS;
+    return clock_now_ns() + (uint64_t)ms * 1000000;
+}
+
+static void settle(struct prompt_set *set);
+
+static void on_end(void *user)
+{
+    settle(user);
+}
+
+static void begin_next(struct prompt_set *set)
+{
+    for (;;) {
+        struct turns t = {.serving = set->serving};
+        visit_all(set, look_for_turns, &t);
+        if (t.serving_turn.next && !t.serving_turn.is_taken) {
+            prompt_reading_begin(t.serving_turn.next, 0, on_end, set);
+        } else if (t.others_turn.next && !t.others_turn.is_taken && !t.serving_turn.is_taken) {
+            prompt_reading_begin(t.others_turn.next, others_deadline(set), on_end, set);
+        } else {
+            return;
+        }
+    }
+}
+
+struct progress {
+    const struct generation *serving;
+    bool serving_is_over, others_are_over;
+};
+
+static void look_at_progress(void *ctx, struct served_prompt *p)
+{
+    struct progress *progress = ctx;
+    for (const struct prompt_reading *r = p->readings; r; r = r->next) {
+        if (!prompt_reading_is_over(r)) {
+            *(r->generation == progress->serving ? &progress->serving_is_over
+                                                 : &progress->others_are_over) = false;
+        }
+    }
+}
+
+bool prompt_set_is_reading(struct prompt_set *set)
+{
+    struct progress progress = {
+        .serving = set->serving, .serving_is_over = true, .others_are_over = true};
+    visit_all(set, look_at_progress, &progress);
+    return !progress.serving_is_over;
+}
+
+/* Enough has been read for the swap, or there will be none. */
+static bool is_ready(const struct prompt_set *set, struct publication *p)
+{
+    if (is_outdated(set, &p->next_profile->state)) {
+        return true;
+    }
+    struct progress progress = {
+        .serving = set->serving, .serving_is_over = true, .others_are_over = true};
+    visit_profile(p->next_profile, look_at_progress, &progress);
+    if (progress.serving_is_over && p->deadline_ns == 0) {
+        p->deadline_ns = others_deadline(set);
+    }
+    return progress.serving_is_over &&
+           (progress.others_are_over || clock_now_ns() >= p->deadline_ns);
+}
+
+static struct publication *take_ready(struct prompt_set *set)
+{
+    for (struct publication **link = &set->publications; *link; link = &(*link)->next) {
+        struct publication *p = *link;
+        if (is_ready(set, p)) {
+            *link = p->next;
+            return p;
+        }
+    }
+    return NULL;
+}
+
+/* After every change: begins what may begin, and ends what is done. What `done` calls may come
+ * back here. */
+static void settle(struct prompt_set *set)
+{
+    struct publication *p;
+    begin_next(set);
+    while ((p = take_ready(set)) != NULL) {
+        finish(set, p);
+        begin_next(set);
+    }
+}
+
+/* --- publishing --- */
+
+/* It is to be read ahead on g. */
+static void expect(struct prompt_set *set, struct served_prompt *p, struct generation *g)
+{
+    struct prompt_reading *r = prompt_reading_create(p->prompt, g, ++set->next_pin);
+    if (!r) {
+        log_warn("prompt %s: not read ahead by %s: out of memory", p->prompt->name, g->id);
+        return;
+    }
+    r->next = p->readings;
+    p->readings = r;
+}
+
+static void expect_on_all(void *ctx, struct served_prompt *p)
+{
+    struct prompt_set *set = ctx;
+    for (size_t i = 0; i < set->n_generations; i++) {
+        expect(set, p, set->generations[i]);
+    }
+}
+
 /* The profile is gone, also for states from before that are still being read. */
 static void take_out(struct prompt_set *set, const struct version_state *state)
 {
@@ -168,70 +356,8 @@ static void take_out(struct prompt_set *set, const struct version_state *state)
         return;
     }
     version_removals_add(&set->removals, state->name, state->revision);
-    remove_profile(set, set->generation, state->name);
-}
-
-/* The swap. */
-static void swap_in(struct publication *p)
-{
-    struct prompt_set *set = p->set;
-    struct err e = {0};
-    if (is_outdated(set, &p->next->state)) {
-        drop_profile(p->generation, p->next);
-        return;
-    }
-    remove_profile(set, p->generation, p->next->state.name);
-    log_info("prompt %s: version %llu (sha256 %.12s) is published", p->next->state.name,
-             (unsigned long long)p->next->active.prompt->version,
-             p->next->active.prompt->sha256);
-    if (add(set, p->next, &e) != 0) {
-        log_error("prompt %s: %s", p->next->state.name, e.message);
-        drop_profile(p->generation, p->next);
-    }
-}
-
-static void finish(struct publication *p)
-{
-    struct served_profile *next = p->next;
-    struct err e = {0};
-    /* Another model has been published meanwhile: what was read is of no use to it. */
-    if (p->set->generation != p->generation &&
-        prompt_set_publish(p->set, &next->state, next->active.prompt, next->split.prompt,
-                           p->done, p->done_user, &e) == 0) {
-        drop_profile(p->generation, next);
-    } else {
-        swap_in(p);
-        if (p->done) {
-            p->done(p->done_user);
-        }
-    }
-    generation_unref(p->generation);
-    mem_free(p);
-}
-
-static void on_read(struct engine_user *user, const struct engine_event *ev)
-{
-    struct publication *p = (struct publication *)user;
-    if (ev->finish != ENGINE_RUNNING && --p->reading == 0) {
-        finish(p);
-    }
-}
-
-/* A version that cannot be read ahead is served all the same, only slower at first. */
-static void read_ahead(struct publication *p, struct served_prompt *served)
-{
-    struct err e = {0};
-    bool started = false;
-    uint64_t pin = ++p->set->next_pin;
-    if (!served->prompt || !p->generation || !p->generation->engine) {
-        return;
-    }
-    if (prompt_prefix_find(p->generation, served->prompt, &served->prefix, &e) != 0 ||
-        prompt_prefix_read(p->generation, &served->prefix, pin, &p->user, &started, &e) != 0) {
-        log_warn("prompt %s: not read ahead: %s", p->next->state.name, e.message);
-    }
-    served->pin = started ? pin : 0;
-    p->reading += started;
+    remove_profile(set, state->name);
+    settle(set);
 }
 
 int prompt_set_publish(struct prompt_set *set, const struct version_state *state,
@@ -255,77 +381,160 @@ int prompt_set_publish(struct prompt_set *set, const struct version_state *state
     next->state = *state;
     next->active.prompt = prompt_ref(active);
     next->split.prompt = split ? prompt_ref(split) : NULL;
-    *p = (struct publication){.user = {.on_event = on_read},
-                              .set = set,
-                              .generation =
-                                  set->generation ? generation_ref(set->generation) : NULL,
-                              .next = next,
-                              .done = done,
-                              .done_user = user};
-    /* One more, so that it is not over before all have begun. */
-    p->reading = 1;
-    read_ahead(p, &next->active);
-    read_ahead(p, &next->split);
-    if (--p->reading == 0) {
-        finish(p);
+    visit_profile(next, expect_on_all, set);
+    *p = (struct publication){.next_profile = next, .done = done, .done_user = user};
+    struct publication **link = &set->publications;
+    while (*link) {
+        link = &(*link)->next;
     }
+    *link = p;
+    settle(set);
     return 0;
 }
 
-/* --- another model --- */
+/* --- generations --- */
 
-static struct served_profile *next_to_warm(const struct prompt_set *set)
+static struct prompt_reading **link_of(struct prompt_reading **planned,
+                                       const struct prompt *prompt)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        if (set->profiles[i]->is_cold) {
-            return set->profiles[i];
-        }
+    while (*planned && (*planned)->prompt != prompt) {
+        planned = &(*planned)->next;
     }
-    return NULL;
+    return planned;
 }
 
-static void warm_all(struct prompt_set *set);
+struct plan {
+    struct prompt_set *set;
+    struct prompt_reading **planned;
+    size_t count; /* new ones */
+};
 
-static void on_warmed(void *user)
+static void plan_one(void *ctx, struct served_prompt *p)
 {
-    struct prompt_set *set = user;
-    set->is_reading = false;
-    if (!set->is_warming) {
-        warm_all(set);
+    struct plan *plan = ctx;
+    struct prompt_reading *r =
+        *link_of(plan->planned, p->prompt) || plan->count == PLANNED_MAX
+            ? NULL
+            : prompt_reading_create(p->prompt, NULL, ++plan->set->next_pin);
+    if (r) {
+        r->next = *plan->planned;
+        *plan->planned = r;
+        plan->count++;
     }
 }
 
-/* One after the other, so that the loop has its turn between them: to make tokens of a long
- * prompt takes a while. A profile with nothing to read is done at once, within the call. */
-static void warm_all(struct prompt_set *set)
+bool prompt_set_plan(struct prompt_set *set, struct prompt_reading **planned)
 {
-    struct served_profile *p;
-    set->is_warming = true;
-    while (!set->is_reading && (p = next_to_warm(set)) != NULL) {
-        struct err e = {0};
-        const struct version_state state = p->state;
-        p->is_cold = false;
-        set->is_reading = true;
-        if (prompt_set_publish(set, &state, p->active.prompt, p->split.prompt, on_warmed, set,
-                               &e) != 0) {
-            set->is_reading = false;
-            log_warn("prompt %s: not read ahead: %s", state.name, e.message);
-        }
-    }
-    set->is_warming = false;
+    struct plan plan = {.set = set, .planned = planned};
+    visit_all(set, plan_one, &plan);
+    return plan.count > 0;
 }
 
-void prompt_set_warm(struct prompt_set *set, struct generation *g)
+static size_t index_of(const struct prompt_set *set, const struct generation *g)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        struct served_profile *p = set->profiles[i];
-        p->is_cold = true;
-        let_go(set->generation, &p->active); /* it may stay loaded */
-        let_go(set->generation, &p->split);
-        p->active.pin = p->split.pin = 0;
-        /* Of another model's tokens nothing is shared. */
-        p->active.prefix.count = p->split.prefix.count = 0;
+    size_t i = 0;
+    while (i < set->n_generations && set->generations[i] != g) {
+        i++;
     }
-    set->generation = g;
-    warm_all(set);
+    return i;
+}
+
+struct addition {
+    struct prompt_set *set;
+    struct generation *generation;
+    struct prompt_reading **planned;
+};
+
+/* What has been read of it, or will be. */
+static void add_one(void *ctx, struct served_prompt *p)
+{
+    const struct addition *a = ctx;
+    struct prompt_reading **link = link_of(a->planned, p->prompt);
+    struct prompt_reading *r = *link;
+    if (r) {
+        *link = r->next;
+        r->next = p->readings;
+        p->readings = r;
+    } else {
+        expect(a->set, p, a->generation);
+    }
+}
+
+void prompt_set_add(struct prompt_set *set, struct generation *g,
+                    struct prompt_reading **planned)
+{
+    struct prompt_reading *none = NULL;
+    struct addition a = {.set = set, .generation = g, .planned = planned ? planned : &none};
+    bool is_new = index_of(set, g) == set->n_generations;
+    if (!g->engine || !is_new) {
+        prompt_readings_drop(a.planned);
+        return;
+    }
+    for (struct prompt_reading *r = *a.planned; r; r = r->next) {
+        prompt_reading_adopt(r, g);
+    }
+    if (set->n_generations < PROMPT_SET_GENERATIONS_MAX) {
+        set->generations[set->n_generations++] = generation_ref(g);
+        visit_all(set, add_one, &a);
+    } else {
+        log_warn("model %s: prompts are not read ahead, %d versions of models are enough",
+                 g->id, PROMPT_SET_GENERATIONS_MAX);
+    }
+    prompt_readings_drop(a.planned); /* of prompts that are not served any more */
+    settle(set);
+}
+
+static void yield_one(void *ctx, struct served_prompt *p)
+{
+    const struct prompt_set *set = ctx;
+    struct prompt_reading *r = reading_on(p, set->serving);
+    if (r) {
+        prompt_reading_yield(r, others_deadline(set));
+    }
+}
+
+void prompt_set_serve(struct prompt_set *set, struct generation *g)
+{
+    if (set->serving == g || index_of(set, g) == set->n_generations) {
+        return;
+    }
+    if (set->serving) {
+        visit_all(set, yield_one, set);
+    }
+    set->serving = g;
+    settle(set);
+}
+
+static void remove_one(void *ctx, struct served_prompt *p)
+{
+    struct prompt_reading **link = &p->readings;
+    while (*link && (*link)->generation != ctx) {
+        link = &(*link)->next;
+    }
+    struct prompt_reading *r = *link;
+    if (r) {
+        *link = r->next;
+        prompt_reading_drop(r);
+    }
+}
+
+void prompt_set_remove(struct prompt_set *set, const struct generation *removed)
+{
+    size_t i = index_of(set, removed);
+    if (i == set->n_generations) {
+        return;
+    }
+    struct generation *g = set->generations[i];
+    set->generations[i] = set->generations[--set->n_generations];
+    set->serving = set->serving == g ? NULL : set->serving;
+    visit_all(set, remove_one, g);
+    generation_unref(g);
+    settle(set);
+}
+
+void prompt_set_stop(struct prompt_set *set)
+{
+    while (set->n_generations > 0) {
+        prompt_set_remove(set, set->generations[set->n_generations - 1]);
+    }
 }

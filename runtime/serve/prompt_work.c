@@ -30,7 +30,7 @@ static struct prompt_request *of(struct version_request *r)
 static void begin(struct version_request *r)
 {
     of(r)->prefix = r->server->prompts.stats;
-    of(r)->generation = generation_ref(r->server->generation);
+    of(r)->generation = r->server->generation ? generation_ref(r->server->generation) : NULL;
 }
 
 static void release(struct version_request *r)
@@ -104,7 +104,7 @@ static int try_version(struct prompt_request *r, struct prompt *p, struct trial 
 static int check_fits(struct prompt_request *r, struct prompt *p, struct err *e)
 {
     struct trial t;
-    if (!r->generation->engine) {
+    if (!r->generation || !r->generation->engine) {
         return 0;
     }
     if (try_version(r, p, &t, e) != 0) {
@@ -246,7 +246,7 @@ static int dry_run(struct version_request *base, struct err *e)
 {
     struct prompt_request *r = of(base);
     struct trial t;
-    if (!r->generation->engine) {
+    if (!r->generation || !r->generation->engine) {
         return err_set(e, ERR_UNSUPPORTED, "the served model makes no text");
     }
     struct prompt *p = base->body_len > 0

@@ -17,6 +17,8 @@ struct reload {
     char serving_sha256[HASH_HEX_LEN + 1];
     bool force;
     bool unchanged;
+    struct prompt_reading *ahead;  /* of prompts, before it is published */
+    int n_plans;                   /* of these, after the first */
     struct generation *generation; /* the outcome, or NULL */
     struct err e;
 };
@@ -31,6 +33,12 @@ static bool is_unchanged(struct reload *r)
     return same;
 }
 
+static void read_ahead_on_worker(uv_work_t *work)
+{
+    struct reload *r = work->data;
+    prompt_readings_run(r->ahead, r->generation);
+}
+
 static void load_on_worker(uv_work_t *work)
 {
     struct reload *r = work->data;
@@ -38,24 +46,35 @@ static void load_on_worker(uv_work_t *work)
     if (!r->unchanged) {
         r->generation = generation_load(&r->settings, &r->e);
     }
+    if (r->generation) {
+        read_ahead_on_worker(work);
+    }
 }
 
-static void answer(struct reload *r, int status, const char *outcome)
+static void answer_outcome(const struct reload *r, const char *outcome)
 {
-    if (!r->ex) {
-        return;
-    }
-    if (status == 200) {
+    if (r->ex) {
         struct admin_model shown;
         generation_describe(r->server->generation, &shown);
         size_t len = 0;
         char *text = admin_reload_text(outcome, &shown, &len);
-        respond_json(r->ex, status, text, len, NULL, 0);
-    } else {
-        struct api_error error = api_error_make(status, "invalid_request_error",
-                                                "reload_failed", NULL, r->e.message);
+        respond_json(r->ex, 200, text, len, NULL, 0);
+    }
+}
+
+static void answer_error(const struct reload *r, int status, const char *type, const char *code,
+                         const char *message)
+{
+    if (r->ex) {
+        struct api_error error = api_error_make(status, type, code, NULL, message);
         respond_error(r->ex, &error);
     }
+}
+
+static void fail(const struct reload *r)
+{
+    log_error("reload failed, the old model goes on: %s", r->e.message);
+    answer_error(r, 422, "invalid_request_error", "reload_failed", r->e.message);
 }
 
 static void publish(struct reload *r)
@@ -63,13 +82,14 @@ static void publish(struct reload *r)
     struct server *s = r->server;
     if (generation_serve(r->generation, &s->loop, s->next_generation, &r->e) != 0) {
         generation_discard(r->generation);
-        log_error("reload failed, the old model goes on: %s", r->e.message);
-        answer(r, 422, NULL);
+        fail(r);
         return;
     }
     s->next_generation++;
+    prompt_set_add(&s->prompts, r->generation, &r->ahead);
+    prompt_set_remove(&s->prompts, s->generation);
     server_publish_generation(s, r->generation);
-    answer(r, 200, "published");
+    answer_outcome(r, "published");
 }
 
 static void after_load(uv_work_t *work, int status)
@@ -77,20 +97,24 @@ static void after_load(uv_work_t *work, int status)
     struct reload *r = work->data;
     struct server *s = r->server;
     (void)status;
+    if (r->generation && !s->stopping && r->n_plans++ < PROMPT_SET_PLANS_MAX &&
+        prompt_set_plan(&s->prompts, &r->ahead) &&
+        uv_queue_work(&s->loop, work, read_ahead_on_worker, after_load) == 0) {
+        return;
+    }
     s->reload = NULL;
-    if (r->unchanged) {
-        log_info("reload: the model file has not changed");
-        answer(r, 200, "unchanged");
-    } else if (!r->generation) {
-        log_error("reload failed, the old model goes on: %s", r->e.message);
-        answer(r, 422, NULL);
-    } else if (s->stopping) {
+    if (s->stopping) {
         generation_discard(r->generation);
-        err_set(&r->e, ERR_CANCELED, "the server is stopping");
-        answer(r, 503, NULL);
+        answer_error(r, 503, "server_error", "stopping", "the server is stopping");
+    } else if (r->unchanged) {
+        log_info("reload: the model file has not changed");
+        answer_outcome(r, "unchanged");
+    } else if (!r->generation) {
+        fail(r);
     } else {
         publish(r);
     }
+    prompt_readings_drop(&r->ahead);
     mem_free(r);
 }
 
@@ -120,10 +144,12 @@ void reload_begin(struct server *s, struct http_exchange *ex, bool force)
     r->ex = ex;
     r->force = force;
     r->settings = s->set.generation;
+    prompt_set_plan(&s->prompts, &r->ahead);
     memcpy(r->serving_sha256, s->generation->model->sha256, sizeof(r->serving_sha256));
     log_info("reload of %s begins", r->settings.model_path);
     if (uv_queue_work(&s->loop, &r->work, load_on_worker, after_load) != 0) {
         refuse(ex, 503, "out_of_memory", "no worker thread could be had");
+        prompt_readings_drop(&r->ahead);
         mem_free(r);
         return;
     }

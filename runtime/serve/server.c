@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
@@ -29,8 +30,9 @@ void server_publish_generation(struct server *s, struct generation *g)
     s->generation = g;
     if (g) {
         generation_log_published(g);
+        prompt_set_add(&s->prompts, g, NULL);
+        prompt_set_serve(&s->prompts, g);
     }
-    prompt_set_warm(&s->prompts, g);
     generation_unref(old);
 }
 
@@ -64,7 +66,7 @@ static void on_http_closed(void *ctx)
     watched_dir_stop(s->prompts_dir);
     s->prompts_dir = NULL;
     chain_files_stop(s);
-    s->prompts.generation = NULL; /* what is still being read for it is dropped */
+    prompt_set_stop(&s->prompts);
     model_waits_close(s);
     model_catalog_stop(s->catalog);
     s->models = NULL;
@@ -84,6 +86,7 @@ static void on_drain_timeout(uv_timer_t *timer)
 void server_stop(struct server *s, uint32_t idle_ms)
 {
     s->stopping = true;
+    atomic_store(&s->gives_up_loads, s->waits.count == 0);
     uv_timer_start(&s->drain_timer, on_drain_timeout, s->set.drain_timeout_ms, 0);
     http_server_close(s->http, idle_ms, on_http_closed, s);
 }
@@ -151,27 +154,31 @@ static void on_upgrade_signal(uv_signal_t *handle, int number)
 
 /* --- starting --- */
 
-static void watch_signals(struct server *s)
+static void watch_signal(struct server *s, uv_signal_t *handle, uv_signal_cb callback,
+                         int number)
 {
-    struct {
-        uv_signal_t *handle;
-        uv_signal_cb callback;
-        int number;
-    } signals[] = {{&s->on_term, on_stop_signal, SIGTERM},
-                   {&s->on_int, on_stop_signal, SIGINT},
-                   {&s->on_hup, on_reload_signal, SIGHUP},
-                   {&s->on_usr2, on_upgrade_signal, SIGUSR2}};
-    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-        signals[i].handle->data = s;
-        uv_signal_init(&s->loop, signals[i].handle);
-        uv_unref((uv_handle_t *)signals[i].handle); /* no reason to go on */
-        int rc = uv_signal_start(signals[i].handle, signals[i].callback, signals[i].number);
-        if (rc != 0) {
-            log_warn("signal %d will not be handled: %s", signals[i].number, uv_strerror(rc));
-        }
+    handle->data = s;
+    uv_signal_init(&s->loop, handle);
+    uv_unref((uv_handle_t *)handle); /* no reason to go on */
+    int rc = uv_signal_start(handle, callback, number);
+    if (rc != 0) {
+        log_warn("signal %d will not be handled: %s", number, uv_strerror(rc));
     }
-    s->drain_timer.data = s;
-    uv_timer_init(&s->loop, &s->drain_timer);
+}
+
+static void end_at_once(int number)
+{
+    (void)number;
+    _exit(0);
+}
+
+/* To load a model may take minutes in which the loop hears nothing. Nobody is served and
+ * nothing waits to be stored then, so there is nothing to finish. (The default action would do
+ * as well, but process 1 of a container has none.) */
+static void end_at_signals_of_start(void)
+{
+    signal(SIGTERM, end_at_once);
+    signal(SIGINT, end_at_once);
 }
 
 /* Once nothing else is on the loop. The program ends. */
@@ -309,6 +316,7 @@ static int conclude(struct server *s, int rc, struct err *e)
 int server_run(struct server *s, const struct server_settings *set, struct err *e)
 {
     *s = (struct server){.set = *set, .next_generation = 1};
+    s->set.generation.stop = &s->gives_up_loads;
     int rc = uv_loop_init(&s->loop);
     if (rc != 0) {
         return err_set(e, ERR_IO, "cannot make an event loop: %s", uv_strerror(rc));
@@ -316,9 +324,15 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     filter_outside_init(&s->outside, &s->loop);
     loop_turns_init(&s->turns, &s->loop);
     model_waits_init(s);
-    watch_signals(s);
+    watch_signal(s, &s->on_hup, on_reload_signal, SIGHUP);
+    watch_signal(s, &s->on_usr2, on_upgrade_signal, SIGUSR2);
+    end_at_signals_of_start();
+    uv_timer_init(&s->loop, &s->drain_timer);
+    s->drain_timer.data = s;
     start_pings(s);
     rc = start(s, e);
+    watch_signal(s, &s->on_term, on_stop_signal, SIGTERM);
+    watch_signal(s, &s->on_int, on_stop_signal, SIGINT);
     s->is_ready = rc == 0;
     s->stopping = rc != 0;
     if (rc != 0 && s->http) {

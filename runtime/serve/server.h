@@ -7,6 +7,7 @@
  * Threads: the loop's thread only, after server_run began. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -119,6 +120,7 @@ struct server {
     bool replay_runs; /* of texts through filters, on a worker */
     bool is_ready;    /* all is loaded, and requests are answered */
     bool stopping;
+    atomic_bool gives_up_loads; /* the same, for those that load a model */
     unsigned n_stop_signals;
     uv_signal_t on_term;
     uv_signal_t on_int;

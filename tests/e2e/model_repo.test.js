@@ -2,6 +2,7 @@
 // Versions of a model from a repository: they come, are tried, serve, and go, while answers are being written.
 
 const assert = require('node:assert/strict');
+const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
@@ -9,7 +10,7 @@ const test = require('node:test');
 const { ask, whole, beginStream, readStream } = require('./lib/chat.js');
 const { makeFolder, writeOtherVersion } = require('./lib/files.js');
 const { startRepo, putVersion, listVersions, waitFor, waitForState } = require('./lib/model_repo.js');
-const { missing, modelPath } = require('./lib/server.js');
+const { missing, modelPath, programPath } = require('./lib/server.js');
 const { weir } = require('./lib/command.js');
 
 const skip = missing();
@@ -160,6 +161,47 @@ test('what cannot serve is refused by name, and is not tried again until its fil
     assert.deepEqual([refused.status, refused.body.error.code], [422, 'load_failed']);
     putVersion(repo, NAME, String(version), { file: modelPath() });
     await waitForState(server, String(version), 'serving');
+});
+
+test('no first answer is slow: prompts are read ahead on all versions that are loaded', { skip }, async (t) => {
+    const { server, repo, folder } = await startRepo(t, { 1: { file: modelPath() } }, ['--keep-generations', '2']);
+    const putPrompt = async (word) => {
+        const answer = await server.admin('PUT', '/admin/prompts/default', { text: `${word} `.repeat(100) });
+        assert.equal(answer.status, 200, await answer.text());
+    };
+    // What the first answer of a version found, which nobody has asked since the prompt has changed.
+    const assertReady = async (...versions) => {
+        for (const version of versions) {
+            const { usage, madeBy } = await whole(server, ask('Who are you?', { model: `${NAME}@${version}`, max_tokens: 1 }));
+            assert.match(madeBy.model, new RegExp(`^${NAME}@${version};`));
+            const found = usage.prompt_tokens_details.cached_tokens;
+            assert.ok(found >= 96 && usage.prompt_tokens - found < 40, `version ${version}: ${JSON.stringify(usage)}`);
+        }
+    };
+    const prefix = async () => (await (await server.admin('GET', '/admin/prompts')).json()).prefix;
+    await putPrompt('one');
+    await assertReady('1');
+    putVersion(repo, NAME, '2', { file: other(folder) });
+    await waitForState(server, '2', 'serving');
+    await assertReady('2', '1');
+    await putPrompt('two');
+    await assertReady('1', '2');
+    putVersion(repo, NAME, '3', { file: modelPath() });
+    await waitForState(server, '3', 'serving');
+    await putPrompt('three');
+    await assertReady('1', '2', '3');
+    await putPrompt('four');
+    // One that was kept has read it already, and none is read again for being what serves.
+    assert.equal((await post(server, 'activate', { version: '1' })).status, 200);
+    await assertReady('1', '2', '3');
+    // Beyond what is kept one is gone, and nothing waits for it.
+    putVersion(repo, NAME, '4', { file: modelPath() });
+    await waitForState(server, '4', 'serving');
+    await putPrompt('five');
+    await assertReady('4', '1', '3');
+    await waitFor(() => /generation 2 is gone/.test(server.stderr));
+    const { hits, misses } = await prefix();
+    assert.deepEqual([hits, misses], [14, { variables: 0, not_served: 0, not_read: 0, evicted: 0 }]);
 });
 
 test('half-written folders are not looked at', { skip }, async (t) => {
@@ -397,17 +439,39 @@ test('a server that stops says so to who waits for a version', { skip }, async (
     assert.deepEqual([status, error.type, error.code], [503, 'server_error', 'stopping'], JSON.stringify(error));
 });
 
-test('a second signal ends a server in order, also when only a load is left to wait for', { skip }, async (t) => {
-    const { server } = await startRepo(t, { 1: { file: modelPath(), manifest: SLOW }, 2: { file: modelPath() } });
-    const socket = await server.connect();
-    const body = '{"version": "1"}';
-    socket.write(`POST /admin/models/${NAME}/activate HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${server.adminKey}\r\n`
-        + `Content-Length: ${body.length}\r\n\r\n${body}`);
-    await waitForState(server, '1', 'loading');
-    socket.destroy();
-    server.child.kill('SIGTERM');
-    await new Promise((resolve) => setTimeout(resolve, 200)); // all connections are closed then
-    assert.equal(server.child.exitCode, null, 'the load goes on');
-    server.child.kill('SIGTERM');
-    assert.deepEqual(await server.exited, { code: 0, signal: null }, server.stderr);
+test('a server that stops gives a load up, and does not wait for its gate', { skip }, async (t) => {
+    const long = { gate: { golden: [{ prompt: 'Once', text: 'What it never says.', max_tokens: 400 }] } };
+    const loss = { gate: { loss: { file: 'loss.txt', max_increase: 0.02 } } };
+    const files = { 'loss.txt': 'The sun is warm. Children play in the garden, and the dog sleeps. '.repeat(800) };
+    for (const [manifest, signals] of [[SLOW, 1], [SLOW, 2], [long, 1], [loss, 1]]) {
+        const { server } = await startRepo(t, { 1: { file: modelPath(), manifest, files }, 2: { file: modelPath() } });
+        const socket = await server.connect();
+        const body = '{"version": "1"}';
+        socket.write(`POST /admin/models/${NAME}/activate HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${server.adminKey}\r\n`
+            + `Content-Length: ${body.length}\r\n\r\n${body}`);
+        await waitForState(server, '1', 'loading');
+        await new Promise((resolve) => setTimeout(resolve, 400)); // so that the gate is at work
+        socket.destroy();
+        const begin = Date.now();
+        for (let i = 0; i < signals; i++) {
+            server.child.kill('SIGTERM');
+        }
+        assert.deepEqual(await server.exited, { code: 0, signal: null }, server.stderr);
+        assert.ok(Date.now() - begin < 5000, `${Date.now() - begin} ms: ${JSON.stringify(manifest).slice(0, 80)}`);
+    }
 });
+
+for (const signal of ['SIGTERM', 'SIGINT']) {
+    test(`${signal} ends a server that still loads its first version`, { skip }, async (t) => {
+        const repo = path.join(makeFolder(t), 'repo');
+        putVersion(repo, NAME, '1', { file: modelPath(), manifest: SLOW });
+        const child = spawn(programPath(), ['serve', '--port', '0', '--repo', repo]);
+        const exited = new Promise((resolve) => child.on('close', (code, by) => resolve({ code, by })));
+        await new Promise((resolve) => setTimeout(resolve, 700));
+        assert.equal(child.exitCode, null);
+        const begin = Date.now();
+        child.kill(signal);
+        assert.deepEqual(await exited, { code: 0, by: null });
+        assert.ok(Date.now() - begin < 5000);
+    });
+}

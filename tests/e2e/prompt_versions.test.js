@@ -221,7 +221,7 @@ test('the list says how often what was read ahead was found, and why not', { ski
     assert.equal((await prefix()).misses.not_read, 1);
 });
 
-test('after a reload all prompts are read ahead again, also when another reload follows', { skip, timeout: 60_000 }, async (t) => {
+test('a reloaded model has all prompts read ahead before it serves', { skip, timeout: 60_000 }, async (t) => {
     const hash = createHash('sha256').update('key').digest('hex');
     const keys = writeFile(makeFolder(t), 'keys', `key:${hash}:chat,prompts`);
     const server = await startServer(t, { args: ['--api-key-file', keys] });
@@ -232,12 +232,6 @@ test('after a reload all prompts are read ahead again, also when another reload 
     for (let i = 0; i < 2; i++) {
         const { status, body } = await admin(server, 'POST', '/admin/models/reload', { force: true });
         assert.equal(status, 200, JSON.stringify(body));
-    }
-    const lastReload = server.stderr.lastIndexOf('(generation 3,');
-    assert.ok(lastReload > 0, server.stderr);
-    const isRead = (name) => server.stderr.includes(`prompt ${name}: version 1 `, lastReload);
-    while (!names.every(isRead)) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
     }
     for (const name of names) {
         const response = await server.fetch(ROUTE, {
