@@ -75,6 +75,8 @@ static void set_shadow(struct model_traffic *t, struct generation *g, int percen
         shadows_end(t->shadows);
     }
     if (is_another && g) {
+        /* What it would read ahead, it would read too slowly to be waited for. */
+        prompt_set_remove(&model_set_server(t->set)->prompts, g);
         generation_step_aside(g);
         shadows_begin(t->shadows, g);
     }
