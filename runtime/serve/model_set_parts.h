@@ -36,10 +36,9 @@ struct attempt {
     struct model_load load;
     struct http_exchange *ex; /* who waits for the outcome, or NULL */
     enum load_purpose purpose;
-    bool is_for_requests; /* that wait, and have some patience */
-    bool is_working;      /* then `load` is the worker's */
-    bool has_no_room;     /* that is why it failed */
-    uint64_t began_ns;    /* to wait for room; 0: it never had to */
+    bool is_working;   /* then `load` is the worker's */
+    bool has_no_room;  /* that is why it failed */
+    uint64_t began_ns; /* to wait for room; 0: it never had to */
 };
 
 struct model_set {
@@ -87,7 +86,6 @@ struct load_wish {
     const char *version;
     enum load_purpose purpose;
     bool if_changed;
-    bool is_for_requests;
     struct http_exchange *ex;
 };
 
