@@ -11,6 +11,7 @@ static cJSON *plan_object(const struct canary_plan *plan)
     for (size_t i = 0; i < plan->n_steps; i++) {
         cJSON_AddItemToArray(steps, cJSON_CreateNumber(plan->steps[i]));
     }
+    cJSON_AddStringToObject(o, "by", plan->is_by_key ? "key" : "conversation");
     cJSON_AddNumberToObject(o, "min_answers", plan->min_answers);
     cJSON_AddNumberToObject(o, "max_answers", plan->max_answers);
     cJSON_AddNumberToObject(o, "looks", plan->looks);

@@ -112,6 +112,16 @@ static int read_steps(struct canary_plan *plan, const cJSON *list, const char *f
                : wrong(field, "an array of 1 to 8 whole numbers from 1 to 99, ascending", e);
 }
 
+static int read_by(struct canary_plan *plan, const cJSON *item, const char *field,
+                   struct err *e)
+{
+    const char *text = cJSON_IsString(item) ? item->valuestring : "";
+    plan->is_by_key = strcmp(text, "key") == 0;
+    return plan->is_by_key || strcmp(text, "conversation") == 0
+               ? 0
+               : wrong(field, "\"key\" or \"conversation\"", e);
+}
+
 static int read_otherwise(struct canary_plan *plan, const cJSON *item, const char *field,
                           struct err *e)
 {
@@ -188,6 +198,7 @@ static int read_member(struct canary_plan *plan, const cJSON *item, const char *
                     struct err *e);
     } others[] = {{"percent", read_percent},
                   {"steps", read_steps},
+                  {"by", read_by},
                   {"margins", read_margins},
                   {"on_undecided", read_otherwise}};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {

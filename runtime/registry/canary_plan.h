@@ -1,7 +1,7 @@
 /* canary_plan.h: how a new version of a model is tried on a share of the requests, as its owner
  * wrote it ("canary" in model.json, or the body of POST /admin/models/{name}/canary):
  *
- *     {"percent": 10 or "steps": [5, 25, 50],
+ *     {"percent": 10 or "steps": [5, 25, 50], "by": "conversation",
  *      "min_answers": 200, "max_answers": 3000, "looks": 5, "max_seconds": 86400,
  *      "alpha": 0.01, "errors_in_row": 8, "on_undecided": "rollback",
  *      "margins": {"error_rate": 0.015, "block_rate": 0.02, "refusal_rate": 0.05,
@@ -54,6 +54,10 @@ const char *canary_otherwise_name(enum canary_otherwise o); /* "rollback" */
 struct canary_plan {
     int steps[CANARY_STEPS_MAX]; /* (n_steps) percent of the requests, ascending */
     size_t n_steps;
+    /* Who is the same caller, and stays with the same version: all that one API key asks
+     * ("key"; without keys what follows), or what begins with the same words ("conversation").
+     */
+    bool is_by_key;
     int min_answers; /* of the canary, at the first look of a step */
     int max_answers; /* at the last one */
     int looks;       /* of a step */

@@ -1,8 +1,8 @@
 #include <string.h>
 
+#include "models/output/refusal.h"
 #include "runtime/base/clock.h"
 #include "runtime/serve/exchange_parts.h"
-#include "runtime/serve/refusal.h"
 
 void exchange_time_token(struct choice *c)
 {
@@ -70,6 +70,7 @@ void exchange_note_outcome(struct exchange *x)
     struct model_outcome o = {.ending = ending_of(x),
                               .is_drawn = !names_version(&x->request),
                               .caller = x->caller,
+                              .conversation = x->conversation,
                               .tokens = x->usage.completion_tokens / x->n_choices,
                               .first_token_s = -1,
                               .token_s = -1};

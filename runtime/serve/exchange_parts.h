@@ -89,7 +89,7 @@ struct exchange {
     uint64_t deadline_ns;
     uv_timer_t *deadline; /* runs until the client's side is over; or NULL. It frees itself. */
     struct provenance made_by;
-    uint64_t caller; /* sticky.h */
+    uint64_t caller, conversation; /* sticky.h */
     struct answer_times times;
     enum err_kind failure; /* that the client was told, or ERR_NONE */
     bool has_left;         /* the client, before it had the answer */

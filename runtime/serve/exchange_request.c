@@ -325,6 +325,7 @@ static int find_generation(struct exchange *x, struct err *e)
     }
     x->generation = generation_ref(g);
     x->caller = ask.sticky;
+    x->conversation = ask.conversation;
     x->reply.tokenizer = g->model->tokenizer;
     x->reply.model = g->id;
     return 0;

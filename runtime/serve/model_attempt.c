@@ -123,12 +123,12 @@ static bool is_final(const struct attempt *a)
 }
 
 /* Nobody asked for it, so its owner has the say. Two of the same name could not be told
- * apart. */
+ * apart, and vectors show nothing. */
 static bool wants_canary(const struct model_set *set, const struct attempt *a,
                          const struct generation *g)
 {
-    return a->purpose == LOAD_TO_SERVE && !a->is_asked_for && set->serving && g->manifest &&
-           g->manifest->has_canary &&
+    return a->purpose == LOAD_TO_SERVE && !a->is_asked_for && set->serving && g->engine &&
+           g->manifest && g->manifest->has_canary &&
            strcmp(set->serving->model->version, g->model->version) != 0;
 }
 

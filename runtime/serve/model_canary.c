@@ -227,17 +227,27 @@ static void begin_step(struct model_canary *c, size_t step)
     memset(c->samples, 0, sizeof(c->samples));
 }
 
+/* The share of the present step. */
+static int share_out(struct model_canary *c, struct err *e)
+{
+    struct model_traffic *t = model_set_traffic(c->set);
+    int rc = model_traffic_split(t, c->version, c->plan.steps[c->step], e);
+    if (rc == 0) {
+        model_traffic_split_by(t, !c->plan.is_by_key);
+    }
+    return rc;
+}
+
 static void go_to_next_step(struct model_canary *c)
 {
     struct err e = {0};
-    int percent = c->plan.steps[c->step + 1];
-    if (model_traffic_split(model_set_traffic(c->set), c->version, percent, &e) != 0) {
+    begin_step(c, c->step + 1);
+    if (share_out(c, &e) != 0) {
         give_up(c, e.message);
         return;
     }
-    begin_step(c, c->step + 1);
     log_info("canary %s@%s: step %zu of %zu, %d %%", model_set_name(c->set), c->version,
-             c->step + 1, c->plan.n_steps, percent);
+             c->step + 1, c->plan.n_steps, c->plan.steps[c->step]);
     changed(c, BY_ITSELF, MODEL_ACTION_CANARY_PROGRESS);
 }
 
@@ -360,7 +370,7 @@ void model_canary_note(struct model_canary *c, const struct generation *g,
         return;
     }
     bool is_whole = o->ending == MODEL_ENDING_COMPLETE || o->ending == MODEL_ENDING_LENGTH;
-    const struct canary_answer a = {.caller = o->caller,
+    const struct canary_answer a = {.caller = c->plan.is_by_key ? o->caller : o->conversation,
                                     .has_left = o->ending == MODEL_ENDING_LEFT,
                                     .has_failed = has_failed(o),
                                     .is_blocked = o->ending == MODEL_ENDING_BLOCKED,
@@ -429,6 +439,11 @@ static int prepare(struct model_canary *c, struct generation *g, const struct ca
                              c->version);
     }
     const char *version = g->model->version;
+    if (!g->engine) {
+        return err_set_param(e, ERR_UNSUPPORTED, "version",
+                             "the version %.64s makes no text, which a canary is judged by",
+                             version);
+    }
     if (strcmp(version, model_set_serving(c->set)->model->version) == 0) {
         return err_set_param(e, ERR_CONFLICT, "version", "the version %.64s serves already",
                              version);
@@ -475,7 +490,7 @@ static int start(struct model_canary *c, struct generation *g, const struct cana
     c->errors_in_row[STABLE] = c->errors_in_row[CANARY] = 0;
     c->has_tripped = false;
     begin_step(c, step);
-    if (model_traffic_split(model_set_traffic(c->set), version, plan->steps[step], e) != 0) {
+    if (share_out(c, e) != 0) {
         generation_unref(c->generation);
         c->generation = NULL;
         c->version[0] = '\0';

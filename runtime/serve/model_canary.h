@@ -67,7 +67,7 @@ int model_canary_resume(struct model_canary *c, struct generation *g, const char
                         struct err *e);
 
 /* Ends one that runs or was kept, by hand. ERR_NOT_FOUND: there is none. */
-int model_canary_end(struct model_canary *c, bool promote, const char *by, struct err *e);
+int model_canary_end(struct model_canary *c, bool is_promoted, const char *by, struct err *e);
 
 bool model_canary_is_running(const struct model_canary *c);
 

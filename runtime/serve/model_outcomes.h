@@ -34,8 +34,8 @@ enum model_ending {
 
 struct model_outcome {
     enum model_ending ending;
-    bool is_drawn;   /* the request named no version, so that chance may have chosen it */
-    uint64_t caller; /* sticky.h; 0: nobody is known */
+    bool is_drawn; /* the request named no version, so that chance may have chosen it */
+    uint64_t caller, conversation; /* sticky.h; 0: nobody is known */
     /* From when the engine had the request, in seconds. Of one that ended without a token and
      * whose client has left: until then. < 0: there is none. */
     double first_token_s;

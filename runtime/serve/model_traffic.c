@@ -119,6 +119,12 @@ static struct generation *may_split(const struct model_traffic *t, const char *v
                       version);
         g = NULL;
     }
+    if (g && !g->engine && model_set_serving(t->set)->engine) {
+        err_set_param(e, ERR_UNSUPPORTED, "version",
+                      "the version \"%.64s\" makes no text, and the one that serves does",
+                      version);
+        g = NULL;
+    }
     *rc = g ? 0 : -1;
     return g;
 }

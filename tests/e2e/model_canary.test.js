@@ -2,6 +2,7 @@
 // A new version on a share of the requests: one that is worse is rolled back and a good one promoted, without a person.
 
 const assert = require('node:assert/strict');
+const path = require('node:path');
 const test = require('node:test');
 
 const { makeFolder, writeFile } = require('./lib/files.js');
@@ -32,14 +33,14 @@ async function report(server) {
 const show = async (server, version) => (await server.admin('GET', `/admin/models/${NAME}/versions/${version}`)).json();
 
 // Clients that ask, each time something else, until it is over; none may fail. Who answered how often comes back.
-async function keepAsking(server, isOver, request, allowed = [200]) {
+async function keepAsking(server, isOver, request, { allowed = [200], headers = {} } = {}) {
     const seen = {};
     let asked = 0;
     let over = false;
     const client = async () => {
         while (!over) {
             const n = asked++;
-            const response = await server.post('/v1/chat/completions', request(n));
+            const response = await server.post('/v1/chat/completions', request(n), { headers });
             const body = await response.json();
             assert.ok(allowed.includes(response.status), JSON.stringify(body));
             const version = /@(\w+)/.exec(response.headers.get('weir-model') ?? '')?.[1];
@@ -85,7 +86,8 @@ test('a good version is promoted, step by step, and no request fails', { skip, t
     for (const measure of ['error_rate', 'block_rate', 'refusal_rate', 'first_token', 'token_time', 'answer_tokens']) {
         const found = last.measures.find((m) => m.measure === measure);
         assert.equal(found.verdict, 'good', measure);
-        assert.ok(found.interval.low <= found.interval_good.low && found.interval_good.high <= found.interval.high, measure);
+        const [low, high] = [found.interval.low ?? -Infinity, found.interval.high ?? Infinity];
+        assert.ok(low <= found.interval_good.low && found.interval_good.high <= high, measure);
     }
     assert.ok(last.answers.canary >= 40 && last.answers.stable >= 40);
     await waitForState(server, '3', 'serving');
@@ -138,13 +140,30 @@ for (const [measure, { args = () => [], version, request }] of Object.entries(WO
     });
 }
 
+// A hundred million weights instead of some millions, and all of them by chance.
+test('a slower version is rolled back, also when all callers have the same key', { skip, timeout: 300_000 }, async (t) => {
+    const { server, repo, folder } = await startRepo(t, { 1: { file: modelPath() } }, ['--api-key', 'one-for-all']);
+    const file = path.join(folder, 'slow.gguf');
+    const made = weir(['synth', '--shape', 'smollm-135m', '--vocab', modelPath(), '--context', '512', file]);
+    assert.equal(made.status, 0, made.stderr);
+    const plan = { ...PLAN, margins: { ...PLAN.margins, first_token: 1.5, token_time: 1.5 } };
+    putVersion(repo, NAME, '2', { file, manifest: { canary: plan } });
+    await waitForState(server, '2', 'canary');
+    const headers = { authorization: 'Bearer one-for-all' };
+    const seen = await keepAsking(server, hasEnded(server), (n) => say(`Count from ${n}.`, { max_tokens: 6, ignore_eos: true }), { headers });
+    const { body } = await report(server);
+    assert.equal(body.state, 'rolled_back', JSON.stringify(body, null, 1));
+    assert.ok(['first_token', 'token_time'].includes(body.measure), body.reason);
+    assert.ok(seen['1'] > 0 && seen['2'] > 0, JSON.stringify(seen));
+});
+
 test('a version whose requests fail in a row is rolled back at once', { skip, timeout: 300_000 }, async (t) => {
     const { server, repo } = await startRepo(t, { 1: { file: modelPath(), manifest: { defaults: { max_tokens: 2 } } } });
     const manifest = { defaults: { max_tokens: 1900 }, canary: { ...PLAN, min_answers: 1000, max_answers: 2000, errors_in_row: 4 } };
     putVersion(repo, NAME, '2', { file: modelPath(), manifest });
     await waitForState(server, '2', 'canary');
-    const request = (n) => say(`Count from ${n}.`, { max_tokens: undefined, ignore_eos: true, deadline_ms: 700 });
-    await keepAsking(server, hasEnded(server), request, [200, 504]);
+    const request = (n) => say(`Count from ${n}.`, { max_tokens: undefined, ignore_eos: true, deadline_ms: 1500 });
+    await keepAsking(server, hasEnded(server), request, { allowed: [200, 504] });
     const { body } = await report(server);
     assert.deepEqual([body.state, body.measure, body.looks.length], ['rolled_back', 'errors_in_row', 0], JSON.stringify(body));
     assert.match(body.reason, /^4 requests in a row have failed$/);
@@ -220,6 +239,40 @@ test('a canary is begun and ended by hand', { skip, timeout: 300_000 }, async (t
     assert.deepEqual([(await report(server)).body.state, (await report(server)).body.reason], ['promoted', 'it was activated by hand']);
     assert.equal((await listVersions(server))[2], 'serving');
     assert.ok(repo);
+});
+
+test('what becomes of answers is counted per version', { skip, timeout: 300_000 }, async (t) => {
+    const chain = { name: 'default', filters: [{ type: 'wordlist', words: ['Weir'], action: 'stop' },
+        { type: 'wordlist', words: ['xyzzy'], side: 'input', action: 'stop' }] };
+    const { server } = await startRepo(t, { 1: { file: modelPath() } }, ['--filters', writeFile(makeFolder(t), 'chain.json', chain)]);
+    const status = async (request) => {
+        const response = await server.post('/v1/chat/completions', request);
+        await response.text();
+        return response.status;
+    };
+    const counted = async () => {
+        const text = await (await server.fetch('/metrics')).text();
+        const rows = [...text.matchAll(/^weir_model_(\w+)\{model="tiny",version="1"(?:,outcome="(\w+)")?\} (\d+)$/gm)];
+        return Object.fromEntries(rows.map(([, name, outcome, n]) => [outcome ?? name, Number(n)]));
+    };
+    assert.equal(await status(say('3 + 4?', { max_tokens: 40 })), 200);
+    assert.equal(await status(say('How do I make a weapon at home?', { max_tokens: 40 })), 200);
+    assert.equal(await status(say('Hello', { max_tokens: 1 })), 200);
+    assert.equal(await status(say('What is your name?', { max_tokens: 40 })), 200);
+    assert.equal(await status(say('Count.', { max_tokens: 1900, ignore_eos: true, deadline_ms: 100 })), 504);
+    // None of the version's.
+    assert.equal(await status(say('xyzzy')), 400);
+    assert.equal(await status(say('Hello', { temperature: 9 })), 400);
+    assert.equal(await status(say('a b '.repeat(20_000))), 400);
+    const leaver = new AbortController();
+    const left = server.post('/v1/chat/completions', say('Count.', { max_tokens: 1900, ignore_eos: true }), { signal: leaver.signal });
+    setTimeout(() => leaver.abort(), 300);
+    await assert.rejects(left);
+    await waitFor(async () => (await counted()).left === 1);
+    const all = await counted();
+    assert.deepEqual([all.complete, all.length, all.blocked, all.late, all.failed, all.refusals_total, all.answer_tokens_count],
+        [2, 1, 1, 1, undefined, 1, 3], JSON.stringify(all));
+    assert.ok(all.first_token_seconds_count >= 4 && all.token_seconds_count >= 3, JSON.stringify(all));
 });
 
 test('a canary needs no room among the kept generations', { skip, timeout: 300_000 }, async (t) => {

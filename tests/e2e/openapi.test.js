@@ -210,6 +210,27 @@ test('how requests are shared is told as the document says', { skip: missing() }
     await check('get', '/v1/models/{id}', undefined, 200, '/v1/models/tiny@old');
 });
 
+test('a canary is told as the document says', { skip: missing() }, async (t) => {
+    const { server } = await startRepo(t, { 1: { file: modelPath() }, 2: { file: modelPath() } });
+    const check = checker(server);
+    const canary = '/admin/models/{name}/canary';
+    const at = '/admin/models/tiny/canary';
+    await check('get', canary, undefined, 404, at);
+    await check('post', canary, { version: '1', percent: 50, min_answers: 20, margins: { error_rate: 0, refusal_rate: null } }, 200, at);
+    await check('post', canary, { version: '1' }, 409, at);
+    await check('post', canary, { version: '1', looks: 0 }, 400, at);
+    assert.equal((await check('get', '/admin/models')).versions[1].state, 'canary');
+    await check('get', '/v1/models');
+    let report;
+    for (let n = 0; !report?.looks.length; n++) {
+        await (await server.post(CHAT, ask(`${n} + 1?`, { max_tokens: 4 }))).json();
+        report = await check('get', canary, undefined, 200, at);
+    }
+    assert.equal(report.looks[0].measures.length, 5);
+    assert.equal((await check('post', canary, { action: 'rollback' }, 200, at)).state, 'rolled_back');
+    await check('post', canary, { action: 'rollback' }, 404, at);
+});
+
 test('without a repository there are no versions', { skip: missing() }, async (t) => {
     const check = checker(await startServer(t));
     await check('post', '/admin/models/{name}/rollback', undefined, 404, '/admin/models/weir-tiny/rollback');

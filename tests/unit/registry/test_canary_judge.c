@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -21,14 +22,24 @@ static void assert_close(double got, double wanted, double by)
 
 static const struct canary_answer good = {.first_token_s = 0.2, .token_s = 0.02, .tokens = 100};
 
-/* n answers, the first of them failed, the next ones blocked: groups get them by turns. */
+/* n answers, some of which failed and some of which were blocked, spread evenly: each next one
+ * falls into the largest gap (multiples of the golden ratio). */
 static struct canary_sample sample(int n, int errors, int blocks)
 {
+    static char what[20000];
     struct canary_sample s = {0};
+    memset(what, 0, sizeof(what));
+    double at = 0;
+    for (int k = 0; k < errors + blocks; k++) {
+        do {
+            at = fmod(at + 0.6180339887498949, 1);
+        } while (what[(int)(at * n)]);
+        what[(int)(at * n)] = k < errors ? 'e' : 'b';
+    }
     for (int i = 0; i < n; i++) {
         struct canary_answer a = good;
-        a.has_failed = i < errors;
-        a.is_blocked = i < errors + blocks;
+        a.has_failed = what[i] == 'e';
+        a.is_blocked = what[i] == 'b';
         canary_sample_add(&s, &a);
     }
     return s;
@@ -193,34 +204,52 @@ static void drift_to_either_side_counts_where_it_should(void **state)
     assert_true(j.verdict == CANARY_WORSE && j.measure == CANARY_REFUSAL_RATE);
 }
 
-/* Whatever else was seen: one more failure in the place of a good answer never makes the
- * verdict better. */
-static void more_evidence_of_worse_never_helps(void **state)
+/* Both ends of the interval rise with every failure of the canary, and fall with every one of
+ * the other version. */
+static void more_failures_never_look_better(void **state)
 {
     (void)state;
-    static const enum canary_verdict rank[] = {
-        [CANARY_GOOD] = 0, [CANARY_UNDECIDED] = 1, [CANARY_WORSE] = 2};
+    for (int n = 20; n <= 320; n *= 4) {
+        struct canary_interval before = {-2, -2};
+        for (int hits = 0; hits <= n; hits++) {
+            struct canary_interval i = canary_share_interval(7, 200, hits, n, 0.001);
+            assert_true(i.low >= before.low && i.high >= before.high && i.low < i.high);
+            before = i;
+        }
+        before = (struct canary_interval){2, 2};
+        for (int hits = 0; hits <= n; hits++) {
+            struct canary_interval i = canary_share_interval(hits, n, 9, 100, 0.001);
+            assert_true(i.low <= before.low && i.high <= before.high);
+            before = i;
+        }
+    }
+}
+
+/* As failures take the place of good answers, a version goes from good to worse and never back.
+ */
+static void more_evidence_of_worse_never_turns_into_good(void **state)
+{
+    (void)state;
     struct canary_plan plan = plan_of(0.05, 2);
     plan.margins[CANARY_ERROR_RATE] = 0.05;
     plan.margins[CANARY_BLOCK_RATE] = 0.05;
     for (int stable_errors = 0; stable_errors <= 60; stable_errors += 15) {
         struct canary_sample stable = sample(600, stable_errors, stable_errors);
-        unsigned before[2] = {0, 0};
+        bool was_worse[2] = {false, false};
         for (int errors = 0; errors <= 200; errors++) {
             struct canary_judgement j;
             struct canary_sample failing = sample(200, errors, 0);
             struct canary_sample blocked = sample(200, 0, errors);
             canary_judge(&stable, &failing, &plan, &j);
-            unsigned now = rank[j.findings[CANARY_ERROR_RATE].verdict];
-            assert_true(now >= before[0]);
-            before[0] = now;
+            enum canary_verdict now = j.findings[CANARY_ERROR_RATE].verdict;
+            assert_true(now != CANARY_GOOD || !was_worse[0]);
+            was_worse[0] |= now == CANARY_WORSE;
             canary_judge(&stable, &blocked, &plan, &j);
-            now = rank[j.findings[CANARY_BLOCK_RATE].verdict];
-            assert_true(now >= before[1]);
-            before[1] = now;
+            now = j.findings[CANARY_BLOCK_RATE].verdict;
+            assert_true(now != CANARY_GOOD || !was_worse[1]);
+            was_worse[1] |= now == CANARY_WORSE;
         }
-        assert_int_equal(before[0], 2);
-        assert_int_equal(before[1], 2);
+        assert_true(was_worse[0] && was_worse[1]);
     }
 }
 
@@ -317,7 +346,8 @@ int main(void)
         cmocka_unit_test(equal_versions_are_good_once_there_are_enough_answers),
         cmocka_unit_test(a_worse_version_is_named_by_what_is_worse),
         cmocka_unit_test(drift_to_either_side_counts_where_it_should),
-        cmocka_unit_test(more_evidence_of_worse_never_helps),
+        cmocka_unit_test(more_failures_never_look_better),
+        cmocka_unit_test(more_evidence_of_worse_never_turns_into_good),
         cmocka_unit_test(a_side_without_values_is_never_good),
         cmocka_unit_test(one_caller_is_one_voice),
         cmocka_unit_test(false_alarms_are_as_rare_as_was_asked_for),

@@ -38,12 +38,14 @@ static void everything_is_read(void **state)
     struct canary_plan plan;
     assert_int_equal(
         read(&plan,
-             "{\"steps\":[5,25,50],\"min_answers\":30,\"max_answers\":70,\"looks\":2,"
+             "{\"steps\":[5,25,50],\"by\":\"key\",\"min_answers\":30,\"max_answers\":70,"
+             "\"looks\":2,"
              "\"max_seconds\":60,\"alpha\":0.05,\"errors_in_row\":3,\"on_undecided\":\"keep\","
              "\"margins\":{\"error_rate\":0.1,\"refusal_rate\":null,\"first_token\":3}}",
              &e),
         0);
     assert_int_equal(plan.n_steps, 3);
+    assert_true(plan.is_by_key);
     assert_int_equal(plan.steps[2], 50);
     assert_int_equal(plan.min_answers, 30);
     assert_int_equal(plan.max_answers, 70);
@@ -79,6 +81,8 @@ static void what_is_wrong_is_refused_by_name(void **state)
         {"{\"steps\":[50,5]}", "canary.steps"},
         {"{\"steps\":[1,2,3,4,5,6,7,8,9]}", "canary.steps"},
         {"{\"steps\":{\"a\":5}}", "canary.steps"},
+        {"{\"by\":\"keys\"}", "canary.by"},
+        {"{\"by\":null}", "canary.by"},
         {"{\"min_answers\":19}", "canary.min_answers"},
         {"{\"min_answers\":300,\"max_answers\":200}", "canary.max_answers"},
         {"{\"looks\":0}", "canary.looks"},
