@@ -1,7 +1,7 @@
 /* cli.h: the subcommands of `weir`, one file each.
  *
- * argv[0] is the subcommand's name, and argv[-1] the program's, as main() was given them. Each returns the exit status: 0 done, 1 failed with a
- * message on stderr, 2 wrong usage. */
+ * argv[0] is the subcommand's name, and argv[-1] the program's, as main() was given them. Each
+ * returns the exit status: 0 done, 1 failed with a message on stderr, 2 wrong usage. */
 #pragma once
 
 #include "runtime/base/options.h"
