@@ -85,10 +85,13 @@ static void on_drain_timeout(uv_timer_t *timer)
 
 void server_stop(struct server *s, uint32_t idle_ms)
 {
+    uint32_t drain_ms = s->set.drain_timeout_ms;
     s->stopping = true;
     atomic_store(&s->gives_up_loads, s->waits.count == 0);
-    uv_timer_start(&s->drain_timer, on_drain_timeout, s->set.drain_timeout_ms, 0);
-    http_server_close(s->http, idle_ms, on_http_closed, s);
+    uv_timer_start(&s->drain_timer, on_drain_timeout, drain_ms, 0);
+    /* Those that nothing comes from are closed before what is left is cut. */
+    http_server_close(s->http, idle_ms < drain_ms / 2 ? idle_ms : drain_ms / 2, on_http_closed,
+                      s);
 }
 
 void server_fail(struct server *s, const struct err *e)

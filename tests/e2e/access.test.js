@@ -59,6 +59,9 @@ test('each route wants its own key', { skip }, async (t) => {
         for (const headers of [...wrong, bearer(other), { 'x-api-key': other }]) {
             assert.equal(await statusOf(server, route, headers), 401, `${name} ${JSON.stringify(headers)}`);
         }
+        if (name === 'POST /admin/upgrade') {
+            continue; // it would be done, and end this process: upgrade.test.js
+        }
         const right = route.auth === 'ROUTE_ADMIN' ? server.adminKey : 'public-key';
         for (const headers of [bearer(right), { 'x-api-key': right }]) {
             const status = await statusOf(server, route, headers);
