@@ -179,16 +179,17 @@ static void note_file(struct scan *s, const char *name, const struct stat *st)
 
 /* A folder, a pipe, a link to nothing: that it is there counts. Of model.json it must count, or
  * its gate would be left out. */
-static void note_other(struct scan *s, const char *name, const struct stat *st)
+static void note_other(struct scan *s, const char *name, ino_t inode)
 {
-    s->stamp += stamp_of(name, &(struct stat){.st_dev = st->st_dev, .st_ino = st->st_ino});
+    const struct stat st = {.st_ino = inode};
+    s->stamp += stamp_of(name, &st);
 }
 
 static int scan_file(const struct model_repo *r, const char *version, const char *name,
                      struct scan *s, struct err *e)
 {
     char path[PATH_MAX];
-    struct stat st = {0};
+    struct stat st;
     s->has_manifest |= strcmp(name, MODEL_MANIFEST_FILE) == 0;
     if (snprintf(path, sizeof(path), "%s/%s/%s", r->name, version, name) >= (int)sizeof(path)) {
         return err_set(e, ERR_LIMIT, "%s/%s/%s: the path is too long", r->root, r->name,
@@ -196,16 +197,17 @@ static int scan_file(const struct model_repo *r, const char *version, const char
     }
     int fd = open_beneath(r->fd, path, O_PATH);
     if (fd < 0 && errno == ENOENT) {
-        note_other(s, name, &st); /* removed meanwhile, or a link to nothing */
+        note_other(s, name, 0); /* removed meanwhile, or a link to nothing */
         return 0;
     }
     if (fd < 0) {
         return open_failed(r, path, e);
     }
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+    bool is_known = fstat(fd, &st) == 0;
+    if (is_known && S_ISREG(st.st_mode)) {
         note_file(s, name, &st);
     } else {
-        note_other(s, name, &st);
+        note_other(s, name, is_known ? st.st_ino : 0);
     }
     close(fd);
     return 0;

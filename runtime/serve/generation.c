@@ -311,6 +311,7 @@ struct generation *generation_ref(struct generation *g)
 static void take_down(uv_work_t *work)
 {
     release_parts(work->data);
+    mem_give_back();
 }
 
 static void after_take_down(uv_work_t *work, int status)
