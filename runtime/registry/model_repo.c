@@ -147,12 +147,10 @@ static uint64_t hash_add_bytes(uint64_t hash, const void *data, size_t len)
     return hash;
 }
 
-static uint64_t stamp_of(const char *name, const struct stat *st)
+static uint64_t stamp_of(const char *name, const uint64_t numbers[], size_t n)
 {
-    const uint64_t numbers[] = {st->st_dev, st->st_ino, (uint64_t)st->st_size,
-                                (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec};
     uint64_t hash = hash_add_bytes(0xcbf29ce484222325u, name, strlen(name));
-    return hash_add_bytes(hash, numbers, sizeof(numbers));
+    return hash_add_bytes(hash, numbers, n * sizeof(numbers[0]));
 }
 
 /* NAME-00002-of-00003.gguf: it is found from the first one. */
@@ -166,7 +164,9 @@ static bool is_further_part(const char *name)
 
 static void note_file(struct scan *s, const char *name, const struct stat *st)
 {
-    s->stamp += stamp_of(name, st);
+    const uint64_t numbers[] = {st->st_dev, st->st_ino, (uint64_t)st->st_size,
+                                (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec};
+    s->stamp += stamp_of(name, numbers, sizeof(numbers) / sizeof(numbers[0]));
     s->is_hf |= strcmp(name, "config.json") == 0;
     if (ends_with(name, ".gguf") || ends_with(name, ".safetensors")) {
         s->bytes += (uint64_t)st->st_size;
@@ -181,8 +181,8 @@ static void note_file(struct scan *s, const char *name, const struct stat *st)
  * its gate would be left out. */
 static void note_other(struct scan *s, const char *name, ino_t inode)
 {
-    const struct stat st = {.st_ino = inode};
-    s->stamp += stamp_of(name, &st);
+    const uint64_t number = inode;
+    s->stamp += stamp_of(name, &number, 1);
 }
 
 static int scan_file(const struct model_repo *r, const char *version, const char *name,
