@@ -2,11 +2,16 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdlib.h>
+#include <stdlib.h> /* says whether this is glibc */
 #include <string.h>
 #include <sys/mman.h>
 
+#ifdef __GLIBC__
+#    include <malloc.h>
+#endif
+
 #define MEM_ALIGN     ((size_t)64)
+#define MEM_LARGE     (1 << 20)
 #define MEM_HUGE_PAGE ((size_t)2 << 20)
 
 static atomic_size_t live_blocks;
@@ -125,6 +130,22 @@ void *mem_zalloc_aligned(size_t bytes)
 void mem_free_aligned(void *p)
 {
     mem_free(p);
+}
+
+void mem_keep_large_apart(void)
+{
+#ifdef __GLIBC__
+    /* Both of them, or the allocator would move them by itself. */
+    (void)mallopt(M_MMAP_THRESHOLD, MEM_LARGE);
+    (void)mallopt(M_TRIM_THRESHOLD, MEM_LARGE / 4);
+#endif
+}
+
+void mem_give_back(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }
 
 void mem_fail_at(size_t nth)

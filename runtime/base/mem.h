@@ -27,6 +27,16 @@ void *mem_alloc_aligned(size_t bytes);
 void *mem_zalloc_aligned(size_t bytes);
 void mem_free_aligned(void *p);
 
+/* Large blocks come from the system one by one from now on and go back to it when they are
+ * freed, so that a model that is gone leaves nothing behind among small ones. Before there are
+ * threads.
+ */
+void mem_keep_large_apart(void);
+
+/* Gives memory that was freed back to the system, as far as the allocator can: after something
+ * large is gone. It takes some milliseconds, during which others may wait for memory. */
+void mem_give_back(void);
+
 /* Fault injection: the nth allocation from now (1-based) fails, once. 0 switches it off. */
 void mem_fail_at(size_t nth);
 bool mem_fail_reached(void);

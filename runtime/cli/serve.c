@@ -494,6 +494,7 @@ static int set_origins(struct cors *c, const struct serve_options *o, struct err
 
 static int serve(const struct server_settings *set, struct err *e)
 {
+    mem_keep_large_apart();
     struct server *s = mem_zalloc(sizeof(*s));
     if (!s) {
         return err_nomem(e);

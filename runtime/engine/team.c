@@ -37,7 +37,7 @@ struct worker {
 struct team {
     int size;
     int started; /* threads that run */
-    bool spin;   /* there is a core for each */
+    bool spin;   /* there is a core for each, and nobody else wants it */
     void (*fn)(void *ctx, int worker, int n_workers);
     void *ctx;
     bool stop;           /* published by `go`, like fn and ctx */
@@ -72,7 +72,11 @@ static void gate_deinit(struct gate *g)
     pthread_mutex_destroy(&g->lock);
 }
 
-/* Whether the value changed from `old` while spinning. */
+/* Teams of the process that run something now. */
+static atomic_int n_running;
+
+/* Whether the value changed from `old` while spinning. Beside another team, whose thread may be
+ * what this core should run, the core is offered to it. */
 static bool gate_spin(struct gate *g, unsigned old)
 {
     const uint64_t end = clock_now_ns() + SPIN_NS;
@@ -82,6 +86,9 @@ static bool gate_spin(struct gate *g, unsigned old)
                 return true;
             }
             pause_briefly();
+        }
+        if (atomic_load_explicit(&n_running, memory_order_relaxed) > 1) {
+            sched_yield();
         }
     } while (clock_now_ns() < end);
     return false;
@@ -160,7 +167,7 @@ static int start_workers(struct team *t, struct err *e)
     return 0;
 }
 
-struct team *team_create(int threads, struct err *e)
+static struct team *create(int threads, bool spin, struct err *e)
 {
     if (threads < 1 || threads > TEAM_MAX_THREADS) {
         err_set_param(e, ERR_INVALID, "threads", "%d threads: 1 to %d are possible", threads,
@@ -173,7 +180,7 @@ struct team *team_create(int threads, struct err *e)
         return NULL;
     }
     t->size = threads;
-    t->spin = threads <= sysconf(_SC_NPROCESSORS_ONLN);
+    t->spin = spin;
     gate_init(&t->go);
     gate_init(&t->done);
     gate_init(&t->barrier);
@@ -184,6 +191,16 @@ struct team *team_create(int threads, struct err *e)
         return NULL;
     }
     return t;
+}
+
+struct team *team_create(int threads, struct err *e)
+{
+    return create(threads, threads <= sysconf(_SC_NPROCESSORS_ONLN), e);
+}
+
+struct team *team_create_behind(int threads, struct err *e)
+{
+    return create(threads, false, e);
 }
 
 void team_destroy(struct team *t)
@@ -214,15 +231,16 @@ void team_run(struct team *t, void (*fn)(void *ctx, int worker, int n_workers), 
         return;
     }
     const unsigned done = gate_value(&t->done);
+    atomic_fetch_add_explicit(&n_running, 1, memory_order_relaxed);
     t->fn = fn;
     t->ctx = ctx;
     atomic_store_explicit(&t->running, t->size, memory_order_relaxed);
     gate_open(&t->go);
     fn(ctx, 0, t->size);
-    if (atomic_fetch_sub(&t->running, 1) == 1) {
-        return;
+    if (atomic_fetch_sub(&t->running, 1) != 1) {
+        gate_wait(&t->done, done, t->spin);
     }
-    gate_wait(&t->done, done, t->spin);
+    atomic_fetch_sub_explicit(&n_running, 1, memory_order_relaxed);
 }
 
 struct pinning {

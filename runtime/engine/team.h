@@ -3,7 +3,9 @@
  * team_run calls fn(ctx, worker, n_workers) once on every worker, the caller being worker 0,
  * and returns when all have returned. Inside fn, team_barrier waits for all workers, so that a
  * whole model step can be one team_run with barriers between its stages. Waiting spins for some
- * tens of microseconds and then sleeps in the kernel: no core is busy while nothing runs.
+ * tens of microseconds and then sleeps in the kernel: no core is busy while nothing runs. Where
+ * teams run at the same time, as while one version of a model follows another, a thread that
+ * spins offers its core to others: what it waits for may be a thread that wants that core.
  *
  * Threads: a team is used by one thread at a time (the one that calls team_run); fn runs on
  * all. What the caller wrote before team_run is visible to fn, what fn wrote is visible after
@@ -20,6 +22,10 @@ struct team;
 /* Starts threads - 1 threads; 1 <= threads <= TEAM_MAX_THREADS. NULL on failure. The caller
  * owns the team and destroys it from the thread that uses it, outside of team_run. */
 struct team *team_create(int threads, struct err *e);
+
+/* The same for work behind that of others, who can use the cores better than threads that spin.
+ */
+struct team *team_create_behind(int threads, struct err *e);
 void team_destroy(struct team *t); /* accepts NULL */
 
 int team_size(const struct team *t);

@@ -147,12 +147,10 @@ static uint64_t hash_add_bytes(uint64_t hash, const void *data, size_t len)
     return hash;
 }
 
-static uint64_t stamp_of(const char *name, const struct stat *st)
+static uint64_t stamp_of(const char *name, const uint64_t numbers[], size_t n)
 {
-    const uint64_t numbers[] = {st->st_dev, st->st_ino, (uint64_t)st->st_size,
-                                (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec};
     uint64_t hash = hash_add_bytes(0xcbf29ce484222325u, name, strlen(name));
-    return hash_add_bytes(hash, numbers, sizeof(numbers));
+    return hash_add_bytes(hash, numbers, n * sizeof(numbers[0]));
 }
 
 /* NAME-00002-of-00003.gguf: it is found from the first one. */
@@ -166,7 +164,9 @@ static bool is_further_part(const char *name)
 
 static void note_file(struct scan *s, const char *name, const struct stat *st)
 {
-    s->stamp += stamp_of(name, st);
+    const uint64_t numbers[] = {st->st_dev, st->st_ino, (uint64_t)st->st_size,
+                                (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec};
+    s->stamp += stamp_of(name, numbers, sizeof(numbers) / sizeof(numbers[0]));
     s->is_hf |= strcmp(name, "config.json") == 0;
     if (ends_with(name, ".gguf") || ends_with(name, ".safetensors")) {
         s->bytes += (uint64_t)st->st_size;
@@ -179,16 +179,17 @@ static void note_file(struct scan *s, const char *name, const struct stat *st)
 
 /* A folder, a pipe, a link to nothing: that it is there counts. Of model.json it must count, or
  * its gate would be left out. */
-static void note_other(struct scan *s, const char *name, const struct stat *st)
+static void note_other(struct scan *s, const char *name, ino_t inode)
 {
-    s->stamp += stamp_of(name, &(struct stat){.st_dev = st->st_dev, .st_ino = st->st_ino});
+    const uint64_t number = inode;
+    s->stamp += stamp_of(name, &number, 1);
 }
 
 static int scan_file(const struct model_repo *r, const char *version, const char *name,
                      struct scan *s, struct err *e)
 {
     char path[PATH_MAX];
-    struct stat st = {0};
+    struct stat st;
     s->has_manifest |= strcmp(name, MODEL_MANIFEST_FILE) == 0;
     if (snprintf(path, sizeof(path), "%s/%s/%s", r->name, version, name) >= (int)sizeof(path)) {
         return err_set(e, ERR_LIMIT, "%s/%s/%s: the path is too long", r->root, r->name,
@@ -196,16 +197,17 @@ static int scan_file(const struct model_repo *r, const char *version, const char
     }
     int fd = open_beneath(r->fd, path, O_PATH);
     if (fd < 0 && errno == ENOENT) {
-        note_other(s, name, &st); /* removed meanwhile, or a link to nothing */
+        note_other(s, name, 0); /* removed meanwhile, or a link to nothing */
         return 0;
     }
     if (fd < 0) {
         return open_failed(r, path, e);
     }
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+    bool is_known = fstat(fd, &st) == 0;
+    if (is_known && S_ISREG(st.st_mode)) {
         note_file(s, name, &st);
     } else {
-        note_other(s, name, &st);
+        note_other(s, name, is_known ? st.st_ino : 0);
     }
     close(fd);
     return 0;

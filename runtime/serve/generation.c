@@ -56,7 +56,7 @@ static int check_version(struct model *m, const struct generation_settings *s, s
 static int load_model(struct generation *g, const struct generation_settings *s, struct err *e)
 {
     const char *path = s->files ? s->files->path : s->model_path;
-    struct team *team = team_create(s->threads, e);
+    struct team *team = team_create_behind(s->threads, e);
     if (!team) {
         return -1;
     }
@@ -352,6 +352,7 @@ struct generation *generation_ref(struct generation *g)
 static void take_down(uv_work_t *work)
 {
     release_parts(work->data);
+    mem_give_back();
 }
 
 static void after_take_down(uv_work_t *work, int status)

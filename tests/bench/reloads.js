@@ -6,6 +6,7 @@
 //
 //   --model FILE     the model (models/weir-tiny/weir-tiny.gguf); the other version is made from it
 //   --reloads N      loads of a version, by turns (200)
+//   --every MS       a load begins no earlier than so long after the one before (0)
 //   --rounds N       so many times answers are timed without loads, and then with their share of them (5)
 //   --streams N      answers that are being written at any time (32)
 //   --others N       requests of other kinds at any time: two answers at once, calls of tools, embeddings (3)
@@ -31,7 +32,7 @@ const { fail, USAGE_STATUS, readOptions, distribution, percentile, sum, resident
 const { writeOtherVersion } = require('../e2e/lib/files.js');
 const { programPath, modelPath } = require('../e2e/lib/server.js');
 
-const options = readOptions({ model: modelPath(), reloads: 200, rounds: 5, streams: 32, others: 3, seconds: 5, keep: 0, maxRatio: 0,
+const options = readOptions({ model: modelPath(), reloads: 200, every: 0, rounds: 5, streams: 32, others: 3, seconds: 5, keep: 0, maxRatio: 0,
     maxGrowth: 0.1, report: null, json: false });
 const KEY = 'reloads';
 const NAME = 'model';
@@ -187,8 +188,10 @@ async function measure(server, tell) {
         const without = await phase(server, wanted, () => sleep(options.seconds * 1000));
         const with_ = await phase(server, wanted, async () => {
             while (m.loads.length < (options.reloads * round) / options.rounds) {
+                const pause = sleep(options.every);
                 m.loads.push(await activate(server, String(1 + (m.loads.length % 2))));
                 m.most = Math.max(m.most, residentBytes(server.child.pid));
+                await pause;
             }
         });
         m.rounds.push({ without, with: with_, rest: await stateAtRest(server) });

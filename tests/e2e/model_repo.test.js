@@ -332,10 +332,17 @@ test('answers are wholly of the version that they name while versions come and g
             running.answers++;
         }
     });
+    const begunAtTheSwap = async (ms) => {
+        await new Promise((resolve) => setTimeout(resolve, ms));
+        const { text, madeBy } = await readStream(await beginStream(server, ask(questions[0])));
+        assert.equal(text, wanted[madeBy.model][questions[0]]);
+    };
     for (let i = 0; i < 24; i++) {
+        const begun = [0, 0, 1, 2, 4].map(begunAtTheSwap);
         const { status, body } = i % 4 === 3 ? await post(server, 'rollback')
             : await post(server, 'activate', { version: String(1 + (i % 3)) });
         assert.equal(status, 200, JSON.stringify(body));
+        await Promise.all(begun);
         await waitFor(() => running.answers > 8 * i);
     }
     running.now = false;

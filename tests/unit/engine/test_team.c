@@ -135,6 +135,33 @@ static void what_was_written_before_a_barrier_is_seen_after_it(void **state)
     }
 }
 
+static void *run_a_ring(void *ctx)
+{
+    struct ring *r = ctx;
+    for (int run = 0; run < 20; run++) {
+        team_run(r->team, pass_around, r);
+    }
+    return NULL;
+}
+
+static void teams_beside_each_other_come_to_their_ends(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct ring rings[3] = {
+        {.team = make_team(2)}, {.team = make_team(2)}, {.team = team_create_behind(3, &e)}};
+    pthread_t threads[3];
+    assert_non_null(rings[2].team);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, run_a_ring, &rings[i]), 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(atomic_load(&rings[i].errors), 0);
+        team_destroy(rings[i].team);
+    }
+}
+
 static void sum_part(void *ctx, int worker, int n_workers)
 {
     uint64_t *sums = ctx;
@@ -225,6 +252,7 @@ int main(void)
         cmocka_unit_test(each_worker_is_called_exactly_once_a_run),
         cmocka_unit_test(pinned_workers_have_a_cpu_each),
         cmocka_unit_test(what_was_written_before_a_barrier_is_seen_after_it),
+        cmocka_unit_test(teams_beside_each_other_come_to_their_ends),
         cmocka_unit_test(results_of_a_run_are_seen_by_the_caller),
         cmocka_unit_test(an_idle_team_uses_no_processor),
         cmocka_unit_test(runs_work_after_every_kind_of_gap),
