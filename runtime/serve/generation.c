@@ -185,12 +185,20 @@ static int create_embedder(struct generation *g, const struct generation_setting
 
 /* --- memory --- */
 
-/* As int8 with a scale for each group; what has one dimension stays f32, or is packed. */
-static uint64_t loaded_bytes(const struct gguf_tensor *t)
+/* As int8 with a scale for each group; what has one dimension stays f32. A packed file, whose
+ * matrices are bytes, is copied into memory whole. */
+static uint64_t loaded_bytes(const struct gguf *g)
 {
-    return t->n_dims >= 2         ? t->n_elements + t->n_elements / 8
-           : t->type == TENSOR_I8 ? t->size
-                                  : t->n_elements * sizeof(float);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < gguf_tensor_count(g); i++) {
+        const struct gguf_tensor *t = gguf_tensor_at(g, i);
+        if (t->type == TENSOR_I8) {
+            return gguf_file_size(g);
+        }
+        bytes +=
+            t->n_dims > 1 ? t->n_elements + t->n_elements / 8 : t->n_elements * sizeof(float);
+    }
+    return bytes;
 }
 
 int generation_measure(const struct generation_settings *s, uint64_t *bytes, struct err *e)
@@ -204,12 +212,9 @@ int generation_measure(const struct generation_settings *s, uint64_t *bytes, str
     }
     struct gguf *g = gguf_open(path, e);
     int rc = g ? llama_config_from_gguf(&config, g, e) : -1;
-    for (size_t i = 0; rc == 0 && i < gguf_tensor_count(g); i++) {
-        *bytes += loaded_bytes(gguf_tensor_at(g, i));
-    }
-    if (rc == 0 && !config.encoder) {
+    if (rc == 0) {
         const struct engine_settings engine = engine_settings_of(&config, s);
-        *bytes += engine_kv_bytes(&config, &engine);
+        *bytes = loaded_bytes(g) + (config.encoder ? 0 : engine_kv_bytes(&config, &engine));
     }
     gguf_close(g);
     return rc;

@@ -266,7 +266,7 @@ static bool has_patience(struct attempt *a)
 {
     uint64_t now = clock_now_ns();
     a->began_ns = a->began_ns ? a->began_ns : now;
-    return a->is_for_requests && now - a->began_ns < PATIENCE_NS;
+    return a->is_for_requests && model_wait_has(a->set) && now - a->began_ns < PATIENCE_NS;
 }
 
 static void find_room(struct attempt *a)

@@ -1,5 +1,6 @@
 #include "runtime/serve/model_catalog.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/base/clock.h"
@@ -135,16 +136,15 @@ static bool is_found(const struct model_repo_names *found, const char *name)
     return false;
 }
 
-static void add_while_serving(struct model_catalog *c, const char *name)
+static int add_while_serving(struct model_catalog *c, const char *name, struct err *e)
 {
-    struct err e = {0};
-    struct model_set *set = add(c, name, false, &e);
-    if (!set || model_set_watch(set, &e) != 0) {
-        log_error("model %s: %s", name, e.message);
-        if (set) {
-            remove_set(c, set);
-        }
-        return;
+    struct model_set *set = add(c, name, false, e);
+    if (!set) {
+        return -1;
+    }
+    if (model_set_watch(set, e) != 0) {
+        remove_set(c, set);
+        return -1;
     }
     log_info("model %s: its folder has appeared", name);
     if (!c->server->set.repo_model) {
@@ -154,17 +154,29 @@ static void add_while_serving(struct model_catalog *c, const char *name)
     if (is_to_be_loaded(c, name)) {
         model_set_load_soon(set);
     }
+    return 0;
+}
+
+/* What stays wrong is told once. */
+static void log_problem(struct model_catalog *c, const struct err *problem)
+{
+    if (problem->kind != ERR_NONE && strcmp(problem->message, c->problem) != 0) {
+        log_error("--repo: %s", problem->message);
+    }
+    snprintf(c->problem, sizeof(c->problem), "%s", problem->message);
 }
 
 static void on_look(void *ctx)
 {
     struct model_catalog *c = ctx;
+    struct err problem = {0}; /* the last one */
     for (size_t i = 0; i < c->found.count; i++) {
         const char *name = c->found.items[i];
         if (!model_catalog_find(c, name, strlen(name))) {
-            add_while_serving(c, name);
+            add_while_serving(c, name, &problem);
         }
     }
+    log_problem(c, &problem);
     for (size_t i = c->n_sets; i-- > 0;) {
         model_set_folder_gone(c->sets[i], !is_found(&c->found, model_set_name(c->sets[i])));
         if (model_set_may_go(c->sets[i])) {

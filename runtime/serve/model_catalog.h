@@ -37,6 +37,7 @@ struct model_catalog {
     struct model_repo root;        /* for looks at it; names no model */
     struct model_repo_names found; /* at the last look; the worker's while it looks */
     struct model_watch *watch;
+    char problem[ERR_MESSAGE_MAX]; /* with a folder, at the last look; "" */
     uv_timer_t timer; /* for what nobody tells: time, and memory that others free */
     bool is_stopped;
 };

@@ -554,7 +554,8 @@ void model_set_drop_idle(struct model_set *set, uint64_t before_ns)
     }
     for (size_t i = set->n_kept; i-- > 0;) {
         g = set->kept[i];
-        if (g->was_asked_for && model_set_may_drop(set, g) && g->used_ns < before_ns) {
+        bool may_go = g->was_asked_for || !set->serving;
+        if (may_go && model_set_may_drop(set, g) && g->used_ns < before_ns) {
             log_info("model %s: unloaded, nobody has used it", g->id);
             model_set_drop(set, g, "idle");
         }

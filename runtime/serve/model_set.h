@@ -95,7 +95,8 @@ void model_set_folder_gone(struct model_set *set, bool is_gone);
 bool model_set_may_go(const struct model_set *set);
 
 /* Unloads what nobody has used since then: the version that serves, unless that is the
- * default's, and those that are kept because they were asked for. */
+ * default's, those that are kept because they were asked for, and those that are kept behind
+ * one that does not serve any more. */
 void model_set_drop_idle(struct model_set *set, uint64_t before_ns);
 
 /* ---- what is there ---- */

@@ -370,7 +370,7 @@ void model_state_note(struct model_journal *m, const struct model_change *change
     }
     make_room(m);
     push(&m->waiting, job);
-    if (!m->is_failing) {
+    if (!uv_is_active((uv_handle_t *)&m->timer)) { /* else with what waits for the next try */
         begin(m);
     }
 }

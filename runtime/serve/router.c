@@ -52,6 +52,16 @@ static void status(struct http_exchange *ex, int code, const char *word)
     respond_json(ex, code, text, len, NULL, 0);
 }
 
+/* Requests may be sent here: they are answered, or wait for a version that is on its way. */
+static void ready(const struct server *s, struct http_exchange *ex)
+{
+    bool has_model = s->generation || model_set_is_coming(s->models);
+    status(ex, has_model && !s->stopping ? 200 : 503,
+           s->stopping  ? "draining"
+           : !has_model ? "no_model"
+                        : "ready");
+}
+
 static void not_found(struct http_exchange *ex)
 {
     struct api_error error =
@@ -82,7 +92,7 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
         status(ex, 200, "ok");
         break;
     case ROUTE_READYZ:
-        status(ex, s->stopping ? 503 : 200, s->stopping ? "draining" : "ready");
+        ready(s, ex);
         break;
     case ROUTE_OPENAPI:
         openapi(ex);

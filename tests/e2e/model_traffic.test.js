@@ -88,10 +88,10 @@ test('a tenth of the conversations gets the split, always the same ones, on ever
     assert.deepEqual([answer.model, answer.serving, answer.split, answer.shadow], ['tiny', '1', { version: '2', percent: 10, by: 'key' }, null]);
     assert.deepEqual(await listVersions(server), { 2: 'split', 1: 'serving' });
 
-    const texts = Array.from({ length: 300 }, (_, i) => `Question number ${i}`);
+    const texts = Array.from({ length: 200 }, (_, i) => `Question number ${i}`);
     const first = await mapAll(texts, (text) => versionFor(server, text));
     assertShare(first.filter((v) => v === '2').length, texts.length, 0.1);
-    assert.deepEqual(await mapAll(texts.slice(0, 60), (text) => versionFor(server, text)), first.slice(0, 60));
+    assert.deepEqual(await mapAll(texts.slice(0, 40), (text) => versionFor(server, text)), first.slice(0, 40));
 
     // A later turn of a conversation stays with its version, and so do all routes.
     const inside = texts[first.indexOf('2')], outside = texts[first.indexOf('1')];
@@ -117,14 +117,14 @@ test('a tenth of the conversations gets the split, always the same ones, on ever
         }
     }
     // What has no messages goes by its text, and tokens are counted by who would answer.
-    const completions = await mapAll(texts.slice(0, 100), async (prompt) => {
+    const completions = await mapAll(texts.slice(0, 80), async (prompt) => {
         const version = versionOf(await server.post('/v1/completions', { prompt, max_tokens: 1 }));
         assert.equal(versionOf(await server.post('/tokenize', { content: prompt })), version);
         return version;
     });
     assertShare(completions.filter((v) => v === '2').length, completions.length, 0.1);
     // Vectors of two versions do not compare: without a key they are all of the one that serves.
-    const vectors = await mapAll(texts.slice(0, 60), async (input) => versionOf(await server.post('/v1/embeddings', { input })));
+    const vectors = await mapAll(texts.slice(0, 40), async (input) => versionOf(await server.post('/v1/embeddings', { input })));
     assert.ok(vectors.every((v) => v === '1'));
     assert.equal(versionOf(await server.post('/v1/embeddings', { input: 'a', model: 'tiny@2' })), '2');
     assert.equal(versionOf(await server.post('/detokenize', { tokens: [1] })), '1');
@@ -145,7 +145,7 @@ test('a tenth of the conversations gets the split, always the same ones, on ever
 });
 
 test('a key belongs to a split or does not, with all that it asks', { skip, timeout: 240_000 }, async (t) => {
-    const keys = Array.from({ length: 200 }, (_, i) => `key-${i}-${'x'.repeat(24)}`);
+    const keys = Array.from({ length: 150 }, (_, i) => `key-${i}-${'x'.repeat(24)}`);
     const lines = keys.map((key, i) => `k${i}:${crypto.createHash('sha256').update(key).digest('hex')}`);
     const file = writeFile(makeFolder(t), 'keys', `${lines.join('\n')}\n`);
     const { server } = await startRepo(t, { 1: { file: modelPath() }, 2: { file: other(t) } }, [...MANUAL, '--api-key-file', file]);
@@ -168,7 +168,7 @@ test('a key belongs to a split or does not, with all that it asks', { skip, time
     const key = bearer(keys[versions.indexOf('1')]);
     const { split } = await change(server, 'split', { version: '2', percent: 20, by: 'conversation' });
     assert.deepEqual(split, { version: '2', percent: 20, by: 'conversation' });
-    const texts = Array.from({ length: 200 }, (_, i) => `Question ${i}`);
+    const texts = Array.from({ length: 120 }, (_, i) => `Question ${i}`);
     const byText = await mapAll(texts, (text) => versionFor(server, text, {}, key));
     assertShare(byText.filter((v) => v === '2').length, texts.length, 0.2);
     assert.deepEqual(await mapAll(texts.slice(0, 40), (text) => versionFor(server, text, {}, bearer(keys[0]))), byText.slice(0, 40));
@@ -417,18 +417,21 @@ test('requests never fail by their copies, however many there are', { skip, time
             answers++;
         }
     });
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < 8; i++) {
         await change(server, 'shadow', { version: i % 3 === 2 ? '3' : '2', percent: 100 });
-        const had = answers;
-        await waitFor(() => answers > had + 24);
+        const before = answers;
+        await waitFor(() => answers > before + 24);
         if (i % 4 === 3) {
             await change(server, 'shadow', { percent: 0 });
         }
     }
     await change(server, 'shadow', { version: '2', percent: 100 });
-    await waitFor(async () => (await report(server)).copies.identical > 0);
+    const had = answers;
+    await waitFor(() => answers > had + 24);
     running = false;
     await Promise.all(clients);
+    // Now that they have the machine for themselves, those that run come to their end.
+    await waitFor(async () => (await report(server)).copies.identical > 0);
     const { copies } = await report(server);
     assert.equal(copies.failed + copies.different, 0, JSON.stringify(copies));
     assert.ok(copies.dropped > 0, JSON.stringify(copies)); // 24 at once, and 8 may be copied

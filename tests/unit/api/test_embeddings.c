@@ -24,6 +24,24 @@ static int parse(struct embeddings_request *r, const char *body, struct err *e)
     return embeddings_request_parse(r, body, strlen(body), VOCAB, WIDTH, e);
 }
 
+static void the_rest_is_checked_once_the_model_is_known(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"model\":\"b\",\"input\":[[1],[99]],\"dimensions\":64}";
+    struct embeddings_request r;
+    struct err e = {0};
+    assert_int_equal(embeddings_request_parse(&r, body, sizeof(body) - 1, 0, 0, &e), 0);
+    assert_string_equal(r.model, "b");
+    assert_int_equal(embeddings_request_check(&r, VOCAB, WIDTH, &e), 0);
+    assert_int_equal(r.dimensions, 64);
+    assert_int_equal(embeddings_request_check(&r, 99, WIDTH, &e), -1);
+    assert_string_equal(e.param, "input[1]");
+    assert_int_equal(embeddings_request_check(&r, VOCAB, 63, &e), -1);
+    assert_string_equal(e.param, "dimensions");
+    embeddings_request_deinit(&r);
+    assert_int_equal(embeddings_request_parse(&r, "{\"input\":[3e9]}", 15, 0, 0, &e), -1);
+}
+
 static void input_has_four_shapes(void **state)
 {
     (void)state;
@@ -259,6 +277,7 @@ static void fewer_dimensions_have_length_1_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_rest_is_checked_once_the_model_is_known),
         cmocka_unit_test(input_has_four_shapes),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(limits_are_exact),

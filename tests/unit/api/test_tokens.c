@@ -121,6 +121,21 @@ static void ids_are_checked(void **state)
     }
 }
 
+static void ids_are_checked_once_the_model_is_known(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"model\":\"b\",\"tokens\":[9,10]}";
+    struct detokenize_request r;
+    struct err e = {0};
+    assert_int_equal(detokenize_request_parse(&r, body, sizeof(body) - 1, 0, &e), 0);
+    assert_int_equal(detokenize_request_check(&r, 11, &e), 0);
+    assert_int_equal(detokenize_request_check(&r, 10, &e), -1);
+    assert_non_null(strstr(e.message, "\"tokens[1]\" is no token id; ids are 0 to 9"));
+    detokenize_request_deinit(&r);
+    assert_int_equal(detokenize_request_parse(&r, "{\"tokens\":[3e9]}", 16, 0, &e), -1);
+    assert_int_equal(detokenize_request_parse(&r, "{\"tokens\":[-1]}", 15, 0, &e), -1);
+}
+
 static void every_character_survives_as_json(void **state)
 {
     (void)state;
@@ -209,6 +224,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(a_text_over_the_limit_is_refused),
         cmocka_unit_test(ids_are_checked),
+        cmocka_unit_test(ids_are_checked_once_the_model_is_known),
         cmocka_unit_test(every_character_survives_as_json),
         cmocka_unit_test(pieces_are_text_or_bytes),
     };

@@ -174,6 +174,24 @@ static void series_that_stand_still_make_room(void **state)
     metrics_destroy(m);
 }
 
+static void a_gauge_can_be_cleared(void **state)
+{
+    (void)state;
+    struct metrics *m = make();
+    metrics_set(m, TEMPERATURE, V("hall"), 20);
+    metrics_set(m, TEMPERATURE, V("cellar"), 12);
+    metrics_add(m, BARE, NULL, 1);
+    metrics_clear(m, TEMPERATURE);
+    assert_int_equal(metrics_series_count(m, TEMPERATURE), 0);
+    assert_true(metrics_value(m, BARE, NULL) == 1.0);
+    metrics_clear(m, TEMPERATURE);
+    metrics_set(m, TEMPERATURE, V("cellar"), 13);
+    assert_int_equal(metrics_series_count(m, TEMPERATURE), 1);
+    assert_true(metrics_value(m, TEMPERATURE, V("cellar")) == 13.0);
+    assert_true(metrics_value(m, TEMPERATURE, V("hall")) == 0.0);
+    metrics_destroy(m);
+}
+
 static void a_long_value_is_cut_between_characters(void **state)
 {
     (void)state;
@@ -225,6 +243,7 @@ int main(void)
         cmocka_unit_test(values_are_not_joined_by_mistake),
         cmocka_unit_test(invented_codes_come_under_other),
         cmocka_unit_test(series_that_stand_still_make_room),
+        cmocka_unit_test(a_gauge_can_be_cleared),
         cmocka_unit_test(a_long_value_is_cut_between_characters),
         cmocka_unit_test(without_memory_nothing_is_counted_and_nothing_breaks),
     };

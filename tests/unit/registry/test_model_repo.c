@@ -274,6 +274,32 @@ static void the_only_model_needs_no_name(void **state)
     assert_int_equal(model_repo_open(&other, "/nonexistent", NULL, &e), -1);
 }
 
+static void models_are_listed_in_their_order(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct model_repo other;
+    struct model_repo_names names;
+    static const char *const wanted[] = {"m", "m2", "m10"};
+    make("m10");
+    make("m2");
+    make(".trash");
+    make("n.tmp");
+    put("file", "x");
+    assert_int_equal(symlink("/etc", at("outside")), 0);
+    assert_int_equal(model_repo_open_root(&other, root, &e), 0);
+    assert_int_equal(model_repo_list_models(&other, &names, &e), 0);
+    assert_int_equal(names.count, 4); /* what leads outside is told when it is opened */
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(names.items[i], wanted[i]);
+    }
+    model_repo_names_deinit(&names);
+    model_repo_close(&other);
+    assert_int_equal(model_repo_open(&other, root, "outside", &e), -1);
+    assert_non_null(strstr(e.message, "leads out of the repository"));
+    assert_int_equal(model_repo_open_root(&other, "/nonexistent", &e), -1);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -286,6 +312,7 @@ int main(void)
         TEST(the_model_is_found),
         TEST(nothing_outside_of_the_root_is_read),
         TEST(the_only_model_needs_no_name),
+        TEST(models_are_listed_in_their_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

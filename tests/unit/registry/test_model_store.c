@@ -103,8 +103,7 @@ static void check_all(const struct model_record *r)
     assert_string_equal(r->past[0].version, "2");
     assert_string_equal(r->past[1].version, "3");
     assert_string_equal(r->past[1].sha256, "efgh");
-    assert_string_equal(r->split.version, "3");
-    assert_int_equal(r->split.percent, 10);
+    assert_int_equal(r->split.percent, 0); /* the canary has taken its place */
     assert_string_equal(r->shadow.version, "4");
     assert_int_equal(r->shadow.percent, 100);
     assert_int_equal(r->n_labels, 2);
@@ -157,7 +156,7 @@ static void all_that_was_decided_is_there_again(void **state)
     static const char *const wanted[][5] = {
         /* action, actor, subject, before, after */
         {"canary_begin", "anna", "4", "2 and 10% 3, shadow 100% 4",
-         "2 and 10% 3, shadow 100% 4, canary 4"},
+         "2, shadow 100% 4, canary 4"},
         {"label", "anna", "canary", "", "4"},
         {"label", "anna", "stable", "", "2"},
         {"shadow", "anna", "4", "2 and 10% 3", "2 and 10% 3, shadow 100% 4"},
@@ -203,6 +202,78 @@ static void all_that_was_decided_is_there_again(void **state)
     mem_free(rows);
     version_database_close(d);
     store_folder_remove(&f);
+}
+
+static void a_split_is_kept_with_what_it_goes_by(void **state)
+{
+    (void)state;
+    struct version_database *d = must_open(NULL);
+    serve(d, MODEL_ACTION_PUBLISH, "1", NULL);
+    struct model_record r = change(d, (struct model_change){.action = MODEL_ACTION_SPLIT,
+                                                            .version = "2",
+                                                            .percent = 99,
+                                                            .is_by_conversation = true});
+    assert_string_equal(r.split.version, "2");
+    assert_int_equal(r.split.percent, 99);
+    assert_true(r.split.is_by_conversation);
+    model_record_deinit(&r);
+    r = change(d, (struct model_change){.action = MODEL_ACTION_SPLIT, .version = "2"});
+    assert_false(r.split.is_by_conversation);
+    model_record_deinit(&r);
+    version_database_close(d);
+}
+
+static void a_canary_ends_in_one_step_with_what_comes_of_it(void **state)
+{
+    (void)state;
+    struct version_database *d = must_open(NULL);
+    serve(d, MODEL_ACTION_PUBLISH, "1", NULL);
+    /* Promoted: it serves, by nobody's choice. */
+    const struct model_change begins = {
+        .action = MODEL_ACTION_CANARY_BEGIN, .version = "2", .stamp = 5, .text = "{}"};
+    do_change(d, begins);
+    struct model_record r =
+        change(d, (struct model_change){.action = MODEL_ACTION_CANARY_PROMOTE,
+                                        .version = "2",
+                                        .stamp = 5,
+                                        .replaced = "1"});
+    assert_string_equal(r.active.version, "2");
+    assert_string_equal(r.canary, "");
+    assert_int_equal(r.n_past, 1);
+    assert_false(r.is_chosen);
+    model_record_deinit(&r);
+    /* By somebody, who has activated it before: no step more. */
+    serve(d, MODEL_ACTION_ACTIVATE, "3", "2");
+    r = change(d, (struct model_change){.action = MODEL_ACTION_CANARY_PROMOTE,
+                                        .who = "anna",
+                                        .version = "3",
+                                        .replaced = "2"});
+    assert_int_equal(r.n_past, 2);
+    assert_true(r.is_chosen);
+    model_record_deinit(&r);
+    /* Rolled back: it has failed. */
+    do_change(d, begins);
+    do_change(d, (struct model_change){.action = MODEL_ACTION_CANARY_ROLLBACK,
+                                       .version = "2",
+                                       .stamp = 5,
+                                       .reason = "canary: worse"});
+    struct model_store_known *known;
+    size_t n;
+    struct err e = {0};
+    assert_int_equal(model_store_known(d, "tiny", &known, &n, &e), 0);
+    for (size_t i = 0; i < n; i++) {
+        bool is_it = strcmp(known[i].version, "2") == 0;
+        assert_string_equal(known[i].problem, is_it ? "canary: worse" : "");
+    }
+    model_store_known_free(known, n);
+    /* Kept beside: its share is a split from then on. */
+    do_change(d, begins);
+    r = change(d, (struct model_change){
+                      .action = MODEL_ACTION_CANARY_END, .version = "2", .percent = 30});
+    assert_string_equal(r.split.version, "2");
+    assert_int_equal(r.split.percent, 30);
+    model_record_deinit(&r);
+    version_database_close(d);
 }
 
 static void a_rollback_goes_back_step_by_step(void **state)
@@ -485,6 +556,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_that_nobody_has_told_anything_is_not_known),
         cmocka_unit_test(all_that_was_decided_is_there_again),
+        cmocka_unit_test(a_split_is_kept_with_what_it_goes_by),
+        cmocka_unit_test(a_canary_ends_in_one_step_with_what_comes_of_it),
         cmocka_unit_test(a_rollback_goes_back_step_by_step),
         cmocka_unit_test(versions_that_were_seen_or_tried_are_known),
         cmocka_unit_test(changes_that_make_no_sense_change_nothing),
