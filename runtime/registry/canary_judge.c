@@ -21,13 +21,11 @@ struct place {
 };
 
 /* A hash of its own: what divides requests between the sides must not divide groups too.
- * Finaliser of splitmix64 (Steele et al. 2014). Answers to nobody known are taken in turn. */
+ * Finaliser of splitmix64 (Steele et al. 2014). An answer to nobody known is a caller
+ * of its own. */
 static size_t caller_group(const struct canary_sample *s, uint64_t caller)
 {
-    if (caller == 0) {
-        return s->added % CANARY_GROUPS;
-    }
-    uint64_t x = caller + 0x9e3779b97f4a7c15u;
+    uint64_t x = (caller != 0 ? caller : s->added + 1) * 0x9e3779b97f4a7c15u;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
     return (x ^ (x >> 31)) % CANARY_GROUPS;
@@ -70,6 +68,7 @@ void canary_sample_add(struct canary_sample *s, const struct canary_answer *a)
     if (!a->has_left && !a->has_failed) {
         add(s, CANARY_BLOCK_RATE, &at, a->is_blocked);
         add(s, CANARY_REFUSAL_RATE, &at, a->is_refusal);
+        add(s, CANARY_CUT_RATE, &at, a->is_cut);
         add_log(s, CANARY_ANSWER_TOKENS, &at, a->tokens, 1);
     }
     if (!a->has_failed) {

@@ -53,6 +53,7 @@ struct canary_answer {
     bool has_failed; /* nothing of what follows counts then */
     bool is_blocked; /* filters ended it */
     bool is_refusal;
+    bool is_cut; /* it has not ended by itself, but at the tokens that it may have */
     /* < 0: it has none. */
     double first_token_s;
     double token_s; /* between tokens */

@@ -51,6 +51,7 @@ struct canary_plan canary_plan_default(void)
                                 .margins = {[CANARY_ERROR_RATE] = 0.015,
                                             [CANARY_BLOCK_RATE] = 0.02,
                                             [CANARY_REFUSAL_RATE] = 0.05,
+                                            [CANARY_CUT_RATE] = 0.1,
                                             [CANARY_FIRST_TOKEN] = 2,
                                             [CANARY_TOKEN_TIME] = 2,
                                             [CANARY_ANSWER_TOKENS] = 1.25}};

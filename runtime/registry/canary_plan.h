@@ -4,8 +4,8 @@
  *     {"percent": 10 or "steps": [5, 25, 50], "by": "conversation",
  *      "min_answers": 200, "max_answers": 3000, "looks": 5, "max_seconds": 86400,
  *      "alpha": 0.01, "errors_in_row": 8, "on_undecided": "rollback",
- *      "margins": {"error_rate": 0.015, "block_rate": 0.02, "refusal_rate": 0.05,
- *                  "first_token": 2, "token_time": 2, "answer_tokens": 1.25}}
+ *      "margins": {"error_rate": 0.015, "block_rate": 0.02, "refusal_rate": 0.05, "cut_rate":
+ * 0.1, "first_token": 2, "token_time": 2, "answer_tokens": 1.25}}
  *
  * Every key may be left out; the values above are those that it has then (and "percent"). A key
  * that is not known is an error.
@@ -28,6 +28,7 @@
     X(ERROR_RATE, "error_rate", true, false)    \
     X(BLOCK_RATE, "block_rate", true, false)    \
     X(REFUSAL_RATE, "refusal_rate", true, true) \
+    X(CUT_RATE, "cut_rate", true, false)        \
     X(FIRST_TOKEN, "first_token", false, false) \
     X(TOKEN_TIME, "token_time", false, false)   \
     X(ANSWER_TOKENS, "answer_tokens", false, true)

@@ -375,6 +375,7 @@ void model_canary_note(struct model_canary *c, const struct generation *g,
                                     .has_failed = has_failed(o),
                                     .is_blocked = o->ending == MODEL_ENDING_BLOCKED,
                                     .is_refusal = o->is_refusal,
+                                    .is_cut = o->ending == MODEL_ENDING_LENGTH,
                                     .first_token_s = o->first_token_s,
                                     .token_s = o->token_s,
                                     .tokens = is_whole ? (double)o->tokens : -1};

@@ -105,6 +105,7 @@ static struct canary_answer answer(struct rng *r, const struct behaviour *b, uin
                                   .has_failed = uniform(r) < b->errors,
                                   .is_blocked = uniform(r) < b->blocks,
                                   .is_refusal = uniform(r) < b->refusals,
+                                  .is_cut = tokens == 512,
                                   .first_token_s = first_token_s,
                                   .token_s = tokens > 1 ? token_s : -1,
                                   .tokens = tokens};

@@ -17,7 +17,7 @@ const CLIENTS = 8;
 // Small numbers and wide margins: what is tested is the life of a canary, not the test that decides (test_canary_judge).
 const PLAN = {
     percent: 50, min_answers: 40, max_answers: 160, looks: 3, alpha: 0.05, max_seconds: 600,
-    margins: { error_rate: 0.12, block_rate: 0.12, refusal_rate: 0.12, first_token: 100, token_time: 100, answer_tokens: 2 },
+    margins: { error_rate: 0.12, block_rate: 0.12, refusal_rate: 0.12, cut_rate: 1, first_token: 100, token_time: 100, answer_tokens: 2 },
 };
 
 async function post(server, what, value) {
@@ -83,7 +83,7 @@ test('a good version is promoted, step by step, and no request fails', { skip, t
     assert.deepEqual([...new Set(body.looks.map(({ percent }) => percent))], [30, 60]);
     const last = body.looks.at(-1);
     assert.equal(last.verdict, 'good');
-    for (const measure of ['error_rate', 'block_rate', 'refusal_rate', 'first_token', 'token_time', 'answer_tokens']) {
+    for (const measure of ['error_rate', 'block_rate', 'refusal_rate', 'cut_rate', 'first_token', 'token_time', 'answer_tokens']) {
         const found = last.measures.find((m) => m.measure === measure);
         assert.equal(found.verdict, 'good', measure);
         const [low, high] = [found.interval.low ?? -Infinity, found.interval.high ?? Infinity];
@@ -105,17 +105,26 @@ const WORSE = {
         version: { manifest: { template: 'chat.jinja' }, files: { 'chat.jinja': templateOf('Do not talk about chess.') } },
         request: (n) => say(`${n} people ask: do you have advice about chess?`, { max_tokens: 12 }),
     },
+    cut_rate: {
+        plan: { ...PLAN, margins: { ...PLAN.margins, cut_rate: 0.12, answer_tokens: null } },
+        version: { shape: 'weir-tiny' }, // weights by chance: it never ends
+        request: (n) => say(`Hello, what is your name? ${n % 40}`, { max_tokens: 20 }),
+    },
     answer_tokens: {
         version: { manifest: { defaults: { max_tokens: 40 } } },
         request: (n) => say(`Count from ${n}.`, { max_tokens: undefined, ignore_eos: true }),
     },
 };
 
-for (const [measure, { args = () => [], version, request }] of Object.entries(WORSE)) {
+for (const [measure, { args = () => [], plan = PLAN, version, request }] of Object.entries(WORSE)) {
     test(`a version with a worse ${measure} is rolled back without a person, and no request fails`, { skip, timeout: 300_000 }, async (t) => {
-        const { server, repo } = await startRepo(t, { 1: { file: modelPath(), manifest: { defaults: { max_tokens: 8 } } } }, args(makeFolder(t)));
-        const manifest = { ...version.manifest, canary: PLAN };
-        putVersion(repo, NAME, '2', { ...version, file: modelPath(), manifest });
+        const { server, repo, folder } = await startRepo(t, { 1: { file: modelPath(), manifest: { defaults: { max_tokens: 8 } } } }, args(makeFolder(t)));
+        const manifest = { ...version.manifest, canary: plan };
+        const file = version.shape ? path.join(folder, 'synth.gguf') : modelPath();
+        if (version.shape) {
+            assert.equal(weir(['synth', '--shape', version.shape, '--vocab', modelPath(), file]).status, 0);
+        }
+        putVersion(repo, NAME, '2', { ...version, file, manifest });
         await waitForState(server, '2', 'canary');
         const seen = await keepAsking(server, hasEnded(server), request);
         const { body } = await report(server);

@@ -226,7 +226,7 @@ test('a canary is told as the document says', { skip: missing() }, async (t) => 
         await (await server.post(CHAT, ask(`${n} + 1?`, { max_tokens: 4 }))).json();
         report = await check('get', canary, undefined, 200, at);
     }
-    assert.equal(report.looks[0].measures.length, 5);
+    assert.equal(report.looks[0].measures.length, 6);
     assert.equal((await check('post', canary, { action: 'rollback' }, 200, at)).state, 'rolled_back');
     await check('post', canary, { action: 'rollback' }, 404, at);
 });

@@ -198,6 +198,16 @@ static void drift_to_either_side_counts_where_it_should(void **state)
         canary_sample_add(&refusing, &a);
     }
     struct canary_judgement j;
+    struct canary_sample endless = {0};
+    for (int n = 0; n < 500; n++) {
+        struct canary_answer a = good;
+        a.is_cut = n % 4 == 0;
+        canary_sample_add(&endless, &a);
+    }
+    canary_judge(&stable, &endless, &plan, &j);
+    assert_true(j.verdict == CANARY_WORSE && j.measure == CANARY_CUT_RATE);
+    canary_judge(&endless, &stable, &plan, &j);
+    assert_int_equal(j.verdict, CANARY_GOOD);
     canary_judge(&stable, &refusing, &plan, &j);
     assert_true(j.verdict == CANARY_WORSE && j.measure == CANARY_REFUSAL_RATE);
     canary_judge(&refusing, &stable, &plan, &j);
@@ -311,6 +321,7 @@ static int false_alarms(int runs, int callers, uint64_t seed)
                                       .has_failed = rng_below(&r, 100) < 3,
                                       .is_blocked = rng_below(&r, 100) < 4,
                                       .is_refusal = rng_below(&r, 100) < 8,
+                                      .is_cut = rng_below(&r, 100) < 20,
                                       .first_token_s = 0.2 * factor * exp(0.8 * rng_normal(&r)),
                                       .token_s = 0.02 * factor * exp(0.3 * rng_normal(&r)),
                                       .tokens = 100 * factor * exp(rng_normal(&r))};
