@@ -266,7 +266,7 @@ static bool has_patience(struct attempt *a)
 {
     uint64_t now = clock_now_ns();
     a->began_ns = a->began_ns ? a->began_ns : now;
-    return a->is_for_requests && model_wait_has(a->set) && now - a->began_ns < PATIENCE_NS;
+    return model_wait_has(a->set) && now - a->began_ns < PATIENCE_NS;
 }
 
 static void find_room(struct attempt *a)
@@ -341,7 +341,6 @@ int model_attempt_begin(struct model_set *set, const struct load_wish *wish)
     model_state_actor(wish->ex, a->who);
     a->purpose = wish->purpose;
     a->hold = wish->hold;
-    a->is_for_requests = wish->is_for_requests;
     a->load.if_changed = wish->if_changed;
     snprintf(a->load.version, sizeof(a->load.version), "%s", wish->version);
     struct attempt **end = &set->catalog->line;

@@ -467,7 +467,7 @@ static int begin(struct model_set *set, struct http_exchange *ex, const char *ve
 }
 
 /* Some version is to serve. */
-static int begin_any(struct model_set *set, bool is_for_requests, struct err *e)
+static int begin_any(struct model_set *set, struct err *e)
 {
     struct listed_version *v = choose(set);
     if (!v) {
@@ -476,8 +476,7 @@ static int begin_any(struct model_set *set, bool is_for_requests, struct err *e)
         return err_set(e, ERR_NOT_FOUND, "%s has no version that can serve%s%s", set->repo.name,
                        problem ? ": " : "", problem ? problem : "");
     }
-    const struct load_wish wish = {
-        .version = v->name, .purpose = LOAD_TO_SERVE, .is_for_requests = is_for_requests};
+    const struct load_wish wish = {.version = v->name, .purpose = LOAD_TO_SERVE};
     struct generation *g = loaded(set, v->name);
     v->is_wanted = false;
     set->is_wanted = true;
@@ -518,7 +517,7 @@ void model_set_go_on(struct model_set *set)
     if (set->serving && !model_restore_next(set)) {
         load_newer(set);
     } else if (!set->serving && set->is_wanted) {
-        begin_any(set, model_wait_has(set), &e);
+        begin_any(set, &e);
     }
 }
 
@@ -528,15 +527,14 @@ int model_set_want(struct model_set *set, const char *version, struct err *e)
         return 0; /* its turn comes */
     }
     if (!version[0]) {
-        return begin_any(set, true, e);
+        return begin_any(set, e);
     }
     const struct listed_version *v = model_list_find(&set->list, version);
     if (!v || v->has_failed) {
         return err_set(e, ERR_NOT_FOUND, "%s@%s cannot be loaded: %s", set->repo.name, version,
                        v ? v->problem : "it is gone");
     }
-    const struct load_wish wish = {
-        .version = version, .purpose = LOAD_TO_KEEP, .is_for_requests = true};
+    const struct load_wish wish = {.version = version, .purpose = LOAD_TO_KEEP};
     return model_attempt_begin(set, &wish) == 0 ? 0 : err_nomem(e);
 }
 

@@ -40,7 +40,6 @@ struct attempt {
     char who[VERSION_ACTOR_MAX + 1];
     enum load_purpose purpose;
     struct model_hold *hold; /* or NULL */
-    bool is_for_requests;    /* that wait, and have some patience */
     bool is_working;         /* then `load` is the worker's */
     bool has_no_room;        /* that is why it failed */
     uint64_t began_ns;       /* to wait for room; 0: it never had to */
@@ -103,7 +102,6 @@ struct load_wish {
     const char *version;
     enum load_purpose purpose;
     bool if_changed;
-    bool is_for_requests;
     struct http_exchange *ex;
     struct model_hold *hold; /* what is to be done with one that is kept, or NULL */
 };

@@ -132,6 +132,15 @@ static struct model_wait *on_its_way(const struct server *s, const struct http_e
     return is_same ? w : NULL;
 }
 
+/* A version that was kept may serve as soon as that is wanted. */
+static void settle_if_there(const struct model_missing *m)
+{
+    if (!m->version[0] && model_set_serving(m->set)) {
+        const struct model_wait_outcome now = {.set = m->set};
+        model_wait_settle(&now);
+    }
+}
+
 /* The one whose dispatch runs, or a new one. NULL: no memory. */
 static struct model_wait *get(struct server *s, struct http_exchange *http)
 {
@@ -177,9 +186,8 @@ static void park(struct server *s, struct http_exchange *http,
         log_error("request %s: %s", http_exchange_request(http)->id, e.message);
         take_out(s, w);
         refuse_failed(w, &e);
-    } else if (!missing->version[0] && model_set_serving(missing->set)) {
-        const struct model_wait_outcome now = {.set = missing->set};
-        model_wait_settle(&now);
+    } else {
+        settle_if_there(missing);
     }
 }
 
@@ -272,20 +280,28 @@ static struct model_wait *take_all(struct server *s, const struct model_wait_out
     return taken;
 }
 
-static void begin_next(struct server *s, struct model_set *set)
+static struct model_wait *find_first(struct server *s, const struct model_set *set)
 {
-    struct err e = {0};
     struct model_wait *w = s->waits.first;
     while (w && w->missing.set != set) {
         w = w->next;
     }
-    while (w && model_set_want(set, w->missing.version, &e) != 0) {
+    return w;
+}
+
+static void begin_next(struct server *s, struct model_set *set)
+{
+    struct err e = {0};
+    struct model_wait *w;
+    while ((w = find_first(s, set)) != NULL &&
+           model_set_want(set, w->missing.version, &e) != 0) {
         take_out(s, w);
         refuse_failed(w, &e);
         e = (struct err){0};
-        for (w = s->waits.first; w && w->missing.set != set;) {
-            w = w->next;
-        }
+    }
+    if (w) {
+        const struct model_missing missing = w->missing;
+        settle_if_there(&missing);
     }
 }
 
