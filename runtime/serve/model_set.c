@@ -989,10 +989,13 @@ static bool may_unload(const struct model_set *set, struct http_exchange *ex,
     return !is_busy(set, ex);
 }
 
+/* Accepts NULL. */
 static void unload(struct model_set *set, struct generation *g, const struct http_exchange *ex)
 {
-    model_publish_unloaded(set, g, ex, NULL);
-    model_set_drop(set, g, BY_ADMIN);
+    if (g) {
+        model_publish_unloaded(set, g, ex, NULL);
+        model_set_drop(set, g, BY_ADMIN);
+    }
 }
 
 bool model_set_unload(struct model_set *set, struct http_exchange *ex, const char *version)
@@ -1012,9 +1015,7 @@ bool model_set_unload(struct model_set *set, struct http_exchange *ex, const cha
     while (set->n_kept > 0) {
         unload(set, set->kept[set->n_kept - 1], ex);
     }
-    if (set->serving) {
-        unload(set, set->serving, ex);
-    }
+    unload(set, set->serving, ex);
     return true;
 }
 
