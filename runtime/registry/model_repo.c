@@ -376,6 +376,54 @@ void model_files_deinit(struct model_files *f)
     f->manifest = NULL;
 }
 
+/* --- the root --- */
+
+/* With its links, so that one that leads elsewhere later is followed. */
+static int find_root(struct model_repo *r, const char *root, struct err *e)
+{
+    char here[PATH_MAX] = "";
+    bool is_absolute = root[0] == '/';
+    size_t len = strlen(root);
+    while (len > 1 && root[len - 1] == '/') {
+        len--;
+    }
+    if (!is_absolute && !getcwd(here, sizeof(here))) {
+        return err_set_errno(e, errno, "%s: cannot open the repository", root);
+    }
+    int n = snprintf(r->root, sizeof(r->root), "%s%s%.*s", here, is_absolute ? "" : "/",
+                     (int)(len < PATH_MAX ? len : PATH_MAX), root);
+    return n > 0 && (size_t)n < sizeof(r->root)
+               ? 0
+               : err_set(e, ERR_INVALID, "%.100s...: the path is too long", root);
+}
+
+static int open_root(struct model_repo *r, const char *root, struct err *e)
+{
+    if (find_root(r, root, e) != 0) {
+        return -1;
+    }
+    r->fd = open(r->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return r->fd >= 0 ? 0 : err_set_errno(e, errno, "%s: cannot open the repository", root);
+}
+
+/* The root may have been moved away and another put in its place, as of a volume that was
+ * mounted again. The descriptor keeps its number, for others use it meanwhile. */
+static int follow_root(const struct model_repo *r, struct err *e)
+{
+    struct stat held, there;
+    int fd = open(r->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return err_set_errno(e, errno, "%s: cannot open the repository", r->root);
+    }
+    bool is_same = fstat(r->fd, &held) == 0 && fstat(fd, &there) == 0 &&
+                   held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+    if (!is_same) {
+        (void)dup3(fd, r->fd, O_CLOEXEC);
+    }
+    close(fd);
+    return 0;
+}
+
 /* --- looking --- */
 
 static struct model_repo_version *get(struct model_repo *r, const char *name, struct err *e)
@@ -480,24 +528,6 @@ static bool is_folder(const struct model_repo *r, const char *parent, const char
     return fd >= 0 || (errno != ENOTDIR && errno != ENOENT);
 }
 
-/* The root may have been moved away and another put in its place, as of a volume that was
- * mounted again. The descriptor keeps its number, for others use it meanwhile. */
-static int follow_root(const struct model_repo *r, struct err *e)
-{
-    struct stat held, there;
-    int fd = open(r->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return err_set_errno(e, errno, "%s: cannot open the repository", r->root);
-    }
-    bool is_same = fstat(r->fd, &held) == 0 && fstat(fd, &there) == 0 &&
-                   held.st_dev == there.st_dev && held.st_ino == there.st_ino;
-    if (!is_same) {
-        (void)dup3(fd, r->fd, O_CLOEXEC);
-    }
-    close(fd);
-    return 0;
-}
-
 int model_repo_look(struct model_repo *r, struct err *e)
 {
     const char *name;
@@ -560,25 +590,6 @@ static int choose_name(struct model_repo *r, struct err *e)
                             r->root, listed);
 }
 
-/* With its links, so that one that leads elsewhere later is followed. */
-static int find_root(struct model_repo *r, const char *root, struct err *e)
-{
-    char here[PATH_MAX] = "";
-    bool is_absolute = root[0] == '/';
-    size_t len = strlen(root);
-    while (len > 1 && root[len - 1] == '/') {
-        len--;
-    }
-    if (!is_absolute && !getcwd(here, sizeof(here))) {
-        return err_set_errno(e, errno, "%s: cannot open the repository", root);
-    }
-    int n = snprintf(r->root, sizeof(r->root), "%s%s%.*s", here, is_absolute ? "" : "/",
-                     (int)(len < PATH_MAX ? len : PATH_MAX), root);
-    return n > 0 && (size_t)n < sizeof(r->root)
-               ? 0
-               : err_set(e, ERR_INVALID, "%.100s...: the path is too long", root);
-}
-
 int model_repo_open(struct model_repo *r, const char *root, const char *name, struct err *e)
 {
     *r = (struct model_repo){.fd = -1};
@@ -588,12 +599,8 @@ int model_repo_open(struct model_repo *r, const char *root, const char *name, st
                              "'-' are",
                              name);
     }
-    if (find_root(r, root, e) != 0) {
+    if (open_root(r, root, e) != 0) {
         return -1;
-    }
-    r->fd = open(r->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (r->fd < 0) {
-        return err_set_errno(e, errno, "%s: cannot open the repository", root);
     }
     int rc = 0;
     if (name) {
