@@ -320,10 +320,18 @@ static bool has_share(const struct model_canary *c)
            v.split_percent == c->plan.steps[c->step];
 }
 
+/* While another process takes over, what is decided here would not reach it: it goes on with
+ * the canary as it was stored. */
+static bool may_judge(const struct model_canary *c)
+{
+    const struct server *s = model_set_server(c->set);
+    return model_canary_is_running(c) && !s->upgrade && !s->successor && !s->handed_over;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct model_canary *c = timer->data;
-    if (!model_canary_is_running(c)) {
+    if (!may_judge(c)) {
         return;
     }
     if (!has_share(c)) {
@@ -365,8 +373,7 @@ void model_canary_note(struct model_canary *c, const struct generation *g,
                        const struct model_outcome *o)
 {
     bool is_canary = c->generation == g;
-    if (!model_canary_is_running(c) || !o->is_drawn ||
-        !(is_canary || g == model_set_serving(c->set))) {
+    if (!may_judge(c) || !o->is_drawn || !(is_canary || g == model_set_serving(c->set))) {
         return;
     }
     bool is_whole = o->ending == MODEL_ENDING_COMPLETE || o->ending == MODEL_ENDING_LENGTH;

@@ -73,6 +73,3 @@ void model_catalog_abandon(struct model_catalog *c, struct http_exchange *ex);
 
 /* A version of some model is being loaded, or waits for its turn. */
 bool model_catalog_is_loading(const struct model_catalog *c);
-
-/* Whether `name` is one of "a,b,c". */
-bool model_catalog_names(const char *list, const char *name);

@@ -192,6 +192,12 @@ static int pinned_by_key(const struct server *s, struct model_ask *ask, struct e
                          pin, ask->model);
 }
 
+bool model_pick_names_version(const struct server *s, const struct model_ask *ask)
+{
+    const char *pin = access_model_of(&s->set.access, ask->http);
+    return (ask->model && strchr(ask->model, '@')) || (pin && strchr(pin, '@'));
+}
+
 bool model_pick_may_get(const struct server *s, const struct http_request *http,
                         const char *name, const char *version)
 {
