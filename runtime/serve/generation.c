@@ -377,15 +377,39 @@ static void on_wake_closed(uv_handle_t *handle)
     }
 }
 
-void generation_unref(struct generation *g)
+static void release(struct generation *g)
 {
-    if (!g) {
-        return;
-    }
-    g->used_ns = clock_now_ns();
     if (--g->refs == 0) {
         uv_close((uv_handle_t *)&g->wake, on_wake_closed);
     }
+}
+
+void generation_unref(struct generation *g)
+{
+    if (g) {
+        g->used_ns = clock_now_ns();
+        release(g);
+    }
+}
+
+struct generation *generation_ref_aside(struct generation *g)
+{
+    g->refs++;
+    g->refs_aside++;
+    return g;
+}
+
+void generation_unref_aside(struct generation *g)
+{
+    if (g) {
+        g->refs_aside--;
+        release(g);
+    }
+}
+
+bool generation_is_idle(const struct generation *g)
+{
+    return g->refs - g->refs_aside == 1;
 }
 
 void generation_log_published(const struct generation *g)

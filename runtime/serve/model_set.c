@@ -449,7 +449,7 @@ void model_set_drop(struct model_set *set, struct generation *g, const char *rea
 bool model_set_may_drop(const struct model_set *set, const struct generation *g)
 {
     bool must_stay = set->is_default && g == set->serving;
-    return set->catalog->is_started && !must_stay && g->refs == 1;
+    return set->catalog->is_started && !must_stay && generation_is_idle(g);
 }
 
 /* --- what is loaded next --- */
