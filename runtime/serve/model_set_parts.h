@@ -1,4 +1,5 @@
-/* model_set_parts.h: a set of versions and how one of them is loaded. Internal to model_set.c,
+/* model_set_parts.h: a set of versions and how one of them is loaded. Internal to model_set.c
+ * (what there is), model_held.c (what is loaded), model_orders.c (what admins ask for),
  * model_attempt.c, model_publish.c, model_restore.c, model_room.c and model_catalog.c.
  *
  * Threads: the loop's. */
@@ -72,7 +73,20 @@ struct model_set {
     bool is_stopped;
 };
 
+#define MODEL_UNLOADED_BY_ADMIN "admin" /* a reason; the audit has a row with who it was */
+
 /* ---- model_set.c ---- */
+
+/* Which version is to serve, as far as is known; NULL: there is none that can. */
+struct listed_version *model_set_newest_able(const struct model_set *set);
+
+/* Whether it is the canary. */
+bool model_set_is_tried(const struct model_set *set, const struct generation *g);
+
+/* Releases a set that is stopped, once nothing points to it. */
+void model_set_release(struct model_set *set);
+
+/* ---- model_held.c ---- */
 
 /* Takes the reference over. */
 void model_set_publish(struct model_set *set, struct generation *g, bool is_rollback);
@@ -96,8 +110,8 @@ bool model_set_may_drop(const struct model_set *set, const struct generation *g)
 /* Tries it on a share of the requests, as its model.json wants it. Takes the reference over. */
 void model_set_try(struct model_set *set, struct generation *g);
 
-/* Releases a set that is stopped, once nothing points to it. */
-void model_set_release(struct model_set *set);
+/* It served before what serves now. */
+void model_set_remember(struct model_set *set, const char *version, uint64_t number);
 
 /* ---- model_attempt.c ---- */
 
