@@ -22,7 +22,8 @@ struct model_set *model_catalog_find(const struct model_catalog *c, const char *
     return NULL;
 }
 
-bool model_catalog_names(const char *list, const char *name)
+/* Whether `name` is one of "a,b,c". */
+static bool is_listed(const char *list, const char *name)
 {
     size_t len = strlen(name);
     while (*list) {
@@ -81,7 +82,7 @@ void model_catalog_tick(struct model_catalog *c)
 static bool is_to_be_loaded(const struct model_catalog *c, const char *name)
 {
     const char *which = c->server->set.models_loaded;
-    return strcmp(which, "all") == 0 || model_catalog_names(which, name);
+    return strcmp(which, "all") == 0 || is_listed(which, name);
 }
 
 /* Where it belongs. */
@@ -271,7 +272,7 @@ static int load_all(struct model_catalog *c, struct err *e)
         if (model_set_load_at_start(c->sets[i], &problem) == 0) {
             continue;
         }
-        if (model_catalog_names(c->server->set.models_loaded, name)) {
+        if (is_listed(c->server->set.models_loaded, name)) {
             *e = problem;
             return -1;
         }

@@ -70,6 +70,3 @@ void model_catalog_count_in(struct model_catalog *c, struct generation *g);
 
 /* The admin's client is gone. Accepts NULL. */
 void model_catalog_abandon(struct model_catalog *c, struct http_exchange *ex);
-
-/* Whether `name` is one of "a,b,c". */
-bool model_catalog_names(const char *list, const char *name);
