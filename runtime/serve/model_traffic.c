@@ -195,7 +195,7 @@ int model_traffic_shadow(struct model_traffic *t, const char *version, int perce
 int model_traffic_check(const struct model_traffic *t, bool is_shadow, const char *version,
                         int percent, struct err *e)
 {
-    int rc;
+    int rc = -1;
     (void)(is_shadow ? may_shadow : may_split)(t, version, percent, &rc, e);
     return rc;
 }
