@@ -303,13 +303,14 @@ static void refuse(struct http_exchange *ex, const char *code, const char *messa
     respond_error(ex, &error);
 }
 
-static void show(const struct model_set *set, struct http_exchange *ex, const char *version)
+/* asked: a version or a label. */
+static void show(const struct model_set *set, struct http_exchange *ex, const char *asked)
 {
     struct model_version_info info;
     struct admin_model loaded;
-    if (!model_set_find(set, version, &info)) {
-        refuse(ex, "version_not_found",
-               "there is no such version; GET /admin/models lists them");
+    const char *version = model_label_resolve(set, asked);
+    if (!version || !model_set_find(set, version, &info)) {
+        model_set_answer_unknown(set, ex, asked);
         return;
     }
     struct model_version_view v = view(set, &info, &loaded);

@@ -518,6 +518,8 @@ test('weir ctl models works on all of them', { skip }, async (t) => {
     assert.match(text('activate', 'b@new'), /^published: b@2/m);
     assert.match(text('rollback', '--model', 'b'), /^published: b@1/m);
     assert.equal(JSON.parse(text('show', 'b@2')).state, 'kept');
+    assert.equal(JSON.parse(text('show', 'b@new')).version, '2');
+    assert.match(ctl('show', 'b@old').stderr, /404: b has no version "old"; there are: 2, 1/);
 
     // A version of another model than the default is named as NAME@VERSION by every command, and the list shows shares.
     assert.match(text('split', 'b@2', '10'), /^model b: version 1 serves\nsplit: version 2, 10 % by key$/m);
