@@ -320,13 +320,13 @@ static void on_wake(uv_async_t *handle)
 {
     struct generation *g = handle->data;
     /* An event may let go of the last request, and with it of the generation: hold it
-     * meanwhile. */
-    generation_ref(g);
+     * meanwhile. That is no use of it: prompts that are read ahead make events too. */
+    generation_ref_aside(g);
     if (g->engine) {
         engine_drain_events(g->engine, pass_event, g);
     }
     embedder_drain(g->embedder);
-    generation_unref(g);
+    generation_unref_aside(g);
 }
 
 int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number, struct err *e)

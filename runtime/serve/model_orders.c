@@ -93,6 +93,15 @@ static void publish_loaded(struct model_set *set, struct generation *g,
     model_publish(set, generation_ref(g), &wish);
 }
 
+/* An admin has chosen among the versions that are there: none of them is new any more, or the
+ * newest would take the place of the chosen one at once. Where one serves, they are not. */
+static void see_all(struct model_set *set)
+{
+    for (size_t i = 0; i < set->list.count && !set->serving; i++) {
+        set->list.items[i].is_wanted = false;
+    }
+}
+
 void model_set_activate(struct model_set *set, struct http_exchange *ex, const char *version)
 {
     const struct listed_version *v = resolve(set, version);
@@ -104,6 +113,7 @@ void model_set_activate(struct model_set *set, struct http_exchange *ex, const c
     if (g && g == set->serving && model_publish_is_decided(set)) {
         model_attempt_answer(ex, "unchanged", g);
     } else if (!is_busy(set, ex)) {
+        see_all(set);
         if (g) {
             publish_loaded(set, g, ex, LOAD_TO_SERVE);
         } else {
@@ -168,7 +178,7 @@ void model_set_load(struct model_set *set, struct http_exchange *ex, const char 
     struct generation *g = v            ? model_set_loaded(set, v->name)
                            : version[0] ? NULL
                                         : set->serving;
-    if (g) {
+    if (g && set->serving) {
         model_attempt_answer(ex, "unchanged", g);
     } else if (!v && version[0]) {
         model_set_answer_unknown(set, ex, version);
@@ -178,7 +188,15 @@ void model_set_load(struct model_set *set, struct http_exchange *ex, const char 
                                    problem ? problem : "the model has no version");
     } else if (!is_busy(set, ex)) {
         set->is_wanted = true;
-        begin(set, ex, v->name, set->serving ? LOAD_TO_KEEP : LOAD_TO_SERVE);
+        if (version[0]) {
+            see_all(set);
+        }
+        if (g) {
+            /* A request that named it has had it loaded beside nothing. */
+            publish_loaded(set, g, ex, LOAD_TO_SERVE);
+        } else {
+            begin(set, ex, v->name, set->serving ? LOAD_TO_KEEP : LOAD_TO_SERVE);
+        }
     }
 }
 

@@ -241,7 +241,7 @@ static void refuse(struct server *s, struct http_exchange *ex, int status, const
     count(s, "refused");
     if (ex) {
         struct api_error error =
-            api_error_make(status, status == 409 ? "conflict" : "server_error",
+            api_error_make(status, status == 409 ? "conflict" : "invalid_request_error",
                            "upgrade_refused", NULL, message);
         respond_error(ex, &error);
     }

@@ -428,6 +428,80 @@ test('models that are named at the start are loaded then; idle ones go', { skip 
     assert.match(all.stderr, /model b is not loaded/);
 });
 
+test('prompts that are read ahead make no model busy: idle ones go, and make room', { skip, timeout: 120_000 }, async (t) => {
+    const probe = await startModels(t, { a: { 1: plain() } });
+    const mib = Math.ceil((await listAll(probe.server)).models[0].memory_bytes / 2 ** 20);
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain() }, c: { 1: plain() } },
+        ['--load-on-demand', '--models-memory', String(2 * mib + Math.floor(mib / 2)), '--unload-idle', '2']);
+    const put = async (text) => assert.equal((await server.admin('PUT', '/admin/prompts/default', { text: text.repeat(40) })).status, 200);
+    const say = (model) => whole(server, ask('Hello', { model }));
+    await put('You are kind. ');
+    assert.match((await say('b')).madeBy.prompt, /^default@1; /);
+    // There is room for one beside the default: the one whose prompt was read last is not the one in use.
+    assert.match((await say('c')).madeBy.model, /^c@1; /);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'c@1': 'serving' });
+    assert.equal(await metric(server, 'weir_model_unloads_total{model="b",reason="memory"}'), 1);
+    // A new prompt is read on what is loaded, again and again, and that is no use of it.
+    const begin = Date.now();
+    for (let i = 0; 'c@1' in (await loaded(server)); i++) {
+        assert.ok(Date.now() - begin < 30_000, 'c is idle, and stays');
+        await put(`You are kind, number ${i}. `);
+        await pause(200);
+    }
+    assert.equal(await metric(server, 'weir_model_unloads_total{model="c",reason="idle"}'), 1);
+    assert.match((await say('c')).madeBy.model, /^c@1; /);
+});
+
+test('a version that a request had loaded where none served comes to serve when an admin loads it', { skip }, async (t) => {
+    const { server, repo } = await startModels(t, { a: { 1: plain() }, b: { 1: plain(), 2: plain() }, c: { 1: plain(), 2: plain() } }, ['--load-on-demand']);
+    await whole(server, ask('Hello', { model: 'b@1' }));
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'b@1': 'kept' });
+    const load = async (value) => (({ body }) => [body.status, body.model.version])(await post(server, 'b', 'load', value));
+    assert.deepEqual(await load({ version: '1' }), ['published', 'b@1']);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'b@1': 'serving' });
+    await post(server, 'b', 'unload');
+    await whole(server, ask('Hello', { model: 'b@1' }));
+    assert.deepEqual(await load(), ['published', 'b@1'], 'it served when the model was unloaded');
+    assert.deepEqual(await load(), ['unchanged', 'b@1']);
+    assert.deepEqual(await load({ version: '2' }), ['loaded', 'b@2']);
+
+    // What an admin has chosen stays, although a newer one was there that had never been loaded; until one appears.
+    assert.equal((await post(server, 'c', 'activate', { version: '1' })).body.model.version, 'c@1');
+    await pause(700);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'b@1': 'serving', 'b@2': 'kept', 'c@1': 'serving' });
+    putVersion(repo, 'c', '3', plain());
+    await waitFor(async () => (await loaded(server))['c@3'] === 'serving');
+});
+
+test('each model has its own filter chain, and keys their own prompt and chain, on every model', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const keys = path.join(folder, 'keys');
+    const keyOf = (name, ...more) => weir(['keys', 'add', '--file', keys, '--name', name, ...more]).stdout.trim();
+    const plainKey = keyOf('ann'), shopKey = keyOf('shop', '--prompt', 'shop', '--filters', 'strict');
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain(), 2: plain() } },
+        ['--load-on-demand', '--api-key-file', keys, '--filters-for', 'b=lax', '--filters-for', 'nobody=lax']);
+    assert.match(server.stderr, /--filters-for: the repository has no model "nobody"/);
+    assert.doesNotMatch(server.stderr, /no model "b"/);
+    assert.equal(server.stderr.split('filter chain "lax" is not published').length, 2, 'it is said once');
+    for (const [name, word] of [['lax', 'heron'], ['strict', 'egret']]) {
+        const chain = { filters: [{ type: 'wordlist', words: [word], action: 'stop' }] };
+        assert.equal((await server.admin('PUT', `/admin/filters/${name}`, chain)).status, 200);
+    }
+    for (const name of ['default', 'shop']) {
+        assert.equal((await server.admin('PUT', `/admin/prompts/${name}`, { text: `You are ${name}.` })).status, 200);
+    }
+    for (const [key, model, version, prompt, chain] of [
+        [plainKey, undefined, 'a@1', 'default@1', 'default@0'], [plainKey, 'a@1', 'a@1', 'default@1', 'default@0'],
+        [plainKey, 'b', 'b@2', 'default@1', 'lax@1'], [plainKey, 'b@1', 'b@1', 'default@1', 'lax@1'],
+        [shopKey, 'a', 'a@1', 'shop@1', 'strict@1'], [shopKey, 'b', 'b@2', 'shop@1', 'strict@1'],
+        [shopKey, 'b@1', 'b@1', 'shop@1', 'strict@1']]) {
+        const response = await server.post(CHAT, ask('Hello', { model }), { headers: { authorization: `Bearer ${key}` } });
+        const body = await response.json();
+        const made = ['model', 'prompt', 'filters'].map((what) => response.headers.get(`weir-${what}`)?.split(';')[0]);
+        assert.deepEqual([response.status, ...made, body.model], [200, version, prompt, chain, version], JSON.stringify(body));
+    }
+});
+
 test('weir ctl models works on all of them', { skip }, async (t) => {
     const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain(), 2: { ...plain(), manifest: { labels: ['new'] } } } });
     const ctl = (...args) => weir(['ctl', 'models', ...args, '--url', server.url, '--admin-key', server.adminKey]);
@@ -444,6 +518,24 @@ test('weir ctl models works on all of them', { skip }, async (t) => {
     assert.match(text('activate', 'b@new'), /^published: b@2/m);
     assert.match(text('rollback', '--model', 'b'), /^published: b@1/m);
     assert.equal(JSON.parse(text('show', 'b@2')).state, 'kept');
+    assert.equal(JSON.parse(text('show', 'b@new')).version, '2');
+    assert.match(ctl('show', 'b@old').stderr, /404: b has no version "old"; there are: 2, 1/);
+
+    // A version of another model than the default is named as NAME@VERSION by every command, and the list shows shares.
+    assert.match(text('split', 'b@2', '10'), /^model b: version 1 serves\nsplit: version 2, 10 % by key$/m);
+    assert.match(text('list'), /^default model a\nMODEL [^]*^b +2 +split 10 % by key .*\nb +1 +serving /m);
+    assert.match(text('split', 'off', '--model', 'b'), /^split: none$/m);
+    assert.match(text('shadow', 'b@2', '20'), /^shadow: version 2, 20 %$/m);
+    assert.match(text('list', '--model', 'b'), /^model b\nVERSION [^]*^2 +shadow 20 % /m);
+    assert.match(text('shadow', 'off', '--model', 'b'), /^shadow: none$/m);
+    assert.match(text('label', 'old', 'b@1'), /^label old: version 1$/m);
+    assert.match(text('label', 'old', 'off', '--model', 'b'), /^shadow: none\n$/m);
+    assert.match(text('canary', 'b@2', '--percent', '20'), /^running: canary b@2 against 1, step 1 \(20 %\)/m);
+    assert.match(text('list'), /^b +2 +canary 20 % by conversation /m);
+    assert.match(text('canary', 'rollback', '--model', 'b'), /^rolled_back: /m);
+    assert.match(text('list'), /^b +2 +failed .* canary: by hand \(/m);
+    assert.match(ctl('load', 'x').stderr, /there is no model "x"; there are: a, b/);
+    assert.match(text('load', 'b@2'), /^loaded: b@2/m);
     assert.match(text('unload', 'b@2'), /^unloaded: b@2/m);
     assert.match(text('unload', 'b'), /^unloaded: b$/m);
     assert.match(ctl('unload', 'a').stderr, /requests that name no model get this version/);
