@@ -447,12 +447,19 @@ static int prepare(struct model_canary *c, struct generation *g, const struct ca
                              c->version);
     }
     const char *version = g->model->version;
+    const struct generation *serving = model_set_serving(c->set);
     if (!g->engine) {
         return err_set_param(e, ERR_UNSUPPORTED, "version",
                              "the version %.64s makes no text, which a canary is judged by",
                              version);
     }
-    if (strcmp(version, model_set_serving(c->set)->model->version) == 0) {
+    if (!serving) {
+        return err_set_param(e, ERR_CONFLICT, "version",
+                             "no version of %s serves that %.64s could be compared with; load "
+                             "one first",
+                             model_set_name(c->set), version);
+    }
+    if (strcmp(version, serving->model->version) == 0) {
         return err_set_param(e, ERR_CONFLICT, "version", "the version %.64s serves already",
                              version);
     }

@@ -111,6 +111,27 @@ test('a model is loaded when requests name it, once, and all of them get their a
     assert.equal(outside.status, 400);
 });
 
+test('a key that is for one model is not told of others', { skip }, async (t) => {
+    const keys = path.join(makeFolder(t), 'keys');
+    const add = (name, model) => weir(['keys', 'add', '--file', keys, '--name', name, '--model', model]).stdout.trim();
+    const [ofModel, ofVersion] = [add('model', 'a'), add('version', 'a@1')];
+    const { server } = await startModels(t, { a: { 1: plain() }, hidden: { 1: plain() } }, ['--api-key-file', keys, '--load-on-demand']);
+    for (const [key, model, message] of [
+        [ofModel, 'a@7', 'the model "a@7" does not exist here; "a" ("a@1") may be asked for'],
+        [ofModel, 'hidden', 'this API key is for the model "a" and not for "hidden"; leave "model" out or ask for that one'],
+        [ofVersion, 'a@7', 'this API key is for the model "a@1" and not for "a@7"; leave "model" out or ask for that one'],
+    ]) {
+        const headers = { authorization: `Bearer ${key}` };
+        const response = await server.post(CHAT, ask('Hello', { model }), { headers });
+        assert.equal((await response.json()).error.message, message);
+        const { error } = await (await server.fetch(`/v1/models/${model}`, { headers })).json();
+        assert.equal(error.message, message);
+        const { data } = await (await server.fetch('/v1/models', { headers })).json();
+        assert.deepEqual(data.map(({ id }) => id), ['a']);
+    }
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving' });
+});
+
 test('without the owner\'s leave nothing is loaded, and the answer says so', { skip }, async (t) => {
     const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain(), 2: plain() } });
     const refused = async (model, status, code, pattern) => {
@@ -134,6 +155,14 @@ test('without the owner\'s leave nothing is loaded, and the answer says so', { s
     assert.match((await whole(server, ask('Hello', { model: 'b' }))).madeBy.model, /^b@2;/);
     assert.match((await whole(server, ask('Hello', { model: 'b@1' }))).madeBy.model, /^b@1;/);
     await refused('b@7', 404, 'model_not_found', /"b" \("b@2"\), "b@1" may be asked for/);
+
+    // A canary is compared with what serves, which there must be.
+    assert.equal((await post(server, 'b', 'unload')).status, 200);
+    const alone = await post(server, 'b', 'canary', { version: '1', percent: 10 });
+    assert.deepEqual([alone.status, alone.body.error.code], [409, 'canary_conflict']);
+    assert.match(alone.body.error.message, /no version of b serves that 1 could be compared with; load one first/);
+    assert.equal((await post(server, 'b', 'load')).status, 200);
+    assert.equal((await post(server, 'b', 'load', { version: '1' })).status, 200);
 
     // What was kept because it was asked for is no rollback, and rollbacks do not count it.
     assert.equal((await post(server, 'b', 'activate', { version: '1' })).body.status, 'published');
