@@ -179,7 +179,8 @@ static void park(struct server *s, struct http_exchange *http,
     w->missing = *missing;
     w->deadline_ns = deadline_ms > 0 ? w->since_ns + (uint64_t)deadline_ms * 1000000 : 0;
     append(s, w);
-    if (w->deadline_ns != 0) {
+    /* Those that come must not put off those that wait. */
+    if (w->deadline_ns != 0 && !uv_is_active((uv_handle_t *)&s->waits.timer)) {
         uv_timer_start(&s->waits.timer, on_deadlines, DEADLINE_TICK_MS, DEADLINE_TICK_MS);
     }
     if (model_set_want(missing->set, missing->version, &e) != 0) {

@@ -385,6 +385,23 @@ test('clients that leave, and deadlines, end the wait', { skip }, async (t) => {
     assert.equal(await parked(server), 0);
 });
 
+test('those that come do not put off the deadline of one that waits', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: slow() } }, ['--load-on-demand', '--queue', '4000']);
+    const body = JSON.stringify(ask('Hello', { model: 'b', deadline_ms: 60_000 }));
+    const sockets = await Promise.all(Array.from({ length: 400 }, () => server.connect()));
+    const late = server.post(CHAT, ask('Hello', { model: 'b', deadline_ms: 40 }));
+    let isOver = false;
+    const response = late.finally(() => (isOver = true));
+    let sent = 0;
+    for (; sent < sockets.length && !isOver; await pause(5)) {
+        sockets[sent++].write(`POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    }
+    assert.equal((await response).status, 504);
+    assert.ok(sent < 150, `${sent} had come when it was answered`);
+    sockets.forEach((socket) => socket.destroy());
+    await waitFor(async () => (await parked(server)) === 0, 5);
+});
+
 test('no more wait than its engine can take', { skip }, async (t) => {
     const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: slow() } }, ['--load-on-demand', '--queue', '2']);
     const statuses = await Promise.all(Array.from({ length: 10 }, async () => {
