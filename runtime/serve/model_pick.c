@@ -98,10 +98,10 @@ static struct generation *find_version(const struct server *s, struct model_set 
     if (g) {
         return g;
     }
-    if (labelled) {
+    if (labelled && model_set_find(set, labelled, &info)) {
         return not_loaded(s, set, labelled, ask, e);
     }
-    if (!model_set_find_version(set, pin, &info)) {
+    if (labelled || !model_set_find_version(set, pin, &info)) {
         say(e, ERR_NOT_FOUND, s, ask, ask->model, "does not exist here");
         return NULL;
     }

@@ -20,7 +20,6 @@ struct model_wait {
     struct model_missing missing;
     uint64_t since_ns;
     uint64_t deadline_ns; /* 0: none */
-    bool is_on_its_way;   /* it is in nobody's list, and its dispatch runs */
 };
 
 /* --- the list --- */
@@ -146,7 +145,7 @@ static struct model_wait *get(struct server *s, struct http_exchange *http)
 {
     struct model_wait *w = on_its_way(s, http);
     if (w) {
-        w->is_on_its_way = false;
+        s->waits.on_its_way = NULL;
         return w;
     }
     w = mem_zalloc(sizeof(*w));
@@ -250,16 +249,17 @@ static enum fate fate_of(const struct model_wait *w, const struct model_wait_out
     return info.generation ? GOES : strcmp(version, outcome->failed) == 0 ? FAILS : WAITS_ON;
 }
 
-/* It may come back, to wait for something else. */
+/* It may come back, to wait for something else; then it is not ours any more, and may be gone.
+ * What comes back may send others on their way. */
 static void dispatch(struct server *s, struct model_wait *w)
 {
-    w->is_on_its_way = true;
+    struct model_wait *outer = s->waits.on_its_way;
     s->waits.on_its_way = w;
     router_dispatch(s, w->http);
-    s->waits.on_its_way = NULL;
-    if (w->is_on_its_way) {
+    if (s->waits.on_its_way == w) {
         mem_free(w);
     }
+    s->waits.on_its_way = outer;
 }
 
 /* Moves all of one fate into a list of their own: what is done with them may change the

@@ -385,6 +385,22 @@ test('clients that leave, and deadlines, end the wait', { skip }, async (t) => {
     assert.equal(await parked(server), 0);
 });
 
+test('who waits for a version that goes meanwhile is told so', { skip }, async (t) => {
+    const { server, repo } = await startModels(t, { a: { 1: plain() }, b: { 1: slow(), 2: plain() }, c: { 1: slow() } }, ['--load-on-demand']);
+    assert.equal((await post(server, 'b', 'labels', { label: 'next', version: '2' })).status, 200);
+    const before = ['c', 'b@1'].map((model) => server.post(CHAT, ask('Hello', { model })));
+    await waitFor(async () => (await parked(server)) === 2, 5);
+    const gone = ['b@next', 'b@2'].map((model) => server.post(CHAT, ask('Hello', { model })));
+    await waitFor(async () => (await parked(server)) === 4, 5);
+    fs.rmSync(path.join(repo, 'b', '2'), { recursive: true });
+    assert.deepEqual((await Promise.all(before)).map(({ status }) => status), [200, 200]);
+    for (const response of await Promise.all(gone)) {
+        const { error } = await response.json();
+        assert.deepEqual([response.status, error.code], [404, 'model_not_found'], error.message);
+        assert.match(error.message, /does not exist here; "a" \("a@1"\), "b", "b@1", "c"/);
+    }
+});
+
 test('those that come do not put off the deadline of one that waits', { skip }, async (t) => {
     const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: slow() } }, ['--load-on-demand', '--queue', '4000']);
     const body = JSON.stringify(ask('Hello', { model: 'b', deadline_ms: 60_000 }));
