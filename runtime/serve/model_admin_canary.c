@@ -138,9 +138,9 @@ static int begin(struct model_set *set, struct http_exchange *ex, const cJSON *b
 static void change(struct model_set *set, struct http_exchange *ex)
 {
     const struct http_request *r = http_exchange_request(ex);
-    const char *actor = http_request_header(r, "weir-actor");
-    const char *by = actor ? actor : "admin";
+    char by[VERSION_ACTOR_MAX + 1];
     struct err e = {0};
+    model_state_actor(ex, by);
     cJSON *body = json_parse(r->body, r->body_len, &e);
     bool is_end = cJSON_GetObjectItemCaseSensitive(body, "action") != NULL;
     int rc = body ? 0 : -1;

@@ -167,7 +167,6 @@ static void keep(struct model_canary *c)
 {
     log_warn("canary %s@%s: %s; both versions go on", model_set_name(c->set), c->version,
              c->reason);
-    uv_timer_stop(&c->timer);
     c->ended_at = clock_unix_s();
     conclude(c, CANARY_STATE_KEPT, BY_ITSELF, NULL);
 }
@@ -195,6 +194,19 @@ static void yield_share(struct model_canary *c)
     model_set_trim(c->set);
     generation_unref(g);
     conclude(c, CANARY_STATE_ENDED, BY_ITSELF, NULL);
+}
+
+/* One that was kept is held for its share of the requests, and for no longer. */
+static void release_kept(struct model_canary *c)
+{
+    const struct generation *split = model_set_traffic(c->set)->split.generation;
+    if (c->state == CANARY_STATE_KEPT && c->generation && split != c->generation) {
+        struct generation *g = c->generation;
+        uv_timer_stop(&c->timer);
+        c->generation = NULL;
+        model_set_trim(c->set);
+        generation_unref(g);
+    }
 }
 
 static void end_undecided(struct model_canary *c, const char *why)
@@ -332,6 +344,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct model_canary *c = timer->data;
     if (!may_judge(c)) {
+        release_kept(c);
         return;
     }
     if (!has_share(c)) {
@@ -447,12 +460,19 @@ static int prepare(struct model_canary *c, struct generation *g, const struct ca
                              c->version);
     }
     const char *version = g->model->version;
+    const struct generation *serving = model_set_serving(c->set);
     if (!g->engine) {
         return err_set_param(e, ERR_UNSUPPORTED, "version",
                              "the version %.64s makes no text, which a canary is judged by",
                              version);
     }
-    if (strcmp(version, model_set_serving(c->set)->model->version) == 0) {
+    if (!serving) {
+        return err_set_param(e, ERR_CONFLICT, "version",
+                             "no version of %s serves that %.64s could be compared with; load "
+                             "one first",
+                             model_set_name(c->set), version);
+    }
+    if (strcmp(version, serving->model->version) == 0) {
         return err_set_param(e, ERR_CONFLICT, "version", "the version %.64s serves already",
                              version);
     }

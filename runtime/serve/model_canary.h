@@ -28,9 +28,10 @@
 #include <stddef.h>
 
 #include "runtime/registry/canary_plan.h"
+#include "runtime/registry/version_store.h"
 #include "runtime/serve/model_outcomes.h"
 
-#define CANARY_BY_MAX 64 /* bytes of who has begun it that are kept */
+#define CANARY_BY_MAX VERSION_ACTOR_MAX /* bytes of who has begun it that are kept */
 
 struct model_canary;
 struct model_set;

@@ -111,6 +111,27 @@ test('a model is loaded when requests name it, once, and all of them get their a
     assert.equal(outside.status, 400);
 });
 
+test('a key that is for one model is not told of others', { skip }, async (t) => {
+    const keys = path.join(makeFolder(t), 'keys');
+    const add = (name, model) => weir(['keys', 'add', '--file', keys, '--name', name, '--model', model]).stdout.trim();
+    const [ofModel, ofVersion] = [add('model', 'a'), add('version', 'a@1')];
+    const { server } = await startModels(t, { a: { 1: plain() }, hidden: { 1: plain() } }, ['--api-key-file', keys, '--load-on-demand']);
+    for (const [key, model, message] of [
+        [ofModel, 'a@7', 'the model "a@7" does not exist here; "a" ("a@1") may be asked for'],
+        [ofModel, 'hidden', 'this API key is for the model "a" and not for "hidden"; leave "model" out or ask for that one'],
+        [ofVersion, 'a@7', 'this API key is for the model "a@1" and not for "a@7"; leave "model" out or ask for that one'],
+    ]) {
+        const headers = { authorization: `Bearer ${key}` };
+        const response = await server.post(CHAT, ask('Hello', { model }), { headers });
+        assert.equal((await response.json()).error.message, message);
+        const { error } = await (await server.fetch(`/v1/models/${model}`, { headers })).json();
+        assert.equal(error.message, message);
+        const { data } = await (await server.fetch('/v1/models', { headers })).json();
+        assert.deepEqual(data.map(({ id }) => id), ['a']);
+    }
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving' });
+});
+
 test('without the owner\'s leave nothing is loaded, and the answer says so', { skip }, async (t) => {
     const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain(), 2: plain() } });
     const refused = async (model, status, code, pattern) => {
@@ -134,6 +155,14 @@ test('without the owner\'s leave nothing is loaded, and the answer says so', { s
     assert.match((await whole(server, ask('Hello', { model: 'b' }))).madeBy.model, /^b@2;/);
     assert.match((await whole(server, ask('Hello', { model: 'b@1' }))).madeBy.model, /^b@1;/);
     await refused('b@7', 404, 'model_not_found', /"b" \("b@2"\), "b@1" may be asked for/);
+
+    // A canary is compared with what serves, which there must be.
+    assert.equal((await post(server, 'b', 'unload')).status, 200);
+    const alone = await post(server, 'b', 'canary', { version: '1', percent: 10 });
+    assert.deepEqual([alone.status, alone.body.error.code], [409, 'canary_conflict']);
+    assert.match(alone.body.error.message, /no version of b serves that 1 could be compared with; load one first/);
+    assert.equal((await post(server, 'b', 'load')).status, 200);
+    assert.equal((await post(server, 'b', 'load', { version: '1' })).status, 200);
 
     // What was kept because it was asked for is no rollback, and rollbacks do not count it.
     assert.equal((await post(server, 'b', 'activate', { version: '1' })).body.status, 'published');
@@ -354,6 +383,39 @@ test('clients that leave, and deadlines, end the wait', { skip }, async (t) => {
     await waitFor(async () => (await parked(server)) <= 1, 5);
     assert.match((await stays).madeBy.model, /^b@1/);
     assert.equal(await parked(server), 0);
+});
+
+test('who waits for a version that goes meanwhile is told so', { skip }, async (t) => {
+    const { server, repo } = await startModels(t, { a: { 1: plain() }, b: { 1: slow(), 2: plain() }, c: { 1: slow() } }, ['--load-on-demand']);
+    assert.equal((await post(server, 'b', 'labels', { label: 'next', version: '2' })).status, 200);
+    const before = ['c', 'b@1'].map((model) => server.post(CHAT, ask('Hello', { model })));
+    await waitFor(async () => (await parked(server)) === 2, 5);
+    const gone = ['b@next', 'b@2'].map((model) => server.post(CHAT, ask('Hello', { model })));
+    await waitFor(async () => (await parked(server)) === 4, 5);
+    fs.rmSync(path.join(repo, 'b', '2'), { recursive: true });
+    assert.deepEqual((await Promise.all(before)).map(({ status }) => status), [200, 200]);
+    for (const response of await Promise.all(gone)) {
+        const { error } = await response.json();
+        assert.deepEqual([response.status, error.code], [404, 'model_not_found'], error.message);
+        assert.match(error.message, /does not exist here; "a" \("a@1"\), "b", "b@1", "c"/);
+    }
+});
+
+test('those that come do not put off the deadline of one that waits', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: slow() } }, ['--load-on-demand', '--queue', '4000']);
+    const body = JSON.stringify(ask('Hello', { model: 'b', deadline_ms: 60_000 }));
+    const sockets = await Promise.all(Array.from({ length: 400 }, () => server.connect()));
+    const late = server.post(CHAT, ask('Hello', { model: 'b', deadline_ms: 40 }));
+    let isOver = false;
+    const response = late.finally(() => (isOver = true));
+    let sent = 0;
+    for (; sent < sockets.length && !isOver; await pause(5)) {
+        sockets[sent++].write(`POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    }
+    assert.equal((await response).status, 504);
+    assert.ok(sent < 80, `${sent} had come when it was answered`);
+    sockets.forEach((socket) => socket.destroy());
+    await waitFor(async () => (await parked(server)) === 0, 5);
 });
 
 test('no more wait than its engine can take', { skip }, async (t) => {
