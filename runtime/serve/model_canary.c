@@ -163,11 +163,11 @@ static void roll_back(struct model_canary *c, const char *who, const char *measu
     conclude(c, CANARY_STATE_ROLLED_BACK, who, measure);
 }
 
+/* The timer goes on: its version is let go of when somebody ends the share. */
 static void keep(struct model_canary *c)
 {
     log_warn("canary %s@%s: %s; both versions go on", model_set_name(c->set), c->version,
              c->reason);
-    uv_timer_stop(&c->timer);
     c->ended_at = clock_unix_s();
     conclude(c, CANARY_STATE_KEPT, BY_ITSELF, NULL);
 }
@@ -321,21 +321,25 @@ static bool has_share(const struct model_canary *c)
 }
 
 /* While another process takes over, what is decided here would not reach it: it goes on with
- * the canary as it was stored. */
+ * the canary as it was stored. And an admin's decision that is being stored comes first. */
 static bool may_judge(const struct model_canary *c)
 {
     const struct server *s = model_set_server(c->set);
-    return model_canary_is_running(c) && !s->upgrade && !s->successor && !s->handed_over;
+    return model_canary_is_running(c) && !model_set_is_deciding(c->set) && !s->upgrade &&
+           !s->successor && !s->handed_over;
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct model_canary *c = timer->data;
-    if (!may_judge(c)) {
+    bool is_kept = c->generation && c->state == CANARY_STATE_KEPT;
+    if (!is_kept && !may_judge(c)) {
         return;
     }
     if (!has_share(c)) {
         yield_share(c);
+    } else if (is_kept) {
+        return;
     } else if (c->has_tripped) {
         snprintf(c->reason, sizeof(c->reason), "%d requests in a row have failed",
                  c->plan.errors_in_row);
@@ -452,7 +456,14 @@ static int prepare(struct model_canary *c, struct generation *g, const struct ca
                              "the version %.64s makes no text, which a canary is judged by",
                              version);
     }
-    if (strcmp(version, model_set_serving(c->set)->model->version) == 0) {
+    const struct generation *serving = model_set_serving(c->set);
+    if (!serving) {
+        return err_set_param(e, ERR_CONFLICT, "version",
+                             "no version of %.64s serves, against which %.64s could be tried; "
+                             "load the model first",
+                             model_set_name(c->set), version);
+    }
+    if (strcmp(version, serving->model->version) == 0) {
         return err_set_param(e, ERR_CONFLICT, "version", "the version %.64s serves already",
                              version);
     }
@@ -499,6 +510,7 @@ static int start(struct model_canary *c, struct generation *g, const struct cana
     c->has_tripped = false;
     begin_step(c, step);
     if (share_out(c, e) != 0) {
+        uv_timer_stop(&c->timer);
         generation_unref(c->generation);
         c->generation = NULL;
         c->version[0] = '\0';
@@ -556,6 +568,10 @@ int model_canary_end(struct model_canary *c, bool is_promoted, const char *by, s
 {
     if (!c->generation) {
         return err_set(e, ERR_NOT_FOUND, "no canary of %s runs", model_set_name(c->set));
+    }
+    if (model_set_is_deciding(c->set)) {
+        return err_set(e, ERR_CONFLICT, "another decision about %s is being stored just now",
+                       model_set_name(c->set));
     }
     snprintf(c->reason, sizeof(c->reason), "by hand (%.*s)", CANARY_BY_MAX, by);
     (is_promoted ? promote : roll_back)(c, by, NULL);

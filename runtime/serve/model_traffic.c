@@ -121,7 +121,8 @@ static struct generation *may_split(const struct model_traffic *t, const char *v
                       version);
         g = NULL;
     }
-    if (g && !g->engine && model_set_serving(t->set)->engine) {
+    const struct generation *serving = model_set_serving(t->set);
+    if (g && !g->engine && serving && serving->engine) {
         err_set_param(e, ERR_UNSUPPORTED, "version",
                       "the version \"%.64s\" makes no text, and the one that serves does",
                       version);

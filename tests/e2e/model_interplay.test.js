@@ -1,0 +1,55 @@
+'use strict';
+// What is done to models at once, or in an order that nobody had in mind: canaries, shares, loads, stops.
+
+const assert = require('node:assert/strict');
+const path = require('node:path');
+const test = require('node:test');
+
+const { ask, beginStream } = require('./lib/chat.js');
+const { makeFolder } = require('./lib/files.js');
+const { putVersion, waitFor } = require('./lib/model_repo.js');
+const { startServer, missing, modelPath } = require('./lib/server.js');
+
+const skip = missing();
+const CHAT = '/v1/chat/completions';
+const plain = () => ({ file: modelPath() });
+
+// models: {name: {version: what putVersion takes}}. The first one is the default.
+async function startModels(t, models, args = []) {
+    const repo = path.join(makeFolder(t), 'repo');
+    for (const [name, versions] of Object.entries(models)) {
+        for (const [version, what] of Object.entries(versions)) {
+            putVersion(repo, name, version, what);
+        }
+    }
+    const server = await startServer(t, { model: Object.keys(models)[0], args: ['--repo', repo, ...args] });
+    return { server, repo };
+}
+
+async function post(server, model, what, value) {
+    const answer = await server.admin('POST', `/admin/models/${model}/${what}`, value);
+    return { status: answer.status, body: await answer.json() };
+}
+
+const canary = async (server, model) => (await server.admin('GET', `/admin/models/${model}/canary`)).json();
+const gone = (server, number) => server.stderr.includes(`generation ${number} is gone`);
+
+test('a canary of a model that is not loaded is refused, and the server goes on', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain(), 2: plain() } });
+    for (const version of ['1', '2']) { // the second time both are loaded, and none serves
+        const { status, body } = await post(server, 'b', 'canary', { version });
+        assert.deepEqual([status, body.error.code], [409, 'canary_conflict']);
+        assert.match(body.error.message, /no version of b serves/);
+    }
+    assert.equal((await server.post(CHAT, ask('Hello'))).status, 200);
+});
+
+test('a canary that both versions outlive leaves its version to whoever ends the share', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain(), 2: plain() } }, ['--keep-generations', '0']);
+    const plan = { version: '1', percent: 50, max_seconds: 1, on_undecided: 'keep' };
+    assert.equal((await post(server, 'a', 'canary', plan)).status, 200);
+    await waitFor(async () => (await canary(server, 'a')).state === 'kept');
+    assert.equal((await post(server, 'a', 'split', { percent: 0 })).status, 200);
+    await waitFor(() => gone(server, 2));
+    assert.equal((await canary(server, 'a')).state, 'ended');
+});
