@@ -53,3 +53,30 @@ test('a canary that both versions outlive leaves its version to whoever ends the
     await waitFor(() => gone(server, 2));
     assert.equal((await canary(server, 'a')).state, 'ended');
 });
+
+// A gate that passes, but takes its time.
+const slow = (more = {}, questions = 40) => ({
+    file: modelPath(),
+    manifest: {
+        gate: {
+            filters: {
+                prompts: Array.from({ length: questions }, (_, i) => ({ prompt: `${i} ${'The sun is warm. '.repeat(150)}`, max_tokens: 100 })),
+                max_flagged: 256,
+            },
+        },
+        ...more,
+    },
+});
+
+test('a version that was being loaded when an admin began a canary has its turn after that one', { skip }, async (t) => {
+    const { server, repo } = await startModels(t, { a: { 1: plain(), 2: plain() } }, ['--keep-generations', '0']);
+    assert.equal((await post(server, 'a', 'load', { version: '1' })).status, 200);
+    putVersion(repo, 'a', '3', slow({ canary: {} }, 8));
+    await waitFor(() => server.stderr.includes('model a@3 is being loaded'));
+    assert.equal((await post(server, 'a', 'canary', { version: '1', percent: 50 })).status, 200);
+    await waitFor(() => gone(server, 3));
+    assert.equal((await canary(server, 'a')).state, 'running');
+    assert.equal((await post(server, 'a', 'canary', { action: 'rollback' })).status, 200);
+    await waitFor(async () => (await canary(server, 'a')).version === '3');
+    assert.equal((await canary(server, 'a')).state, 'running');
+});
