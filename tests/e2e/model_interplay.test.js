@@ -80,3 +80,17 @@ test('a version that was being loaded when an admin began a canary has its turn 
     await waitFor(async () => (await canary(server, 'a')).version === '3');
     assert.equal((await canary(server, 'a')).state, 'running');
 });
+
+test('a server whose requests are cut does not finish the load that they waited for', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: slow({}, 256) } }, ['--load-on-demand', '--threads', '1']);
+    const waiting = server.post(CHAT, ask('Hello', { model: 'b' })).catch(() => 'cut');
+    await waitFor(() => server.stderr.includes('model b@1 is being loaded'));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    server.child.kill('SIGTERM');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const begin = Date.now();
+    server.child.kill('SIGTERM');
+    assert.deepEqual(await server.exited, { code: 0, signal: null });
+    assert.ok(Date.now() - begin < 6000, `it took ${Date.now() - begin} ms`);
+    assert.equal(await waiting, 'cut');
+});
