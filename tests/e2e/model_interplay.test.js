@@ -94,3 +94,28 @@ test('a server whose requests are cut does not finish the load that they waited 
     assert.ok(Date.now() - begin < 6000, `it took ${Date.now() - begin} ms`);
     assert.equal(await waiting, 'cut');
 });
+
+test('a label goes over to a version that is tried when that serves', { skip }, async (t) => {
+    const { server, repo } = await startModels(t, { a: { 1: { ...plain(), manifest: { labels: ['stable'] } } } });
+    const versionFor = async (model) => {
+        const response = await server.post(CHAT, ask('Hello', { model }));
+        assert.equal(response.status, 200, await response.text());
+        return /@(\w+);/.exec(response.headers.get('weir-model'))[1];
+    };
+    putVersion(repo, 'a', '2', { ...plain(), manifest: { labels: ['stable', 'next'], canary: { percent: 1 } } });
+    await waitFor(async () => (await canary(server, 'a')).state === 'running');
+    assert.deepEqual([await versionFor('a@stable'), await versionFor('a@next')], ['1', '2']);
+    const { versions } = await (await server.admin('GET', '/admin/models')).json();
+    assert.deepEqual(versions.map(({ labels }) => labels), [['next'], ['stable']]);
+    assert.equal((await post(server, 'a', 'canary', { action: 'promote' })).status, 200);
+    assert.equal(await versionFor('a@stable'), '2');
+
+    // A shadow, that of a version which served before, and one by a split.
+    for (const how of ['shadow', 'split']) {
+        assert.equal((await post(server, 'a', 'activate', { version: '1' })).status, 200);
+        assert.equal(await versionFor('a@stable'), '2');
+        assert.equal((await post(server, 'a', how, { version: '2', percent: 1 })).status, 200);
+        assert.equal(await versionFor('a@stable'), '1');
+        assert.equal((await post(server, 'a', 'activate', { version: '2' })).status, 200);
+    }
+});
