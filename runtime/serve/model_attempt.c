@@ -5,6 +5,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/model_canary.h"
 #include "runtime/serve/model_set_parts.h"
 #include "runtime/serve/model_wait.h"
 #include "runtime/serve/respond.h"
@@ -121,6 +122,26 @@ static bool wants_canary(const struct model_set *set, const struct attempt *a,
            strcmp(set->serving->model->version, g->model->version) != 0;
 }
 
+/* An admin has begun a canary while it was being loaded: like all that comes by itself then, it
+ * waits. */
+static bool must_wait(const struct model_set *set, const struct attempt *a,
+                      const struct generation *g)
+{
+    return a->purpose == LOAD_TO_SERVE && !a->is_asked_for && set->serving &&
+           model_canary_is_running(set->canary) &&
+           strcmp(set->serving->model->version, g->model->version) != 0;
+}
+
+static void put_back(struct model_set *set, struct generation *g)
+{
+    struct listed_version *v = model_list_find(&set->list, g->model->version);
+    log_info("model %s waits until the canary is over", g->id);
+    if (v) {
+        v->is_wanted = true;
+    }
+    model_set_release_generation(set, g);
+}
+
 static void use(struct model_set *set, struct attempt *a)
 {
     struct generation *g = a->load.generation;
@@ -130,6 +151,8 @@ static void use(struct model_set *set, struct attempt *a)
         a->hold->done(a->hold, a->ex, g);
         a->hold = NULL;
         model_set_trim(set);
+    } else if (must_wait(set, a, g)) {
+        put_back(set, g);
     } else if (wants_canary(set, a, g)) {
         model_set_try(set, g);
     } else if (a->purpose == LOAD_TO_KEEP) {
@@ -146,12 +169,17 @@ static void use(struct model_set *set, struct attempt *a)
     }
 }
 
+/* Nobody will ask for what is loaded. */
+static bool is_over(const struct model_set *set)
+{
+    return set->is_stopped || (set->server->stopping && !model_wait_has(set));
+}
+
 /* 0: what was wanted is there. */
 static int take_outcome(struct model_set *set, struct attempt *a)
 {
     struct model_load *l = &a->load;
-    bool is_over = set->is_stopped || (set->server->stopping && !model_wait_has(set));
-    if (is_over) {
+    if (is_over(set)) {
         err_set(&l->e, ERR_CANCELED, "the server is stopping");
         model_attempt_answer_error(a->ex, 503, "stopping", l->e.message);
         return -1;
@@ -274,6 +302,11 @@ static void find_room(struct attempt *a)
     struct model_catalog *c = a->set->catalog;
     bool may_drain = a->set->server->set.drain_first && a->purpose != LOAD_TO_KEEP;
     struct err why = {0};
+    if (is_over(a->set)) {
+        c->waits_for_room = NULL;
+        finish(a);
+        return;
+    }
     enum room room = model_room_make(a->set, &a->load, may_drain, &why);
     if (room == ROOM_NONE && a->purpose == LOAD_TO_KEEP && a->load.serving) {
         /* Who names a version may have it instead of the one that serves. */
@@ -306,7 +339,7 @@ static void after_find(uv_work_t *work, int status)
     struct attempt *a = work->data;
     (void)status;
     a->is_working = false;
-    if (a->load.e.kind != ERR_NONE || a->load.is_unchanged || a->set->is_stopped) {
+    if (a->load.e.kind != ERR_NONE || a->load.is_unchanged || is_over(a->set)) {
         finish(a);
     } else {
         find_room(a);

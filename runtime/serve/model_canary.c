@@ -163,6 +163,7 @@ static void roll_back(struct model_canary *c, const char *who, const char *measu
     conclude(c, CANARY_STATE_ROLLED_BACK, who, measure);
 }
 
+/* The timer goes on: its version is let go of when somebody ends the share. */
 static void keep(struct model_canary *c)
 {
     log_warn("canary %s@%s: %s; both versions go on", model_set_name(c->set), c->version,
@@ -333,11 +334,12 @@ static bool has_share(const struct model_canary *c)
 }
 
 /* While another process takes over, what is decided here would not reach it: it goes on with
- * the canary as it was stored. */
+ * the canary as it was stored. And an admin's decision that is being stored comes first. */
 static bool may_judge(const struct model_canary *c)
 {
     const struct server *s = model_set_server(c->set);
-    return model_canary_is_running(c) && !s->upgrade && !s->successor && !s->handed_over;
+    return model_canary_is_running(c) && !model_set_is_deciding(c->set) && !s->upgrade &&
+           !s->successor && !s->handed_over;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -519,6 +521,7 @@ static int start(struct model_canary *c, struct generation *g, const struct cana
     c->has_tripped = false;
     begin_step(c, step);
     if (share_out(c, e) != 0) {
+        uv_timer_stop(&c->timer);
         generation_unref(c->generation);
         c->generation = NULL;
         c->version[0] = '\0';
@@ -576,6 +579,10 @@ int model_canary_end(struct model_canary *c, bool is_promoted, const char *by, s
 {
     if (!c->generation) {
         return err_set(e, ERR_NOT_FOUND, "no canary of %s runs", model_set_name(c->set));
+    }
+    if (model_set_is_deciding(c->set)) {
+        return err_set(e, ERR_CONFLICT, "another decision about %s is being stored just now",
+                       model_set_name(c->set));
     }
     snprintf(c->reason, sizeof(c->reason), "by hand (%.*s)", CANARY_BY_MAX, by);
     (is_promoted ? promote : roll_back)(c, by, NULL);

@@ -123,11 +123,22 @@ static void remember_last(struct model_set *set, const struct generation *next)
     }
 }
 
+/* The latest time that it served, and what came after: a canary may have been promoted while
+ * the version was being loaded. */
+static void forget_since(struct model_set *set, const char *version)
+{
+    size_t i = set->n_history;
+    while (i > 0 && strcmp(set->history[i - 1].version, version) != 0) {
+        i--;
+    }
+    set->n_history = i > 0 ? i - 1 : set->n_history;
+}
+
 void model_set_publish(struct model_set *set, struct generation *g, bool is_rollback)
 {
     struct generation *old = set->serving;
     if (is_rollback) {
-        set->n_history--;
+        forget_since(set, g->model->version);
     } else {
         remember_last(set, g);
     }

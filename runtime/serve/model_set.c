@@ -328,6 +328,11 @@ bool model_set_is_coming(const struct model_set *set)
     return set->attempt && set->attempt->purpose != LOAD_TO_KEEP;
 }
 
+bool model_set_is_deciding(const struct model_set *set)
+{
+    return set->publication != NULL;
+}
+
 void model_set_drop_idle(struct model_set *set, uint64_t before_ns)
 {
     struct generation *g = set->serving;

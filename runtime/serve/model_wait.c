@@ -84,7 +84,9 @@ static void refuse_failed(struct model_wait *w, const struct err *why)
              model_set_name(w->missing.set));
     struct api_error error = api_error_make(
         503, "server_error", is_busy ? "memory_short" : "model_load_failed", "model", message);
-    error.retry_after_s = is_busy ? AGAIN_AFTER_S : 0;
+    /* What its files are the cause of stays so until they change. */
+    error.is_final = !is_busy && why->kind != ERR_CONFLICT && why->kind != ERR_NOMEM;
+    error.retry_after_s = error.is_final ? 0 : AGAIN_AFTER_S;
     refuse(w, &error);
 }
 

@@ -356,6 +356,7 @@ test('a model that cannot be loaded is told apart, and is not tried for each req
         const { error } = await response.json();
         assert.deepEqual([response.status, error.code, error.param], [503, 'model_load_failed', 'model'], JSON.stringify(error));
         assert.equal(response.headers.get('retry-after'), null);
+        assert.equal(response.headers.get('x-should-retry'), 'false'); // OpenAI's clients try a 503 again
         assert.doesNotMatch(error.message, /gguf|GGUF/);
     }
     assert.deepEqual([loads(server, 'b@1'), loads(server, 'b@2')], [1, 1]);

@@ -1,0 +1,121 @@
+'use strict';
+// What is done to models at once, or in an order that nobody had in mind: canaries, shares, loads, stops.
+
+const assert = require('node:assert/strict');
+const path = require('node:path');
+const test = require('node:test');
+
+const { ask, beginStream } = require('./lib/chat.js');
+const { makeFolder } = require('./lib/files.js');
+const { putVersion, waitFor } = require('./lib/model_repo.js');
+const { startServer, missing, modelPath } = require('./lib/server.js');
+
+const skip = missing();
+const CHAT = '/v1/chat/completions';
+const plain = () => ({ file: modelPath() });
+
+// models: {name: {version: what putVersion takes}}. The first one is the default.
+async function startModels(t, models, args = []) {
+    const repo = path.join(makeFolder(t), 'repo');
+    for (const [name, versions] of Object.entries(models)) {
+        for (const [version, what] of Object.entries(versions)) {
+            putVersion(repo, name, version, what);
+        }
+    }
+    const server = await startServer(t, { model: Object.keys(models)[0], args: ['--repo', repo, ...args] });
+    return { server, repo };
+}
+
+async function post(server, model, what, value) {
+    const answer = await server.admin('POST', `/admin/models/${model}/${what}`, value);
+    return { status: answer.status, body: await answer.json() };
+}
+
+const canary = async (server, model) => (await server.admin('GET', `/admin/models/${model}/canary`)).json();
+const gone = (server, number) => server.stderr.includes(`generation ${number} is gone`);
+
+test('a canary of a model that is not loaded is refused, and the server goes on', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain(), 2: plain() } });
+    for (const version of ['1', '2']) { // the second time both are loaded, and none serves
+        const { status, body } = await post(server, 'b', 'canary', { version });
+        assert.deepEqual([status, body.error.code], [409, 'canary_conflict']);
+        assert.match(body.error.message, /no version of b serves/);
+    }
+    assert.equal((await server.post(CHAT, ask('Hello'))).status, 200);
+});
+
+test('a canary that both versions outlive leaves its version to whoever ends the share', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain(), 2: plain() } }, ['--keep-generations', '0']);
+    const plan = { version: '1', percent: 50, max_seconds: 1, on_undecided: 'keep' };
+    assert.equal((await post(server, 'a', 'canary', plan)).status, 200);
+    await waitFor(async () => (await canary(server, 'a')).state === 'kept');
+    assert.equal((await post(server, 'a', 'split', { percent: 0 })).status, 200);
+    await waitFor(() => gone(server, 2));
+    assert.equal((await canary(server, 'a')).state, 'kept'); // so it ended
+});
+
+// A gate that passes, but takes its time.
+const slow = (more = {}, questions = 40) => ({
+    file: modelPath(),
+    manifest: {
+        gate: {
+            filters: {
+                prompts: Array.from({ length: questions }, (_, i) => ({ prompt: `${i} ${'The sun is warm. '.repeat(150)}`, max_tokens: 100 })),
+                max_flagged: 256,
+            },
+        },
+        ...more,
+    },
+});
+
+test('a version that was being loaded when an admin began a canary has its turn after that one', { skip }, async (t) => {
+    const { server, repo } = await startModels(t, { a: { 1: plain(), 2: plain() } }, ['--keep-generations', '0']);
+    assert.equal((await post(server, 'a', 'load', { version: '1' })).status, 200);
+    putVersion(repo, 'a', '3', slow({ canary: {} }, 8));
+    await waitFor(() => server.stderr.includes('model a@3 is being loaded'));
+    assert.equal((await post(server, 'a', 'canary', { version: '1', percent: 50 })).status, 200);
+    await waitFor(() => gone(server, 3));
+    assert.equal((await canary(server, 'a')).state, 'running');
+    assert.equal((await post(server, 'a', 'canary', { action: 'rollback' })).status, 200);
+    await waitFor(async () => (await canary(server, 'a')).version === '3');
+    assert.equal((await canary(server, 'a')).state, 'running');
+});
+
+test('a server whose requests are cut does not finish the load that they waited for', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: slow({}, 256) } }, ['--load-on-demand', '--threads', '1']);
+    const waiting = server.post(CHAT, ask('Hello', { model: 'b' })).catch(() => 'cut');
+    await waitFor(() => server.stderr.includes('model b@1 is being loaded'));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    server.child.kill('SIGTERM');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const begin = Date.now();
+    server.child.kill('SIGTERM');
+    assert.deepEqual(await server.exited, { code: 0, signal: null });
+    assert.ok(Date.now() - begin < 6000, `it took ${Date.now() - begin} ms`);
+    assert.equal(await waiting, 'cut');
+});
+
+test('a label goes over to a version that is tried when that serves', { skip }, async (t) => {
+    const { server, repo } = await startModels(t, { a: { 1: { ...plain(), manifest: { labels: ['stable'] } } } });
+    const versionFor = async (model) => {
+        const response = await server.post(CHAT, ask('Hello', { model }));
+        assert.equal(response.status, 200, await response.text());
+        return /@(\w+);/.exec(response.headers.get('weir-model'))[1];
+    };
+    putVersion(repo, 'a', '2', { ...plain(), manifest: { labels: ['stable', 'next'], canary: { percent: 1 } } });
+    await waitFor(async () => (await canary(server, 'a')).state === 'running');
+    assert.deepEqual([await versionFor('a@stable'), await versionFor('a@next')], ['1', '2']);
+    const { versions } = await (await server.admin('GET', '/admin/models')).json();
+    assert.deepEqual(versions.map(({ labels }) => labels), [['next'], ['stable']]);
+    assert.equal((await post(server, 'a', 'canary', { action: 'promote' })).status, 200);
+    assert.equal(await versionFor('a@stable'), '2');
+
+    // A shadow, that of a version which served before, and one by a split.
+    for (const how of ['shadow', 'split']) {
+        assert.equal((await post(server, 'a', 'activate', { version: '1' })).status, 200);
+        assert.equal(await versionFor('a@stable'), '2');
+        assert.equal((await post(server, 'a', how, { version: '2', percent: 1 })).status, 200);
+        assert.equal(await versionFor('a@stable'), '1');
+        assert.equal((await post(server, 'a', 'activate', { version: '2' })).status, 200);
+    }
+});
