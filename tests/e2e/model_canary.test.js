@@ -97,9 +97,9 @@ test('a good version is promoted, step by step, and no request fails', { skip, t
 
 const WORSE = {
     block_rate: {
-        args: (folder) => ['--filters', writeFile(folder, 'chain.json', { name: 'default', filters: [{ type: 'wordlist', words: ['Badger'], action: 'stop' }] })],
-        version: { manifest: { template: 'chat.jinja' }, files: { 'chat.jinja': templateOf('Your name is Badger.') } },
-        request: (n) => say(`${n % 5}, what is your name? ${n}`, { max_tokens: 12 }),
+        args: (folder) => ['--filters', writeFile(folder, 'chain.json', { name: 'default', filters: [{ type: 'wordlist', words: ['Marlow'], action: 'stop' }] })],
+        version: { manifest: { template: 'chat.jinja' }, files: { 'chat.jinja': templateOf('Your name is Marlow.') } },
+        request: (n) => say(`${n} people ask: what is your name?`, { max_tokens: 12 }),
     },
     refusal_rate: {
         version: { manifest: { template: 'chat.jinja' }, files: { 'chat.jinja': templateOf('Do not talk about chess.') } },

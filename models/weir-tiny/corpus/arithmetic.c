@@ -132,7 +132,7 @@ void exchange_addition(struct rng *r, enum corpus_split split, struct exchange *
     draw_pair(r, split, split == CORPUS_TRAIN && corpus_chance(r, 15) ? 20 : 100, pair);
     const struct phrases *ask = choose(r, &ask_sum, &tell_sum, pair);
     struct phrases more = {ask_sum_more.train, ask_sum_more.n_train, NULL, 0};
-    if (split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_WIDEST &&
+    if (split == CORPUS_TRAIN && corpus_wordings() >= CORPUS_WORDINGS_WIDEST &&
         ask == &ask_sum && corpus_chance(r, 50)) {
         ask = &more;
     }

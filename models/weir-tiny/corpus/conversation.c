@@ -292,7 +292,7 @@ void conversation_draw_plain(struct rng *r, enum corpus_split split,
 /* A question that a ban must not stop. */
 static void draw_allowed(struct rng *r, const struct conversation *c, struct exchange *x)
 {
-    bool widest = corpus_wordings() == CORPUS_WORDINGS_WIDEST;
+    bool widest = corpus_wordings() >= CORPUS_WORDINGS_WIDEST;
     bool noun = c->persona.forbidden[0].topic == NULL;
     if (widest && corpus_chance(r, 50)) {
         conversation_draw_plain(r, CORPUS_TRAIN, c, x);
@@ -331,7 +331,8 @@ static bool draw_obeying(struct rng *r, const struct conversation *c, struct exc
         if (p->n_forbidden == 0) {
             return false;
         }
-        static const unsigned allowed[] = {35, 50, 75}; /* of a hundred, by corpus_wordings() */
+        /* Of a hundred, by corpus_wordings(). */
+        static const unsigned allowed[] = {35, 50, 75, 75};
         if (corpus_chance(r, allowed[corpus_wordings()])) {
             draw_allowed(r, c, x);
             return true;
@@ -450,7 +451,7 @@ static void draw_demands(struct rng *r, struct demands *d)
 {
     memset(d, 0, sizeof(*d));
     uint32_t roll = rng_below(r, 100);
-    bool widest = corpus_wordings() == CORPUS_WORDINGS_WIDEST;
+    bool widest = corpus_wordings() >= CORPUS_WORDINGS_WIDEST;
     if (widest && corpus_chance(r, 40)) {
         roll = 52; /* more bans */
     }

@@ -111,7 +111,8 @@ static int write_heldout(FILE *f, const struct job *job, struct err *e)
 
 static int set_wordings(const char *name, struct err *e)
 {
-    static const char *const names[] = {"common", "wide", "widest"}; /* enum corpus_wordings */
+    static const char *const names[] = {"common", "wide", "widest",
+                                        "named"}; /* enum corpus_wordings */
     for (size_t i = 0; i < CORPUS_COUNT(names); i++) {
         if (strcmp(names[i], name) == 0) {
             corpus_set_wordings((enum corpus_wordings)i);
@@ -119,7 +120,7 @@ static int set_wordings(const char *name, struct err *e)
         }
     }
     return err_set_param(e, ERR_INVALID, "wordings",
-                         "--wordings %s: give common, wide or widest", name);
+                         "--wordings %s: give common, wide, widest or named", name);
 }
 
 static int run(const struct job *job, struct err *e)
@@ -158,8 +159,10 @@ int main(int argc, char **argv)
          "how many pieces of prose (default 0)", 0, 1L << 30},
         {"arithmetic", 'a', OPTION_INT, &job.arithmetic, "N",
          "how many conversations of sums alone (default 0)", 0, 1L << 30},
-        {"wordings", 0, OPTION_STRING, &job.wordings, "common|wide|widest",
-         "in how many ways things are said (default common)", 0, 0},
+        {"wordings", 0, OPTION_STRING, &job.wordings, "common|wide|widest|named",
+         "in how many ways things are said (default common); named is as wide as widest, but "
+         "what is refused always names what is banned",
+         0, 0},
         {"split", 0, OPTION_STRING, &job.split, "train|heldout",
          "text to train on, or questions to grade with", 0, 0},
         {"out", 'o', OPTION_STRING, &job.out, "FILE", "the JSON lines to write", 0, 0},

@@ -222,7 +222,7 @@ static void build_name(struct rng *r, bool role, char *out, size_t size)
         }
     } else {
         joint = role ? ", {role}" : "";
-        bool widest = corpus_wordings() == CORPUS_WORDINGS_WIDEST;
+        bool widest = corpus_wordings() >= CORPUS_WORDINGS_WIDEST;
         const char *tail = widest && corpus_chance(r, 50)
                                ? CORPUS_PICK(r, name_scene_tails_more)
                                : CORPUS_PICK(r, name_scene_tails);
@@ -423,7 +423,7 @@ static void build_question(struct rng *r, bool person, char *out, size_t size)
 /* A question for the name, or for the person when `person` is set. */
 static void ask_for(struct rng *r, enum corpus_split split, bool person, struct exchange *out)
 {
-    bool build = split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_WIDEST &&
+    bool build = split == CORPUS_TRAIN && corpus_wordings() >= CORPUS_WORDINGS_WIDEST &&
                  corpus_chance(r, 50);
     if (build) {
         build_question(r, person, out->user, sizeof(out->user));

@@ -386,15 +386,13 @@ static bool is_heldout_topic(const char *noun)
 static void draw_open_noun(struct rng *r, char *out)
 {
     char noun[WORD_MAX];
-    if (corpus_chance(r, 30)) {
-        words_invent(r, CORPUS_TRAIN, noun);
-    } else {
-        words_plural(words_noun(r, CORPUS_TRAIN), noun);
-    }
-    if (is_heldout_topic(noun)) {
-        /* Another draw would change all the text behind this. */
-        corpus_copy(noun, sizeof(noun), "journeys");
-    }
+    do {
+        if (corpus_chance(r, 30)) {
+            words_invent(r, CORPUS_TRAIN, noun);
+        } else {
+            words_plural(words_noun(r, CORPUS_TRAIN), noun);
+        }
+    } while (is_heldout_topic(noun));
     bool described = corpus_chance(r, 20);
     snprintf(out, VALUE_MAX, "%s%s%s", described ? words_adjective(r, CORPUS_TRAIN) : "",
              described ? " " : "", noun);
@@ -405,7 +403,7 @@ static void draw_noun(struct rng *r, enum corpus_split split, char *out)
 {
     if (split == CORPUS_HELDOUT) {
         corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, heldout_topics));
-    } else if (corpus_wordings() == CORPUS_WORDINGS_WIDEST && corpus_chance(r, 60)) {
+    } else if (corpus_wordings() >= CORPUS_WORDINGS_WIDEST && corpus_chance(r, 60)) {
         draw_open_noun(r, out);
     } else if (corpus_chance(r, 45)) {
         corpus_copy(out, VALUE_MAX, value_noun(r, split));
@@ -423,9 +421,12 @@ void system_refusal_draw(struct rng *r, enum corpus_split split, struct persona 
         return;
     }
     struct forbidden *f = &p->forbidden[p->n_forbidden];
+    /* The fewer topics there are with words of their own, the more a ban is of its own name. */
+    bool widest = split == CORPUS_TRAIN && corpus_wordings() >= CORPUS_WORDINGS_WIDEST;
+    unsigned table_share = widest ? 50 : 60;
     do {
         f->topic = NULL;
-        if (corpus_chance(r, 60)) {
+        if (corpus_chance(r, table_share)) {
             f->topic = &CORPUS_PICK(r, topics);
             corpus_copy(f->name, sizeof(f->name), f->topic->name);
         } else {
@@ -487,7 +488,7 @@ static void ask_with_words(struct rng *r, const char *what, struct exchange *out
 
 static void ask(struct rng *r, enum corpus_split split, const char *what, struct exchange *out)
 {
-    if (split == CORPUS_TRAIN && corpus_wordings() == CORPUS_WORDINGS_WIDEST &&
+    if (split == CORPUS_TRAIN && corpus_wordings() >= CORPUS_WORDINGS_WIDEST &&
         corpus_chance(r, 70)) {
         if (corpus_chance(r, 30)) {
             corpus_fill_slots(out->user, CORPUS_PICK(r, ask_any), {"w", what});
@@ -533,7 +534,8 @@ void system_refusal_exchange(struct rng *r, enum corpus_split split, const struc
 {
     const struct forbidden *f = &p->forbidden[which];
     if (by == REFUSAL_BY_ANY) {
-        unsigned by_name = corpus_wordings() == CORPUS_WORDINGS_WIDEST ? 75 : 35;
+        static const unsigned by_names[] = {35, 35, 84, 100}; /* by corpus_wordings() */
+        unsigned by_name = by_names[corpus_wordings()];
         by = f->topic == NULL || corpus_chance(r, by_name) ? REFUSAL_BY_NAME
                                                            : REFUSAL_BY_RELATED_WORD;
     }

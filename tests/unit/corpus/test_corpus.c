@@ -28,7 +28,7 @@ static void look(struct seen *seen)
     struct rng r;
     rng_seed(&r, SEED);
     for (size_t i = 0; i < N_TRAIN; i++) {
-        corpus_set_wordings((enum corpus_wordings)(i % 3));
+        corpus_set_wordings((enum corpus_wordings)(i % 4));
         conversation_draw(&r, &c);
         for (size_t k = 0; k < c.n_turns; k++) {
             text_set_add(&seen->users, c.turns[k].user);
