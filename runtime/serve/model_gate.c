@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "models/tokenizer/decoder.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
@@ -84,8 +85,8 @@ static int try_golden(const struct model_gate *gate, size_t index, cJSON *wrong,
     struct buf text;
     buf_init(&text, MODEL_GATE_ANSWER_MAX);
     int rc = answer_golden(gate, q, &answer, e);
-    if (rc == 0) {
-        rc = model_gate_decode(gate->generation->model->tokenizer, &answer, &text, e);
+    if (rc == 0 && decoder_text(gate->generation->model->tokenizer, &answer, &text) != 0) {
+        rc = err_nomem(e);
     }
     *right = rc == 0 && is_right(q, &answer, &text);
     if (rc == 0 && !*right && cJSON_GetArraySize(wrong) < MODEL_GATE_SHOWN_MAX) {

@@ -269,7 +269,7 @@ async function startShort(t, what = plain()) {
     return startModels(t, { a: { 1: what }, b: { 1: plain() } }, ['--models-memory', String(mib + 2), '--when-memory-short', 'drain_first']);
 }
 
-test('drain_first: streams end, the next version is loaded, and requests wait for it', { skip, timeout: 120_000 }, async (t) => {
+test('drain_first: streams end, the next version is loaded, and requests wait for it', { skip, timeout: 300_000 }, async (t) => {
     const { server, repo, folder } = await startShort(t);
     const other = path.join(folder, 'other.gguf');
     writeOtherVersion(modelPath(), other);
