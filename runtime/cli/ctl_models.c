@@ -127,7 +127,9 @@ static int print_list(const struct ctl *c, const cJSON *root, struct err *e)
 {
     struct text_table t;
     const cJSON *chosen = c->model ? find_model(root, c->model) : NULL;
-    if (c->model && !chosen) {
+    bool is_only = !cJSON_HasObjectItem(root, "models") && c->model &&
+                   strcmp(ctl_text(root, "id"), c->model) == 0; /* of a server without --repo */
+    if (c->model && !chosen && !is_only) {
         return err_set(e, ERR_NOT_FOUND, "the server has no model \"%s\"", c->model);
     }
     bool has_several = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(root, "models")) > 1;

@@ -7,6 +7,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/model_canary.h"
+#include "runtime/serve/model_label.h"
 #include "runtime/serve/model_set_parts.h"
 #include "runtime/serve/model_wait.h"
 
@@ -210,11 +211,28 @@ bool model_set_find_version(const struct model_set *set, const char *pin,
     return false;
 }
 
+/* The other names of a version, in brackets: `id`, if it is not NULL, and its labels. */
+static void append_aliases(const struct model_set *set, const char *version, const char *id,
+                           struct buf *out)
+{
+    struct admin_labels labels;
+    model_label_list(set, version, &labels);
+    if (id) {
+        buf_printf(out, " (\"%s\"", id);
+    }
+    for (size_t i = 0; i < labels.n; i++) {
+        buf_printf(out, "%s\"%s@%s\"", id || i > 0 ? ", " : " (", set->repo.name,
+                   labels.items[i]);
+    }
+    buf_append_str(out, id || labels.n > 0 ? ")" : "");
+}
+
 void model_set_list_names(const struct model_set *set, bool all, struct buf *out)
 {
     const char *name = set->repo.name;
     if (set->serving) {
-        buf_printf(out, "%s\"%s\" (\"%s\")", out->len ? ", " : "", name, set->serving->id);
+        buf_printf(out, "%s\"%s\"", out->len ? ", " : "", name);
+        append_aliases(set, set->serving->model->version, set->serving->id, out);
     } else if (all) {
         buf_printf(out, "%s\"%s\"", out->len ? ", " : "", name);
     }
@@ -223,6 +241,7 @@ void model_set_list_names(const struct model_set *set, bool all, struct buf *out
         bool is_named = v.generation ? v.generation != set->serving : all;
         if (is_named) {
             buf_printf(out, "%s\"%s@%s\"", out->len ? ", " : "", name, v.name);
+            append_aliases(set, v.name, NULL, out);
         }
     }
 }

@@ -83,6 +83,21 @@ static void set_shadow(struct model_traffic *t, struct generation *g, int percen
     set_share(t, &t->shadow, g, percent, SERVER_METRIC_SHADOW_PERCENT);
 }
 
+/* Where what ends by itself is told of. */
+static void changed(const struct model_traffic *t, enum model_action action,
+                    const struct traffic_share *before, const char *why)
+{
+    log_info("model %s: the %s of version %s (%d %%) ends: %s", model_set_name(t->set),
+             model_action_name(action), version_of(before), before->percent, why);
+    const struct model_record *r = model_state_record(model_set_journal(t->set));
+    bool is_kept = (action == MODEL_ACTION_SPLIT ? r->split.percent : r->shadow.percent) > 0;
+    const struct model_change change = {
+        .action = action, .version = version_of(before), .reason = why};
+    if (is_kept) { /* and no canary's share, which is told of with the canary */
+        model_state_changed(t->set, &change);
+    }
+}
+
 static int check_percent(int percent, int most, struct err *e)
 {
     return percent >= 0 && percent <= most
@@ -145,6 +160,7 @@ int model_traffic_split(struct model_traffic *t, const char *version, int percen
     }
     set_split(t, g, percent);
     if (is_version(t->shadow.generation, version)) {
+        changed(t, MODEL_ACTION_SHADOW, &t->shadow, "it has a share of the requests now");
         set_shadow(t, NULL, 0);
     }
     return 0;
@@ -208,21 +224,6 @@ struct generation *model_traffic_choose(const struct model_traffic *t,
     bool is_taken =
         g && sticky != 0 && traffic_plan_takes(g->model->version, sticky, t->split.percent);
     return is_taken ? g : serving;
-}
-
-/* Where what ends by itself is told of. */
-static void changed(const struct model_traffic *t, enum model_action action,
-                    const struct traffic_share *before, const char *why)
-{
-    log_info("model %s: the %s of version %s (%d %%) ends: %s", model_set_name(t->set),
-             model_action_name(action), version_of(before), before->percent, why);
-    const struct model_record *r = model_state_record(model_set_journal(t->set));
-    bool is_kept = (action == MODEL_ACTION_SPLIT ? r->split.percent : r->shadow.percent) > 0;
-    const struct model_change change = {
-        .action = action, .version = version_of(before), .reason = why};
-    if (is_kept) { /* and no canary's share, which is told of with the canary */
-        model_state_changed(t->set, &change);
-    }
 }
 
 void model_traffic_drop(struct model_traffic *t, const char *version, const char *why)

@@ -169,7 +169,7 @@ test('openai: versions of several models, by name, label and hash; what may not 
         assert.match(error.message, pattern);
     };
     for (const once of [() => ask('tiny@7'), () => client.models.retrieve('tiny@7')]) {
-        await refused(once(), OpenAI.NotFoundError, 'model_not_found', /^404 the model "tiny@7" does not exist here; "tiny" \("tiny@2"\), "tiny@1" may be asked for$/);
+        await refused(once(), OpenAI.NotFoundError, 'model_not_found', /^404 the model "tiny@7" does not exist here; "tiny" \("tiny@2"\), "tiny@1" \("tiny@stable"\) may be asked for$/);
     }
     await refused(ask('large'), OpenAI.NotFoundError, 'model_not_loaded', /^404 the model "large" is not loaded .*; "tiny" /);
     await refused(ask('tiny', clientOf(server, { apiKey: indexer })), OpenAI.PermissionDeniedError, 'missing_scope', /^403 .*chat/);

@@ -314,6 +314,19 @@ test('shares of traffic and labels are in force again', { skip, timeout: 120_000
     assert.doesNotMatch(place.server.stderr, /is not put back/);
 });
 
+test('a shadow that ends because its version gets a share is in the audit, and does not come back', { skip }, async (t) => {
+    const place = new Place(t, three, ['--publish', 'manual']);
+    await place.start();
+    assert.equal((await place.post('shadow', { version: '1', percent: 20 })).status, 200);
+    assert.deepEqual((await place.post('split', { version: '1', percent: 10 })).body.shadow, null);
+    assert.deepEqual(rows(await place.audit('&limit=2')), ['shadow weir 1 3 and 10% 1, shadow 20% 1 3 and 10% 1',
+        'split admin 1 3, shadow 20% 1 3 and 10% 1, shadow 20% 1']);
+    assert.equal((await place.post('split')).body.split, null);
+    await place.restart();
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    assert.deepEqual(await listVersions(place.server), { 3: 'serving', 2: 'available', 1: 'available' });
+});
+
 test('a canary goes on after a restart, and its end stays', { skip, timeout: 120_000 }, async (t) => {
     const place = new Place(t, three, ['--publish', 'manual', '--keep-generations', '0']);
     const canary = async () => (await place.server.admin('GET', `/admin/models/${NAME}/canary`)).json();
