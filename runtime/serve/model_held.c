@@ -64,7 +64,7 @@ static struct generation *one_too_many(const struct model_set *set)
     struct generation *oldest = NULL, *oldest_unasked = NULL;
     for (size_t i = 0; i < set->n_kept; i++) {
         struct generation *g = set->kept[i];
-        if (is_in_use(set, g)) {
+        if (is_in_use(set, g) || g->n_orders > 0) {
             continue;
         }
         if (g->is_aside) {
