@@ -50,6 +50,7 @@ struct generation {
     uint64_t used_ns;      /* clock_now_ns() when it was last taken or let go of */
     uint64_t memory_bytes; /* weights, and keys and values at the most */
     bool was_asked_for;    /* it stays beside what serves because somebody asked for it */
+    unsigned n_orders;     /* that need it and are being stored: it stays beside what serves */
     /* It is gone, and its memory free. NULL: nobody wants to know. Called on the loop. */
     void (*on_gone)(void *ctx, const struct generation *g);
     void *on_gone_ctx;

@@ -50,7 +50,7 @@ bool model_set_take_out(struct model_set *set, const struct generation *g)
     return false;
 }
 
-static bool is_in_use(const struct model_set *set, const struct generation *g)
+bool model_set_is_in_use(const struct model_set *set, const struct generation *g)
 {
     return model_traffic_uses(&set->traffic, g) || model_set_is_tried(set, g);
 }
@@ -64,7 +64,7 @@ static struct generation *one_too_many(const struct model_set *set)
     struct generation *oldest = NULL, *oldest_unasked = NULL;
     for (size_t i = 0; i < set->n_kept; i++) {
         struct generation *g = set->kept[i];
-        if (is_in_use(set, g)) {
+        if (model_set_is_in_use(set, g) || g->n_orders > 0) {
             continue;
         }
         if (g->is_aside) {
@@ -217,7 +217,7 @@ void model_set_drop(struct model_set *set, struct generation *g, const char *rea
         return;
     }
     generation_ref(g);
-    if (is_in_use(set, g)) {
+    if (model_set_is_in_use(set, g)) {
         model_traffic_drop(&set->traffic, g->model->version, "it is unloaded");
     }
     if (model_set_take_out(set, g)) {

@@ -104,6 +104,9 @@ bool model_set_take_out(struct model_set *set, const struct generation *g);
 /* It is unloaded when the last of its requests has ended. reason: for metrics. */
 void model_set_drop(struct model_set *set, struct generation *g, const char *reason);
 
+/* Whether it has a share of the traffic, or is the canary. */
+bool model_set_is_in_use(const struct model_set *set, const struct generation *g);
+
 /* Whether nobody uses it, and it is not what must be there. */
 bool model_set_may_drop(const struct model_set *set, const struct generation *g);
 

@@ -459,3 +459,15 @@ test('without --state all is forgotten, and the audit is there until then', { sk
     await start();
     assert.equal(await place.serving(), '3');
 });
+
+test('a version is let go of after decisions about it that were stored at the same time', { skip }, async (t) => {
+    const place = new Place(t, { 1: { file: modelPath() } }, ['--publish', 'manual', '--keep-generations', '0']);
+    const server = await place.start();
+    place.put('2');
+    await waitForState(server, '2', 'available');
+    assert.equal((await place.post('split', { version: '2', percent: 5 })).status, 200);
+    const orders = [['split', 10], ['split', 20], ['shadow', 5], ['split', 30]];
+    await Promise.all(orders.map(([what, percent]) => place.post(what, { version: '2', percent })));
+    assert.equal((await place.post('split', {})).status, 200);
+    await waitForState(server, '2', 'available');
+});

@@ -248,6 +248,14 @@ test('memory for two models holds the default and the one that was used last', {
     assert.match(error.message, /are taken by models that are in use/);
     assert.equal((await last).finish, 'length');
     assert.equal((await post(server, 'd', 'load')).body.status, 'published');
+    // For what has a share of the traffic nobody waits: it does not go by itself.
+    assert.equal((await post(server, 'b', 'split', { version: '1', percent: 10 })).status, 200);
+    const begun = Date.now();
+    const refused = await server.post(CHAT, ask('Hello', { model: 'c' }));
+    assert.deepEqual([refused.status, (await refused.json()).error.code], [503, 'model_load_failed']);
+    assert.ok(Date.now() - begun < 20_000, 'it waited as for a model that is in use');
+    assert.equal((await post(server, 'b', 'split', {})).status, 200);
+    await say('c');
 });
 
 test('a version for which there is no memory is refused, and the old one serves', { skip }, async (t) => {
