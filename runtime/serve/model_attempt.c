@@ -150,7 +150,7 @@ static void use(struct model_set *set, struct attempt *a)
         model_set_hold_on(set, g);
         a->hold->done(a->hold, a->ex, g);
         a->hold = NULL;
-        model_set_trim(set);
+        model_set_drop_unused(set, g);
     } else if (must_wait(set, a, g)) {
         put_back(set, g);
     } else if (wants_canary(set, a, g)) {

@@ -95,6 +95,10 @@ void model_set_keep(struct model_set *set, struct generation *g);
 /* The same, whatever there is besides; until the next model_set_trim. */
 void model_set_hold_on(struct model_set *set, struct generation *g);
 
+/* One that was held on for a use that may not have come: then it goes, rather than take the
+ * place of one that is kept for a rollback. And trims. */
+void model_set_drop_unused(struct model_set *set, struct generation *g);
+
 /* A reference; the generation is of no use any more unless it serves or is kept. */
 void model_set_release_generation(struct model_set *set, struct generation *g);
 
