@@ -70,6 +70,7 @@ static void on_tick(uv_timer_t *timer)
         model_set_drop_idle(c->sets[i], now > idle_ns ? now - idle_ns : 0);
     }
     model_attempt_room_changed(c);
+    model_attempt_next_turn(c);
     if (idle_ns == 0 && !c->waits_for_room) {
         uv_timer_stop(timer);
     }

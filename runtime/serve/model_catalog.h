@@ -8,8 +8,9 @@
  *
  * The root is watched: models come and go with their folders.
  *
- * Versions of all models are loaded one at a time, in the order in which that was begun, so
- * that memory can be told, and so that those who answer keep the processor.
+ * Versions of all models are loaded one at a time, so that memory can be told, and so that
+ * those who answer keep the processor: in the order in which that was begun, but those that
+ * must wait until others are idle let the rest go first.
  *
  * Threads: the loop's. */
 #pragma once
@@ -28,7 +29,7 @@ struct model_catalog {
     struct model_set **sets; /* (n_sets), in the order of their names */
     size_t n_sets;
     struct model_set *main;         /* the default */
-    struct attempt *line;           /* to load versions; the first one is at work */
+    struct attempt *line;           /* to load versions; the first one is at work or waits */
     struct attempt *waits_for_room; /* that one, if it waits for memory; or NULL */
     uint64_t used;                  /* memory_bytes of generations that are not gone */
     size_t n_generations;           /* these */

@@ -135,6 +135,30 @@ test('an order that is refused leaves the version for a rollback in memory', { s
     assert.ok(!gone(server, 2), server.stderr);
 });
 
+test('a model that waits until others are idle does not keep one that fits waiting', { skip }, async (t) => {
+    const small = { ...plain(), manifest: { limits: { context: 128 } } };
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain() }, c: { 1: plain() }, d: { 1: small } }, ['--load-on-demand', '--models-memory', '125']);
+    const hello = (model) => server.post(CHAT, ask('Hello', { model, max_tokens: 4 }));
+    assert.equal((await hello('b')).status, 200);
+    let isBusy = true;
+    const busy = Array.from({ length: 2 }, async () => {
+        while (isBusy) {
+            await (await server.post(CHAT, ask('Tell me a story.', { model: 'b', max_tokens: 200, ignore_eos: true }))).text();
+        }
+    });
+    let isThere = false;
+    const waiting = hello('c').then((response) => {
+        isThere = true;
+        return response;
+    });
+    await waitFor(() => server.stderr.includes('model c@1 is being loaded'));
+    assert.equal((await hello('d')).status, 200);
+    assert.equal(isThere, false);
+    isBusy = false;
+    await Promise.all(busy);
+    assert.equal((await waiting).status, 200);
+});
+
 // Whatever was done, and in whatever order: what is not loaded any more is gone, with its memory.
 test('after a mixed run all generations are gone but those that are loaded', { skip, timeout: 240_000 }, async (t) => {
     const state = path.join(makeFolder(t), 'state.db');
