@@ -378,6 +378,13 @@ void model_catalog_reload(struct model_catalog *c)
     }
 }
 
+void model_catalog_retire(struct model_catalog *c)
+{
+    for (size_t i = 0; c && i < c->n_sets; i++) {
+        model_state_retire(model_set_journal(c->sets[i]));
+    }
+}
+
 void model_catalog_abandon(struct model_catalog *c, struct http_exchange *ex)
 {
     for (size_t i = 0; c && i < c->n_sets; i++) {

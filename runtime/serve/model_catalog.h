@@ -69,6 +69,9 @@ void model_catalog_tick(struct model_catalog *c);
 /* A generation serves from now on: its memory counts until it is gone. */
 void model_catalog_count_in(struct model_catalog *c, struct generation *g);
 
+/* Another process serves from now on, and has the state file. Accepts NULL. */
+void model_catalog_retire(struct model_catalog *c);
+
 /* The admin's client is gone. Accepts NULL. */
 void model_catalog_abandon(struct model_catalog *c, struct http_exchange *ex);
 
