@@ -307,10 +307,19 @@ static bool has_patience(struct attempt *a)
     return model_wait_has(a->set) && now - a->began_ns < PATIENCE_NS;
 }
 
+/* Its owner wants it to be tried against what serves, so that must stay. */
+static bool is_for_canary(const struct attempt *a)
+{
+    return a->purpose == LOAD_TO_SERVE && !a->is_asked_for && a->load.serving &&
+           a->load.files.manifest && a->load.files.manifest->has_canary &&
+           strcmp(a->load.serving->model->version, a->load.version) != 0;
+}
+
 static void find_room(struct attempt *a)
 {
     struct model_catalog *c = a->set->catalog;
-    bool may_drain = a->set->server->set.drain_first && a->purpose != LOAD_TO_KEEP;
+    bool may_drain = a->set->server->set.drain_first && a->purpose != LOAD_TO_KEEP &&
+                     !is_for_canary(a);
     struct err why = {0};
     if (is_over(a->set)) {
         c->waits_for_room = NULL;

@@ -24,7 +24,11 @@ struct model_set *model_catalog_find(const struct model_catalog *c, const char *
 
 bool model_catalog_is_loading(const struct model_catalog *c)
 {
-    return c->line != NULL;
+    bool any = c->line != NULL;
+    for (size_t i = 0; i < c->n_sets; i++) {
+        any = any || model_set_is_deciding(c->sets[i]);
+    }
+    return any;
 }
 
 /* Whether `name` is one of "a,b,c". */

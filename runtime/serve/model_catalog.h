@@ -75,5 +75,5 @@ void model_catalog_retire(struct model_catalog *c);
 /* The admin's client is gone. Accepts NULL. */
 void model_catalog_abandon(struct model_catalog *c, struct http_exchange *ex);
 
-/* A version of some model is being loaded, or waits for its turn. */
+/* A version of some model is being loaded, or waits for its turn, or is about to serve. */
 bool model_catalog_is_loading(const struct model_catalog *c);

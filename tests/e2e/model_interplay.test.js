@@ -159,6 +159,17 @@ test('a model that waits until others are idle does not keep one that fits waiti
     assert.equal((await waiting).status, 200);
 });
 
+test('a version that is to be tried does not drive out what it is to be tried against', { skip }, async (t) => {
+    const args = ['--models-memory', '60', '--when-memory-short', 'drain_first']; // there is room for one
+    const { server, repo } = await startModels(t, { a: { 1: plain() } }, args);
+    const versions = async () => (await (await server.admin('GET', '/admin/models')).json()).versions;
+    putVersion(repo, 'a', '2', { ...plain(), manifest: { canary: {} } });
+    await waitFor(async () => (await versions())[0].state === 'failed');
+    assert.match((await versions())[0].problem, /--models-memory/);
+    assert.equal((await versions())[1].state, 'serving');
+    assert.equal((await post(server, 'a', 'activate', { version: '2' })).status, 200); // an admin may
+});
+
 // Whatever was done, and in whatever order: what is not loaded any more is gone, with its memory.
 test('after a mixed run all generations are gone but those that are loaded', { skip, timeout: 240_000 }, async (t) => {
     const state = path.join(makeFolder(t), 'state.db');
