@@ -318,8 +318,8 @@ static bool is_for_canary(const struct attempt *a)
 static void find_room(struct attempt *a)
 {
     struct model_catalog *c = a->set->catalog;
-    bool may_drain = a->set->server->set.drain_first && a->purpose != LOAD_TO_KEEP &&
-                     !is_for_canary(a);
+    bool may_drain =
+        a->set->server->set.drain_first && a->purpose != LOAD_TO_KEEP && !is_for_canary(a);
     struct err why = {0};
     if (is_over(a->set)) {
         c->waits_for_room = NULL;
