@@ -150,7 +150,7 @@ static void use(struct model_set *set, struct attempt *a)
         model_set_hold_on(set, g);
         a->hold->done(a->hold, a->ex, g);
         a->hold = NULL;
-        model_set_trim(set);
+        model_set_drop_unused(set, g);
     } else if (must_wait(set, a, g)) {
         put_back(set, g);
     } else if (wants_canary(set, a, g)) {
@@ -200,6 +200,16 @@ static int take_outcome(struct model_set *set, struct attempt *a)
 /* --- the line --- */
 
 static void call_next(struct model_catalog *c);
+
+static void join_line(struct model_catalog *c, struct attempt *a)
+{
+    struct attempt **end = &c->line;
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = a;
+    a->next = NULL;
+}
 
 static void leave_line(struct model_catalog *c, struct attempt *a)
 {
@@ -297,10 +307,19 @@ static bool has_patience(struct attempt *a)
     return model_wait_has(a->set) && now - a->began_ns < PATIENCE_NS;
 }
 
+/* Its owner wants it to be tried against what serves, so that must stay. */
+static bool is_for_canary(const struct attempt *a)
+{
+    return a->purpose == LOAD_TO_SERVE && !a->is_asked_for && a->load.serving &&
+           a->load.files.manifest && a->load.files.manifest->has_canary &&
+           strcmp(a->load.serving->model->version, a->load.version) != 0;
+}
+
 static void find_room(struct attempt *a)
 {
     struct model_catalog *c = a->set->catalog;
-    bool may_drain = a->set->server->set.drain_first && a->purpose != LOAD_TO_KEEP;
+    bool may_drain =
+        a->set->server->set.drain_first && a->purpose != LOAD_TO_KEEP && !is_for_canary(a);
     struct err why = {0};
     if (is_over(a->set)) {
         c->waits_for_room = NULL;
@@ -315,9 +334,10 @@ static void find_room(struct attempt *a)
         room = model_room_make(a->set, &a->load, may_drain, &why);
     }
     c->waits_for_room = NULL;
+    a->is_patient = room == ROOM_NONE && why.kind == ERR_BUSY && has_patience(a);
     if (room == ROOM_THERE) {
         start_work(a, load_on_worker, after_load);
-    } else if (room == ROOM_COMING || (why.kind == ERR_BUSY && has_patience(a))) {
+    } else if (room == ROOM_COMING || a->is_patient) {
         c->waits_for_room = a;
         model_catalog_tick(c);
     } else {
@@ -334,6 +354,17 @@ void model_attempt_room_changed(struct model_catalog *c)
     }
 }
 
+void model_attempt_next_turn(struct model_catalog *c)
+{
+    struct attempt *a = c->waits_for_room;
+    if (a && a->is_patient && a->next) {
+        c->waits_for_room = NULL;
+        c->line = a->next;
+        join_line(c, a);
+        call_next(c);
+    }
+}
+
 static void after_find(uv_work_t *work, int status)
 {
     struct attempt *a = work->data;
@@ -342,6 +373,7 @@ static void after_find(uv_work_t *work, int status)
     if (a->load.e.kind != ERR_NONE || a->load.is_unchanged || is_over(a->set)) {
         finish(a);
     } else {
+        a->has_files = true;
         find_room(a);
     }
 }
@@ -352,7 +384,9 @@ static void call_next(struct model_catalog *c)
     if (!a || c->is_stopped || a->is_working || c->waits_for_room == a) {
         return;
     }
-    if (prepare(a->set, &a->load, &a->load.e) != 0) {
+    if (a->has_files) {
+        find_room(a);
+    } else if (prepare(a->set, &a->load, &a->load.e) != 0) {
         finish(a);
     } else {
         start_work(a, find_on_worker, after_find);
@@ -376,11 +410,7 @@ int model_attempt_begin(struct model_set *set, const struct load_wish *wish)
     a->hold = wish->hold;
     a->load.if_changed = wish->if_changed;
     snprintf(a->load.version, sizeof(a->load.version), "%s", wish->version);
-    struct attempt **end = &set->catalog->line;
-    while (*end) {
-        end = &(*end)->next;
-    }
-    *end = a;
+    join_line(set->catalog, a);
     set->attempt = a;
     log_info("model %s@%s is being loaded", set->repo.name, wish->version);
     call_next(set->catalog);

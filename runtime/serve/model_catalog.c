@@ -24,7 +24,11 @@ struct model_set *model_catalog_find(const struct model_catalog *c, const char *
 
 bool model_catalog_is_loading(const struct model_catalog *c)
 {
-    return c->line != NULL;
+    bool any = c->line != NULL;
+    for (size_t i = 0; i < c->n_sets; i++) {
+        any = any || model_set_is_deciding(c->sets[i]);
+    }
+    return any;
 }
 
 /* Whether `name` is one of "a,b,c". */
@@ -70,6 +74,7 @@ static void on_tick(uv_timer_t *timer)
         model_set_drop_idle(c->sets[i], now > idle_ns ? now - idle_ns : 0);
     }
     model_attempt_room_changed(c);
+    model_attempt_next_turn(c);
     if (idle_ns == 0 && !c->waits_for_room) {
         uv_timer_stop(timer);
     }
@@ -374,6 +379,13 @@ void model_catalog_reload(struct model_catalog *c)
     model_watch_now(c->watch);
     for (size_t i = 0; i < c->n_sets; i++) {
         model_set_reload(c->sets[i], NULL, false);
+    }
+}
+
+void model_catalog_retire(struct model_catalog *c)
+{
+    for (size_t i = 0; c && i < c->n_sets; i++) {
+        model_state_retire(model_set_journal(c->sets[i]));
     }
 }
 

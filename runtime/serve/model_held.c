@@ -89,6 +89,15 @@ void model_set_trim(struct model_set *set)
     }
 }
 
+void model_set_drop_unused(struct model_set *set, struct generation *g)
+{
+    bool is_needed = g == set->serving || is_in_use(set, g) || g->was_asked_for;
+    if (!is_needed && model_set_take_out(set, g)) {
+        let_go(set, g, "replaced");
+    }
+    model_set_trim(set);
+}
+
 void model_set_hold_on(struct model_set *set, struct generation *g)
 {
     memmove(set->kept + 1, set->kept, set->n_kept * sizeof(set->kept[0]));
@@ -170,7 +179,7 @@ void model_set_try(struct model_set *set, struct generation *g)
     if (model_canary_begin(set->canary, g, &g->manifest->canary, MODEL_MANIFEST_FILE, &e) !=
         0) {
         log_error("model %s: no canary: %s", g->id, e.message);
-        model_set_trim(set);
+        model_set_drop_unused(set, g);
     }
 }
 

@@ -30,7 +30,8 @@ struct past {
 
 /* One try to load a version. In the order in which they were begun, one at a time of all sets
  * (catalog.line): files are found and measured on a worker, room is made, the rest is done on
- * a worker again. */
+ * a worker again. One for which there is no room until others are idle lets those behind it go
+ * first. */
 struct attempt {
     uv_work_t work;
     struct attempt *next; /* in the line */
@@ -42,6 +43,8 @@ struct attempt {
     enum load_purpose purpose;
     struct model_hold *hold; /* or NULL */
     bool is_working;         /* then `load` is the worker's */
+    bool has_files;          /* they were found; what is missing is room */
+    bool is_patient;         /* there is none before others are idle */
     bool has_no_room;        /* that is why it failed */
     uint64_t began_ns;       /* to wait for room; 0: it never had to */
 };
@@ -95,6 +98,10 @@ void model_set_keep(struct model_set *set, struct generation *g);
 /* The same, whatever there is besides; until the next model_set_trim. */
 void model_set_hold_on(struct model_set *set, struct generation *g);
 
+/* One that was held on for a use that may not have come: then it goes, rather than take the
+ * place of one that is kept for a rollback. And trims. */
+void model_set_drop_unused(struct model_set *set, struct generation *g);
+
 /* A reference; the generation is of no use any more unless it serves or is kept. */
 void model_set_release_generation(struct model_set *set, struct generation *g);
 
@@ -134,6 +141,10 @@ int model_attempt_at_start(struct model_set *set, struct listed_version *v, stru
 
 /* Some memory may have become free: is there room for who waits for it? */
 void model_attempt_room_changed(struct model_catalog *c);
+
+/* If who waits for memory does so until others are idle, the next one has its turn: it may fit.
+ */
+void model_attempt_next_turn(struct model_catalog *c);
 
 /* The set is stopped: one that works ends when it has. */
 void model_attempt_cancel(struct model_set *set);

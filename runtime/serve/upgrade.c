@@ -104,6 +104,7 @@ static void succeed(struct upgrade *u)
              (long)u->pid, u->version);
     service_notify("MAINPID=%ld\nREADY=1\nSTATUS=Serving", (long)u->pid);
     s->handed_over = true;
+    model_catalog_retire(s->catalog);
     http_server_leave_paths(s->http);
     server_stop(s, UPGRADE_IDLE_MS);
     if (u->ex) {

@@ -119,3 +119,114 @@ test('a label goes over to a version that is tried when that serves', { skip }, 
         assert.equal((await post(server, 'a', 'activate', { version: '2' })).status, 200);
     }
 });
+
+test('an order that is refused leaves the version for a rollback in memory', { skip }, async (t) => {
+    const { server, repo } = await startModels(t, { a: { 1: plain(), 2: plain() } }, ['--publish', 'manual', '--keep-generations', '1']);
+    for (const version of ['1', '2']) {
+        assert.equal((await post(server, 'a', 'activate', { version })).status, 200);
+    }
+    putVersion(repo, 'a', '2', { ...plain(), manifest: { note: 'other files, which a split loads' } });
+    await waitFor(async () => {
+        const { status, body } = await post(server, 'a', 'split', { version: '2', percent: 10 });
+        assert.deepEqual([status, body.error.code], [409, 'version_in_use']);
+        return server.stderr.includes('model a@2 is being loaded');
+    });
+    await waitFor(() => gone(server, 3));
+    assert.ok(!gone(server, 2), server.stderr);
+});
+
+test('a model that waits until others are idle does not keep one that fits waiting', { skip }, async (t) => {
+    const small = { ...plain(), manifest: { limits: { context: 128 } } };
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain() }, c: { 1: plain() }, d: { 1: small } }, ['--load-on-demand', '--models-memory', '125']);
+    const hello = (model) => server.post(CHAT, ask('Hello', { model, max_tokens: 4 }));
+    assert.equal((await hello('b')).status, 200);
+    let isBusy = true;
+    const busy = Array.from({ length: 2 }, async () => {
+        while (isBusy) {
+            await (await server.post(CHAT, ask('Tell me a story.', { model: 'b', max_tokens: 200, ignore_eos: true }))).text();
+        }
+    });
+    let isThere = false;
+    const waiting = hello('c').then((response) => {
+        isThere = true;
+        return response;
+    });
+    await waitFor(() => server.stderr.includes('model c@1 is being loaded'));
+    assert.equal((await hello('d')).status, 200);
+    assert.equal(isThere, false);
+    isBusy = false;
+    await Promise.all(busy);
+    assert.equal((await waiting).status, 200);
+});
+
+test('a version that is to be tried does not drive out what it is to be tried against', { skip }, async (t) => {
+    const args = ['--models-memory', '60', '--when-memory-short', 'drain_first']; // there is room for one
+    const { server, repo } = await startModels(t, { a: { 1: plain() } }, args);
+    const versions = async () => (await (await server.admin('GET', '/admin/models')).json()).versions;
+    putVersion(repo, 'a', '2', { ...plain(), manifest: { canary: {} } });
+    await waitFor(async () => (await versions())[0].state === 'failed');
+    assert.match((await versions())[0].problem, /--models-memory/);
+    assert.equal((await versions())[1].state, 'serving');
+    assert.equal((await post(server, 'a', 'activate', { version: '2' })).status, 200); // an admin may
+});
+
+// Whatever was done, and in whatever order: what is not loaded any more is gone, with its memory.
+test('after a mixed run all generations are gone but those that are loaded', { skip, timeout: 240_000 }, async (t) => {
+    const state = path.join(makeFolder(t), 'state.db');
+    const quick = { canary: { percent: 50, min_answers: 20, max_answers: 40, looks: 2, max_seconds: 2, on_undecided: 'keep' } };
+    const { server, repo } = await startModels(
+        t,
+        { a: { 1: plain(), 2: plain(), 3: plain() }, b: { 1: plain(), 2: plain() } },
+        ['--state', state, '--load-on-demand', '--keep-generations', '1', '--unload-idle', '2'],
+    );
+    let seed = 7;
+    const random = (n) => (seed = (seed * 48271) % 2147483647) % n;
+    const pick = (list) => list[random(list.length)];
+    const until = Date.now() + 12_000;
+    const orders = [
+        () => post(server, pick(['a', 'b']), 'activate', { version: pick(['1', '2', '3']) }),
+        () => post(server, pick(['a', 'b']), 'rollback'),
+        () => post(server, pick(['a', 'b']), 'load', { version: pick(['1', '2', '3']) }),
+        () => post(server, pick(['a', 'b']), 'unload', pick([{}, { version: '1' }, { version: '2' }])),
+        () => post(server, pick(['a', 'b']), 'split', { version: pick(['1', '2', '3']), percent: pick([0, 20, 80]) }),
+        () => post(server, pick(['a', 'b']), 'shadow', { version: pick(['1', '2', '3']), percent: pick([0, 100]) }),
+        () => post(server, pick(['a', 'b']), 'canary', { version: pick(['1', '2', '3']), ...quick.canary, max_seconds: 1 }),
+        () => post(server, pick(['a', 'b']), 'canary', { action: pick(['promote', 'rollback']) }),
+        () => server.admin('PUT', '/admin/prompts/default', { text: `Be brief, ${random(1000)}.` }),
+        () => putVersion(repo, pick(['a', 'b']), pick(['2', '3']), { ...plain(), manifest: { note: `${random(1000)}`, ...pick([{}, quick]) } }),
+    ];
+    const owner = async () => {
+        while (Date.now() < until) {
+            const answer = await pick(orders)();
+            assert.ok((answer?.status ?? 200) < 500, JSON.stringify(answer?.body));
+        }
+    };
+    const client = async (i) => {
+        for (let n = 0; Date.now() < until; n++) {
+            const model = pick(['a', 'a', 'b', 'a@1', 'b@2']);
+            const request = ask(`Hello ${n}`, { model, max_tokens: 8, stream: n % 2 === 0 });
+            const leaves = n % 5 === i % 5 ? { signal: AbortSignal.timeout(30) } : {};
+            await server.post(CHAT, request, leaves).then((r) => r.text()).catch(() => null);
+        }
+    };
+    await Promise.all([owner(), owner(), ...Array.from({ length: 4 }, (_, i) => client(i))]);
+
+    // The default serves and has one for a rollback; all else is idle, or ended here.
+    let found;
+    const settled = async () => {
+        for (const model of ['a', 'b']) {
+            await post(server, model, 'canary', { action: 'rollback' });
+            await post(server, model, 'split', { percent: 0 });
+            await post(server, model, 'shadow', { percent: 0 });
+        }
+        const { models, memory } = await (await server.admin('GET', '/admin/models')).json();
+        const text = await (await server.fetch('/metrics')).text();
+        const loads = [...text.matchAll(/^weir_model_loads_total.* (\d+)$/gm)].reduce((sum, [, n]) => sum + Number(n), 0);
+        const held = models.reduce((bytes, m) => bytes + m.memory_bytes, 0);
+        const one = models[0].versions.find((v) => v.state === 'serving').memory_bytes;
+        const left = loads - [...server.stderr.matchAll(/generation \d+ is gone/g)].length;
+        found = { loads, left, held, used: memory.used_bytes, one };
+        return memory.used_bytes === held && left * one === held && left <= 2;
+    };
+    await waitFor(settled).catch(() => assert.fail(`${JSON.stringify(found)}\n${server.stderr}`));
+});
