@@ -210,7 +210,7 @@ test('an owner\'s day', { skip, timeout: 300_000 }, async (t) => {
     });
 
     // What must be the same after a restart and after an upgrade.
-    const shown = /^5 +split 30 % by conversation .* next .*\n4 +failed .* canary: block_rate is .*\n3 +serving .* stable/m;
+    const shown = /^5 +split 30 % by conversation .*\n4 +failed .* canary: block_rate is .*\n3 +serving .* stable next/m; // 5 gets "next" when it serves
     const answers = async () => {
         const list = [];
         for (let i = 0; i < 10; i++) {
@@ -228,7 +228,7 @@ test('an owner\'s day', { skip, timeout: 300_000 }, async (t) => {
         owner.server = await start();
         await owner.sees(shown);
         assert.deepEqual(await answers(), before);
-        assert.equal(await owner.version(undefined, { key: beta }), '5');
+        assert.equal(await owner.version(undefined, { key: beta }), '3'); // "next" is 5 when that serves
         assert.match(owner.models('rollback'), /^published: tiny@2/, 'what served before is known, step by step');
         assert.match(owner.models('activate', 'stable'), /^published: tiny@3/);
     });
