@@ -91,8 +91,8 @@ void model_set_trim(struct model_set *set)
 
 void model_set_drop_unused(struct model_set *set, struct generation *g)
 {
-    bool is_needed = g == set->serving || model_set_is_in_use(set, g) ||
-                     g->n_orders > 0 || g->was_asked_for;
+    bool is_needed =
+        g == set->serving || model_set_is_in_use(set, g) || g->n_orders > 0 || g->was_asked_for;
     if (!is_needed && model_set_take_out(set, g)) {
         let_go(set, g, "replaced");
     }
