@@ -341,7 +341,7 @@ static void a_body_that_stops_times_out_and_the_handler_hears_of_it(void **state
     http_client_send_str(&c, "POST /info HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc");
     expect_refusal(&c, 408, "timeout", "request_timeout");
     http_client_close(&c);
-    assert_int_equal(atomic_load(&fixture.aborts), 1);
+    http_fixture_wait(&fixture.aborts, 1);
     assert_int_equal(atomic_load(&fixture.requests), 0);
 }
 
