@@ -6,7 +6,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#ifdef __GLIBC__
+/* The sanitizers bring an allocator of their own. To ask glibc's for something then makes it
+ * begin in whatever thread asks, and it fails when that thread ends. */
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#    define HAS_GLIBC_MALLOC
 #    include <malloc.h>
 #endif
 
@@ -134,7 +137,7 @@ void mem_free_aligned(void *p)
 
 void mem_keep_large_apart(void)
 {
-#ifdef __GLIBC__
+#ifdef HAS_GLIBC_MALLOC
     /* Both of them, or the allocator would move them by itself. */
     (void)mallopt(M_MMAP_THRESHOLD, MEM_LARGE);
     (void)mallopt(M_TRIM_THRESHOLD, MEM_LARGE / 4);
@@ -143,7 +146,7 @@ void mem_keep_large_apart(void)
 
 void mem_give_back(void)
 {
-#ifdef __GLIBC__
+#ifdef HAS_GLIBC_MALLOC
     (void)malloc_trim(0);
 #endif
 }
