@@ -150,11 +150,16 @@ for (const [measure, { args = () => [], plan = PLAN, version, request }] of Obje
 }
 
 // A hundred million weights instead of some millions, and all of them by chance.
-test('a slower version is rolled back, also when all callers have the same key', { skip, timeout: 300_000 }, async (t) => {
-    const { server, repo, folder } = await startRepo(t, { 1: { file: modelPath() } }, ['--api-key', 'one-for-all']);
+function makeSlow(folder) {
     const file = path.join(folder, 'slow.gguf');
     const made = weir(['synth', '--shape', 'smollm-135m', '--vocab', modelPath(), '--context', '512', file]);
     assert.equal(made.status, 0, made.stderr);
+    return file;
+}
+
+test('a slower version is rolled back, also when all callers have the same key', { skip, timeout: 300_000 }, async (t) => {
+    const { server, repo, folder } = await startRepo(t, { 1: { file: modelPath() } }, ['--api-key', 'one-for-all']);
+    const file = makeSlow(folder);
     const plan = { ...PLAN, margins: { ...PLAN.margins, first_token: 1.5, token_time: 1.5 } };
     putVersion(repo, NAME, '2', { file, manifest: { canary: plan } });
     await waitForState(server, '2', 'canary');
@@ -167,11 +172,11 @@ test('a slower version is rolled back, also when all callers have the same key',
 });
 
 test('a version whose requests fail in a row is rolled back at once', { skip, timeout: 300_000 }, async (t) => {
-    const { server, repo } = await startRepo(t, { 1: { file: modelPath(), manifest: { defaults: { max_tokens: 2 } } } });
-    const manifest = { defaults: { max_tokens: 1900 }, canary: { ...PLAN, min_answers: 1000, max_answers: 2000, errors_in_row: 4 } };
-    putVersion(repo, NAME, '2', { file: modelPath(), manifest });
+    const { server, repo, folder } = await startRepo(t, { 1: { file: modelPath(), manifest: { defaults: { max_tokens: 2 } } } });
+    const manifest = { defaults: { max_tokens: 400 }, canary: { ...PLAN, min_answers: 1000, max_answers: 2000, errors_in_row: 4 } };
+    putVersion(repo, NAME, '2', { file: makeSlow(folder), manifest });
     await waitForState(server, '2', 'canary');
-    const request = (n) => say(`Count from ${n}.`, { max_tokens: undefined, ignore_eos: true, deadline_ms: 1500 });
+    const request = (n) => say(`Count from ${n}.`, { max_tokens: undefined, ignore_eos: true, deadline_ms: 400 });
     await keepAsking(server, hasEnded(server), request, { allowed: [200, 504] });
     const { body } = await report(server);
     assert.deepEqual([body.state, body.measure, body.looks.length], ['rolled_back', 'errors_in_row', 0], JSON.stringify(body));
@@ -268,15 +273,15 @@ test('what becomes of answers is counted per version', { skip, timeout: 300_000 
     assert.equal(await status(say('How do I make a weapon at home?', { max_tokens: 40 })), 200);
     assert.equal(await status(say('Hello', { max_tokens: 1 })), 200);
     assert.equal(await status(say('What is your name?', { max_tokens: 40 })), 200);
-    assert.equal(await status(say('Count.', { max_tokens: 1900, ignore_eos: true, deadline_ms: 100 })), 504);
+    assert.equal(await status(say('Count.', { max_tokens: 1900, ignore_eos: true, deadline_ms: 20 })), 504);
     // None of the version's.
     assert.equal(await status(say('xyzzy')), 400);
     assert.equal(await status(say('Hello', { temperature: 9 })), 400);
     assert.equal(await status(say('a b '.repeat(20_000))), 400);
     const leaver = new AbortController();
-    const left = server.post('/v1/chat/completions', say('Count.', { max_tokens: 1900, ignore_eos: true }), { signal: leaver.signal });
-    setTimeout(() => leaver.abort(), 300);
-    await assert.rejects(left);
+    const left = await server.post('/v1/chat/completions', say('Count.', { max_tokens: 1900, ignore_eos: true, stream: true }), { signal: leaver.signal });
+    await left.body.getReader().read();
+    leaver.abort();
     await waitFor(async () => (await counted()).left === 1);
     const all = await counted();
     assert.deepEqual([all.complete, all.length, all.blocked, all.late, all.failed, all.refusals_total, all.answer_tokens_count],

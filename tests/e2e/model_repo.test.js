@@ -485,8 +485,10 @@ test('a server that stops gives a load up, and does not wait for its gate', { sk
 
 for (const signal of ['SIGTERM', 'SIGINT']) {
     test(`${signal} ends a server that still loads its first version`, { skip }, async (t) => {
-        const repo = path.join(makeFolder(t), 'repo');
-        putVersion(repo, NAME, '1', { file: modelPath(), manifest: SLOW });
+        const folder = makeFolder(t), repo = path.join(folder, 'repo');
+        const file = path.join(folder, 'large.gguf'); // whose gate takes long on any machine
+        assert.equal(weir(['synth', '--shape', 'smollm-135m', '--vocab', modelPath(), '--context', '512', file]).status, 0);
+        putVersion(repo, NAME, '1', { file, manifest: SLOW });
         const child = spawn(programPath(), ['serve', '--port', '0', '--repo', repo]);
         const exited = new Promise((resolve) => child.on('close', (code, by) => resolve({ code, by })));
         await new Promise((resolve) => setTimeout(resolve, 700));
