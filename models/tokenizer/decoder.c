@@ -65,3 +65,16 @@ int decoder_flush(struct decoder *d, struct buf *out)
     d->n_held = 0;
     return incomplete ? buf_append_str(out, REPLACEMENT) : 0;
 }
+
+int decoder_text(const struct tokenizer *t, const struct token_list *tokens, struct buf *out)
+{
+    struct decoder d;
+
+    decoder_init(&d, t);
+    for (size_t i = 0; i < tokens->count; i++) {
+        if (decoder_feed(&d, tokens->ids[i], out) != 0) {
+            return -1;
+        }
+    }
+    return decoder_flush(&d, out);
+}

@@ -30,3 +30,6 @@ int decoder_feed(struct decoder *d, int32_t id, struct buf *out);
 /* The end of the stream: an incomplete character becomes U+FFFD. The decoder can then be used
  * again. */
 int decoder_flush(struct decoder *d, struct buf *out);
+
+/* Appends all of a text whose tokens are there already. 0, or -1 when out could not grow. */
+int decoder_text(const struct tokenizer *t, const struct token_list *tokens, struct buf *out);

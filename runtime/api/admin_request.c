@@ -6,24 +6,13 @@
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
 
-static cJSON *parse_object(const char *body, size_t len, struct err *e)
-{
-    cJSON *root = json_parse(body, len, e);
-    if (root && !cJSON_IsObject(root)) {
-        cJSON_Delete(root);
-        err_set(e, ERR_INVALID, "the body must be a JSON object");
-        return NULL;
-    }
-    return root;
-}
-
 int admin_reload_request(const char *body, size_t len, bool *force, struct err *e)
 {
     *force = false;
     if (len == 0) {
         return 0;
     }
-    cJSON *root = parse_object(body, len, e);
+    cJSON *root = json_parse_object(body, len, e);
     if (!root) {
         return -1;
     }
@@ -45,7 +34,7 @@ int admin_version_request(const char *body, size_t len, char *version, size_t si
     if (len == 0) {
         return 0;
     }
-    cJSON *root = parse_object(body, len, e);
+    cJSON *root = json_parse_object(body, len, e);
     if (!root) {
         return -1;
     }
@@ -58,7 +47,7 @@ int admin_version_request(const char *body, size_t len, char *version, size_t si
 int admin_activate_request(const char *body, size_t len, char *version, size_t size,
                            struct err *e)
 {
-    cJSON *root = parse_object(body, len, e);
+    cJSON *root = json_parse_object(body, len, e);
     if (!root) {
         return -1;
     }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "runtime/base/err.h"
@@ -15,6 +16,7 @@ struct api_error {
     const char *type;  /* static text, "invalid_request_error" */
     const char *code;  /* static text, or NULL */
     int retry_after_s; /* > 0: send Retry-After */
+    bool is_final;     /* another try ends the same way; of a 504 that is known */
     char param[64];    /* "" is sent as null */
     char message[ERR_MESSAGE_MAX];
 };

@@ -7,17 +7,6 @@
 #include "runtime/api/json_field.h"
 #include "runtime/base/json.h"
 
-static cJSON *parse_object(const char *body, size_t len, struct err *e)
-{
-    cJSON *json = json_parse(body, len, e);
-    if (json && !cJSON_IsObject(json)) {
-        cJSON_Delete(json);
-        json = NULL;
-        err_set(e, ERR_INVALID, "the body must be a JSON object");
-    }
-    return json;
-}
-
 static int parse_string(const cJSON *json, const char *name, const char **out, struct err *e)
 {
     const cJSON *item = json_field_get(json, name);
@@ -57,7 +46,7 @@ int tokenize_request_parse(struct tokenize_request *r, const char *body, size_t 
                            struct err *e)
 {
     *r = (struct tokenize_request){.add_generation_prompt = true};
-    r->json = parse_object(body, len, e);
+    r->json = json_parse_object(body, len, e);
     if (!r->json) {
         return -1;
     }
@@ -113,7 +102,7 @@ static int parse_tokens(struct detokenize_request *r, struct err *e)
 int detokenize_request_parse(struct detokenize_request *r, const char *body, size_t len,
                              struct err *e)
 {
-    *r = (struct detokenize_request){.json = parse_object(body, len, e)};
+    *r = (struct detokenize_request){.json = json_parse_object(body, len, e)};
     if (!r->json) {
         return -1;
     }

@@ -6,17 +6,6 @@
 
 #include "runtime/base/json.h"
 
-static cJSON *parse_object(const char *body, size_t len, struct err *e)
-{
-    cJSON *root = json_parse(body, len, e);
-    if (root && !cJSON_IsObject(root)) {
-        cJSON_Delete(root);
-        err_set(e, ERR_INVALID, "the body must be a JSON object");
-        return NULL;
-    }
-    return root;
-}
-
 /* null reads as "", a field that is missing too. */
 static int read_name(const cJSON *root, const char *field, char out[VERSION_NAME_MAX + 1],
                      struct err *e)
@@ -80,7 +69,7 @@ static int parse_share(struct share_request *r, const char *body, size_t len, in
     if (len == 0) {
         return 0;
     }
-    cJSON *root = parse_object(body, len, e);
+    cJSON *root = json_parse_object(body, len, e);
     if (!root) {
         return -1;
     }
@@ -101,7 +90,7 @@ int shadow_request_parse(struct share_request *r, const char *body, size_t len, 
 
 int label_request_parse(struct label_request *r, const char *body, size_t len, struct err *e)
 {
-    cJSON *root = parse_object(body, len, e);
+    cJSON *root = json_parse_object(body, len, e);
     if (!root) {
         return -1;
     }

@@ -307,6 +307,17 @@ cJSON *json_parse(const char *text, size_t len, struct err *e)
     return parse(text, len, true, e);
 }
 
+cJSON *json_parse_object(const char *body, size_t len, struct err *e)
+{
+    cJSON *root = json_parse(body, len, e);
+    if (root && !cJSON_IsObject(root)) {
+        cJSON_Delete(root);
+        err_set(e, ERR_INVALID, "the body must be a JSON object");
+        return NULL;
+    }
+    return root;
+}
+
 cJSON *json_parse_large(const char *text, size_t len, struct err *e)
 {
     return parse(text, len, false, e);

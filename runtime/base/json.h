@@ -27,6 +27,9 @@
  * ERR_LIMIT: too many values or members; found before any memory is taken. */
 cJSON *json_parse(const char *text, size_t len, struct err *e);
 
+/* The same for the body of a request, which must be an object. */
+cJSON *json_parse_object(const char *body, size_t len, struct err *e);
+
 /* The same without the bounds on values and members: for files of the owner. */
 cJSON *json_parse_large(const char *text, size_t len, struct err *e);
 

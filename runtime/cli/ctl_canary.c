@@ -11,10 +11,12 @@ static double number(const cJSON *object, const char *field)
     return cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(object, field));
 }
 
-static void add_number(struct text_table *t, const cJSON *object, const char *field)
+/* before: what stands before the number. */
+static void add_number(struct text_table *t, const cJSON *object, const char *field,
+                       const char *before)
 {
     char text[32];
-    snprintf(text, sizeof(text), "%.4g", number(object, field));
+    snprintf(text, sizeof(text), "%s%.4g", before, number(object, field));
     text_table_add(t, cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(object, field)) ? text
                                                                                       : "-");
 }
@@ -23,8 +25,13 @@ static void add_interval(struct text_table *t, const cJSON *measure)
 {
     char text[64] = "-";
     const cJSON *pair = cJSON_GetObjectItemCaseSensitive(measure, "interval");
+    const cJSON *high = cJSON_GetObjectItemCaseSensitive(pair, "high");
     if (cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(pair, "low"))) {
-        snprintf(text, sizeof(text), "%.4g .. %.4g", number(pair, "low"), number(pair, "high"));
+        char end[24] = "inf"; /* too few answers for a limit */
+        if (cJSON_IsNumber(high)) {
+            snprintf(end, sizeof(end), "%.4g", high->valuedouble);
+        }
+        snprintf(text, sizeof(text), "%.4g .. %s", number(pair, "low"), end);
     }
     text_table_add(t, text);
 }
@@ -33,11 +40,11 @@ static void add_measure(struct text_table *t, const cJSON *m)
 {
     bool is_ratio = cJSON_HasObjectItem(m, "ratio");
     text_table_add(t, ctl_text(m, "measure"));
-    add_number(t, m, "stable");
-    add_number(t, m, "canary");
-    add_number(t, m, is_ratio ? "ratio" : "difference");
+    add_number(t, m, "stable", "");
+    add_number(t, m, "canary", "");
+    add_number(t, m, is_ratio ? "ratio" : "difference", is_ratio ? "x " : "");
     add_interval(t, m);
-    add_number(t, m, "margin");
+    add_number(t, m, "margin", is_ratio ? "x " : "");
     text_table_add(t, ctl_text(m, "verdict"));
     text_table_end_row(t);
 }
@@ -131,8 +138,9 @@ static cJSON *action_body(const char *action, struct err *e)
     return body;
 }
 
-static int ask(struct ctl *c, const char *what, struct err *e)
+static int ask(struct ctl *c, char *argument, struct err *e)
 {
+    const char *what = argument ? ctl_models_take_name(c, argument) : NULL;
     if (ctl_models_path(c, "canary", NULL, e) != 0) {
         return -1;
     }

@@ -29,22 +29,41 @@ static void add_labels(struct text_table *t, const cJSON *object)
     text_table_add(t, text);
 }
 
-/* model: shown in a column of its own, or NULL. */
-static void add_row(struct text_table *t, const cJSON *version, const char *model,
-                    const char *name)
+/* The state, and the share of the requests that a version has: "split 10 % by key". */
+static void add_state(struct text_table *t, const cJSON *version, const cJSON *model)
+{
+    static const char *const names[] = {"split", "shadow"};
+    char text[64];
+    int len = snprintf(text, sizeof(text), "%.24s", ctl_text(version, "state"));
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const cJSON *share = cJSON_GetObjectItemCaseSensitive(model, names[i]);
+        const cJSON *percent = cJSON_GetObjectItemCaseSensitive(share, "percent");
+        const char *by = ctl_text(share, "by");
+        if (cJSON_IsNumber(percent) &&
+            strcmp(ctl_text(share, "version"), ctl_text(version, "version")) == 0) {
+            snprintf(text + len, sizeof(text) - (size_t)len, " %.0f %%%s%.16s",
+                     percent->valuedouble, by[0] ? " by " : "", by);
+        }
+    }
+    text_table_add(t, text);
+}
+
+/* model: whose version it is. column: its name, shown in a column of its own, or NULL. */
+static void add_row(struct text_table *t, const cJSON *version, const cJSON *model,
+                    const char *column)
 {
     char hash[13];
-    if (model) {
-        text_table_add(t, model);
+    if (column) {
+        text_table_add(t, column);
     }
-    text_table_add(t, name);
-    ctl_add_cell(t, version, "state");
+    text_table_add(t, ctl_text(version, "version"));
+    add_state(t, version, model);
     snprintf(hash, sizeof(hash), "%s", ctl_text(version, "sha256"));
     text_table_add(t, hash);
     ctl_add_cell(t, version, "generation");
     add_labels(t, version);
     ctl_add_cell(t, version, "deprecated");
-    text_table_add(t, ctl_text(version, "problem"));
+    text_table_add_whole(t, ctl_text(version, "problem"));
     text_table_end_row(t);
 }
 
@@ -61,12 +80,12 @@ static void add_header(struct text_table *t, bool with_models)
     text_table_end_row(t);
 }
 
-static void add_versions(struct text_table *t, const cJSON *object, const char *model)
+static void add_versions(struct text_table *t, const cJSON *model, const char *column)
 {
     const cJSON *version;
-    cJSON_ArrayForEach(version, cJSON_GetObjectItemCaseSensitive(object, "versions"))
+    cJSON_ArrayForEach(version, cJSON_GetObjectItemCaseSensitive(model, "versions"))
     {
-        add_row(t, version, model, ctl_text(version, "version"));
+        add_row(t, version, model, column);
     }
 }
 
@@ -94,7 +113,7 @@ static void fill_list(struct text_table *t, const cJSON *root, const cJSON *chos
         add_versions(t, chosen ? chosen : root, NULL);
     }
     if (!models) {
-        add_row(t, root, NULL, ctl_text(root, "version"));
+        add_row(t, root, root, NULL);
     }
     cJSON_ArrayForEach(model, models)
     {
@@ -108,11 +127,14 @@ static int print_list(const struct ctl *c, const cJSON *root, struct err *e)
 {
     struct text_table t;
     const cJSON *chosen = c->model ? find_model(root, c->model) : NULL;
-    if (c->model && !chosen) {
+    bool is_only = !cJSON_HasObjectItem(root, "models") && c->model &&
+                   strcmp(ctl_text(root, "id"), c->model) == 0; /* of a server without --repo */
+    if (c->model && !chosen && !is_only) {
         return err_set(e, ERR_NOT_FOUND, "the server has no model \"%s\"", c->model);
     }
-    printf("model %s\n", c->model ? c->model : ctl_text(root, "id"));
-    ctl_models_print_shares(chosen ? chosen : root);
+    bool has_several = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(root, "models")) > 1;
+    printf("%smodel %s\n", has_several && !c->model ? "default " : "",
+           c->model ? c->model : ctl_text(root, "id"));
     text_table_init(&t);
     fill_list(&t, root, chosen);
     int rc = text_table_print(&t, e);
@@ -139,7 +161,7 @@ static int run_list(struct ctl *c, char **arguments, int n, struct err *e)
 }
 
 /* "NAME@VERSION" names the model as --model does; what is left is the version. */
-static const char *take_model(struct ctl *c, char *argument)
+const char *ctl_models_take_name(struct ctl *c, char *argument)
 {
     char *at = strchr(argument, '@');
     if (!at) {
@@ -170,7 +192,7 @@ int ctl_models_path(struct ctl *c, const char *part, const char *version, struct
 static int run_show(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
-    const char *version = take_model(c, arguments[0]);
+    const char *version = ctl_models_take_name(c, arguments[0]);
     if (ctl_models_path(c, "versions", version, e) != 0) {
         return -1;
     }
@@ -225,14 +247,14 @@ static int send_version(struct ctl *c, const char *part, const char *version, st
 static int run_activate(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
-    const char *version = take_model(c, arguments[0]);
+    const char *version = ctl_models_take_name(c, arguments[0]);
     return send_version(c, "activate", version, e) == 0 ? print_change(c, e) : -1;
 }
 
 /* "NAME" or "NAME@VERSION" */
 static int send_model(struct ctl *c, const char *part, char *argument, struct err *e)
 {
-    const char *version = take_model(c, argument);
+    const char *version = ctl_models_take_name(c, argument);
     bool is_name = version == argument;
     c->model = is_name ? argument : c->model;
     return send_version(c, part, is_name ? NULL : version, e);
@@ -292,11 +314,9 @@ static const struct ctl_command commands[] = {
     {"list", "", 0, 0, " model ",
      "the versions of all models, newest first, and what became of each", run_list},
     {"show", "VERSION", 1, 1, " model ",
-     "a version (also NAME@VERSION): what its owner says, and what its gate found", run_show},
+     "a version: what its owner says, and what its gate found", run_show},
     {"activate", "VERSION|LABEL", 1, 1, " model ",
-     "serve another version (also NAME@VERSION), once it has been loaded and has passed its "
-     "gate",
-     run_activate},
+     "serve another version, once it has been loaded and has passed its gate", run_activate},
     {"rollback", "", 0, 0, " model ", "serve the version that served before", run_rollback},
     {"load", "NAME[@VERSION]", 1, 1, " ",
      "load a model, or a version of it beside the one that serves", run_load},
@@ -335,7 +355,10 @@ int ctl_models(int argc, char **argv)
     static const struct ctl_command none = {.name = NULL};
     const struct ctl_group group = {.name = "models",
                                     .summary =
-                                        "Models of a running server, and their versions.",
+                                        "Models of a running server, and their versions. "
+                                        "VERSION is one of the default model's,\n"
+                                        "of another one with --model NAME or as "
+                                        "NAME@VERSION.",
                                     .common = &none,
                                     .commands = commands};
     return ctl_run(&group, argc, argv);

@@ -7,13 +7,14 @@
  * NULL): a server serves one. */
 int ctl_models_path(struct ctl *c, const char *part, const char *version, struct err *e);
 
+/* "NAME@VERSION" names the model as --model does; what is left is the version. */
+const char *ctl_models_take_name(struct ctl *c, char *argument);
+
 /* ctl_canary.c */
 int ctl_models_canary(struct ctl *c, char **arguments, int n, struct err *e);
 
 /* ctl_traffic.c */
 
-/* The split and the shadow that are in force, a line each; nothing where there is none. */
-void ctl_models_print_shares(const cJSON *root);
 int ctl_models_split(struct ctl *c, char **arguments, int n, struct err *e);
 int ctl_models_label(struct ctl *c, char **arguments, int n, struct err *e);
 int ctl_models_shadow(struct ctl *c, char **arguments, int n, struct err *e);

@@ -37,16 +37,6 @@ static void print_share(const cJSON *root, const char *name)
     }
 }
 
-void ctl_models_print_shares(const cJSON *root)
-{
-    static const char *const names[] = {"split", "shadow"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(root, names[i]))) {
-            print_share(root, names[i]);
-        }
-    }
-}
-
 /* What is in force after a change. */
 static int print_traffic(struct ctl *c, struct err *e)
 {
@@ -84,9 +74,10 @@ static cJSON *share_body(struct ctl *c, char **arguments, int n, struct err *e)
         ctl_usage(c, e, "PERCENT must be a number");
         return NULL;
     }
+    const char *version = ctl_models_take_name(c, arguments[0]);
     cJSON *body = cJSON_CreateObject();
     bool whole = cJSON_AddNumberToObject(body, "percent", (double)percent) &&
-                 (is_off || cJSON_AddStringToObject(body, "version", arguments[0])) &&
+                 (is_off || cJSON_AddStringToObject(body, "version", version)) &&
                  (n < 3 || cJSON_AddStringToObject(body, "by", arguments[2]));
     if (!whole) {
         cJSON_Delete(body);
@@ -110,11 +101,12 @@ int ctl_models_split(struct ctl *c, char **arguments, int n, struct err *e)
 int ctl_models_label(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
-    cJSON *body = cJSON_CreateObject();
     bool is_off = strcmp(arguments[1], "off") == 0;
+    const char *version = ctl_models_take_name(c, arguments[1]);
+    cJSON *body = cJSON_CreateObject();
     bool whole = cJSON_AddStringToObject(body, "label", arguments[0]) &&
                  (is_off ? cJSON_AddNullToObject(body, "version")
-                         : cJSON_AddStringToObject(body, "version", arguments[1]));
+                         : cJSON_AddStringToObject(body, "version", version));
     if (!whole) {
         cJSON_Delete(body);
         return err_nomem(e);

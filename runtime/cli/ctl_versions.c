@@ -358,6 +358,8 @@ int ctl_versions_rows(struct ctl *c, const char *field, const char *const *heade
         for (const char *const *f = fields; *f; f++) {
             if (strcmp(*f, "time") == 0 || strcmp(*f, "created") == 0) {
                 ctl_add_time(&t, item, *f);
+            } else if (strcmp(*f, "reason") == 0) {
+                text_table_add_whole(&t, ctl_text(item, *f));
             } else {
                 ctl_add_cell(&t, item, *f);
             }

@@ -221,7 +221,9 @@ static int parse(struct serve_options *o, int argc, char **argv)
         {"prompts-dir", 0, OPTION_STRING, &o->prompts_dir, "DIR",
          "watch a folder: NAME.md is the active version of the prompt NAME", 0, 0},
         {"state", 0, OPTION_STRING, &o->state, "FILE",
-         "keep prompts, filter chains and their history there (in memory alone)", 0, 0},
+         "keep prompts, filter chains, which versions of models serve, and the history of all "
+         "that there (in memory alone)",
+         0, 0},
         {"filters", 0, OPTION_STRING, &o->filters, "FILE",
          "filter chain, JSON (docs/filters.md): \"default\" until that has a version; watched",
          0, 0},
@@ -269,13 +271,15 @@ static int parse(struct serve_options *o, int argc, char **argv)
         {"ping", 0, OPTION_INT, &o->ping, "S",
          "seconds after which a quiet stream gets a comment, 0 for never (5)", 0, 3600},
         {"kv-type", 0, OPTION_STRING, &o->kv_type, "NAME",
-         "keys and values of running requests as f16, or as int8 in half the memory (f16)", 0,
-         0},
+         "keys and values of running requests as f16, as int8 in half the memory, or as f32 "
+         "(f16)",
+         0, 0},
         {"temperature", 0, OPTION_DOUBLE, &o->temperature, "T",
          "for requests that give none (0.8; 0 is greedy)", 0, 0},
         {"cpu", 0, OPTION_STRING, &o->cpu, "NAME",
-         "the best instruction set to use: auto, ref, avx2, avxvnni, avx512vnni, amx; on Arm "
-         "neon, dotprod, i8mm (auto)",
+         "the best instruction set to use: auto, ref, avx2, avxvnni, avx512, avx512vnni, amx; "
+         "on "
+         "Arm neon, dotprod, i8mm (auto)",
          0, 0},
         {"drain-timeout", 0, OPTION_INT, &o->drain_timeout, "S",
          "seconds that running requests may take after SIGTERM (600)", 0, 86400},

@@ -1,5 +1,6 @@
 #include "runtime/cli/text_table.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,18 +33,28 @@ static int width_of(const char *cell, size_t len)
     return width;
 }
 
-void text_table_add(struct text_table *t, const char *text)
+static void add(struct text_table *t, const char *text, int max)
 {
     int width = 0;
     for (const char *c = text[0] ? text : "-"; *c; c++) {
         width += begins_character(*c);
-        if (width > CELL_MAX) {
+        if (width > max) {
             buf_append_str(&t->cells, "...");
             break;
         }
         buf_append_char(&t->cells, (unsigned char)*c < 0x20 || *c == 0x7F ? ' ' : *c);
     }
     buf_append_char(&t->cells, '\t');
+}
+
+void text_table_add(struct text_table *t, const char *text)
+{
+    add(t, text, CELL_MAX);
+}
+
+void text_table_add_whole(struct text_table *t, const char *text)
+{
+    add(t, text, INT_MAX);
 }
 
 void text_table_end_row(struct text_table *t)

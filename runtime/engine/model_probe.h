@@ -33,5 +33,7 @@ void model_probe_close(struct model_probe *p); /* also of zeroes */
 int model_probe_loss(struct model_probe *p, const char *text, size_t len, double *loss,
                      struct err *e);
 
-/* Nanoseconds of a step that makes one token: the fastest of some. */
+/* Nanoseconds of the calling thread's processor time for a step that makes one token: the
+ * fastest of some. What else the machine does is not counted, as it would be in a team, whose
+ * threads wait for each other: open the probe with parallel_none. */
 uint64_t model_probe_step_ns(struct model_probe *p);

@@ -4,6 +4,8 @@
 
 #include "runtime/base/log.h"
 #include "runtime/serve/chain_set.h"
+#include "runtime/serve/generation.h"
+#include "runtime/serve/model_catalog.h"
 
 const char *chain_pick_for_model(const struct server_settings *set, const char *model)
 {
@@ -49,11 +51,42 @@ static void warn(const struct server *s, const char *name)
     }
 }
 
+static const char *chain_of(const char *pair)
+{
+    return pair + strcspn(pair, "=") + 1;
+}
+
+/* Whether one of the first n pairs names the chain. */
+static bool was_named(const struct server *s, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(chain_of(s->set.filters_for[i]), name) == 0) {
+            return true;
+        }
+    }
+    return strcmp(s->set.filters_chain, name) == 0;
+}
+
+/* A name that is written wrong leaves a model without the chain that its owner wanted. */
+static void warn_unknown(const struct server *s, const char *pair)
+{
+    int len = (int)strcspn(pair, "=");
+    const char *served = s->generation ? s->generation->model->name : "";
+    if (s->catalog && !model_catalog_find(s->catalog, pair, (size_t)len)) {
+        log_warn("--filters-for: the repository has no model \"%.*s\" now", len, pair);
+    } else if (!s->catalog && (strncmp(served, pair, (size_t)len) != 0 || served[len])) {
+        log_warn("--filters-for: the model is \"%s\", not \"%.*s\"", served, len, pair);
+    }
+}
+
 void chain_pick_warn(const struct server *s)
 {
     warn(s, s->set.filters_chain);
     for (size_t i = 0; i < s->set.n_filters_for; i++) {
         const char *pair = s->set.filters_for[i];
-        warn(s, pair + strcspn(pair, "=") + 1);
+        if (!was_named(s, i, chain_of(pair))) {
+            warn(s, chain_of(pair));
+        }
+        warn_unknown(s, pair);
     }
 }

@@ -19,5 +19,5 @@ int chain_pick(const struct server *s, struct http_exchange *http, const char *m
 const char *chain_pick_for_model(const struct server_settings *set, const char *model);
 
 /* Says of chains that the options name and nobody has published that their requests will be
- * refused; for the start. */
+ * refused, and of models that --filters-for names and that are not there; for the start. */
 void chain_pick_warn(const struct server *s);

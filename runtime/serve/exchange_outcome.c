@@ -13,11 +13,6 @@ void exchange_time_token(struct choice *c)
     }
 }
 
-static bool names_version(const struct answer_request *r)
-{
-    return r->model && strchr(r->model, '@');
-}
-
 static bool have_all_ended(const struct exchange *x)
 {
     for (size_t i = 0; i < x->n_choices; i++) {
@@ -68,7 +63,7 @@ void exchange_note_outcome(struct exchange *x)
         return;
     }
     struct model_outcome o = {.ending = ending_of(x),
-                              .is_drawn = !names_version(&x->request),
+                              .is_drawn = !x->names_version,
                               .caller = x->caller,
                               .conversation = x->conversation,
                               .tokens = x->usage.completion_tokens / x->n_choices,

@@ -90,6 +90,7 @@ struct exchange {
     uv_timer_t *deadline; /* runs until the client's side is over; or NULL. It frees itself. */
     struct provenance made_by;
     uint64_t caller, conversation; /* sticky.h */
+    bool names_version;            /* so that no chance chose it */
     struct answer_times times;
     enum err_kind failure; /* that the client was told, or ERR_NONE */
     bool has_left;         /* the client, before it had the answer */

@@ -327,6 +327,7 @@ static int find_generation(struct exchange *x, struct err *e)
     x->generation = generation_ref(g);
     x->caller = ask.sticky;
     x->conversation = ask.conversation;
+    x->names_version = model_pick_names_version(x->server, &ask);
     x->reply.tokenizer = g->model->tokenizer;
     x->reply.model = g->id;
     return 0;

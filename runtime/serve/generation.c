@@ -320,13 +320,13 @@ static void on_wake(uv_async_t *handle)
 {
     struct generation *g = handle->data;
     /* An event may let go of the last request, and with it of the generation: hold it
-     * meanwhile. */
-    generation_ref(g);
+     * meanwhile. That is no use of it: prompts that are read ahead make events too. */
+    generation_ref_aside(g);
     if (g->engine) {
         engine_drain_events(g->engine, pass_event, g);
     }
     embedder_drain(g->embedder);
-    generation_unref(g);
+    generation_unref_aside(g);
 }
 
 int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number, struct err *e)
@@ -377,15 +377,39 @@ static void on_wake_closed(uv_handle_t *handle)
     }
 }
 
-void generation_unref(struct generation *g)
+static void release(struct generation *g)
 {
-    if (!g) {
-        return;
-    }
-    g->used_ns = clock_now_ns();
     if (--g->refs == 0) {
         uv_close((uv_handle_t *)&g->wake, on_wake_closed);
     }
+}
+
+void generation_unref(struct generation *g)
+{
+    if (g) {
+        g->used_ns = clock_now_ns();
+        release(g);
+    }
+}
+
+struct generation *generation_ref_aside(struct generation *g)
+{
+    g->refs++;
+    g->refs_aside++;
+    return g;
+}
+
+void generation_unref_aside(struct generation *g)
+{
+    if (g) {
+        g->refs_aside--;
+        release(g);
+    }
+}
+
+bool generation_is_idle(const struct generation *g)
+{
+    return g->refs - g->refs_aside == 1;
 }
 
 void generation_log_published(const struct generation *g)

@@ -46,9 +46,11 @@ struct generation_settings {
 
 struct generation {
     int refs;
+    int refs_aside;        /* of them, those of generation_ref_aside */
     uint64_t used_ns;      /* clock_now_ns() when it was last taken or let go of */
     uint64_t memory_bytes; /* weights, and keys and values at the most */
     bool was_asked_for;    /* it stays beside what serves because somebody asked for it */
+    unsigned n_orders;     /* that need it and are being stored: it stays beside what serves */
     /* It is gone, and its memory free. NULL: nobody wants to know. Called on the loop. */
     void (*on_gone)(void *ctx, const struct generation *g);
     void *on_gone_ctx;
@@ -102,6 +104,13 @@ int generation_serve(struct generation *g, uv_loop_t *loop, uint64_t number, str
 /* Whoever holds one is using it; who only keeps it ready counts as one holder too. */
 struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation *g); /* accepts NULL */
+
+/* The same for who works for the generation and does not use it: it is as idle as before. */
+struct generation *generation_ref_aside(struct generation *g);
+void generation_unref_aside(struct generation *g); /* accepts NULL */
+
+/* Nobody uses it beside the one who keeps it. */
+bool generation_is_idle(const struct generation *g);
 
 /* That requests get it from now on. */
 void generation_log_published(const struct generation *g);

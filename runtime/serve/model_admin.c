@@ -303,13 +303,14 @@ static void refuse(struct http_exchange *ex, const char *code, const char *messa
     respond_error(ex, &error);
 }
 
-static void show(const struct model_set *set, struct http_exchange *ex, const char *version)
+/* asked: a version or a label. */
+static void show(const struct model_set *set, struct http_exchange *ex, const char *asked)
 {
     struct model_version_info info;
     struct admin_model loaded;
-    if (!model_set_find(set, version, &info)) {
-        refuse(ex, "version_not_found",
-               "there is no such version; GET /admin/models lists them");
+    const char *version = model_label_resolve(set, asked);
+    if (!version || !model_set_find(set, version, &info)) {
+        model_set_answer_unknown(set, ex, asked);
         return;
     }
     struct model_version_view v = view(set, &info, &loaded);
@@ -374,18 +375,32 @@ static void load_or_unload(struct model_set *set, struct http_exchange *ex, bool
     }
 }
 
+static void refuse_unknown(const struct model_catalog *c, struct http_exchange *ex,
+                           const char *name, size_t len)
+{
+    char names[256] = "";
+    char message[ERR_MESSAGE_MAX];
+    for (size_t i = 0; i < c->n_sets; i++) {
+        size_t at = strlen(names);
+        snprintf(names + at, sizeof(names) - at, "%s%s", at ? ", " : "",
+                 model_set_name(c->sets[i]));
+    }
+    snprintf(message, sizeof(message), "there is no model \"%.*s\"; there are: %s",
+             (int)(len < 64 ? len : 64), name, names);
+    refuse(ex, "model_not_found", message);
+}
+
 /* The model of the path, "/admin/models/NAME/...". NULL: that there is none was answered. */
 static struct model_set *find_named(struct server *s, struct http_exchange *ex)
 {
     const char *name = http_exchange_request(ex)->path + strlen("/admin/models/");
-    struct model_set *set =
-        s->catalog ? model_catalog_find(s->catalog, name, strcspn(name, "/")) : NULL;
+    size_t len = strcspn(name, "/");
+    struct model_set *set = s->catalog ? model_catalog_find(s->catalog, name, len) : NULL;
     if (!s->catalog) {
         refuse(ex, "no_repository",
                "the server serves one file (--model); versions are those of a --repo");
     } else if (!set) {
-        refuse(ex, "model_not_found",
-               "there is no model of this name; GET /admin/models lists them");
+        refuse_unknown(s->catalog, ex, name, len);
     }
     return set;
 }

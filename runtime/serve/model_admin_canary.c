@@ -86,6 +86,15 @@ static void refuse(struct http_exchange *ex, const char *code, const char *messa
     respond_error(ex, &error);
 }
 
+static void answer_failure(struct http_exchange *ex, const struct err *e)
+{
+    if (e->kind == ERR_CONFLICT) {
+        refuse(ex, "canary_conflict", e->message);
+    } else {
+        respond_err(ex, e);
+    }
+}
+
 /* ex: NULL when the client did not wait. */
 static void begin_loaded(struct model_hold *hold, struct http_exchange *ex,
                          struct generation *g)
@@ -94,10 +103,8 @@ static void begin_loaded(struct model_hold *hold, struct http_exchange *ex,
     struct err e = {0};
     if (g && model_canary_begin(model_set_canary(o->set), g, &o->plan, o->by, &e) != 0) {
         log_error("model %s: no canary: %s", g->id, e.message);
-        if (ex && e.kind == ERR_CONFLICT) {
-            refuse(ex, "canary_conflict", e.message);
-        } else if (ex) {
-            respond_err(ex, &e);
+        if (ex) {
+            answer_failure(ex, &e);
         }
     } else if (g && ex) {
         answer_stored(o->set, ex);
@@ -138,9 +145,9 @@ static int begin(struct model_set *set, struct http_exchange *ex, const cJSON *b
 static void change(struct model_set *set, struct http_exchange *ex)
 {
     const struct http_request *r = http_exchange_request(ex);
-    const char *actor = http_request_header(r, "weir-actor");
-    const char *by = actor ? actor : "admin";
+    char by[VERSION_ACTOR_MAX + 1];
     struct err e = {0};
+    model_state_actor(ex, by);
     cJSON *body = json_parse(r->body, r->body_len, &e);
     bool is_end = cJSON_GetObjectItemCaseSensitive(body, "action") != NULL;
     int rc = body ? 0 : -1;
@@ -153,7 +160,7 @@ static void change(struct model_set *set, struct http_exchange *ex)
     }
     cJSON_Delete(body);
     if (rc != 0) {
-        respond_err(ex, &e);
+        answer_failure(ex, &e);
     } else if (is_end) {
         answer_stored(set, ex);
     }

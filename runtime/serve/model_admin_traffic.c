@@ -47,7 +47,6 @@ struct order {
     char actor[VERSION_ACTOR_MAX + 1];
     char version[VERSION_NAME_MAX + 1]; /* to get the share, or whose share ends; or "" */
     struct generation *generation;      /* a reference while it is being stored, or NULL */
-    bool was_asked_for;                 /* this */
 };
 
 static bool is_shadow(const struct order *o)
@@ -96,7 +95,7 @@ static void take_back(const struct order *o, const char *why)
 static void destroy(struct order *o)
 {
     if (o->generation) {
-        o->generation->was_asked_for = o->was_asked_for;
+        o->generation->n_orders--;
         generation_unref(o->generation);
         model_set_trim(o->set);
     }
@@ -134,8 +133,7 @@ static void carry_out(struct order *o, struct http_exchange *ex, const char *ver
     struct generation *g = o->share.percent > 0 ? model_set_loaded(o->set, o->version) : NULL;
     if (g) { /* it stays until the share needs it */
         o->generation = generation_ref(g);
-        o->was_asked_for = g->was_asked_for;
-        g->was_asked_for = true;
+        g->n_orders++;
     }
     const struct model_change change = describe(o);
     model_state_store(model_set_journal(o->set), &change, ex, on_stored, o);

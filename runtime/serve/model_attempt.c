@@ -5,6 +5,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/model_canary.h"
 #include "runtime/serve/model_set_parts.h"
 #include "runtime/serve/model_wait.h"
 #include "runtime/serve/respond.h"
@@ -121,6 +122,26 @@ static bool wants_canary(const struct model_set *set, const struct attempt *a,
            strcmp(set->serving->model->version, g->model->version) != 0;
 }
 
+/* An admin has begun a canary while it was being loaded: like all that comes by itself then, it
+ * waits. */
+static bool must_wait(const struct model_set *set, const struct attempt *a,
+                      const struct generation *g)
+{
+    return a->purpose == LOAD_TO_SERVE && !a->is_asked_for && set->serving &&
+           model_canary_is_running(set->canary) &&
+           strcmp(set->serving->model->version, g->model->version) != 0;
+}
+
+static void put_back(struct model_set *set, struct generation *g)
+{
+    struct listed_version *v = model_list_find(&set->list, g->model->version);
+    log_info("model %s waits until the canary is over", g->id);
+    if (v) {
+        v->is_wanted = true;
+    }
+    model_set_release_generation(set, g);
+}
+
 static void use(struct model_set *set, struct attempt *a)
 {
     struct generation *g = a->load.generation;
@@ -129,7 +150,9 @@ static void use(struct model_set *set, struct attempt *a)
         model_set_hold_on(set, g);
         a->hold->done(a->hold, a->ex, g);
         a->hold = NULL;
-        model_set_trim(set);
+        model_set_drop_unused(set, g);
+    } else if (must_wait(set, a, g)) {
+        put_back(set, g);
     } else if (wants_canary(set, a, g)) {
         model_set_try(set, g);
     } else if (a->purpose == LOAD_TO_KEEP) {
@@ -146,12 +169,17 @@ static void use(struct model_set *set, struct attempt *a)
     }
 }
 
+/* Nobody will ask for what is loaded. */
+static bool is_over(const struct model_set *set)
+{
+    return set->is_stopped || (set->server->stopping && !model_wait_has(set));
+}
+
 /* 0: what was wanted is there. */
 static int take_outcome(struct model_set *set, struct attempt *a)
 {
     struct model_load *l = &a->load;
-    bool is_over = set->is_stopped || (set->server->stopping && !model_wait_has(set));
-    if (is_over) {
+    if (is_over(set)) {
         err_set(&l->e, ERR_CANCELED, "the server is stopping");
         model_attempt_answer_error(a->ex, 503, "stopping", l->e.message);
         return -1;
@@ -172,6 +200,16 @@ static int take_outcome(struct model_set *set, struct attempt *a)
 /* --- the line --- */
 
 static void call_next(struct model_catalog *c);
+
+static void join_line(struct model_catalog *c, struct attempt *a)
+{
+    struct attempt **end = &c->line;
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = a;
+    a->next = NULL;
+}
 
 static void leave_line(struct model_catalog *c, struct attempt *a)
 {
@@ -269,11 +307,25 @@ static bool has_patience(struct attempt *a)
     return model_wait_has(a->set) && now - a->began_ns < PATIENCE_NS;
 }
 
+/* Its owner wants it to be tried against what serves, so that must stay. */
+static bool is_for_canary(const struct attempt *a)
+{
+    return a->purpose == LOAD_TO_SERVE && !a->is_asked_for && a->load.serving &&
+           a->load.files.manifest && a->load.files.manifest->has_canary &&
+           strcmp(a->load.serving->model->version, a->load.version) != 0;
+}
+
 static void find_room(struct attempt *a)
 {
     struct model_catalog *c = a->set->catalog;
-    bool may_drain = a->set->server->set.drain_first && a->purpose != LOAD_TO_KEEP;
+    bool may_drain =
+        a->set->server->set.drain_first && a->purpose != LOAD_TO_KEEP && !is_for_canary(a);
     struct err why = {0};
+    if (is_over(a->set)) {
+        c->waits_for_room = NULL;
+        finish(a);
+        return;
+    }
     enum room room = model_room_make(a->set, &a->load, may_drain, &why);
     if (room == ROOM_NONE && a->purpose == LOAD_TO_KEEP && a->load.serving) {
         /* Who names a version may have it instead of the one that serves. */
@@ -282,9 +334,10 @@ static void find_room(struct attempt *a)
         room = model_room_make(a->set, &a->load, may_drain, &why);
     }
     c->waits_for_room = NULL;
+    a->is_patient = room == ROOM_NONE && why.kind == ERR_BUSY && has_patience(a);
     if (room == ROOM_THERE) {
         start_work(a, load_on_worker, after_load);
-    } else if (room == ROOM_COMING || (why.kind == ERR_BUSY && has_patience(a))) {
+    } else if (room == ROOM_COMING || a->is_patient) {
         c->waits_for_room = a;
         model_catalog_tick(c);
     } else {
@@ -301,14 +354,26 @@ void model_attempt_room_changed(struct model_catalog *c)
     }
 }
 
+void model_attempt_next_turn(struct model_catalog *c)
+{
+    struct attempt *a = c->waits_for_room;
+    if (a && a->is_patient && a->next) {
+        c->waits_for_room = NULL;
+        c->line = a->next;
+        join_line(c, a);
+        call_next(c);
+    }
+}
+
 static void after_find(uv_work_t *work, int status)
 {
     struct attempt *a = work->data;
     (void)status;
     a->is_working = false;
-    if (a->load.e.kind != ERR_NONE || a->load.is_unchanged || a->set->is_stopped) {
+    if (a->load.e.kind != ERR_NONE || a->load.is_unchanged || is_over(a->set)) {
         finish(a);
     } else {
+        a->has_files = true;
         find_room(a);
     }
 }
@@ -319,7 +384,9 @@ static void call_next(struct model_catalog *c)
     if (!a || c->is_stopped || a->is_working || c->waits_for_room == a) {
         return;
     }
-    if (prepare(a->set, &a->load, &a->load.e) != 0) {
+    if (a->has_files) {
+        find_room(a);
+    } else if (prepare(a->set, &a->load, &a->load.e) != 0) {
         finish(a);
     } else {
         start_work(a, find_on_worker, after_find);
@@ -343,11 +410,7 @@ int model_attempt_begin(struct model_set *set, const struct load_wish *wish)
     a->hold = wish->hold;
     a->load.if_changed = wish->if_changed;
     snprintf(a->load.version, sizeof(a->load.version), "%s", wish->version);
-    struct attempt **end = &set->catalog->line;
-    while (*end) {
-        end = &(*end)->next;
-    }
-    *end = a;
+    join_line(set->catalog, a);
     set->attempt = a;
     log_info("model %s@%s is being loaded", set->repo.name, wish->version);
     call_next(set->catalog);

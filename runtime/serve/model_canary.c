@@ -163,11 +163,11 @@ static void roll_back(struct model_canary *c, const char *who, const char *measu
     conclude(c, CANARY_STATE_ROLLED_BACK, who, measure);
 }
 
+/* The timer goes on: its version is let go of when somebody ends the share. */
 static void keep(struct model_canary *c)
 {
     log_warn("canary %s@%s: %s; both versions go on", model_set_name(c->set), c->version,
              c->reason);
-    uv_timer_stop(&c->timer);
     c->ended_at = clock_unix_s();
     conclude(c, CANARY_STATE_KEPT, BY_ITSELF, NULL);
 }
@@ -195,6 +195,19 @@ static void yield_share(struct model_canary *c)
     model_set_trim(c->set);
     generation_unref(g);
     conclude(c, CANARY_STATE_ENDED, BY_ITSELF, NULL);
+}
+
+/* One that was kept is held for its share of the requests, and for no longer. */
+static void release_kept(struct model_canary *c)
+{
+    const struct generation *split = model_set_traffic(c->set)->split.generation;
+    if (c->state == CANARY_STATE_KEPT && c->generation && split != c->generation) {
+        struct generation *g = c->generation;
+        uv_timer_stop(&c->timer);
+        c->generation = NULL;
+        model_set_trim(c->set);
+        generation_unref(g);
+    }
 }
 
 static void end_undecided(struct model_canary *c, const char *why)
@@ -320,10 +333,20 @@ static bool has_share(const struct model_canary *c)
            v.split_percent == c->plan.steps[c->step];
 }
 
+/* While another process takes over, what is decided here would not reach it: it goes on with
+ * the canary as it was stored. And an admin's decision that is being stored comes first. */
+static bool may_judge(const struct model_canary *c)
+{
+    const struct server *s = model_set_server(c->set);
+    return model_canary_is_running(c) && !model_set_is_deciding(c->set) && !s->upgrade &&
+           !s->successor && !s->handed_over;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct model_canary *c = timer->data;
-    if (!model_canary_is_running(c)) {
+    if (!may_judge(c)) {
+        release_kept(c);
         return;
     }
     if (!has_share(c)) {
@@ -365,8 +388,7 @@ void model_canary_note(struct model_canary *c, const struct generation *g,
                        const struct model_outcome *o)
 {
     bool is_canary = c->generation == g;
-    if (!model_canary_is_running(c) || !o->is_drawn ||
-        !(is_canary || g == model_set_serving(c->set))) {
+    if (!may_judge(c) || !o->is_drawn || !(is_canary || g == model_set_serving(c->set))) {
         return;
     }
     bool is_whole = o->ending == MODEL_ENDING_COMPLETE || o->ending == MODEL_ENDING_LENGTH;
@@ -440,12 +462,19 @@ static int prepare(struct model_canary *c, struct generation *g, const struct ca
                              c->version);
     }
     const char *version = g->model->version;
+    const struct generation *serving = model_set_serving(c->set);
     if (!g->engine) {
         return err_set_param(e, ERR_UNSUPPORTED, "version",
                              "the version %.64s makes no text, which a canary is judged by",
                              version);
     }
-    if (strcmp(version, model_set_serving(c->set)->model->version) == 0) {
+    if (!serving) {
+        return err_set_param(e, ERR_CONFLICT, "version",
+                             "no version of %s serves that %.64s could be compared with; load "
+                             "one first",
+                             model_set_name(c->set), version);
+    }
+    if (strcmp(version, serving->model->version) == 0) {
         return err_set_param(e, ERR_CONFLICT, "version", "the version %.64s serves already",
                              version);
     }
@@ -492,6 +521,7 @@ static int start(struct model_canary *c, struct generation *g, const struct cana
     c->has_tripped = false;
     begin_step(c, step);
     if (share_out(c, e) != 0) {
+        uv_timer_stop(&c->timer);
         generation_unref(c->generation);
         c->generation = NULL;
         c->version[0] = '\0';
@@ -549,6 +579,10 @@ int model_canary_end(struct model_canary *c, bool is_promoted, const char *by, s
 {
     if (!c->generation) {
         return err_set(e, ERR_NOT_FOUND, "no canary of %s runs", model_set_name(c->set));
+    }
+    if (model_set_is_deciding(c->set)) {
+        return err_set(e, ERR_CONFLICT, "another decision about %s is being stored just now",
+                       model_set_name(c->set));
     }
     snprintf(c->reason, sizeof(c->reason), "by hand (%.*s)", CANARY_BY_MAX, by);
     (is_promoted ? promote : roll_back)(c, by, NULL);

@@ -28,9 +28,10 @@
 #include <stddef.h>
 
 #include "runtime/registry/canary_plan.h"
+#include "runtime/registry/version_store.h"
 #include "runtime/serve/model_outcomes.h"
 
-#define CANARY_BY_MAX 64 /* bytes of who has begun it that are kept */
+#define CANARY_BY_MAX VERSION_ACTOR_MAX /* bytes of who has begun it that are kept */
 
 struct model_canary;
 struct model_set;
@@ -57,7 +58,7 @@ struct model_canary *model_canary_create(struct model_set *set, struct err *e);
 void model_canary_stop(struct model_canary *c);
 
 /* A generation of another version than the one that serves, which the set has loaded. by: who
- * wanted it, for the report. ERR_CONFLICT: one runs, or the version serves. */
+ * wanted it, for the report. ERR_CONFLICT: one runs, or the version serves, or none does. */
 int model_canary_begin(struct model_canary *c, struct generation *g,
                        const struct canary_plan *plan, const char *by, struct err *e);
 
@@ -66,7 +67,8 @@ int model_canary_begin(struct model_canary *c, struct generation *g,
 int model_canary_resume(struct model_canary *c, struct generation *g, const char *report,
                         struct err *e);
 
-/* Ends one that runs or was kept, by hand. ERR_NOT_FOUND: there is none. */
+/* Ends one that runs or was kept, by hand. ERR_NOT_FOUND: there is none. ERR_CONFLICT: an
+ * admin's decision about what serves is being stored. */
 int model_canary_end(struct model_canary *c, bool is_promoted, const char *by, struct err *e);
 
 bool model_canary_is_running(const struct model_canary *c);

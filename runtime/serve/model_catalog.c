@@ -24,10 +24,15 @@ struct model_set *model_catalog_find(const struct model_catalog *c, const char *
 
 bool model_catalog_is_loading(const struct model_catalog *c)
 {
-    return c->line != NULL;
+    bool any = c->line != NULL;
+    for (size_t i = 0; i < c->n_sets; i++) {
+        any = any || model_set_is_deciding(c->sets[i]);
+    }
+    return any;
 }
 
-bool model_catalog_names(const char *list, const char *name)
+/* Whether `name` is one of "a,b,c". */
+static bool is_listed(const char *list, const char *name)
 {
     size_t len = strlen(name);
     while (*list) {
@@ -69,6 +74,7 @@ static void on_tick(uv_timer_t *timer)
         model_set_drop_idle(c->sets[i], now > idle_ns ? now - idle_ns : 0);
     }
     model_attempt_room_changed(c);
+    model_attempt_next_turn(c);
     if (idle_ns == 0 && !c->waits_for_room) {
         uv_timer_stop(timer);
     }
@@ -86,7 +92,7 @@ void model_catalog_tick(struct model_catalog *c)
 static bool is_to_be_loaded(const struct model_catalog *c, const char *name)
 {
     const char *which = c->server->set.models_loaded;
-    return strcmp(which, "all") == 0 || model_catalog_names(which, name);
+    return strcmp(which, "all") == 0 || is_listed(which, name);
 }
 
 /* Where it belongs. */
@@ -276,7 +282,7 @@ static int load_all(struct model_catalog *c, struct err *e)
         if (model_set_load_at_start(c->sets[i], &problem) == 0) {
             continue;
         }
-        if (model_catalog_names(c->server->set.models_loaded, name)) {
+        if (is_listed(c->server->set.models_loaded, name)) {
             *e = problem;
             return -1;
         }
@@ -373,6 +379,13 @@ void model_catalog_reload(struct model_catalog *c)
     model_watch_now(c->watch);
     for (size_t i = 0; i < c->n_sets; i++) {
         model_set_reload(c->sets[i], NULL, false);
+    }
+}
+
+void model_catalog_retire(struct model_catalog *c)
+{
+    for (size_t i = 0; c && i < c->n_sets; i++) {
+        model_state_retire(model_set_journal(c->sets[i]));
     }
 }
 

@@ -8,8 +8,9 @@
  *
  * The root is watched: models come and go with their folders.
  *
- * Versions of all models are loaded one at a time, in the order in which that was begun, so
- * that memory can be told, and so that those who answer keep the processor.
+ * Versions of all models are loaded one at a time, so that memory can be told, and so that
+ * those who answer keep the processor: in the order in which that was begun, but those that
+ * must wait until others are idle let the rest go first.
  *
  * Threads: the loop's. */
 #pragma once
@@ -28,7 +29,7 @@ struct model_catalog {
     struct model_set **sets; /* (n_sets), in the order of their names */
     size_t n_sets;
     struct model_set *main;         /* the default */
-    struct attempt *line;           /* to load versions; the first one is at work */
+    struct attempt *line;           /* to load versions; the first one is at work or waits */
     struct attempt *waits_for_room; /* that one, if it waits for memory; or NULL */
     uint64_t used;                  /* memory_bytes of generations that are not gone */
     size_t n_generations;           /* these */
@@ -68,11 +69,11 @@ void model_catalog_tick(struct model_catalog *c);
 /* A generation serves from now on: its memory counts until it is gone. */
 void model_catalog_count_in(struct model_catalog *c, struct generation *g);
 
+/* Another process serves from now on, and has the state file. Accepts NULL. */
+void model_catalog_retire(struct model_catalog *c);
+
 /* The admin's client is gone. Accepts NULL. */
 void model_catalog_abandon(struct model_catalog *c, struct http_exchange *ex);
 
-/* A version of some model is being loaded, or waits for its turn. */
+/* A version of some model is being loaded, or waits for its turn, or is about to serve. */
 bool model_catalog_is_loading(const struct model_catalog *c);
-
-/* Whether `name` is one of "a,b,c". */
-bool model_catalog_names(const char *list, const char *name);

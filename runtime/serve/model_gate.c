@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "models/tokenizer/decoder.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
@@ -12,7 +13,7 @@
 
 #define LOSS_BYTES_MAX ((size_t)1 << 20)
 #define SPEED_ROUNDS   3
-#define SPEED_SECONDS  5.0 /* before a version is too slow */
+#define SPEED_NS       2000000000u /* of processor time, before a version is too slow */
 
 /* --- golden prompts --- */
 
@@ -84,8 +85,8 @@ static int try_golden(const struct model_gate *gate, size_t index, cJSON *wrong,
     struct buf text;
     buf_init(&text, MODEL_GATE_ANSWER_MAX);
     int rc = answer_golden(gate, q, &answer, e);
-    if (rc == 0) {
-        rc = model_gate_decode(gate->generation->model->tokenizer, &answer, &text, e);
+    if (rc == 0 && decoder_text(gate->generation->model->tokenizer, &answer, &text) != 0) {
+        rc = err_nomem(e);
     }
     *right = rc == 0 && is_right(q, &answer, &text);
     if (rc == 0 && !*right && cJSON_GetArraySize(wrong) < MODEL_GATE_SHOWN_MAX) {
@@ -219,12 +220,11 @@ static int compare_speed(const struct model_gate *gate, cJSON *report, uint64_t 
                          ratio, least);
 }
 
-/* By turns, so that whatever else the machine does slows down both. A busy one may take all of
- * a step's time away, so a version that seems too slow is measured longer: its fastest step
- * counts.
+/* By turns: what shares caches and memory with this thread slows down both. It may slow down
+ * one more than the other, so a version that seems too slow is measured longer: its fastest
+ * step counts.
  */
-static int run_speed(const struct model_gate *gate, cJSON *report,
-                     const struct parallel *parallel, struct err *e)
+static int run_speed(const struct model_gate *gate, cJSON *report, struct err *e)
 {
     struct model_probe own, serving = {0};
     uint32_t features = gate->settings->cpu_features;
@@ -232,17 +232,17 @@ static int run_speed(const struct model_gate *gate, cJSON *report,
     if (!(gate->generation->manifest->speed_min_ratio > 0) || !gate->serving) {
         return 0;
     }
-    if (model_probe_open(&own, gate->generation->model, features, parallel, e) != 0) {
+    if (model_probe_open(&own, gate->generation->model, features, &parallel_none, e) != 0) {
         return -1;
     }
-    int rc = model_probe_open(&serving, gate->serving->model, features, parallel, e);
-    double end_s = clock_now_s() + SPEED_SECONDS;
-    rc = generation_is_stopped(gate->generation, e) ? -1 : rc;
-    for (int i = 0; rc == 0 && (i < SPEED_ROUNDS ||
-                                (is_slow(gate, own_ns, serving_ns) && clock_now_s() < end_s));
+    int rc = model_probe_open(&serving, gate->serving->model, features, &parallel_none, e);
+    uint64_t end_ns = clock_thread_ns() + SPEED_NS;
+    for (int i = 0; rc == 0 && (i < SPEED_ROUNDS || (is_slow(gate, own_ns, serving_ns) &&
+                                                     clock_thread_ns() < end_ns));
          i++) {
         own_ns = fewer(own_ns, model_probe_step_ns(&own));
         serving_ns = fewer(serving_ns, model_probe_step_ns(&serving));
+        rc = generation_is_stopped(gate->generation, e) ? -1 : 0;
     }
     model_probe_close(&serving);
     model_probe_close(&own);
@@ -268,7 +268,7 @@ static void run_probes(void *arg)
     struct parallel parallel = parallel_team(team);
     if (model_gate_run_filters(p->gate, p->report, p->e) == 0 &&
         run_loss(p->gate, p->report, &parallel, p->e) == 0) {
-        p->rc = run_speed(p->gate, p->report, &parallel, p->e);
+        p->rc = run_speed(p->gate, p->report, p->e);
     }
     team_destroy(team);
 }

@@ -10,7 +10,8 @@
  *           these say is not the version's doing, and a worker does not wait for them.
  *   loss    on a text, in nats a byte: at most so much more, as a share, than the version that
  *           serves now has.
- *   speed   a step of one token: at least this ratio of the serving version's speed. Both are
+ *   speed   a step of one token: at least this ratio of the serving version's speed, in
+ *           processor time of one thread, so that a busy machine refuses no version. Both are
  *           measured by turns, the fastest of some steps counts.
  *
  * What compares measures without a serving version, and lets it pass.

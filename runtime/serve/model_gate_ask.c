@@ -1,6 +1,5 @@
 #include <string.h>
 
-#include "models/tokenizer/decoder.h"
 #include "runtime/serve/answer_prompt.h"
 #include "runtime/serve/model_gate_parts.h"
 
@@ -24,17 +23,4 @@ int model_gate_tokens(const struct generation *g, const struct prompt *no_prompt
     const struct answer_prompt_source source = {
         .generation = g, .prompt = no_prompt, .request = &request};
     return answer_prompt_tokens(&source, 0, out, reasoning_open, e);
-}
-
-int model_gate_decode(const struct tokenizer *t, const struct token_list *tokens,
-                      struct buf *out, struct err *e)
-{
-    struct decoder decoder;
-    decoder_init(&decoder, t);
-    for (size_t i = 0; i < tokens->count; i++) {
-        if (decoder_feed(&decoder, tokens->ids[i], out) != 0) {
-            return err_nomem(e);
-        }
-    }
-    return decoder_flush(&decoder, out) == 0 ? 0 : err_nomem(e);
 }

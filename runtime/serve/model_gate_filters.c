@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "models/tokenizer/decoder.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 #include "runtime/serve/answer_text.h"
@@ -347,11 +348,9 @@ static int check_more(const struct trial *t, cJSON *part, struct err *e)
 
 static void add_text(cJSON *o, const struct trial *t, const struct reading *r)
 {
-    struct err ignored = {0};
     struct buf text;
     buf_init(&text, MODEL_GATE_ANSWER_MAX);
-    if (model_gate_decode(t->gate->generation->model->tokenizer, &r->answer, &text, &ignored) ==
-        0) {
+    if (decoder_text(t->gate->generation->model->tokenizer, &r->answer, &text) == 0) {
         if (text.len > TEXT_SHOWN_MAX) {
             text.data[utf8_valid_prefix(text.data, TEXT_SHOWN_MAX)] = '\0';
         }

@@ -19,10 +19,6 @@ int model_gate_tokens(const struct generation *g, const struct prompt *no_prompt
                       const struct model_question *q, struct token_list *out,
                       bool *reasoning_open, struct err *e);
 
-/* Appends the text of an answer. */
-int model_gate_decode(const struct tokenizer *t, const struct token_list *tokens,
-                      struct buf *out, struct err *e);
-
 /* Answers through the filters; adds "filters" to the report. Nothing where there is no such
  * gate. */
 int model_gate_run_filters(const struct model_gate *gate, cJSON *report, struct err *e);

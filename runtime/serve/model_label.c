@@ -7,21 +7,30 @@ static bool has_label(const struct model_version_info *v, const char *label)
     return v->manifest && model_manifest_has_label(v->manifest, label);
 }
 
+/* Loaded for a part of the requests, or for copies of them: what it is worth is to be seen. */
+static bool is_on_trial(const struct model_set *set, const struct generation *g)
+{
+    enum model_state state = model_set_state_of(set, g);
+    return state == MODEL_CANARY || state == MODEL_SPLIT || state == MODEL_SHADOW;
+}
+
 const char *model_label_version(const struct model_set *set, const char *label)
 {
     const char *moved = model_labels_find(model_set_moved_labels(set), label);
+    const char *on_trial = NULL;
     const char *loadable = NULL;
     for (size_t i = 0; !moved && i < model_set_count(set); i++) {
         struct model_version_info v = model_set_at(set, i);
         if (!has_label(&v, label)) {
             continue;
         }
-        if (v.generation) {
+        if (v.generation && !is_on_trial(set, v.generation)) {
             return v.name;
         }
+        on_trial = !on_trial && v.generation ? v.name : on_trial;
         loadable = !loadable && v.state != MODEL_FAILED ? v.name : loadable;
     }
-    return moved ? moved : loadable;
+    return moved ? moved : on_trial ? on_trial : loadable;
 }
 
 const char *model_label_asked(const struct model_set *set, const char *asked)

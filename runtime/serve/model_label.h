@@ -9,9 +9,10 @@
 #include "runtime/api/admin_reply.h"
 #include "runtime/serve/model_set.h"
 
-/* To a request: the newest of the loaded versions that have it, else the newest that has not
- * failed. So a new version takes a label over when it can answer, and not before. NULL: no
- * version has it. */
+/* To a request: the newest of the loaded versions that have it, those last that are tried on a
+ * share of the requests or as a shadow; else the newest that has not failed. So a new version
+ * takes a label over when it can answer, one that is tried when it serves, and not before.
+ * NULL: no version has it. */
 const char *model_label_version(const struct model_set *set, const char *label);
 
 /* The version that "name@label" means to a request; NULL: it is not of that form, or no version

@@ -9,18 +9,42 @@
 
 /* --- messages --- */
 
-static int say(struct err *e, enum err_kind kind, const struct server *s, const char *asked,
-               const char *what)
+/* What a key is for that is for one model (key_file.h), or NULL; and how long its name is. */
+static const char *pin_of(const struct server *s, const struct http_request *http, size_t *len)
+{
+    const char *pin = access_model_of(&s->set.access, http);
+    *len = pin ? strcspn(pin, "@") : 0;
+    return pin;
+}
+
+/* A key that is for one model is told of no other. */
+static void list_names(const struct server *s, const struct http_request *http,
+                       struct buf *names)
+{
+    size_t len;
+    const char *pin = pin_of(s, http, &len);
+    for (size_t i = 0; i < s->catalog->n_sets; i++) {
+        const struct model_set *set = s->catalog->sets[i];
+        const char *name = model_set_name(set);
+        if (!pin || (strlen(name) == len && memcmp(name, pin, len) == 0)) {
+            model_set_list_names(set, s->set.load_on_demand, names);
+        }
+    }
+}
+
+static int say(struct err *e, enum err_kind kind, const struct server *s,
+               const struct model_ask *ask, const char *asked, const char *what)
 {
     struct buf names;
+    size_t len;
+    const char *pin = pin_of(s, ask->http, &len);
     buf_init(&names, 1 << 20);
-    for (size_t i = 0; i < s->catalog->n_sets; i++) {
-        model_set_list_names(s->catalog->sets[i], s->set.load_on_demand, &names);
-    }
+    list_names(s, ask->http, &names);
+    const char *listed = names.len > 0 ? names.data : "nothing";
     bool is_long = names.len > LISTED_MAX;
-    err_set_param(e, kind, "model", "the model \"%.100s\" %s; %.*s%s may be asked for", asked,
-                  what, (int)(is_long ? LISTED_MAX : names.len), names.data ? names.data : "",
-                  is_long ? " ..." : "");
+    err_set_param(e, kind, "model", "the model \"%.100s\" %s; %.*s%s may be asked for%s", asked,
+                  what, LISTED_MAX, listed, is_long ? " ..." : "",
+                  names.len > 0 && pin && pin[len] == '@' ? ", but not with this API key" : "");
     buf_deinit(&names);
     return -1;
 }
@@ -28,9 +52,8 @@ static int say(struct err *e, enum err_kind kind, const struct server *s, const 
 /* --- a model --- */
 
 /* The model that a request names, and what it says behind the name: "version" or
- * "sha256:PREFIX", NULL for nothing. */
-static struct model_set *find_set(const struct server *s, const char *asked, const char **pin,
-                                  struct err *e)
+ * "sha256:PREFIX", NULL for nothing. NULL: there is none. */
+static struct model_set *find_set(const struct server *s, const char *asked, const char **pin)
 {
     *pin = NULL;
     if (!asked) {
@@ -38,9 +61,7 @@ static struct model_set *find_set(const struct server *s, const char *asked, con
     }
     size_t len = strcspn(asked, "@");
     struct model_set *set = model_catalog_find(s->catalog, asked, len);
-    if (!set) {
-        say(e, ERR_NOT_FOUND, s, asked, "does not exist here");
-    } else if (asked[len] == '@') {
+    if (set && asked[len] == '@') {
         *pin = asked + len + 1;
     }
     return set;
@@ -58,7 +79,7 @@ static struct generation *not_loaded(const struct server *s, struct model_set *s
         ask->missing->set = set;
         snprintf(ask->missing->version, sizeof(ask->missing->version), "%s", version);
     }
-    say(e, ERR_NOT_LOADED, s, ask->model ? ask->model : model_set_name(set),
+    say(e, ERR_NOT_LOADED, s, ask, ask->model ? ask->model : model_set_name(set),
         is_coming ? "is being loaded"
                   : "is not loaded (the owner of this server loads it with weir ctl models "
                     "load)");
@@ -77,11 +98,11 @@ static struct generation *find_version(const struct server *s, struct model_set 
     if (g) {
         return g;
     }
-    if (labelled) {
+    if (labelled && model_set_find(set, labelled, &info)) {
         return not_loaded(s, set, labelled, ask, e);
     }
-    if (!model_set_find_version(set, pin, &info)) {
-        say(e, ERR_NOT_FOUND, s, ask->model, "does not exist here");
+    if (labelled || !model_set_find_version(set, pin, &info)) {
+        say(e, ERR_NOT_FOUND, s, ask, ask->model, "does not exist here");
         return NULL;
     }
     return not_loaded(s, set, info.name, ask, e);
@@ -118,8 +139,9 @@ static struct generation *find(const struct server *s, const struct model_ask *a
     if (!s->catalog) {
         return pick_alone(s, asked, e);
     }
-    struct model_set *set = find_set(s, asked, &pin, e);
+    struct model_set *set = find_set(s, asked, &pin);
     if (!set) {
+        say(e, ERR_NOT_FOUND, s, ask, asked, "does not exist here");
         return NULL;
     }
     return pin ? find_version(s, set, ask, pin, e) : choose_version(s, set, ask, e);
@@ -150,11 +172,10 @@ static const char *version_meant(const struct server *s, const char *asked)
 {
     const char *pin;
     struct model_version_info info;
-    struct err ignored = {0};
     if (!s->catalog) {
         return generation_is_named(s->generation, asked) ? s->generation->model->version : NULL;
     }
-    struct model_set *set = find_set(s, asked, &pin, &ignored);
+    struct model_set *set = find_set(s, asked, &pin);
     const char *labelled = set ? model_label_asked(set, asked) : NULL;
     if (labelled) {
         return labelled;
@@ -190,6 +211,12 @@ static int pinned_by_key(const struct server *s, struct model_ask *ask, struct e
                          "this API key is for the model \"%s\" and not for \"%.100s\"; leave "
                          "\"model\" out or ask for that one",
                          pin, ask->model);
+}
+
+bool model_pick_names_version(const struct server *s, const struct model_ask *ask)
+{
+    const char *pin = access_model_of(&s->set.access, ask->http);
+    return (ask->model && strchr(ask->model, '@')) || (pin && strchr(pin, '@'));
 }
 
 bool model_pick_may_get(const struct server *s, const struct http_request *http,

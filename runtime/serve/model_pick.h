@@ -26,6 +26,9 @@ struct model_ask {
 struct generation *model_pick(const struct server *s, const struct model_ask *ask,
                               struct err *e);
 
+/* Whether the request or its key says which version. */
+bool model_pick_names_version(const struct server *s, const struct model_ask *ask);
+
 /* Whether a request with that key can get that version at all, whatever it says. version NULL:
  * whichever serves. */
 bool model_pick_may_get(const struct server *s, const struct http_request *http,

@@ -68,16 +68,16 @@ static uint64_t sum(const struct inventory *v, bool only_idle)
     return bytes;
 }
 
-/* What stays whatever happens: the serving versions of the set itself, if it is to be compared
- * with, and of the default. */
+/* What stays, however long one waits: the serving versions of the set itself, if it is to be
+ * compared with, and of the default; and what has a share of the traffic. */
 static uint64_t sum_that_stays(const struct inventory *v, const struct model_set *set,
                                const struct model_load *l)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < v->n; i++) {
         const struct owner *o = &v->owners[i];
-        bool stays =
-            !v->items[i].is_kept && (o->set->is_default || (o->set == set && l->serving));
+        bool stays = v->items[i].is_kept ? model_set_is_in_use(o->set, o->generation)
+                                         : o->set->is_default || (o->set == set && l->serving);
         bytes += stays ? v->items[i].bytes : 0;
     }
     return bytes;

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/base/clock.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
@@ -11,9 +10,6 @@
 #include "runtime/serve/model_label.h"
 #include "runtime/serve/model_set_parts.h"
 #include "runtime/serve/model_wait.h"
-#include "runtime/serve/server_metrics.h"
-
-#define BY_ADMIN "admin" /* a reason to unload */
 
 const char *model_set_name(const struct model_set *set)
 {
@@ -67,7 +63,7 @@ static bool is_loading(const struct model_set *set, const char *version)
     return set->attempt && strcmp(set->attempt->load.version, version) == 0;
 }
 
-static struct generation *loaded(const struct model_set *set, const char *version)
+struct generation *model_set_loaded(const struct model_set *set, const char *version)
 {
     if (is_version(set->serving, version)) {
         return set->serving;
@@ -80,11 +76,6 @@ static struct generation *loaded(const struct model_set *set, const char *versio
     return NULL;
 }
 
-struct generation *model_set_loaded(const struct model_set *set, const char *version)
-{
-    return loaded(set, version);
-}
-
 const char *model_state_name(enum model_state state)
 {
     static const char *const names[] = {"available", "loading", "serving", "kept",
@@ -92,7 +83,7 @@ const char *model_state_name(enum model_state state)
     return names[state];
 }
 
-static bool is_tried(const struct model_set *set, const struct generation *g)
+bool model_set_is_tried(const struct model_set *set, const struct generation *g)
 {
     return set->canary && model_canary_uses(set->canary, g);
 }
@@ -100,7 +91,7 @@ static bool is_tried(const struct model_set *set, const struct generation *g)
 enum model_state model_set_state_of(const struct model_set *set, const struct generation *g)
 {
     return g == set->serving                     ? MODEL_SERVING
-           : is_tried(set, g)                    ? MODEL_CANARY
+           : model_set_is_tried(set, g)          ? MODEL_CANARY
            : g == set->traffic.split.generation  ? MODEL_SPLIT
            : g == set->traffic.shadow.generation ? MODEL_SHADOW
                                                  : MODEL_KEPT;
@@ -109,7 +100,7 @@ enum model_state model_set_state_of(const struct model_set *set, const struct ge
 static struct model_version_info describe(const struct model_set *set,
                                           const struct listed_version *v)
 {
-    struct generation *g = loaded(set, v->name);
+    struct generation *g = model_set_loaded(set, v->name);
     bool loading = is_loading(set, v->name);
     return (struct model_version_info){
         .name = v->name,
@@ -220,11 +211,28 @@ bool model_set_find_version(const struct model_set *set, const char *pin,
     return false;
 }
 
+/* The other names of a version, in brackets: `id`, if it is not NULL, and its labels. */
+static void append_aliases(const struct model_set *set, const char *version, const char *id,
+                           struct buf *out)
+{
+    struct admin_labels labels;
+    model_label_list(set, version, &labels);
+    if (id) {
+        buf_printf(out, " (\"%s\"", id);
+    }
+    for (size_t i = 0; i < labels.n; i++) {
+        buf_printf(out, "%s\"%s@%s\"", id || i > 0 ? ", " : " (", set->repo.name,
+                   labels.items[i]);
+    }
+    buf_append_str(out, id || labels.n > 0 ? ")" : "");
+}
+
 void model_set_list_names(const struct model_set *set, bool all, struct buf *out)
 {
     const char *name = set->repo.name;
     if (set->serving) {
-        buf_printf(out, "%s\"%s\" (\"%s\")", out->len ? ", " : "", name, set->serving->id);
+        buf_printf(out, "%s\"%s\"", out->len ? ", " : "", name);
+        append_aliases(set, set->serving->model->version, set->serving->id, out);
     } else if (all) {
         buf_printf(out, "%s\"%s\"", out->len ? ", " : "", name);
     }
@@ -233,230 +241,16 @@ void model_set_list_names(const struct model_set *set, bool all, struct buf *out
         bool is_named = v.generation ? v.generation != set->serving : all;
         if (is_named) {
             buf_printf(out, "%s\"%s@%s\"", out->len ? ", " : "", name, v.name);
+            append_aliases(set, v.name, NULL, out);
         }
     }
-}
-
-/* --- publishing --- */
-
-static void count_unload(const struct model_set *set, const char *reason)
-{
-    const char *const values[] = {set->repo.name, reason};
-    metrics_add(set->server->metrics, SERVER_METRIC_MODEL_UNLOADS, values, 1);
-}
-
-static void let_go(struct model_set *set, struct generation *g, const char *reason)
-{
-    prompt_set_remove(&set->server->prompts, g);
-    count_unload(set, reason);
-    generation_unref(g);
-}
-
-static bool holds(const struct model_set *set, const struct generation *g)
-{
-    bool is_held = g == set->serving;
-    for (size_t i = 0; i < set->n_kept; i++) {
-        is_held = is_held || set->kept[i] == g;
-    }
-    return is_held;
-}
-
-void model_set_release_generation(struct model_set *set, struct generation *g)
-{
-    if (!holds(set, g)) {
-        prompt_set_remove(&set->server->prompts, g);
-    }
-    generation_unref(g);
-}
-
-bool model_set_take_out(struct model_set *set, const struct generation *g)
-{
-    for (size_t i = 0; i < set->n_kept; i++) {
-        if (set->kept[i] == g) {
-            set->n_kept--;
-            memmove(&set->kept[i], &set->kept[i + 1], (set->n_kept - i) * sizeof(set->kept[0]));
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_in_use(const struct model_set *set, const struct generation *g)
-{
-    return model_traffic_uses(&set->traffic, g) || is_tried(set, g);
-}
-
-/* Of those that are not in use: one that stepped aside for copies of requests, which is of no
- * other use; the oldest of those that nobody asked for, if there are more than may be; the
- * oldest of all, if all are too many. */
-static struct generation *one_too_many(const struct model_set *set)
-{
-    size_t n = 0, n_unasked = 0;
-    struct generation *oldest = NULL, *oldest_unasked = NULL;
-    for (size_t i = 0; i < set->n_kept; i++) {
-        struct generation *g = set->kept[i];
-        if (is_in_use(set, g)) {
-            continue;
-        }
-        if (g->is_aside) {
-            return g;
-        }
-        oldest = g;
-        n++;
-        if (!g->was_asked_for) {
-            oldest_unasked = g;
-            n_unasked++;
-        }
-    }
-    return n_unasked > set->keep ? oldest_unasked : n > MODEL_SET_KEPT_MAX ? oldest : NULL;
-}
-
-void model_set_trim(struct model_set *set)
-{
-    struct generation *g;
-    while ((g = one_too_many(set)) != NULL) {
-        model_set_take_out(set, g);
-        let_go(set, g, "replaced");
-    }
-}
-
-void model_set_hold_on(struct model_set *set, struct generation *g)
-{
-    memmove(set->kept + 1, set->kept, set->n_kept * sizeof(set->kept[0]));
-    set->kept[0] = g;
-    set->n_kept++;
-}
-
-void model_set_keep(struct model_set *set, struct generation *g)
-{
-    model_set_hold_on(set, g);
-    model_set_trim(set);
-}
-
-static void remember(struct model_set *set, const char *version, uint64_t number)
-{
-    if (set->n_history == HISTORY_MAX) {
-        memmove(set->history, set->history + 1, (HISTORY_MAX - 1) * sizeof(set->history[0]));
-        set->n_history--;
-    }
-    struct past *p = &set->history[set->n_history++];
-    snprintf(p->version, sizeof(p->version), "%.*s", MODEL_REPO_NAME_MAX, version);
-    p->number = number;
-}
-
-/* What served until now, or until the model was unloaded. */
-static void remember_last(struct model_set *set, const struct generation *next)
-{
-    if (set->serving) {
-        remember(set, set->serving->model->version, set->serving->number);
-    } else if (set->resume[0] && strcmp(set->resume, next->model->version) != 0) {
-        remember(set, set->resume, 0);
-    }
-}
-
-void model_set_publish(struct model_set *set, struct generation *g, bool is_rollback)
-{
-    struct generation *old = set->serving;
-    if (is_rollback) {
-        set->n_history--;
-    } else {
-        remember_last(set, g);
-    }
-    set->serving = g;
-    set->is_wanted = true;
-    g->was_asked_for = false;
-    set->resume[0] = '\0';
-    if (set->is_default) {
-        server_publish_generation(set->server, generation_ref(g));
-    } else {
-        generation_log_published(g);
-    }
-    model_traffic_drop(&set->traffic, g->model->version, "it serves now");
-    if (old) {
-        model_set_hold_on(set, old);
-    }
-    model_set_trim(set);
-    if (set->canary) {
-        model_canary_published(set->canary, g);
-    }
-}
-
-/* --- canaries --- */
-
-void model_set_try(struct model_set *set, struct generation *g)
-{
-    struct err e = {0};
-    model_set_hold_on(set, g);
-    if (model_canary_begin(set->canary, g, &g->manifest->canary, MODEL_MANIFEST_FILE, &e) !=
-        0) {
-        log_error("model %s: no canary: %s", g->id, e.message);
-        model_set_trim(set);
-    }
-}
-
-void model_set_promote(struct model_set *set, struct generation *g)
-{
-    if (!model_set_take_out(set, g)) {
-        generation_ref(g);
-    }
-    model_set_publish(set, g, false);
-}
-
-void model_set_reject(struct model_set *set, struct generation *g, const char *reason)
-{
-    struct listed_version *v = model_list_find(&set->list, g->model->version);
-    if (v) {
-        v->has_failed = true;
-        snprintf(v->problem, sizeof(v->problem), "canary: %s", reason);
-    }
-    if (model_set_take_out(set, g)) {
-        let_go(set, g, "canary");
-    }
-}
-
-static void drop_serving(struct model_set *set)
-{
-    struct generation *g = set->serving;
-    snprintf(set->resume, sizeof(set->resume), "%.*s", MODEL_REPO_NAME_MAX, g->model->version);
-    set->serving = NULL;
-    if (set->is_default) {
-        server_publish_generation(set->server, NULL);
-    }
-}
-
-void model_set_drop(struct model_set *set, struct generation *g, const char *reason)
-{
-    if (strcmp(reason, BY_ADMIN) != 0) { /* whose row names the admin */
-        model_publish_unloaded(set, g, NULL, reason);
-    }
-    if (g == set->serving) {
-        drop_serving(set);
-        /* For one that comes in its place, it is wanted still. */
-        set->is_wanted = set->is_default || model_set_is_coming(set);
-        let_go(set, g, reason);
-        return;
-    }
-    generation_ref(g);
-    if (is_in_use(set, g)) {
-        model_traffic_drop(&set->traffic, g->model->version, "it is unloaded");
-    }
-    if (model_set_take_out(set, g)) {
-        let_go(set, g, reason);
-    }
-    generation_unref(g);
-}
-
-bool model_set_may_drop(const struct model_set *set, const struct generation *g)
-{
-    bool must_stay = set->is_default && g == set->serving;
-    return set->catalog->is_started && !must_stay && g->refs == 1;
 }
 
 /* --- what is loaded next --- */
 
 /* After the model was unloaded: what served then, or what is newer and came meanwhile. Where
  * that fails, and before anything has served, the newest that has not. NULL: all have. */
-static struct listed_version *choose(const struct model_set *set)
+struct listed_version *model_set_newest_able(const struct model_set *set)
 {
     struct listed_version *any = NULL;
     for (size_t i = set->list.count; i-- > 0;) {
@@ -473,21 +267,10 @@ static struct listed_version *choose(const struct model_set *set)
     return any;
 }
 
-static int begin(struct model_set *set, struct http_exchange *ex, const char *version,
-                 enum load_purpose purpose)
-{
-    struct listed_version *v = model_list_find(&set->list, version);
-    if (v) {
-        v->is_wanted = false;
-    }
-    const struct load_wish wish = {.version = version, .purpose = purpose, .ex = ex};
-    return model_attempt_begin(set, &wish);
-}
-
 /* Some version is to serve. */
 static int begin_any(struct model_set *set, struct err *e)
 {
-    struct listed_version *v = choose(set);
+    struct listed_version *v = model_set_newest_able(set);
     if (!v) {
         set->is_wanted = set->is_default || (set->is_wanted && set->list.count == 0);
         const char *problem = model_set_problem(set);
@@ -495,7 +278,7 @@ static int begin_any(struct model_set *set, struct err *e)
                        problem ? ": " : "", problem ? problem : "");
     }
     const struct load_wish wish = {.version = v->name, .purpose = LOAD_TO_SERVE};
-    struct generation *g = loaded(set, v->name);
+    struct generation *g = model_set_loaded(set, v->name);
     v->is_wanted = false;
     set->is_wanted = true;
     if (g && !g->is_aside) {
@@ -564,6 +347,11 @@ bool model_set_is_coming(const struct model_set *set)
     return set->attempt && set->attempt->purpose != LOAD_TO_KEEP;
 }
 
+bool model_set_is_deciding(const struct model_set *set)
+{
+    return set->publication != NULL;
+}
+
 void model_set_drop_idle(struct model_set *set, uint64_t before_ns)
 {
     struct generation *g = set->serving;
@@ -592,7 +380,7 @@ static void merge(struct model_set *set)
         if (!v->is_there) {
             model_traffic_drop(&set->traffic, v->name, "its files are gone");
         }
-        if (!v->is_there && !loaded(set, v->name) && !is_loading(set, v->name)) {
+        if (!v->is_there && !model_set_loaded(set, v->name) && !is_loading(set, v->name)) {
             log_info("model %s@%s is gone", set->repo.name, v->name);
             model_list_remove(&set->list, v);
         }
@@ -638,7 +426,7 @@ static int open_journal(struct model_set *set, struct err *e)
     }
     const struct model_record *r = model_state_record(set->journal);
     for (size_t i = 0; i < r->n_past; i++) {
-        remember(set, r->past[i].version, 0);
+        model_set_remember(set, r->past[i].version, 0);
     }
     snprintf(set->resume, sizeof(set->resume), "%s", r->active.version);
     model_restore_prepare(set);
@@ -802,229 +590,4 @@ bool model_set_may_go(const struct model_set *set)
 {
     return set->is_gone && !set->is_default && !set->serving && set->n_kept == 0 &&
            !set->attempt && !set->publication && !model_wait_has(set);
-}
-
-/* --- what admins ask for --- */
-
-static bool is_busy(const struct model_set *set, struct http_exchange *ex)
-{
-    if (set->attempt) {
-        model_attempt_answer_error(ex, 409, "load_running",
-                                   "another version is being loaded just now");
-    } else if (set->publication) {
-        model_attempt_answer_error(ex, 409, "load_running",
-                                   "another decision is being stored just now");
-    }
-    return set->attempt || set->publication;
-}
-
-/* A version's name, or a label. */
-static const struct listed_version *resolve(const struct model_set *set, const char *text)
-{
-    const char *version = model_label_resolve(set, text);
-    return version ? model_list_find(&set->list, version) : NULL;
-}
-
-void model_set_answer_unknown(const struct model_set *set, struct http_exchange *ex,
-                              const char *version)
-{
-    char names[256] = "";
-    char message[ERR_MESSAGE_MAX];
-    for (size_t i = set->list.count; i-- > 0;) {
-        size_t len = strlen(names);
-        snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "",
-                 set->list.items[i].name);
-    }
-    snprintf(message, sizeof(message), "%s has no version \"%.64s\"; there are: %s",
-             model_set_name(set), version, names);
-    model_attempt_answer_error(ex, 404, "version_not_found", message);
-}
-
-/* A generation of the version that can take requests. */
-static struct generation *ready(const struct model_set *set, const char *version)
-{
-    struct generation *g = loaded(set, version);
-    return g && !g->is_aside ? g : NULL;
-}
-
-bool model_set_is_current(const struct model_set *set, const struct generation *g)
-{
-    const struct listed_version *v = model_list_find(&set->list, g->model->version);
-    return !v || !v->is_there || v->still == g->stamp;
-}
-
-void model_set_hold(struct model_set *set, struct http_exchange *ex, const char *version,
-                    struct model_hold *to)
-{
-    const struct listed_version *v = resolve(set, version);
-    struct generation *g = v ? ready(set, v->name) : NULL;
-    if (!v) {
-        model_set_answer_unknown(set, ex, version);
-    } else if (g && model_set_is_current(set, g)) {
-        to->done(to, ex, g);
-        model_set_trim(set);
-        return;
-    } else if (!is_busy(set, ex)) {
-        const struct load_wish wish = {
-            .version = v->name, .purpose = LOAD_TO_KEEP, .ex = ex, .hold = to};
-        if (model_attempt_begin(set, &wish) == 0) {
-            return;
-        }
-    }
-    to->done(to, NULL, NULL);
-}
-
-static void publish_loaded(struct model_set *set, struct generation *g,
-                           struct http_exchange *ex, enum load_purpose purpose)
-{
-    char who[VERSION_ACTOR_MAX + 1];
-    model_state_actor(ex, who);
-    const struct publish_wish wish = {
-        .purpose = purpose, .is_asked_for = ex != NULL, .who = who, .ex = ex};
-    model_publish(set, generation_ref(g), &wish);
-}
-
-void model_set_activate(struct model_set *set, struct http_exchange *ex, const char *version)
-{
-    const struct listed_version *v = resolve(set, version);
-    if (!v) {
-        model_set_answer_unknown(set, ex, version);
-        return;
-    }
-    struct generation *g = ready(set, v->name);
-    if (g && g == set->serving && model_publish_is_decided(set)) {
-        model_attempt_answer(ex, "unchanged", g);
-    } else if (!is_busy(set, ex)) {
-        if (g) {
-            publish_loaded(set, g, ex, LOAD_TO_SERVE);
-        } else {
-            begin(set, ex, v->name, LOAD_TO_SERVE);
-        }
-    }
-}
-
-static struct generation *kept_number(const struct model_set *set, uint64_t number)
-{
-    for (size_t i = 0; i < set->n_kept; i++) {
-        if (set->kept[i]->number == number && !set->kept[i]->is_aside) {
-            return set->kept[i];
-        }
-    }
-    return NULL;
-}
-
-void model_set_roll_back(struct model_set *set, struct http_exchange *ex)
-{
-    if (is_busy(set, ex)) {
-        return;
-    }
-    if (set->n_history == 0) {
-        model_attempt_answer_error(ex, 409, "no_earlier_version",
-                                   "no other version served before this one");
-        return;
-    }
-    const struct past *p = &set->history[set->n_history - 1];
-    struct generation *g = kept_number(set, p->number);
-    if (!g && !model_list_find(&set->list, p->version)) {
-        model_set_answer_unknown(set, ex, p->version);
-        return;
-    }
-    if (g) {
-        publish_loaded(set, g, ex, LOAD_TO_GO_BACK);
-    } else {
-        begin(set, ex, p->version, LOAD_TO_GO_BACK);
-    }
-}
-
-void model_set_reload(struct model_set *set, struct http_exchange *ex, bool force)
-{
-    model_watch_now(set->watch);
-    if (is_busy(set, ex)) {
-        return;
-    }
-    if (!set->serving) {
-        model_attempt_answer_error(ex, 409, "not_loaded", "no version is loaded");
-        return;
-    }
-    const struct load_wish wish = {
-        .version = set->serving->model->version, .if_changed = !force, .ex = ex};
-    model_attempt_begin(set, &wish);
-}
-
-void model_set_load(struct model_set *set, struct http_exchange *ex, const char *version)
-{
-    const struct listed_version *v = version[0]     ? resolve(set, version)
-                                     : set->serving ? NULL
-                                                    : choose(set);
-    struct generation *g = v ? loaded(set, v->name) : version[0] ? NULL : set->serving;
-    if (g) {
-        model_attempt_answer(ex, "unchanged", g);
-    } else if (!v && version[0]) {
-        model_set_answer_unknown(set, ex, version);
-    } else if (!v) {
-        const char *problem = model_set_problem(set);
-        model_attempt_answer_error(ex, 422, "load_failed",
-                                   problem ? problem : "the model has no version");
-    } else if (!is_busy(set, ex)) {
-        set->is_wanted = true;
-        begin(set, ex, v->name, set->serving ? LOAD_TO_KEEP : LOAD_TO_SERVE);
-    }
-}
-
-/* Whether that is possible; where it is not, that is answered. */
-static bool may_unload(const struct model_set *set, struct http_exchange *ex,
-                       const struct listed_version *v)
-{
-    const struct generation *g = v ? loaded(set, v->name) : set->serving;
-    if (set->is_default && g && g == set->serving) {
-        model_attempt_answer_error(ex, 409, "default_model",
-                                   "requests that name no model get this version; it stays "
-                                   "until another one serves");
-        return false;
-    }
-    if (!g && (v || set->n_kept == 0)) {
-        model_attempt_answer_error(ex, 409, "not_loaded", "it is not loaded");
-        return false;
-    }
-    return !is_busy(set, ex);
-}
-
-/* Accepts NULL. */
-static void unload(struct model_set *set, struct generation *g, const struct http_exchange *ex)
-{
-    if (g) {
-        model_publish_unloaded(set, g, ex, NULL);
-        model_set_drop(set, g, BY_ADMIN);
-    }
-}
-
-bool model_set_unload(struct model_set *set, struct http_exchange *ex, const char *version)
-{
-    const struct listed_version *v = version[0] ? resolve(set, version) : NULL;
-    if (version[0] && !v) {
-        model_set_answer_unknown(set, ex, version);
-        return false;
-    }
-    if (!may_unload(set, ex, v)) {
-        return false;
-    }
-    if (v) {
-        unload(set, loaded(set, v->name), ex);
-        return true;
-    }
-    while (set->n_kept > 0) {
-        unload(set, set->kept[set->n_kept - 1], ex);
-    }
-    unload(set, set->serving, ex);
-    return true;
-}
-
-void model_set_abandon(struct model_set *set, struct http_exchange *ex)
-{
-    if (set && set->attempt && set->attempt->ex == ex) {
-        set->attempt->ex = NULL;
-    }
-    if (set) {
-        model_state_abandon(set->journal, ex);
-    }
 }

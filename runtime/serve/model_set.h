@@ -148,6 +148,10 @@ int model_set_want(struct model_set *set, const char *version, struct err *e);
 
 /* Whether a version that is to serve is being loaded. */
 bool model_set_is_coming(const struct model_set *set);
+
+/* Whether what an admin wants to serve is being stored, and will serve then. */
+bool model_set_is_deciding(const struct model_set *set);
+
 /* Of a loaded generation. */
 enum model_state model_set_state_of(const struct model_set *set, const struct generation *g);
 

@@ -1,4 +1,5 @@
-/* model_set_parts.h: a set of versions and how one of them is loaded. Internal to model_set.c,
+/* model_set_parts.h: a set of versions and how one of them is loaded. Internal to model_set.c
+ * (what there is), model_held.c (what is loaded), model_orders.c (what admins ask for),
  * model_attempt.c, model_publish.c, model_restore.c, model_room.c and model_catalog.c.
  *
  * Threads: the loop's. */
@@ -29,7 +30,8 @@ struct past {
 
 /* One try to load a version. In the order in which they were begun, one at a time of all sets
  * (catalog.line): files are found and measured on a worker, room is made, the rest is done on
- * a worker again. */
+ * a worker again. One for which there is no room until others are idle lets those behind it go
+ * first. */
 struct attempt {
     uv_work_t work;
     struct attempt *next; /* in the line */
@@ -41,6 +43,8 @@ struct attempt {
     enum load_purpose purpose;
     struct model_hold *hold; /* or NULL */
     bool is_working;         /* then `load` is the worker's */
+    bool has_files;          /* they were found; what is missing is room */
+    bool is_patient;         /* there is none before others are idle */
     bool has_no_room;        /* that is why it failed */
     uint64_t began_ns;       /* to wait for room; 0: it never had to */
 };
@@ -72,7 +76,20 @@ struct model_set {
     bool is_stopped;
 };
 
+#define MODEL_UNLOADED_BY_ADMIN "admin" /* a reason; the audit has a row with who it was */
+
 /* ---- model_set.c ---- */
+
+/* Which version is to serve, as far as is known; NULL: there is none that can. */
+struct listed_version *model_set_newest_able(const struct model_set *set);
+
+/* Whether it is the canary. */
+bool model_set_is_tried(const struct model_set *set, const struct generation *g);
+
+/* Releases a set that is stopped, once nothing points to it. */
+void model_set_release(struct model_set *set);
+
+/* ---- model_held.c ---- */
 
 /* Takes the reference over. */
 void model_set_publish(struct model_set *set, struct generation *g, bool is_rollback);
@@ -80,6 +97,10 @@ void model_set_keep(struct model_set *set, struct generation *g);
 
 /* The same, whatever there is besides; until the next model_set_trim. */
 void model_set_hold_on(struct model_set *set, struct generation *g);
+
+/* One that was held on for a use that may not have come: then it goes, rather than take the
+ * place of one that is kept for a rollback. And trims. */
+void model_set_drop_unused(struct model_set *set, struct generation *g);
 
 /* A reference; the generation is of no use any more unless it serves or is kept. */
 void model_set_release_generation(struct model_set *set, struct generation *g);
@@ -90,14 +111,17 @@ bool model_set_take_out(struct model_set *set, const struct generation *g);
 /* It is unloaded when the last of its requests has ended. reason: for metrics. */
 void model_set_drop(struct model_set *set, struct generation *g, const char *reason);
 
+/* Whether it has a share of the traffic, or is the canary. */
+bool model_set_is_in_use(const struct model_set *set, const struct generation *g);
+
 /* Whether nobody uses it, and it is not what must be there. */
 bool model_set_may_drop(const struct model_set *set, const struct generation *g);
 
 /* Tries it on a share of the requests, as its model.json wants it. Takes the reference over. */
 void model_set_try(struct model_set *set, struct generation *g);
 
-/* Releases a set that is stopped, once nothing points to it. */
-void model_set_release(struct model_set *set);
+/* It served before what serves now. */
+void model_set_remember(struct model_set *set, const char *version, uint64_t number);
 
 /* ---- model_attempt.c ---- */
 
@@ -117,6 +141,10 @@ int model_attempt_at_start(struct model_set *set, struct listed_version *v, stru
 
 /* Some memory may have become free: is there room for who waits for it? */
 void model_attempt_room_changed(struct model_catalog *c);
+
+/* If who waits for memory does so until others are idle, the next one has its turn: it may fit.
+ */
+void model_attempt_next_turn(struct model_catalog *c);
 
 /* The set is stopped: one that works ends when it has. */
 void model_attempt_cancel(struct model_set *set);

@@ -52,6 +52,7 @@ struct model_journal {
     uv_timer_t timer; /* until the next try, after a failed one */
     bool is_working;  /* then `writing`, `after` and `e` are the worker's */
     bool is_stopped;
+    bool is_retired;
     bool has_timer; /* not closed yet */
     void (*on_over)(void *ctx);
     void *on_over_ctx;
@@ -360,8 +361,8 @@ void model_state_abandon(struct model_journal *m, const struct http_exchange *ex
 
 void model_state_note(struct model_journal *m, const struct model_change *change)
 {
-    if (!m) {
-        return; /* the server ends */
+    if (!m || m->is_retired) {
+        return; /* the server ends, or another one has the say */
     }
     struct job *job = make_job(change);
     if (!job) {
@@ -378,6 +379,11 @@ void model_state_note(struct model_journal *m, const struct model_change *change
 void model_state_changed(struct model_set *set, const struct model_change *change)
 {
     model_state_note(model_set_journal(set), change);
+}
+
+void model_state_retire(struct model_journal *m)
+{
+    m->is_retired = true;
 }
 
 void model_state_actor(const struct http_exchange *ex, char out[VERSION_ACTOR_MAX + 1])

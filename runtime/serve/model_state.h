@@ -68,6 +68,10 @@ void model_state_abandon(struct model_journal *m, const struct http_exchange *ex
 void model_state_changed(struct model_set *set, const struct model_change *change);
 void model_state_note(struct model_journal *m, const struct model_change *change);
 
+/* Another process serves the model from now on: what happens to it here is no news any more,
+ * and is not stored. */
+void model_state_retire(struct model_journal *m);
+
 /* Who the audit shall name: the client's weir-actor, or "admin"; without a client, "weir". */
 void model_state_actor(const struct http_exchange *ex, char out[VERSION_ACTOR_MAX + 1]);
 

@@ -83,6 +83,21 @@ static void set_shadow(struct model_traffic *t, struct generation *g, int percen
     set_share(t, &t->shadow, g, percent, SERVER_METRIC_SHADOW_PERCENT);
 }
 
+/* Where what ends by itself is told of. */
+static void changed(const struct model_traffic *t, enum model_action action,
+                    const struct traffic_share *before, const char *why)
+{
+    log_info("model %s: the %s of version %s (%d %%) ends: %s", model_set_name(t->set),
+             model_action_name(action), version_of(before), before->percent, why);
+    const struct model_record *r = model_state_record(model_set_journal(t->set));
+    bool is_kept = (action == MODEL_ACTION_SPLIT ? r->split.percent : r->shadow.percent) > 0;
+    const struct model_change change = {
+        .action = action, .version = version_of(before), .reason = why};
+    if (is_kept) { /* and no canary's share, which is told of with the canary */
+        model_state_changed(t->set, &change);
+    }
+}
+
 static int check_percent(int percent, int most, struct err *e)
 {
     return percent >= 0 && percent <= most
@@ -121,7 +136,8 @@ static struct generation *may_split(const struct model_traffic *t, const char *v
                       version);
         g = NULL;
     }
-    if (g && !g->engine && model_set_serving(t->set)->engine) {
+    const struct generation *serving = model_set_serving(t->set);
+    if (g && !g->engine && serving && serving->engine) {
         err_set_param(e, ERR_UNSUPPORTED, "version",
                       "the version \"%.64s\" makes no text, and the one that serves does",
                       version);
@@ -144,6 +160,7 @@ int model_traffic_split(struct model_traffic *t, const char *version, int percen
     }
     set_split(t, g, percent);
     if (is_version(t->shadow.generation, version)) {
+        changed(t, MODEL_ACTION_SHADOW, &t->shadow, "it has a share of the requests now");
         set_shadow(t, NULL, 0);
     }
     return 0;
@@ -195,7 +212,7 @@ int model_traffic_shadow(struct model_traffic *t, const char *version, int perce
 int model_traffic_check(const struct model_traffic *t, bool is_shadow, const char *version,
                         int percent, struct err *e)
 {
-    int rc;
+    int rc = -1;
     (void)(is_shadow ? may_shadow : may_split)(t, version, percent, &rc, e);
     return rc;
 }
@@ -207,21 +224,6 @@ struct generation *model_traffic_choose(const struct model_traffic *t,
     bool is_taken =
         g && sticky != 0 && traffic_plan_takes(g->model->version, sticky, t->split.percent);
     return is_taken ? g : serving;
-}
-
-/* Where what ends by itself is told of. */
-static void changed(const struct model_traffic *t, enum model_action action,
-                    const struct traffic_share *before, const char *why)
-{
-    log_info("model %s: the %s of version %s (%d %%) ends: %s", model_set_name(t->set),
-             model_action_name(action), version_of(before), before->percent, why);
-    const struct model_record *r = model_state_record(model_set_journal(t->set));
-    bool is_kept = (action == MODEL_ACTION_SPLIT ? r->split.percent : r->shadow.percent) > 0;
-    const struct model_change change = {
-        .action = action, .version = version_of(before), .reason = why};
-    if (is_kept) { /* and no canary's share, which is told of with the canary */
-        model_state_changed(t->set, &change);
-    }
 }
 
 void model_traffic_drop(struct model_traffic *t, const char *version, const char *why)

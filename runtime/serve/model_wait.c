@@ -20,7 +20,6 @@ struct model_wait {
     struct model_missing missing;
     uint64_t since_ns;
     uint64_t deadline_ns; /* 0: none */
-    bool is_on_its_way;   /* it is in nobody's list, and its dispatch runs */
 };
 
 /* --- the list --- */
@@ -85,7 +84,9 @@ static void refuse_failed(struct model_wait *w, const struct err *why)
              model_set_name(w->missing.set));
     struct api_error error = api_error_make(
         503, "server_error", is_busy ? "memory_short" : "model_load_failed", "model", message);
-    error.retry_after_s = is_busy ? AGAIN_AFTER_S : 0;
+    /* What its files are the cause of stays so until they change. */
+    error.is_final = !is_busy && why->kind != ERR_CONFLICT && why->kind != ERR_NOMEM;
+    error.retry_after_s = error.is_final ? 0 : AGAIN_AFTER_S;
     refuse(w, &error);
 }
 
@@ -146,7 +147,7 @@ static struct model_wait *get(struct server *s, struct http_exchange *http)
 {
     struct model_wait *w = on_its_way(s, http);
     if (w) {
-        w->is_on_its_way = false;
+        s->waits.on_its_way = NULL;
         return w;
     }
     w = mem_zalloc(sizeof(*w));
@@ -179,7 +180,8 @@ static void park(struct server *s, struct http_exchange *http,
     w->missing = *missing;
     w->deadline_ns = deadline_ms > 0 ? w->since_ns + (uint64_t)deadline_ms * 1000000 : 0;
     append(s, w);
-    if (w->deadline_ns != 0) {
+    /* Those that come must not put off those that wait. */
+    if (w->deadline_ns != 0 && !uv_is_active((uv_handle_t *)&s->waits.timer)) {
         uv_timer_start(&s->waits.timer, on_deadlines, DEADLINE_TICK_MS, DEADLINE_TICK_MS);
     }
     if (model_set_want(missing->set, missing->version, &e) != 0) {
@@ -249,16 +251,17 @@ static enum fate fate_of(const struct model_wait *w, const struct model_wait_out
     return info.generation ? GOES : strcmp(version, outcome->failed) == 0 ? FAILS : WAITS_ON;
 }
 
-/* It may come back, to wait for something else. */
+/* It may come back, to wait for something else; then it is not ours any more, and may be gone.
+ * What comes back may send others on their way. */
 static void dispatch(struct server *s, struct model_wait *w)
 {
-    w->is_on_its_way = true;
+    struct model_wait *outer = s->waits.on_its_way;
     s->waits.on_its_way = w;
     router_dispatch(s, w->http);
-    s->waits.on_its_way = NULL;
-    if (w->is_on_its_way) {
+    if (s->waits.on_its_way == w) {
         mem_free(w);
     }
+    s->waits.on_its_way = outer;
 }
 
 /* Moves all of one fate into a list of their own: what is done with them may change the

@@ -37,7 +37,7 @@ struct model_waits {
     size_t count;
     uv_timer_t timer; /* for their deadlines */
     size_t n_deadlines;
-    struct model_wait *on_its_way; /* the one whose dispatch runs, or NULL */
+    struct model_wait *on_its_way; /* its dispatch runs, and it has not come back */
 };
 
 void model_waits_init(struct server *s);

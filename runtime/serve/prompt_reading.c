@@ -12,7 +12,7 @@ struct prompt_reading *prompt_reading_create(struct prompt *p, struct generation
     struct prompt_reading *r = mem_zalloc(sizeof(*r));
     if (r) {
         r->prompt = prompt_ref(p);
-        r->generation = g ? generation_ref(g) : NULL;
+        r->generation = g ? generation_ref_aside(g) : NULL;
         r->pin = pin;
     }
     return r;
@@ -25,7 +25,7 @@ static void release(struct prompt_reading *r)
     }
     token_list_deinit(&r->prefix);
     prompt_unref(r->prompt);
-    generation_unref(r->generation);
+    generation_unref_aside(r->generation);
     mem_free(r);
 }
 
@@ -191,7 +191,7 @@ void prompt_readings_run(struct prompt_reading *list, struct generation *g)
 
 void prompt_reading_adopt(struct prompt_reading *r, struct generation *g)
 {
-    r->generation = generation_ref(g);
+    r->generation = generation_ref_aside(g);
 }
 
 void prompt_readings_drop(struct prompt_reading **list)

@@ -474,7 +474,7 @@ void prompt_set_add(struct prompt_set *set, struct generation *g,
         prompt_reading_adopt(r, g);
     }
     if (set->n_generations < PROMPT_SET_GENERATIONS_MAX) {
-        set->generations[set->n_generations++] = generation_ref(g);
+        set->generations[set->n_generations++] = generation_ref_aside(g);
         visit_all(set, add_one, &a);
     } else {
         log_warn("model %s: prompts are not read ahead, %d versions of models are enough",
@@ -528,7 +528,7 @@ void prompt_set_remove(struct prompt_set *set, const struct generation *removed)
     set->generations[i] = set->generations[--set->n_generations];
     set->serving = set->serving == g ? NULL : set->serving;
     visit_all(set, remove_one, g);
-    generation_unref(g);
+    generation_unref_aside(g);
     settle(set);
 }
 

@@ -41,8 +41,9 @@ void respond_error(struct http_exchange *ex, const struct api_error *error)
     if (again) {
         respond_json(ex, error->status, text, len, retry, 2);
     } else {
-        /* Another try would wait as long and end the same way. */
-        respond_json(ex, error->status, text, len, &stay_away, error->status == 504);
+        /* After a 504 another try would wait as long and end the same way. */
+        bool is_final = error->is_final || error->status == 504;
+        respond_json(ex, error->status, text, len, &stay_away, is_final);
     }
 }
 

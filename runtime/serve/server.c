@@ -56,6 +56,7 @@ static void on_http_closed(void *ctx)
 {
     struct server *s = ctx;
     s->http = NULL;
+    atomic_store(&s->gives_up_loads, true); /* whoever waited for one is gone */
     successor_stop(s);
     close_handle(&s->drain_timer);
     close_handle(&s->ping_timer);

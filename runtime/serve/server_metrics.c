@@ -99,7 +99,7 @@ static void collect_models(struct server *s)
             show_loaded(s, serving, MODEL_SERVING);
         }
         for (size_t k = 0; (g = model_set_kept(c->sets[i], k)) != NULL; k++) {
-            show_loaded(s, g, MODEL_KEPT);
+            show_loaded(s, g, model_set_state_of(c->sets[i], g));
         }
     }
     metrics_set(s->metrics, SERVER_METRIC_MODELS_MEMORY, NULL, (double)c->used);

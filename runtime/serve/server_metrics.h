@@ -48,7 +48,8 @@ struct server;
     X(HELD, HISTOGRAM, "weir_filter_held_bytes", "chain,version", NULL,                        \
       "The most bytes that the filters of an answer held back at once.")                       \
     X(MODEL_LOADED, GAUGE, "weir_model_loaded", "model,version,state", NULL,                   \
-      "1 for each version that is loaded, with its state: serving or kept.")                   \
+      "1 for each version that is loaded, with its state: serving, kept, split, shadow, "      \
+      "canary.")                                                                               \
     X(MODEL_LOADS, COUNTER, "weir_model_loads_total", "model", NULL,                           \
       "Versions that were loaded.")                                                            \
     X(MODEL_LOAD_FAILURES, COUNTER, "weir_model_load_failures_total", "model", NULL,           \
@@ -56,7 +57,7 @@ struct server;
     X(MODEL_LOAD_SECONDS, GAUGE, "weir_model_load_seconds", "model", NULL,                     \
       "What the last load of a version took, gate and prompts included.")                      \
     X(MODEL_UNLOADS, COUNTER, "weir_model_unloads_total", "model,reason", NULL,                \
-      "Versions that were unloaded: admin, idle, memory, drain_first, replaced.")              \
+      "Versions that were unloaded: admin, idle, memory, drain_first, replaced, canary.")      \
     X(MODELS_MEMORY, GAUGE, "weir_models_memory_bytes", "", NULL,                              \
       "Weights, and keys and values at the most, of all versions that are loaded or leaving.") \
     X(MODELS_MEMORY_LIMIT, GAUGE, "weir_models_memory_limit_bytes", "", NULL,                  \

@@ -75,7 +75,8 @@ static void on_timer(uv_timer_t *timer)
 {
     struct successor *su = timer->data;
     struct server *s = su->server;
-    if (su->step == WARMING && (!prompt_set_is_reading(&s->prompts) || uv_now(&s->loop) > su->warm_by)) {
+    if (su->step == WARMING &&
+        (!prompt_set_is_reading(&s->prompts) || uv_now(&s->loop) > su->warm_by)) {
         handover_send(su->end, HANDOVER_LOADED, s->set.version);
         su->step = WAITING;
     } else if (su->step == WAITING) {

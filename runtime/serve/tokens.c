@@ -96,19 +96,6 @@ void tokens_tokenize(struct server *s, struct http_exchange *http)
     tokenize_request_deinit(&r);
 }
 
-static int decode(const struct tokenizer *t, const struct token_list *tokens, struct buf *out,
-                  struct err *e)
-{
-    struct decoder decoder;
-    decoder_init(&decoder, t);
-    for (size_t i = 0; i < tokens->count; i++) {
-        if (decoder_feed(&decoder, tokens->ids[i], out) != 0) {
-            return err_nomem(e);
-        }
-    }
-    return decoder_flush(&decoder, out) == 0 ? 0 : err_nomem(e);
-}
-
 /* Of the caller's version; without a key nothing tells whose tokens they are. */
 static int detokenize(struct server *s, struct http_exchange *http,
                       const struct detokenize_request *r, struct model_missing *missing,
@@ -120,9 +107,11 @@ static int detokenize(struct server *s, struct http_exchange *http,
                                   .sticky = access_tenant(&s->set.access, request),
                                   .missing = missing};
     const struct generation *g = model_pick(s, &ask, e);
-    if (!g || detokenize_request_check(r, g->model->config.vocab, e) != 0 ||
-        decode(g->model->tokenizer, &r->tokens, out, e) != 0) {
+    if (!g || detokenize_request_check(r, g->model->config.vocab, e) != 0) {
         return -1;
+    }
+    if (decoder_text(g->model->tokenizer, &r->tokens, out) != 0) {
+        return err_nomem(e);
     }
     struct provenance made_by;
     const struct http_header header = provenance_model(&made_by, g);

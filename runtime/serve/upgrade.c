@@ -104,6 +104,7 @@ static void succeed(struct upgrade *u)
              (long)u->pid, u->version);
     service_notify("MAINPID=%ld\nREADY=1\nSTATUS=Serving", (long)u->pid);
     s->handed_over = true;
+    model_catalog_retire(s->catalog);
     http_server_leave_paths(s->http);
     server_stop(s, UPGRADE_IDLE_MS);
     if (u->ex) {
@@ -241,7 +242,7 @@ static void refuse(struct server *s, struct http_exchange *ex, int status, const
     count(s, "refused");
     if (ex) {
         struct api_error error =
-            api_error_make(status, status == 409 ? "conflict" : "server_error",
+            api_error_make(status, status == 409 ? "conflict" : "invalid_request_error",
                            "upgrade_refused", NULL, message);
         respond_error(ex, &error);
     }

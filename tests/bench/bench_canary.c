@@ -122,7 +122,7 @@ static void run(const struct scenario *s, const struct canary_plan *plan, struct
 {
     static struct canary_sample sides[2];
     double factors[1000], load[2] = {1, 1};
-    bool is_canary[1000];
+    bool is_canary[1000] = {false};
     sides[0] = sides[1] = (struct canary_sample){0};
     for (int i = 0; i < s->callers; i++) {
         factors[i] = exp(s->caller_spread * rng_normal(r));

@@ -2,11 +2,15 @@
 // OpenAI's own client library against the real server: chat completions, the model list, errors.
 
 const assert = require('node:assert/strict');
+const path = require('node:path');
 const test = require('node:test');
 
 const { default: OpenAI } = require('openai');
 
-const { makeFolder, writeFile } = require('../e2e/lib/files.js');
+const { weir } = require('../e2e/lib/command.js');
+const { makeFolder, writeFile, writeOtherVersion } = require('../e2e/lib/files.js');
+const { putVersion } = require('../e2e/lib/model_repo.js');
+const { modelPath, startServer } = require('../e2e/lib/server.js');
 const { API_KEY, BUSY, IDLE, MODEL, QUESTION, occupy, skip, start, waitForLoad } = require('./lib/weir.js');
 
 const ASK = { model: MODEL, temperature: 0, messages: [{ role: 'user', content: QUESTION }] };
@@ -116,6 +120,71 @@ test('openai: the model list', { skip }, async (t) => {
     assert.deepEqual(ids, [MODEL]);
     assert.equal((await client.models.retrieve(MODEL)).object, 'model');
     await assert.rejects(client.models.retrieve('another'), OpenAI.NotFoundError);
+});
+
+test('openai: versions of several models, by name, label and hash; what may not be had is an exception', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const repo = path.join(folder, 'repo');
+    const keys = path.join(folder, 'keys');
+    const other = path.join(folder, 'other.gguf');
+    writeOtherVersion(modelPath(), other);
+    putVersion(repo, 'tiny', '1', { file: other, manifest: { labels: ['stable'], deprecated: '2030-01-31' } });
+    putVersion(repo, 'tiny', '2', { file: modelPath() });
+    putVersion(repo, 'large', '1', { file: modelPath() });
+    const keyOf = (name, ...more) => weir(['keys', 'add', '--file', keys, '--name', name, ...more]).stdout.trim();
+    const all = keyOf('all'), pinned = keyOf('pinned', '--model', 'tiny@stable'), indexer = keyOf('indexer', '--scopes', 'embeddings');
+    const server = await startServer(t, { model: 'tiny', args: ['--repo', repo, '--api-key-file', keys, '--temperature', '0'] });
+    assert.equal((await server.admin('POST', '/admin/models/tiny/load', { version: '1' })).status, 200);
+    const client = clientOf(server, { apiKey: all });
+    const listed = [];
+    for await (const model of client.models.list()) {
+        listed.push([model.id, model.object, model.owned_by, model.state, model.labels, model.deprecated]);
+    }
+    assert.deepEqual(listed, [['tiny', 'model', 'weir', 'serving', [], null],
+        ['tiny@1', 'model', 'weir', 'kept', ['stable'], '2030-01-31']]);
+    const one = await client.models.retrieve('tiny@1');
+    assert.deepEqual([one.id, one.version, one.labels], ['tiny@1', 'tiny@1', ['stable']]);
+    assert.ok(one.created > 1.7e9);
+    assert.equal((await client.models.retrieve('tiny@stable')).sha256, one.sha256);
+
+    const ask = (model, from = client) => from.chat.completions.create({ ...ASK, model, max_tokens: 8 }).withResponse();
+    const served = await ask('tiny');
+    for (const name of ['tiny@1', 'tiny@stable', `tiny@sha256:${one.sha256.slice(0, 12)}`]) {
+        const { data, response } = await ask(name);
+        assert.equal(data.model, 'tiny@1');
+        assert.match(response.headers.get('weir-model'), /^tiny@1; sha256=/);
+        assert.notEqual(data.system_fingerprint, served.data.system_fingerprint);
+    }
+    assert.equal(served.data.model, 'tiny@2');
+    const stream = await client.chat.completions.create({ ...ASK, model: 'tiny@stable', max_tokens: 8, stream: true });
+    for await (const chunk of stream) {
+        assert.equal(chunk.model, 'tiny@1');
+    }
+
+    // What the exceptions say: what is wrong, and what may be asked for.
+    const refused = async (promise, kind, code, pattern) => {
+        const error = await promise.then(() => assert.fail('it is not refused'), (e) => e);
+        assert.ok(error instanceof kind, error.stack);
+        assert.equal(error.code, code);
+        assert.match(error.message, pattern);
+    };
+    for (const once of [() => ask('tiny@7'), () => client.models.retrieve('tiny@7')]) {
+        await refused(once(), OpenAI.NotFoundError, 'model_not_found', /^404 the model "tiny@7" does not exist here; "tiny" \("tiny@2"\), "tiny@1" \("tiny@stable"\) may be asked for$/);
+    }
+    await refused(ask('large'), OpenAI.NotFoundError, 'model_not_loaded', /^404 the model "large" is not loaded .*; "tiny" /);
+    await refused(ask('tiny', clientOf(server, { apiKey: indexer })), OpenAI.PermissionDeniedError, 'missing_scope', /^403 .*chat/);
+    await refused(ask('tiny', clientOf(server, { apiKey: 'wrong' })), OpenAI.AuthenticationError, 'invalid_api_key', /^401 /);
+    const bound = clientOf(server, { apiKey: pinned });
+    assert.equal((await ask('tiny', bound)).data.model, 'tiny@1');
+    for (const once of [() => ask('tiny@2', bound), () => bound.models.retrieve('tiny@2')]) {
+        await refused(once(), OpenAI.PermissionDeniedError, 'model_not_allowed', /^403 .*tiny@stable/);
+    }
+    const own = [];
+    for await (const { id, version } of bound.models.list()) {
+        own.push([id, version]);
+    }
+    assert.deepEqual(own, [['tiny@1', 'tiny@1']]);
+    assert.equal((await ask('tiny@1', bound)).data.model, 'tiny@1');
 });
 
 test('openai: leaving a stream early ends the work', { skip }, async (t) => {

@@ -159,7 +159,9 @@ test('a key gets the version that it is for, on every route, and no other', { sk
                 assert.equal(error.code ?? 'model_not_allowed', 'model_not_allowed');
             }
             if (status === 404) {
-                assert.match(answer.body.error.message, /"tiny" \("tiny@2"\), "tiny@1" may be asked for/);
+                assert.match(answer.body.error.message, key === gone
+                    ? /"tiny@7" does not exist here; "tiny" \("tiny@2"\), "tiny@1" may be asked for, but not with this API key$/
+                    : /"other@1" does not exist here; nothing may be asked for$/);
             }
         }
     };

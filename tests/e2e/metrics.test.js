@@ -7,11 +7,12 @@ const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
 
-const { ROUTE, ask, beginStream, readStream } = require('./lib/chat.js');
+const { ROUTE, ask, whole, beginStream, readStream } = require('./lib/chat.js');
 const { succeed } = require('./lib/command.js');
-const { makeFolder, writeFile } = require('./lib/files.js');
+const { makeFolder, writeFile, writeOtherVersion } = require('./lib/files.js');
 const { parseMetrics, readMetrics } = require('./lib/metrics.js');
-const { startServer, missing } = require('./lib/server.js');
+const { startRepo, putVersion, waitFor, waitForState } = require('./lib/model_repo.js');
+const { startServer, missing, modelPath } = require('./lib/server.js');
 const { readEvents } = require('./lib/sse.js');
 
 const skip = missing();
@@ -227,4 +228,91 @@ test('names of filters and verdicts that are only recorded', { skip }, async (t)
     const replay = await (await server.admin('POST', '/admin/filters/replay', { chain: put, texts: [{ text: 'badword', side: 'input' }] })).json();
     assert.equal(replay.newly_stopped, 1);
     assert.deepEqual(replay.rules.map(({ name, recorded, before, after }) => [name, recorded, before, after]), [['trial', true, 1, 0], ['trial', false, 0, 1]]);
+});
+
+test('metrics of models, versions and shares are there and move', { skip }, async (t) => {
+    const other = path.join(makeFolder(t), 'other.gguf');
+    writeOtherVersion(modelPath(), other);
+    const { server, repo } = await startRepo(t, { 1: { file: modelPath() } },
+        ['--keep-generations', '0', '--models-memory', '4000', '--unload-idle', '1']);
+    putVersion(repo, 'b', '1', { file: modelPath() });
+    putVersion(repo, 'b', '2', { file: other });
+    const value = async (name, labels, suffix) => (await readMetrics(server)).value(name, labels, suffix);
+    const states = async () => Object.fromEntries((await readMetrics(server)).families.get('weir_model_loaded').samples
+        .filter(({ value: is }) => is === 1).map(({ labels }) => [`${labels.model}@${labels.version}`, labels.state]));
+    const admin = async (model, what, body) => {
+        const response = await server.admin('POST', `/admin/models/${model}/${what}`, body);
+        assert.equal(response.status, 200, await response.text());
+    };
+    const say = (text, more) => whole(server, ask(text, more));
+
+    assert.deepEqual(await states(), { 'tiny@1': 'serving' });
+    assert.equal(await value('weir_models_memory_limit_bytes'), 4000 * 2 ** 20);
+    const alone = await value('weir_models_memory_bytes');
+    assert.ok(alone > 0);
+    assert.ok(await value('weir_model_load_seconds', { model: 'tiny' }) > 0);
+    assert.equal(await value('weir_model_loads_total', { model: 'tiny' }), 1);
+
+    // Another model, loaded and gone for being idle.
+    await waitFor(async () => (await server.admin('GET', '/admin/models/b/versions/2')).status === 200);
+    await admin('b', 'load');
+    assert.deepEqual(await states(), { 'tiny@1': 'serving', 'b@2': 'serving' });
+    assert.equal(await value('weir_models_memory_bytes'), 2 * alone);
+    await waitFor(async () => !('b@2' in (await states())));
+    assert.equal(await value('weir_model_unloads_total', { model: 'b', reason: 'idle' }), 1);
+    await waitFor(async () => (await value('weir_models_memory_bytes')) === alone);
+
+    // A version that cannot be loaded, and one that takes the place of another.
+    putVersion(repo, 'tiny', '2', { file: modelPath(), manifest: { sha256: '0'.repeat(64) } });
+    await waitForState(server, '2', 'failed');
+    assert.equal(await value('weir_model_load_failures_total', { model: 'tiny' }), 1);
+    putVersion(repo, 'tiny', '3', { file: other });
+    await waitForState(server, '3', 'serving');
+    assert.equal(await value('weir_model_unloads_total', { model: 'tiny', reason: 'replaced' }), 1);
+    assert.equal(await value('weir_model_loads_total', { model: 'tiny' }), 2);
+
+    // Shares, while they are there and when they have ended.
+    await admin('tiny', 'activate', { version: '1' });
+    await admin('tiny', 'split', { version: '3', percent: 20 });
+    assert.deepEqual(await states(), { 'tiny@1': 'serving', 'tiny@3': 'split' });
+    assert.equal(await value('weir_split_percent', { model: 'tiny', version: '3' }), 20);
+    await admin('tiny', 'split', { percent: 0 });
+    assert.equal(await value('weir_split_percent', { model: 'tiny', version: '3' }), 0);
+    await admin('tiny', 'shadow', { version: '3', percent: 100 });
+    assert.deepEqual(await states(), { 'tiny@1': 'serving', 'tiny@3': 'shadow' });
+    assert.equal(await value('weir_shadow_percent', { model: 'tiny', version: '3' }), 100);
+    await say('Tell me a story.');
+    await waitFor(async () => (await value('weir_shadow_copies_total', { version: '3' })) === 1);
+    await admin('tiny', 'shadow', { percent: 0 });
+    assert.equal(await value('weir_shadow_percent', { version: '3' }), 0);
+    await admin('tiny', 'canary', { version: '3', percent: 10 });
+    assert.deepEqual(await states(), { 'tiny@1': 'serving', 'tiny@3': 'canary' });
+    assert.equal(await value('weir_canary_state', { version: '3', state: 'running' }), 1);
+    await admin('tiny', 'canary', { action: 'rollback' });
+    assert.equal(await value('weir_canary_state', { version: '3', state: 'running' }), 0);
+    assert.equal(await value('weir_canary_state', { version: '3', state: 'rolled_back' }), 1);
+    assert.equal(await value('weir_canary_decisions_total', { model: 'tiny', decision: 'rolled_back' }), 1);
+    assert.equal(await value('weir_model_unloads_total', { model: 'tiny', reason: 'canary' }), 1);
+
+    // Answers, by version and by what became of them.
+    const answers = async (outcome) => value('weir_model_answers_total', { model: 'tiny', version: '1', outcome });
+    const before = { length: await answers('length'), complete: await answers('complete'),
+        tokens: await value('weir_model_answer_tokens', { version: '1' }, '_sum'), first: await value('weir_model_first_token_seconds', { version: '1' }, '_count'),
+        between: await value('weir_model_token_seconds', { version: '1' }, '_count') };
+    await say('Count.', { max_tokens: 7, ignore_eos: true });
+    assert.equal(await answers('length'), before.length + 1);
+    assert.equal(await value('weir_model_answer_tokens', { version: '1' }, '_sum'), before.tokens + 7);
+    assert.equal(await value('weir_model_first_token_seconds', { version: '1' }, '_count'), before.first + 1);
+    assert.equal(await value('weir_model_token_seconds', { version: '1' }, '_count'), before.between + 1);
+    assert.equal((await say('What is 23 + 45?')).finish, 'stop');
+    assert.equal(await answers('complete'), before.complete + 1);
+    const late = await server.post(ROUTE, ask('Count.', { max_tokens: 900, ignore_eos: true, deadline_ms: 30 }));
+    assert.equal(late.status, 504);
+    assert.equal(await answers('late'), 1);
+    await assert.rejects(server.post(ROUTE, ask('Count.', { max_tokens: 900, ignore_eos: true }), { signal: AbortSignal.timeout(200) }));
+    await waitFor(async () => (await answers('left')) === 1);
+    const refusal = await say('', { messages: [{ role: 'system', content: 'Do not talk about chess.' },
+        { role: 'user', content: 'Do you have advice about chess?' }] });
+    assert.equal(refusal.finish, 'stop', refusal.text);
+    assert.equal(await value('weir_model_refusals_total', { model: 'tiny', version: '1' }), 1, refusal.text);
 });

@@ -292,3 +292,45 @@ test('a canary needs no room among the kept generations', { skip, timeout: 300_0
     assert.equal((await post(server, 'canary', { action: 'promote' })).status, 200);
     assert.deepEqual(await listVersions(server), { 2: 'serving', 1: 'available' });
 });
+
+test('a canary that was kept is held as long as it has its share', { skip }, async (t) => {
+    const { server, repo } = await startRepo(t, { 1: { file: modelPath() } }, ['--publish', 'manual', '--keep-generations', '0']);
+    const memory = async () => Number(/^weir_models_memory_bytes (\d+)$/m.exec(await (await server.fetch('/metrics')).text())[1]);
+    const alone = await memory();
+    putVersion(repo, NAME, '2', { file: modelPath() });
+    await waitForState(server, '2', 'available');
+    for (const [what, value] of [['unload', { version: '2' }], ['split', { percent: 0 }]]) {
+        const { status } = await post(server, 'canary', { version: '2', max_seconds: 1, on_undecided: 'keep' });
+        assert.equal(status, 200);
+        await waitFor(hasEnded(server));
+        assert.equal((await report(server)).body.state, 'kept');
+        await waitForState(server, '2', 'canary');
+        assert.equal(await memory(), 2 * alone);
+        assert.equal((await post(server, what, value)).status, 200);
+        await waitForState(server, '2', 'available');
+        await waitFor(async () => (await memory()) === alone);
+    }
+    assert.equal((await report(server)).body.state, 'kept');
+});
+
+test('whatever an actor calls himself, the report and the audit are JSON', { skip }, async (t) => {
+    const { server, repo } = await startRepo(t, { 1: { file: modelPath() } }, ['--publish', 'manual']);
+    putVersion(repo, NAME, '2', { file: modelPath() });
+    await waitForState(server, '2', 'available');
+    const text = new TextDecoder('utf-8', { fatal: true });
+    const actors = { '\xff\xfe': '??', ['x'.repeat(127) + '\xc3\xa9']: `${'x'.repeat(127)}?`, '\xc3\xa9\xc3\xa9': '\u00e9\u00e9' };
+    for (const [actor, by] of Object.entries(actors)) {
+        for (const value of [{ version: '2', percent: 10 }, { action: 'rollback' }]) {
+            const response = await server.fetch(`/admin/models/${NAME}/canary`, {
+                method: 'POST',
+                headers: { authorization: `Bearer ${server.adminKey}`, 'weir-actor': actor },
+                body: JSON.stringify(value),
+            });
+            const body = JSON.parse(text.decode(await response.arrayBuffer()));
+            assert.deepEqual([response.status, body.by], [200, by]);
+            assert.equal(body.reason, value.action ? `by hand (${by})` : null);
+        }
+    }
+    const audit = await server.admin('GET', '/admin/audit');
+    assert.ok(JSON.parse(text.decode(await audit.arrayBuffer())).audit.length >= 6);
+});

@@ -4,6 +4,7 @@
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 const test = require('node:test');
 
@@ -257,6 +258,20 @@ test('the gate lets the right version through, and keeps what it found', { skip 
     putVersion(repo, NAME, '6', { file: modelPath(), manifest: { gate: { speed: { min_ratio: 10 } } } });
     await waitForState(server, '6', 'failed');
     assert.match((await show(server, '6')).problem, /gate\.speed wants 10/);
+});
+
+// The server's other work, and other programs, take processor time from the gate, which steps back behind them.
+test('a busy machine makes no version look slow', { skip }, async (t) => {
+    const { server, repo } = await startRepo(t, { 1: { file: modelPath() } });
+    for (let i = 0; i < 2 * os.cpus().length; i++) {
+        const busy = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' });
+        t.after(() => busy.kill('SIGKILL'));
+        os.setPriority(busy.pid, 12); // before the gate, and behind the server
+    }
+    for (const version of ['2', '3', '4']) {
+        putVersion(repo, NAME, version, { file: modelPath(), manifest: { gate: { speed: { min_ratio: 0.7 } } } });
+        await waitForState(server, version, 'serving');
+    }
 });
 
 test('what model.json sets counts for requests that say nothing', { skip }, async (t) => {

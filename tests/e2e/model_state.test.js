@@ -314,6 +314,19 @@ test('shares of traffic and labels are in force again', { skip, timeout: 120_000
     assert.doesNotMatch(place.server.stderr, /is not put back/);
 });
 
+test('a shadow that ends because its version gets a share is in the audit, and does not come back', { skip }, async (t) => {
+    const place = new Place(t, three, ['--publish', 'manual']);
+    await place.start();
+    assert.equal((await place.post('shadow', { version: '1', percent: 20 })).status, 200);
+    assert.deepEqual((await place.post('split', { version: '1', percent: 10 })).body.shadow, null);
+    assert.deepEqual(rows(await place.audit('&limit=2')), ['shadow weir 1 3 and 10% 1, shadow 20% 1 3 and 10% 1',
+        'split admin 1 3, shadow 20% 1 3 and 10% 1, shadow 20% 1']);
+    assert.equal((await place.post('split')).body.split, null);
+    await place.restart();
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    assert.deepEqual(await listVersions(place.server), { 3: 'serving', 2: 'available', 1: 'available' });
+});
+
 test('a canary goes on after a restart, and its end stays', { skip, timeout: 120_000 }, async (t) => {
     const place = new Place(t, three, ['--publish', 'manual', '--keep-generations', '0']);
     const canary = async () => (await place.server.admin('GET', `/admin/models/${NAME}/canary`)).json();
@@ -445,4 +458,16 @@ test('without --state all is forgotten, and the audit is there until then', { sk
     await place.server.kill();
     await start();
     assert.equal(await place.serving(), '3');
+});
+
+test('a version is let go of after decisions about it that were stored at the same time', { skip }, async (t) => {
+    const place = new Place(t, { 1: { file: modelPath() } }, ['--publish', 'manual', '--keep-generations', '0']);
+    const server = await place.start();
+    place.put('2');
+    await waitForState(server, '2', 'available');
+    assert.equal((await place.post('split', { version: '2', percent: 5 })).status, 200);
+    const orders = [['split', 10], ['split', 20], ['shadow', 5], ['split', 30]];
+    await Promise.all(orders.map(([what, percent]) => place.post(what, { version: '2', percent })));
+    assert.equal((await place.post('split', {})).status, 200);
+    await waitForState(server, '2', 'available');
 });

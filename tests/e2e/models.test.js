@@ -111,6 +111,27 @@ test('a model is loaded when requests name it, once, and all of them get their a
     assert.equal(outside.status, 400);
 });
 
+test('a key that is for one model is not told of others', { skip }, async (t) => {
+    const keys = path.join(makeFolder(t), 'keys');
+    const add = (name, model) => weir(['keys', 'add', '--file', keys, '--name', name, '--model', model]).stdout.trim();
+    const [ofModel, ofVersion] = [add('model', 'a'), add('version', 'a@1')];
+    const { server } = await startModels(t, { a: { 1: plain() }, hidden: { 1: plain() } }, ['--api-key-file', keys, '--load-on-demand']);
+    for (const [key, model, message] of [
+        [ofModel, 'a@7', 'the model "a@7" does not exist here; "a" ("a@1") may be asked for'],
+        [ofModel, 'hidden', 'this API key is for the model "a" and not for "hidden"; leave "model" out or ask for that one'],
+        [ofVersion, 'a@7', 'this API key is for the model "a@1" and not for "a@7"; leave "model" out or ask for that one'],
+    ]) {
+        const headers = { authorization: `Bearer ${key}` };
+        const response = await server.post(CHAT, ask('Hello', { model }), { headers });
+        assert.equal((await response.json()).error.message, message);
+        const { error } = await (await server.fetch(`/v1/models/${model}`, { headers })).json();
+        assert.equal(error.message, message);
+        const { data } = await (await server.fetch('/v1/models', { headers })).json();
+        assert.deepEqual(data.map(({ id }) => id), ['a']);
+    }
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving' });
+});
+
 test('without the owner\'s leave nothing is loaded, and the answer says so', { skip }, async (t) => {
     const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain(), 2: plain() } });
     const refused = async (model, status, code, pattern) => {
@@ -134,6 +155,14 @@ test('without the owner\'s leave nothing is loaded, and the answer says so', { s
     assert.match((await whole(server, ask('Hello', { model: 'b' }))).madeBy.model, /^b@2;/);
     assert.match((await whole(server, ask('Hello', { model: 'b@1' }))).madeBy.model, /^b@1;/);
     await refused('b@7', 404, 'model_not_found', /"b" \("b@2"\), "b@1" may be asked for/);
+
+    // A canary is compared with what serves, which there must be.
+    assert.equal((await post(server, 'b', 'unload')).status, 200);
+    const alone = await post(server, 'b', 'canary', { version: '1', percent: 10 });
+    assert.deepEqual([alone.status, alone.body.error.code], [409, 'canary_conflict']);
+    assert.match(alone.body.error.message, /no version of b serves that 1 could be compared with; load one first/);
+    assert.equal((await post(server, 'b', 'load')).status, 200);
+    assert.equal((await post(server, 'b', 'load', { version: '1' })).status, 200);
 
     // What was kept because it was asked for is no rollback, and rollbacks do not count it.
     assert.equal((await post(server, 'b', 'activate', { version: '1' })).body.status, 'published');
@@ -219,6 +248,14 @@ test('memory for two models holds the default and the one that was used last', {
     assert.match(error.message, /are taken by models that are in use/);
     assert.equal((await last).finish, 'length');
     assert.equal((await post(server, 'd', 'load')).body.status, 'published');
+    // For what has a share of the traffic nobody waits: it does not go by itself.
+    assert.equal((await post(server, 'b', 'split', { version: '1', percent: 10 })).status, 200);
+    const begun = Date.now();
+    const refused = await server.post(CHAT, ask('Hello', { model: 'c' }));
+    assert.deepEqual([refused.status, (await refused.json()).error.code], [503, 'model_load_failed']);
+    assert.ok(Date.now() - begun < 20_000, 'it waited as for a model that is in use');
+    assert.equal((await post(server, 'b', 'split', {})).status, 200);
+    await say('c');
 });
 
 test('a version for which there is no memory is refused, and the old one serves', { skip }, async (t) => {
@@ -240,7 +277,7 @@ async function startShort(t, what = plain()) {
     return startModels(t, { a: { 1: what }, b: { 1: plain() } }, ['--models-memory', String(mib + 2), '--when-memory-short', 'drain_first']);
 }
 
-test('drain_first: streams end, the next version is loaded, and requests wait for it', { skip, timeout: 120_000 }, async (t) => {
+test('drain_first: streams end, the next version is loaded, and requests wait for it', { skip, timeout: 300_000 }, async (t) => {
     const { server, repo, folder } = await startShort(t);
     const other = path.join(folder, 'other.gguf');
     writeOtherVersion(modelPath(), other);
@@ -327,6 +364,7 @@ test('a model that cannot be loaded is told apart, and is not tried for each req
         const { error } = await response.json();
         assert.deepEqual([response.status, error.code, error.param], [503, 'model_load_failed', 'model'], JSON.stringify(error));
         assert.equal(response.headers.get('retry-after'), null);
+        assert.equal(response.headers.get('x-should-retry'), 'false'); // OpenAI's clients try a 503 again
         assert.doesNotMatch(error.message, /gguf|GGUF/);
     }
     assert.deepEqual([loads(server, 'b@1'), loads(server, 'b@2')], [1, 1]);
@@ -354,6 +392,39 @@ test('clients that leave, and deadlines, end the wait', { skip }, async (t) => {
     await waitFor(async () => (await parked(server)) <= 1, 5);
     assert.match((await stays).madeBy.model, /^b@1/);
     assert.equal(await parked(server), 0);
+});
+
+test('who waits for a version that goes meanwhile is told so', { skip }, async (t) => {
+    const { server, repo } = await startModels(t, { a: { 1: plain() }, b: { 1: slow(), 2: plain() }, c: { 1: slow() } }, ['--load-on-demand']);
+    assert.equal((await post(server, 'b', 'labels', { label: 'next', version: '2' })).status, 200);
+    const before = ['c', 'b@1'].map((model) => server.post(CHAT, ask('Hello', { model })));
+    await waitFor(async () => (await parked(server)) === 2, 5);
+    const gone = ['b@next', 'b@2'].map((model) => server.post(CHAT, ask('Hello', { model })));
+    await waitFor(async () => (await parked(server)) === 4, 5);
+    fs.rmSync(path.join(repo, 'b', '2'), { recursive: true });
+    assert.deepEqual((await Promise.all(before)).map(({ status }) => status), [200, 200]);
+    for (const response of await Promise.all(gone)) {
+        const { error } = await response.json();
+        assert.deepEqual([response.status, error.code], [404, 'model_not_found'], error.message);
+        assert.match(error.message, /does not exist here; "a" \("a@1"\), "b", "b@1", "c"/);
+    }
+});
+
+test('those that come do not put off the deadline of one that waits', { skip }, async (t) => {
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: slow() } }, ['--load-on-demand', '--queue', '4000']);
+    const body = JSON.stringify(ask('Hello', { model: 'b', deadline_ms: 60_000 }));
+    const sockets = await Promise.all(Array.from({ length: 400 }, () => server.connect()));
+    const late = server.post(CHAT, ask('Hello', { model: 'b', deadline_ms: 40 }));
+    let isOver = false;
+    const response = late.finally(() => (isOver = true));
+    let sent = 0;
+    for (; sent < sockets.length && !isOver; await pause(5)) {
+        sockets[sent++].write(`POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    }
+    assert.equal((await response).status, 504);
+    assert.ok(sent < 80, `${sent} had come when it was answered`);
+    sockets.forEach((socket) => socket.destroy());
+    await waitFor(async () => (await parked(server)) === 0, 5);
 });
 
 test('no more wait than its engine can take', { skip }, async (t) => {
@@ -428,6 +499,80 @@ test('models that are named at the start are loaded then; idle ones go', { skip 
     assert.match(all.stderr, /model b is not loaded/);
 });
 
+test('prompts that are read ahead make no model busy: idle ones go, and make room', { skip, timeout: 120_000 }, async (t) => {
+    const probe = await startModels(t, { a: { 1: plain() } });
+    const mib = Math.ceil((await listAll(probe.server)).models[0].memory_bytes / 2 ** 20);
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain() }, c: { 1: plain() } },
+        ['--load-on-demand', '--models-memory', String(2 * mib + Math.floor(mib / 2)), '--unload-idle', '2']);
+    const put = async (text) => assert.equal((await server.admin('PUT', '/admin/prompts/default', { text: text.repeat(40) })).status, 200);
+    const say = (model) => whole(server, ask('Hello', { model }));
+    await put('You are kind. ');
+    assert.match((await say('b')).madeBy.prompt, /^default@1; /);
+    // There is room for one beside the default: the one whose prompt was read last is not the one in use.
+    assert.match((await say('c')).madeBy.model, /^c@1; /);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'c@1': 'serving' });
+    assert.equal(await metric(server, 'weir_model_unloads_total{model="b",reason="memory"}'), 1);
+    // A new prompt is read on what is loaded, again and again, and that is no use of it.
+    const begin = Date.now();
+    for (let i = 0; 'c@1' in (await loaded(server)); i++) {
+        assert.ok(Date.now() - begin < 30_000, 'c is idle, and stays');
+        await put(`You are kind, number ${i}. `);
+        await pause(200);
+    }
+    assert.equal(await metric(server, 'weir_model_unloads_total{model="c",reason="idle"}'), 1);
+    assert.match((await say('c')).madeBy.model, /^c@1; /);
+});
+
+test('a version that a request had loaded where none served comes to serve when an admin loads it', { skip }, async (t) => {
+    const { server, repo } = await startModels(t, { a: { 1: plain() }, b: { 1: plain(), 2: plain() }, c: { 1: plain(), 2: plain() } }, ['--load-on-demand']);
+    await whole(server, ask('Hello', { model: 'b@1' }));
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'b@1': 'kept' });
+    const load = async (value) => (({ body }) => [body.status, body.model.version])(await post(server, 'b', 'load', value));
+    assert.deepEqual(await load({ version: '1' }), ['published', 'b@1']);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'b@1': 'serving' });
+    await post(server, 'b', 'unload');
+    await whole(server, ask('Hello', { model: 'b@1' }));
+    assert.deepEqual(await load(), ['published', 'b@1'], 'it served when the model was unloaded');
+    assert.deepEqual(await load(), ['unchanged', 'b@1']);
+    assert.deepEqual(await load({ version: '2' }), ['loaded', 'b@2']);
+
+    // What an admin has chosen stays, although a newer one was there that had never been loaded; until one appears.
+    assert.equal((await post(server, 'c', 'activate', { version: '1' })).body.model.version, 'c@1');
+    await pause(700);
+    assert.deepEqual(await loaded(server), { 'a@1': 'serving', 'b@1': 'serving', 'b@2': 'kept', 'c@1': 'serving' });
+    putVersion(repo, 'c', '3', plain());
+    await waitFor(async () => (await loaded(server))['c@3'] === 'serving');
+});
+
+test('each model has its own filter chain, and keys their own prompt and chain, on every model', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const keys = path.join(folder, 'keys');
+    const keyOf = (name, ...more) => weir(['keys', 'add', '--file', keys, '--name', name, ...more]).stdout.trim();
+    const plainKey = keyOf('ann'), shopKey = keyOf('shop', '--prompt', 'shop', '--filters', 'strict');
+    const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain(), 2: plain() } },
+        ['--load-on-demand', '--api-key-file', keys, '--filters-for', 'b=lax', '--filters-for', 'nobody=lax']);
+    assert.match(server.stderr, /--filters-for: the repository has no model "nobody"/);
+    assert.doesNotMatch(server.stderr, /no model "b"/);
+    assert.equal(server.stderr.split('filter chain "lax" is not published').length, 2, 'it is said once');
+    for (const [name, word] of [['lax', 'heron'], ['strict', 'egret']]) {
+        const chain = { filters: [{ type: 'wordlist', words: [word], action: 'stop' }] };
+        assert.equal((await server.admin('PUT', `/admin/filters/${name}`, chain)).status, 200);
+    }
+    for (const name of ['default', 'shop']) {
+        assert.equal((await server.admin('PUT', `/admin/prompts/${name}`, { text: `You are ${name}.` })).status, 200);
+    }
+    for (const [key, model, version, prompt, chain] of [
+        [plainKey, undefined, 'a@1', 'default@1', 'default@0'], [plainKey, 'a@1', 'a@1', 'default@1', 'default@0'],
+        [plainKey, 'b', 'b@2', 'default@1', 'lax@1'], [plainKey, 'b@1', 'b@1', 'default@1', 'lax@1'],
+        [shopKey, 'a', 'a@1', 'shop@1', 'strict@1'], [shopKey, 'b', 'b@2', 'shop@1', 'strict@1'],
+        [shopKey, 'b@1', 'b@1', 'shop@1', 'strict@1']]) {
+        const response = await server.post(CHAT, ask('Hello', { model }), { headers: { authorization: `Bearer ${key}` } });
+        const body = await response.json();
+        const made = ['model', 'prompt', 'filters'].map((what) => response.headers.get(`weir-${what}`)?.split(';')[0]);
+        assert.deepEqual([response.status, ...made, body.model], [200, version, prompt, chain, version], JSON.stringify(body));
+    }
+});
+
 test('weir ctl models works on all of them', { skip }, async (t) => {
     const { server } = await startModels(t, { a: { 1: plain() }, b: { 1: plain(), 2: { ...plain(), manifest: { labels: ['new'] } } } });
     const ctl = (...args) => weir(['ctl', 'models', ...args, '--url', server.url, '--admin-key', server.adminKey]);
@@ -444,6 +589,24 @@ test('weir ctl models works on all of them', { skip }, async (t) => {
     assert.match(text('activate', 'b@new'), /^published: b@2/m);
     assert.match(text('rollback', '--model', 'b'), /^published: b@1/m);
     assert.equal(JSON.parse(text('show', 'b@2')).state, 'kept');
+    assert.equal(JSON.parse(text('show', 'b@new')).version, '2');
+    assert.match(ctl('show', 'b@old').stderr, /404: b has no version "old"; there are: 2, 1/);
+
+    // A version of another model than the default is named as NAME@VERSION by every command, and the list shows shares.
+    assert.match(text('split', 'b@2', '10'), /^model b: version 1 serves\nsplit: version 2, 10 % by key$/m);
+    assert.match(text('list'), /^default model a\nMODEL [^]*^b +2 +split 10 % by key .*\nb +1 +serving /m);
+    assert.match(text('split', 'off', '--model', 'b'), /^split: none$/m);
+    assert.match(text('shadow', 'b@2', '20'), /^shadow: version 2, 20 %$/m);
+    assert.match(text('list', '--model', 'b'), /^model b\nVERSION [^]*^2 +shadow 20 % /m);
+    assert.match(text('shadow', 'off', '--model', 'b'), /^shadow: none$/m);
+    assert.match(text('label', 'old', 'b@1'), /^label old: version 1$/m);
+    assert.match(text('label', 'old', 'off', '--model', 'b'), /^shadow: none\n$/m);
+    assert.match(text('canary', 'b@2', '--percent', '20'), /^running: canary b@2 against 1, step 1 \(20 %\)/m);
+    assert.match(text('list'), /^b +2 +canary 20 % by conversation /m);
+    assert.match(text('canary', 'rollback', '--model', 'b'), /^rolled_back: /m);
+    assert.match(text('list'), /^b +2 +failed .* canary: by hand \(/m);
+    assert.match(ctl('load', 'x').stderr, /there is no model "x"; there are: a, b/);
+    assert.match(text('load', 'b@2'), /^loaded: b@2/m);
     assert.match(text('unload', 'b@2'), /^unloaded: b@2/m);
     assert.match(text('unload', 'b'), /^unloaded: b$/m);
     assert.match(ctl('unload', 'a').stderr, /requests that name no model get this version/);

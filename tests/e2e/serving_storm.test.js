@@ -31,7 +31,7 @@ const PATIENCE_S = 120;
 const EXPECTED = [
     [400, 'content_filter'], [400, 'invalid_request_error'], // the text was stopped
     [400, 'unsupported_parameter'], // logprobs beside a chain that changes answers
-    [404, 'model_not_found'], [404, 'not_found_error'], // a version that was named is not loaded
+    [404, 'model_not_found'], [404, 'model_not_loaded'], [404, 'not_found_error'], // a version that was named is not there
     [429, 'queue_full'], // of replays there is one at a time
     [504, 'deadline_exceeded'],
 ];

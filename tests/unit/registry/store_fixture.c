@@ -1,9 +1,13 @@
 #include "tests/unit/registry/store_fixture.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runtime/registry/version_store_parts.h"
@@ -123,4 +127,35 @@ bool store_same_state(const struct version_state *a, const struct version_state 
            a->latest == b->latest && a->active == b->active && a->split == b->split &&
            a->split_percent == b->split_percent && a->n_versions == b->n_versions &&
            a->updated == b->updated;
+}
+
+int store_run_and_kill(void (*work)(const char *file, int acknowledge), const char *file,
+                       int wait_us)
+{
+    struct err e = {0};
+    int ends[2], status;
+    fflush(NULL);
+    pid_t child = pipe(ends) == 0 ? fork() : -1;
+    if (child < 0) {
+        err_set_errno(&e, errno, "a child");
+        die("store_run_and_kill", &e);
+    }
+    if (child == 0) {
+        close(ends[0]);
+        work(file, ends[1]);
+        _exit(1);
+    }
+    close(ends[1]);
+    struct pollfd ready = {.fd = ends[0], .events = POLLIN};
+    if (wait_us % 4 != 0) {
+        poll(&ready, 1, 10000);
+    }
+    usleep((useconds_t)wait_us);
+    kill(child, SIGKILL);
+    if (waitpid(child, &status, 0) != child || !WIFSIGNALED(status) ||
+        WTERMSIG(status) != SIGKILL) {
+        err_set(&e, ERR_IO, "the child ended by itself");
+        die("store_run_and_kill", &e);
+    }
+    return ends[0];
 }

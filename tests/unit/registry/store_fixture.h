@@ -36,5 +36,13 @@ uint64_t store_put_text(struct version_store *s, const char *name, const char *t
                         bool activates);
 struct version_state store_state(struct version_store *s, const char *name);
 bool store_same_state(const struct version_state *a, const struct version_state *b);
+
+/* Runs `work` in a child, which tells on `acknowledge` what it has done, and kills it: three of
+ * four after the first word, however slow the machine is, and then wait_us; the others perhaps
+ * while they open the file. Returns the other end, closed by the child's death; the caller's.
+ */
+int store_run_and_kill(void (*work)(const char *file, int acknowledge), const char *file,
+                       int wait_us);
+
 int store_audit(struct version_store *s, const char *name, uint64_t before, size_t limit,
                 struct version_audit **out, size_t *n, struct err *e);

@@ -6,12 +6,9 @@
 
 #include <cmocka.h>
 
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runtime/base/mem.h"
@@ -66,32 +63,12 @@ static void write_until_killed(const char *file, int acknowledge)
 /* One life of the child: the last revision that it acknowledged, or 0. */
 static uint64_t run_and_kill(const char *file, int wait_us)
 {
-    int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        close(ends[0]);
-        write_until_killed(file, ends[1]);
-    }
-    close(ends[1]);
-    /* Three of four die after their first acknowledgement, however slow the machine is; the
-     * others perhaps while they open the file. */
-    struct pollfd ready = {.fd = ends[0], .events = POLLIN};
-    if (wait_us % 4 != 0) {
-        poll(&ready, 1, 10000);
-    }
-    usleep((useconds_t)wait_us);
-    kill(child, SIGKILL);
+    int fd = store_run_and_kill(write_until_killed, file, wait_us);
     uint64_t last = 0, one;
-    while (read(ends[0], &one, sizeof(one)) == (ssize_t)sizeof(one)) {
+    while (read(fd, &one, sizeof(one)) == (ssize_t)sizeof(one)) {
         last = one;
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    close(ends[0]);
+    close(fd);
     return last;
 }
 

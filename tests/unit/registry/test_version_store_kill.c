@@ -6,12 +6,9 @@
 
 #include <cmocka.h>
 
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runtime/base/mem.h"
@@ -55,29 +52,9 @@ static bool read_last(int fd, struct version_state *last)
 /* One life of the child; whether it acknowledged anything. */
 static bool run_and_kill(const char *file, int wait_us, struct version_state *last)
 {
-    int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        close(ends[0]);
-        write_until_killed(file, ends[1]);
-    }
-    close(ends[1]);
-    /* Three of four die after their first acknowledgement, however slow the machine is; the
-     * others perhaps while they open the file. */
-    struct pollfd ready = {.fd = ends[0], .events = POLLIN};
-    if (wait_us % 4 != 0) {
-        poll(&ready, 1, 10000);
-    }
-    usleep((useconds_t)wait_us);
-    kill(child, SIGKILL);
-    bool any = read_last(ends[0], last);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    close(ends[0]);
+    int fd = store_run_and_kill(write_until_killed, file, wait_us);
+    bool any = read_last(fd, last);
+    close(fd);
     return any;
 }
 

@@ -18,6 +18,16 @@
 #include "runtime/base/mem.h"
 #include "runtime/serve/model_state.h"
 
+/* What a file that is held costs is tested here, not for how long it is waited for. */
+int __real_sqlite3_busy_timeout(sqlite3 *database, int ms);
+int __wrap_sqlite3_busy_timeout(sqlite3 *database, int ms);
+
+int __wrap_sqlite3_busy_timeout(sqlite3 *database, int ms)
+{
+    assert_true(ms > 0);
+    return __real_sqlite3_busy_timeout(database, 100);
+}
+
 struct fixture {
     char folder[64];
     char path[96];
