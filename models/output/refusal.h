@@ -8,8 +8,9 @@
  * not known: their answers are never taken for refusals.
  *
  * On the answers of weir-tiny to 1,000 held-out questions (bans, tones, several rules at once):
- * 303 of the 306 that decline are found, the others say "about5oscopes"; of the 694 that do
- * not, none is taken for one. tests/unit/output/test_refusal.c has sentences of other models.
+ * 256 of the 257 that decline are found, the other does so in its third sentence; of the 743
+ * that do not, none is taken for one. tests/unit/output/test_refusal.c has sentences of other
+ * models.
  *
  * Threads: none. */
 #pragma once
