@@ -8,8 +8,8 @@
  * not known: their answers are never taken for refusals.
  *
  * On the answers of weir-tiny to 1,000 held-out questions (bans, tones, several rules at once):
- * 256 of the 257 that decline are found, the other does so in its third sentence; of the 743
- * that do not, none is taken for one. tests/unit/output/test_refusal.c has sentences of other
+ * 266 of the 267 that decline are found, the other says "aboutks"; of the 733 that do not, none
+ * is taken for one. tests/unit/output/test_refusal.c has sentences of other
  * models.
  *
  * Threads: none. */
