@@ -35,7 +35,7 @@ const APIS = {
         blocked: 'refusal',
     },
     '/v1/completions': {
-        request: { prompt: 'The capital of France is', temperature: 0, max_tokens: 24 },
+        request: { prompt: 'What is 23 + 45? 23 + 45 =', temperature: 0, max_tokens: 24 },
         text: (body) => body.choices[0].text,
         finish: (body) => body.choices[0].finish_reason,
         delta: (event) => event.choices[0]?.text,
@@ -80,11 +80,11 @@ test('every API streams what it says as a whole', { skip: missing() }, async (t)
 });
 
 test('no API goes around the filters', { skip: missing() }, async (t) => {
-    const chain = { name: 'default', filters: [{ type: 'wordlist', words: ['68', 'aramar'], action: 'stop', word_boundaries: false }] };
+    const chain = { name: 'default', filters: [{ type: 'wordlist', words: ['68'], action: 'stop', word_boundaries: false }] };
     const server = await startServer(t, { args: ['--filters', writeFile(makeFolder(t), 'chain.json', chain)] });
     for (const route of Object.keys(APIS)) {
         const body = await askWhole(server, route);
-        assert.doesNotMatch(APIS[route].text(body), /68|aramar/, route);
+        assert.doesNotMatch(APIS[route].text(body), /68/, route);
         assert.equal(APIS[route].finish(body), APIS[route].blocked, route);
         const events = await askStream(server, route);
         assert.equal(streamedText(route, events), APIS[route].text(body), route);
