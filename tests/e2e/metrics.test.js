@@ -306,10 +306,13 @@ test('metrics of models, versions and shares are there and move', { skip }, asyn
     assert.equal(await value('weir_model_token_seconds', { version: '1' }, '_count'), before.between + 1);
     assert.equal((await say('What is 23 + 45?')).finish, 'stop');
     assert.equal(await answers('complete'), before.complete + 1);
-    const late = await server.post(ROUTE, ask('Count.', { max_tokens: 900, ignore_eos: true, deadline_ms: 30 }));
+    const late = await server.post(ROUTE, ask('Count.', { max_tokens: 900, ignore_eos: true, deadline_ms: 10 }));
     assert.equal(late.status, 504);
     assert.equal(await answers('late'), 1);
-    await assert.rejects(server.post(ROUTE, ask('Count.', { max_tokens: 900, ignore_eos: true }), { signal: AbortSignal.timeout(200) }));
+    const leaver = new AbortController();
+    const left = await server.post(ROUTE, ask('Count.', { max_tokens: 900, ignore_eos: true, stream: true }), { signal: leaver.signal });
+    await left.body.getReader().read();
+    leaver.abort();
     await waitFor(async () => (await answers('left')) === 1);
     const refusal = await say('', { messages: [{ role: 'system', content: 'Do not talk about chess.' },
         { role: 'user', content: 'Do you have advice about chess?' }] });

@@ -121,7 +121,7 @@ test('an owner\'s day', { skip, timeout: 300_000 }, async (t) => {
     const owner = new Owner(t, await start(), ann);
     assert.match(owner.models('list'), /^model tiny\nVERSION +STATE .*\n1 +serving +[0-9a-f]{12} +1 +stable +2030-01-31 +-\n$/);
     assert.equal(await owner.version(), '1');
-    owner.ctl('filters', 'put', 'default', writeFile(folder, 'chain.json', { filters: [{ type: 'wordlist', words: ['Badger'], action: 'stop' }] }));
+    owner.ctl('filters', 'put', 'default', writeFile(folder, 'chain.json', { filters: [{ type: 'wordlist', words: ['Marlow'], action: 'stop' }] }));
 
     await t.test('a version whose gate fails does not serve, and the owner reads why', async () => {
         put('2', { manifest: { gate: { golden: [{ messages: [{ role: 'user', content: 'What is 23 + 45?' }], text: 'It is 69.' }] } } });
@@ -159,9 +159,9 @@ test('an owner\'s day', { skip, timeout: 300_000 }, async (t) => {
         assert.match(owner.models('canary'), /^promoted: canary tiny@3 against 2, step 1 \(50 %\), /);
         assert.match(owner.models('list'), /^3 +serving /m);
 
-        put('4', { files: { 'chat.jinja': named('Badger') }, manifest: { template: 'chat.jinja', canary: CANARY } });
+        put('4', { files: { 'chat.jinja': named('Marlow') }, manifest: { template: 'chat.jinja', canary: CANARY } });
         await owner.sees(/^4 +canary 50 % by conversation /m);
-        const bad = await owner.keepAsking(() => owner.canaryIsOver(), (n) => `${n % 5}, what is your name? ${n}`);
+        const bad = await owner.keepAsking(() => owner.canaryIsOver(), (n) => `I am guest ${n}. What is your name?`);
         assert.ok(bad['3'] > 0 && bad['4'] > 0, JSON.stringify(bad));
         const report = owner.models('canary');
         assert.match(report, /^rolled_back: canary tiny@4 against 3, .*\nblock_rate is .* is allowed; /);
