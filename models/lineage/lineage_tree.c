@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "models/lineage/lineage.h"
+#include "runtime/base/file.h"
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
 
@@ -400,6 +402,21 @@ static bool ends_with(const char *text, const char *end)
     return len >= n && strcmp(text + len - n, end) == 0;
 }
 
+/* What the lineage.json at `path` tells of. */
+static int artefact_of_chain(struct lineage_tree *t, const char *path, char out[PATH_MAX],
+                             struct err *e)
+{
+    const struct document *d = read_document(t->book, path, true, e);
+    if (!d) {
+        return -1;
+    }
+    if (!d->json) {
+        return err_set(e, d->is_broken ? ERR_FORMAT : ERR_NOT_FOUND, "%s",
+                       d->problem ? d->problem : path);
+    }
+    return beside(path, text_of(d->json, "artefact"), out, e);
+}
+
 /* The artefact that `path` leads to. */
 static int find_artefact(struct lineage_tree *t, const char *path, char out[PATH_MAX],
                          struct err *e)
@@ -409,15 +426,7 @@ static int find_artefact(struct lineage_tree *t, const char *path, char out[PATH
     }
     snprintf(out, PATH_MAX, "%s", path);
     if (strcmp(path + folder_length(path), LINEAGE_FILE) == 0) {
-        const struct document *d = read_document(t->book, path, true, e);
-        if (!d) {
-            return -1;
-        }
-        if (!d->json) {
-            return err_set(e, d->is_broken ? ERR_FORMAT : ERR_NOT_FOUND, "%s",
-                           d->problem ? d->problem : path);
-        }
-        return beside(path, text_of(d->json, "artefact"), out, e);
+        return artefact_of_chain(t, path, out, e);
     }
     if (ends_with(path, LINEAGE_SUFFIX)) {
         out[strlen(path) - strlen(LINEAGE_SUFFIX)] = '\0';
@@ -425,7 +434,11 @@ static int find_artefact(struct lineage_tree *t, const char *path, char out[PATH
     while (strlen(out) > 1 && ends_with(out, "/")) {
         out[strlen(out) - 1] = '\0';
     }
-    return 0;
+    /* The folder of a published version. */
+    char chain[PATH_MAX];
+    return file_join(chain, sizeof(chain), out, LINEAGE_FILE, e) != 0 ? -1
+           : access(chain, F_OK) == 0 ? artefact_of_chain(t, chain, out, e)
+                                      : 0;
 }
 
 struct lineage_tree *lineage_tree_open(const char *path, struct err *e)

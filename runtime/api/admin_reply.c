@@ -1,15 +1,24 @@
 #include "runtime/api/admin_reply.h"
 
+#include <stdio.h>
+
 #include "runtime/api/json_text.h"
 
+#define CARD_PATH_MAX 512
+
 void admin_add_labels(cJSON *object, const struct admin_labels *labels,
-                      const struct model_manifest *m)
+                      const struct model_manifest *m, const char *loaded_id)
 {
+    char card[CARD_PATH_MAX];
     cJSON *list = cJSON_AddArrayToObject(object, "labels");
     for (size_t i = 0; i < labels->n; i++) {
         cJSON_AddItemToArray(list, cJSON_CreateString(labels->items[i]));
     }
     json_add_string_or_null(object, "deprecated", m ? m->deprecated : NULL);
+    json_add_string_or_null(object, "cutoff", m ? m->cutoff : NULL);
+    bool has_card = m && m->card_file && loaded_id;
+    snprintf(card, sizeof(card), "/v1/models/%s/card", has_card ? loaded_id : "");
+    json_add_string_or_null(object, "card", has_card ? card : NULL);
 }
 
 static void add_number_or_null(cJSON *o, const char *name, bool is_known, double value)
@@ -37,7 +46,7 @@ static cJSON *model_object(const struct admin_model *m)
     add_number_or_null(o, "embedding_length", m->is_loaded, m->embedding_length);
     cJSON_AddBoolToObject(o, "loaded", m->is_loaded);
     json_add_string_or_null(o, "state", m->state);
-    admin_add_labels(o, &m->labels, m->manifest);
+    admin_add_labels(o, &m->labels, m->manifest, m->is_loaded ? m->id : NULL);
     return o;
 }
 

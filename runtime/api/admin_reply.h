@@ -55,9 +55,11 @@ char *models_one_text(const struct admin_model *m, size_t *len);
 char *admin_model_text(const struct admin_model *m, size_t *len);
 cJSON *admin_model_json(const struct admin_model *m); /* the same as a tree, the caller's */
 
-/* Adds a version's labels, and the date of its end if its owner has set one. m may be NULL. */
+/* Adds a version's labels, and what its owner says of it: the date of its end, when its
+ * knowledge ends, and where its card is. m may be NULL. loaded_id: "name@version" of one that
+ * is loaded, whose card is served; else NULL. */
 void admin_add_labels(cJSON *object, const struct admin_labels *labels,
-                      const struct model_manifest *m);
+                      const struct model_manifest *m, const char *loaded_id);
 /* POST /admin/models/reload; outcome: "published" or "unchanged". */
 char *admin_reload_text(const char *outcome, const struct admin_model *m, size_t *len);
 /* {"status": status} */

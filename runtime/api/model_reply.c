@@ -17,7 +17,7 @@ static cJSON *version_object(const struct model_version_view *v)
         cJSON_AddNumberToObject(o, "memory_bytes", (double)v->loaded->memory_bytes);
         cJSON_AddNumberToObject(o, "running", v->loaded->running);
     }
-    admin_add_labels(o, &v->labels, m);
+    admin_add_labels(o, &v->labels, m, v->loaded ? v->loaded->id : NULL);
     json_add_string_or_null(o, "note", m ? m->note : NULL);
     return o;
 }

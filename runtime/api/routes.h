@@ -51,6 +51,7 @@ enum route_scope {
     X(DETOKENIZE, "POST", "/detokenize", ROUTE_PUBLIC, SCOPE_TOKENIZE)                         \
     X(MODELS_LIST, "GET", "/v1/models", ROUTE_PUBLIC, SCOPE_MODELS)                            \
     X(MODELS_GET, "GET", "/v1/models/{id}", ROUTE_PUBLIC, SCOPE_MODELS)                        \
+    X(MODELS_CARD, "GET", "/v1/models/{id}/card", ROUTE_PUBLIC, SCOPE_MODELS)                  \
     X(ADMIN_PROMPTS, "GET", "/admin/prompts", ROUTE_ADMIN, SCOPE_NONE)                         \
     X(ADMIN_PROMPT_GET, "GET", "/admin/prompts/{name}", ROUTE_ADMIN, SCOPE_NONE)               \
     X(ADMIN_PROMPT_PUT, "PUT", "/admin/prompts/{name}", ROUTE_ADMIN, SCOPE_NONE)               \

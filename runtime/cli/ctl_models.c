@@ -63,6 +63,7 @@ static void add_row(struct text_table *t, const cJSON *version, const cJSON *mod
     ctl_add_cell(t, version, "generation");
     add_labels(t, version);
     ctl_add_cell(t, version, "deprecated");
+    ctl_add_cell(t, version, "cutoff");
     text_table_add_whole(t, ctl_text(version, "problem"));
     text_table_end_row(t);
 }
@@ -70,7 +71,7 @@ static void add_row(struct text_table *t, const cJSON *version, const cJSON *mod
 static void add_header(struct text_table *t, bool with_models)
 {
     static const char *const header[] = {"VERSION", "STATE",      "SHA256", "GENERATION",
-                                         "LABELS",  "DEPRECATED", "PROBLEM"};
+                                         "LABELS",  "DEPRECATED", "CUTOFF", "PROBLEM"};
     if (with_models) {
         text_table_add(t, "MODEL");
     }

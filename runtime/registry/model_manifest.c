@@ -153,6 +153,30 @@ static int read_deprecated(struct model_manifest *m, const cJSON *item, const ch
     return is_date(m->deprecated) ? 0 : manifest_wrong(field, "a date, YYYY-MM-DD", e);
 }
 
+/* A date that may end with its year or month. */
+static int read_cutoff(struct model_manifest *m, const cJSON *item, const char *field,
+                       struct err *e)
+{
+    if (manifest_read_text(item, field, &m->cutoff, e) != 0) {
+        return -1;
+    }
+    char whole[11] = "0000-01-01";
+    size_t len = strlen(m->cutoff);
+    bool fits = len == 4 || len == 7 || len == 10;
+    if (fits) {
+        memcpy(whole, m->cutoff, len);
+    }
+    return fits && is_date(whole)
+               ? 0
+               : manifest_wrong(field, "a date, YYYY, YYYY-MM or YYYY-MM-DD", e);
+}
+
+static int read_card(struct model_manifest *m, const cJSON *item, const char *field,
+                     struct err *e)
+{
+    return manifest_read_file_name(item, field, &m->card_file, e);
+}
+
 static int read_note(struct model_manifest *m, const cJSON *item, const char *field,
                      struct err *e)
 {
@@ -175,6 +199,8 @@ static int read_document(struct model_manifest *m, struct err *e)
                                                      {"labels", read_labels},
                                                      {"deprecated", read_deprecated},
                                                      {"note", read_note},
+                                                     {"cutoff", read_cutoff},
+                                                     {"card", read_card},
                                                      {"gate", manifest_read_gate},
                                                      {"canary", read_canary},
                                                      {0}};

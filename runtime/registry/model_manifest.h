@@ -9,6 +9,7 @@
  *                   "presence_penalty", "frequency_penalty", "max_tokens"},
  *      "limits": {"context": 4096, "max_tokens": 1024},
  *      "labels": ["stable"], "deprecated": "2027-01-31", "note": "...",
+ *      "cutoff": "2026-01", "card": "card.md",
  *      "gate": {"golden": [{"messages": [{"role", "content"}] or "prompt": "...",
  *                           "max_tokens": 16, "text": "..." and/or "tokens": [1, 2]}],
  *               "filters": {"prompts": [{"messages" or "prompt", "max_tokens",
@@ -115,6 +116,8 @@ struct model_manifest {
     size_t n_labels;
     const char *deprecated; /* "2027-01-31", or NULL */
     const char *note;       /* or NULL */
+    const char *cutoff;     /* when its knowledge ends: "2026", "2026-01", "2026-01-31"; or NULL */
+    const char *card_file;  /* the model card, Markdown, in the version's folder; or NULL */
 
     struct model_golden *golden; /* (n_golden) */
     size_t n_golden;

@@ -347,6 +347,9 @@ static int find_files(const struct model_repo *r, const char *version, const str
     if (m->template_file && resolve(r, version, m->template_file, out->template_path, e) != 0) {
         return -1;
     }
+    if (m->card_file && resolve(r, version, m->card_file, out->card_path, e) != 0) {
+        return -1;
+    }
     return m->loss_file ? resolve(r, version, m->loss_file, out->loss_path, e) : 0;
 }
 

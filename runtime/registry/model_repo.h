@@ -79,6 +79,8 @@ void model_repo_names_deinit(struct model_repo_names *n); /* also of zeroes */
  * that version's problem. */
 int model_repo_look(struct model_repo *r, struct err *e);
 
+#define MODEL_CARD_BYTES_MAX ((size_t)256 << 10)
+
 /* The files of a version as they are now. */
 struct model_files {
     struct model_manifest *manifest; /* owned; an empty one where there is no model.json */
@@ -86,6 +88,7 @@ struct model_files {
     char path[PATH_MAX];          /* what model_open takes */
     char template_path[PATH_MAX]; /* or "" */
     char loss_path[PATH_MAX];     /* or "" */
+    char card_path[PATH_MAX];     /* or "" */
 };
 
 /* On failure nothing is left to release. */

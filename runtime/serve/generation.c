@@ -10,6 +10,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/utf8.h"
 #include "runtime/engine/parallel_team.h"
 #include "runtime/engine/self_test.h"
 #include "runtime/serve/engine_user.h"
@@ -80,6 +81,19 @@ static int load_model(struct generation *g, const struct generation_settings *s,
         return err_prefix(e, "%s", path);
     }
     return 0;
+}
+
+/* Kept in memory: the loop has no files to read. */
+static int read_card(struct generation *g, const struct model_files *files, struct err *e)
+{
+    if (!files || !files->card_path[0]) {
+        return 0;
+    }
+    g->card = file_read_regular(files->card_path, MODEL_CARD_BYTES_MAX, &g->card_len, e);
+    if (g->card && !utf8_is_valid(g->card, g->card_len)) {
+        return err_set_param(e, ERR_FORMAT, "card", "%s: is not UTF-8", files->card_path);
+    }
+    return g->card ? 0 : -1;
 }
 
 struct model_load_job {
@@ -254,7 +268,8 @@ struct generation *generation_load(const struct generation_settings *s, struct e
     g->refs = 1;
     g->used_ns = clock_now_ns();
     g->loaded_at = clock_unix_s();
-    if (load_model_behind(g, s, e) != 0 || generation_is_stopped(g, e) ||
+    if (read_card(g, s->files, e) != 0 || load_model_behind(g, s, e) != 0 ||
+        generation_is_stopped(g, e) ||
         (!g->model->config.encoder &&
          (create_vocab(g, e) != 0 || create_engine(g, s, e) != 0)) ||
         create_embedder(g, s, e) != 0) {
@@ -281,6 +296,7 @@ static void release_parts(struct generation *g)
     grammar_vocab_release(g->vocab);
     model_close(g->model);
     model_manifest_free(g->manifest);
+    mem_free(g->card);
     engine_trial_bell_deinit(&g->trial);
 }
 

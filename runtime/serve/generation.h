@@ -66,7 +66,9 @@ struct generation {
     struct embedder *embedder;
     char id[MODEL_NAME_MAX * 2 + 16]; /* "name@version", as answers name it */
     struct model_manifest *manifest;  /* of a version from a repository, or NULL */
-    uint64_t stamp;                   /* of its files when they were read */
+    char *card; /* (card_len) the version's model card, Markdown, or NULL */
+    size_t card_len;
+    uint64_t stamp; /* of its files when they were read */
     struct engine_trial_bell trial;
     const atomic_bool *stop; /* of its settings */
     atomic_bool is_served;   /* generation_serve was called */

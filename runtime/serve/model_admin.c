@@ -189,6 +189,34 @@ void model_admin_get_served(struct server *s, struct http_exchange *ex)
     }
 }
 
+void model_admin_get_card(struct server *s, struct http_exchange *ex)
+{
+    /* Whoever reads it in a browser sees text: cards come from wherever models come from. */
+    static const struct http_header headers[] = {
+        {"Content-Type", "text/markdown; charset=utf-8"},
+        {"Cache-Control", "no-cache"},
+        {"Content-Security-Policy", "default-src 'none'"},
+        {"X-Content-Type-Options", "nosniff"},
+    };
+    struct err e = {0};
+    char id[2 * MODEL_NAME_MAX];
+    const char *path = http_exchange_request(ex)->path + strlen("/v1/models/");
+    snprintf(id, sizeof(id), "%.*s", (int)strcspn(path, "/"), path);
+    const struct model_ask ask = {.http = http_exchange_request(ex), .model = id};
+    const struct generation *g = model_pick(s, &ask, &e);
+    if (g && !g->card) {
+        err_set_param(&e, ERR_NOT_FOUND, "model",
+                      "the version %s has no card: \"card\" in its model.json names none",
+                      g->id);
+    }
+    if (g && g->card) {
+        http_respond(ex, 200, headers, sizeof(headers) / sizeof(headers[0]), g->card,
+                     g->card_len);
+    } else {
+        respond_err(ex, &e);
+    }
+}
+
 /* --- what admins see --- */
 
 /* `loaded` is where to describe its generation. */

@@ -10,6 +10,9 @@
 void model_admin_list_served(struct server *s, struct http_exchange *ex);
 void model_admin_get_served(struct server *s, struct http_exchange *ex);
 
+/* GET /v1/models/{id}/card: what its owner has to say about a version that is loaded. */
+void model_admin_get_card(struct server *s, struct http_exchange *ex);
+
 /* The routes under /admin/models. */
 void model_admin_answer(struct server *s, struct http_exchange *ex, enum route_id route);
 

@@ -141,6 +141,9 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_MODELS_GET:
         model_admin_get_served(s, ex);
         break;
+    case ROUTE_MODELS_CARD:
+        model_admin_get_card(s, ex);
+        break;
     case ROUTE_ADMIN_FILTERS_REPLAY:
         replay_admin_begin(s, ex);
         break;

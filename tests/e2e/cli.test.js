@@ -12,7 +12,7 @@ const { makeFolder, writeFile } = require('./lib/files.js');
 const { startServer, missing, modelPath, programPath } = require('./lib/server.js');
 
 const skip = missing();
-const COMMANDS = ['serve', 'chat', 'ctl', 'inspect', 'quantize', 'synth', 'bench', 'logits', 'tokenize', 'render',
+const COMMANDS = ['serve', 'chat', 'ctl', 'inspect', 'lineage', 'publish', 'quantize', 'synth', 'bench', 'logits', 'tokenize', 'render',
     'filter', 'grammar', 'train', 'eval'];
 
 test('every command explains itself and refuses what it does not know', { skip }, async (t) => {

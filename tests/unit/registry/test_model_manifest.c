@@ -41,6 +41,7 @@ static void everything_is_read(void **state)
         "\"template\":\"t.jinja\",\"defaults\":{\"temperature\":0.5,\"top_k\":7,"
         "\"max_tokens\":9},\"limits\":{\"context\":512,\"max_tokens\":100},"
         "\"labels\":[\"stable\",\"v1\"],\"deprecated\":\"2027-01-31\",\"note\":\"n\","
+        "\"cutoff\":\"2026-01\",\"card\":\"card.md\","
         "\"gate\":{\"golden\":[{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],"
         "\"text\":\"Hello\",\"tokens\":[1,2,3],\"max_tokens\":5},"
         "{\"prompt\":\"Once\",\"tokens\":[]}],"
@@ -63,6 +64,8 @@ static void everything_is_read(void **state)
     assert_true(model_manifest_has_label(m, "v1"));
     assert_false(model_manifest_has_label(m, "v2"));
     assert_string_equal(m->deprecated, "2027-01-31");
+    assert_string_equal(m->cutoff, "2026-01");
+    assert_string_equal(m->card_file, "card.md");
     assert_int_equal(m->n_golden, 2);
     assert_int_equal(m->golden[0].question.n_turns, 1);
     assert_string_equal(m->golden[0].question.turns[0].content, "Hi");
@@ -142,6 +145,11 @@ static const struct {
     {"{\"deprecated\":\"soon\"}", "deprecated"},
     {"{\"deprecated\":\"2027-13-01\"}", "deprecated"},
     {"{\"deprecated\":\"2027-1-01 \"}", "deprecated"},
+    {"{\"cutoff\":\"last year\"}", "cutoff"},
+    {"{\"cutoff\":\"2026-\"}", "cutoff"},
+    {"{\"cutoff\":\"2026-13\"}", "cutoff"},
+    {"{\"cutoff\":2026}", "cutoff"},
+    {"{\"card\":\"../card.md\"}", "card"},
     {"{\"gate\":{\"golden\":[]}}", "gate.golden"},
     {"{\"gate\":{\"golden\":[{\"text\":\"a\"}]}}", "gate.golden[0]"},
     {"{\"gate\":{\"golden\":[{\"prompt\":\"a\"}]}}", "gate.golden[0]"},
