@@ -49,6 +49,7 @@ enum route_scope {
     X(MODERATIONS, "POST", "/v1/moderations", ROUTE_PUBLIC, SCOPE_MODERATIONS)                 \
     X(TOKENIZE, "POST", "/tokenize", ROUTE_PUBLIC, SCOPE_TOKENIZE)                             \
     X(DETOKENIZE, "POST", "/detokenize", ROUTE_PUBLIC, SCOPE_TOKENIZE)                         \
+    X(FEEDBACK, "POST", "/v1/feedback", ROUTE_PUBLIC, SCOPE_FEEDBACK)                          \
     X(MODELS_LIST, "GET", "/v1/models", ROUTE_PUBLIC, SCOPE_MODELS)                            \
     X(MODELS_GET, "GET", "/v1/models/{id}", ROUTE_PUBLIC, SCOPE_MODELS)                        \
     X(MODELS_CARD, "GET", "/v1/models/{id}/card", ROUTE_PUBLIC, SCOPE_MODELS)                  \
@@ -92,6 +93,9 @@ enum route_scope {
     X(ADMIN_AUDIT, "GET", "/admin/audit", ROUTE_ADMIN, SCOPE_NONE)                             \
     X(ADMIN_FILTERS_REPLAY, "POST", "/admin/filters/replay", ROUTE_ADMIN, SCOPE_NONE)          \
     X(ADMIN_FINDINGS, "GET", "/admin/findings", ROUTE_ADMIN, SCOPE_NONE)                       \
+    X(ADMIN_FEEDBACK, "GET", "/admin/feedback", ROUTE_ADMIN, SCOPE_NONE)                       \
+    X(ADMIN_FEEDBACK_DELETE, "DELETE", "/admin/feedback", ROUTE_ADMIN, SCOPE_NONE)             \
+    X(ADMIN_FEEDBACK_EXPORT, "GET", "/admin/feedback/export", ROUTE_ADMIN, SCOPE_NONE)         \
     X(ADMIN_MODELS, "GET", "/admin/models", ROUTE_ADMIN, SCOPE_NONE)                           \
     X(ADMIN_RELOAD, "POST", "/admin/models/reload", ROUTE_ADMIN, SCOPE_NONE)                   \
     X(ADMIN_MODEL_VERSION, "GET", "/admin/models/{name}/versions/{version}", ROUTE_ADMIN,      \

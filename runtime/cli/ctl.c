@@ -20,6 +20,7 @@ static const struct {
     const char *summary;
 } groups[] = {
     {"audit", ctl_audit, "who has changed what"},
+    {"feedback", ctl_feedback, "what users said of answers"},
     {"findings", ctl_findings, "what filters found, and what others would"},
     {"models", ctl_models, "models: their versions, and which of them serve"},
     {"prompts", ctl_prompts, "system prompts: profiles and their versions"},
@@ -157,6 +158,10 @@ static void choose_options(struct option out[OPTIONS_MAX], const struct ctl_comm
         {"fail-above", 0, OPTION_DOUBLE, &c->fail_above, "PERCENT",
          "fail if more of the answers have changed", 0, 0},
         {"load", 0, OPTION_FLAG, &c->load, NULL, "load versions that are not loaded", 0, 0},
+        {"user", 0, OPTION_STRING, &c->user, "USER", "only what this user has said", 0, 0},
+        {"key", 0, OPTION_STRING, &c->key, "NAME", "only with this API key", 0, 0},
+        {"answer", 0, OPTION_STRING, &c->answer_id, "ID", "only of this answer", 0, 0},
+        {"pairs", 0, OPTION_FLAG, &c->pairs, NULL, "pairs alone", 0, 0},
         {"api-key", 0, OPTION_STRING, &c->api_key, "KEY",
          "an API key of the server, if it wants one (WEIR_API_KEY)", 0, 0},
     };

@@ -43,6 +43,8 @@ struct ctl {
     long n, parallel, max_tokens, show;
     double fail_above; /* percent; below 0: any */
     bool load;
+    const char *user, *key, *answer_id; /* of feedback */
+    bool pairs;
 };
 
 struct ctl_command {
@@ -98,8 +100,9 @@ int ctl_audit_list(struct ctl *c, char **arguments, int n, struct err *e);
 /* ctl_models_diff.c */
 int ctl_models_diff(struct ctl *c, char **arguments, int n, struct err *e);
 
-/* ctl_audit.c, ctl_findings.c, ctl_models.c, ctl_prompts.c, ctl_filters.c, ctl_server.c */
+/* ctl_audit.c, ctl_feedback.c, ctl_findings.c, ctl_models.c, ctl_prompts.c, ctl_filters.c, ctl_server.c */
 int ctl_audit(int argc, char **argv);
+int ctl_feedback(int argc, char **argv);
 int ctl_findings(int argc, char **argv);
 int ctl_models(int argc, char **argv);
 int ctl_prompts(int argc, char **argv);

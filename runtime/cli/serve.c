@@ -32,6 +32,8 @@ struct serve_options {
     const char *prompts_dir;
     const char *prompt;
     const char *filters;
+    const char *feedback, *feedback_file;
+    long feedback_rows, feedback_days, feedback_answers;
     const char *findings;
     long findings_rows;
     long findings_days;
@@ -86,6 +88,17 @@ static void append_options(struct option table[OPTIONS_MAX], const struct option
 static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_options *o)
 {
     const struct option more[] = {
+        {"feedback", 0, OPTION_STRING, &o->feedback, "WHAT",
+         "POST /v1/feedback: off, ids (answers are known by id, no content is kept), or texts "
+         "(off)",
+         0, 0},
+        {"feedback-file", 0, OPTION_STRING, &o->feedback_file, "FILE",
+         "where it is kept (STATE.feedback; without --state in memory)", 0, 0},
+        {"feedback-rows", 0, OPTION_INT, &o->feedback_rows, "N",
+         "so much of the newest feedback is kept (100000)", 1, 100000000},
+        {"feedback-days", 0, OPTION_INT, &o->feedback_days, "N", "and so long (365)", 1, 36500},
+        {"feedback-answers", 0, OPTION_INT, &o->feedback_answers, "N",
+         "so many of the newest answers can be spoken of (10000)", 1, 1000000},
         {"findings", 0, OPTION_STRING, &o->findings, "FILE",
          "keep what filters found there (beside --state, else in memory)", 0, 0},
         {"findings-rows", 0, OPTION_INT, &o->findings_rows, "N",
@@ -397,20 +410,42 @@ static int choice_named(const char *option, const char *name, const char *const 
     return -1;
 }
 
-/* Findings are kept where prompts are, in a file of their own. *path is the caller's. */
+/* What is kept where prompts are, in a file of its own; NULL without --state. *path is the
+ * caller's. */
+static int name_beside_state(const struct serve_options *o, const char *suffix, char **path,
+                             struct err *e)
+{
+    struct buf beside;
+    *path = NULL;
+    if (!o->state) {
+        return 0;
+    }
+    buf_init(&beside, 4096);
+    buf_printf(&beside, "%s%s", o->state, suffix);
+    *path = beside.failed ? NULL : buf_take(&beside, NULL);
+    buf_deinit(&beside);
+    return *path ? 0 : err_nomem(e);
+}
+
+static int set_feedback(struct server_settings *set, const struct serve_options *o, char **path,
+                        struct err *e)
+{
+    if (name_beside_state(o, ".feedback", path, e) != 0) {
+        return -1;
+    }
+    set->feedback.path = o->feedback_file ? o->feedback_file : *path;
+    set->feedback.answers = (size_t)o->feedback_answers;
+    set->feedback.limits =
+        (struct feedback_limits){.rows = (uint64_t)o->feedback_rows,
+                                 .age_ms = (int64_t)o->feedback_days * 24 * 3600 * 1000};
+    return 0;
+}
+
 static int set_findings(struct server_settings *set, const struct serve_options *o, char **path,
                         struct err *e)
 {
-    *path = NULL;
-    if (!o->findings && o->state) {
-        struct buf beside;
-        buf_init(&beside, 4096);
-        buf_printf(&beside, "%s.findings", o->state);
-        *path = beside.failed ? NULL : buf_take(&beside, NULL);
-        buf_deinit(&beside);
-        if (!*path) {
-            return err_nomem(e);
-        }
+    if (name_beside_state(o, ".findings", path, e) != 0) {
+        return -1;
     }
     set->findings.path = o->findings ? o->findings : *path;
     set->findings.limits = (struct finding_limits){
@@ -420,14 +455,16 @@ static int set_findings(struct server_settings *set, const struct serve_options 
     return 0;
 }
 
-/* -1: a word is not known. Both are enums in this order. */
+/* -1: a word is not known. All are enums in this order. */
 static int set_watching(struct server_settings *set, const struct serve_options *o)
 {
     static const char *const texts[] = {"none", "found", "all", NULL};
     static const char *const readers[] = {"open", "key", "off", NULL};
+    static const char *const kept[] = {"off", "ids", "texts", NULL};
     int which = choice_named("filter-log-text", o->filter_log_text, texts);
     int who = choice_named("metrics", o->metrics, readers);
-    if (which < 0 || who < 0) {
+    int feedback = choice_named("feedback", o->feedback, kept);
+    if (which < 0 || who < 0 || feedback < 0) {
         return -1;
     }
     if (who == METRICS_KEY && !o->api_key && !getenv("WEIR_API_KEY") && !o->api_key_file) {
@@ -435,6 +472,7 @@ static int set_watching(struct server_settings *set, const struct serve_options 
         return -1;
     }
     set->findings.texts = (enum finding_texts)which;
+    set->feedback.keeping = (enum feedback_keeping)feedback;
     set->metrics = (enum metrics_readers)who;
     return 0;
 }
@@ -521,6 +559,10 @@ int cli_serve(int argc, char **argv)
         .batch = 256,
         .step_ms = 150,
         .guess = "auto",
+        .feedback = "off",
+        .feedback_rows = 100000,
+        .feedback_days = 365,
+        .feedback_answers = 10000,
         .findings_rows = 100000,
         .findings_days = 30,
         .filter_log_text = "none",
@@ -617,12 +659,14 @@ int cli_serve(int argc, char **argv)
         set_memory_short(&set, &o) != 0) {
         return 2;
     }
-    char *findings = NULL;
+    char *findings = NULL, *feedback = NULL;
     rc = set_access(&set, &o, &e) == 0 && set_origins(&set.cors, &o, &e) == 0 &&
-                 set_findings(&set, &o, &findings, &e) == 0
+                 set_findings(&set, &o, &findings, &e) == 0 &&
+                 set_feedback(&set, &o, &feedback, &e) == 0
              ? serve(&set, &e)
              : -1;
     mem_free(findings);
+    mem_free(feedback);
     access_deinit(&set.access);
     cors_deinit(&set.cors);
     return rc == 0 ? 0 : cli_fail("serve", &e);

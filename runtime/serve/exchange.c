@@ -139,6 +139,7 @@ void exchange_leave_client(struct exchange *x)
         record_filters(x);
         shadow_leave(x->shadow);
         exchange_note_outcome(x);
+        exchange_remember(x);
         http_exchange_set_data(x->http, NULL);
         x->http = NULL;
     }

@@ -4,6 +4,7 @@
  *   exchange_request.c  body to tokens, and to the engine
  *   exchange_output.c   what the answer says to bytes
  *   exchange_outcome.c  what became of it, for whoever compares versions
+ *   exchange_feedback.c what is kept of it, for feedback
  *
  * Threads: the loop only. */
 #pragma once
@@ -146,6 +147,11 @@ void exchange_time_token(struct choice *c);
 
 /* Once, when the client's side is over. */
 void exchange_note_outcome(struct exchange *x);
+
+/* ---- exchange_feedback.c ---- */
+
+/* Likewise: from now on users can say what they think of the answer. */
+void exchange_remember(const struct exchange *x);
 
 /* ---- exchange_output.c ---- */
 

@@ -9,6 +9,7 @@
 #include "runtime/serve/count_tokens.h"
 #include "runtime/serve/embeddings.h"
 #include "runtime/serve/exchange.h"
+#include "runtime/serve/feedback.h"
 #include "runtime/serve/findings_admin.h"
 #include "runtime/serve/gate.h"
 #include "runtime/serve/model_admin.h"
@@ -150,6 +151,14 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_ADMIN_FINDINGS:
         findings_admin_begin(s, ex);
         break;
+    case ROUTE_FEEDBACK:
+        feedback_begin(s, ex);
+        break;
+    case ROUTE_ADMIN_FEEDBACK:
+    case ROUTE_ADMIN_FEEDBACK_DELETE:
+    case ROUTE_ADMIN_FEEDBACK_EXPORT:
+        feedback_admin_begin(s, ex, id);
+        break;
     case ROUTE_ADMIN_MODELS:
     case ROUTE_ADMIN_RELOAD:
     case ROUTE_ADMIN_MODEL_VERSION:
@@ -235,6 +244,8 @@ static void on_abort(void *ctx, struct http_exchange *ex)
         findings_admin_abort(ex);
     } else if (route == ROUTE_MODERATIONS) {
         moderations_abort(ex);
+    } else if (route == ROUTE_FEEDBACK || feedback_admin_has(route)) {
+        feedback_abort(ex);
     } else if (version_admin_has(route)) {
         version_admin_abort(ex);
     } else {
@@ -261,7 +272,8 @@ static void on_drain(void *ctx, struct http_exchange *ex)
     char allow[64];
     enum route_id route = find(ex, allow)->id;
     if (route != ROUTE_EMBEDDINGS && route != ROUTE_MODERATIONS && !version_admin_has(route) &&
-        route != ROUTE_ADMIN_FILTERS_REPLAY && route != ROUTE_ADMIN_FINDINGS) {
+        route != ROUTE_ADMIN_FILTERS_REPLAY && route != ROUTE_ADMIN_FINDINGS &&
+        route != ROUTE_FEEDBACK && !feedback_admin_has(route)) {
         exchange_drained(ex);
     }
 }

@@ -64,6 +64,7 @@ static void on_http_closed(void *ctx)
     loop_turns_close(&s->turns);
     certificate_stop_watching(&s->certificate);
     finding_log_stop(s->findings);
+    feedback_desk_stop(s->feedback);
     watched_dir_stop(s->prompts_dir);
     s->prompts_dir = NULL;
     chain_files_stop(s);
@@ -252,6 +253,10 @@ static int start_watching(struct server *s, struct err *e)
     s->metrics = server_metrics_create(s->set.version, e);
     s->findings =
         s->metrics ? finding_log_start(&s->loop, &s->set.findings, s->metrics, e) : NULL;
+    if (s->findings && s->set.feedback.keeping != FEEDBACK_OFF) {
+        s->feedback = feedback_desk_start(&s->loop, &s->set.feedback, e);
+        return s->feedback ? 0 : err_prefix(e, "--feedback");
+    }
     return s->findings ? 0 : -1;
 }
 
@@ -293,6 +298,7 @@ static void release(struct server *s)
 {
     model_catalog_destroy(s->catalog);
     finding_log_destroy(s->findings);
+    feedback_desk_destroy(s->feedback);
     metrics_destroy(s->metrics);
     prompt_set_deinit(&s->prompts);
     chain_set_deinit(&s->chains);

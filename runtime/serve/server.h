@@ -21,6 +21,7 @@
 #include "runtime/serve/certificate.h"
 #include "runtime/serve/chain_set.h"
 #include "runtime/serve/cors.h"
+#include "runtime/serve/feedback.h"
 #include "runtime/serve/filter_outside.h"
 #include "runtime/serve/finding_log.h"
 #include "runtime/serve/generation.h"
@@ -71,6 +72,7 @@ struct server_settings {
     const char *const *filters_for; /* (n_filters_for) "MODEL=CHAIN" */
     size_t n_filters_for;
     struct finding_settings findings;
+    struct feedback_settings feedback;
     enum metrics_readers metrics;
     struct access access;
     bool admin_key_is_made; /* and was shown */
@@ -106,7 +108,8 @@ struct server {
     struct loop_turns turns;       /* filtering that takes long */
     struct metrics *metrics;
     struct finding_log *findings;
-    struct exchange *exchanges; /* all that are under way */
+    struct feedback_desk *feedback; /* NULL: it is off */
+    struct exchange *exchanges;     /* all that are under way */
     uint64_t next_generation;
     uint64_t next_request;
     struct reload *reload;       /* the one that runs now, or NULL */
