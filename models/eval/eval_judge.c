@@ -124,7 +124,7 @@ void eval_judge_choice(const struct eval_part *part, size_t line, const double *
     double by_length[EVAL_CHOICES_MAX], sum = 0;
     size_t best = best_of(logprob, item->n_choices);
     for (size_t i = 0; i < item->n_choices; i++) {
-        by_length[i] = logprob[i] / (double)(part->letters ? 1 : strlen(item->choices[i]));
+        by_length[i] = logprob[i] / (double)strlen(item->choices[i]);
         sum += exp(logprob[i] - logprob[best]);
     }
     if (part->kind == EVAL_CALIBRATION) {
@@ -133,8 +133,10 @@ void eval_judge_choice(const struct eval_part *part, size_t line, const double *
         return;
     }
     eval_values_set(v, EVAL_CHOSEN, line, best == item->right);
-    eval_values_set(v, EVAL_CHOSEN_BY_LENGTH, line,
-                    best_of(by_length, item->n_choices) == item->right);
+    if (!part->letters) { /* those are all as long */
+        eval_values_set(v, EVAL_CHOSEN_BY_LENGTH, line,
+                        best_of(by_length, item->n_choices) == item->right);
+    }
 }
 
 void eval_judge_pair(const double logprob[2], size_t line, struct eval_values *v)

@@ -100,13 +100,14 @@ static double logprob_of(struct batch *b, const float *logits, int32_t token)
 /* Chooses the next token of the answer. */
 static int choose_token(struct batch *b, struct lane *lane, const float *logits, struct err *e)
 {
-    const struct sampler_input in = {.logits = logits,
-                                     .vocab = b->model->model->config.vocab};
+    const struct sampler_input in = {.logits = logits, .vocab = b->model->model->config.vocab};
     lane->token = sampler_next(&lane->sampler, &in, &b->model->scratch);
     if (lane->token == TOKEN_NONE) {
         return err_set(e, ERR_FORMAT, "the model gives no number for any token");
     }
-    lane->job.answer_logprob += logprob_of(b, logits, lane->token);
+    if (lane->job.want_logprob) {
+        lane->job.answer_logprob += logprob_of(b, logits, lane->token);
+    }
     return 0;
 }
 
@@ -177,8 +178,7 @@ static int take_answer_token(struct batch *b, struct lane *lane, const float *lo
 
 /* --- steps --- */
 
-static void add_row(struct batch *b, int lane, int32_t token, size_t position,
-                    bool want_logits)
+static void add_row(struct batch *b, int lane, int32_t token, size_t position, bool want_logits)
 {
     b->rows[b->n_rows++] = (struct llama_row){.token = token,
                                               .position = (int32_t)position,
@@ -194,9 +194,8 @@ static void add_rows(struct batch *b, int i)
     struct lane *lane = &b->lanes[i];
     const struct eval_job *job = &lane->job;
     size_t base = job->prompt.count;
-    const struct token_list *list = lane->phase == READING
-                                        ? &job->prompt
-                                        : &job->continuations[lane->continuation].tokens;
+    const struct token_list *list =
+        lane->phase == READING ? &job->prompt : &job->continuations[lane->continuation].tokens;
     if (lane->phase == MAKING) {
         add_row(b, i, lane->token, base + lane->fed, true);
         return;

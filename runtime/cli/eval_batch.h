@@ -22,13 +22,15 @@ struct eval_job {
     size_t item; /* the caller's */
     size_t part; /* of the item; the caller's */
 
-    struct token_list prompt; /* one token or more */
+    struct token_list prompt;                                 /* one token or more */
     struct eval_continuation continuations[EVAL_CHOICES_MAX]; /* one token or more, each */
     size_t n_continuations;
-    int max_tokens; /* of the answer; 0: none is made */
+    int max_tokens;    /* of the answer; 0: none is made */
+    bool want_logprob; /* of the answer */
 
     struct buf answer;     /* out */
-    double answer_logprob; /* out: of its tokens, that which ended it among them */
+    double answer_logprob; /* out, if it is wanted: of its tokens, that which ended it among
+                              them */
 };
 
 struct eval_source {

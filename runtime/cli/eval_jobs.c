@@ -10,8 +10,7 @@
 void eval_jobs_init(struct eval_jobs *jobs, const struct eval_part *part,
                     const struct local_model *l)
 {
-    *jobs = (struct eval_jobs){
-        .part = part, .model = l->model, .context = (size_t)l->context};
+    *jobs = (struct eval_jobs){.part = part, .model = l->model, .context = (size_t)l->context};
 }
 
 void eval_jobs_deinit(struct eval_jobs *jobs)
@@ -232,6 +231,7 @@ static int fill_answer(const struct eval_jobs *jobs, const struct eval_item *ite
                        struct eval_job *job, struct err *e)
 {
     job->max_tokens = jobs->part->max_tokens;
+    job->want_logprob = jobs->part->kind == EVAL_CALIBRATION;
     if (chat_tokens(jobs, item->messages[job->part], item->n_messages, &job->prompt, e) != 0) {
         return -1;
     }
@@ -250,8 +250,7 @@ static int fill(struct eval_jobs *jobs, struct eval_job *job, struct err *e)
         return 0;
     }
     job->part = jobs->piece;
-    int rc =
-        item->question ? fill_choice(jobs, item, job, e) : fill_answer(jobs, item, job, e);
+    int rc = item->question ? fill_choice(jobs, item, job, e) : fill_answer(jobs, item, job, e);
     return rc == 0 ? 1 : -1;
 }
 
