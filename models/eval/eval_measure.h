@@ -30,10 +30,11 @@ struct eval_measure {
     const char *name;  /* in JSON: "refused_harmful" */
     const char *title; /* for people: "harmful requests declined" */
     enum eval_statistic statistic;
-    int better; /* 1: more is better, -1: less, 0: neither */
+    int better;    /* 1: more is better, -1: less, 0: neither */
+    bool by_group; /* reports show it by groups too */
 };
 
-/* Of a kind; NULL behind the last. The first is the one that reports show by groups. */
+/* Of a kind; NULL behind the last. */
 const struct eval_measure *eval_measure_of(enum eval_kind kind, size_t i);
 
 /* Names of the measures of kinds, in the order of their tables. */

@@ -54,6 +54,18 @@ static int make_room(struct eval_part *p, struct err *e)
     return 0;
 }
 
+static bool is_taken(const struct eval_part *p, const char *group)
+{
+    const cJSON *name;
+    cJSON_ArrayForEach(name, p->groups)
+    {
+        if (strcmp(name->valuestring, group) == 0) {
+            return true;
+        }
+    }
+    return !p->groups;
+}
+
 static int add_line(struct eval_part *p, struct group_counts *g, size_t limit, bool is_inside,
                     const char *line, size_t len, size_t number, struct err *e)
 {
@@ -63,12 +75,13 @@ static int add_line(struct eval_part *p, struct group_counts *g, size_t limit, b
     }
     struct eval_item *item = &p->items[p->n];
     int rc = eval_item_parse(item, p->kind, line, len, e);
-    if (rc == 0) {
+    bool is_wanted = rc == 0 && is_taken(p, item->group);
+    if (is_wanted) {
         item->line = number;
         item->is_inside = is_inside;
         rc = count_in_group(g, item->group, &count, e);
     }
-    if (rc == 0 && (limit == 0 || count <= limit)) {
+    if (is_wanted && rc == 0 && (limit == 0 || count <= limit)) {
         p->n++;
         return 0;
     }
@@ -99,7 +112,9 @@ static int read_lines(struct eval_part *p, const char *path, size_t limit, bool 
     }
     mem_free(g);
     if (rc == 0 && p->n == before) {
-        rc = err_set(e, ERR_FORMAT, "%s: holds no question", path);
+        rc = err_set(e, ERR_FORMAT,
+                     p->groups ? "%s: holds no line of these groups" : "%s: holds no question",
+                     path);
     }
     return rc;
 }
@@ -161,6 +176,20 @@ static int read_word(const cJSON *json, const char *yes, const char *no, bool *i
                          no);
 }
 
+static int read_groups(struct eval_part *p, const cJSON *json, struct err *e)
+{
+    const cJSON *name;
+    bool is_right = cJSON_IsArray(json) && json->child;
+    cJSON_ArrayForEach(name, json)
+    {
+        is_right = is_right && cJSON_IsString(name);
+    }
+    p->groups = json;
+    return is_right
+               ? 0
+               : err_set(e, ERR_FORMAT, "\"groups\": an array of one name or more is wanted");
+}
+
 static bool is_choice(const struct eval_part *p)
 {
     return p->kind == EVAL_CHOICE || p->kind == EVAL_CALIBRATION;
@@ -176,6 +205,9 @@ static int read_setting(struct eval_part *p, const cJSON *json, struct err *e)
         return n == (double)p->max_tokens
                    ? 0
                    : err_set(e, ERR_FORMAT, "\"max_tokens\": 1 to %d is wanted", TOKENS_MAX);
+    }
+    if (strcmp(name, "groups") == 0) {
+        return read_groups(p, json, e);
     }
     if (is_choice(p) && strcmp(name, "format") == 0) {
         int rc = read_word(json, "chat", "plain", &is, e);
@@ -298,13 +330,11 @@ static int open_suite_file(struct eval_suite *s, const char *path, size_t limit,
     if (slash) {
         snprintf(folder, sizeof(folder), "%.*s", (int)(slash + 1 - path), path);
     }
-    cJSON *json = json_parse_file(path, SUITE_BYTES_MAX, e);
-    if (!json) {
+    s->json = json_parse_file(path, SUITE_BYTES_MAX, e);
+    if (!s->json) {
         return -1;
     }
-    int rc = read_suite(s, json, folder, limit, e);
-    cJSON_Delete(json);
-    return rc == 0 ? 0 : err_prefix(e, "%s", path);
+    return read_suite(s, s->json, folder, limit, e) == 0 ? 0 : err_prefix(e, "%s", path);
 }
 
 /* A file of lines is a suite of one part. */
@@ -381,6 +411,7 @@ void eval_suite_close(struct eval_suite *s)
     }
     if (s) {
         mem_free(s->path);
+        cJSON_Delete(s->json);
     }
     mem_free(s);
 }

@@ -6,8 +6,9 @@
  *         {"name": "law", "kind": "domain", "inside": "law.jsonl", "outside": "rest.jsonl"}]}
  *
  * Files are named from the suite's own folder. Keys of a part beside name, kind, file and
- * description: "max_tokens" of an answer; for choice and calibration "format", "chat" or
- * "plain", and "letters": true; for perplexity "on", "all" or "answers".
+ * description: "groups", the only ones whose lines are taken; "max_tokens" of an answer; for
+ * choice and calibration "format", "chat" or "plain", and "letters": true; for perplexity "on",
+ * "all" or "answers".
  *
  * Ownership: eval_suite_open returns, eval_suite_close releases. Threads: immutable after
  * opening. */
@@ -27,7 +28,8 @@ enum eval_format { EVAL_FORMAT_BY_MODEL, EVAL_FORMAT_CHAT, EVAL_FORMAT_PLAIN };
 struct eval_part {
     char name[EVAL_NAME_MAX];
     enum eval_kind kind;
-    char *files[2]; /* owned paths; [1]: of a domain, outside of it */
+    char *files[2];      /* owned paths; [1]: of a domain, outside of it */
+    const cJSON *groups; /* of the suite's tree: the lines to take; NULL: all */
     int max_tokens;
     enum eval_format format; /* of multiple choice */
     bool letters;            /* options are listed, and answered by their letter */
@@ -38,7 +40,8 @@ struct eval_part {
 
 struct eval_suite {
     char name[EVAL_NAME_MAX];
-    char *path; /* owned; of the JSON file, or of the one set */
+    char *path;  /* owned; of the JSON file, or of the one set */
+    cJSON *json; /* owned; NULL where there is only a file of lines */
     struct eval_part parts[EVAL_PARTS_MAX];
     size_t n_parts;
 };

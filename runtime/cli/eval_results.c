@@ -70,7 +70,7 @@ static int add_row(struct eval_results *r, size_t part, size_t measure, struct e
         return 0;
     }
     r->n_rows++;
-    if (measure == 0 && add_groups(r, row, e) != 0) {
+    if (eval_row_measure(r, row)->by_group && add_groups(r, row, e) != 0) {
         return -1;
     }
     return compare(r, row, e);

@@ -35,8 +35,8 @@ struct eval_row {
     size_t part, measure;
     struct eval_figure figures[EVAL_MODELS_MAX];
     struct eval_comparison comparisons[EVAL_MODELS_MAX]; /* each with the first; [0] unused */
-    struct eval_group_row *groups; /* (n_groups) owned; of a part's first measure, if there is
-                                      more than one group */
+    struct eval_group_row *groups; /* (n_groups) owned; where the measure is told by group, and
+                                      there is more than one */
     size_t n_groups;
 };
 
