@@ -202,7 +202,7 @@ static int read_setting(struct eval_part *p, const cJSON *json, struct err *e)
     if (strcmp(name, "max_tokens") == 0) {
         double n = cJSON_IsNumber(json) ? json->valuedouble : 0;
         p->max_tokens = n >= 1 && n <= TOKENS_MAX ? (int)n : 0;
-        return n == (double)p->max_tokens
+        return p->max_tokens > 0 && n == (double)p->max_tokens
                    ? 0
                    : err_set(e, ERR_FORMAT, "\"max_tokens\": 1 to %d is wanted", TOKENS_MAX);
     }
