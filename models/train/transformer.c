@@ -309,10 +309,17 @@ static void embed_backward(const struct transformer *m, float *dembed,
     }
 }
 
-/* Loss over the tied output matrix, and with it the way back to dnorm (n_rows, d_model) when
- * dembed is given: logits are turned into their gradient where they lie and are gone. */
-static double output_layer(struct transformer *m, const float *embed, float *dembed,
-                           const struct train_slice *slice, float scale)
+/* What the output layer leaves behind. */
+struct output_wish {
+    float *dembed;   /* gradients of scale * loss: to here and to dnorm (n_rows, d_model) */
+    float scale;     /* with dembed */
+    float *logprobs; /* (n_tokens) as transformer_logprobs has them */
+};
+
+/* Loss over the tied output matrix. Logits are turned into their gradient where they lie and
+ * are gone. */
+static double output_layer(struct transformer *m, const float *embed,
+                           const struct train_slice *slice, const struct output_wish *wish)
 {
     size_t d = m->shape.d_model, vocab = m->shape.vocab;
     double loss = 0.0;
@@ -321,11 +328,17 @@ static double output_layer(struct transformer *m, const float *embed, float *dem
         const float *norm = m->norm + at * d;
         matmul_forward(m->logits, norm, embed, count, d, vocab);
         for (uint32_t i = 0; i < count; i++) {
-            loss += m->kernels->cross_entropy(m->logits + i * vocab, vocab,
-                                              slice->targets[m->rows[at + i]], scale);
+            uint32_t t = m->rows[at + i];
+            float weight = slice->weights ? slice->weights[t] : 1.0f;
+            double one = m->kernels->cross_entropy(m->logits + i * vocab, vocab,
+                                                   slice->targets[t], wish->scale * weight);
+            loss += (double)weight * one;
+            if (wish->logprobs) {
+                wish->logprobs[t] = (float)-one;
+            }
         }
-        if (dembed) {
-            matmul_backward_weight(dembed, m->logits, norm, count, d, vocab);
+        if (wish->dembed) {
+            matmul_backward_weight(wish->dembed, m->logits, norm, count, d, vocab);
             matmul_backward_input(m->dnorm + at * d, m->logits, embed, count, d, vocab, 0.0f);
         }
     }
@@ -385,7 +398,15 @@ double transformer_loss(struct transformer *m, const struct train_params *params
                         const struct train_slice *slice)
 {
     forward(m, params, slice);
-    return output_layer(m, params->embed, NULL, slice, 1.0f);
+    return output_layer(m, params->embed, slice, &(struct output_wish){.scale = 1.0f});
+}
+
+void transformer_logprobs(struct transformer *m, const struct train_params *params,
+                          const struct train_slice *slice, float *out)
+{
+    forward(m, params, slice);
+    memset(out, 0, slice->n_tokens * sizeof(*out));
+    output_layer(m, params->embed, slice, &(struct output_wish){.logprobs = out});
 }
 
 double transformer_gradients(struct transformer *m, const struct train_params *params,
@@ -393,7 +414,8 @@ double transformer_gradients(struct transformer *m, const struct train_params *p
                              float scale)
 {
     forward(m, params, slice);
-    double loss = output_layer(m, params->embed, grads->embed, slice, scale);
+    double loss = output_layer(m, params->embed, slice,
+                               &(struct output_wish){.dembed = grads->embed, .scale = scale});
     backward(m, params, grads, slice);
     embed_backward(m, grads->embed, slice);
     return loss;

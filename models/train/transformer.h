@@ -28,8 +28,10 @@ struct train_slice {
     uint32_t *tokens;   /* (n_tokens) */
     uint32_t
         *targets; /* (n_tokens) the next token, or TRAIN_NO_TARGET where nothing is learnt */
-    uint32_t *positions; /* (n_tokens) from 0 in each document */
-    uint32_t *doc_ends;  /* (n_docs) index after the last token of each */
+    uint32_t *positions;  /* (n_tokens) from 0 in each document */
+    uint32_t *doc_ends;   /* (n_docs) index after the last token of each */
+    const float *weights; /* (n_tokens) by which a target's loss and gradient are multiplied;
+                             NULL: all 1. The caller's, never released here. */
 };
 
 int train_slice_init(struct train_slice *s, uint32_t capacity, struct err *e);
@@ -43,7 +45,7 @@ struct transformer *transformer_create(const struct train_shape *shape, uint32_t
                                        struct err *e);
 void transformer_destroy(struct transformer *m);
 
-/* Returns the sum over targets of -log p(target). */
+/* Returns the sum over targets of weight * -log p(target). */
 double transformer_loss(struct transformer *m, const struct train_params *params,
                         const struct train_slice *slice);
 
@@ -51,3 +53,8 @@ double transformer_loss(struct transformer *m, const struct train_params *params
 double transformer_gradients(struct transformer *m, const struct train_params *params,
                              const struct train_params *grads, const struct train_slice *slice,
                              float scale);
+
+/* out (n_tokens): log p of each token's target, and 0 where there is none. Weights do not
+ * count. */
+void transformer_logprobs(struct transformer *m, const struct train_params *params,
+                          const struct train_slice *slice, float *out);

@@ -6,8 +6,8 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "runtime/base/json.h"
 #include "models/eval/eval_expect.h"
+#include "runtime/base/json.h"
 
 static bool holds(const char *expect, const char *answer)
 {

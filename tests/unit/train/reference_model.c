@@ -140,7 +140,8 @@ double reference_loss(const struct train_shape *s, const double *block,
         for (size_t i = 0; i < s->vocab; i++) {
             total += exp(y[d + i]);
         }
-        loss += log(total) - y[d + slice->targets[t]];
+        loss += (slice->weights ? (double)slice->weights[t] : 1.0) *
+                (log(total) - y[d + slice->targets[t]]);
     }
     free(x);
     free(y);

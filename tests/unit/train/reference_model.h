@@ -5,7 +5,7 @@
 
 #include "models/train/transformer.h"
 
-/* Sum over targets of -log p(target). block: all parameters, in the order of
+/* Sum over targets of weight * -log p(target). block: all parameters, in the order of
  * train_shape_tensors. */
 double reference_loss(const struct train_shape *s, const double *block,
                       const struct train_slice *slice);

@@ -140,9 +140,8 @@ static double largest(const float *a, size_t n)
     return max;
 }
 
-static void every_tensor_s_gradient_is_the_central_difference(void **state)
+static void check_gradients(struct fixture *f)
 {
-    struct fixture *f = *state;
     struct train_tensor tensors[TRAIN_MAX_TENSORS];
     size_t count = train_shape_tensors(&shape, tensors), failed = 0;
     struct train_params p, g;
@@ -163,6 +162,51 @@ static void every_tensor_s_gradient_is_the_central_difference(void **state)
         failed += worst > TOLERANCE;
     }
     assert_int_equal(failed, 0);
+}
+
+static void every_tensor_s_gradient_is_the_central_difference(void **state)
+{
+    check_gradients(*state);
+}
+
+static void weights_scale_the_loss_and_gradient_of_targets(void **state)
+{
+    struct fixture *f = *state;
+    struct train_params p;
+    float weights[96];
+    for (uint32_t t = 0; t < f->slice.n_tokens; t++) {
+        weights[t] = 0.5f * (float)(t % 7) - 1.0f; /* negative and zero among them */
+    }
+    f->slice.weights = weights;
+    train_params_bind(&p, &shape, f->params);
+    double expected = reference_loss(&shape, f->exact, &f->slice);
+    double loss = transformer_loss(f->model, &p, &f->slice);
+    assert_true(fabs(loss - expected) < 1e-5 * fabs(expected) + 1e-4);
+    check_gradients(f);
+    f->slice.weights = NULL;
+}
+
+static void logprobs_are_those_that_the_loss_adds_up(void **state)
+{
+    struct fixture *f = *state;
+    struct train_params p;
+    float out[96], weights[96] = {0};
+    double sum = 0.0;
+    train_params_bind(&p, &shape, f->params);
+    transformer_logprobs(f->model, &p, &f->slice, out);
+    f->slice.weights = weights;
+    for (uint32_t t = 0; t < f->slice.n_tokens; t++) {
+        if (f->slice.targets[t] == TRAIN_NO_TARGET) {
+            assert_true(out[t] == 0.0f);
+            continue;
+        }
+        weights[t] = 1.0f;
+        assert_true(fabs(reference_loss(&shape, f->exact, &f->slice) + (double)out[t]) < 1e-4);
+        weights[t] = 0.0f;
+        sum -= (double)out[t];
+    }
+    f->slice.weights = NULL;
+    assert_true(fabs(transformer_loss(f->model, &p, &f->slice) - sum) < 1e-3);
 }
 
 static void gradients_add_up_over_calls(void **state)
@@ -191,6 +235,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_is_learnt_without_a_target, setup, teardown),
         cmocka_unit_test_setup_teardown(every_tensor_s_gradient_is_the_central_difference,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(weights_scale_the_loss_and_gradient_of_targets, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(logprobs_are_those_that_the_loss_adds_up, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(gradients_add_up_over_calls, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
