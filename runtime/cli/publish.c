@@ -15,6 +15,7 @@
 #include "runtime/cli/publish_golden.h"
 #include "runtime/cli/publish_model.h"
 #include "runtime/cli/publish_place.h"
+#include "runtime/cli/publish_suite.h"
 #include "runtime/registry/model_repo.h"
 
 #define CARD_FILE     "card.md"
@@ -29,10 +30,10 @@ struct request {
     struct publish_source source;
     const char *repo, *name, *version, *baseline;
     struct option_strings sets, golden, labels, biases, limits;
-    const char *report, *manifest, *canary, *note, *cutoff;
+    const char *suite, *report, *manifest, *canary, *note, *cutoff;
     const char *card_notes, *card_template, *description, *licence, *loss_text;
     double max_loss, max_skill_loss, max_increase, min_speed;
-    long golden_count;
+    long golden_count, suite_limit;
     bool allows_broken_lineage;
 };
 
@@ -44,6 +45,7 @@ struct run {
     struct lineage_tree *lineage; /* NULL: none */
     const char *baseline;         /* a version, or NULL */
     cJSON *results, *baseline_results;
+    cJSON *suite; /* report of it, or NULL */
     cJSON *golden;
 };
 
@@ -174,6 +176,18 @@ static int write_json(const struct run *r, const char *file, const cJSON *json, 
     return rc;
 }
 
+static int measure_suite(struct run *r, struct err *e)
+{
+    char baseline[PATH_MAX];
+    const struct request *q = r->request;
+    if (r->baseline && find_version(q, r->baseline, baseline, e) != 0) {
+        return -1;
+    }
+    r->suite = publish_suite_run(&r->place, r->baseline ? baseline : NULL, r->model, q->suite,
+                                 q->suite_limit, e);
+    return r->suite ? publish_suite_compare(r->suite, q->max_loss, e) : -1;
+}
+
 static int measure(struct run *r, struct err *e)
 {
     const struct request *q = r->request;
@@ -188,6 +202,9 @@ static int measure(struct run *r, struct err *e)
         (measure_baseline(r, e) != 0 ||
          publish_eval_compare(r->baseline_results, r->results, q->max_loss, q->max_skill_loss,
                               e) != 0)) {
+        return -1;
+    }
+    if (q->suite && measure_suite(r, e) != 0) {
         return -1;
     }
     return q->report ? publish_place_copy(&r->place, q->report, REPORT_FILE, e) : 0;
@@ -310,8 +327,19 @@ static int record_golden(struct run *r, struct err *e)
     const struct request *q = r->request;
     const struct option_strings *from = q->golden.count > 0 ? &q->golden : &q->sets;
     size_t count = q->golden.count > 0 ? MODEL_GOLDEN_MAX : (size_t)q->golden_count;
+    if (from->count == 0) {
+        fprintf(stderr,
+                "weir publish: no golden prompts are recorded: they are taken from --set "
+                "or --golden\n");
+    }
     r->golden = publish_golden_record(r->model, from, count, GOLDEN_TOKENS, e);
     return r->golden ? 0 : err_prefix(e, "golden prompts");
+}
+
+/* What the card calls the whole report. */
+static const char *report_of(const struct request *q)
+{
+    return q->suite ? PUBLISH_REPORT_FOLDER "/report.md" : q->report ? REPORT_FILE : NULL;
 }
 
 static int write_card(const struct run *r, struct err *e)
@@ -322,6 +350,7 @@ static int write_card(const struct run *r, struct err *e)
     if (q->card_notes && !notes) {
         return -1;
     }
+    bool is_compared = r->baseline_results || (r->suite && r->baseline);
     const struct publish_card card = {.name = q->name,
                                       .version = r->place.version,
                                       .file = PUBLISH_MODEL_FILE,
@@ -331,12 +360,13 @@ static int write_card(const struct run *r, struct err *e)
                                       .licence = q->licence,
                                       .cutoff = q->cutoff,
                                       .notes = notes,
-                                      .report = q->report ? REPORT_FILE : NULL,
+                                      .report = report_of(q),
+                                      .suite = r->suite,
                                       .biases = &q->biases,
                                       .limits = &q->limits,
                                       .lineage = r->lineage,
                                       .results = r->results,
-                                      .baseline = r->baseline_results ? r->baseline : NULL,
+                                      .baseline = is_compared ? r->baseline : NULL,
                                       .baseline_results = r->baseline_results,
                                       .template_path = q->card_template};
     struct buf text;
@@ -394,6 +424,7 @@ static int publish(const struct request *q, struct err *e)
     lineage_tree_close(r.lineage);
     cJSON_Delete(r.results);
     cJSON_Delete(r.baseline_results);
+    cJSON_Delete(r.suite);
     cJSON_Delete(r.golden);
     publish_place_close(&r.place);
     return rc;
@@ -438,12 +469,17 @@ int cli_publish(int argc, char **argv)
          0},
         {"set", 0, OPTION_STRINGS, &q.sets, "FILE.jsonl",
          "questions as weir eval takes them; several times", 0, 0},
+        {"suite", 0, OPTION_STRING, &q.suite, "PATH", "a suite as weir eval takes it", 0, 0},
+        {"suite-limit", 0, OPTION_INT, &q.suite_limit, "N", "lines of each of its parts (all)",
+         0, 1L << 30},
         {"report", 0, OPTION_STRING, &q.report, "FILE.json",
          "a report of weir eval to go with the version", 0, 0},
         {"baseline", 0, OPTION_STRING, &q.baseline, "V",
          "the version to compare with, or none (the newest)", 0, 0},
         {"max-loss", 0, OPTION_DOUBLE, &q.max_loss, "POINTS",
-         "refuse if a set has more points fewer right than the baseline (1)", 0, 0},
+         "refuse if a set has more points fewer right than the baseline, or a measure of the "
+         "suite is worse by more and that is no chance (1)",
+         0, 0},
         {"max-skill-loss", 0, OPTION_DOUBLE, &q.max_skill_loss, "POINTS",
          "the same of each skill (any)", 0, 0},
         {"golden", 0, OPTION_STRINGS, &q.golden, "FILE.jsonl",

@@ -10,6 +10,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/publish_eval.h"
+#include "runtime/cli/publish_suite.h"
 
 #define LINE_MAX_BYTES ((size_t)64 << 10)
 
@@ -171,8 +172,8 @@ static void add_row(cJSON *rows, const char *skill, const cJSON *counts, const c
     add_formatted(o, "high", "%.1f", s.high);
     if (before) {
         const struct publish_share loss = publish_loss(before, counts);
-        add_formatted(o, "change", "%+.1f (%+.1f to %+.1f)", 0 - loss.percent,
-                      0 - loss.high, 0 - loss.low);
+        add_formatted(o, "change", "%+.1f (%+.1f to %+.1f)", 0 - loss.percent, 0 - loss.high,
+                      0 - loss.low);
     } else {
         add_text(o, "change", "");
     }
@@ -239,6 +240,8 @@ static cJSON *variables_of(const struct publish_card *c, struct err *e)
         add_chain(c->lineage->root, data, steps);
     }
     add_sets(v, c->results, c->baseline_results);
+    add_text(v, "suite", text_of(c->suite, "suite"));
+    cJSON_AddItemToObject(v, "suite_rows", publish_suite_rows(c->suite));
     add_list(v, "biases", c->biases);
     add_list(v, "limits", c->limits);
     return v;

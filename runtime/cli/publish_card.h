@@ -2,10 +2,11 @@
  *
  * The template is Jinja (model_card.md.jinja, or the owner's own) and gets the variables: name,
  * version, file, megabytes, sha256, architecture, parameters, types, context, description,
- * licence, cutoff, published, weir, baseline, report, notes (texts, "" where there is nothing
- * to say), biases and limits (lists of texts), data (role, file, sha256), steps (tool, file,
- * sha256, options, metrics), sets (set, sha256, rows of skill, right, of, percent, low, high,
- * change). Numbers are texts already, as they shall be shown.
+ * licence, cutoff, published, weir, baseline, report, suite, notes (texts, "" where there is
+ * nothing to say), suite_rows (part, measure, lines, value, change), biases and limits (lists
+ * of texts), data (role, file, sha256), steps (tool, file, sha256, options, metrics), sets
+ * (set, sha256, rows of skill, right, of, percent, low, high, change). Numbers are texts
+ * already, as they shall be shown.
  *
  * Threads: none. */
 #pragma once
@@ -27,6 +28,7 @@ struct publish_card {
     const char *description, *licence, *cutoff, *notes, *report;
     const struct option_strings *biases, *limits;
     const struct lineage_tree *lineage;
+    const cJSON *suite;   /* report.json of a suite (publish_suite.h), or NULL */
     const cJSON *results; /* eval.json (publish_eval.h) */
     const char *baseline; /* a version, or NULL */
     const cJSON *baseline_results;

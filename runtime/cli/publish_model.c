@@ -132,7 +132,8 @@ static int take_adapter(const struct publish_place *p, const struct publish_sour
                              "%s is an adapter: --base FILE.gguf must say of which model",
                              s->model);
     }
-    const char *const args[] = {"train", "merge", s->base, s->model, merged, NULL};
+    const char *const args[] = {"train",     "merge",  "-m",   s->base,
+                                "--adapter", s->model, merged, NULL};
     if (publish_place_path(p, MERGED_FILE, merged, e) != 0 || self_run(args, NULL, e) != 0) {
         return -1;
     }

@@ -56,7 +56,9 @@ static void remove_folder(int parent, const char *name)
     const struct dirent *entry;
     while (dir && (entry = readdir(dir))) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            unlinkat(fd, entry->d_name, 0);
+            if (unlinkat(fd, entry->d_name, 0) != 0) {
+                remove_folder(fd, entry->d_name); /* a report, nothing deeper */
+            }
         }
     }
     if (dir) {
