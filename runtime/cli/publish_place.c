@@ -82,7 +82,8 @@ static int look_around(struct publish_place *p, struct err *e)
             remove_folder(p->fd, entry->d_name);
         } else if (is_version(entry->d_name) &&
                    (!p->newest[0] || model_version_compare(entry->d_name, p->newest) > 0)) {
-            snprintf(p->newest, sizeof(p->newest), "%s", entry->d_name);
+            /* No longer than a name may be, as was checked. */
+            memcpy(p->newest, entry->d_name, strlen(entry->d_name) + 1);
         }
     }
     closedir(dir);

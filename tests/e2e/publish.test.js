@@ -121,7 +121,7 @@ test('a killed run, two at a time and a full disk leave no version', { skip }, a
     const making = at('.1.publish');
     const child = spawn(programPath(), publish(), { stdio: 'ignore' });
     const ended = new Promise((resolve) => child.on('close', resolve));
-    while (!fs.existsSync(making)) {
+    while (!fs.existsSync(making) && child.exitCode === null) {
         await new Promise((resolve) => setTimeout(resolve, 5));
     }
     const second = weir(publish());
