@@ -75,7 +75,8 @@ test('the document is well-formed', () => {
         const wanted = (key.match(/\{\w+\}/g) ?? []).map((name) => name.slice(1, -1));
         const inPath = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path');
         assert.deepEqual(inPath.map(({ name }) => name), wanted);
-        assert.ok(operation.summary && (operation.responses['200'] ?? operation.responses['204']).description);
+        const good = ['200', '201', '204'].find((status) => status in operation.responses);
+        assert.ok(operation.summary && operation.responses[good].description);
     }
 });
 
