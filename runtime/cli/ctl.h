@@ -100,7 +100,8 @@ int ctl_audit_list(struct ctl *c, char **arguments, int n, struct err *e);
 /* ctl_models_diff.c */
 int ctl_models_diff(struct ctl *c, char **arguments, int n, struct err *e);
 
-/* ctl_audit.c, ctl_feedback.c, ctl_findings.c, ctl_models.c, ctl_prompts.c, ctl_filters.c, ctl_server.c */
+/* ctl_audit.c, ctl_feedback.c, ctl_findings.c, ctl_models.c, ctl_prompts.c, ctl_filters.c,
+ * ctl_server.c */
 int ctl_audit(int argc, char **argv);
 int ctl_feedback(int argc, char **argv);
 int ctl_findings(int argc, char **argv);

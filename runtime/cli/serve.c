@@ -547,6 +547,23 @@ static int serve(const struct server_settings *set, struct err *e)
     return rc;
 }
 
+/* Adds the settings that must be released again. */
+static int complete_and_serve(struct server_settings *set, const struct serve_options *o,
+                              struct err *e)
+{
+    char *findings = NULL, *feedback = NULL;
+    int rc = set_access(set, o, e) == 0 && set_origins(&set->cors, o, e) == 0 &&
+                     set_findings(set, o, &findings, e) == 0 &&
+                     set_feedback(set, o, &feedback, e) == 0
+                 ? serve(set, e)
+                 : -1;
+    mem_free(findings);
+    mem_free(feedback);
+    access_deinit(&set->access);
+    cors_deinit(&set->cors);
+    return rc;
+}
+
 int cli_serve(int argc, char **argv)
 {
     struct serve_options o = {
@@ -659,15 +676,5 @@ int cli_serve(int argc, char **argv)
         set_memory_short(&set, &o) != 0) {
         return 2;
     }
-    char *findings = NULL, *feedback = NULL;
-    rc = set_access(&set, &o, &e) == 0 && set_origins(&set.cors, &o, &e) == 0 &&
-                 set_findings(&set, &o, &findings, &e) == 0 &&
-                 set_feedback(&set, &o, &feedback, &e) == 0
-             ? serve(&set, &e)
-             : -1;
-    mem_free(findings);
-    mem_free(feedback);
-    access_deinit(&set.access);
-    cors_deinit(&set.cors);
-    return rc == 0 ? 0 : cli_fail("serve", &e);
+    return complete_and_serve(&set, &o, &e) == 0 ? 0 : cli_fail("serve", &e);
 }
