@@ -159,6 +159,12 @@ struct transformer *transformer_create(const struct train_shape *shape, uint32_t
     return m;
 }
 
+uint64_t transformer_memory(const struct train_shape *shape, uint32_t max_tokens)
+{
+    struct transformer m = {.shape = *shape, .max_tokens = max_tokens};
+    return cut_up(&m, NULL) * sizeof(float);
+}
+
 void transformer_destroy(struct transformer *m)
 {
     if (!m) {

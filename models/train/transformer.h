@@ -45,6 +45,9 @@ struct transformer *transformer_create(const struct train_shape *shape, uint32_t
                                        struct err *e);
 void transformer_destroy(struct transformer *m);
 
+/* The bytes that such a workspace takes. */
+uint64_t transformer_memory(const struct train_shape *shape, uint32_t max_tokens);
+
 /* Returns the sum over targets of weight * -log p(target). */
 double transformer_loss(struct transformer *m, const struct train_params *params,
                         const struct train_slice *slice);
