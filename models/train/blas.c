@@ -24,9 +24,9 @@ static bool has_avx512(void)
 void train_blas_restart_with_best(char **argv)
 {
     static const char variable[] = "OPENBLAS_CORETYPE";
-    static const char *const narrow[] = {"Prescott", "Core2", "Penryn",  "Dunnington",
-                                         "Nehalem",  "Sandybridge", "Haswell", "Zen",
-                                         "Excavator"};
+    static const char *const narrow[] = {"Prescott",   "Core2",   "Penryn",
+                                         "Dunnington", "Nehalem", "Sandybridge",
+                                         "Haswell",    "Zen",     "Excavator"};
     bool is_narrow = false;
     for (size_t i = 0; i < sizeof(narrow) / sizeof(narrow[0]); i++) {
         is_narrow |= strcmp(train_blas_kernels(), narrow[i]) == 0;

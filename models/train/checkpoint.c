@@ -7,9 +7,10 @@
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
 
-static const char magic[8] = "WEIRCKP1";
+static const char magic[8] = "WEIRCKP2";
 
-_Static_assert(sizeof(struct checkpoint_header) == 152, "the header has no padding");
+_Static_assert(sizeof(struct checkpoint_header) == 8 + 564 + 12 + 96,
+               "the header has no padding");
 
 int checkpoint_save(const char *path, struct trainer *t, const struct dataset *data,
                     struct err *e)
@@ -46,7 +47,7 @@ static FILE *open_checked(const char *path, struct checkpoint_header *h, struct 
         return NULL;
     }
     if (fread(h, sizeof(*h), 1, f) != 1 || memcmp(h->magic, magic, sizeof(magic)) != 0) {
-        err_set(e, ERR_FORMAT, "%s: not a checkpoint: it does not begin with \"WEIRCKP1\"",
+        err_set(e, ERR_FORMAT, "%s: not a checkpoint: it does not begin with \"WEIRCKP2\"",
                 path);
         goto fail;
     }

@@ -167,7 +167,7 @@ uint64_t trainer_memory(const struct train_shape *shape, const struct train_opti
     size_t n = train_shape_param_count(shape);
     cut_batch(options, &capacity);
     return n * sizeof(float) + optimizer_memory(&options->optimizer, n) +
-           options->optimizer.shards * transformer_memory(shape, capacity) +
+           options->optimizer.shards * (uint64_t)transformer_bytes(shape, capacity) +
            4 * sizeof(uint32_t) * (uint64_t)options->batch_tokens;
 }
 
@@ -215,8 +215,8 @@ int trainer_step(struct trainer *t, struct train_stats *stats, struct err *e)
 double trainer_step_flops(const struct trainer *t)
 {
     const struct train_shape *s = &t->shape;
-    double d = s->d_model, ffn = s->ffn, kv = train_shape_kv_dim(s), layers = s->n_layers;
-    double qkv = d * (d + 2.0 * kv), rest = d * d + 3.0 * d * ffn;
+    double d = s->d_model, layers = s->n_layers, heads = train_shape_q_dim(s);
+    double qkv = d * train_shape_qkv_dim(s), rest = heads * d + 3.0 * d * s->ffn;
     double tokens = 0.0, targets = 0.0, pairs = 0.0;
     size_t n_slices = (size_t)t->slices_per_shard * t->options.optimizer.shards;
     for (size_t i = 0; i < n_slices; i++) {
@@ -231,7 +231,7 @@ double trainer_step_flops(const struct trainer *t)
     /* Behind the last layer's attention only rows with a target go on. */
     double through = tokens * (layers * qkv + (layers - 1.0) * rest) +
                      targets * (rest + d * (double)s->vocab);
-    return 6.0 * through + 12.0 * layers * d * pairs;
+    return 6.0 * through + 12.0 * layers * heads * pairs;
 }
 
 int trainer_validate(struct trainer *t, const struct dataset *data, uint64_t max_tokens,

@@ -62,9 +62,9 @@ uint64_t trainer_memory(const struct train_shape *shape, const struct train_opti
 
 /* Multiplications and additions of the step that was just done, as the model needs them,
  * forward and backward: 6 for each weight of a matrix and row that goes through it, and 12 *
- * d_model in each layer for each pair of a token and one that it sees (Chowdhery et al. 2022,
- * "PaLM", appendix B, with causal attention counted as it is). What is recomputed on the way
- * back, norms, rotations, softmax and the optimizer count for nothing. */
+ * n_heads * head_dim in each layer for each pair of a token and one that it sees (Chowdhery et
+ * al. 2022, "PaLM", appendix B, with causal attention counted as it is). What is recomputed on
+ * the way back, norms, rotations, softmax and the optimizer count for nothing. */
 double trainer_step_flops(const struct trainer *t);
 
 uint64_t trainer_step_count(const struct trainer *t); /* steps done */

@@ -268,7 +268,7 @@ static void damaged_checkpoints_are_refused(void **state)
     char *bytes = file_read(f->ckpt, 1 << 24, &len, &e);
     struct checkpoint_header *h = (struct checkpoint_header *)bytes;
     expect_refused(f, bytes, len - 1, "damaged");
-    expect_refused(f, bytes, 20, "WEIRCKP1");
+    expect_refused(f, bytes, 20, "WEIRCKP2");
     h->shape.n_layers = 100000;
     expect_refused(f, bytes, len, "layers");
     h->shape.n_layers = 3;
@@ -277,7 +277,7 @@ static void damaged_checkpoints_are_refused(void **state)
     h->shape.norm_eps = 0.0f;
     expect_refused(f, bytes, len, "epsilon");
     h->magic[0] = 'X';
-    expect_refused(f, bytes, len, "WEIRCKP1");
+    expect_refused(f, bytes, len, "WEIRCKP2");
     mem_free(bytes);
 }
 
