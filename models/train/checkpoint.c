@@ -7,9 +7,10 @@
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
 
-static const char magic[8] = "WEIRCKP1";
+static const char magic[8] = "WEIRCKP2";
 
-_Static_assert(sizeof(struct checkpoint_header) == 144, "the header has no padding");
+_Static_assert(sizeof(struct checkpoint_header) == 8 + 564 + 12 + 96,
+               "the header has no padding");
 
 int checkpoint_save(const char *path, struct trainer *t, const struct dataset *data,
                     struct err *e)
@@ -46,7 +47,7 @@ static FILE *open_checked(const char *path, struct checkpoint_header *h, struct 
         return NULL;
     }
     if (fread(h, sizeof(*h), 1, f) != 1 || memcmp(h->magic, magic, sizeof(magic)) != 0) {
-        err_set(e, ERR_FORMAT, "%s: not a checkpoint: it does not begin with \"WEIRCKP1\"",
+        err_set(e, ERR_FORMAT, "%s: not a checkpoint: it does not begin with \"WEIRCKP2\"",
                 path);
         goto fail;
     }
@@ -54,8 +55,8 @@ static FILE *open_checked(const char *path, struct checkpoint_header *h, struct 
         err_prefix(e, "%s", path);
         goto fail;
     }
-    if (h->options.shards < 1 || h->options.shards > TRAIN_MAX_SHARDS) {
-        err_set(e, ERR_FORMAT, "%s: shards is %u", path, h->options.shards);
+    if (h->options.optimizer.shards < 1 || h->options.optimizer.shards > TRAIN_MAX_SHARDS) {
+        err_set(e, ERR_FORMAT, "%s: shards is %u", path, h->options.optimizer.shards);
         goto fail;
     }
     long expected = (long)(sizeof(*h) + 3 * sizeof(float) * train_shape_param_count(&h->shape));

@@ -13,7 +13,7 @@
 #include "runtime/base/err.h"
 
 struct checkpoint_header {
-    char magic[8]; /* "WEIRCKP1" */
+    char magic[8]; /* "WEIRCKP2" */
     struct train_shape shape;
     uint32_t data_docs; /* of the token file, to notice another one */
     uint32_t data_tokens;

@@ -167,7 +167,17 @@ static void bad_lines_are_refused_with_their_number(void **state)
 static void make_checkpoint(struct fixture *f, uint32_t d_model)
 {
     struct err e;
-    struct train_shape shape = {d_model, 2, 4, 2, 64, VOCAB, 32, 10000.0f, 1e-5f};
+    struct train_shape shape = {
+        .d_model = d_model,
+        .n_layers = 2,
+        .n_heads = 4,
+        .n_kv_heads = 2,
+        .ffn = 64,
+        .vocab = VOCAB,
+        .context = 32,
+        .rope_base = 10000.0f,
+        .norm_eps = 1e-5f,
+    };
     struct train_options o = train_options_default();
     assert_int_equal(tokenize(f, CHAT, DOCUMENTS_LEARN_ALL, &e), 0);
     assert_int_equal(dataset_writer_finish(&f->writer, f->tok, &e), 0);
