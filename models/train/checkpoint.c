@@ -9,7 +9,7 @@
 
 static const char magic[8] = "WEIRCKP2";
 
-_Static_assert(sizeof(struct checkpoint_header) == 8 + 564 + 12 + 88,
+_Static_assert(sizeof(struct checkpoint_header) == 8 + 564 + 12 + 96,
                "the header has no padding");
 
 int checkpoint_save(const char *path, struct trainer *t, const struct dataset *data,
@@ -55,8 +55,8 @@ static FILE *open_checked(const char *path, struct checkpoint_header *h, struct 
         err_prefix(e, "%s", path);
         goto fail;
     }
-    if (h->options.shards < 1 || h->options.shards > TRAIN_MAX_SHARDS) {
-        err_set(e, ERR_FORMAT, "%s: shards is %u", path, h->options.shards);
+    if (h->options.optimizer.shards < 1 || h->options.optimizer.shards > TRAIN_MAX_SHARDS) {
+        err_set(e, ERR_FORMAT, "%s: shards is %u", path, h->options.optimizer.shards);
         goto fail;
     }
     long expected = (long)(sizeof(*h) + 3 * sizeof(float) * train_shape_param_count(&h->shape));

@@ -1,10 +1,15 @@
 #include "runtime/base/hash.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
+#include <unistd.h>
 
 #include <openssl/evp.h>
 
 #include "runtime/base/mem.h"
+
+#define FILE_PART ((size_t)1 << 18)
 
 struct hash {
     EVP_MD_CTX *md;
@@ -66,4 +71,37 @@ int hash_sha256_hex(const void *data, size_t len, char out[HASH_HEX_LEN + 1])
         return -1;
     }
     return write_hex(digest, digest_len, out);
+}
+
+static int add_file(struct hash *h, int fd, const char *path, struct err *e)
+{
+    char *part = mem_alloc(FILE_PART);
+    ssize_t n = 1;
+    if (!part) {
+        return err_nomem(e);
+    }
+    while (n > 0 || (n < 0 && errno == EINTR)) {
+        n = read(fd, part, FILE_PART);
+        if (n > 0) {
+            hash_add(h, part, (size_t)n);
+        }
+    }
+    int rc = n == 0 ? 0 : err_set_errno(e, errno, "%s: cannot read", path);
+    mem_free(part);
+    return rc;
+}
+
+int hash_file_hex(const char *path, char out[HASH_HEX_LEN + 1], struct err *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return err_set_errno(e, errno, "%s: cannot open", path);
+    }
+    struct hash *h = hash_begin();
+    int rc = h ? add_file(h, fd, path, e) : err_nomem(e);
+    close(fd);
+    if (hash_end(h, out) != 0 && rc == 0) {
+        rc = err_nomem(e);
+    }
+    return rc;
 }

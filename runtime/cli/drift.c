@@ -113,13 +113,13 @@ static int summarise_lengths(const struct lengths *l, struct drift_summary *out,
 {
     out->n_lengths = l->n;
     for (int side = 0; side < 2; side++) {
-        if (drift_mean(l->words[side], l->n, &out->mean[side], e) != 0 ||
-            drift_median(l->words[side], l->n, &out->median[side], e) != 0) {
+        if (stats_mean(l->words[side], l->n, &out->mean[side], e) != 0 ||
+            stats_median(l->words[side], l->n, &out->median[side], e) != 0) {
             return -1;
         }
     }
-    return drift_mean(l->longer, l->n, &out->longer, e) == 0
-               ? drift_wilcoxon(l->longer, l->n, &out->length_p, e)
+    return stats_mean(l->longer, l->n, &out->longer, e) == 0
+               ? stats_wilcoxon(l->longer, l->n, &out->length_p, e)
                : -1;
 }
 
@@ -148,9 +148,9 @@ static void summarise_pairs(const struct drift_prompts *prompts, const struct dr
         out->tokens_per_s[side] = seconds[side] > 0 ? tokens[side] / seconds[side] : 0;
     }
     for (int id = 0; id < DRIFT_RATES; id++) {
-        out->rates[id].p = drift_mcnemar(out->rates[id].only[0], out->rates[id].only[1]);
+        out->rates[id].p = stats_mcnemar(out->rates[id].only[0], out->rates[id].only[1]);
     }
-    out->same = drift_share(out->n_same, out->n);
+    out->same = stats_share(out->n_same, out->n);
 }
 
 int drift_summarise(const struct drift_prompts *prompts, const struct drift_pair *pairs,

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "runtime/cli/drift_prompts.h"
-#include "runtime/cli/drift_stats.h"
+#include "runtime/base/stats.h"
 
 enum drift_end {
     DRIFT_STOP,     /* the model ended it */
@@ -49,12 +49,12 @@ struct drift_rate {
 
 struct drift_summary {
     size_t n, n_same;
-    struct drift_figure same; /* the share */
+    struct stats_figure same; /* the share */
     struct drift_rate rates[DRIFT_RATES];
 
     size_t n_lengths;                       /* prompts that both have answered */
-    struct drift_figure mean[2], median[2]; /* words of an answer */
-    struct drift_figure longer;             /* the mean of B's words less A's */
+    struct stats_figure mean[2], median[2]; /* words of an answer */
+    struct stats_figure longer;             /* the mean of B's words less A's */
     double length_p;                        /* Wilcoxon */
 
     double tokens_per_s[2]; /* of one request, reading of the prompt included */

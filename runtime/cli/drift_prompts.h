@@ -15,7 +15,7 @@
 #include <stddef.h>
 
 #include "runtime/base/json.h"
-#include "runtime/cli/eval_expect.h"
+#include "models/eval/eval_expect.h"
 
 #define DRIFT_PROMPTS_MAX 100000
 

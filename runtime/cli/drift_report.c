@@ -75,7 +75,7 @@ static double percent(size_t hits, size_t n)
     return n > 0 ? 100.0 * (double)hits / (double)n : 0;
 }
 
-static void add_figures(struct rows *rows, const char *name, const struct drift_figure *of)
+static void add_figures(struct rows *rows, const char *name, const struct stats_figure *of)
 {
     set_cell(rows, 0, "%s", name);
     for (size_t side = 0; side < 2; side++) {

@@ -5,7 +5,7 @@
 #include "runtime/base/json.h"
 #include "runtime/cli/word_diff.h"
 
-static cJSON *figure(const struct drift_figure *f)
+static cJSON *figure(const struct stats_figure *f)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddNumberToObject(o, "value", f->value);
@@ -14,7 +14,7 @@ static cJSON *figure(const struct drift_figure *f)
     return o;
 }
 
-static cJSON *figures(const struct drift_figure of[2])
+static cJSON *figures(const struct stats_figure of[2])
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddItemToObject(o, "a", figure(&of[0]));

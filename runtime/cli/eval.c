@@ -8,7 +8,7 @@
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/cli.h"
-#include "runtime/cli/eval_expect.h"
+#include "models/eval/eval_expect.h"
 #include "runtime/cli/local_model.h"
 
 #define SET_BYTES_MAX     ((size_t)1 << 30)

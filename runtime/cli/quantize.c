@@ -6,6 +6,7 @@
 #include "models/convert/hf_model.h"
 #include "models/format/gguf.h"
 #include "models/format/gguf_write.h"
+#include "models/lineage/lineage.h"
 #include "models/model.h"
 #include "quant/q8.h"
 #include "runtime/base/mem.h"
@@ -200,6 +201,16 @@ static int quantize_packed(const char *from, const char *to, struct err *e)
     return rc;
 }
 
+static int write_lineage(const char *from, const char *to, const char *type, struct err *e)
+{
+    struct lineage *l = lineage_create("quantize");
+    lineage_parent(l, "model", from);
+    lineage_option(l, "type", type);
+    int rc = lineage_write(l, to, e);
+    lineage_destroy(l);
+    return rc;
+}
+
 int cli_quantize(int argc, char **argv)
 {
     const char *type = "q8_0";
@@ -242,6 +253,9 @@ int cli_quantize(int argc, char **argv)
         rc = quantize_packed(argv[1], argv[2], &e);
     } else {
         rc = (folder ? quantize_folder : quantize)(argv[1], argv[2], info->type, &e);
+    }
+    if (rc == 0) {
+        rc = write_lineage(argv[1], argv[2], type, &e);
     }
     return rc == 0 ? 0 : cli_fail("quantize", &e);
 }

@@ -1,8 +1,21 @@
 #include <stdio.h>
 
+#include "models/lineage/lineage.h"
 #include "models/train/checkpoint.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/train.h"
+
+static int write_lineage(const char *a, const char *b, double weight, const char *out,
+                         struct err *e)
+{
+    struct lineage *l = lineage_create("train average");
+    lineage_parent(l, "a", a);
+    lineage_parent(l, "b", b);
+    lineage_option_number(l, "weight", weight);
+    int rc = lineage_write(l, out, e);
+    lineage_destroy(l);
+    return rc;
+}
 
 int cli_train_average(int argc, char **argv)
 {
@@ -30,7 +43,9 @@ int cli_train_average(int argc, char **argv)
             options.usage);
         return 2;
     }
-    return checkpoint_average(argv[1], argv[2], (float)weight, argv[3], &e)
-               ? cli_fail("train average", &e)
-               : 0;
+    rc = checkpoint_average(argv[1], argv[2], (float)weight, argv[3], &e);
+    if (rc == 0) {
+        rc = write_lineage(argv[1], argv[2], weight, argv[3], &e);
+    }
+    return rc == 0 ? 0 : cli_fail("train average", &e);
 }

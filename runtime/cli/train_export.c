@@ -1,8 +1,21 @@
 #include <stdio.h>
 
+#include "models/lineage/lineage.h"
 #include "models/train/export.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/train.h"
+
+static int write_lineage(const char *ckpt, const char *vocab, const char *type, const char *out,
+                         struct err *e)
+{
+    struct lineage *l = lineage_create("train export");
+    lineage_parent(l, "checkpoint", ckpt);
+    lineage_parent(l, "vocab", vocab);
+    lineage_option(l, "type", type);
+    int rc = lineage_write(l, out, e);
+    lineage_destroy(l);
+    return rc;
+}
 
 int cli_train_export(int argc, char **argv)
 {
@@ -34,7 +47,9 @@ int cli_train_export(int argc, char **argv)
             options.usage);
         return 2;
     }
-    return export_gguf(argv[1], vocab, name, info->type, argv[2], &e)
-               ? cli_fail("train export", &e)
-               : 0;
+    rc = export_gguf(argv[1], vocab, name, info->type, argv[2], &e);
+    if (rc == 0) {
+        rc = write_lineage(argv[1], vocab, type, argv[2], &e);
+    }
+    return rc == 0 ? 0 : cli_fail("train export", &e);
 }

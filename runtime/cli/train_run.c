@@ -66,10 +66,10 @@ static void apply_request(const struct request *r, struct train_options *o)
         o->seed = (uint64_t)r->seed;
     }
     if (r->steps > 0) {
-        o->steps = (uint64_t)r->steps;
+        o->optimizer.steps = (uint64_t)r->steps;
     }
     if (r->shards > 0) {
-        o->shards = (uint32_t)r->shards;
+        o->optimizer.shards = (uint32_t)r->shards;
     }
     if (r->batch_tokens > 0) {
         o->batch_tokens = (uint32_t)r->batch_tokens;
@@ -78,15 +78,15 @@ static void apply_request(const struct request *r, struct train_options *o)
         o->row = (uint32_t)r->row;
     }
     if (r->warmup >= 0) {
-        o->warmup = (uint32_t)r->warmup;
+        o->optimizer.warmup = (uint32_t)r->warmup;
     }
     if (r->lr > 0.0) {
-        o->lr = (float)r->lr;
+        o->optimizer.lr = (float)r->lr;
     }
     if (r->min_lr >= 0.0) {
-        o->min_lr = (float)r->min_lr;
+        o->optimizer.min_lr = (float)r->min_lr;
     } else if (r->lr > 0.0) {
-        o->min_lr = o->lr / 10.0f;
+        o->optimizer.min_lr = o->optimizer.lr / 10.0f;
     }
 }
 
@@ -214,8 +214,9 @@ static void print_start(const struct run *run)
             "%u shards, "
             "seed %llu\n",
             dataset_doc_count(run->data), dataset_token_count(run->data),
-            (unsigned long long)o->steps, o->batch_tokens, (double)o->lr, (double)o->min_lr,
-            o->warmup, o->shards, (unsigned long long)o->seed);
+            (unsigned long long)o->optimizer.steps, o->batch_tokens, (double)o->optimizer.lr,
+            (double)o->optimizer.min_lr, o->optimizer.warmup, o->optimizer.shards,
+            (unsigned long long)o->seed);
     if (trainer_step_count(run->trainer) > 0) {
         fprintf(stderr, "resumed after step %llu\n",
                 (unsigned long long)trainer_step_count(run->trainer));
@@ -225,14 +226,15 @@ static void print_start(const struct run *run)
 static void print_progress(struct run *run, const struct train_stats *stats)
 {
     uint64_t step = trainer_step_count(run->trainer),
-             left = trainer_options(run->trainer)->steps - step;
+             left = trainer_options(run->trainer)->optimizer.steps - step;
     double now = clock_now_s(), seconds = now - run->since;
     double loss = run->loss / run->steps, eta = seconds / run->steps * (double)left;
     fprintf(stderr,
             "step %llu/%llu  loss %.4f  lr %.2e  norm %.3f  %.0f tokens/s  epoch %.2f  eta "
             "%d:%02d:%02d\n",
-            (unsigned long long)step, (unsigned long long)trainer_options(run->trainer)->steps,
-            loss, (double)stats->lr, stats->grad_norm, (double)run->tokens / seconds,
+            (unsigned long long)step,
+            (unsigned long long)trainer_options(run->trainer)->optimizer.steps, loss,
+            (double)stats->lr, stats->grad_norm, (double)run->tokens / seconds,
             trainer_epochs(run->trainer), (int)(eta / 3600), (int)(eta / 60) % 60,
             (int)eta % 60);
     if (run->log) {
@@ -268,7 +270,7 @@ static int save(const struct run *run, struct err *e)
 static int run_steps(struct run *run, struct err *e)
 {
     const struct request *r = &run->request;
-    uint64_t last = trainer_options(run->trainer)->steps,
+    uint64_t last = trainer_options(run->trainer)->optimizer.steps,
              step = trainer_step_count(run->trainer);
     struct train_stats stats;
     run->since = clock_now_s();

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "models/format/gguf.h"
+#include "models/lineage/lineage.h"
 #include "models/train/documents.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/train.h"
@@ -17,6 +18,21 @@ static int parse_learn(const char *word, enum documents_learn *learn, struct err
                              word);
     }
     return 0;
+}
+
+static int write_lineage(const char *vocab, const char *input, const struct dataset_writer *w,
+                         enum documents_learn learn, const char *out, struct err *e)
+{
+    struct lineage *l = lineage_create("train tokenize");
+    lineage_parent(l, "data", input);
+    lineage_parent(l, "vocab", vocab);
+    lineage_option(l, "loss", learn == DOCUMENTS_LEARN_ALL ? "all" : "answer");
+    lineage_metric(l, "documents", (double)w->n_docs);
+    lineage_metric(l, "tokens", (double)w->n_tokens);
+    lineage_metric(l, "learnt_tokens", (double)w->n_learn);
+    int rc = lineage_write(l, out, e);
+    lineage_destroy(l);
+    return rc;
 }
 
 static int tokenize(const char *vocab, const char *input, const char *out,
@@ -39,7 +55,7 @@ static int tokenize(const char *vocab, const char *input, const char *out,
             (unsigned long long)writer.n_docs, (unsigned long long)writer.n_tokens,
             (unsigned long long)writer.n_learn,
             100.0 * (double)writer.n_learn / (double)writer.n_tokens);
-    rc = 0;
+    rc = write_lineage(vocab, input, &writer, learn, out, e);
 cleanup:
     dataset_writer_deinit(&writer);
     tokenizer_destroy(tokenizer);

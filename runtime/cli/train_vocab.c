@@ -2,8 +2,19 @@
 
 #include <stdio.h>
 
+#include "models/lineage/lineage.h"
 #include "models/tokenizer/bpe_train.h"
 #include "runtime/cli/cli.h"
+
+static int write_lineage(const char *data, size_t tokens, const char *out, struct err *e)
+{
+    struct lineage *l = lineage_create("train vocab");
+    lineage_parent(l, "data", data);
+    lineage_option_number(l, "size", (double)tokens);
+    int rc = lineage_write(l, out, e);
+    lineage_destroy(l);
+    return rc;
+}
 
 int cli_train_vocab(int argc, char **argv)
 {
@@ -38,7 +49,8 @@ int cli_train_vocab(int argc, char **argv)
     struct bpe_trainer *trainer = bpe_trainer_create(&e);
     if (!trainer || bpe_trainer_feed_jsonl(trainer, data, &e) != 0 ||
         bpe_trainer_run(trainer, (size_t)size, &e) != 0 ||
-        bpe_trainer_write(trainer, out, &e) != 0) {
+        bpe_trainer_write(trainer, out, &e) != 0 ||
+        write_lineage(data, bpe_trainer_vocab_size(trainer), out, &e) != 0) {
         cli_fail("train vocab", &e);
         goto cleanup;
     }

@@ -1,4 +1,4 @@
-/* eval_expect.h: what the answer to a question of a test set has to be. Command-internal.
+/* eval_expect.h: what the answer to a question of a test set has to be.
  *
  * A JSON object; every key is optional, and all that are there must hold:
  *

@@ -1,5 +1,5 @@
-/* drift_stats.h against values from the literature, against all signs, and against chance. */
-#include "runtime/cli/drift_stats.h"
+/* stats.h against values from the literature, against all signs, and against chance. */
+#include "runtime/base/stats.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -22,22 +22,22 @@ static double wilcoxon(const double *differences, size_t n)
 {
     struct err e = {0};
     double p = -1;
-    assert_int_equal(drift_wilcoxon(differences, n, &p, &e), 0);
+    assert_int_equal(stats_wilcoxon(differences, n, &p, &e), 0);
     return p;
 }
 
 static void mcnemar_is_the_sign_test_of_those_that_differ(void **state)
 {
     (void)state;
-    assert_near(drift_mcnemar(0, 0), 1, 0);
-    assert_near(drift_mcnemar(5, 5), 1, 0);
-    assert_near(drift_mcnemar(0, 5), 0.0625, 1e-12);
-    assert_near(drift_mcnemar(1, 8), 0.0390625, 1e-12);
-    assert_near(drift_mcnemar(8, 1), 0.0390625, 1e-12);
+    assert_near(stats_mcnemar(0, 0), 1, 0);
+    assert_near(stats_mcnemar(5, 5), 1, 0);
+    assert_near(stats_mcnemar(0, 5), 0.0625, 1e-12);
+    assert_near(stats_mcnemar(1, 8), 0.0390625, 1e-12);
+    assert_near(stats_mcnemar(8, 1), 0.0390625, 1e-12);
     /* 2 * sum of C(12, k), k = 0, 1, 2, over 4096 */
-    assert_near(drift_mcnemar(10, 2), 2 * (1.0 + 12 + 66) / 4096, 1e-12);
-    assert_true(drift_mcnemar(3000, 4000) < 1e-30);
-    assert_true(drift_mcnemar(100000, 100100) > 0.5);
+    assert_near(stats_mcnemar(10, 2), 2 * (1.0 + 12 + 66) / 4096, 1e-12);
+    assert_true(stats_mcnemar(3000, 4000) < 1e-30);
+    assert_true(stats_mcnemar(100000, 100100) > 0.5);
 }
 
 /* Hollander and Wolfe (1973), depression before and after: V = 40, p = 0.03906. */
@@ -94,13 +94,13 @@ static void it_is_exact_with_ties_and_zeros(void **state)
 static void many_are_nearly_as_exact(void **state)
 {
     (void)state;
-    double d[DRIFT_EXACT_MAX + 1];
+    double d[STATS_EXACT_MAX + 1];
     struct rng rng;
     rng_seed(&rng, 7);
-    for (size_t i = 0; i <= DRIFT_EXACT_MAX; i++) {
+    for (size_t i = 0; i <= STATS_EXACT_MAX; i++) {
         d[i] = (double)rng_normal(&rng) + 0.15;
     }
-    double exact = wilcoxon(d, DRIFT_EXACT_MAX), normal = wilcoxon(d, DRIFT_EXACT_MAX + 1);
+    double exact = wilcoxon(d, STATS_EXACT_MAX), normal = wilcoxon(d, STATS_EXACT_MAX + 1);
     assert_true(exact > 0.001 && exact < 0.5);
     assert_near(log(normal), log(exact), 0.6); /* one more value, another formula */
 }
@@ -122,7 +122,7 @@ static void without_a_difference_few_are_significant(void **state)
         }
         by_ranks += wilcoxon(d, 30) < 0.05;
         by_many += wilcoxon(d, 300) < 0.05;
-        by_coins += drift_mcnemar(only_a, only_b) < 0.05;
+        by_coins += stats_mcnemar(only_a, only_b) < 0.05;
     }
     assert_true(by_ranks > 50 && by_ranks < 125);
     assert_true(by_many > 60 && by_many < 140);
@@ -132,14 +132,14 @@ static void without_a_difference_few_are_significant(void **state)
 static void shares_have_wilsons_interval(void **state)
 {
     (void)state;
-    struct drift_figure f = drift_share(10, 100);
+    struct stats_figure f = stats_share(10, 100);
     assert_near(f.value, 0.1, 1e-12);
     assert_near(f.low, 0.05523, 1e-4);
     assert_near(f.high, 0.17437, 1e-4);
-    f = drift_share(0, 20);
+    f = stats_share(0, 20);
     assert_near(f.low, 0, 0);
     assert_near(f.high, 0.16113, 1e-4);
-    f = drift_share(0, 0);
+    f = stats_share(0, 0);
     assert_true(f.low == 0 && f.high == 1);
 }
 
@@ -147,24 +147,89 @@ static void figures_lie_within_their_intervals(void **state)
 {
     (void)state;
     struct err e = {0};
-    struct drift_figure mean, median, again;
+    struct stats_figure mean, median, again;
     double values[101];
     for (size_t i = 0; i < 101; i++) {
         values[i] = (double)(i * 37 % 101);
     }
-    assert_int_equal(drift_mean(values, 101, &mean, &e), 0);
-    assert_int_equal(drift_median(values, 101, &median, &e), 0);
+    assert_int_equal(stats_mean(values, 101, &mean, &e), 0);
+    assert_int_equal(stats_median(values, 101, &median, &e), 0);
     assert_near(mean.value, 50, 1e-9);
     assert_near(median.value, 50, 1e-9);
     /* 1.96 standard errors, 29.3 / sqrt(101) each */
     assert_near(mean.high - mean.low, 11.4, 1);
     assert_true(median.low < 50 && median.high > 50 && median.high - median.low < 35);
-    assert_int_equal(drift_mean(values, 101, &again, &e), 0);
+    assert_int_equal(stats_mean(values, 101, &again, &e), 0);
     assert_true(again.low == mean.low && again.high == mean.high);
-    assert_int_equal(drift_median(values, 2, &median, &e), 0);
+    assert_int_equal(stats_median(values, 2, &median, &e), 0);
     assert_near(median.value, (values[0] + values[1]) / 2, 1e-12);
-    assert_int_equal(drift_mean(values, 0, &mean, &e), 0);
+    assert_int_equal(stats_mean(values, 0, &mean, &e), 0);
     assert_true(mean.value == 0 && mean.low == 0 && mean.high == 0);
+}
+
+static void differences_of_shares_have_an_interval_where_all_agree(void **state)
+{
+    (void)state;
+    struct stats_figure f = stats_share_difference(10, 25, 100);
+    assert_near(f.value, 0.15, 1e-12);
+    assert_near(f.low, 0.035354888, 1e-8);
+    assert_near(f.high, 0.258762759, 1e-8);
+    f = stats_share_difference(0, 0, 20);
+    assert_near(f.value, 0, 0);
+    assert_near(f.low, -0.089089272, 1e-8);
+    assert_near(f.high, 0.089089272, 1e-8);
+    f = stats_share_difference(0, 0, 0);
+    assert_true(f.low == -1 && f.high == 1);
+}
+
+/* The sum of the values drawn over the sum of the weights behind them. */
+static double ratio_of(void *ctx, const uint32_t *drawn, size_t n)
+{
+    const double *values = ctx;
+    double sum = 0, weight = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += values[drawn[i]];
+        weight += values[40 + drawn[i]];
+    }
+    return sum / weight;
+}
+
+static void any_statistic_can_be_resampled(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct stats_figure f;
+    double values[80], p;
+    for (size_t i = 0; i < 40; i++) {
+        values[i] = (double)(i % 5) - 1; /* -1 .. 3: mean 1 */
+        values[40 + i] = 2;
+    }
+    assert_int_equal(stats_bootstrap(40, ratio_of, values, &f, &p, &e), 0);
+    assert_near(f.value, 0.5, 1e-12);
+    /* 1.96 standard errors: sqrt(2) / sqrt(40) / 2 each */
+    assert_near(f.high - f.low, 2 * 1.96 * 0.1118, 0.05);
+    assert_near(p, 2.0 / 2001, 1e-12);
+    for (size_t i = 0; i < 40; i++) {
+        values[i] -= 1;
+    }
+    assert_int_equal(stats_bootstrap(40, ratio_of, values, &f, &p, &e), 0);
+    assert_near(f.value, 0, 1e-12);
+    assert_true(p > 0.5);
+    assert_int_equal(stats_bootstrap(0, ratio_of, values, &f, &p, &e), 0);
+    assert_true(p == 1 && f.high == 0);
+}
+
+static void holm_goes_from_the_smallest(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    double p[] = {0.01, 0.04, 0.03, 0.005, 0.9};
+    const double wanted[] = {0.04, 0.09, 0.09, 0.025, 0.9};
+    assert_int_equal(stats_holm(p, 5, &e), 0);
+    for (size_t i = 0; i < 5; i++) {
+        assert_near(p[i], wanted[i], 1e-12);
+    }
+    assert_int_equal(stats_holm(p, 0, &e), 0);
 }
 
 int main(void)
@@ -177,6 +242,9 @@ int main(void)
         cmocka_unit_test(without_a_difference_few_are_significant),
         cmocka_unit_test(shares_have_wilsons_interval),
         cmocka_unit_test(figures_lie_within_their_intervals),
+        cmocka_unit_test(differences_of_shares_have_an_interval_where_all_agree),
+        cmocka_unit_test(any_statistic_can_be_resampled),
+        cmocka_unit_test(holm_goes_from_the_smallest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/json.h"
-#include "runtime/cli/eval_expect.h"
+#include "models/eval/eval_expect.h"
 
 static bool holds(const char *expect, const char *answer)
 {

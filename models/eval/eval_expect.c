@@ -1,4 +1,4 @@
-#include "runtime/cli/eval_expect.h"
+#include "models/eval/eval_expect.h"
 
 #include <string.h>
 #include <strings.h>
