@@ -1,346 +1,338 @@
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "runtime/base/buf.h"
-#include "runtime/base/file.h"
-#include "runtime/base/json.h"
+#include "models/lineage/lineage.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/cli.h"
-#include "models/eval/eval_expect.h"
-#include "runtime/cli/local_model.h"
+#include "runtime/cli/eval_divergence.h"
+#include "runtime/cli/eval_report.h"
+#include "runtime/cli/eval_run.h"
+#include "runtime/cli/progress.h"
 
-#define SET_BYTES_MAX     ((size_t)1 << 30)
-#define ANSWER_BYTES_MAX  ((size_t)1 << 20)
-#define ANSWER_TOKENS_MAX 128
-#define SKILLS_MAX        256
-#define MESSAGES_MAX      1024
+#define ROWS     256
+#define LANES    16
+#define KV_BYTES ((size_t)512 << 20) /* of the lanes together */
 
-/* How the answers of one skill were. */
-struct skill {
-    char *name; /* owned */
-    long right;
-    long of;
+#define SETTING_MAX 16 /* bytes of the name of a number format */
+
+struct arguments {
+    struct option_strings models;
+    const char *suite, *set, *kind, *out;
+    const char *cpu, *kv_types, *weights; /* the last two: a list, one for each model */
+    long limit, show, threads;
+    bool json, compare;
+    bool progress; /* stderr is a terminal */
 };
 
-struct evaluation {
-    struct local_model model;
-    struct skill skills[SKILLS_MAX];
-    size_t n_skills;
-    long limit;         /* questions of each skill, 0: all */
-    long show_failures; /* how many are still to be shown */
-    FILE *shown_on;
-    long asked;
-    bool progress;
-};
+/* --- one model --- */
 
-struct question {
-    cJSON *json; /* the line; the rest borrows from it */
-    const char *skill;
-    struct chat_message messages[MESSAGES_MAX];
-    size_t n_messages;
-    const cJSON *expect_json;
-    struct eval_expect expect;
-};
-
-static int parse_messages(struct question *q, const cJSON *json, struct err *e)
+/* The item of a list "a,b" for the i-th model; the last one stands for all further ones. */
+static const char *nth(const char *list, size_t i, char out[SETTING_MAX])
 {
-    if (!cJSON_IsArray(json) || !json->child) {
-        return err_set(e, ERR_FORMAT,
-                       "\"messages\": an array of one message or more is wanted");
-    }
-    for (const cJSON *m = json->child; m; m = m->next) {
-        const cJSON *role = cJSON_GetObjectItemCaseSensitive(m, "role");
-        const cJSON *content = cJSON_GetObjectItemCaseSensitive(m, "content");
-        if (!cJSON_IsString(role) || !cJSON_IsString(content)) {
-            return err_set(e, ERR_FORMAT,
-                           "\"messages\": each needs the texts role and content");
-        }
-        if (q->n_messages == MESSAGES_MAX) {
-            return err_set(e, ERR_LIMIT, "\"messages\": more than %d", MESSAGES_MAX);
-        }
-        q->messages[q->n_messages++] = (struct chat_message){
-            .role = role->valuestring,
-            .content = content->valuestring,
-            .content_len = strlen(content->valuestring),
-        };
-    }
-    return 0;
-}
-
-static int check_keys(const cJSON *json, struct err *e)
-{
-    if (!cJSON_IsObject(json)) {
-        return err_set(e, ERR_FORMAT, "an object is wanted");
-    }
-    for (const cJSON *item = json->child; item; item = item->next) {
-        if (strcmp(item->string, "skill") != 0 && strcmp(item->string, "messages") != 0 &&
-            strcmp(item->string, "expect") != 0) {
-            return err_set(e, ERR_FORMAT,
-                           "\"%.40s\" is not known; skill, messages and expect are",
-                           item->string);
-        }
-    }
-    return 0;
-}
-
-/* On failure too, q->json is to be deleted. */
-static int parse_question(struct question *q, const char *line, size_t len, struct err *e)
-{
-    q->n_messages = 0;
-    q->json = json_parse(line, len, e);
-    if (!q->json || check_keys(q->json, e) != 0) {
-        return -1;
-    }
-    const cJSON *skill = cJSON_GetObjectItemCaseSensitive(q->json, "skill");
-    if (!cJSON_IsString(skill)) {
-        return err_set(e, ERR_FORMAT, "\"skill\": a text is wanted");
-    }
-    q->skill = skill->valuestring;
-    if (parse_messages(q, cJSON_GetObjectItemCaseSensitive(q->json, "messages"), e) != 0) {
-        return -1;
-    }
-    q->expect_json = cJSON_GetObjectItemCaseSensitive(q->json, "expect");
-    if (eval_expect_parse(&q->expect, q->expect_json, e) != 0) {
-        return err_prefix(e, "\"expect\"");
-    }
-    return 0;
-}
-
-static struct skill *find_skill(struct evaluation *ev, const char *name, struct err *e)
-{
-    for (size_t i = 0; i < ev->n_skills; i++) {
-        if (strcmp(ev->skills[i].name, name) == 0) {
-            return &ev->skills[i];
-        }
-    }
-    if (ev->n_skills == SKILLS_MAX) {
-        err_set(e, ERR_LIMIT, "\"skill\": more than %d skills", SKILLS_MAX);
+    if (!list) {
         return NULL;
     }
-    char *copy = mem_strdup(name);
-    if (!copy) {
-        err_nomem(e);
-        return NULL;
+    for (const char *comma; i > 0 && (comma = strchr(list, ',')); i--) {
+        list = comma + 1;
     }
-    struct skill *s = &ev->skills[ev->n_skills++];
-    *s = (struct skill){.name = copy};
-    return s;
+    snprintf(out, SETTING_MAX, "%.*s", (int)strcspn(list, ","), list);
+    return out;
 }
 
-static int keep_text(void *ctx, const char *text, size_t len)
+static int open_model(struct local_model *l, const struct arguments *a, size_t model,
+                      struct err *e)
 {
-    return buf_append(ctx, text, len);
+    char kv_type[SETTING_MAX], weights[SETTING_MAX];
+    const struct local_model_settings s = {
+        .path = a->models.items[model],
+        .cpu = a->cpu,
+        .kv_type = nth(a->kv_types, model, kv_type),
+        .weights = nth(a->weights, model, weights),
+        .threads = (int)a->threads,
+        .max_rows = ROWS,
+        .n_slots = LANES,
+        .kv_bytes = KV_BYTES,
+        .score = true,
+    };
+    return local_model_open(l, &s, e);
 }
 
-static void show_failure(struct evaluation *ev, const struct question *q,
-                         const struct buf *answer)
+/* The file's name, and what sets it apart from others: "tiny.gguf (f32)". */
+static void name_model(struct eval_results *r, const struct arguments *a, size_t model)
 {
-    if (ev->show_failures == 0) {
-        return;
+    struct eval_model_result *m = &r->models[model];
+    char weights[SETTING_MAX], kv_type[SETTING_MAX], number[8] = "";
+    const char *path = a->models.items[model], *slash = strrchr(path, '/');
+    const char *name = slash && slash[1] ? slash + 1 : path;
+    const char *w = nth(a->weights, model, weights), *kv = nth(a->kv_types, model, kv_type);
+    m->source = path;
+    snprintf(m->label, sizeof(m->label), "%.60s%s%s%s%s", name, w ? ", " : "", w ? w : "",
+             kv ? ", kv " : "", kv ? kv : "");
+    for (size_t i = 0; i < model && !number[0]; i++) {
+        if (strcmp(r->models[i].label, m->label) == 0) {
+            snprintf(number, sizeof(number), " (%d)", (int)(model + 1) % 100);
+            strncat(m->label, number, sizeof(m->label) - strlen(m->label) - 1);
+        }
     }
-    ev->show_failures--;
-    fprintf(ev->shown_on, "--- %s\n", q->skill);
-    for (size_t i = 0; i < q->n_messages; i++) {
-        fprintf(ev->shown_on, "%s: %s\n", q->messages[i].role, q->messages[i].content);
-    }
-    char *expected = cJSON_PrintUnformatted(q->expect_json);
-    fprintf(ev->shown_on, "answer: %.*s\nexpected: %s\n", (int)answer->len,
-            answer->data ? answer->data : "", expected ? expected : "(out of memory)");
-    cJSON_free(expected);
 }
 
-static int ask(struct evaluation *ev, const struct question *q, struct skill *skill,
-               struct err *e)
+static void tell(void *ctx, size_t done)
 {
-    const struct sampling greedy = {.top_p = 1.0f};
-    struct buf answer;
-    buf_init(&answer, ANSWER_BYTES_MAX);
-    int rc = local_model_answer(&ev->model, q->messages, q->n_messages, &greedy,
-                                ANSWER_TOKENS_MAX, keep_text, &answer, e);
+    progress_update(ctx, done, (double)done, NULL);
+}
+
+/* Lines on which the first measure of the part is missed. */
+static void show_failures(const struct eval_part *p, const struct eval_values *v, long *left,
+                          FILE *on)
+{
+    const struct eval_measure *m = eval_measure_of(p->kind, 0);
+    for (size_t i = 0; i<p->n && * left> 0; i++) {
+        double value = v->of[0].value[i];
+        if (m->statistic != EVAL_SHARE || isnan(value) || !v->answers[i] ||
+            (value > 0.5) == (m->better > 0)) {
+            continue;
+        }
+        (*left)--;
+        const struct eval_item *item = &p->items[i];
+        fprintf(on, "--- %s\n", item->group);
+        for (size_t k = 0; k < item->n_messages; k++) {
+            fprintf(on, "%s: %s\n", item->messages[0][k].role, item->messages[0][k].content);
+        }
+        char *expected =
+            cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(item->json, "expect"));
+        fprintf(on, "answer: %s\n%s%s%s", v->answers[i], expected ? "expected: " : "",
+                expected ? expected : "", expected ? "\n" : "");
+        cJSON_free(expected);
+    }
+}
+
+static int run_parts(struct local_model *l, const struct arguments *a,
+                     const struct eval_suite *suite, struct eval_model_result *m, struct err *e)
+{
+    long left = a->show;
+    for (size_t p = 0; p < suite->n_parts; p++) {
+        const struct eval_part *part = &suite->parts[p];
+        struct progress bar;
+        const struct eval_progress progress = {.told = a->progress ? tell : NULL, .ctx = &bar};
+        if (eval_values_init(&m->values[p], part->n, e) != 0) {
+            return -1;
+        }
+        if (a->progress) {
+            progress_begin(&bar, part->name, NULL, part->n, 0);
+        }
+        int rc = eval_run_local(l, part, &progress, &m->values[p], e);
+        if (a->progress) {
+            progress_end(&bar);
+        }
+        if (rc != 0) {
+            return err_prefix(e, "part %s", part->name);
+        }
+        show_failures(part, &m->values[p], &left, a->json ? stderr : stdout);
+    }
+    return 0;
+}
+
+static int run_model(const struct arguments *a, size_t model, struct eval_results *r,
+                     struct err *e)
+{
+    struct eval_model_result *m = &r->models[model];
+    struct local_model l;
+    double begin = clock_now_s();
+    name_model(r, a, model);
+    if (a->out && lineage_hash(m->source, m->sha256, e) != 0) {
+        return -1;
+    }
+    if (open_model(&l, a, model, e) != 0) {
+        return -1;
+    }
+    int rc = run_parts(&l, a, r->suite, m, e);
+    local_model_close(&l);
+    m->seconds = clock_now_s() - begin;
+    return rc;
+}
+
+/* --- two models side by side --- */
+
+static bool has_perplexity(const struct eval_suite *s)
+{
+    for (size_t p = 0; p < s->n_parts; p++) {
+        if (s->parts[p].kind == EVAL_PERPLEXITY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int compare_predictions(struct local_model *a, struct local_model *b,
+                               struct eval_results *r, struct err *e)
+{
+    for (size_t p = 0; p < r->suite->n_parts; p++) {
+        if (r->suite->parts[p].kind == EVAL_PERPLEXITY &&
+            eval_divergence(a, b, &r->suite->parts[p], &r->divergence[p], e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int run_divergence(const struct arguments *a, struct eval_results *r, struct err *e)
+{
+    struct local_model of[2];
+    if (r->n_models != 2 || !has_perplexity(r->suite)) {
+        return 0;
+    }
+    if (open_model(&of[0], a, 0, e) != 0) {
+        return -1;
+    }
+    int rc = open_model(&of[1], a, 1, e);
     if (rc == 0) {
-        const char *text = answer.data ? answer.data : "";
-        bool right = eval_expect_holds(&q->expect, text, answer.len);
-        skill->of++;
-        skill->right += right;
-        ev->asked++;
-        if (!right) {
-            show_failure(ev, q, &answer);
-        }
+        rc = compare_predictions(&of[0], &of[1], r, e);
+        local_model_close(&of[1]);
     }
-    buf_deinit(&answer);
+    local_model_close(&of[0]);
     return rc;
 }
 
-static int run_line(struct evaluation *ev, struct question *q, const char *line, size_t len,
-                    struct err *e)
-{
-    int rc = parse_question(q, line, len, e);
-    if (rc == 0) {
-        struct skill *skill = find_skill(ev, q->skill, e);
-        if (!skill) {
-            rc = -1;
-        } else if (ev->limit == 0 || skill->of < ev->limit) {
-            rc = ask(ev, q, skill, e);
-        }
-    }
-    cJSON_Delete(q->json);
-    return rc;
-}
+/* --- the command --- */
 
-static int run_set(struct evaluation *ev, const char *path, struct err *e)
+static int print_json(const struct eval_results *r, struct err *e)
 {
-    size_t len = 0;
-    char *set = file_read(path, SET_BYTES_MAX, &len, e);
-    struct question *q = mem_zalloc(sizeof(*q));
-    int rc = set ? 0 : -1;
-    if (set && !q) {
-        rc = err_nomem(e);
-    }
-    size_t number = 1;
-    for (size_t at = 0; rc == 0 && at < len; number++) {
-        const char *end = memchr(set + at, '\n', len - at);
-        size_t n = end ? (size_t)(end - set) - at : len - at;
-        if (n > 0 && run_line(ev, q, set + at, n, e) != 0) {
-            rc = err_prefix(e, "%s: line %zu", path, number);
-        }
-        if (ev->progress) {
-            fprintf(stderr, "\r%ld answers, %3.0f %% of the set", ev->asked,
-                    100.0 * (double)at / (double)len);
-        }
-        at += n + 1;
-    }
-    if (ev->progress) {
-        fputs("\r\033[K", stderr);
-    }
-    if (rc == 0 && ev->asked == 0) {
-        rc = err_set(e, ERR_FORMAT, "%s: holds no question", path);
-    }
-    mem_free(q);
-    mem_free(set);
-    return rc;
-}
-
-static double percent(const struct skill *s)
-{
-    return s->of > 0 ? 100.0 * (double)s->right / (double)s->of : 0.0;
-}
-
-static struct skill total_of(const struct evaluation *ev)
-{
-    struct skill total = {0};
-    for (size_t i = 0; i < ev->n_skills; i++) {
-        total.right += ev->skills[i].right;
-        total.of += ev->skills[i].of;
-    }
-    return total;
-}
-
-static void print_table(const struct evaluation *ev)
-{
-    struct skill total = total_of(ev);
-    printf("%-24s %7s %7s %8s\n", "skill", "right", "of", "percent");
-    for (size_t i = 0; i < ev->n_skills; i++) {
-        const struct skill *s = &ev->skills[i];
-        printf("%-24s %7ld %7ld %8.1f\n", s->name, s->right, s->of, percent(s));
-    }
-    printf("%-24s %7ld %7ld %8.1f\n", "total", total.right, total.of, percent(&total));
-}
-
-static void add_result(cJSON *to, const struct skill *s)
-{
-    cJSON_AddNumberToObject(to, "right", (double)s->right);
-    cJSON_AddNumberToObject(to, "of", (double)s->of);
-    cJSON_AddNumberToObject(to, "percent", percent(s));
-}
-
-static int print_json(const struct evaluation *ev, struct err *e)
-{
-    struct skill total = total_of(ev);
-    cJSON *root = cJSON_CreateObject();
-    add_result(root, &total);
-    cJSON *skills = cJSON_AddObjectToObject(root, "skills");
-    for (size_t i = 0; i < ev->n_skills; i++) {
-        add_result(cJSON_AddObjectToObject(skills, ev->skills[i].name), &ev->skills[i]);
-    }
-    char *text = cJSON_PrintUnformatted(root);
+    cJSON *json = eval_report_json(r);
+    char *text = cJSON_PrintUnformatted(json);
     int rc = text ? 0 : err_nomem(e);
     if (text) {
         puts(text);
     }
     cJSON_free(text);
-    cJSON_Delete(root);
+    cJSON_Delete(json);
+    return rc;
+}
+
+static int report(const struct arguments *a, const struct eval_results *r, struct err *e)
+{
+    if (a->out && eval_report_write(r, a->out, e) != 0) {
+        return -1;
+    }
+    if (a->set && r->n_models == 1) {
+        if (a->json) {
+            return eval_report_print_set_json(r, e);
+        }
+        eval_report_print_set(r);
+        return 0;
+    }
+    return a->json ? print_json(r, e) : eval_report_print(r, e);
+}
+
+static int run(const struct arguments *a, struct eval_results *r, struct err *e)
+{
+    r->n_models = a->models.count;
+    for (size_t m = 0; m < r->n_models; m++) {
+        if (run_model(a, m, r, e) != 0) {
+            return -1;
+        }
+    }
+    if (run_divergence(a, r, e) != 0 || eval_results_make(r, e) != 0) {
+        return -1;
+    }
+    return report(a, r, e);
+}
+
+static int check(struct arguments *a, int positional, char **argv, struct err *e)
+{
+    if (a->compare && a->models.count == 0 && positional == 2) {
+        a->models.items[a->models.count++] = argv[1];
+        a->models.items[a->models.count++] = argv[2];
+        positional = 0;
+    }
+    if (positional > 0 || (a->compare && a->models.count != 2)) {
+        return err_set(e, ERR_INVALID, "%s",
+                       a->compare ? "compare: two models are wanted, A and B"
+                                  : "models are given with -m FILE");
+    }
+    if (a->models.count == 0 || !a->suite == !a->set) {
+        return err_set(e, ERR_INVALID, "-m FILE and either --suite or --set are needed");
+    }
+    if (a->models.count > EVAL_MODELS_MAX) {
+        return err_set(e, ERR_INVALID, "-m: at most %d models", EVAL_MODELS_MAX);
+    }
+    return a->kind && a->set ? err_set(e, ERR_INVALID, "--kind goes with --suite FILE.jsonl")
+                             : 0;
+}
+
+static int parse(struct arguments *a, int argc, char **argv)
+{
+    const struct option table[] = {
+        {"model", 'm', OPTION_STRINGS, &a->models, "FILE",
+         "a model; several: side by side, each compared with the first", 0, 0},
+        {"suite", 0, OPTION_STRING, &a->suite, "PATH",
+         "a folder with suite.json, such a file, or a file of lines", 0, 0},
+        {"kind", 0, OPTION_STRING, &a->kind, "KIND",
+         "what a file of lines holds (questions): docs/training.md", 0, 0},
+        {"set", 0, OPTION_STRING, &a->set, "FILE.jsonl",
+         "questions alone, counted by skill: {\"skill\", \"messages\", \"expect\"}", 0, 0},
+        {"limit", 0, OPTION_INT, &a->limit, "N",
+         "at most N lines of each group of a part (all)", 1, EVAL_ITEMS_MAX},
+        {"out", 0, OPTION_STRING, &a->out, "FOLDER",
+         "report.md, report.json, answers.jsonl and plots", 0, 0},
+        {"show-failures", 0, OPTION_INT, &a->show, "N", "show the first N wrong answers (0)", 0,
+         1L << 30},
+        {"json", 0, OPTION_FLAG, &a->json, NULL,
+         "print the result as JSON; failures go to stderr", 0, 0},
+        {"threads", 't', OPTION_INT, &a->threads, "N", "threads (number of cores)", 1, 256},
+        {"cpu", 0, OPTION_STRING, &a->cpu, "NAME", "best instruction set to use (auto)", 0, 0},
+        {"kv-type", 0, OPTION_STRING, &a->kv_types, "NAME[,...]",
+         "KV cache as f16, int8 or f32, of each model (f16)", 0, 0},
+        {"weights", 0, OPTION_STRING, &a->weights, "NAME[,...]",
+         "weights as int8, or f32: slow, to see what int8 costs; of each model (int8)", 0, 0},
+        {0},
+    };
+    const struct options options = {
+        a->compare ? "weir eval compare A B --suite PATH [options]"
+                   : "weir eval -m FILE [-m FILE ...] (--suite PATH | --set FILE) [options]\n"
+                     "       weir eval compare A B --suite PATH [options]",
+        "Tests models with a suite: right answers, refusals, likelihoods, calibration and "
+        "more.",
+        table};
+    struct err e = {0};
+    int positional;
+    int rc = cli_options(&options, argc, argv, &positional);
+    if (rc < 0 && check(a, positional, argv, &e) != 0) {
+        fprintf(stderr, "weir eval: %s\nusage: %s\n", e.message, options.usage);
+        return 2;
+    }
     return rc;
 }
 
 int cli_eval(int argc, char **argv)
 {
-    const char *path = NULL;
-    const char *set = NULL;
-    const char *cpu = "auto", *kv_type = NULL, *weights = NULL;
-    bool json = false;
-    long show = 0;
-    long limit = 0;
-    long threads = local_core_count();
-    const struct option table[] = {
-        {"model", 'm', OPTION_STRING, &path, "FILE", "the model, a GGUF file", 0, 0},
-        {"set", 0, OPTION_STRING, &set, "FILE.jsonl",
-         "questions, a line each: {\"skill\", \"messages\", \"expect\"}", 0, 0},
-        {"limit", 0, OPTION_INT, &limit, "N", "ask at most N questions of each skill (all)", 1,
-         1L << 30},
-        {"show-failures", 0, OPTION_INT, &show, "N", "show the first N wrong answers (0)", 0,
-         1L << 30},
-        {"json", 0, OPTION_FLAG, &json, NULL, "print the result as JSON; failures go to stderr",
-         0, 0},
-        {"threads", 't', OPTION_INT, &threads, "N", "threads (number of cores)", 1, 256},
-        {"cpu", 0, OPTION_STRING, &cpu, "NAME", "best instruction set to use (auto)", 0, 0},
-        {"kv-type", 0, OPTION_STRING, &kv_type, "NAME", "KV cache as f16, int8 or f32 (f16)", 0,
-         0},
-        {"weights", 0, OPTION_STRING, &weights, "NAME",
-         "weights as int8, or f32: slow, to see what int8 costs (int8)", 0, 0},
-        {0},
-    };
-    const struct options options = {
-        "weir eval -m FILE --set FILE.jsonl [options]",
-        "Asks a model the questions of a test set and counts the answers that are as expected.",
-        table};
-    int positional;
-    int rc = cli_options(&options, argc, argv, &positional);
+    struct arguments a = {
+        .cpu = "auto", .threads = local_core_count(), .progress = isatty(STDERR_FILENO) != 0};
+    struct err e = {0};
+    a.compare = argc > 1 && strcmp(argv[1], "compare") == 0;
+    if (a.compare) {
+        argv[1] = argv[0];
+    }
+    int rc = parse(&a, argc - a.compare, argv + a.compare);
     if (rc >= 0) {
         return rc;
     }
-    if (!path || !set || positional > 0) {
-        fprintf(stderr, "weir eval: -m FILE and --set FILE are needed\nusage: %s\n",
-                options.usage);
-        return 2;
+    struct eval_results *r = mem_zalloc(sizeof(*r));
+    struct eval_suite *suite = eval_suite_open(
+        a.suite ? a.suite : a.set, a.set ? "questions" : a.kind, (size_t)a.limit, &e);
+    rc = suite ? 0 : -1;
+    if (suite && !r) {
+        rc = err_nomem(&e);
+    } else if (suite) {
+        r->suite = suite;
+        rc = run(&a, r, &e);
     }
-    struct err e = {0};
-    struct evaluation ev = {.limit = limit,
-                            .show_failures = show,
-                            .shown_on = json ? stderr : stdout,
-                            .progress = isatty(STDERR_FILENO) && show == 0};
-    struct local_model_settings s = {
-        .path = path,
-        .cpu = cpu,
-        .kv_type = kv_type,
-        .weights = weights,
-        .threads = (int)threads,
-        .max_rows = 256,
-        .n_slots = 1,
-    };
-    rc = local_model_open(&ev.model, &s, &e);
-    if (rc == 0) {
-        rc = run_set(&ev, set, &e);
-        local_model_close(&ev.model);
+    if (r) {
+        eval_results_deinit(r);
     }
-    if (rc == 0 && json) {
-        rc = print_json(&ev, &e);
-    } else if (rc == 0) {
-        print_table(&ev);
-    }
-    for (size_t i = 0; i < ev.n_skills; i++) {
-        mem_free(ev.skills[i].name);
-    }
+    mem_free(r);
+    eval_suite_close(suite);
     return rc == 0 ? 0 : cli_fail("eval", &e);
 }

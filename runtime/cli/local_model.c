@@ -11,6 +11,7 @@
 #include "runtime/engine/parallel_team.h"
 
 #define CONTEXT_DEFAULT_MAX 8192
+#define LOGITS_BYTES_MAX    ((size_t)64 << 20) /* of the logits of one step */
 
 long local_core_count(void)
 {
@@ -24,6 +25,26 @@ static int choose_context(const struct llama_config *c, int asked)
         return asked < c->context ? asked : c->context;
     }
     return c->context < CONTEXT_DEFAULT_MAX ? c->context : CONTEXT_DEFAULT_MAX;
+}
+
+static int choose_slots(const struct llama_config *c, const struct local_model_settings *s,
+                        enum ops_type kv_type, int context)
+{
+    size_t each = kv_cache_pages(context) * kv_cache_page_bytes(c, kv_type);
+    if (s->kv_bytes == 0 || each == 0 || s->kv_bytes / each >= (size_t)s->n_slots) {
+        return s->n_slots;
+    }
+    return s->kv_bytes / each > 1 ? (int)(s->kv_bytes / each) : 1;
+}
+
+static int choose_logits(const struct llama_config *c, const struct local_model_settings *s,
+                         int n_slots)
+{
+    if (s->encoder || !s->score) {
+        return s->encoder ? s->max_rows : n_slots;
+    }
+    size_t rows = LOGITS_BYTES_MAX / (sizeof(float) * (size_t)c->vocab);
+    return rows >= (size_t)s->max_rows ? s->max_rows : rows > 16 ? (int)rows : 16;
 }
 
 static int precision_named(const char *name, enum llama_precision *precision, struct err *e)
@@ -73,9 +94,11 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
         goto fail;
     }
     l->context = choose_context(&l->model->config, s->context);
+    int n_slots = choose_slots(&l->model->config, s, kv_type, l->context);
+    l->max_logits = choose_logits(&l->model->config, s, n_slots);
     struct llama_state_settings set = {
         .max_rows = s->max_rows,
-        .max_logits = s->encoder ? s->max_rows : s->n_slots,
+        .max_logits = l->max_logits,
         .context = l->context,
         .precision = precision,
         .kernel = q8_kernel_select(features),
@@ -84,7 +107,7 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
     };
     l->state = llama_state_create(&l->model->config, &set, e);
     if (!l->state ||
-        kv_cache_init(&l->kv, &l->model->config, kv_type, s->n_slots, l->context, 0, e) != 0 ||
+        kv_cache_init(&l->kv, &l->model->config, kv_type, n_slots, l->context, 0, e) != 0 ||
         sampler_scratch_init(&l->scratch, set.ops, l->model->config.vocab, (size_t)l->context,
                              e) != 0) {
         goto fail;

@@ -17,6 +17,7 @@ struct local_model {
     struct sampler_scratch scratch;
     int context;
     int max_rows;
+    int max_logits; /* rows of one step that may want logits */
 };
 
 struct local_model_settings {
@@ -25,11 +26,13 @@ struct local_model_settings {
     const char *kv_type; /* as for --kv-type; NULL: f16 */
     const char *weights; /* "int8" or "f32"; NULL: int8 */
     int threads;
-    bool encoder; /* a model for embeddings is wanted; one that makes text otherwise */
-    bool pin;     /* each thread to a CPU of its own */
-    int context;  /* 0: the model's own, at most 8192 */
-    int max_rows; /* rows of one step */
-    int n_slots;  /* sequences of the KV cache; 1 unless a benchmark wants more */
+    bool encoder;    /* a model for embeddings is wanted; one that makes text otherwise */
+    bool pin;        /* each thread to a CPU of its own */
+    int context;     /* 0: the model's own, at most 8192 */
+    int max_rows;    /* rows of one step */
+    int n_slots;     /* sequences of the KV cache; 1 unless several run side by side */
+    size_t kv_bytes; /* fewer sequences where their keys and values need more; 0: any */
+    bool score;      /* logits of up to max_rows rows of a step are wanted */
 };
 
 int local_model_open(struct local_model *l, const struct local_model_settings *s,
