@@ -184,3 +184,45 @@ int checkpoint_resume(const char *path, struct trainer *t, const struct dataset 
     }
     return 0;
 }
+
+int checkpoint_write(const char *path, const struct checkpoint_header *header,
+                     const float *params, const float *moment1, const float *moment2,
+                     struct err *e)
+{
+    struct checkpoint_header h = *header;
+    size_t block = train_shape_param_count(&h.shape) * sizeof(float);
+    size_t len = sizeof(h) + 3 * block;
+    memcpy(h.magic, magic, sizeof(magic));
+    char *bytes = mem_alloc(len);
+    if (!bytes) {
+        return err_nomem(e);
+    }
+    memcpy(bytes, &h, sizeof(h));
+    memcpy(bytes + sizeof(h), params, block);
+    memcpy(bytes + sizeof(h) + block, moment1, block);
+    memcpy(bytes + sizeof(h) + 2 * block, moment2, block);
+    int rc = file_write_atomic(path, bytes, len, e);
+    mem_free(bytes);
+    return rc;
+}
+
+int checkpoint_read(const char *path, const struct train_shape *shape,
+                    struct checkpoint_header *h, float *params, float *moment1, float *moment2,
+                    struct err *e)
+{
+    FILE *f = open_checked(path, h, e);
+    if (!f) {
+        return -1;
+    }
+    int rc = 0;
+    size_t n = train_shape_param_count(&h->shape);
+    if (memcmp(&h->shape, shape, sizeof(*shape)) != 0) {
+        rc = err_set(e, ERR_INVALID, "%s: its model has another shape", path);
+    } else if (fread(params, sizeof(float), n, f) != n ||
+               fread(moment1, sizeof(float), n, f) != n ||
+               fread(moment2, sizeof(float), n, f) != n) {
+        rc = err_set(e, ERR_IO, "%s: cannot read", path);
+    }
+    fclose(f);
+    return rc;
+}

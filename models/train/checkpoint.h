@@ -46,3 +46,14 @@ int checkpoint_load_params(const char *path, struct trainer *t, struct err *e);
  * Refused when `data` is not the file that the run began with. */
 int checkpoint_resume(const char *path, struct trainer *t, const struct dataset *data,
                       struct err *e);
+
+/* For training that is not the trainer's (align_policy.h): the header, whose magic is filled
+ * in, and three blocks of train_shape_param_count floats. */
+int checkpoint_write(const char *path, const struct checkpoint_header *header,
+                     const float *params, const float *moment1, const float *moment2,
+                     struct err *e);
+
+/* The same, read. Refused when it is not of that shape. */
+int checkpoint_read(const char *path, const struct train_shape *shape,
+                    struct checkpoint_header *h, float *params, float *moment1, float *moment2,
+                    struct err *e);
