@@ -184,3 +184,15 @@ int checkpoint_resume(const char *path, struct trainer *t, const struct dataset 
     }
     return 0;
 }
+
+int checkpoint_write_params(const char *path, const struct train_shape *shape,
+                            const float *params, struct err *e)
+{
+    struct checkpoint_header h;
+    memset(&h, 0, sizeof(h));
+    memcpy(h.magic, magic, sizeof(magic));
+    h.shape = *shape;
+    h.options = train_options_default();
+    h.options.row = shape->context;
+    return write_params(path, &h, params, e);
+}

@@ -46,3 +46,7 @@ int checkpoint_load_params(const char *path, struct trainer *t, struct err *e);
  * Refused when `data` is not the file that the run began with. */
 int checkpoint_resume(const char *path, struct trainer *t, const struct dataset *data,
                       struct err *e);
+
+/* A checkpoint of weights alone, with moments of zero: to export, or to begin with (--init). */
+int checkpoint_write_params(const char *path, const struct train_shape *shape,
+                            const float *params, struct err *e);

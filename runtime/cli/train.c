@@ -21,6 +21,7 @@ static int no_train(int argc, char **argv)
 #    define cli_train_run      no_train
 #    define cli_train_average  no_train
 #    define cli_train_export   no_train
+#    define cli_train_sft      no_train
 #    define cli_train_tokenize no_train
 #endif
 
@@ -32,7 +33,8 @@ int cli_train(int argc, char **argv)
     } words[] = {
         {"vocab", cli_train_vocab},     {"tokenize", cli_train_tokenize},
         {"average", cli_train_average}, {"classifier", cli_train_classifier},
-        {"export", cli_train_export},
+        {"export", cli_train_export},   {"merge", cli_train_merge},
+        {"sft", cli_train_sft},
     };
     for (size_t i = 0; argc > 1 && i < sizeof(words) / sizeof(words[0]); i++) {
         if (strcmp(argv[1], words[i].word) == 0) {
@@ -41,9 +43,8 @@ int cli_train(int argc, char **argv)
     }
     if (argc > 1 && argv[1][0] != '-') {
         fprintf(stderr,
-                "weir train: unknown word \"%s\"; there are vocab, tokenize, average, "
-                "classifier and "
-                "export\n",
+                "weir train: unknown word \"%s\"; there are vocab, tokenize, sft, merge, "
+                "average, classifier and export\n",
                 argv[1]);
         return 2;
     }
