@@ -42,6 +42,10 @@ struct trainer;
 /* The optimizer's defaults, seed 1, 16384 tokens a step in slices of 2048. */
 struct train_options train_options_default(void);
 
+/* Refuses what trainer_create refuses of shape and options; the message names the option. */
+int trainer_check(const struct train_shape *shape, const struct train_options *options,
+                  struct err *e);
+
 /* A new run with seeded weights. data == NULL: no steps, only weights (export). */
 struct trainer *trainer_create(const struct train_shape *shape,
                                const struct train_options *options, const struct dataset *data,
