@@ -8,7 +8,7 @@
 #include "runtime/base/rng.h"
 
 #define PEAK_SIZE  1536
-#define PEAK_TRIES 5
+#define PEAK_TRIES 8
 
 const char *train_blas_kernels(void)
 {

@@ -196,26 +196,7 @@ static double run_shard(void *ctx, uint32_t shard, float *block)
     return loss;
 }
 
-int trainer_step(struct trainer *t, struct train_stats *stats, struct err *e)
-{
-    size_t n_slices = (size_t)t->slices_per_shard * t->options.optimizer.shards;
-    struct optimizer_stats done;
-    uint32_t targets = batcher_fill(t->batcher, t->slices, n_slices, false);
-    *stats = (struct train_stats){.targets = targets};
-    for (size_t i = 0; i < n_slices; i++) {
-        stats->tokens += t->slices[i].n_tokens;
-    }
-    t->scale = 1.0f / (float)targets;
-    if (optimizer_step(t->optimizer, run_shard, t, &done, e)) {
-        return -1;
-    }
-    stats->loss = done.loss / targets;
-    stats->grad_norm = done.grad_norm;
-    stats->lr = done.lr;
-    return 0;
-}
-
-double trainer_step_flops(const struct trainer *t)
+static double batch_flops(const struct trainer *t)
 {
     const struct train_shape *s = &t->shape;
     double d = s->d_model, layers = s->n_layers, heads = train_shape_q_dim(s);
@@ -235,6 +216,26 @@ double trainer_step_flops(const struct trainer *t)
     double through = tokens * (layers * qkv + (layers - 1.0) * rest) +
                      targets * (rest + d * (double)s->vocab);
     return 6.0 * through + 12.0 * layers * heads * pairs;
+}
+
+int trainer_step(struct trainer *t, struct train_stats *stats, struct err *e)
+{
+    size_t n_slices = (size_t)t->slices_per_shard * t->options.optimizer.shards;
+    struct optimizer_stats done;
+    uint32_t targets = batcher_fill(t->batcher, t->slices, n_slices, false);
+    *stats = (struct train_stats){.targets = targets};
+    for (size_t i = 0; i < n_slices; i++) {
+        stats->tokens += t->slices[i].n_tokens;
+    }
+    t->scale = 1.0f / (float)targets;
+    if (optimizer_step(t->optimizer, run_shard, t, &done, e)) {
+        return -1;
+    }
+    stats->loss = done.loss / targets;
+    stats->grad_norm = done.grad_norm;
+    stats->lr = done.lr;
+    stats->flops = batch_flops(t);
+    return 0;
 }
 
 int trainer_validate(struct trainer *t, const struct dataset *data, uint64_t max_tokens,

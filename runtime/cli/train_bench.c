@@ -83,7 +83,7 @@ static int measure_steps(const struct bench *b, const struct dataset *data, stru
         if (rc == 0 && i > 0) {
             total += seconds;
             r->best_s = seconds < r->best_s ? seconds : r->best_s;
-            r->flops = trainer_step_flops(t);
+            r->flops = stats.flops;
             r->tokens = stats.tokens;
             r->loss = stats.loss;
         }
