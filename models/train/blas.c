@@ -1,49 +1,14 @@
 #include "models/train/blas.h"
 
 #include <cblas.h>
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include <stddef.h>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
 
-#define PEAK_SIZE  2048
-#define PEAK_TRIES 6
-
-#ifdef TRAIN_KERNELS_X86
-static bool has_avx512(void)
-{
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512cd");
-}
-
-void train_blas_restart_with_best(char **argv)
-{
-    static const char variable[] = "OPENBLAS_CORETYPE";
-    static const char *const narrow[] = {"Prescott",   "Core2",   "Penryn",
-                                         "Dunnington", "Nehalem", "Sandybridge",
-                                         "Haswell",    "Zen",     "Excavator"};
-    bool is_narrow = false;
-    for (size_t i = 0; i < sizeof(narrow) / sizeof(narrow[0]); i++) {
-        is_narrow |= strcmp(train_blas_kernels(), narrow[i]) == 0;
-    }
-    if (!is_narrow || !has_avx512() || getenv(variable) ||
-        setenv(variable, "SkylakeX", 1) != 0) {
-        return;
-    }
-    execv("/proc/self/exe", argv);
-    unsetenv(variable);
-}
-#else
-void train_blas_restart_with_best(char **argv)
-{
-    (void)argv;
-}
-#endif
+#define PEAK_SIZE  1536
+#define PEAK_TRIES 8
 
 const char *train_blas_kernels(void)
 {

@@ -2,7 +2,8 @@
  *
  * The file is, little-endian: the bytes of struct checkpoint_header (below, no padding), then
  * the parameters as floats in the order of train_shape_tensors, then both moments of the
- * optimizer. It is written atomically: a reader sees the old one or the new one. Magic, shape
+ * optimizer. It is written atomically: a reader sees the old one or the new one, and where the
+ * disk is full the old one stays. Magic, shape
  * and length are checked before anything is read; the numbers themselves are taken as they are.
  */
 #pragma once
@@ -15,9 +16,10 @@
 struct checkpoint_header {
     char magic[8]; /* "WEIRCKP2" */
     struct train_shape shape;
-    uint32_t data_docs; /* of the token file, to notice another one */
-    uint32_t data_tokens;
-    uint32_t reserved; /* 0 */
+    uint32_t reserved;  /* 0 */
+    uint64_t data_docs; /* of the token files, to notice others */
+    uint64_t data_tokens;
+    uint64_t data_hash; /* dataset_hash */
     struct train_options options;
     uint64_t step;
     struct batcher_position position;
@@ -43,7 +45,8 @@ int checkpoint_average(const char *a, const char *b, float weight, const char *o
 int checkpoint_load_params(const char *path, struct trainer *t, struct err *e);
 
 /* Weights, optimizer, step and place in the data: the run goes on as if it had not stopped.
- * Refused when `data` is not the file that the run began with. */
+ * Refused when `data` is not what the run began with: other files, or the same in another
+ * order. */
 int checkpoint_resume(const char *path, struct trainer *t, const struct dataset *data,
                       struct err *e);
 
@@ -57,3 +60,7 @@ int checkpoint_write(const char *path, const struct checkpoint_header *header,
 int checkpoint_read(const char *path, const struct train_shape *shape,
                     struct checkpoint_header *h, float *params, float *moment1, float *moment2,
                     struct err *e);
+
+/* A checkpoint of weights alone, with moments of zero: to export, or to begin with (--init). */
+int checkpoint_write_params(const char *path, const struct train_shape *shape,
+                            const float *params, struct err *e);

@@ -112,8 +112,8 @@ int import_shape(const struct gguf *g, uint32_t context, struct train_shape *s, 
     return train_shape_check(s, e) ? err_prefix(e, "%s", gguf_path(g)) : 0;
 }
 
-static const struct gguf_tensor *find_checked(const struct gguf *g,
-                                              const struct train_tensor *want, struct err *e)
+const struct gguf_tensor *import_find(const struct gguf *g, const struct train_tensor *want,
+                                      struct err *e)
 {
     const struct gguf_tensor *t = gguf_tensor_find(g, want->name);
     if (!t) {
@@ -136,34 +136,46 @@ static const struct gguf_tensor *find_checked(const struct gguf *g,
     return t;
 }
 
-static int read_tensor(const struct gguf *g, const struct train_tensor *want, float *out,
-                       struct err *e)
+/* step: floats from a row to the next one at out. */
+static int read_rows(const struct gguf *g, const struct train_tensor *want, float *out,
+                     size_t step, struct err *e)
 {
-    const struct gguf_tensor *t = find_checked(g, want, e);
+    const struct gguf_tensor *t = import_find(g, want, e);
     if (!t) {
         return -1;
     }
     size_t row_bytes = (size_t)tensor_type_row_bytes(t->type, want->cols);
-    for (uint32_t r = 0; r < want->rows; r++) {
-        float *row = out + (size_t)r * want->cols;
+    for (uint32_t r = 0; r < want->rows; r++, out += step) {
         const unsigned char *from = (const unsigned char *)t->data + r * row_bytes;
-        bool fine = tensor_row_to_f32(t->type, from, row, want->cols) == 0;
+        bool fine = tensor_row_to_f32(t->type, from, out, want->cols) == 0;
         for (uint32_t i = 0; fine && i < want->cols; i++) {
-            fine = isfinite(row[i]);
+            fine = isfinite(out[i]);
         }
         if (!fine) {
             return err_set(e, ERR_FORMAT, "%s: tensor \"%s\" holds a number that is not finite",
                            gguf_path(g), want->name);
         }
     }
-    gguf_give_back(g, t->data, t->size);
     return 0;
 }
 
-/* Nothing may be in the file that would be lost. Factors of positions are in the shape. */
-static int check_leftovers(const struct gguf *g, const struct train_tensor *tensors,
-                           size_t count, struct err *e)
+int import_tensor(const struct gguf *g, const struct train_tensor *want, float *out,
+                  struct err *e)
 {
+    return read_rows(g, want, out, want->cols, e);
+}
+
+int import_scan(const struct gguf *g, const struct train_tensor *want, float *row,
+                struct err *e)
+{
+    return read_rows(g, want, row, 0, e);
+}
+
+/* Nothing may be in the file that would be lost. Factors of positions are in the shape. */
+int import_check(const struct gguf *g, const struct train_shape *s, struct err *e)
+{
+    struct train_tensor tensors[TRAIN_MAX_TENSORS];
+    size_t count = train_shape_tensors(s, tensors);
     for (size_t i = 0; i < gguf_tensor_count(g); i++) {
         const char *name = gguf_tensor_at(g, i)->name;
         size_t at = 0;
@@ -183,13 +195,15 @@ int import_params(const struct gguf *g, const struct train_shape *s, float *para
 {
     struct train_tensor tensors[TRAIN_MAX_TENSORS];
     size_t count = train_shape_tensors(s, tensors);
-    if (check_leftovers(g, tensors, count, e)) {
+    if (import_check(g, s, e)) {
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
-        if (read_tensor(g, &tensors[i], params + tensors[i].offset, e)) {
+        if (import_tensor(g, &tensors[i], params + tensors[i].offset, e)) {
             return -1;
         }
+        const struct gguf_tensor *t = gguf_tensor_find(g, tensors[i].name);
+        gguf_give_back(g, t->data, t->size);
     }
     return gguf_check_whole(g, e);
 }

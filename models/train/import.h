@@ -33,7 +33,22 @@ struct gguf *import_open(const char *path, struct err *e);
  */
 int import_shape(const struct gguf *g, uint32_t context, struct train_shape *s, struct err *e);
 
+/* Refuses a file with tensors that the trainer does not know. */
+int import_check(const struct gguf *g, const struct train_shape *s, struct err *e);
+
 /* s: what import_shape gave. params: its block, filled; what was read goes back to the system,
  * so that the model is in memory once. */
 int import_params(const struct gguf *g, const struct train_shape *s, float *params,
                   struct err *e);
+
+/* One tensor of the file, its type and shape checked. */
+const struct gguf_tensor *import_find(const struct gguf *g, const struct train_tensor *want,
+                                      struct err *e);
+
+/* The same as floats at out (rows, cols), all finite. */
+int import_tensor(const struct gguf *g, const struct train_tensor *want, float *out,
+                  struct err *e);
+
+/* Only looks whether they are; row: (cols) floats of room. */
+int import_scan(const struct gguf *g, const struct train_tensor *want, float *row,
+                struct err *e);

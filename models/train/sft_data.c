@@ -108,8 +108,9 @@ static int add_documents(struct reading *d, struct err *e)
         return 0;
     }
     for (size_t i = 0; i < n; begin = ends[i++]) {
-        if (dataset_writer_add(held_out ? d->held_out : d->train, tokens + begin,
-                               ends[i] - begin, e)) {
+        uint32_t len = (uint32_t)(ends[i] - begin);
+        d->counts->longest = len > d->counts->longest ? len : d->counts->longest;
+        if (dataset_writer_add(held_out ? d->held_out : d->train, tokens + begin, len, e)) {
             return -1;
         }
     }

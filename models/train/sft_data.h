@@ -39,6 +39,7 @@ struct sft_counts {
     uint64_t malformed; /* lines that were skipped */
     uint64_t too_long;  /* documents that were skipped */
     uint64_t cut;       /* and cut */
+    uint32_t longest;   /* document in a writer, tokens */
 };
 
 /* Adds to the writers; held_out may be NULL where the share is 0. */

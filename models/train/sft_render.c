@@ -241,20 +241,33 @@ static int encode_answer(struct rendering *w, const struct chat_text *turn, size
 
 /* Up to the first token that ends a generation. It is the template's, since no text of a
  * message becomes one. */
-static int cut_answer(struct rendering *w, size_t k)
+static bool cut_answer(struct rendering *w)
 {
-    const struct tokenizer *t = w->r->tokenizer;
     for (size_t i = 0; i < w->answer.count; i++) {
-        if (tokenizer_is_eog(t, w->answer.ids[i])) {
+        if (tokenizer_is_eog(w->r->tokenizer, w->answer.ids[i])) {
             w->answer.count = i + 1;
-            return 0;
+            return true;
         }
     }
-    int32_t end = tokenizer_eot(t) != TOKEN_NONE ? tokenizer_eot(t) : tokenizer_eos(t);
+    return false;
+}
+
+/* The template wrote no such token: eos takes the place of the blanks that it ends with. */
+static int end_answer(struct rendering *w, size_t k, struct chat_text *turn, size_t from)
+{
+    const struct tokenizer *t = w->r->tokenizer;
+    int32_t end = tokenizer_eos(t) != TOKEN_NONE ? tokenizer_eos(t) : tokenizer_eot(t);
     if (end == TOKEN_NONE) {
         return refuse(w, k, "nothing ends it: the vocabulary has no end-of-text token");
     }
+    while (turn->len > from && turn->trusted[turn->len - 1] &&
+           strchr(" \t\r\n", turn->data[turn->len - 1])) {
+        turn->len--;
+    }
     w->r->n_ends_added++;
+    if (encode_answer(w, turn, from)) {
+        return -1;
+    }
     return token_list_push(&w->answer, end) ? err_nomem(w->e) : 0;
 }
 
@@ -269,7 +282,7 @@ static int tokenize_turn(struct rendering *w, size_t k)
         encode_answer(w, &turn, prompt.len)) {
         goto cleanup;
     }
-    rc = cut_answer(w, k);
+    rc = cut_answer(w) ? 0 : end_answer(w, k, &turn, prompt.len);
 cleanup:
     chat_text_deinit(&prompt);
     chat_text_deinit(&whole);

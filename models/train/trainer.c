@@ -31,11 +31,10 @@ struct train_options train_options_default(void)
     };
 }
 
-static int check_options(const struct train_options *o, const struct train_shape *s,
-                         struct err *e)
+int trainer_check(const struct train_shape *s, const struct train_options *o, struct err *e)
 {
     uint32_t shards = o->optimizer.shards;
-    if (optimizer_options_check(&o->optimizer, e)) {
+    if (train_shape_check(s, e) || optimizer_options_check(&o->optimizer, e)) {
         return -1;
     }
     if (o->row < 2 || o->row > s->context) {
@@ -52,12 +51,16 @@ static int check_options(const struct train_options *o, const struct train_shape
     return 0;
 }
 
-/* How many slices a shard's part is cut into; the tokens of one go to *capacity. */
+/* How many slices a shard's part is cut into, none larger than slice_tokens unless a document
+ * needs it; the tokens of one go to *capacity. */
 static uint32_t cut_batch(const struct train_options *o, uint32_t *capacity)
 {
     uint32_t per_shard = o->batch_tokens / o->optimizer.shards;
     uint32_t target = o->row > o->slice_tokens ? o->row : o->slice_tokens;
-    uint32_t slices = per_shard / target > 0 ? per_shard / target : 1;
+    uint32_t slices = (per_shard + target - 1) / target;
+    if (per_shard / slices < o->row) {
+        slices = per_shard / o->row;
+    }
     *capacity = per_shard / slices;
     return slices;
 }
@@ -124,7 +127,7 @@ struct trainer *trainer_create(const struct train_shape *shape,
                                const struct train_options *options, const struct dataset *data,
                                struct err *e)
 {
-    if (train_shape_check(shape, e) || check_options(options, shape, e)) {
+    if (trainer_check(shape, options, e)) {
         return NULL;
     }
     struct trainer *t = mem_zalloc(sizeof(*t));
@@ -193,26 +196,7 @@ static double run_shard(void *ctx, uint32_t shard, float *block)
     return loss;
 }
 
-int trainer_step(struct trainer *t, struct train_stats *stats, struct err *e)
-{
-    size_t n_slices = (size_t)t->slices_per_shard * t->options.optimizer.shards;
-    struct optimizer_stats done;
-    uint32_t targets = batcher_fill(t->batcher, t->slices, n_slices, false);
-    *stats = (struct train_stats){.targets = targets};
-    for (size_t i = 0; i < n_slices; i++) {
-        stats->tokens += t->slices[i].n_tokens;
-    }
-    t->scale = 1.0f / (float)targets;
-    if (optimizer_step(t->optimizer, run_shard, t, &done, e)) {
-        return -1;
-    }
-    stats->loss = done.loss / targets;
-    stats->grad_norm = done.grad_norm;
-    stats->lr = done.lr;
-    return 0;
-}
-
-double trainer_step_flops(const struct trainer *t)
+static double batch_flops(const struct trainer *t)
 {
     const struct train_shape *s = &t->shape;
     double d = s->d_model, layers = s->n_layers, heads = train_shape_q_dim(s);
@@ -232,6 +216,26 @@ double trainer_step_flops(const struct trainer *t)
     double through = tokens * (layers * qkv + (layers - 1.0) * rest) +
                      targets * (rest + d * (double)s->vocab);
     return 6.0 * through + 12.0 * layers * heads * pairs;
+}
+
+int trainer_step(struct trainer *t, struct train_stats *stats, struct err *e)
+{
+    size_t n_slices = (size_t)t->slices_per_shard * t->options.optimizer.shards;
+    struct optimizer_stats done;
+    uint32_t targets = batcher_fill(t->batcher, t->slices, n_slices, false);
+    *stats = (struct train_stats){.targets = targets};
+    for (size_t i = 0; i < n_slices; i++) {
+        stats->tokens += t->slices[i].n_tokens;
+    }
+    t->scale = 1.0f / (float)targets;
+    if (optimizer_step(t->optimizer, run_shard, t, &done, e)) {
+        return -1;
+    }
+    stats->loss = done.loss / targets;
+    stats->grad_norm = done.grad_norm;
+    stats->lr = done.lr;
+    stats->flops = batch_flops(t);
+    return 0;
 }
 
 int trainer_validate(struct trainer *t, const struct dataset *data, uint64_t max_tokens,

@@ -35,12 +35,23 @@ struct train_stats {
     float lr;
     uint32_t tokens;  /* read in this step */
     uint32_t targets; /* learnt in this step */
+    /* Multiplications and additions that the model needs for these tokens, forward and
+     * backward: 6 for each weight of a matrix and row that goes through it, and 12 * n_heads *
+     * head_dim in each layer for each pair of a token and one that it sees (Chowdhery et al.
+     * 2022, "PaLM", appendix B, with causal attention counted as it is). What is computed a
+     * second time on the way back, norms, rotations, softmax and the optimizer count for
+     * nothing. */
+    double flops;
 };
 
 struct trainer;
 
 /* The optimizer's defaults, seed 1, 16384 tokens a step in slices of 2048. */
 struct train_options train_options_default(void);
+
+/* Refuses what trainer_create refuses of shape and options; the message names the option. */
+int trainer_check(const struct train_shape *shape, const struct train_options *options,
+                  struct err *e);
 
 /* A new run with seeded weights. data == NULL: no steps, only weights (export). */
 struct trainer *trainer_create(const struct train_shape *shape,
@@ -59,13 +70,6 @@ int trainer_validate(struct trainer *t, const struct dataset *data, uint64_t max
 /* Bytes that a run of these options takes: weights, moments, gradients and activations. The
  * mapped data is not among them. */
 uint64_t trainer_memory(const struct train_shape *shape, const struct train_options *options);
-
-/* Multiplications and additions of the step that was just done, as the model needs them,
- * forward and backward: 6 for each weight of a matrix and row that goes through it, and 12 *
- * n_heads * head_dim in each layer for each pair of a token and one that it sees (Chowdhery et
- * al. 2022, "PaLM", appendix B, with causal attention counted as it is). What is recomputed on
- * the way back, norms, rotations, softmax and the optimizer count for nothing. */
-double trainer_step_flops(const struct trainer *t);
 
 uint64_t trainer_step_count(const struct trainer *t); /* steps done */
 double trainer_epochs(const struct trainer *t); /* times through the data, with its fraction */
