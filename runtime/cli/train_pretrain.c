@@ -10,6 +10,7 @@
 #include "models/train/checkpoint.h"
 #include "models/train/trainer.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
 #include "runtime/base/memory_left.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/pretrain_report.h"
@@ -21,6 +22,8 @@
 /* What the command line said; 0 or less than 0 where it said nothing. */
 struct request {
     struct option_strings data, validate;
+    char **more_data; /* (n_more_data) what stands behind the options, as of a glob */
+    size_t n_more_data;
     const char *init, *out, *log, *plot, *shape;
     bool resume;
     long seed, steps, shards, batch_tokens, micro_tokens, row, warmup;
@@ -87,11 +90,10 @@ static void apply_request(const struct request *r, struct train_options *o)
     }
 }
 
-static int check_request(const struct request *r, int positional, struct err *e)
+static int check_request(const struct request *r, struct err *e)
 {
-    if (r->data.count == 0 || !r->out || positional > 0) {
-        return err_set(e, ERR_INVALID,
-                       "--data FILE.tok and --out FILE.ckpt are needed, and only options");
+    if (r->data.count == 0 || !r->out) {
+        return err_set(e, ERR_INVALID, "--data FILE.tok and --out FILE.ckpt are needed");
     }
     if (r->resume && (r->init || r->shape)) {
         return err_set(e, ERR_INVALID,
@@ -182,14 +184,33 @@ static int check_writable(const char *out, struct err *e)
     return 0;
 }
 
+static int open_data(struct run *run, struct err *e)
+{
+    const struct request *r = &run->request;
+    const char **paths = mem_array(r->data.count + r->n_more_data, sizeof(*paths));
+    if (!paths) {
+        return err_nomem(e);
+    }
+    memcpy(paths, r->data.items, r->data.count * sizeof(*paths));
+    for (size_t i = 0; i < r->n_more_data; i++) {
+        paths[r->data.count + i] = r->more_data[i];
+    }
+    run->data = dataset_open_all(paths, r->data.count + r->n_more_data, "train", e);
+    mem_free(paths);
+    if (!run->data) {
+        return -1;
+    }
+    run->validation =
+        r->validate.count == 0
+            ? NULL
+            : dataset_open_all(r->validate.items, r->validate.count, "heldout", e);
+    return r->validate.count > 0 && !run->validation ? -1 : 0;
+}
+
 static int open_run(struct run *run, struct err *e)
 {
     const struct request *r = &run->request;
-    if (!(run->data = dataset_open_all(r->data.items, r->data.count, e))) {
-        return -1;
-    }
-    if (r->validate.count > 0 &&
-        !(run->validation = dataset_open_all(r->validate.items, r->validate.count, e))) {
+    if (open_data(run, e)) {
         return -1;
     }
     if (check_writable(r->out, e) || open_trainer(run, e)) {
@@ -320,7 +341,8 @@ int cli_train_pretrain(int argc, char **argv)
     struct request *r = &run.request;
     const struct option table[] = {
         {"data", 0, OPTION_STRINGS, &r->data, "FILE.tok|FOLDER",
-         "what to learn (weir train tokenize); may be given several times", 0, 0},
+         "what to learn (weir train tokenize, weir curate); several times, or several files", 0,
+         0},
         {"out", 0, OPTION_STRING, &r->out, "FILE.ckpt", "checkpoint to write", 0, 0},
         {"init", 0, OPTION_STRING, &r->init, "FILE.ckpt",
          "begin with these weights (fine-tuning)", 0, 0},
@@ -366,7 +388,9 @@ int cli_train_pretrain(int argc, char **argv)
     if (rc >= 0) {
         return rc;
     }
-    if (check_request(r, positional, &e)) {
+    r->more_data = argv + 1;
+    r->n_more_data = (size_t)positional;
+    if (check_request(r, &e)) {
         cli_fail("train pretrain", &e);
         return 2;
     }
