@@ -1,23 +1,97 @@
 #include "models/train/linear.h"
 
-#include <stdbool.h>
-
+#include "models/format/tensor_type.h"
 #include "models/train/kernels.h"
 #include "models/train/matmul.h"
 
-#define LOW_WIDTH (TRAIN_MAX_PAIRS * TRAIN_MAX_RANK)
+#define LOW_WIDTH (TRAIN_MAX_PARTS * TRAIN_MAX_RANK)
 
 size_t linear_scratch_floats(uint32_t n_in)
 {
-    return (size_t)LINEAR_ROWS * (2 * LOW_WIDTH + n_in);
+    return (size_t)LINEAR_ROWS * (2 * LOW_WIDTH + n_in) + (size_t)LINEAR_WIDE * n_in;
 }
 
-void linear_scratch_init(struct linear_scratch *s, float *block)
+void linear_scratch_init(struct linear_scratch *s, float *block, uint32_t n_in)
 {
     s->low = block;
     s->dlow = s->low + (size_t)LINEAR_ROWS * LOW_WIDTH;
     s->seen = s->dlow + (size_t)LINEAR_ROWS * LOW_WIDTH;
+    s->wide = s->seen + (size_t)LINEAR_ROWS * n_in;
     s->dropout_seed = 0;
+}
+
+static const unsigned char *stored_row(const struct train_stored *w, uint32_t n_in, size_t row)
+{
+    return w->data + row * (size_t)tensor_type_row_bytes(w->type, n_in);
+}
+
+void train_stored_row(float *out, const struct train_stored *w, uint32_t n_in, uint32_t row)
+{
+    /* Whoever stored it has seen that the type can be read. */
+    (void)tensor_row_to_f32(w->type, stored_row(w, n_in, row), out, n_in);
+}
+
+/* Rows [first, first + count) as floats; where they are floats already they stay where they
+ * lie. */
+static const float *widen(const struct train_stored *w, uint32_t n_in, size_t first,
+                          size_t count, float *wide)
+{
+    const unsigned char *from = stored_row(w, n_in, first);
+    if (w->type == TENSOR_F32 && (uintptr_t)from % sizeof(float) == 0) {
+        return (const float *)(const void *)from;
+    }
+    for (size_t i = 0; i < count; i++) {
+        train_stored_row(wide + i * n_in, w, n_in, (uint32_t)(first + i));
+    }
+    return wide;
+}
+
+void train_stored_forward(float *y, size_t ld_y, const float *x, const struct train_stored *w,
+                          uint32_t n_in, size_t rows, struct linear_scratch *s)
+{
+    for (size_t first = 0; first < w->rows; first += LINEAR_WIDE) {
+        size_t count = w->rows - first < LINEAR_WIDE ? w->rows - first : LINEAR_WIDE;
+        const float *part = widen(w, n_in, first, count, s->wide);
+        product_nt(y + first, ld_y, x, n_in, part, n_in, rows, count, n_in, 1.0f, 0.0f);
+    }
+}
+
+void train_stored_backward(float *dx, const float *dy, size_t ld_y,
+                           const struct train_stored *w, uint32_t n_in, size_t rows, bool adds,
+                           struct linear_scratch *s)
+{
+    for (size_t first = 0; first < w->rows; first += LINEAR_WIDE) {
+        size_t count = w->rows - first < LINEAR_WIDE ? w->rows - first : LINEAR_WIDE;
+        const float *part = widen(w, n_in, first, count, s->wide);
+        product_nn(dx, n_in, dy + first, ld_y, part, n_in, rows, n_in, count, 1.0f,
+                   adds || first > 0 ? 1.0f : 0.0f);
+    }
+}
+
+static void weight_forward(float *y, const float *x, const struct train_linear *l, size_t rows,
+                           struct linear_scratch *s)
+{
+    if (l->weight) {
+        matmul_forward(y, x, l->weight, rows, l->n_in, l->n_out);
+        return;
+    }
+    for (size_t i = 0, first = 0; i < TRAIN_MAX_PARTS && l->stored[i].data; i++) {
+        train_stored_forward(y + first, l->n_out, x, &l->stored[i], l->n_in, rows, s);
+        first += l->stored[i].rows;
+    }
+}
+
+static void weight_backward_input(float *dx, const float *dy, const struct train_linear *l,
+                                  size_t rows, struct linear_scratch *s)
+{
+    if (l->weight) {
+        matmul_backward_input(dx, dy, l->weight, rows, l->n_in, l->n_out);
+        return;
+    }
+    for (size_t i = 0, first = 0; i < TRAIN_MAX_PARTS && l->stored[i].data; i++) {
+        train_stored_backward(dx, dy + first, l->n_out, &l->stored[i], l->n_in, rows, i > 0, s);
+        first += l->stored[i].rows;
+    }
 }
 
 static bool drops(const struct train_linear *l, const struct linear_scratch *s)
@@ -71,7 +145,7 @@ void train_linear_forward(float *y, const float *x, const struct train_linear *l
                           struct linear_scratch *s)
 {
     const struct train_kernels *k = train_kernels_get();
-    matmul_forward(y, x, l->weight, rows, l->n_in, l->n_out);
+    weight_forward(y, x, l, rows, s);
     for (size_t t = 0; l->bias && t < rows; t++) {
         k->add(y + t * l->n_out, l->bias, l->n_out);
     }
@@ -131,7 +205,7 @@ void train_linear_backward(float *dx, const struct train_linear *grads, const fl
         k->add(grads->bias, dy + t * l->n_out, l->n_out);
     }
     if (dx) {
-        matmul_backward_input(dx, dy, l->weight, rows, l->n_in, l->n_out);
+        weight_backward_input(dx, dy, l, rows, s);
     }
     for (size_t first = 0; l->n_pairs > 0 && first < rows; first += LINEAR_ROWS) {
         size_t count = rows - first < LINEAR_ROWS ? rows - first : LINEAR_ROWS;

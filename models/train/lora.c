@@ -88,7 +88,7 @@ struct place {
 #define GROUPS 4
 struct group {
     uint32_t n_in, count;
-    struct place places[TRAIN_MAX_PAIRS];
+    struct place places[TRAIN_MAX_PARTS];
 };
 
 static void groups_of(const struct train_shape *s, const struct lora *lora,

@@ -189,6 +189,7 @@ static void bind(struct train_params *p, const struct train_shape *s, struct cur
     p->embed = take(c, (size_t)s->vocab * d);
     p->out_norm = take(c, d);
     p->output = s->untied ? take(c, (size_t)s->vocab * d) : p->embed;
+    p->embed_stored = p->output_stored = (struct train_stored){0};
     for (uint32_t i = 0; i < s->n_layers; i++) {
         struct train_layer *l = &p->layers[i];
         l->attn_norm = take(c, d);

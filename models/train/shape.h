@@ -66,9 +66,10 @@ struct train_layer {
 };
 
 struct train_params {
-    float *embed;    /* (vocab, d_model) */
-    float *output;   /* (vocab, d_model); embed where they are tied */
-    float *out_norm; /* (d_model) */
+    float *embed;  /* (vocab, d_model), or NULL: stored or frozen */
+    float *output; /* (vocab, d_model); embed where they are tied */
+    struct train_stored embed_stored, output_stored; /* the same where they are NULL */
+    float *out_norm;                                 /* (d_model) */
     struct train_layer layers[TRAIN_MAX_LAYERS];
 };
 

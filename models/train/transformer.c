@@ -122,7 +122,7 @@ static void cut_scratch(struct transformer *m, struct cutter *c)
     b->attention.scores = take(c, ATTENTION_BLOCK * b->attention.stride);
     b->attention.dscores = take(c, ATTENTION_BLOCK * b->attention.stride);
     uint32_t longest = (uint32_t)(widest > ffn ? widest : ffn);
-    linear_scratch_init(&b->linear, take(c, linear_scratch_floats(longest)));
+    linear_scratch_init(&b->linear, take(c, linear_scratch_floats(longest)), longest);
 }
 
 /* Returns how many floats there are. */
@@ -277,11 +277,16 @@ static void scatter_target_rows(const struct transformer *m, float *x, size_t n_
     }
 }
 
-static void embed_forward(float *out, const float *embed, const struct train_slice *slice,
-                          size_t d)
+static void embed_forward(float *out, const struct train_params *p,
+                          const struct train_slice *slice, uint32_t d)
 {
     for (uint32_t t = 0; t < slice->n_tokens; t++) {
-        memcpy(out + t * d, embed + slice->tokens[t] * d, d * sizeof(float));
+        float *row = out + (size_t)t * d;
+        if (p->embed) {
+            memcpy(row, p->embed + (size_t)slice->tokens[t] * d, d * sizeof(float));
+        } else {
+            train_stored_row(row, &p->embed_stored, d, slice->tokens[t]);
+        }
     }
 }
 
@@ -310,7 +315,7 @@ static void forward(struct transformer *m, const struct train_params *p,
     struct block_scratch *b = &m->block;
     size_t d = s->d_model;
     uint32_t last = s->n_layers - 1;
-    embed_forward(m->layers[0].input, p->embed, slice, d);
+    embed_forward(m->layers[0].input, p, slice, s->d_model);
     for (uint32_t i = 0; i < last; i++) {
         struct layer_state *l = &m->layers[i];
         layer_forward(m, l, &p->layers[i], slice);
@@ -359,18 +364,48 @@ static void backward(struct transformer *m, const struct train_params *p,
     }
 }
 
-/* Logits of rows at .. at + count of norm. Behind them, up to the stride, what has no share in
- * a softmax. */
+/* out (count, stride): the logits of rows at .. at + count of norm. */
+static void output_forward(struct transformer *m, const struct train_params *p, uint32_t at,
+                           uint32_t count, float *out, size_t stride)
+{
+    uint32_t d = m->shape.d_model;
+    const float *norm = m->norm + (size_t)at * d;
+    if (p->output) {
+        product_nt(out, stride, norm, d, p->output, d, count, m->shape.vocab, d, 1.0f, 0.0f);
+    } else {
+        train_stored_forward(out, stride, norm, &p->output_stored, d, count, &m->block.linear);
+    }
+}
+
+/* Behind the logits, up to the stride, goes what has no share in a softmax. */
 static void logits_forward(struct transformer *m, const struct train_params *p, uint32_t at,
                            uint32_t count)
 {
-    size_t d = m->shape.d_model, vocab = m->shape.vocab, stride = m->logits_stride;
-    product_nt(m->logits, stride, m->norm + at * d, d, p->output, d, count, vocab, d, 1.0f,
-               0.0f);
+    size_t stride = m->logits_stride;
+    output_forward(m, p, at, count, m->logits, stride);
     for (uint32_t i = 0; i < count; i++) {
-        for (size_t j = vocab; j < stride; j++) {
+        for (size_t j = m->shape.vocab; j < stride; j++) {
             m->logits[i * stride + j] = -INFINITY;
         }
+    }
+}
+
+/* From the gradient of logits to that of norm, in dnorm, and of the matrix. */
+static void logits_backward(struct transformer *m, const struct train_params *p,
+                            const struct train_params *grads, uint32_t at, uint32_t count)
+{
+    uint32_t d = m->shape.d_model, vocab = m->shape.vocab;
+    size_t stride = m->logits_stride;
+    float *dnorm = m->block.dnorm + (size_t)at * d;
+    if (grads->output) {
+        product_tn_add(grads->output, d, m->logits, stride, m->norm + (size_t)at * d, d, vocab,
+                       d, count, 1.0f);
+    }
+    if (p->output) {
+        product_nn(dnorm, d, m->logits, stride, p->output, d, count, d, vocab, 1.0f, 0.0f);
+    } else {
+        train_stored_backward(dnorm, m->logits, stride, &p->output_stored, d, count, false,
+                              &m->block.linear);
     }
 }
 
@@ -385,7 +420,7 @@ struct output_wish {
 static double output_layer(struct transformer *m, const struct train_params *p,
                            const struct train_slice *slice, const struct output_wish *wish)
 {
-    size_t d = m->shape.d_model, vocab = m->shape.vocab, stride = m->logits_stride;
+    size_t stride = m->logits_stride;
     double loss = 0.0;
     for (uint32_t at = 0, count; at < m->n_rows; at += count) {
         count = m->n_rows - at < m->logits_rows ? m->n_rows - at : m->logits_rows;
@@ -400,13 +435,8 @@ static double output_layer(struct transformer *m, const struct train_params *p,
                 wish->logprobs[t] = (float)-one;
             }
         }
-        if (wish->grads && wish->grads->output) {
-            product_tn_add(wish->grads->output, d, m->logits, stride, m->norm + at * d, d,
-                           vocab, d, count, 1.0f);
-        }
         if (wish->grads) {
-            product_nn(m->block.dnorm + at * d, d, m->logits, stride, p->output, d, count, d,
-                       vocab, 1.0f, 0.0f);
+            logits_backward(m, p, wish->grads, at, count);
         }
     }
     return loss;
@@ -441,9 +471,8 @@ void transformer_logprobs(struct transformer *m, const struct train_params *para
 void transformer_logits(struct transformer *m, const struct train_params *params,
                         const struct train_slice *slice, float *out)
 {
-    size_t d = m->shape.d_model, vocab = m->shape.vocab;
     forward(m, params, slice);
-    product_nt(out, vocab, m->norm, d, params->output, d, m->n_rows, vocab, d, 1.0f, 0.0f);
+    output_forward(m, params, 0, m->n_rows, out, m->shape.vocab);
 }
 
 const float *transformer_features(struct transformer *m, const struct train_params *params,

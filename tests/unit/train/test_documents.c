@@ -198,7 +198,7 @@ static void check_export(struct fixture *f, bool q8)
     struct checkpoint_header h;
     struct train_tensor tensors[TRAIN_MAX_TENSORS];
     float *params = checkpoint_read_params(f->ckpt, &h, &e), row[64];
-    assert_int_equal(export_gguf(f->ckpt, f->vocab, "tiny", q8, f->model, &e), 0);
+    assert_int_equal(export_gguf(f->ckpt, f->vocab, "tiny", q8 ? TENSOR_Q8_0 : TENSOR_F32, f->model, &e), 0);
     struct gguf *g = gguf_open(f->model, &e);
     assert_non_null(g);
     size_t count = train_shape_tensors(&h.shape, tensors);
@@ -240,7 +240,7 @@ static void q8_0_is_refused_for_rows_that_are_not_whole_blocks(void **state)
     struct fixture *f = *state;
     struct err e;
     make_checkpoint(f, 48);
-    assert_int_equal(export_gguf(f->ckpt, f->vocab, "tiny", true, f->model, &e), -1);
+    assert_int_equal(export_gguf(f->ckpt, f->vocab, "tiny", TENSOR_Q8_0, f->model, &e), -1);
     assert_non_null(strstr(e.message, "token_embd.weight"));
     assert_int_not_equal(access(f->model, F_OK), 0);
 }
