@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "models/train/checkpoint.h"
+#include "models/train/import.h"
 #include "models/train/trainer.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
@@ -27,7 +28,7 @@ struct request {
     const char *init, *out, *log, *plot, *shape;
     bool resume;
     long seed, steps, shards, batch_tokens, micro_tokens, row, warmup;
-    long checkpoint_every, checkpoint_minutes, validate_every;
+    long checkpoint_every, checkpoint_minutes, validate_every, context;
     double lr, min_lr, weight_decay, clip;
 };
 
@@ -108,6 +109,10 @@ static int check_request(const struct request *r, struct err *e)
                        "--seed, --row and --micro-tokens belong to the beginning of a run: "
                        "leave them out with --resume");
     }
+    if (r->context > 0 && (!r->init || checkpoint_is_one(r->init))) {
+        return err_set(e, ERR_INVALID,
+                       "--context belongs to --init MODEL; elsewhere the shape has it");
+    }
     if (r->plot && !r->log) {
         return err_set(e, ERR_INVALID, "--plot is drawn from the log: --log FILE.jsonl too");
     }
@@ -128,44 +133,69 @@ static int check_memory(const struct train_shape *shape, const struct train_opti
                    (unsigned long long)(needed >> 20), (unsigned long long)(left >> 20));
 }
 
-static int open_trainer(struct run *run, struct err *e)
+/* Where a run begins. */
+struct start {
+    struct train_shape shape;
+    struct checkpoint_header header; /* of the checkpoint, where it begins with one */
+    struct gguf *model;              /* or of a model: the caller's */
+};
+
+static int find_start(const struct run *run, struct start *s, struct err *e)
 {
     const struct request *r = &run->request;
-    const char *from = r->resume ? r->out : r->init;
-    struct train_options options = train_options_default();
-    struct train_shape shape;
-    struct checkpoint_header h;
-    if (from) {
-        if (checkpoint_read_header(from, &h, e)) {
-            return -1;
-        }
-        shape = h.shape;
-    } else if (cli_parse_train_shape(r->shape ? r->shape : TRAIN_SHAPE_DEFAULT,
-                                     dataset_vocab(run->data), &shape, e)) {
-        return -1;
+    if (r->resume || (r->init && checkpoint_is_one(r->init))) {
+        int rc = checkpoint_read_header(r->resume ? r->out : r->init, &s->header, e);
+        s->shape = s->header.shape;
+        return rc;
     }
-    if (r->resume) {
-        options = h.options;
-        apply_request(r, &options);
-    } else {
-        options.row = shape.context;
+    if (!r->init) {
+        return cli_parse_train_shape(r->shape ? r->shape : TRAIN_SHAPE_DEFAULT,
+                                     dataset_vocab(run->data), &s->shape, e);
+    }
+    s->model = import_open(r->init, e);
+    return s->model ? import_shape(s->model, (uint32_t)r->context, &s->shape, e) : -1;
+}
+
+static struct train_options options_of(const struct request *r, const struct start *s)
+{
+    struct train_options options = r->resume ? s->header.options : train_options_default();
+    if (!r->resume) {
+        options.row = s->shape.context;
         options.slice_tokens = 0;
-        apply_request(r, &options);
-        if (options.slice_tokens == 0) {
-            options.slice_tokens = cli_default_slice(&shape, options.row);
-        }
     }
-    if (trainer_check(&shape, &options, e) || check_memory(&shape, &options, e)) {
+    apply_request(r, &options);
+    if (options.slice_tokens == 0) {
+        options.slice_tokens = cli_default_slice(&s->shape, options.row);
+    }
+    return options;
+}
+
+static int begin_trainer(struct run *run, const struct start *s, struct err *e)
+{
+    const struct request *r = &run->request;
+    struct train_options options = options_of(r, s);
+    if (trainer_check(&s->shape, &options, e) || check_memory(&s->shape, &options, e)) {
         return -1;
     }
-    run->trainer = trainer_create(&shape, &options, run->data, e);
+    run->trainer = trainer_create(&s->shape, &options, run->data, e);
     if (!run->trainer) {
         return -1;
     }
     if (r->resume) {
-        return checkpoint_resume(from, run->trainer, run->data, e);
+        return checkpoint_resume(r->out, run->trainer, run->data, e);
     }
-    return from ? checkpoint_load_params(from, run->trainer, e) : 0;
+    if (s->model) {
+        return import_params(s->model, &s->shape, trainer_params(run->trainer), e);
+    }
+    return r->init ? checkpoint_load_params(r->init, run->trainer, e) : 0;
+}
+
+static int open_trainer(struct run *run, struct err *e)
+{
+    struct start s = {0};
+    int rc = find_start(run, &s, e) || begin_trainer(run, &s, e) ? -1 : 0;
+    gguf_close(s.model);
+    return rc;
 }
 
 /* A name that cannot be written should fail now and not after the first hundred steps. */
@@ -344,8 +374,11 @@ int cli_train_pretrain(int argc, char **argv)
          "what to learn (weir train tokenize, weir curate); several times, or several files", 0,
          0},
         {"out", 0, OPTION_STRING, &r->out, "FILE.ckpt", "checkpoint to write", 0, 0},
-        {"init", 0, OPTION_STRING, &r->init, "FILE.ckpt",
-         "begin with these weights (fine-tuning)", 0, 0},
+        {"init", 0, OPTION_STRING, &r->init, "FILE.ckpt|MODEL",
+         "begin with these weights: a checkpoint, a GGUF file or a folder of safetensors", 0,
+         0},
+        {"context", 0, OPTION_INT, &r->context, "N",
+         "of a MODEL: longest document [the model's, at most 2048]", -1, 1 << 20},
         {"resume", 0, OPTION_FLAG, &r->resume, NULL, "go on where --out stopped", 0, 0},
         {"shape", 0, OPTION_STRING, &r->shape, "D,L,H,KV,FFN,CTX",
          TRAIN_SHAPE_HELP " [" TRAIN_SHAPE_DEFAULT "]", 0, 0},

@@ -23,7 +23,7 @@ function skipReason() {
 }
 
 const skip = skipReason();
-const MODEL = ['--shape', '32,2,4,2,64,64', '--batch-tokens', '512', '--row', '64', '--warmup', '5', '--lr', '5e-3'];
+const MODEL = ['--shape', '32,2,2,1,64,64', '--batch-tokens', '512', '--row', '64', '--warmup', '5', '--lr', '5e-3'];
 
 // Sentences with a pattern that a small model learns in some dozen steps.
 function sentences(from, to) {
@@ -121,6 +121,14 @@ test('a run tells what it does, logs it, draws it, and where its checkpoint come
     assert.ok(steps(file('y.jsonl'))[0].loss < logged[0].loss - 1);
     const roles = JSON.parse(fs.readFileSync(file('y.ckpt.lineage.json'), 'utf8')).parents.map(({ role }) => role);
     assert.deepEqual(roles, ['data', 'init']);
+
+    // A model file is another beginning: the same weights as the checkpoint that it was made from.
+    succeed(['train', 'export', file('x.ckpt'), '--vocab', file('vocab.gguf'), file('x.gguf')]);
+    const imported = pretrain('--data', file('heldout.tok'), '--init', file('x.gguf'), '--batch-tokens', '512', '--steps',
+        '2', '--lr', '1e-3', '--out', file('z.ckpt'), '--log', file('z.jsonl'));
+    assert.equal(imported.status, 0, imported.stderr);
+    const [y, z] = ['y', 'z'].map((name) => steps(file(`${name}.jsonl`))[0].loss);
+    assert.ok(Math.abs(y - z) < 1e-4, `${y} and ${z}`);
     assert.deepEqual(fs.readdirSync(folder).filter((name) => name.endsWith('.tmp')), []);
 });
 
