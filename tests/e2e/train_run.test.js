@@ -115,8 +115,9 @@ test('a run tells what it does, logs it, draws it, and where its checkpoint come
     assert.match(succeed(['lineage', file('x.ckpt')]), /vocab\.gguf/);
 
     // The next stage begins with it.
-    const tuned = pretrain('--data', file('heldout.tok'), '--init', file('x.ckpt'), '--batch-tokens', '512', '--steps', '2',
-        '--lr', '1e-3', '--out', file('y.ckpt'), '--log', file('y.jsonl'));
+    const next = (init, name) => pretrain('--data', file('heldout.tok'), '--init', file(init), '--batch-tokens', '512',
+        '--steps', '2', '--lr', '1e-3', '--out', file(`${name}.ckpt`), '--log', file(`${name}.jsonl`));
+    const tuned = next('x.ckpt', 'y');
     assert.equal(tuned.status, 0, tuned.stderr);
     assert.ok(steps(file('y.jsonl'))[0].loss < logged[0].loss - 1);
     const roles = JSON.parse(fs.readFileSync(file('y.ckpt.lineage.json'), 'utf8')).parents.map(({ role }) => role);
@@ -124,8 +125,7 @@ test('a run tells what it does, logs it, draws it, and where its checkpoint come
 
     // A model file is another beginning: the same weights as the checkpoint that it was made from.
     succeed(['train', 'export', file('x.ckpt'), '--vocab', file('vocab.gguf'), file('x.gguf')]);
-    const imported = pretrain('--data', file('heldout.tok'), '--init', file('x.gguf'), '--batch-tokens', '512', '--steps',
-        '2', '--lr', '1e-3', '--out', file('z.ckpt'), '--log', file('z.jsonl'));
+    const imported = next('x.gguf', 'z');
     assert.equal(imported.status, 0, imported.stderr);
     const [y, z] = ['y', 'z'].map((name) => steps(file(`${name}.jsonl`))[0].loss);
     assert.ok(Math.abs(y - z) < 1e-4, `${y} and ${z}`);
@@ -164,7 +164,7 @@ test('a checkpoint that finds no room is an error, and the one before it stays',
         'pretrain', ...args], { encoding: 'utf8' });
     const run = limited([...all, '--resume', '--steps', '10']);
     assert.equal(run.status, 1, run.stderr);
-    assert.match(run.stderr, /x\.ckpt is still that of step 5: the checkpoint of step 10 is not written: .*cannot write/);
+    assert.match(run.stderr, /x\.ckpt is still that of step 5: the checkpoint of step 10 is not written: .*: cannot/);
     assert.ok(fs.readFileSync(out).equals(good));
     assert.ok(!fs.existsSync(`${out}.tmp`));
     const first = limited(['--data', file('train'), '--out', file('y.ckpt'), ...MODEL, '--steps', '2']);
@@ -184,7 +184,8 @@ test('other data, and options that do not fit, are refused before anything is wr
         assert.equal(run.status, status, run.stderr);
         assert.match(run.stderr, pattern);
     };
-    refused(/other files|same files/, 1, '--data', file('train/b.tok'), '--data', file('train/a.tok'), '--out', out, '--resume');
+    refused(/the same files in the same order/, 1, '--data', file('train/b.tok'), file('train/a.tok'), '--out', out,
+        '--resume');
     refused(/named twice/, 1, '--data', file('train/a.tok'), '--data', file('train'), '--out', out, ...MODEL);
     refused(/no \.tok file in this folder/, 1, '--data', path.dirname(path.dirname(file('x'))), '--out', out, ...MODEL);
     refused(/not a token file/, 1, '--data', file('all.jsonl'), '--out', out, ...MODEL);

@@ -373,6 +373,30 @@ static void what_is_no_set_of_shards_is_refused(void **state)
     rmdir(folder);
 }
 
+static void a_failed_allocation_leaks_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    char folder[40];
+    make_shards(f, folder);
+    const char *paths[] = {folder, f->path};
+    size_t live = mem_live();
+    bool reached = true;
+    for (size_t nth = 1; reached && nth < 1000; nth++) {
+        mem_fail_at(nth);
+        struct dataset *d = dataset_open_all(paths, 2, NULL, &e);
+        struct batcher *b = d ? batcher_create(d, 20, 1, true, &e) : NULL;
+        reached = mem_fail_reached();
+        mem_fail_at(0);
+        assert_true((b == NULL) == reached);
+        batcher_destroy(b);
+        dataset_close(d);
+        assert_int_equal(mem_live(), live);
+    }
+    assert_false(reached);
+    remove_shards(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +409,7 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(other_data_has_another_hash, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_set_of_shards_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failed_allocation_leaks_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(documents_longer_than_the_limit_are_cut, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(malformed_files_are_refused_with_the_field_s_name,
