@@ -1,17 +1,11 @@
 #include "models/model.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "models/convert/hf_model.h"
 #include "runtime/base/mem.h"
-
-#define MODEL_PATH_MAX 4096
 
 /* Letters, digits, '.', '_' and '-' stay, all else becomes '-': the name is used in URLs and
  * headers. */
@@ -107,29 +101,11 @@ static int load(struct model *m, struct gguf *g, const struct opening *o,
     return gguf_check_whole(g, e);
 }
 
-/* A folder of safetensors is converted into a file that is gone once it is open. */
-static struct gguf *open_folder(const char *folder, struct err *e)
-{
-    const char *where = getenv("TMPDIR");
-    char path[MODEL_PATH_MAX];
-    int n = snprintf(path, sizeof(path), "%s/weir-XXXXXX", where && *where ? where : "/tmp");
-    int fd = n < (int)sizeof(path) ? mkstemp(path) : -1;
-    if (fd < 0) {
-        err_set_errno(e, errno, "%s: no temporary file for its conversion (TMPDIR)", folder);
-        return NULL;
-    }
-    close(fd);
-    struct gguf *g =
-        hf_model_convert(folder, path, TENSOR_Q8_0, e) == 0 ? gguf_open(path, e) : NULL;
-    unlink(path);
-    return g;
-}
-
 static struct gguf *open_any(const char *path, struct err *e)
 {
     struct stat info;
     bool folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-    return folder ? open_folder(path, e) : gguf_open(path, e);
+    return folder ? hf_model_open(path, TENSOR_Q8_0, e) : gguf_open(path, e);
 }
 
 /* Zeroes in place of what is gone look like any other mistake in a file. */

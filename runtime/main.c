@@ -26,6 +26,7 @@ static const struct command {
     {"render", cli_render, "the prompt that the chat template makes"},
     {"filter", cli_filter, "text through a filter chain"},
     {"grammar", cli_grammar, "check a grammar or schema, and texts that it allows"},
+    {"align", cli_align, "preferences: pairs of answers, and training on them"},
     {"train", cli_train, "vocabulary, token files, training, export"},
     {"eval", cli_eval, "a model's accuracy on held-out conversations"},
 };

@@ -1,6 +1,8 @@
 #include "models/convert/hf_model.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -160,4 +162,20 @@ int hf_model_convert(const char *folder, const char *to, uint32_t type, struct e
     cJSON_Delete(c.tokenizer);
     cJSON_Delete(c.tokenizer_config);
     return rc;
+}
+
+struct gguf *hf_model_open(const char *folder, uint32_t type, struct err *e)
+{
+    const char *where = getenv("TMPDIR");
+    char path[PATH_MAX_LEN];
+    int n = snprintf(path, sizeof(path), "%s/weir-XXXXXX", where && *where ? where : "/tmp");
+    int fd = n < (int)sizeof(path) ? mkstemp(path) : -1;
+    if (fd < 0) {
+        err_set_errno(e, errno, "%s: no temporary file for its conversion (TMPDIR)", folder);
+        return NULL;
+    }
+    close(fd);
+    struct gguf *g = hf_model_convert(folder, path, type, e) == 0 ? gguf_open(path, e) : NULL;
+    unlink(path);
+    return g;
 }

@@ -11,8 +11,13 @@
 
 #include <stdint.h>
 
+#include "models/format/gguf.h"
 #include "runtime/base/err.h"
 
 /* Writes the model in `folder` to the file `to`; matrices have `type`: TENSOR_F32, TENSOR_F16
  * or TENSOR_Q8_0. */
 int hf_model_convert(const char *folder, const char *to, uint32_t type, struct err *e);
+
+/* The same into a temporary file (TMPDIR), which is gone once it is open. The caller's
+ * (gguf_close); messages name the folder. */
+struct gguf *hf_model_open(const char *folder, uint32_t type, struct err *e);

@@ -74,6 +74,17 @@ static int encode(const struct tokenizer *tokenizer, const struct chat_text *tex
     }
 }
 
+int chat_prompt_encode_part(const struct tokenizer *tokenizer, const struct chat_text *text,
+                            struct token_list *out, struct err *e)
+{
+    size_t before = out->count;
+    if (encode(tokenizer, text, out, e) != 0) {
+        out->count = before;
+        return -1;
+    }
+    return 0;
+}
+
 int chat_prompt_encode(const struct tokenizer *tokenizer, const struct chat_text *text,
                        struct token_list *out, struct err *e)
 {
@@ -88,7 +99,7 @@ int chat_prompt_encode(const struct tokenizer *tokenizer, const struct chat_text
             return err_nomem(e);
         }
     }
-    if (encode(tokenizer, text, out, e) != 0) {
+    if (chat_prompt_encode_part(tokenizer, text, out, e) != 0) {
         out->count = before;
         return -1;
     }

@@ -25,3 +25,6 @@ int chat_prompt_render(const struct chat_template *t, const struct tokenizer *to
  * template did not write it. On failure *out is as it was. */
 int chat_prompt_encode(const struct tokenizer *tokenizer, const struct chat_text *text,
                        struct token_list *out, struct err *e);
+/* The same for a text that others go before: without bos. */
+int chat_prompt_encode_part(const struct tokenizer *tokenizer, const struct chat_text *text,
+                            struct token_list *out, struct err *e);

@@ -18,13 +18,13 @@ struct attention_scratch {
     float *dscores; /* (ATTENTION_BLOCK, stride) */
 };
 
-/* One document of n tokens. qkv (n, d_model + 2 * kv_dim) with angles applied; out (n, d_model)
- * is written, and lse (n, n_heads). */
+/* One document of n tokens. qkv (n, qkv_dim) with angles applied; out (n, q_dim) is
+ * written, and lse (n, n_heads). */
 void train_attention_forward(float *out, float *lse, const float *qkv, size_t n,
                              const struct train_shape *s,
                              const struct attention_scratch *scratch);
 
-/* dqkv (n, d_model + 2 * kv_dim) is written from dout (n, d_model). */
+/* dqkv (n, qkv_dim) is written from dout (n, q_dim). */
 void train_attention_backward(float *dqkv, const float *dout, const float *out,
                               const float *lse, const float *qkv, size_t n,
                               const struct train_shape *s,

@@ -7,35 +7,32 @@
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
 
-static const char magic[8] = "WEIRCKP1";
+static const char magic[8] = "WEIRCKP2";
 
-_Static_assert(sizeof(struct checkpoint_header) == 144, "the header has no padding");
+_Static_assert(sizeof(struct checkpoint_header) == 8 + 564 + 28 + 96,
+               "the header has no padding");
 
 int checkpoint_save(const char *path, struct trainer *t, const struct dataset *data,
                     struct err *e)
 {
     size_t block = train_shape_param_count(trainer_shape(t)) * sizeof(float);
-    size_t len = sizeof(struct checkpoint_header) + 3 * block;
     struct checkpoint_header h = {
         .shape = *trainer_shape(t),
         .data_docs = dataset_doc_count(data),
         .data_tokens = dataset_token_count(data),
+        .data_hash = dataset_hash(data),
         .options = *trainer_options(t),
         .step = trainer_step_count(t),
         .position = trainer_position(t),
     };
     memcpy(h.magic, magic, sizeof(magic));
-    char *bytes = mem_alloc(len);
-    if (!bytes) {
-        return err_nomem(e);
-    }
-    memcpy(bytes, &h, sizeof(h));
-    memcpy(bytes + sizeof(h), trainer_params(t), block);
-    memcpy(bytes + sizeof(h) + block, trainer_moment1(t), block);
-    memcpy(bytes + sizeof(h) + 2 * block, trainer_moment2(t), block);
-    int rc = file_write_atomic(path, bytes, len, e);
-    mem_free(bytes);
-    return rc;
+    const struct file_part parts[] = {
+        {&h, sizeof(h)},
+        {trainer_params(t), block},
+        {trainer_moment1(t), block},
+        {trainer_moment2(t), block},
+    };
+    return file_write_atomic_parts(path, parts, 4, e);
 }
 
 static FILE *open_checked(const char *path, struct checkpoint_header *h, struct err *e)
@@ -46,7 +43,7 @@ static FILE *open_checked(const char *path, struct checkpoint_header *h, struct 
         return NULL;
     }
     if (fread(h, sizeof(*h), 1, f) != 1 || memcmp(h->magic, magic, sizeof(magic)) != 0) {
-        err_set(e, ERR_FORMAT, "%s: not a checkpoint: it does not begin with \"WEIRCKP1\"",
+        err_set(e, ERR_FORMAT, "%s: not a checkpoint: it does not begin with \"WEIRCKP2\"",
                 path);
         goto fail;
     }
@@ -54,8 +51,8 @@ static FILE *open_checked(const char *path, struct checkpoint_header *h, struct 
         err_prefix(e, "%s", path);
         goto fail;
     }
-    if (h->options.shards < 1 || h->options.shards > TRAIN_MAX_SHARDS) {
-        err_set(e, ERR_FORMAT, "%s: shards is %u", path, h->options.shards);
+    if (h->options.optimizer.shards < 1 || h->options.optimizer.shards > TRAIN_MAX_SHARDS) {
+        err_set(e, ERR_FORMAT, "%s: shards is %u", path, h->options.optimizer.shards);
         goto fail;
     }
     long expected = (long)(sizeof(*h) + 3 * sizeof(float) * train_shape_param_count(&h->shape));
@@ -68,6 +65,18 @@ static FILE *open_checked(const char *path, struct checkpoint_header *h, struct 
 fail:
     fclose(f);
     return NULL;
+}
+
+bool checkpoint_is_one(const char *path)
+{
+    char found[sizeof(magic)];
+    FILE *f = fopen(path, "rbe");
+    bool is =
+        f && fread(found, sizeof(found), 1, f) == 1 && memcmp(found, magic, sizeof(magic)) == 0;
+    if (f) {
+        fclose(f);
+    }
+    return is;
 }
 
 int checkpoint_read_header(const char *path, struct checkpoint_header *h, struct err *e)
@@ -103,15 +112,14 @@ static int write_params(const char *path, const struct checkpoint_header *h,
                         const float *params, struct err *e)
 {
     size_t block = train_shape_param_count(&h->shape) * sizeof(float);
-    size_t len = sizeof(*h) + 3 * block;
-    char *bytes = mem_zalloc(len);
-    if (!bytes) {
+    float *zeros = mem_zalloc_aligned(block);
+    if (!zeros) {
         return err_nomem(e);
     }
-    memcpy(bytes, h, sizeof(*h));
-    memcpy(bytes + sizeof(*h), params, block);
-    int rc = file_write_atomic(path, bytes, len, e);
-    mem_free(bytes);
+    const struct file_part parts[] = {
+        {h, sizeof(*h)}, {params, block}, {zeros, block}, {zeros, block}};
+    int rc = file_write_atomic_parts(path, parts, 4, e);
+    mem_free_aligned(zeros);
     return rc;
 }
 
@@ -170,16 +178,74 @@ int checkpoint_resume(const char *path, struct trainer *t, const struct dataset 
     if (read_blocks(path, t, &h, true, e)) {
         return -1;
     }
-    if (h.data_docs != dataset_doc_count(data) || h.data_tokens != dataset_token_count(data)) {
+    if (h.data_docs != dataset_doc_count(data) || h.data_tokens != dataset_token_count(data) ||
+        h.data_hash != dataset_hash(data)) {
         return err_set(
             e, ERR_INVALID,
-            "%s: that run reads %u documents of %u tokens, this data has %u of %u; to go on "
-            "with other data, start a new run with --init",
-            path, h.data_docs, h.data_tokens, dataset_doc_count(data),
-            dataset_token_count(data));
+            "%s: that run reads %llu documents of %llu tokens (hash %016llx), this data has "
+            "%llu of %llu (%016llx): name the same files in the same order, or start a new run "
+            "with --init",
+            path, (unsigned long long)h.data_docs, (unsigned long long)h.data_tokens,
+            (unsigned long long)h.data_hash, (unsigned long long)dataset_doc_count(data),
+            (unsigned long long)dataset_token_count(data),
+            (unsigned long long)dataset_hash(data));
     }
     if (trainer_restore(t, h.step, h.position, e)) {
         return err_prefix(e, "%s", path);
     }
     return 0;
+}
+
+int checkpoint_write(const char *path, const struct checkpoint_header *header,
+                     const float *params, const float *moment1, const float *moment2,
+                     struct err *e)
+{
+    struct checkpoint_header h = *header;
+    size_t block = train_shape_param_count(&h.shape) * sizeof(float);
+    size_t len = sizeof(h) + 3 * block;
+    memcpy(h.magic, magic, sizeof(magic));
+    char *bytes = mem_alloc(len);
+    if (!bytes) {
+        return err_nomem(e);
+    }
+    memcpy(bytes, &h, sizeof(h));
+    memcpy(bytes + sizeof(h), params, block);
+    memcpy(bytes + sizeof(h) + block, moment1, block);
+    memcpy(bytes + sizeof(h) + 2 * block, moment2, block);
+    int rc = file_write_atomic(path, bytes, len, e);
+    mem_free(bytes);
+    return rc;
+}
+
+int checkpoint_read(const char *path, const struct train_shape *shape,
+                    struct checkpoint_header *h, float *params, float *moment1, float *moment2,
+                    struct err *e)
+{
+    FILE *f = open_checked(path, h, e);
+    if (!f) {
+        return -1;
+    }
+    int rc = 0;
+    size_t n = train_shape_param_count(&h->shape);
+    if (memcmp(&h->shape, shape, sizeof(*shape)) != 0) {
+        rc = err_set(e, ERR_INVALID, "%s: its model has another shape", path);
+    } else if (fread(params, sizeof(float), n, f) != n ||
+               fread(moment1, sizeof(float), n, f) != n ||
+               fread(moment2, sizeof(float), n, f) != n) {
+        rc = err_set(e, ERR_IO, "%s: cannot read", path);
+    }
+    fclose(f);
+    return rc;
+}
+
+int checkpoint_write_params(const char *path, const struct train_shape *shape,
+                            const float *params, struct err *e)
+{
+    struct checkpoint_header h;
+    memset(&h, 0, sizeof(h));
+    memcpy(h.magic, magic, sizeof(magic));
+    h.shape = *shape;
+    h.options = train_options_default();
+    h.options.row = shape->context;
+    return write_params(path, &h, params, e);
 }

@@ -2,22 +2,25 @@
  *
  * The file is, little-endian: the bytes of struct checkpoint_header (below, no padding), then
  * the parameters as floats in the order of train_shape_tensors, then both moments of the
- * optimizer. It is written atomically: a reader sees the old one or the new one. Magic, shape
+ * optimizer. It is written atomically: a reader sees the old one or the new one, and where the
+ * disk is full the old one stays. Magic, shape
  * and length are checked before anything is read; the numbers themselves are taken as they are.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "models/train/trainer.h"
 #include "runtime/base/err.h"
 
 struct checkpoint_header {
-    char magic[8]; /* "WEIRCKP1" */
+    char magic[8]; /* "WEIRCKP2" */
     struct train_shape shape;
-    uint32_t data_docs; /* of the token file, to notice another one */
-    uint32_t data_tokens;
-    uint32_t reserved; /* 0 */
+    uint32_t reserved;  /* 0 */
+    uint64_t data_docs; /* of the token files, to notice others */
+    uint64_t data_tokens;
+    uint64_t data_hash; /* dataset_hash */
     struct train_options options;
     uint64_t step;
     struct batcher_position position;
@@ -25,6 +28,9 @@ struct checkpoint_header {
 
 int checkpoint_save(const char *path, struct trainer *t, const struct dataset *data,
                     struct err *e);
+
+/* Whether the file begins as a checkpoint does. */
+bool checkpoint_is_one(const char *path);
 
 /* The header alone, checked. */
 int checkpoint_read_header(const char *path, struct checkpoint_header *h, struct err *e);
@@ -43,6 +49,22 @@ int checkpoint_average(const char *a, const char *b, float weight, const char *o
 int checkpoint_load_params(const char *path, struct trainer *t, struct err *e);
 
 /* Weights, optimizer, step and place in the data: the run goes on as if it had not stopped.
- * Refused when `data` is not the file that the run began with. */
+ * Refused when `data` is not what the run began with: other files, or the same in another
+ * order. */
 int checkpoint_resume(const char *path, struct trainer *t, const struct dataset *data,
                       struct err *e);
+
+/* For training that is not the trainer's (align_policy.h): the header, whose magic is filled
+ * in, and three blocks of train_shape_param_count floats. */
+int checkpoint_write(const char *path, const struct checkpoint_header *header,
+                     const float *params, const float *moment1, const float *moment2,
+                     struct err *e);
+
+/* The same, read. Refused when it is not of that shape. */
+int checkpoint_read(const char *path, const struct train_shape *shape,
+                    struct checkpoint_header *h, float *params, float *moment1, float *moment2,
+                    struct err *e);
+
+/* A checkpoint of weights alone, with moments of zero: to export, or to begin with (--init). */
+int checkpoint_write_params(const char *path, const struct train_shape *shape,
+                            const float *params, struct err *e);

@@ -1,12 +1,8 @@
 #include "models/train/dataset.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "models/train/file_list.h"
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
@@ -16,9 +12,11 @@
 
 static const char magic[8] = "WEIRTOK1";
 
-struct dataset {
-    void *map;
-    size_t map_len;
+/* One file. */
+struct part {
+    char *path;
+    const unsigned char *map;
+    uint64_t map_len;
     uint32_t vocab;
     uint32_t n_docs;
     uint32_t n_tokens;
@@ -26,7 +24,16 @@ struct dataset {
     const uint32_t *doc_ends; /* (n_docs) */
 };
 
+struct dataset {
+    struct part *parts; /* (n_parts) */
+    size_t n_parts;
+    uint32_t vocab;
+    uint64_t n_docs, n_tokens; /* of all */
+    uint64_t hash;
+};
+
 struct piece {
+    uint32_t part;
     uint32_t begin;
     uint32_t len;
 };
@@ -92,90 +99,120 @@ int dataset_writer_finish(struct dataset_writer *w, const char *path, struct err
     return file_write_atomic(path, w->tokens.data, w->tokens.len, e);
 }
 
-static int map_file(struct dataset *d, const char *path, struct err *e)
+/* One round of a multiplicative hash (Fibonacci hashing, Knuth 6.4). */
+static uint64_t hash_add_word(uint64_t h, uint32_t word)
 {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return err_set_errno(e, errno, "%s: cannot open", path);
-    }
-    int rc = -1;
-    if (fstat(fd, &st)) {
-        err_set_errno(e, errno, "%s: cannot stat", path);
-    } else if (!S_ISREG(st.st_mode) || st.st_size < HEADER_BYTES) {
-        err_set(e, ERR_FORMAT, "%s: not a token file (make one with `weir train tokenize`)",
-                path);
-    } else {
-        d->map_len = (size_t)st.st_size;
-        d->map = mmap(NULL, d->map_len, PROT_READ, MAP_PRIVATE, fd, 0);
-        rc = d->map == MAP_FAILED ? err_set_errno(e, errno, "%s: cannot map", path) : 0;
-        d->map = rc ? NULL : d->map;
-    }
-    close(fd);
-    return rc;
+    h = (h ^ word) * 0x9e3779b97f4a7c15u;
+    return h ^ h >> 32;
 }
 
-static int check_content(const struct dataset *d, const char *path, struct err *e)
+/* Checks every number and takes it into the hash. */
+static int check_content(const struct part *p, uint64_t *hash, struct err *e)
 {
     uint32_t before = 0;
-    for (uint32_t i = 0; i < d->n_docs; i++) {
-        if (d->doc_ends[i] <= before || d->doc_ends[i] > d->n_tokens) {
-            return err_set(e, ERR_FORMAT, "%s: doc_ends[%u] is %u, outside %u..%u", path, i,
-                           d->doc_ends[i], before + 1, d->n_tokens);
+    uint64_t h = hash_add_word(*hash, p->n_docs);
+    for (uint32_t i = 0; i < p->n_docs; i++) {
+        if (p->doc_ends[i] <= before || p->doc_ends[i] > p->n_tokens) {
+            return err_set(e, ERR_FORMAT, "%s: doc_ends[%u] is %u, outside %u..%u", p->path, i,
+                           p->doc_ends[i], before + 1, p->n_tokens);
         }
-        before = d->doc_ends[i];
+        before = p->doc_ends[i];
+        h = hash_add_word(h, before);
     }
-    if (before != d->n_tokens) {
-        return err_set(e, ERR_FORMAT, "%s: documents end at token %u of %u", path, before,
-                       d->n_tokens);
+    if (before != p->n_tokens) {
+        return err_set(e, ERR_FORMAT, "%s: documents end at token %u of %u", p->path, before,
+                       p->n_tokens);
     }
-    for (uint32_t i = 0; i < d->n_tokens; i++) {
-        if ((d->tokens[i] & ~DATASET_LEARN) >= d->vocab) {
-            return err_set(e, ERR_FORMAT, "%s: tokens[%u] is %u, vocab is %u", path, i,
-                           d->tokens[i] & ~DATASET_LEARN, d->vocab);
+    for (uint32_t i = 0; i < p->n_tokens; i++) {
+        if ((p->tokens[i] & ~DATASET_LEARN) >= p->vocab) {
+            return err_set(e, ERR_FORMAT, "%s: tokens[%u] is %u, vocab is %u", p->path, i,
+                           p->tokens[i] & ~DATASET_LEARN, p->vocab);
         }
+        h = hash_add_word(h, p->tokens[i]);
     }
+    *hash = h;
     return 0;
 }
 
-static int read_header(struct dataset *d, const char *path, struct err *e)
+static int read_part(struct part *p, uint64_t *hash, struct err *e)
 {
     uint32_t header[4];
-    if (memcmp(d->map, magic, sizeof(magic)) != 0) {
+    if (p->map_len < HEADER_BYTES || memcmp(p->map, magic, sizeof(magic)) != 0) {
         return err_set(
             e, ERR_FORMAT,
             "%s: not a token file: it does not begin with \"WEIRTOK1\" (make one with "
             "`weir train tokenize`)",
-            path);
+            p->path);
     }
-    memcpy(header, (const char *)d->map + sizeof(magic), sizeof(header));
-    d->vocab = header[0];
-    d->n_docs = header[1];
-    d->n_tokens = header[2];
-    uint64_t expected = HEADER_BYTES + ((uint64_t)d->n_docs + d->n_tokens) * sizeof(uint32_t);
-    if (d->map_len != expected) {
-        return err_set(e, ERR_FORMAT, "%s: %zu bytes, its header says %llu: cut off or damaged",
-                       path, d->map_len, (unsigned long long)expected);
+    memcpy(header, p->map + sizeof(magic), sizeof(header));
+    p->vocab = header[0];
+    p->n_docs = header[1];
+    p->n_tokens = header[2];
+    uint64_t expected = HEADER_BYTES + ((uint64_t)p->n_docs + p->n_tokens) * sizeof(uint32_t);
+    if (p->map_len != expected) {
+        return err_set(e, ERR_FORMAT,
+                       "%s: %llu bytes, its header says %llu: cut off or damaged", p->path,
+                       (unsigned long long)p->map_len, (unsigned long long)expected);
     }
-    if (d->n_docs == 0) {
-        return err_set(e, ERR_FORMAT, "%s: n_docs is 0", path);
+    if (p->n_docs == 0) {
+        return err_set(e, ERR_FORMAT, "%s: n_docs is 0", p->path);
     }
-    d->tokens = (const uint32_t *)((const char *)d->map + HEADER_BYTES);
-    d->doc_ends = d->tokens + d->n_tokens;
-    return check_content(d, path, e);
+    p->tokens = (const uint32_t *)(const void *)(p->map + HEADER_BYTES);
+    p->doc_ends = p->tokens + p->n_tokens;
+    return check_content(p, hash, e);
+}
+
+static int add_part(struct dataset *d, const char *path, struct err *e)
+{
+    struct part *grown = mem_realloc_array(d->parts, d->n_parts + 1, sizeof(*grown));
+    if (!grown) {
+        return err_nomem(e);
+    }
+    d->parts = grown;
+    struct part *p = &d->parts[d->n_parts];
+    *p = (struct part){.path = mem_strdup(path)};
+    if (!p->path) {
+        return err_nomem(e);
+    }
+    d->n_parts++;
+    if (file_map(path, &p->map, &p->map_len, e) || read_part(p, &d->hash, e)) {
+        return -1;
+    }
+    if (d->n_parts > 1 && p->vocab != d->vocab) {
+        return err_set(e, ERR_INVALID,
+                       "%s: a vocabulary of %u, that of %s is %u: token files of one run come "
+                       "from one vocabulary",
+                       path, p->vocab, d->parts[0].path, d->vocab);
+    }
+    d->vocab = p->vocab;
+    d->n_docs += p->n_docs;
+    d->n_tokens += p->n_tokens;
+    return 0;
 }
 
 struct dataset *dataset_open(const char *path, struct err *e)
 {
-    struct dataset *d = mem_zalloc(sizeof(*d));
-    if (!d) {
+    return dataset_open_all(&path, 1, NULL, e);
+}
+
+struct dataset *dataset_open_all(const char *const *paths, size_t n_paths, const char *part,
+                                 struct err *e)
+{
+    struct file_list files;
+    struct dataset *d = NULL;
+    if (file_list_init(&files, paths, n_paths, ".tok", part, e)) {
+        return NULL;
+    }
+    if (!(d = mem_zalloc(sizeof(*d)))) {
         err_nomem(e);
-        return NULL;
     }
-    if (map_file(d, path, e) || read_header(d, path, e)) {
-        dataset_close(d);
-        return NULL;
+    for (size_t i = 0; d && i < files.count; i++) {
+        if (add_part(d, files.paths[i], e)) {
+            dataset_close(d);
+            d = NULL;
+        }
     }
+    file_list_deinit(&files);
     return d;
 }
 
@@ -184,9 +221,11 @@ void dataset_close(struct dataset *d)
     if (!d) {
         return;
     }
-    if (d->map) {
-        munmap(d->map, d->map_len);
+    for (size_t i = 0; i < d->n_parts; i++) {
+        file_unmap(d->parts[i].map, d->parts[i].map_len);
+        mem_free(d->parts[i].path);
     }
+    mem_free(d->parts);
     mem_free(d);
 }
 
@@ -195,35 +234,67 @@ uint32_t dataset_vocab(const struct dataset *d)
     return d->vocab;
 }
 
-uint32_t dataset_token_count(const struct dataset *d)
+uint64_t dataset_token_count(const struct dataset *d)
 {
     return d->n_tokens;
 }
 
-uint32_t dataset_doc_count(const struct dataset *d)
+uint64_t dataset_doc_count(const struct dataset *d)
 {
     return d->n_docs;
 }
 
-/* Counts, or with `pieces` also writes, what each epoch gives out. */
-static uint32_t cut_pieces(const struct dataset *d, uint32_t max_doc, struct piece *pieces)
+size_t dataset_file_count(const struct dataset *d)
 {
-    uint32_t count = 0, begin = 0;
-    for (uint32_t doc = 0; doc < d->n_docs; begin = d->doc_ends[doc++]) {
-        for (uint32_t at = begin; at < d->doc_ends[doc]; at += max_doc) {
-            uint32_t left = d->doc_ends[doc] - at, len = left < max_doc ? left : max_doc;
-            uint32_t learn = 0;
-            for (uint32_t i = 1; i < len; i++) {
-                learn |= d->tokens[at + i] & DATASET_LEARN;
+    return d->n_parts;
+}
+
+const char *dataset_file(const struct dataset *d, size_t index)
+{
+    return d->parts[index].path;
+}
+
+uint64_t dataset_hash(const struct dataset *d)
+{
+    return d->hash;
+}
+
+/* Whether anything of these tokens is learnt; the first one cannot be. */
+static bool has_target(const uint32_t *tokens, uint32_t len)
+{
+    uint32_t learn = 0;
+    for (uint32_t i = 1; i < len; i++) {
+        learn |= tokens[i] & DATASET_LEARN;
+    }
+    return learn != 0;
+}
+
+/* Counts, or with `pieces` also writes from *count on, what each epoch gives out of a part. */
+static void cut_part(const struct dataset *d, uint32_t part, uint32_t max_doc,
+                     struct piece *pieces, uint64_t *count)
+{
+    const struct part *p = &d->parts[part];
+    uint32_t begin = 0;
+    for (uint32_t doc = 0; doc < p->n_docs; begin = p->doc_ends[doc++]) {
+        for (uint32_t at = begin, len; at < p->doc_ends[doc]; at += len) {
+            uint32_t left = p->doc_ends[doc] - at;
+            len = left < max_doc ? left : max_doc;
+            if (!has_target(p->tokens + at, len)) {
+                continue;
             }
-            if (learn && pieces) {
-                pieces[count] = (struct piece){at, len};
+            if (pieces) {
+                pieces[*count] = (struct piece){part, at, len};
             }
-            count += learn != 0;
-            if (left <= max_doc) {
-                break;
-            }
+            ++*count;
         }
+    }
+}
+
+static uint64_t cut_pieces(const struct dataset *d, uint32_t max_doc, struct piece *pieces)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < d->n_parts; i++) {
+        cut_part(d, (uint32_t)i, max_doc, pieces, &count);
     }
     return count;
 }
@@ -254,11 +325,14 @@ struct batcher *batcher_create(const struct dataset *d, uint32_t max_doc, uint64
         return NULL;
     }
     *s = (struct batcher){.data = d, .seed = seed, .shuffle = shuffle};
-    s->n_pieces = cut_pieces(d, max_doc, NULL);
-    if (s->n_pieces == 0) {
-        err_set(e, ERR_INVALID, "the token file has no token to learn");
+    uint64_t count = cut_pieces(d, max_doc, NULL);
+    if (count == 0 || count > UINT32_MAX) {
+        err_set(e, count ? ERR_LIMIT : ERR_INVALID,
+                count ? "%s: more than 2^32 documents" : "%s: no token to learn",
+                d->parts[0].path);
         goto fail;
     }
+    s->n_pieces = (uint32_t)count;
     s->pieces = mem_array(s->n_pieces, sizeof(*s->pieces));
     s->order = mem_array(s->n_pieces, sizeof(*s->order));
     if (!s->pieces || !s->order) {
@@ -306,7 +380,7 @@ uint64_t batcher_doc_count(const struct batcher *s)
 
 static void slice_add(struct train_slice *slice, const struct dataset *d, struct piece p)
 {
-    const uint32_t *tokens = d->tokens + p.begin;
+    const uint32_t *tokens = d->parts[p.part].tokens + p.begin;
     uint32_t at = slice->n_tokens;
     for (uint32_t i = 0; i < p.len; i++, at++) {
         bool learn = i + 1 < p.len && (tokens[i + 1] & DATASET_LEARN);

@@ -7,8 +7,11 @@
  *     uint32   n_docs             at least 1
  *     uint32   n_tokens           at least n_docs
  *     uint32   reserved           0
- *     uint32   tokens[n_tokens]   id in bits 0..30; bit 31 set: the model learns to predict
- * this token uint32   doc_ends[n_docs]   index after the last token of each document, rising
+ *     uint32   tokens[n_tokens]   id in bits 0..30; bit 31 set: this one is learnt
+ *     uint32   doc_ends[n_docs]   index after the last token of each document, rising
+ *
+ * A data set is one such file or several, read as if they were one, in the order in which they
+ * are named; a folder stands for its .tok files by name.
  *
  * A document is what attention may see at once: a story, a conversation. The first token of a
  * document has nothing before it and is never predicted, whatever its bit says.
@@ -50,12 +53,26 @@ int dataset_writer_finish(struct dataset_writer *w, const char *path, struct err
 
 struct dataset;
 
-/* Maps and checks the whole file. NULL with a message that names file and field. */
+/* Maps and checks a file or the files of a folder. NULL with a message that names file and
+ * field. */
 struct dataset *dataset_open(const char *path, struct err *e);
-void dataset_close(struct dataset *d);
+
+/* The same of several files and folders; all have one size of vocabulary. part: "train" or
+ * "heldout", which of a folder's files are meant where it has both (file_list.h), or NULL. */
+struct dataset *dataset_open_all(const char *const *paths, size_t n_paths, const char *part,
+                                 struct err *e);
+
+void dataset_close(struct dataset *d); /* accepts NULL */
 uint32_t dataset_vocab(const struct dataset *d);
-uint32_t dataset_token_count(const struct dataset *d);
-uint32_t dataset_doc_count(const struct dataset *d);
+uint64_t dataset_token_count(const struct dataset *d);
+uint64_t dataset_doc_count(const struct dataset *d);
+
+/* How many files, and which. */
+size_t dataset_file_count(const struct dataset *d);
+const char *dataset_file(const struct dataset *d, size_t index);
+
+/* A hash of all tokens and ends in their order: other data has another. Not for secrets. */
+uint64_t dataset_hash(const struct dataset *d);
 
 /* --- order --- */
 

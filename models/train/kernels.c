@@ -144,6 +144,23 @@ static void rope(float *x, size_t rows, size_t stride, size_t n_heads, size_t he
     }
 }
 
+static void rope_halves(float *x, size_t rows, size_t stride, size_t n_heads, size_t head_dim,
+                        const float *table, const uint32_t *positions, float direction)
+{
+    size_t half = head_dim / 2;
+    for (size_t t = 0; t < rows; t++) {
+        const float *cosine = table + positions[t] * 2 * head_dim, *sine = cosine + head_dim;
+        for (size_t h = 0; h < n_heads; h++) {
+            float *v = x + t * stride + h * head_dim;
+            for (size_t i = 0; i < half; i++) {
+                float a = v[i], b = v[i + half];
+                v[i] = a * cosine[i] + b * (sine[i] * direction);
+                v[i + half] = b * cosine[i + half] + a * (sine[i + half] * direction);
+            }
+        }
+    }
+}
+
 static void swiglu_forward(float *out, const float *gate_up, size_t rows, size_t ffn)
 {
     for (size_t t = 0; t < rows; t++) {
@@ -312,6 +329,7 @@ const struct train_kernels TRAIN_KERNELS_TABLE = {
     .rmsnorm_forward = rmsnorm_forward,
     .rmsnorm_backward = rmsnorm_backward,
     .rope = rope,
+    .rope_halves = rope_halves,
     .swiglu_forward = swiglu_forward,
     .swiglu_backward = swiglu_backward,
     .softmax_forward = softmax_forward,

@@ -40,6 +40,10 @@ struct train_kernels {
      * neighbouring pairs; head_dim is even. */
     void (*rope)(float *x, size_t rows, size_t stride, size_t n_heads, size_t head_dim,
                  const float *table, const uint32_t *positions, float direction);
+    /* The same, with i and i + head_dim / 2 as a pair; the table has cosines and sines where
+     * they are needed. */
+    void (*rope_halves)(float *x, size_t rows, size_t stride, size_t n_heads, size_t head_dim,
+                        const float *table, const uint32_t *positions, float direction);
 
     /* out (rows, ffn) = silu(gate) * up; gate_up (rows, 2 * ffn). Shazeer 2020, eq. 6. */
     void (*swiglu_forward)(float *out, const float *gate_up, size_t rows, size_t ffn);

@@ -1,30 +1,55 @@
-/* matmul.h: the three matrix products of a linear layer y = x W^T, over OpenBLAS.
+/* matmul.h: matrix products over OpenBLAS.
  *
- * x (rows, n_in), W (n_out, n_in), y (rows, n_out), all dense. */
+ * Three of a linear layer y = x W^T, all dense: x (rows, n_in), W (n_out, n_in), y (rows,
+ * n_out). Three of rows that lie `ld` floats apart, for parts of wider rows. */
 #pragma once
 
 #include <cblas.h>
 #include <stddef.h>
 
+/* c (rows, cols) = alpha * a (rows, inner) b^T + beta * c, b (cols, inner). */
+static inline void product_nt(float *c, size_t ldc, const float *a, size_t lda, const float *b,
+                              size_t ldb, size_t rows, size_t cols, size_t inner, float alpha,
+                              float beta)
+{
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)cols, (int)inner,
+                alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
+}
+
+/* c (rows, cols) = alpha * a (rows, inner) b + beta * c, b (inner, cols). */
+static inline void product_nn(float *c, size_t ldc, const float *a, size_t lda, const float *b,
+                              size_t ldb, size_t rows, size_t cols, size_t inner, float alpha,
+                              float beta)
+{
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)cols, (int)inner,
+                alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
+}
+
+/* c (rows, cols) += alpha * a^T b, a (inner, rows), b (inner, cols). */
+static inline void product_tn_add(float *c, size_t ldc, const float *a, size_t lda,
+                                  const float *b, size_t ldb, size_t rows, size_t cols,
+                                  size_t inner, float alpha)
+{
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)rows, (int)cols, (int)inner,
+                alpha, a, (int)lda, b, (int)ldb, 1.0f, c, (int)ldc);
+}
+
 static inline void matmul_forward(float *y, const float *x, const float *w, size_t rows,
                                   size_t n_in, size_t n_out)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)n_out, (int)n_in, 1.0f,
-                x, (int)n_in, w, (int)n_in, 0.0f, y, (int)n_out);
+    product_nt(y, n_out, x, n_in, w, n_in, rows, n_out, n_in, 1.0f, 0.0f);
 }
 
-/* dx = keep * dx + dy W, with keep 0 or 1. */
+/* dx = dy W. */
 static inline void matmul_backward_input(float *dx, const float *dy, const float *w,
-                                         size_t rows, size_t n_in, size_t n_out, float keep)
+                                         size_t rows, size_t n_in, size_t n_out)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)n_in, (int)n_out,
-                1.0f, dy, (int)n_out, w, (int)n_in, keep, dx, (int)n_in);
+    product_nn(dx, n_in, dy, n_out, w, n_in, rows, n_in, n_out, 1.0f, 0.0f);
 }
 
 /* dW += dy^T x. */
 static inline void matmul_backward_weight(float *dw, const float *dy, const float *x,
                                           size_t rows, size_t n_in, size_t n_out)
 {
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n_out, (int)n_in, (int)rows, 1.0f,
-                dy, (int)n_out, x, (int)n_in, 1.0f, dw, (int)n_in);
+    product_tn_add(dw, n_in, dy, n_out, x, n_in, n_out, n_in, rows, 1.0f);
 }

@@ -207,8 +207,12 @@ static int take_step(struct chart *charts, size_t n_charts, const cJSON *object)
     const cJSON *step = cJSON_GetObjectItemCaseSensitive(object, "step");
     for (size_t i = 0; cJSON_IsNumber(step) && i < n_charts * RUN_LOG_LINES_MAX; i++) {
         struct curve *c = &charts[i / RUN_LOG_LINES_MAX].curves[i % RUN_LOG_LINES_MAX];
-        const cJSON *value = c->name ? cJSON_GetObjectItemCaseSensitive(object, c->name) : NULL;
-        if (cJSON_IsNumber(value) && curve_add(c, step->valuedouble, value->valuedouble)) {
+        if (!c->name) {
+            continue;
+        }
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, c->name);
+        if (value && cJSON_IsNumber(value) &&
+            curve_add(c, step->valuedouble, value->valuedouble)) {
             return -1;
         }
     }

@@ -1,101 +1,75 @@
 #include "models/train/trainer.h"
 
-#include <cblas.h>
-#include <math.h>
 #include <string.h>
 
-#include "models/train/kernels.h"
-#include "models/train/team.h"
+#include "models/train/transformer.h"
 #include "runtime/base/mem.h"
 
-/* Unit in which the gradient's norm is summed, whatever the number of threads. */
-#define NORM_CHUNK       65536
 #define MAX_BATCH_TOKENS (1u << 23)
-
-struct shard {
-    struct transformer *model;
-    float *grads; /* (n_params) */
-    double loss;  /* sum over targets */
-};
 
 struct trainer {
     struct train_shape shape;
     struct train_options options;
-    const struct train_kernels *kernels;
     struct batcher *batcher;
-    struct train_team *team;
-    uint64_t step;
+    struct optimizer *optimizer;
     size_t n_params;
-    float *params, *moment1, *moment2; /* (n_params) */
-    size_t n_tensors;
-    struct train_tensor tensors[TRAIN_MAX_TENSORS];
+    float *params; /* (n_params) */
     uint32_t slices_per_shard;
     struct train_slice *slices; /* (shards * slices_per_shard), those of a shard side by side */
-    double *norm_chunks;        /* one sum a NORM_CHUNK of parameters */
-    size_t n_chunks;
-    struct shard shards[TRAIN_MAX_SHARDS];
-    /* of the step that is running */
-    float scale;
-    bool forward_only;
-    struct train_adamw adamw;
+    struct transformer *models[TRAIN_MAX_SHARDS]; /* one a shard */
+    float scale;                                  /* of the step that is running */
 };
 
 struct train_options train_options_default(void)
 {
     return (struct train_options){
+        .optimizer = optimizer_options_default(),
         .seed = 1,
-        .shards = 2,
         .batch_tokens = 16384,
         .row = 512,
         .slice_tokens = 2048,
-        .warmup = 100,
-        .steps = 1000,
-        .lr = 1e-3f,
-        .min_lr = 1e-4f,
-        .beta1 = 0.9f,
-        .beta2 = 0.95f,
-        .eps = 1e-8f,
-        .weight_decay = 0.1f,
-        .clip = 1.0f,
     };
 }
 
-static int check_options(const struct train_options *o, const struct train_shape *s,
-                         struct err *e)
+int trainer_check(const struct train_shape *s, const struct train_options *o, struct err *e)
 {
-    if (o->shards < 1 || o->shards > TRAIN_MAX_SHARDS) {
-        return err_set_param(e, ERR_INVALID, "shards", "shards is %u; 1 to %d are allowed",
-                             o->shards, TRAIN_MAX_SHARDS);
+    uint32_t shards = o->optimizer.shards;
+    if (train_shape_check(s, e) || optimizer_options_check(&o->optimizer, e)) {
+        return -1;
     }
     if (o->row < 2 || o->row > s->context) {
         return err_set_param(e, ERR_INVALID, "row",
                              "row is %u; the model's context allows 2 to %u", o->row,
                              s->context);
     }
-    if (o->batch_tokens / o->shards < o->row || o->batch_tokens > MAX_BATCH_TOKENS) {
+    if (o->batch_tokens / shards < o->row || o->batch_tokens > MAX_BATCH_TOKENS) {
         return err_set_param(
             e, ERR_INVALID, "batch-tokens",
             "batch-tokens is %u; it must be at least shards * row = %u and at most %u",
-            o->batch_tokens, o->shards * o->row, MAX_BATCH_TOKENS);
-    }
-    if (!(o->lr > 0.0f && o->lr <= 1.0f) || !(o->min_lr >= 0.0f && o->min_lr <= o->lr)) {
-        return err_set_param(e, ERR_INVALID, "lr",
-                             "lr must be above 0 and at most 1, and min-lr from 0 to lr");
-    }
-    if (o->steps < 1) {
-        return err_set_param(e, ERR_INVALID, "steps", "steps is 0; at least 1 is needed");
+            o->batch_tokens, shards * o->row, MAX_BATCH_TOKENS);
     }
     return 0;
 }
 
+/* How many slices a shard's part is cut into, none larger than slice_tokens unless a document
+ * needs it; the tokens of one go to *capacity. */
+static uint32_t cut_batch(const struct train_options *o, uint32_t *capacity)
+{
+    uint32_t per_shard = o->batch_tokens / o->optimizer.shards;
+    uint32_t target = o->row > o->slice_tokens ? o->row : o->slice_tokens;
+    uint32_t slices = (per_shard + target - 1) / target;
+    if (per_shard / slices < o->row) {
+        slices = per_shard / o->row;
+    }
+    *capacity = per_shard / slices;
+    return slices;
+}
+
 static int allocate_slices(struct trainer *t, struct err *e)
 {
-    const struct train_options *o = &t->options;
-    uint32_t per_shard = o->batch_tokens / o->shards;
-    uint32_t target = o->row > o->slice_tokens ? o->row : o->slice_tokens;
-    t->slices_per_shard = per_shard / target > 0 ? per_shard / target : 1;
-    uint32_t capacity = per_shard / t->slices_per_shard;
-    size_t n = (size_t)t->slices_per_shard * o->shards;
+    uint32_t capacity, shards = t->options.optimizer.shards;
+    t->slices_per_shard = cut_batch(&t->options, &capacity);
+    size_t n = (size_t)t->slices_per_shard * shards;
     t->slices = mem_zarray(n, sizeof(*t->slices));
     if (!t->slices) {
         return err_nomem(e);
@@ -105,27 +79,36 @@ static int allocate_slices(struct trainer *t, struct err *e)
             return -1;
         }
     }
-    for (uint32_t i = 0; i < o->shards; i++) {
-        t->shards[i].model = transformer_create(&t->shape, capacity, e);
-        t->shards[i].grads = mem_zalloc_aligned(t->n_params * sizeof(float));
-        if (!t->shards[i].model) {
+    for (uint32_t i = 0; i < shards; i++) {
+        if (!(t->models[i] = transformer_create(&t->shape, capacity, e))) {
             return -1;
-        }
-        if (!t->shards[i].grads) {
-            return err_nomem(e);
         }
     }
     return 0;
 }
 
+static int create_optimizer(struct trainer *t, struct err *e)
+{
+    struct train_tensor tensors[TRAIN_MAX_TENSORS];
+    struct optimizer_tensor list[TRAIN_MAX_TENSORS];
+    size_t n = train_shape_tensors(&t->shape, tensors);
+    for (size_t i = 0; i < n; i++) {
+        /* The gradients' block is laid out as the parameters' is. */
+        list[i] = (struct optimizer_tensor){
+            .param = t->params + tensors[i].offset,
+            .count = (size_t)tensors[i].rows * tensors[i].cols,
+            .offset = tensors[i].offset,
+            .decays = tensors[i].rows > 1,
+        };
+    }
+    t->optimizer = optimizer_create(&t->options.optimizer, list, n, e);
+    return t->optimizer ? 0 : -1;
+}
+
 static int allocate(struct trainer *t, const struct dataset *data, struct err *e)
 {
     t->params = mem_zalloc_aligned(t->n_params * sizeof(float));
-    t->moment1 = mem_zalloc_aligned(t->n_params * sizeof(float));
-    t->moment2 = mem_zalloc_aligned(t->n_params * sizeof(float));
-    t->n_chunks = (t->n_params + NORM_CHUNK - 1) / NORM_CHUNK;
-    t->norm_chunks = mem_zarray(t->n_chunks, sizeof(double));
-    if (!t->params || !t->moment1 || !t->moment2 || !t->norm_chunks) {
+    if (!t->params) {
         return err_nomem(e);
     }
     if (!data) {
@@ -137,18 +120,14 @@ static int allocate(struct trainer *t, const struct dataset *data, struct err *e
                        dataset_vocab(data), t->shape.vocab);
     }
     t->batcher = batcher_create(data, t->options.row, t->options.seed, true, e);
-    if (!t->batcher || allocate_slices(t, e)) {
-        return -1;
-    }
-    t->team = train_team_create(t->options.shards, e);
-    return t->team ? 0 : -1;
+    return !t->batcher || allocate_slices(t, e) || create_optimizer(t, e) ? -1 : 0;
 }
 
 struct trainer *trainer_create(const struct train_shape *shape,
                                const struct train_options *options, const struct dataset *data,
                                struct err *e)
 {
-    if (train_shape_check(shape, e) || check_options(options, shape, e)) {
+    if (trainer_check(shape, options, e)) {
         return NULL;
     }
     struct trainer *t = mem_zalloc(sizeof(*t));
@@ -156,13 +135,9 @@ struct trainer *trainer_create(const struct train_shape *shape,
         err_nomem(e);
         return NULL;
     }
-    /* Each shard is one thread already. */
-    openblas_set_num_threads(1);
     t->shape = *shape;
     t->options = *options;
-    t->kernels = train_kernels_get();
     t->n_params = train_shape_param_count(shape);
-    t->n_tensors = train_shape_tensors(shape, t->tensors);
     if (allocate(t, data, e)) {
         trainer_destroy(t);
         return NULL;
@@ -176,142 +151,90 @@ void trainer_destroy(struct trainer *t)
     if (!t) {
         return;
     }
-    train_team_destroy(t->team);
-    for (uint32_t i = 0; i < t->options.shards; i++) {
-        transformer_destroy(t->shards[i].model);
-        mem_free_aligned(t->shards[i].grads);
-    }
-    if (t->slices) {
-        for (size_t i = 0; i < (size_t)t->slices_per_shard * t->options.shards; i++) {
-            train_slice_deinit(&t->slices[i]);
+    optimizer_destroy(t->optimizer);
+    for (uint32_t i = 0; i < t->options.optimizer.shards; i++) {
+        transformer_destroy(t->models[i]);
+        for (uint32_t k = 0; t->slices && k < t->slices_per_shard; k++) {
+            train_slice_deinit(&t->slices[i * t->slices_per_shard + k]);
         }
     }
     mem_free(t->slices);
     batcher_destroy(t->batcher);
-    mem_free(t->norm_chunks);
     mem_free_aligned(t->params);
-    mem_free_aligned(t->moment1);
-    mem_free_aligned(t->moment2);
     mem_free(t);
 }
 
-/* Phase 1: loss and gradients of one shard's slices. */
-static void run_shard(void *arg, size_t member)
+uint64_t trainer_memory(const struct train_shape *shape, const struct train_options *options)
 {
-    struct trainer *t = arg;
-    struct shard *shard = &t->shards[member];
+    uint32_t capacity;
+    size_t n = train_shape_param_count(shape);
+    cut_batch(options, &capacity);
+    return n * sizeof(float) + optimizer_memory(&options->optimizer, n) +
+           options->optimizer.shards * (uint64_t)transformer_bytes(shape, capacity) +
+           4 * sizeof(uint32_t) * (uint64_t)options->batch_tokens;
+}
+
+/* One shard's slices, one after the other into the same gradients. */
+static double run_shard(void *ctx, uint32_t shard, float *block)
+{
+    struct trainer *t = ctx;
     struct train_params params, grads;
+    double loss = 0.0;
     train_params_bind(&params, &t->shape, t->params);
-    train_params_bind(&grads, &t->shape, shard->grads);
-    shard->loss = 0.0;
-    if (!t->forward_only) {
-        memset(shard->grads, 0, t->n_params * sizeof(float));
+    if (block) {
+        train_params_bind(&grads, &t->shape, block);
     }
     for (uint32_t i = 0; i < t->slices_per_shard; i++) {
-        const struct train_slice *slice = &t->slices[member * t->slices_per_shard + i];
+        const struct train_slice *slice = &t->slices[shard * t->slices_per_shard + i];
         if (slice->n_targets == 0) {
             continue;
         }
-        if (t->forward_only) {
-            shard->loss += transformer_loss(shard->model, &params, slice);
-        } else {
-            shard->loss +=
-                transformer_gradients(shard->model, &params, &grads, slice, t->scale);
+        loss += block
+                    ? transformer_gradients(t->models[shard], &params, &grads, slice, t->scale)
+                    : transformer_loss(t->models[shard], &params, slice);
+    }
+    return loss;
+}
+
+static double batch_flops(const struct trainer *t)
+{
+    const struct train_shape *s = &t->shape;
+    double d = s->d_model, layers = s->n_layers, heads = train_shape_q_dim(s);
+    double qkv = d * train_shape_qkv_dim(s), rest = heads * d + 3.0 * d * s->ffn;
+    double tokens = 0.0, targets = 0.0, pairs = 0.0;
+    size_t n_slices = (size_t)t->slices_per_shard * t->options.optimizer.shards;
+    for (size_t i = 0; i < n_slices; i++) {
+        const struct train_slice *slice = &t->slices[i];
+        tokens += slice->n_tokens;
+        targets += slice->n_targets;
+        for (uint32_t doc = 0, begin = 0; doc < slice->n_docs; begin = slice->doc_ends[doc++]) {
+            double n = slice->doc_ends[doc] - begin;
+            pairs += n * (n + 1.0) / 2.0;
         }
     }
-}
-
-/* Phase 2: this member's chunks of all gradients into shard 0's, and their sums of squares. */
-static void reduce_gradients(void *arg, size_t member)
-{
-    struct trainer *t = arg;
-    for (size_t c = member; c < t->n_chunks; c += t->options.shards) {
-        size_t begin = c * NORM_CHUNK, left = t->n_params - begin;
-        size_t n = left < NORM_CHUNK ? left : NORM_CHUNK;
-        for (uint32_t i = 1; i < t->options.shards; i++) {
-            t->kernels->add(t->shards[0].grads + begin, t->shards[i].grads + begin, n);
-        }
-        t->norm_chunks[c] = t->kernels->sum_squares(t->shards[0].grads + begin, n);
-    }
-}
-
-/* Phase 3: AdamW on this member's part of every tensor. */
-static void update_params(void *arg, size_t member)
-{
-    struct trainer *t = arg;
-    for (size_t i = 0; i < t->n_tensors; i++) {
-        const struct train_tensor *tensor = &t->tensors[i];
-        size_t n = (size_t)tensor->rows * tensor->cols, shards = t->options.shards;
-        size_t begin = n * member / shards, end = n * (member + 1) / shards;
-        size_t at = tensor->offset + begin;
-        struct train_adamw o = t->adamw;
-        o.weight_decay = tensor->rows > 1 ? o.weight_decay : 0.0f;
-        t->kernels->adamw(t->params + at, t->shards[0].grads + at, t->moment1 + at,
-                          t->moment2 + at, end - begin, &o);
-    }
-}
-
-float train_learning_rate(const struct train_options *o, uint64_t step)
-{
-    if (step < o->warmup) {
-        return o->lr * (float)(step + 1) / (float)o->warmup;
-    }
-    if (step + 1 >= o->steps) {
-        return o->min_lr;
-    }
-    double done = (double)(step - o->warmup) / (double)(o->steps - 1 - o->warmup);
-    return o->min_lr + (o->lr - o->min_lr) * (float)(0.5 * (1.0 + cos(M_PI * done)));
-}
-
-static void set_adamw(struct trainer *t, double norm)
-{
-    const struct train_options *o = &t->options;
-    double n = (double)(t->step + 1);
-    t->adamw = (struct train_adamw){
-        .lr = train_learning_rate(o, t->step),
-        .beta1 = o->beta1,
-        .beta2 = o->beta2,
-        .eps = o->eps,
-        .weight_decay = o->weight_decay,
-        .correction1 = (float)(1.0 / (1.0 - pow((double)o->beta1, n))),
-        .correction2 = (float)(1.0 / (1.0 - pow((double)o->beta2, n))),
-        .grad_scale = norm > (double)o->clip ? (float)((double)o->clip / norm) : 1.0f,
-    };
+    /* Behind the last layer's attention only rows with a target go on. */
+    double through = tokens * (layers * qkv + (layers - 1.0) * rest) +
+                     targets * (rest + d * (double)s->vocab);
+    return 6.0 * through + 12.0 * layers * heads * pairs;
 }
 
 int trainer_step(struct trainer *t, struct train_stats *stats, struct err *e)
 {
-    size_t n_slices = (size_t)t->slices_per_shard * t->options.shards;
+    size_t n_slices = (size_t)t->slices_per_shard * t->options.optimizer.shards;
+    struct optimizer_stats done;
     uint32_t targets = batcher_fill(t->batcher, t->slices, n_slices, false);
-    double loss = 0.0, squares = 0.0;
     *stats = (struct train_stats){.targets = targets};
     for (size_t i = 0; i < n_slices; i++) {
         stats->tokens += t->slices[i].n_tokens;
     }
-
     t->scale = 1.0f / (float)targets;
-    t->forward_only = false;
-    train_team_run(t->team, run_shard, t);
-    train_team_run(t->team, reduce_gradients, t);
-    for (uint32_t i = 0; i < t->options.shards; i++) {
-        loss += t->shards[i].loss;
+    if (optimizer_step(t->optimizer, run_shard, t, &done, e)) {
+        return -1;
     }
-    for (size_t i = 0; i < t->n_chunks; i++) {
-        squares += t->norm_chunks[i];
-    }
-    stats->loss = loss / targets;
-    stats->grad_norm = sqrt(squares);
-    if (!isfinite(stats->loss) || !isfinite(stats->grad_norm)) {
-        return err_set(
-            e, ERR_INVALID,
-            "step %llu: loss %g, gradient norm %g: training has diverged; go back to a "
-            "checkpoint with a lower --lr",
-            (unsigned long long)t->step + 1, stats->loss, stats->grad_norm);
-    }
-    set_adamw(t, stats->grad_norm);
-    stats->lr = t->adamw.lr;
-    train_team_run(t->team, update_params, t);
-    t->step++;
+    stats->loss = done.loss / targets;
+    stats->grad_norm = done.grad_norm;
+    stats->lr = done.lr;
+    stats->flops = batch_flops(t);
     return 0;
 }
 
@@ -327,17 +250,13 @@ int trainer_validate(struct trainer *t, const struct dataset *data, uint64_t max
     if (!batcher) {
         return -1;
     }
-    size_t n_slices = (size_t)t->slices_per_shard * t->options.shards;
+    size_t n_slices = (size_t)t->slices_per_shard * t->options.optimizer.shards;
     uint64_t tokens = 0, targets = 0;
     uint32_t count;
     double total = 0.0;
-    t->forward_only = true;
     while (tokens < max_tokens &&
            (count = batcher_fill(batcher, t->slices, n_slices, true)) > 0) {
-        train_team_run(t->team, run_shard, t);
-        for (uint32_t i = 0; i < t->options.shards; i++) {
-            total += t->shards[i].loss;
-        }
+        total += optimizer_evaluate(t->optimizer, run_shard, t);
         for (size_t i = 0; i < n_slices; i++) {
             tokens += t->slices[i].n_tokens;
         }
@@ -350,7 +269,7 @@ int trainer_validate(struct trainer *t, const struct dataset *data, uint64_t max
 
 uint64_t trainer_step_count(const struct trainer *t)
 {
-    return t->step;
+    return t->optimizer ? optimizer_steps_done(t->optimizer) : 0;
 }
 
 double trainer_epochs(const struct trainer *t)
@@ -376,12 +295,12 @@ float *trainer_params(struct trainer *t)
 
 float *trainer_moment1(struct trainer *t)
 {
-    return t->moment1;
+    return optimizer_moment1(t->optimizer);
 }
 
 float *trainer_moment2(struct trainer *t)
 {
-    return t->moment2;
+    return optimizer_moment2(t->optimizer);
 }
 
 struct batcher_position trainer_position(const struct trainer *t)
@@ -391,6 +310,8 @@ struct batcher_position trainer_position(const struct trainer *t)
 
 int trainer_restore(struct trainer *t, uint64_t step, struct batcher_position at, struct err *e)
 {
-    t->step = step;
+    if (t->optimizer) {
+        optimizer_set_steps_done(t->optimizer, step);
+    }
     return t->batcher ? batcher_seek(t->batcher, at, e) : 0;
 }

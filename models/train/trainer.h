@@ -1,10 +1,11 @@
-/* trainer.h: a training run: parameters, optimizer state, data order, and one step after
- * another.
+/* trainer.h: next-token training: parameters, data order, and one step after another.
  *
  * Each step fills a batch with whole documents, gives every shard its part (one thread a
- * shard), adds up the shards' gradients in a fixed order, clips them by their global norm and
- * applies AdamW. For a seed, a number of shards and a kind of processor the result is the same
- * to the last bit, however often the run was stopped and resumed in between.
+ * shard), and lets the optimizer (optimizer.h, which is also the way to train with another loss
+ * or only a part of the parameters) do the rest. A shard goes through its part slice by slice
+ * and adds up the gradients, so that memory depends on slice_tokens and not on batch_tokens.
+ * For a seed, a number of shards and a kind of processor the result is the same to the last
+ * bit, however often the run was stopped and resumed in between.
  *
  * Ownership: the trainer owns everything but the dataset, which it borrows. Threads: one
  * caller; the shards' threads are the trainer's own.
@@ -14,25 +15,18 @@
 #include <stdint.h>
 
 #include "models/train/dataset.h"
+#include "models/train/optimizer.h"
 #include "models/train/shape.h"
 #include "runtime/base/err.h"
 
-#define TRAIN_MAX_SHARDS 64
-
 /* What a checkpoint records beside the weights. */
 struct train_options {
+    struct optimizer_options optimizer;
     uint64_t seed;
-    uint64_t steps;        /* of the whole schedule */
-    uint32_t shards;       /* threads, and parts that a batch is split into */
     uint32_t batch_tokens; /* most tokens a step reads; a multiple of shards is best */
     uint32_t row;          /* longest document, tokens; at most shape.context */
     uint32_t slice_tokens; /* tokens a shard works on at a time; decides the order of sums */
-    uint32_t warmup;       /* steps of linear rise */
-    float lr;              /* at its highest */
-    float min_lr;          /* at the last step */
-    float beta1, beta2, eps;
-    float weight_decay; /* matrices only */
-    float clip;         /* largest global norm of the gradient */
+    uint32_t reserved;     /* 0 */
 };
 
 struct train_stats {
@@ -41,12 +35,23 @@ struct train_stats {
     float lr;
     uint32_t tokens;  /* read in this step */
     uint32_t targets; /* learnt in this step */
+    /* Multiplications and additions that the model needs for these tokens, forward and
+     * backward: 6 for each weight of a matrix and row that goes through it, and 12 * n_heads *
+     * head_dim in each layer for each pair of a token and one that it sees (Chowdhery et al.
+     * 2022, "PaLM", appendix B, with causal attention counted as it is). What is computed a
+     * second time on the way back, norms, rotations, softmax and the optimizer count for
+     * nothing. */
+    double flops;
 };
 
 struct trainer;
 
-/* Defaults: AdamW 0.9, 0.95, 1e-8, decay 0.1, clip 1, 2 shards, 16384 tokens a step. */
+/* The optimizer's defaults, seed 1, 16384 tokens a step in slices of 2048. */
 struct train_options train_options_default(void);
+
+/* Refuses what trainer_create refuses of shape and options; the message names the option. */
+int trainer_check(const struct train_shape *shape, const struct train_options *options,
+                  struct err *e);
 
 /* A new run with seeded weights. data == NULL: no steps, only weights (export). */
 struct trainer *trainer_create(const struct train_shape *shape,
@@ -62,6 +67,10 @@ int trainer_step(struct trainer *t, struct train_stats *stats, struct err *e);
 int trainer_validate(struct trainer *t, const struct dataset *data, uint64_t max_tokens,
                      double *loss, struct err *e);
 
+/* Bytes that a run of these options takes: weights, moments, gradients and activations. The
+ * mapped data is not among them. */
+uint64_t trainer_memory(const struct train_shape *shape, const struct train_options *options);
+
 uint64_t trainer_step_count(const struct trainer *t); /* steps done */
 double trainer_epochs(const struct trainer *t); /* times through the data, with its fraction */
 const struct train_shape *trainer_shape(const struct trainer *t);
@@ -74,6 +83,3 @@ struct batcher_position trainer_position(const struct trainer *t);
 /* Puts a run back to where a checkpoint left it. */
 int trainer_restore(struct trainer *t, uint64_t step, struct batcher_position at,
                     struct err *e);
-
-/* Linear to lr over warmup steps, then half a cosine down to min_lr at the last of `steps`. */
-float train_learning_rate(const struct train_options *o, uint64_t step);

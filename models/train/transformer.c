@@ -3,52 +3,34 @@
 #include <math.h>
 #include <string.h>
 
-#include "models/train/attention.h"
-#include "models/train/kernels.h"
+#include "models/train/block.h"
 #include "models/train/matmul.h"
 #include "runtime/base/mem.h"
 
-/* Tokens whose logits are worked on at a time; few enough to stay near the core. */
-#define LOGITS_ROWS 256
-
-/* What the way back needs of one layer. n = max_tokens. */
-struct layer_state {
-    float *input;   /* (n, d_model) residual stream on entry */
-    float *rstd1;   /* (n) */
-    float *norm1;   /* (n, d_model) */
-    float *qkv;     /* (n, d_model + 2 * kv_dim), angles applied */
-    float *lse;     /* (n, n_heads) */
-    float *att;     /* (n, d_model) before the output matrix */
-    float *middle;  /* (n, d_model) residual stream after attention */
-    float *rstd2;   /* (n) */
-    float *norm2;   /* (n, d_model) */
-    float *gate_up; /* (n, 2 * ffn) */
-    float *act;     /* (n, ffn) */
-};
+/* Logits that are worked on at a time: those of 256 tokens, or fewer where the vocabulary is
+ * large. */
+#define LOGITS_ROWS   256
+#define LOGITS_FLOATS (8u << 20)
 
 struct transformer {
     struct train_shape shape;
     uint32_t max_tokens;
-    const struct train_kernels *kernels;
-    float *memory; /* one block, cut up below */
+    bool recomputes; /* layers share everything but their inputs */
+    float *memory;   /* one block, cut up below */
     struct layer_state layers[TRAIN_MAX_LAYERS];
+    struct block_scratch block;
     /* From the last layer's attention on, only the rows of tokens with a target are worked on;
      * n_rows of them. */
     uint32_t *rows; /* (n) which tokens they are, in rising order; not in the block */
     uint32_t n_rows;
     float *last_input; /* (n_rows, d_model) the last layer's input in these rows */
-    float *last_att;   /* (n_rows, d_model) its att */
+    float *last_att;   /* (n_rows, q_dim) its att */
     float *output;     /* (n_rows, d_model) residual stream after the last layer */
     float *rstd;       /* (n_rows) */
     float *norm;       /* (n_rows, d_model) */
-    float *logits;     /* (LOGITS_ROWS, vocab) */
-    float *dstream;    /* (n, d_model) gradient of the residual stream */
-    float *dnorm;      /* (n, d_model) */
-    float *dqkv;       /* (n, d_model + 2 * kv_dim) */
-    float *dact;       /* (n, ffn) */
-    float *dgate_up;   /* (n, 2 * ffn) */
-    float *angles;     /* (context, 2, head_dim) as the kernel rope takes it */
-    struct attention_scratch scratch;
+    uint32_t logits_rows;
+    size_t logits_stride; /* vocab rounded up to what kernels take */
+    float *logits;        /* (logits_rows, logits_stride) */
 };
 
 int train_slice_init(struct train_slice *s, uint32_t capacity, struct err *e)
@@ -74,67 +56,139 @@ void train_slice_deinit(struct train_slice *s)
 }
 
 /* Hands out 64-byte aligned pieces; with no block it only counts. */
-static float *take(float *block, size_t *used, size_t count)
+struct cutter {
+    float *block;
+    size_t used;
+};
+
+static float *take(struct cutter *c, size_t count)
 {
-    float *p = block ? block + *used : NULL;
-    *used += (count + 15) / 16 * 16;
+    float *p = c->block ? c->block + c->used : NULL;
+    c->used += (count + 15) / 16 * 16;
     return p;
 }
 
+/* All that a layer keeps but its input. */
+static void cut_layer(struct layer_state *l, const struct train_shape *s, size_t n,
+                      struct cutter *c)
+{
+    size_t d = s->d_model, wide = train_shape_qkv_dim(s), ffn = s->ffn;
+    size_t heads = (size_t)s->n_heads + s->n_kv_heads;
+    l->rstd1 = take(c, n);
+    l->norm1 = take(c, n * d);
+    l->qkv = take(c, n * wide);
+    l->heads = take(c, s->qk_norm ? n * wide : 0);
+    l->rstd_qk = take(c, s->qk_norm ? n * heads : 0);
+    l->lse = take(c, n * s->n_heads);
+    l->att = take(c, n * train_shape_q_dim(s));
+    l->middle = take(c, n * d);
+    l->rstd2 = take(c, n);
+    l->norm2 = take(c, n * d);
+    l->gate_up = take(c, n * 2 * ffn);
+    l->act = take(c, n * ffn);
+}
+
+static void cut_layers(struct transformer *m, struct cutter *c)
+{
+    const struct train_shape *s = &m->shape;
+    size_t n = m->max_tokens;
+    for (uint32_t i = 0; i < s->n_layers; i++) {
+        struct layer_state *l = &m->layers[i];
+        if (i == 0 || !m->recomputes) {
+            cut_layer(l, s, n, c);
+        } else {
+            *l = m->layers[0];
+        }
+        l->input = take(c, n * s->d_model);
+        l->turns = s->no_rope_period == 0 || (i + 1) % s->no_rope_period != 0;
+    }
+}
+
+static void cut_scratch(struct transformer *m, struct cutter *c)
+{
+    const struct train_shape *s = &m->shape;
+    struct block_scratch *b = &m->block;
+    size_t n = m->max_tokens, d = s->d_model, q = train_shape_q_dim(s), ffn = s->ffn;
+    size_t head_dim = train_shape_head_dim(s), widest = d > q ? d : q;
+    b->dstream = take(c, n * d);
+    b->dnorm = take(c, n * widest);
+    b->dqkv = take(c, n * train_shape_qkv_dim(s));
+    b->dact = take(c, n * ffn);
+    b->dgate_up = take(c, n * 2 * ffn);
+    b->row = take(c, train_shape_qkv_dim(s));
+    b->angles = take(c, s->context * 2 * head_dim);
+    b->ignored = take(c, d > head_dim ? d : head_dim);
+    b->attention.stride = (s->context + 15) / 16 * 16;
+    b->attention.scores = take(c, ATTENTION_BLOCK * b->attention.stride);
+    b->attention.dscores = take(c, ATTENTION_BLOCK * b->attention.stride);
+    uint32_t longest = (uint32_t)(widest > ffn ? widest : ffn);
+    linear_scratch_init(&b->linear, take(c, linear_scratch_floats(longest)), longest);
+}
+
+/* Returns how many floats there are. */
 static size_t cut_up(struct transformer *m, float *block)
 {
     const struct train_shape *s = &m->shape;
-    size_t n = m->max_tokens, d = s->d_model, wide = d + 2 * (size_t)train_shape_kv_dim(s),
-           ffn = s->ffn;
-    size_t used = 0;
-    for (uint32_t i = 0; i < s->n_layers; i++) {
-        struct layer_state *l = &m->layers[i];
-        l->input = take(block, &used, n * d);
-        l->rstd1 = take(block, &used, n);
-        l->norm1 = take(block, &used, n * d);
-        l->qkv = take(block, &used, n * wide);
-        l->lse = take(block, &used, n * s->n_heads);
-        l->att = take(block, &used, n * d);
-        l->middle = take(block, &used, n * d);
-        l->rstd2 = take(block, &used, n);
-        l->norm2 = take(block, &used, n * d);
-        l->gate_up = take(block, &used, n * 2 * ffn);
-        l->act = take(block, &used, n * ffn);
-    }
-    m->last_input = take(block, &used, n * d);
-    m->last_att = take(block, &used, n * d);
-    m->output = take(block, &used, n * d);
-    m->rstd = take(block, &used, n);
-    m->norm = take(block, &used, n * d);
-    m->logits = take(block, &used, LOGITS_ROWS * (size_t)s->vocab);
-    m->dstream = take(block, &used, n * d);
-    m->dnorm = take(block, &used, n * d);
-    m->dqkv = take(block, &used, n * wide);
-    m->dact = take(block, &used, n * ffn);
-    m->dgate_up = take(block, &used, n * 2 * ffn);
-    m->angles = take(block, &used, s->context * 2 * (size_t)train_shape_head_dim(s));
-    m->scratch.stride = (s->context + 15) / 16 * 16;
-    m->scratch.scores = take(block, &used, ATTENTION_BLOCK * m->scratch.stride);
-    m->scratch.dscores = take(block, &used, ATTENTION_BLOCK * m->scratch.stride);
-    return used;
+    struct cutter c = {.block = block};
+    size_t n = m->max_tokens, d = s->d_model;
+    m->logits_stride = ((size_t)s->vocab + 15) / 16 * 16;
+    size_t fitting = LOGITS_FLOATS / m->logits_stride;
+    m->logits_rows = (uint32_t)(fitting > LOGITS_ROWS ? LOGITS_ROWS : fitting);
+    cut_layers(m, &c);
+    m->last_input = take(&c, n * d);
+    m->last_att = take(&c, n * train_shape_q_dim(s));
+    m->output = take(&c, n * d);
+    m->rstd = take(&c, n);
+    m->norm = take(&c, n * d);
+    m->logits = take(&c, m->logits_rows * m->logits_stride);
+    cut_scratch(m, &c);
+    return c.used;
 }
 
+uint32_t transformer_kept_tokens(const struct train_shape *shape)
+{
+    struct layer_state l;
+    struct cutter one = {.block = NULL};
+    cut_layer(&l, shape, 16, &one); /* of 16, which rounding leaves alone */
+    size_t token = (one.used / 16 + shape->d_model) * shape->n_layers * sizeof(float);
+    size_t tokens = TRANSFORMER_KEPT_BYTES / token;
+    return tokens > 1 ? (uint32_t)tokens : 1;
+}
+
+size_t transformer_bytes(const struct train_shape *shape, uint32_t max_tokens)
+{
+    struct transformer m = {
+        .shape = *shape,
+        .max_tokens = max_tokens,
+        .recomputes = max_tokens > transformer_kept_tokens(shape),
+    };
+    return cut_up(&m, NULL) * sizeof(float);
+}
+
+/* The angle of each pair at each position, in the order in which kernels read it. Su 2021, eq.
+ * 34; slower by rope_factor where the context was stretched. */
 static void fill_angles(struct transformer *m)
 {
-    uint32_t head_dim = train_shape_head_dim(&m->shape);
-    for (uint32_t pos = 0; pos < m->shape.context; pos++) {
-        float *cosine = m->angles + pos * 2 * (size_t)head_dim, *sine = cosine + head_dim;
-        for (uint32_t i = 0; i < head_dim; i += 2) {
-            double turn = pow((double)m->shape.rope_base, -(double)i / head_dim) * pos;
-            cosine[i] = cosine[i + 1] = (float)cos(turn);
-            sine[i + 1] = (float)sin(turn);
-            sine[i] = -sine[i + 1];
+    const struct train_shape *s = &m->shape;
+    size_t head_dim = train_shape_head_dim(s), half = head_dim / 2;
+    double magnitude = s->rope_magnitude > 0.0f ? (double)s->rope_magnitude : 1.0;
+    for (uint32_t pos = 0; pos < s->context; pos++) {
+        float *cosine = m->block.angles + pos * 2 * head_dim, *sine = cosine + head_dim;
+        for (size_t i = 0; i < half; i++) {
+            double factor = s->rope_factor[i] > 0.0f ? (double)s->rope_factor[i] : 1.0;
+            double frequency = pow((double)s->rope_base, -2.0 * (double)i / (double)head_dim);
+            double turn = frequency / factor * pos;
+            size_t one = s->rope_halves ? i : 2 * i,
+                   other = s->rope_halves ? i + half : one + 1;
+            cosine[one] = cosine[other] = (float)(magnitude * cos(turn));
+            sine[other] = (float)(magnitude * sin(turn));
+            sine[one] = -sine[other];
         }
     }
 }
 
-struct transformer *transformer_create(const struct train_shape *shape, uint32_t max_tokens,
-                                       struct err *e)
+static struct transformer *create(const struct train_shape *shape, uint32_t max_tokens,
+                                  bool frugal, struct err *e)
 {
     if (train_shape_check(shape, e)) {
         return NULL;
@@ -146,7 +200,9 @@ struct transformer *transformer_create(const struct train_shape *shape, uint32_t
     }
     m->shape = *shape;
     m->max_tokens = max_tokens;
-    m->kernels = train_kernels_get();
+    m->recomputes = frugal || max_tokens > transformer_kept_tokens(shape);
+    m->block.shape = &m->shape;
+    m->block.kernels = train_kernels_get();
     m->memory = mem_zalloc_aligned(cut_up(m, NULL) * sizeof(float));
     m->rows = mem_array(max_tokens, sizeof(*m->rows));
     if (!m->memory || !m->rows) {
@@ -159,6 +215,18 @@ struct transformer *transformer_create(const struct train_shape *shape, uint32_t
     return m;
 }
 
+struct transformer *transformer_create(const struct train_shape *shape, uint32_t max_tokens,
+                                       struct err *e)
+{
+    return create(shape, max_tokens, false, e);
+}
+
+struct transformer *transformer_create_frugal(const struct train_shape *shape,
+                                              uint32_t max_tokens, struct err *e)
+{
+    return create(shape, max_tokens, true, e);
+}
+
 void transformer_destroy(struct transformer *m)
 {
     if (!m) {
@@ -167,6 +235,11 @@ void transformer_destroy(struct transformer *m)
     mem_free_aligned(m->memory);
     mem_free(m->rows);
     mem_free(m);
+}
+
+void transformer_set_dropout(struct transformer *m, uint64_t seed)
+{
+    m->block.linear.dropout_seed = seed;
 }
 
 /* Notes which tokens have a target. */
@@ -204,99 +277,16 @@ static void scatter_target_rows(const struct transformer *m, float *x, size_t n_
     }
 }
 
-/* input (n, d_model) -> att: attention(norm(input)), before the output matrix. */
-static void attention_forward(struct transformer *m, struct layer_state *l,
-                              const struct train_layer *w, const struct train_slice *slice)
-{
-    const struct train_shape *s = &m->shape;
-    size_t n = slice->n_tokens, d = s->d_model, wide = d + 2 * (size_t)train_shape_kv_dim(s);
-    m->kernels->rmsnorm_forward(l->norm1, l->rstd1, l->input, w->attn_norm, n, d, s->norm_eps);
-    matmul_forward(l->qkv, l->norm1, w->qkv, n, d, wide);
-    m->kernels->rope(l->qkv, n, wide, s->n_heads + s->n_kv_heads, train_shape_head_dim(s),
-                     m->angles, slice->positions, 1.0f);
-    for (uint32_t doc = 0, begin = 0; doc < slice->n_docs; begin = slice->doc_ends[doc++]) {
-        train_attention_forward(l->att + begin * d, l->lse + begin * (size_t)s->n_heads,
-                                l->qkv + begin * wide, slice->doc_ends[doc] - begin, s,
-                                &m->scratch);
-    }
-}
-
-/* att -> middle: input + att through the output matrix. */
-static void attention_output_forward(const struct transformer *m, float *middle,
-                                     const float *att, const float *input,
-                                     const struct train_layer *w, size_t n)
-{
-    size_t d = m->shape.d_model;
-    matmul_forward(middle, att, w->attn_out, n, d, d);
-    m->kernels->add(middle, input, n * d);
-}
-
-/* dstream is the gradient of middle and, for the part that went past the attention, of input;
- * that of att goes to dnorm. */
-static void attention_output_backward(struct transformer *m, const float *att,
-                                      const struct train_layer *w, const struct train_layer *dw,
-                                      size_t n)
-{
-    size_t d = m->shape.d_model;
-    matmul_backward_weight(dw->attn_out, m->dstream, att, n, d, d);
-    matmul_backward_input(m->dnorm, m->dstream, w->attn_out, n, d, d, 0.0f);
-}
-
-/* dnorm: on entry the gradient of att. To dstream is added what comes back to input. */
-static void attention_backward(struct transformer *m, const struct layer_state *l,
-                               const struct train_layer *w, const struct train_layer *dw,
-                               const struct train_slice *slice)
-{
-    const struct train_shape *s = &m->shape;
-    size_t n = slice->n_tokens, d = s->d_model, wide = d + 2 * (size_t)train_shape_kv_dim(s);
-    for (uint32_t doc = 0, begin = 0; doc < slice->n_docs; begin = slice->doc_ends[doc++]) {
-        train_attention_backward(m->dqkv + begin * wide, m->dnorm + begin * d,
-                                 l->att + begin * d, l->lse + begin * (size_t)s->n_heads,
-                                 l->qkv + begin * wide, slice->doc_ends[doc] - begin, s,
-                                 &m->scratch);
-    }
-    m->kernels->rope(m->dqkv, n, wide, s->n_heads + s->n_kv_heads, train_shape_head_dim(s),
-                     m->angles, slice->positions, -1.0f);
-    matmul_backward_weight(dw->qkv, m->dqkv, l->norm1, n, d, wide);
-    matmul_backward_input(m->dnorm, m->dqkv, w->qkv, n, d, wide, 0.0f);
-    m->kernels->rmsnorm_backward(m->dstream, dw->attn_norm, m->dnorm, l->input, w->attn_norm,
-                                 l->rstd1, n, d);
-}
-
-/* middle (n, d_model) -> output: middle + down(silu(gate) * up). */
-static void ffn_layer_forward(struct transformer *m, struct layer_state *l, float *output,
-                              const struct train_layer *w, size_t n)
-{
-    const struct train_shape *s = &m->shape;
-    size_t d = s->d_model, ffn = s->ffn;
-    m->kernels->rmsnorm_forward(l->norm2, l->rstd2, l->middle, w->ffn_norm, n, d, s->norm_eps);
-    matmul_forward(l->gate_up, l->norm2, w->gate_up, n, d, 2 * ffn);
-    m->kernels->swiglu_forward(l->act, l->gate_up, n, ffn);
-    matmul_forward(output, l->act, w->down, n, ffn, d);
-    m->kernels->add(output, l->middle, n * d);
-}
-
-/* dstream: on entry the gradient of output, on return that of middle. */
-static void ffn_layer_backward(struct transformer *m, const struct layer_state *l,
-                               const struct train_layer *w, const struct train_layer *dw,
-                               size_t n)
-{
-    const struct train_shape *s = &m->shape;
-    size_t d = s->d_model, ffn = s->ffn;
-    matmul_backward_weight(dw->down, m->dstream, l->act, n, ffn, d);
-    matmul_backward_input(m->dact, m->dstream, w->down, n, ffn, d, 0.0f);
-    m->kernels->swiglu_backward(m->dgate_up, m->dact, l->gate_up, n, ffn);
-    matmul_backward_weight(dw->gate_up, m->dgate_up, l->norm2, n, d, 2 * ffn);
-    matmul_backward_input(m->dnorm, m->dgate_up, w->gate_up, n, d, 2 * ffn, 0.0f);
-    m->kernels->rmsnorm_backward(m->dstream, dw->ffn_norm, m->dnorm, l->middle, w->ffn_norm,
-                                 l->rstd2, n, d);
-}
-
-static void embed_forward(float *out, const float *embed, const struct train_slice *slice,
-                          size_t d)
+static void embed_forward(float *out, const struct train_params *p,
+                          const struct train_slice *slice, uint32_t d)
 {
     for (uint32_t t = 0; t < slice->n_tokens; t++) {
-        memcpy(out + t * d, embed + slice->tokens[t] * d, d * sizeof(float));
+        float *row = out + (size_t)t * d;
+        if (p->embed) {
+            memcpy(row, p->embed + (size_t)slice->tokens[t] * d, d * sizeof(float));
+        } else {
+            train_stored_row(row, &p->embed_stored, d, slice->tokens[t]);
+        }
     }
 }
 
@@ -305,108 +295,158 @@ static void embed_backward(const struct transformer *m, float *dembed,
 {
     size_t d = m->shape.d_model;
     for (uint32_t t = 0; t < slice->n_tokens; t++) {
-        m->kernels->add(dembed + slice->tokens[t] * d, m->dstream + t * d, d);
+        m->block.kernels->add(dembed + slice->tokens[t] * d, m->block.dstream + t * d, d);
     }
 }
 
-/* What the output layer leaves behind. */
-struct output_wish {
-    float *dembed;   /* gradients of scale * loss: to here and to dnorm (n_rows, d_model) */
-    float scale;     /* with dembed */
-    float *logprobs; /* (n_tokens) as transformer_logprobs has them */
-};
-
-/* Loss over the tied output matrix. Logits are turned into their gradient where they lie and
- * are gone. */
-static double output_layer(struct transformer *m, const float *embed,
-                           const struct train_slice *slice, const struct output_wish *wish)
+/* From a layer's input to where its last matrix begins. */
+static void layer_forward(struct transformer *m, struct layer_state *l,
+                          const struct train_layer *w, const struct train_slice *slice)
 {
-    size_t d = m->shape.d_model, vocab = m->shape.vocab;
-    double loss = 0.0;
-    for (uint32_t at = 0, count; at < m->n_rows; at += count) {
-        count = m->n_rows - at < LOGITS_ROWS ? m->n_rows - at : LOGITS_ROWS;
-        const float *norm = m->norm + at * d;
-        matmul_forward(m->logits, norm, embed, count, d, vocab);
-        for (uint32_t i = 0; i < count; i++) {
-            uint32_t t = m->rows[at + i];
-            float weight = slice->weights ? slice->weights[t] : 1.0f;
-            double one = m->kernels->cross_entropy(m->logits + i * vocab, vocab,
-                                                   slice->targets[t], wish->scale * weight);
-            loss += (double)weight * one;
-            if (wish->logprobs) {
-                wish->logprobs[t] = (float)-one;
-            }
-        }
-        if (wish->dembed) {
-            matmul_backward_weight(wish->dembed, m->logits, norm, count, d, vocab);
-            matmul_backward_input(m->dnorm + at * d, m->logits, embed, count, d, vocab, 0.0f);
-        }
-    }
-    return loss;
+    block_attention_forward(&m->block, l, w, slice);
+    block_out_forward(&m->block, l->middle, l->att, l->input, w, slice->n_tokens);
+    block_ffn_forward(&m->block, l, w, slice->n_tokens);
 }
 
 static void forward(struct transformer *m, const struct train_params *p,
                     const struct train_slice *slice)
 {
     const struct train_shape *s = &m->shape;
-    size_t n = slice->n_tokens, d = s->d_model;
+    struct block_scratch *b = &m->block;
+    size_t d = s->d_model;
     uint32_t last = s->n_layers - 1;
-    embed_forward(m->layers[0].input, p->embed, slice, d);
+    embed_forward(m->layers[0].input, p, slice, s->d_model);
     for (uint32_t i = 0; i < last; i++) {
         struct layer_state *l = &m->layers[i];
-        attention_forward(m, l, &p->layers[i], slice);
-        attention_output_forward(m, l->middle, l->att, l->input, &p->layers[i], n);
-        ffn_layer_forward(m, l, l[1].input, &p->layers[i], n);
+        layer_forward(m, l, &p->layers[i], slice);
+        block_down_forward(b, l, l[1].input, &p->layers[i], slice->n_tokens);
     }
     struct layer_state *l = &m->layers[last];
-    attention_forward(m, l, &p->layers[last], slice);
+    const struct train_layer *w = &p->layers[last];
+    block_attention_forward(b, l, w, slice);
     find_target_rows(m, slice);
-    gather_target_rows(m, m->last_att, l->att, d);
+    gather_target_rows(m, m->last_att, l->att, train_shape_q_dim(s));
     gather_target_rows(m, m->last_input, l->input, d);
-    attention_output_forward(m, l->middle, m->last_att, m->last_input, &p->layers[last],
-                             m->n_rows);
-    ffn_layer_forward(m, l, m->output, &p->layers[last], m->n_rows);
-    m->kernels->rmsnorm_forward(m->norm, m->rstd, m->output, p->out_norm, m->n_rows, d,
+    block_out_forward(b, l->middle, m->last_att, m->last_input, w, m->n_rows);
+    block_ffn_forward(b, l, w, m->n_rows);
+    block_down_forward(b, l, m->output, w, m->n_rows);
+    b->kernels->rmsnorm_forward(m->norm, m->rstd, m->output, p->out_norm, m->n_rows, d,
                                 s->norm_eps);
 }
 
-/* dnorm (n_rows, d_model) -> dstream (n_tokens, d_model), the gradient of the embeddings. */
+/* From the gradient of norm (n_rows, d_model) in dnorm to everything behind. */
 static void backward(struct transformer *m, const struct train_params *p,
                      const struct train_params *grads, const struct train_slice *slice)
 {
     const struct train_shape *s = &m->shape;
+    struct block_scratch *b = &m->block;
     size_t n = slice->n_tokens, d = s->d_model;
-    uint32_t last = s->n_layers - 1;
-    memset(m->dstream, 0, m->n_rows * d * sizeof(float));
-    m->kernels->rmsnorm_backward(m->dstream, grads->out_norm, m->dnorm, m->output, p->out_norm,
-                                 m->rstd, m->n_rows, d);
-    ffn_layer_backward(m, &m->layers[last], &p->layers[last], &grads->layers[last], m->n_rows);
-    attention_output_backward(m, m->last_att, &p->layers[last], &grads->layers[last],
-                              m->n_rows);
-    scatter_target_rows(m, m->dnorm, n, d);
-    scatter_target_rows(m, m->dstream, n, d);
-    attention_backward(m, &m->layers[last], &p->layers[last], &grads->layers[last], slice);
-    for (uint32_t i = last; i-- > 0;) {
-        const struct layer_state *l = &m->layers[i];
-        ffn_layer_backward(m, l, &p->layers[i], &grads->layers[i], n);
-        attention_output_backward(m, l->att, &p->layers[i], &grads->layers[i], n);
-        attention_backward(m, l, &p->layers[i], &grads->layers[i], slice);
+    memset(b->dstream, 0, m->n_rows * d * sizeof(float));
+    b->kernels->rmsnorm_backward(b->dstream, grads->out_norm ? grads->out_norm : b->ignored,
+                                 b->dnorm, m->output, p->out_norm, m->rstd, m->n_rows, d);
+    for (uint32_t i = s->n_layers; i-- > 0;) {
+        struct layer_state *l = &m->layers[i];
+        const struct train_layer *w = &p->layers[i], *dw = &grads->layers[i];
+        bool last = i == s->n_layers - 1, wanted = i > 0 || grads->embed || dw->attn_norm;
+        if (!last && m->recomputes) {
+            layer_forward(m, l, w, slice);
+        }
+        block_ffn_backward(b, l, w, dw, last ? m->n_rows : n);
+        block_out_backward(b, last ? m->last_att : l->att, w, dw, last ? m->n_rows : n);
+        if (last) {
+            scatter_target_rows(m, b->dnorm, n, train_shape_q_dim(s));
+            scatter_target_rows(m, b->dstream, n, d);
+        }
+        block_attention_backward(b, l, w, dw, slice, wanted);
     }
+    if (grads->embed) {
+        embed_backward(m, grads->embed, slice);
+    }
+}
+
+/* out (count, stride): the logits of rows at .. at + count of norm. */
+static void output_forward(struct transformer *m, const struct train_params *p, uint32_t at,
+                           uint32_t count, float *out, size_t stride)
+{
+    uint32_t d = m->shape.d_model;
+    const float *norm = m->norm + (size_t)at * d;
+    if (p->output) {
+        product_nt(out, stride, norm, d, p->output, d, count, m->shape.vocab, d, 1.0f, 0.0f);
+    } else {
+        train_stored_forward(out, stride, norm, &p->output_stored, d, count, &m->block.linear);
+    }
+}
+
+/* Behind the logits, up to the stride, goes what has no share in a softmax. */
+static void logits_forward(struct transformer *m, const struct train_params *p, uint32_t at,
+                           uint32_t count)
+{
+    size_t stride = m->logits_stride;
+    output_forward(m, p, at, count, m->logits, stride);
+    for (uint32_t i = 0; i < count; i++) {
+        for (size_t j = m->shape.vocab; j < stride; j++) {
+            m->logits[i * stride + j] = -INFINITY;
+        }
+    }
+}
+
+/* From the gradient of logits to that of norm, in dnorm, and of the matrix. */
+static void logits_backward(struct transformer *m, const struct train_params *p,
+                            const struct train_params *grads, uint32_t at, uint32_t count)
+{
+    uint32_t d = m->shape.d_model, vocab = m->shape.vocab;
+    size_t stride = m->logits_stride;
+    float *dnorm = m->block.dnorm + (size_t)at * d;
+    if (grads->output) {
+        product_tn_add(grads->output, d, m->logits, stride, m->norm + (size_t)at * d, d, vocab,
+                       d, count, 1.0f);
+    }
+    if (p->output) {
+        product_nn(dnorm, d, m->logits, stride, p->output, d, count, d, vocab, 1.0f, 0.0f);
+    } else {
+        train_stored_backward(dnorm, m->logits, stride, &p->output_stored, d, count, false,
+                              &m->block.linear);
+    }
+}
+
+/* What the output layer leaves behind. */
+struct output_wish {
+    const struct train_params *grads; /* of scale * loss, and to dnorm (n_rows, d_model) */
+    float scale;                      /* with grads */
+    float *logprobs;                  /* (n_tokens) as transformer_logprobs has them */
+};
+
+/* Logits are turned into their gradient where they lie and are gone. */
+static double output_layer(struct transformer *m, const struct train_params *p,
+                           const struct train_slice *slice, const struct output_wish *wish)
+{
+    size_t stride = m->logits_stride;
+    double loss = 0.0;
+    for (uint32_t at = 0, count; at < m->n_rows; at += count) {
+        count = m->n_rows - at < m->logits_rows ? m->n_rows - at : m->logits_rows;
+        logits_forward(m, p, at, count);
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t t = m->rows[at + i];
+            float weight = slice->weights ? slice->weights[t] : 1.0f;
+            double one = m->block.kernels->cross_entropy(
+                m->logits + i * stride, stride, slice->targets[t], wish->scale * weight);
+            loss += (double)weight * one;
+            if (wish->logprobs) {
+                wish->logprobs[t] = (float)-one;
+            }
+        }
+        if (wish->grads) {
+            logits_backward(m, p, wish->grads, at, count);
+        }
+    }
+    return loss;
 }
 
 double transformer_loss(struct transformer *m, const struct train_params *params,
                         const struct train_slice *slice)
 {
     forward(m, params, slice);
-    return output_layer(m, params->embed, slice, &(struct output_wish){.scale = 1.0f});
-}
-
-void transformer_logprobs(struct transformer *m, const struct train_params *params,
-                          const struct train_slice *slice, float *out)
-{
-    forward(m, params, slice);
-    memset(out, 0, slice->n_tokens * sizeof(*out));
-    output_layer(m, params->embed, slice, &(struct output_wish){.logprobs = out});
+    return output_layer(m, params, slice, &(struct output_wish){.scale = 1.0f});
 }
 
 double transformer_gradients(struct transformer *m, const struct train_params *params,
@@ -414,9 +454,38 @@ double transformer_gradients(struct transformer *m, const struct train_params *p
                              float scale)
 {
     forward(m, params, slice);
-    double loss = output_layer(m, params->embed, slice,
-                               &(struct output_wish){.dembed = grads->embed, .scale = scale});
+    double loss =
+        output_layer(m, params, slice, &(struct output_wish){.grads = grads, .scale = scale});
     backward(m, params, grads, slice);
-    embed_backward(m, grads->embed, slice);
     return loss;
+}
+
+void transformer_logprobs(struct transformer *m, const struct train_params *params,
+                          const struct train_slice *slice, float *out)
+{
+    forward(m, params, slice);
+    memset(out, 0, slice->n_tokens * sizeof(*out));
+    output_layer(m, params, slice, &(struct output_wish){.logprobs = out});
+}
+
+void transformer_logits(struct transformer *m, const struct train_params *params,
+                        const struct train_slice *slice, float *out)
+{
+    forward(m, params, slice);
+    output_forward(m, params, 0, m->n_rows, out, m->shape.vocab);
+}
+
+const float *transformer_features(struct transformer *m, const struct train_params *params,
+                                  const struct train_slice *slice)
+{
+    forward(m, params, slice);
+    return m->norm;
+}
+
+void transformer_features_backward(struct transformer *m, const struct train_params *params,
+                                   const struct train_params *grads,
+                                   const struct train_slice *slice, const float *dfeatures)
+{
+    memcpy(m->block.dnorm, dfeatures, m->n_rows * m->shape.d_model * sizeof(float));
+    backward(m, params, grads, slice);
 }

@@ -1,9 +1,12 @@
-/* transformer.h: loss and gradients of the Llama-architecture transformer on one slice of
- * documents.
+/* transformer.h: loss and gradients of a llama-shaped transformer on one slice of documents.
  *
  * A slice is a run of whole documents, back to back, with no padding: positions restart and
  * attention stays inside each document, so nothing else needs to know where documents end. Rows
  * are tokens.
+ *
+ * What parameters have decides what is computed: low-rank pairs beside matrices (lora.h) are
+ * gone through where there are any. What gradients point to decides what is learnt: those that
+ * are NULL are not computed.
  *
  * Ownership: a workspace holds every activation for one slice at a time; it borrows parameters
  * and gradients on each call. Threads: one workspace a thread; nothing is allocated after
@@ -39,11 +42,28 @@ void train_slice_deinit(struct train_slice *s);
 
 struct transformer;
 
-/* Room for slices of at most max_tokens tokens and documents of at most shape->context. The
- * caller's, released with transformer_destroy. */
+/* Room for slices of at most max_tokens tokens and documents of at most shape->context. Where
+ * max_tokens is more than transformer_kept_tokens it is a frugal one. The caller's, released
+ * with transformer_destroy. */
 struct transformer *transformer_create(const struct train_shape *shape, uint32_t max_tokens,
                                        struct err *e);
+
+/* Keeps only the input of each layer for the way back and computes the rest a second time: the
+ * same numbers, slower by about a third. */
+struct transformer *transformer_create_frugal(const struct train_shape *shape,
+                                              uint32_t max_tokens, struct err *e);
 void transformer_destroy(struct transformer *m);
+
+/* How many tokens' activations fit into TRANSFORMER_KEPT_BYTES, at least 1. */
+#define TRANSFORMER_KEPT_BYTES (768u << 20)
+uint32_t transformer_kept_tokens(const struct train_shape *shape);
+
+/* What a workspace for max_tokens tokens holds. */
+size_t transformer_bytes(const struct train_shape *shape, uint32_t max_tokens);
+
+/* Dropout of low-rank pairs (train_linear.dropout) in the calls that follow: another seed for
+ * each slice of each step; 0, as at first, drops nothing. */
+void transformer_set_dropout(struct transformer *m, uint64_t seed);
 
 /* Returns the sum over targets of weight * -log p(target). */
 double transformer_loss(struct transformer *m, const struct train_params *params,
@@ -58,3 +78,16 @@ double transformer_gradients(struct transformer *m, const struct train_params *p
  * count. */
 void transformer_logprobs(struct transformer *m, const struct train_params *params,
                           const struct train_slice *slice, float *out);
+
+/* out (n_targets, vocab): logits at the tokens that have a target, in rising order. */
+void transformer_logits(struct transformer *m, const struct train_params *params,
+                        const struct train_slice *slice, float *out);
+
+/* For losses of one's own: the residual stream behind the last norm at the tokens that have a
+ * target, (n_targets, d_model), valid until the next call; then the gradient with regard to it
+ * goes the way back, with the same parameters and slice and no call between. */
+const float *transformer_features(struct transformer *m, const struct train_params *params,
+                                  const struct train_slice *slice);
+void transformer_features_backward(struct transformer *m, const struct train_params *params,
+                                   const struct train_params *grads,
+                                   const struct train_slice *slice, const float *dfeatures);

@@ -113,7 +113,24 @@ static int write_all(int fd, const char *data, size_t len)
     return 0;
 }
 
+static int write_parts(int fd, const struct file_part *parts, size_t n_parts)
+{
+    for (size_t i = 0; i < n_parts; i++) {
+        if (write_all(fd, parts[i].data, parts[i].len) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int file_write_atomic(const char *path, const void *data, size_t len, struct err *e)
+{
+    const struct file_part part = {data, len};
+    return file_write_atomic_parts(path, &part, 1, e);
+}
+
+int file_write_atomic_parts(const char *path, const struct file_part *parts, size_t n_parts,
+                            struct err *e)
 {
     char temporary[PATH_MAX];
     if (snprintf(temporary, sizeof(temporary), "%s.tmp", path) >= (int)sizeof(temporary)) {
@@ -127,7 +144,7 @@ int file_write_atomic(const char *path, const void *data, size_t len, struct err
     struct stat before;
     if (stat(path, &before) == 0 && fchmod(fd, before.st_mode & 0777) != 0) {
         rc = err_set_errno(e, errno, "%s: cannot set the mode", temporary);
-    } else if (write_all(fd, data, len) != 0 || fsync(fd) != 0) {
+    } else if (write_parts(fd, parts, n_parts) != 0 || fsync(fd) != 0) {
         rc = err_set_errno(e, errno, "%s: cannot write", temporary);
     }
     if (close(fd) != 0 && rc == 0) {

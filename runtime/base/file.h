@@ -35,6 +35,14 @@ int file_map_detach(const char *path, const unsigned char *data, uint64_t size, 
  * or the new one and never a part. The mode is that of the file before. */
 int file_write_atomic(const char *path, const void *data, size_t len, struct err *e);
 
+/* The same of a file whose parts lie apart, one behind the other. */
+struct file_part {
+    const void *data;
+    size_t len;
+};
+int file_write_atomic_parts(const char *path, const struct file_part *parts, size_t n_parts,
+                            struct err *e);
+
 /* Enough of a file's state to see that it is another, or has changed. */
 struct file_stamp {
     uint64_t device, inode, size;

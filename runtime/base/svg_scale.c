@@ -70,10 +70,11 @@ static void linear_ticks(struct svg_scale *s, double count, bool fixed)
         s->min = floor(s->min / s->step + 1e-9) * s->step;
         s->max = ceil(s->max / s->step - 1e-9) * s->step;
     }
-    for (double k = ceil(s->min / s->step - 1e-9); k * s->step <= s->max + 1e-9 * s->step;
-         k += 1.0) {
-        if (s->n_ticks < SVG_TICKS_MAX) {
-            s->ticks[s->n_ticks++] = k * s->step;
+    double first = ceil(s->min / s->step - 1e-9);
+    for (int i = 0; i < SVG_TICKS_MAX; i++) {
+        double v = (first + i) * s->step;
+        if (v <= s->max + 1e-9 * s->step) {
+            s->ticks[s->n_ticks++] = v;
         }
     }
 }
@@ -84,14 +85,13 @@ static void log_ticks(struct svg_scale *s, double count, bool fixed)
     static const double digits[] = {1.0, 2.0, 5.0};
     double low = log10(s->min), high = log10(s->max);
     size_t n_digits = high - low < 2.5 ? 3 : 1;
-    double every = ceil((high - low) / (2.0 * count));
-    every = every < 1.0 ? 1.0 : every;
-    double first = floor(low + 1e-9), last = ceil(high - 1e-9);
-    last = last <= first ? first + 1.0 : last;
+    int every = (int)fmax(ceil((high - low) / (2.0 * count)), 1.0);
+    int first = (int)floor(low + 1e-9), last = (int)ceil(high - 1e-9);
+    last = last <= first ? first + 1 : last;
     double below = -INFINITY, above = INFINITY; /* the nearest ticks outside the data */
-    for (double k = first; k <= last; k += every) {
+    for (int k = first; k <= last; k += every) {
         for (size_t i = 0; i < n_digits; i++) {
-            double v = digits[i] * pow(10.0, k), at = log10(v);
+            double v = digits[i] * pow(10.0, (double)k), at = log10(v);
             below = at <= low + 1e-9 && at > below ? at : below;
             above = at >= high - 1e-9 && at < above ? at : above;
         }
@@ -99,9 +99,9 @@ static void log_ticks(struct svg_scale *s, double count, bool fixed)
     s->min = fixed || !isfinite(below) ? low : below;
     s->max = fixed || !isfinite(above) ? high : above;
     s->max = s->max > s->min ? s->max : s->min + 0.3;
-    for (double k = first; k <= last; k += every) {
+    for (int k = first; k <= last; k += every) {
         for (size_t i = 0; i < n_digits; i++) {
-            double v = digits[i] * pow(10.0, k), at = log10(v);
+            double v = digits[i] * pow(10.0, (double)k), at = log10(v);
             if (at >= s->min - 1e-9 && at <= s->max + 1e-9 && s->n_ticks < SVG_TICKS_MAX) {
                 s->ticks[s->n_ticks++] = v;
             }

@@ -11,6 +11,7 @@ int cli_chat(int argc, char **argv);
 int cli_keys(int argc, char **argv);
 int cli_ctl(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
+int cli_align(int argc, char **argv);
 int cli_lineage(int argc, char **argv);
 int cli_publish(int argc, char **argv);
 int cli_quantize(int argc, char **argv);

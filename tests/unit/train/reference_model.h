@@ -3,9 +3,15 @@
  */
 #pragma once
 
+#include "models/train/lora.h"
 #include "models/train/transformer.h"
 
 /* Sum over targets of weight * -log p(target). block: all parameters, in the order of
  * train_shape_tensors. */
 double reference_loss(const struct train_shape *s, const double *block,
                       const struct train_slice *slice);
+
+/* The same with an adapter's block beside it, in the order of lora_tensors. */
+double reference_loss_lora(const struct train_shape *s, const double *block,
+                           const struct lora *lora, const double *adapter,
+                           const struct train_slice *slice);

@@ -75,8 +75,8 @@ static int setup(void **state)
     f->options.batch_tokens = 400;
     f->options.row = 48;
     f->options.slice_tokens = 64;
-    f->options.warmup = 2;
-    f->options.steps = STEPS;
+    f->options.optimizer.warmup = 2;
+    f->options.optimizer.steps = STEPS;
     return write_tokens(f->tok, 60) || !(f->data = dataset_open(f->tok, &e)) ? -1 : 0;
 }
 
@@ -148,9 +148,9 @@ static void a_step_clips_the_global_norm_and_decays_matrices_only(void **state)
     size_t count = train_shape_tensors(&shape, tensors), n = train_shape_param_count(&shape);
     float *before = mem_array(n, sizeof(float));
     double squares = 0.0;
-    f->options.clip = 0.01f;
-    f->options.warmup = 0;
-    f->options.lr = 0.1f;
+    f->options.optimizer.clip = 0.01f;
+    f->options.optimizer.warmup = 0;
+    f->options.optimizer.lr = 0.1f;
     struct trainer *t = new_trainer(f);
     memcpy(before, trainer_params(t), n * sizeof(float));
     run_until(t, 1);
@@ -175,9 +175,9 @@ static void every_shard_s_gradient_counts(void **state)
     struct fixture *f = *state;
     size_t n = train_shape_param_count(&shape);
     f->options.slice_tokens = 200;
-    f->options.shards = 1;
+    f->options.optimizer.shards = 1;
     struct trainer *one = new_trainer(f);
-    f->options.shards = 2;
+    f->options.optimizer.shards = 2;
     struct trainer *two = new_trainer(f);
     run_until(one, 1);
     run_until(two, 1);
@@ -193,7 +193,7 @@ static void training_lowers_the_loss(void **state)
     struct fixture *f = *state;
     struct err e;
     double before, after;
-    f->options.steps = 60;
+    f->options.optimizer.steps = 60;
     struct trainer *t = new_trainer(f);
     assert_int_equal(trainer_validate(t, f->data, UINT64_MAX, &before, &e), 0);
     run_until(t, 60);
@@ -268,7 +268,7 @@ static void damaged_checkpoints_are_refused(void **state)
     char *bytes = file_read(f->ckpt, 1 << 24, &len, &e);
     struct checkpoint_header *h = (struct checkpoint_header *)bytes;
     expect_refused(f, bytes, len - 1, "damaged");
-    expect_refused(f, bytes, 20, "WEIRCKP1");
+    expect_refused(f, bytes, 20, "WEIRCKP2");
     h->shape.n_layers = 100000;
     expect_refused(f, bytes, len, "layers");
     h->shape.n_layers = 3;
@@ -277,7 +277,7 @@ static void damaged_checkpoints_are_refused(void **state)
     h->shape.norm_eps = 0.0f;
     expect_refused(f, bytes, len, "epsilon");
     h->magic[0] = 'X';
-    expect_refused(f, bytes, len, "WEIRCKP1");
+    expect_refused(f, bytes, len, "WEIRCKP2");
     mem_free(bytes);
 }
 

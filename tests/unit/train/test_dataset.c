@@ -230,6 +230,173 @@ static void writer_refuses_ids_outside_the_vocabulary_and_empty_files(void **sta
     dataset_writer_deinit(&w);
 }
 
+/* A folder of its own with the fixture's file twice and a shorter one. */
+static void make_shards(const struct fixture *f, char folder[40])
+{
+    struct err e;
+    size_t len;
+    char path[64];
+    snprintf(folder, 40, "/tmp/weir-shards-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    char *bytes = file_read(f->path, 1 << 20, &len, &e);
+    assert_non_null(bytes);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "%s/%c.tok", folder, "ba"[i]);
+        assert_int_equal(file_write_atomic(path, bytes, len, &e), 0);
+    }
+    mem_free(bytes);
+    snprintf(path, sizeof(path), "%s/c.txt", folder);
+    assert_int_equal(file_write_atomic(path, "x", 1, &e), 0);
+}
+
+static void remove_shards(const char *folder)
+{
+    char path[64];
+    for (const char *name = "abcd"; *name; name++) {
+        snprintf(path, sizeof(path), "%s/%c.tok", folder, *name);
+        unlink(path);
+    }
+    snprintf(path, sizeof(path), "%s/c.txt", folder);
+    unlink(path);
+    rmdir(folder);
+}
+
+static void several_files_are_read_as_one(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    char folder[40];
+    uint32_t n;
+    make_shards(f, folder);
+    const char *paths[] = {folder, f->path};
+    struct dataset *all = dataset_open_all(paths, 2, NULL, &e);
+    assert_non_null(all);
+    assert_int_equal(dataset_file_count(all), 3);
+    assert_non_null(strstr(dataset_file(all, 0), "/a.tok"));
+    assert_non_null(strstr(dataset_file(all, 1), "/b.tok"));
+    assert_string_equal(dataset_file(all, 2), f->path);
+    assert_true(dataset_token_count(all) == 3 * dataset_token_count(f->data));
+    assert_true(dataset_doc_count(all) == 3 * N_DOCS);
+
+    /* Every document three times in an epoch. */
+    struct batcher *one = batcher_create(f->data, 20, 1, false, &e);
+    struct batcher *b = batcher_create(all, 20, 1, true, &e);
+    assert_int_equal(batcher_doc_count(b), 3 * batcher_doc_count(one));
+    uint64_t tokens = 0;
+    while ((n = batcher_fill(b, f->slices, N_SLICES, true)) > 0) {
+        for (size_t i = 0; i < N_SLICES; i++) {
+            tokens += f->slices[i].n_tokens;
+        }
+    }
+    assert_true(tokens > dataset_token_count(all) * 9 / 10);
+    batcher_destroy(b);
+    batcher_destroy(one);
+    dataset_close(all);
+    remove_shards(folder);
+}
+
+static void of_a_folder_with_parts_the_one_asked_for_is_taken(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    char folder[40], from[64], to[64];
+    const char *paths[] = {folder};
+    make_shards(f, folder);
+    for (int i = 0; i < 2; i++) {
+        snprintf(from, sizeof(from), "%s/%c.tok", folder, "ab"[i]);
+        snprintf(to, sizeof(to), "%s/%s-00000.tok", folder, i ? "heldout" : "train");
+        assert_int_equal(rename(from, to), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        struct dataset *d = dataset_open_all(paths, 1, i ? "heldout" : "train", &e);
+        assert_non_null(d);
+        assert_int_equal(dataset_file_count(d), 1);
+        assert_non_null(strstr(dataset_file(d, 0), i ? "heldout-" : "train-"));
+        dataset_close(d);
+    }
+    unlink(to);
+    snprintf(to, sizeof(to), "%s/train-00000.tok", folder);
+    unlink(to);
+    remove_shards(folder);
+}
+
+static void other_data_has_another_hash(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    char folder[40], path[64];
+    size_t len;
+    make_shards(f, folder);
+    snprintf(path, sizeof(path), "%s/b.tok", folder);
+    char *bytes = file_read(path, 1 << 20, &len, &e);
+    bytes[24] ^= 1; /* the first token */
+    assert_int_equal(file_write_atomic(path, bytes, len, &e), 0);
+    mem_free(bytes);
+    const char *forth[] = {f->path, path}, *back[] = {path, f->path};
+    struct dataset *a = dataset_open_all(forth, 2, NULL, &e),
+                   *b = dataset_open_all(back, 2, NULL, &e);
+    struct dataset *c = dataset_open(path, &e);
+    assert_true(a && b && c);
+    assert_true(dataset_hash(a) != dataset_hash(b));
+    assert_true(dataset_hash(c) != dataset_hash(f->data));
+    dataset_close(a);
+    dataset_close(b);
+    dataset_close(c);
+    remove_shards(folder);
+}
+
+static void what_is_no_set_of_shards_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    char folder[40], path[64];
+    const char *twice[] = {f->path, f->path};
+    assert_null(dataset_open_all(twice, 2, NULL, &e));
+    assert_non_null(strstr(e.message, "twice"));
+
+    make_shards(f, folder);
+    struct dataset_writer w;
+    dataset_writer_init(&w, 101);
+    assert_int_equal(dataset_writer_add(&w, (uint32_t[2]){1, 2}, 2, &e), 0);
+    snprintf(path, sizeof(path), "%s/d.tok", folder);
+    assert_int_equal(dataset_writer_finish(&w, path, &e), 0);
+    dataset_writer_deinit(&w);
+    assert_null(dataset_open(folder, &e));
+    assert_non_null(strstr(e.message, "d.tok"));
+    assert_non_null(strstr(e.message, "vocabulary"));
+    remove_shards(folder);
+
+    snprintf(folder, sizeof(folder), "/tmp/weir-shards-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    assert_null(dataset_open(folder, &e));
+    assert_non_null(strstr(e.message, "no .tok file"));
+    rmdir(folder);
+}
+
+static void a_failed_allocation_leaks_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    char folder[40];
+    make_shards(f, folder);
+    const char *paths[] = {folder, f->path};
+    size_t live = mem_live();
+    bool reached = true;
+    for (size_t nth = 1; reached && nth < 1000; nth++) {
+        mem_fail_at(nth);
+        struct dataset *d = dataset_open_all(paths, 2, NULL, &e);
+        struct batcher *b = d ? batcher_create(d, 20, 1, true, &e) : NULL;
+        reached = mem_fail_reached();
+        mem_fail_at(0);
+        assert_true((b == NULL) == reached);
+        batcher_destroy(b);
+        dataset_close(d);
+        assert_int_equal(mem_live(), live);
+    }
+    assert_false(reached);
+    remove_shards(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +404,12 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(order_depends_on_seed_and_epoch_and_can_be_sought,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(several_files_are_read_as_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(of_a_folder_with_parts_the_one_asked_for_is_taken,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(other_data_has_another_hash, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_no_set_of_shards_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failed_allocation_leaks_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(documents_longer_than_the_limit_are_cut, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(malformed_files_are_refused_with_the_field_s_name,

@@ -167,7 +167,17 @@ static void bad_lines_are_refused_with_their_number(void **state)
 static void make_checkpoint(struct fixture *f, uint32_t d_model)
 {
     struct err e;
-    struct train_shape shape = {d_model, 2, 4, 2, 64, VOCAB, 32, 10000.0f, 1e-5f};
+    struct train_shape shape = {
+        .d_model = d_model,
+        .n_layers = 2,
+        .n_heads = 4,
+        .n_kv_heads = 2,
+        .ffn = 64,
+        .vocab = VOCAB,
+        .context = 32,
+        .rope_base = 10000.0f,
+        .norm_eps = 1e-5f,
+    };
     struct train_options o = train_options_default();
     assert_int_equal(tokenize(f, CHAT, DOCUMENTS_LEARN_ALL, &e), 0);
     assert_int_equal(dataset_writer_finish(&f->writer, f->tok, &e), 0);
@@ -188,7 +198,7 @@ static void check_export(struct fixture *f, bool q8)
     struct checkpoint_header h;
     struct train_tensor tensors[TRAIN_MAX_TENSORS];
     float *params = checkpoint_read_params(f->ckpt, &h, &e), row[64];
-    assert_int_equal(export_gguf(f->ckpt, f->vocab, "tiny", q8, f->model, &e), 0);
+    assert_int_equal(export_gguf(f->ckpt, f->vocab, "tiny", q8 ? TENSOR_Q8_0 : TENSOR_F32, f->model, &e), 0);
     struct gguf *g = gguf_open(f->model, &e);
     assert_non_null(g);
     size_t count = train_shape_tensors(&h.shape, tensors);
@@ -230,7 +240,7 @@ static void q8_0_is_refused_for_rows_that_are_not_whole_blocks(void **state)
     struct fixture *f = *state;
     struct err e;
     make_checkpoint(f, 48);
-    assert_int_equal(export_gguf(f->ckpt, f->vocab, "tiny", true, f->model, &e), -1);
+    assert_int_equal(export_gguf(f->ckpt, f->vocab, "tiny", TENSOR_Q8_0, f->model, &e), -1);
     assert_non_null(strstr(e.message, "token_embd.weight"));
     assert_int_not_equal(access(f->model, F_OK), 0);
 }

@@ -1,5 +1,5 @@
-/* The float forward pass and every parameter tensor's gradient, against a double-precision
- * model and its central differences. */
+/* The float forward pass and every parameter tensor's gradient, of models and of adapters
+ * beside them, against a double-precision model and its central differences. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "models/train/lora.h"
 #include "models/train/transformer.h"
 #include "runtime/base/rng.h"
 #include "tests/unit/train/reference_model.h"
@@ -17,117 +19,123 @@
 #define DIFFERENCE 1e-5
 /* Largest error allowed, as a part of the tensor's largest gradient. Float sums give about
  * 1e-6. */
-#define TOLERANCE 2e-5
-#define SAMPLES   60 /* parameters looked at in each tensor */
-#define SCALE     0.25f
+#define TOLERANCE  2e-5
+#define SAMPLES    10 /* parameters looked at in each tensor */
+#define SCALE      0.25f
+#define MAX_TOKENS 96
 
-static const struct train_shape shape = {
-    .d_model = 16,
-    .n_layers = 2,
-    .n_heads = 4,
-    .n_kv_heads = 2,
-    .ffn = 32,
-    .vocab = 48,
-    .context = 80,
-    .rope_base = 10000.0f,
-    .norm_eps = 1e-5f,
-};
+#define PLAIN                                                                            \
+    .d_model = 16, .n_layers = 2, .n_heads = 4, .n_kv_heads = 2, .ffn = 32, .vocab = 48, \
+    .context = 80, .rope_base = 10000.0f, .norm_eps = 1e-5f
+
+/* What the architectures differ in, and a vocabulary that is not whole vectors. */
+static const struct train_shape llama = {PLAIN};
+static const struct train_shape qwen2 = {PLAIN, .head_dim = 6, .rope_halves = true,
+                                         .qkv_bias = true, .untied = true};
+static const struct train_shape qwen3 = {PLAIN, .head_dim = 16, .rope_halves = true,
+                                         .qk_norm = true};
+static const struct train_shape stretched = {PLAIN, .no_rope_period = 2, .rope_magnitude = 1.1f,
+                                             .rope_factor = {1.0f, 4.0f}};
+
+static const struct lora all = {.rank = 3, .alpha = 6.0f, .targets = LORA_ALL};
+static const struct lora some = {
+    .rank = 5, .alpha = 4.0f, .targets = LORA_Q | LORA_V | LORA_UP};
 
 struct fixture {
+    struct train_shape shape;
+    struct lora lora;
     struct train_slice slice;
     struct transformer *model;
-    float *params, *grads;
-    double *exact; /* the parameters once more */
-    size_t n;
+    struct train_params params;
+    size_t n, n_adapter;
+    float *block, *grads, *adapter, *dadapter;
+    double *exact, *exact_adapter; /* the numbers once more */
 };
 
-/* Documents of 70 (more than one block of queries), 1 and 9 tokens; three positions of five
- * learn nothing, the first and the last among them. */
-static void fill_slice(struct train_slice *s, struct rng *rng)
+/* Documents of `longest`, 1 and 9 tokens; three positions of five learn nothing, the first and
+ * the last among them. */
+static void fill_slice(struct train_slice *s, uint32_t longest, uint32_t vocab, struct rng *rng)
 {
-    const uint32_t lengths[] = {70, 1, 9};
+    const uint32_t lengths[] = {longest, 1, 9};
     for (size_t doc = 0; doc < 3; doc++) {
         for (uint32_t i = 0; i < lengths[doc]; i++) {
             uint32_t t = s->n_tokens++;
-            s->tokens[t] = rng_below(rng, shape.vocab);
+            s->tokens[t] = rng_below(rng, vocab);
             s->positions[t] = i;
-            s->targets[t] =
-                t % 5 != 1 && t % 5 != 3 ? TRAIN_NO_TARGET : rng_below(rng, shape.vocab);
+            s->targets[t] = t % 5 != 1 && t % 5 != 3 ? TRAIN_NO_TARGET : rng_below(rng, vocab);
             s->n_targets += s->targets[t] != TRAIN_NO_TARGET;
         }
         s->doc_ends[s->n_docs++] = s->n_tokens;
     }
 }
 
-static int setup(void **state)
+/* Far from the tame start, so that every nonlinearity bends. */
+static void unsettle(float *block, double *exact, size_t n, struct rng *rng)
 {
-    struct fixture *f = calloc(1, sizeof(*f));
+    for (size_t i = 0; i < n; i++) {
+        block[i] += 0.25f * rng_normal(rng);
+        exact[i] = (double)block[i];
+    }
+}
+
+static void open_fixture(struct fixture *f, const struct train_shape *shape,
+                         const struct lora *lora)
+{
     struct err e;
     struct rng rng;
     rng_seed(&rng, 7);
-    f->n = train_shape_param_count(&shape);
-    f->params = calloc(f->n, sizeof(float));
+    *f = (struct fixture){.shape = *shape, .lora = lora ? *lora : (struct lora){0}};
+    f->n = train_shape_param_count(shape);
+    f->n_adapter = lora ? lora_param_count(shape, lora) : 0;
+    f->block = calloc(f->n, sizeof(float));
     f->grads = calloc(f->n, sizeof(float));
     f->exact = calloc(f->n, sizeof(double));
-    f->model = transformer_create(&shape, 96, &e);
-    if (!f->model || train_slice_init(&f->slice, 96, &e)) {
-        return -1;
+    f->adapter = calloc(f->n_adapter + 1, sizeof(float));
+    f->dadapter = calloc(f->n_adapter + 1, sizeof(float));
+    f->exact_adapter = calloc(f->n_adapter + 1, sizeof(double));
+    f->model = transformer_create(shape, MAX_TOKENS, &e);
+    assert_non_null(f->model);
+    assert_int_equal(train_slice_init(&f->slice, MAX_TOKENS, &e), 0);
+    /* More than one block of queries; the others need not be as slow. */
+    fill_slice(&f->slice, shape == &llama && !lora ? 70 : 10, shape->vocab, &rng);
+    train_params_init(shape, f->block, 1);
+    unsettle(f->block, f->exact, f->n, &rng);
+    train_params_bind(&f->params, shape, f->block);
+    if (lora) {
+        assert_int_equal(lora_check(lora, &e), 0);
+        lora_init(shape, lora, f->adapter, 2);
+        unsettle(f->adapter, f->exact_adapter, f->n_adapter, &rng);
+        lora_bind(&f->params, shape, lora, f->adapter);
     }
-    fill_slice(&f->slice, &rng);
-    train_params_init(&shape, f->params, 1);
-    /* Far from the tame start, so that every nonlinearity bends. */
-    for (size_t i = 0; i < f->n; i++) {
-        f->params[i] += 0.25f * rng_normal(&rng);
-        f->exact[i] = (double)f->params[i];
-    }
-    *state = f;
-    return 0;
 }
 
-static int teardown(void **state)
+static void close_fixture(struct fixture *f)
 {
-    struct fixture *f = *state;
     train_slice_deinit(&f->slice);
     transformer_destroy(f->model);
-    free(f->params);
+    free(f->block);
     free(f->grads);
     free(f->exact);
-    free(f);
-    return 0;
+    free(f->adapter);
+    free(f->dadapter);
+    free(f->exact_adapter);
 }
 
-static void loss_is_that_of_the_double_model(void **state)
+static double exact_loss(const struct fixture *f)
 {
-    struct fixture *f = *state;
-    struct train_params p;
-    train_params_bind(&p, &shape, f->params);
-    double expected = reference_loss(&shape, f->exact, &f->slice);
-    assert_true(fabs(transformer_loss(f->model, &p, &f->slice) - expected) < 1e-5 * expected);
+    return f->n_adapter > 0
+               ? reference_loss_lora(&f->shape, f->exact, &f->lora, f->exact_adapter, &f->slice)
+               : reference_loss(&f->shape, f->exact, &f->slice);
 }
 
-static void nothing_is_learnt_without_a_target(void **state)
+static double difference(struct fixture *f, double *number)
 {
-    struct fixture *f = *state;
-    struct train_params p, g;
-    train_params_bind(&p, &shape, f->params);
-    train_params_bind(&g, &shape, f->grads);
-    for (uint32_t t = 0; t < f->slice.n_tokens; t++) {
-        f->slice.targets[t] = TRAIN_NO_TARGET;
-    }
-    assert_true(transformer_gradients(f->model, &p, &g, &f->slice, SCALE) == 0.0);
-    for (size_t i = 0; i < f->n; i++) {
-        assert_true(f->grads[i] == 0.0f);
-    }
-}
-
-static double difference(struct fixture *f, size_t at)
-{
-    double keep = f->exact[at];
-    f->exact[at] = keep + DIFFERENCE;
-    double above = reference_loss(&shape, f->exact, &f->slice);
-    f->exact[at] = keep - DIFFERENCE;
-    double below = reference_loss(&shape, f->exact, &f->slice);
-    f->exact[at] = keep;
+    double keep = *number;
+    *number = keep + DIFFERENCE;
+    double above = exact_loss(f);
+    *number = keep - DIFFERENCE;
+    double below = exact_loss(f);
+    *number = keep;
     return (double)SCALE * (above - below) / (2.0 * DIFFERENCE);
 }
 
@@ -140,106 +148,340 @@ static double largest(const float *a, size_t n)
     return max;
 }
 
-static void check_gradients(struct fixture *f)
+/* Holds the gradients of all tensors against differences; exact holds the same numbers. */
+static void check_tensors(struct fixture *f, const struct train_tensor *tensors, size_t count,
+                          const float *grads, double *exact)
 {
-    struct train_tensor tensors[TRAIN_MAX_TENSORS];
-    size_t count = train_shape_tensors(&shape, tensors), failed = 0;
-    struct train_params p, g;
     struct rng rng;
+    size_t failed = 0;
     rng_seed(&rng, 11);
-    train_params_bind(&p, &shape, f->params);
-    train_params_bind(&g, &shape, f->grads);
-    transformer_gradients(f->model, &p, &g, &f->slice, SCALE);
     for (size_t i = 0; i < count; i++) {
         uint32_t n = tensors[i].rows * tensors[i].cols;
-        double scale = largest(f->grads + tensors[i].offset, n), worst = 0.0;
+        double scale = largest(grads + tensors[i].offset, n), worst = 0.0;
         assert_true(scale > 1e-3);
         for (uint32_t k = 0; k < SAMPLES; k++) {
             size_t at = tensors[i].offset + (n <= SAMPLES ? k % n : rng_below(&rng, n));
-            worst = fmax(worst, fabs((double)f->grads[at] - difference(f, at)) / scale);
+            worst = fmax(worst, fabs((double)grads[at] - difference(f, &exact[at])) / scale);
         }
-        print_message("%-28s largest %8.4f, error %.1e\n", tensors[i].name, scale, worst);
+        print_message("%-32s largest %8.4f, error %.1e\n", tensors[i].name, scale, worst);
         failed += worst > TOLERANCE;
     }
     assert_int_equal(failed, 0);
 }
 
-static void every_tensor_s_gradient_is_the_central_difference(void **state)
+static void check_gradients(struct fixture *f)
 {
-    check_gradients(*state);
+    struct train_tensor tensors[TRAIN_MAX_TENSORS];
+    struct train_params g;
+    train_params_bind(&g, &f->shape, f->grads);
+    transformer_gradients(f->model, &f->params, &g, &f->slice, SCALE);
+    check_tensors(f, tensors, train_shape_tensors(&f->shape, tensors), f->grads, f->exact);
+}
+
+static void check_shape(const struct train_shape *shape)
+{
+    struct fixture f;
+    open_fixture(&f, shape, NULL);
+    double expected = exact_loss(&f);
+    assert_true(fabs(transformer_loss(f.model, &f.params, &f.slice) - expected) <
+                1e-5 * expected);
+    check_gradients(&f);
+    close_fixture(&f);
+}
+
+static void gradients_of_llama(void **state)
+{
+    (void)state;
+    check_shape(&llama);
+}
+
+static void gradients_of_qwen2(void **state)
+{
+    (void)state;
+    struct train_shape odd = qwen2;
+    odd.vocab = 45;
+    check_shape(&odd);
+}
+
+static void gradients_of_qwen3(void **state)
+{
+    (void)state;
+    check_shape(&qwen3);
+}
+
+static void gradients_with_stretched_and_missing_positions(void **state)
+{
+    (void)state;
+    check_shape(&stretched);
+}
+
+/* Only the adapter's gradients are there, and the base is as it was. */
+static void check_adapter(const struct train_shape *shape, const struct lora *lora)
+{
+    struct train_tensor tensors[LORA_MAX_TENSORS];
+    struct train_params g;
+    struct fixture f;
+    open_fixture(&f, shape, lora);
+    double expected = exact_loss(&f);
+    assert_true(fabs(transformer_loss(f.model, &f.params, &f.slice) - expected) <
+                1e-5 * expected);
+    train_params_clear(&g, shape);
+    lora_bind(&g, shape, lora, f.dadapter);
+    transformer_gradients(f.model, &f.params, &g, &f.slice, SCALE);
+    check_tensors(&f, tensors, lora_tensors(shape, lora, tensors), f.dadapter, f.exact_adapter);
+    close_fixture(&f);
+}
+
+static void gradients_of_an_adapter(void **state)
+{
+    (void)state;
+    check_adapter(&llama, &all);
+    check_adapter(&llama, &some);
+}
+
+static void gradients_of_an_adapter_beside_biases_and_norms(void **state)
+{
+    (void)state;
+    check_adapter(&qwen2, &some);
+    check_adapter(&qwen3, &all);
+}
+
+static void base_and_adapter_can_be_trained_together(void **state)
+{
+    (void)state;
+    struct train_tensor tensors[TRAIN_MAX_TENSORS];
+    struct train_params g;
+    struct fixture f;
+    open_fixture(&f, &qwen2, &all);
+    train_params_bind(&g, &f.shape, f.grads);
+    lora_bind(&g, &f.shape, &all, f.dadapter);
+    transformer_gradients(f.model, &f.params, &g, &f.slice, SCALE);
+    check_tensors(&f, tensors, train_shape_tensors(&f.shape, tensors), f.grads, f.exact);
+    check_tensors(&f, tensors, lora_tensors(&f.shape, &all, tensors), f.dadapter,
+                  f.exact_adapter);
+    close_fixture(&f);
+}
+
+static void a_merged_adapter_says_the_same(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_fixture(&f, &qwen2, &all);
+    double beside = transformer_loss(f.model, &f.params, &f.slice);
+    train_params_bind(&f.params, &f.shape, f.block);
+    double before = transformer_loss(f.model, &f.params, &f.slice);
+    lora_merge(&f.shape, &all, f.adapter, f.block);
+    double merged = transformer_loss(f.model, &f.params, &f.slice);
+    assert_true(fabs(beside - before) > 1e-2);
+    assert_true(fabs(beside - merged) < 1e-5 * beside);
+    close_fixture(&f);
+}
+
+static void a_new_adapter_changes_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_fixture(&f, &llama, &all);
+    lora_init(&f.shape, &all, f.adapter, 3);
+    double with = transformer_loss(f.model, &f.params, &f.slice);
+    train_params_bind(&f.params, &f.shape, f.block);
+    assert_true(with == transformer_loss(f.model, &f.params, &f.slice));
+    close_fixture(&f);
+}
+
+/* With the same seed the same inputs are missing, so differences of the float loss itself show
+ * whether the way back drops what the way there dropped. */
+static void dropout_is_the_same_on_the_way_back(void **state)
+{
+    (void)state;
+    struct lora dropping = all;
+    struct train_params g;
+    struct fixture f;
+    dropping.dropout = 0.3f;
+    open_fixture(&f, &llama, &dropping);
+    double without = transformer_loss(f.model, &f.params, &f.slice);
+    transformer_set_dropout(f.model, 99);
+    double one = transformer_loss(f.model, &f.params, &f.slice);
+    assert_true(one != without);
+    assert_true(one == transformer_loss(f.model, &f.params, &f.slice));
+    train_params_clear(&g, &f.shape);
+    lora_bind(&g, &f.shape, &dropping, f.dadapter);
+    transformer_gradients(f.model, &f.params, &g, &f.slice, 1.0f);
+    /* Along the gradient the loss changes by its length. */
+    double squares = 0.0;
+    for (size_t i = 0; i < f.n_adapter; i++) {
+        squares += (double)f.dadapter[i] * (double)f.dadapter[i];
+    }
+    double length = sqrt(squares), sides[2];
+    for (int side = 0; side < 2; side++) {
+        double step = (side ? -2e-3 : 2e-3) / length;
+        for (size_t i = 0; i < f.n_adapter; i++) {
+            f.adapter[i] = (float)(f.exact_adapter[i] + step * (double)f.dadapter[i]);
+        }
+        sides[side] = transformer_loss(f.model, &f.params, &f.slice);
+    }
+    double slope = (sides[0] - sides[1]) / 4e-3;
+    print_message("slope %g, gradient %g\n", slope, length);
+    assert_true(fabs(slope - length) < 5e-3 * length);
+    transformer_set_dropout(f.model, 100);
+    assert_true(one != transformer_loss(f.model, &f.params, &f.slice));
+    close_fixture(&f);
+}
+
+static void nothing_is_learnt_without_a_target(void **state)
+{
+    (void)state;
+    struct train_params g;
+    struct fixture f;
+    open_fixture(&f, &llama, NULL);
+    train_params_bind(&g, &f.shape, f.grads);
+    for (uint32_t t = 0; t < f.slice.n_tokens; t++) {
+        f.slice.targets[t] = TRAIN_NO_TARGET;
+    }
+    assert_true(transformer_gradients(f.model, &f.params, &g, &f.slice, SCALE) == 0.0);
+    for (size_t i = 0; i < f.n; i++) {
+        assert_true(f.grads[i] == 0.0f);
+    }
+    close_fixture(&f);
 }
 
 static void weights_scale_the_loss_and_gradient_of_targets(void **state)
 {
-    struct fixture *f = *state;
-    struct train_params p;
-    float weights[96];
-    for (uint32_t t = 0; t < f->slice.n_tokens; t++) {
+    (void)state;
+    float weights[MAX_TOKENS];
+    struct fixture f;
+    open_fixture(&f, &llama, NULL);
+    for (uint32_t t = 0; t < f.slice.n_tokens; t++) {
         weights[t] = 0.5f * (float)(t % 7) - 1.0f; /* negative and zero among them */
     }
-    f->slice.weights = weights;
-    train_params_bind(&p, &shape, f->params);
-    double expected = reference_loss(&shape, f->exact, &f->slice);
-    double loss = transformer_loss(f->model, &p, &f->slice);
+    f.slice.weights = weights;
+    double expected = exact_loss(&f);
+    double loss = transformer_loss(f.model, &f.params, &f.slice);
     assert_true(fabs(loss - expected) < 1e-5 * fabs(expected) + 1e-4);
-    check_gradients(f);
-    f->slice.weights = NULL;
+    check_gradients(&f);
+    close_fixture(&f);
 }
 
 static void logprobs_are_those_that_the_loss_adds_up(void **state)
 {
-    struct fixture *f = *state;
-    struct train_params p;
-    float out[96], weights[96] = {0};
+    (void)state;
+    float out[MAX_TOKENS], weights[MAX_TOKENS] = {0};
     double sum = 0.0;
-    train_params_bind(&p, &shape, f->params);
-    transformer_logprobs(f->model, &p, &f->slice, out);
-    f->slice.weights = weights;
-    for (uint32_t t = 0; t < f->slice.n_tokens; t++) {
-        if (f->slice.targets[t] == TRAIN_NO_TARGET) {
+    struct fixture f;
+    open_fixture(&f, &llama, NULL);
+    transformer_logprobs(f.model, &f.params, &f.slice, out);
+    f.slice.weights = weights;
+    for (uint32_t t = 0; t < f.slice.n_tokens; t++) {
+        if (f.slice.targets[t] == TRAIN_NO_TARGET) {
             assert_true(out[t] == 0.0f);
             continue;
         }
         weights[t] = 1.0f;
-        assert_true(fabs(reference_loss(&shape, f->exact, &f->slice) + (double)out[t]) < 1e-4);
+        assert_true(fabs(exact_loss(&f) + (double)out[t]) < 1e-4);
         weights[t] = 0.0f;
         sum -= (double)out[t];
     }
-    f->slice.weights = NULL;
-    assert_true(fabs(transformer_loss(f->model, &p, &f->slice) - sum) < 1e-3);
+    f.slice.weights = NULL;
+    assert_true(fabs(transformer_loss(f.model, &f.params, &f.slice) - sum) < 1e-3);
+    close_fixture(&f);
+}
+
+/* A loss of one's own: half the sum of squares of what stands behind the last norm. Its
+ * gradient is that itself, and along the gradient it changes by its length. */
+static void features_have_a_way_back(void **state)
+{
+    (void)state;
+    struct train_params g;
+    struct fixture f;
+    open_fixture(&f, &qwen3, NULL);
+    size_t n = (size_t)f.slice.n_targets * f.shape.d_model;
+    float *d = calloc(n, sizeof(float));
+    memcpy(d, transformer_features(f.model, &f.params, &f.slice), n * sizeof(float));
+    train_params_bind(&g, &f.shape, f.grads);
+    transformer_features_backward(f.model, &f.params, &g, &f.slice, d);
+    double squares = 0.0, sides[2] = {0};
+    for (size_t i = 0; i < f.n; i++) {
+        squares += (double)f.grads[i] * (double)f.grads[i];
+    }
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < f.n; i++) {
+            f.block[i] = (float)(f.exact[i] +
+                                 (side ? -1e-3 : 1e-3) / sqrt(squares) * (double)f.grads[i]);
+        }
+        const float *y = transformer_features(f.model, &f.params, &f.slice);
+        for (size_t i = 0; i < n; i++) {
+            sides[side] += 0.5 * (double)y[i] * (double)y[i];
+        }
+    }
+    assert_true(fabs((sides[0] - sides[1]) / 2e-3 - sqrt(squares)) < 1e-2 * sqrt(squares));
+    free(d);
+    close_fixture(&f);
+}
+
+/* A workspace that does not keep everything computes the same bits. */
+static void computing_a_second_time_gives_the_same_bits(void **state)
+{
+    (void)state;
+    struct err e;
+    struct train_params g;
+    struct fixture f;
+    uint32_t kept = transformer_kept_tokens(&qwen3);
+    open_fixture(&f, &qwen3, NULL);
+    assert_true(transformer_bytes(&qwen3, kept) > TRANSFORMER_KEPT_BYTES);
+    assert_true(transformer_bytes(&qwen3, kept + 1) < transformer_bytes(&qwen3, kept));
+    struct transformer *frugal = transformer_create_frugal(&qwen3, MAX_TOKENS, &e);
+    assert_non_null(frugal);
+    float *again = calloc(f.n, sizeof(float));
+    train_params_bind(&g, &f.shape, f.grads);
+    transformer_gradients(f.model, &f.params, &g, &f.slice, SCALE);
+    train_params_bind(&g, &f.shape, again);
+    transformer_gradients(frugal, &f.params, &g, &f.slice, SCALE);
+    assert_memory_equal(again, f.grads, f.n * sizeof(float));
+    free(again);
+    transformer_destroy(frugal);
+    close_fixture(&f);
 }
 
 static void gradients_add_up_over_calls(void **state)
 {
-    struct fixture *f = *state;
-    struct train_params p, g;
-    float *once = calloc(f->n, sizeof(float));
-    train_params_bind(&p, &shape, f->params);
-    train_params_bind(&g, &shape, once);
-    transformer_gradients(f->model, &p, &g, &f->slice, SCALE);
-    train_params_bind(&g, &shape, f->grads);
-    for (size_t i = 0; i < f->n; i++) {
-        f->grads[i] = 1.0f;
+    (void)state;
+    struct train_params g;
+    struct fixture f;
+    open_fixture(&f, &llama, NULL);
+    float *once = calloc(f.n, sizeof(float));
+    train_params_bind(&g, &f.shape, once);
+    transformer_gradients(f.model, &f.params, &g, &f.slice, SCALE);
+    train_params_bind(&g, &f.shape, f.grads);
+    for (size_t i = 0; i < f.n; i++) {
+        f.grads[i] = 1.0f;
     }
-    transformer_gradients(f->model, &p, &g, &f->slice, SCALE);
-    for (size_t i = 0; i < f->n; i++) {
-        assert_true(fabsf(f->grads[i] - 1.0f - once[i]) <= 1e-4f + 1e-4f * fabsf(once[i]));
+    transformer_gradients(f.model, &f.params, &g, &f.slice, SCALE);
+    for (size_t i = 0; i < f.n; i++) {
+        assert_true(fabsf(f.grads[i] - 1.0f - once[i]) <= 1e-4f + 1e-4f * fabsf(once[i]));
     }
     free(once);
+    close_fixture(&f);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(loss_is_that_of_the_double_model, setup, teardown),
-        cmocka_unit_test_setup_teardown(nothing_is_learnt_without_a_target, setup, teardown),
-        cmocka_unit_test_setup_teardown(every_tensor_s_gradient_is_the_central_difference,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(weights_scale_the_loss_and_gradient_of_targets, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(logprobs_are_those_that_the_loss_adds_up, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(gradients_add_up_over_calls, setup, teardown),
+        cmocka_unit_test(gradients_of_llama),
+        cmocka_unit_test(gradients_of_qwen2),
+        cmocka_unit_test(gradients_of_qwen3),
+        cmocka_unit_test(gradients_with_stretched_and_missing_positions),
+        cmocka_unit_test(gradients_of_an_adapter),
+        cmocka_unit_test(gradients_of_an_adapter_beside_biases_and_norms),
+        cmocka_unit_test(base_and_adapter_can_be_trained_together),
+        cmocka_unit_test(a_merged_adapter_says_the_same),
+        cmocka_unit_test(a_new_adapter_changes_nothing),
+        cmocka_unit_test(dropout_is_the_same_on_the_way_back),
+        cmocka_unit_test(nothing_is_learnt_without_a_target),
+        cmocka_unit_test(weights_scale_the_loss_and_gradient_of_targets),
+        cmocka_unit_test(logprobs_are_those_that_the_loss_adds_up),
+        cmocka_unit_test(features_have_a_way_back),
+        cmocka_unit_test(computing_a_second_time_gives_the_same_bits),
+        cmocka_unit_test(gradients_add_up_over_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
