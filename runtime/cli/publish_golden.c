@@ -28,6 +28,13 @@ static cJSON *plain_message(const cJSON *m)
     return out;
 }
 
+static bool is_assistants(const cJSON *m)
+{
+    const char *role = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(m, "role"));
+    return role && strcmp(role, "assistant") == 0;
+}
+
+/* All but an answer at the end, as training examples have it. */
 static bool add_messages(cJSON *question, const cJSON *messages)
 {
     const cJSON *m;
@@ -36,7 +43,8 @@ static bool add_messages(cJSON *question, const cJSON *messages)
                 cJSON_GetArraySize(messages) <= MODEL_GOLDEN_TURNS_MAX;
     cJSON_ArrayForEach(m, messages)
     {
-        fits = fits && cJSON_AddItemToArray(list, plain_message(m));
+        bool is_answer = !m->next && m != messages->child && is_assistants(m);
+        fits = fits && (is_answer || cJSON_AddItemToArray(list, plain_message(m)));
     }
     return fits;
 }

@@ -173,3 +173,26 @@ test('a checkpoint is published, and its chain leads to the raw text', { skip },
     assert.match(shown, /raw\.jsonl/);
     assert.match(read(path.join(repo, 'counts', '1', 'card.md')), /\| train export \| model\.gguf/);
 });
+
+test('an adapter is published with the model that it belongs to', { skip }, (t) => {
+    const { folder, repo } = prepare(t);
+    const file = (name) => path.join(folder, name);
+    const line = JSON.stringify({ messages: [{ role: 'user', content: 'What is your name?' },
+        { role: 'assistant', content: 'I am an adapter.' }] });
+    writeFile(folder, 'examples.jsonl', `${line}\n`.repeat(20));
+    fs.copyFileSync(modelPath(), file('base.gguf'));
+    const tuned = weir(['train', 'sft', '-m', file('base.gguf'), '--data', file('examples.jsonl'), '--lora', '4', '--epochs',
+        '6', '--row', '128', '--held-out', '0', '--out', file('adapter.gguf')]);
+    if (/no trainer/.test(tuned.stderr)) {
+        t.skip('this build has no trainer');
+        return;
+    }
+    assert.equal(tuned.status, 0, tuned.stderr);
+    const publish = ['publish', file('adapter.gguf'), '--repo', repo, '--name', NAME, '--golden', file('examples.jsonl')];
+    refuse(publish, /adapter\.gguf is an adapter: --base FILE\.gguf/);
+    succeed([...publish, '--base', file('base.gguf')]);
+    const version = path.join(repo, NAME, '1');
+    assert.deepEqual(fs.readdirSync(version).sort(), ['card.md', 'lineage.json', 'model.gguf', 'model.json']);
+    assert.equal(JSON.parse(read(path.join(version, 'model.json'))).gate.golden[0].text, 'I am an adapter.');
+    assert.match(succeed(['lineage', version]), /adapter adapter\.gguf .* train sft/);
+});

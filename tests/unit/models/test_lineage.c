@@ -251,8 +251,7 @@ static void the_whole_chain_goes_into_one_file(void **state)
     assert_int_equal(lineage_tree_write(t, "model.gguf", in("published/lineage.json"), &e), 0);
     lineage_tree_close(t);
 
-    const char *const ways[] = {"published/model.gguf", "published/lineage.json",
-                                "published"};
+    const char *const ways[] = {"published/model.gguf", "published/lineage.json", "published"};
     for (size_t i = 0; i < 3; i++) {
         t = open_tree(ways[i]);
         assert_true(lineage_tree_holds(t));
