@@ -191,7 +191,7 @@ test('other data, and options that do not fit, are refused before anything is wr
     refused(/not a token file/, 1, '--data', file('all.jsonl'), '--out', out, ...MODEL);
     refused(/--log/, 2, '--data', file('train'), '--out', out, '--plot', file('x.svg'));
     refused(/--init brings its shape/, 2, '--data', file('train'), '--out', out, '--init', out, ...MODEL);
-    refused(/--seed, --row and --micro-tokens/, 2, '--data', file('train'), '--out', out, '--resume', '--row', '9');
+    refused(/--seed, --row, --micro-tokens and --bf16/, 2, '--data', file('train'), '--out', out, '--resume', '--row', '9');
     refused(/six whole numbers/, 1, '--data', file('train'), '--out', out, '--shape', '1,2');
     refused(/cannot (open|write)/, 1, '--data', file('train'), '--out', out, ...MODEL, '--log', file('no/x.jsonl'));
     refused(/--data FILE\.tok/, 2, '--out', out);
