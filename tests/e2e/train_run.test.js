@@ -134,7 +134,7 @@ test('a run tells what it does, logs it, draws it, and where its checkpoint come
 
 test('a run that was killed, or stopped, goes on to the same weights to the last bit', { skip }, async (t) => {
     const { file } = makeData(t);
-    const all = ['--data', file('train'), ...MODEL, '--steps', '200', '--checkpoint-every', '10'];
+    const all = ['--data', file('train'), ...MODEL, '--steps', '120', '--checkpoint-every', '10'];
     const straight = pretrain(...all, '--out', file('straight.ckpt'), '--log', file('straight.jsonl'));
     assert.equal(straight.status, 0, straight.stderr);
     const ends = { SIGKILL: { code: null, by: 'SIGKILL' }, SIGTERM: { code: 0, by: null } };
@@ -143,7 +143,7 @@ test('a run that was killed, or stopped, goes on to the same weights to the last
         const ended = await killRun([...all, '--out', out, '--log', log], out, log, signal);
         assert.deepEqual(ended, end);
         const before = steps(log).length;
-        assert.ok(before < 200, `${signal} came after ${before} steps`);
+        assert.ok(before < 120, `${signal} came after ${before} steps`);
         const resumed = pretrain('--data', file('train'), '--resume', '--out', out, '--log', log);
         assert.equal(resumed.status, 0, resumed.stderr);
         assert.match(resumed.stderr, /^resumed after step \d+$/m);
