@@ -1,11 +1,14 @@
 /* matmul.h: matrix products over OpenBLAS.
  *
  * Three of a linear layer y = x W^T, all dense: x (rows, n_in), W (n_out, n_in), y (rows,
- * n_out). Three of rows that lie `ld` floats apart, for parts of wider rows. */
+ * n_out); these go through bfloat16 where the training that runs wants it (bf16.h). Three of
+ * rows that lie `ld` floats apart, for parts of wider rows. */
 #pragma once
 
 #include <cblas.h>
 #include <stddef.h>
+
+#include "models/train/bf16.h"
 
 /* c (rows, cols) = alpha * a (rows, inner) b^T + beta * c, b (cols, inner). */
 static inline void product_nt(float *c, size_t ldc, const float *a, size_t lda, const float *b,
@@ -37,6 +40,11 @@ static inline void product_tn_add(float *c, size_t ldc, const float *a, size_t l
 static inline void matmul_forward(float *y, const float *x, const float *w, size_t rows,
                                   size_t n_in, size_t n_out)
 {
+    if (train_bf16_in_use()) {
+        const struct bf16_factor a = {x, n_in, false}, b = {w, n_in, false};
+        train_bf16_product(y, n_out, &a, &b, rows, n_out, n_in, false);
+        return;
+    }
     product_nt(y, n_out, x, n_in, w, n_in, rows, n_out, n_in, 1.0f, 0.0f);
 }
 
@@ -44,6 +52,11 @@ static inline void matmul_forward(float *y, const float *x, const float *w, size
 static inline void matmul_backward_input(float *dx, const float *dy, const float *w,
                                          size_t rows, size_t n_in, size_t n_out)
 {
+    if (train_bf16_in_use()) {
+        const struct bf16_factor a = {dy, n_out, false}, b = {w, n_in, true};
+        train_bf16_product(dx, n_in, &a, &b, rows, n_in, n_out, false);
+        return;
+    }
     product_nn(dx, n_in, dy, n_out, w, n_in, rows, n_in, n_out, 1.0f, 0.0f);
 }
 
@@ -51,5 +64,10 @@ static inline void matmul_backward_input(float *dx, const float *dy, const float
 static inline void matmul_backward_weight(float *dw, const float *dy, const float *x,
                                           size_t rows, size_t n_in, size_t n_out)
 {
+    if (train_bf16_in_use()) {
+        const struct bf16_factor a = {dy, n_out, true}, b = {x, n_in, true};
+        train_bf16_product(dw, n_in, &a, &b, n_out, n_in, rows, true);
+        return;
+    }
     product_tn_add(dw, n_in, dy, n_out, x, n_in, n_out, n_in, rows, 1.0f);
 }

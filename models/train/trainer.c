@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "models/train/bf16.h"
 #include "models/train/transformer.h"
 #include "runtime/base/mem.h"
 
@@ -41,6 +42,10 @@ int trainer_check(const struct train_shape *s, const struct train_options *o, st
         return err_set_param(e, ERR_INVALID, "row",
                              "row is %u; the model's context allows 2 to %u", o->row,
                              s->context);
+    }
+    if (o->bf16 && !train_bf16_available()) {
+        return err_set_param(e, ERR_UNSUPPORTED, "bf16",
+                             "bfloat16 needs a processor with AVX512_BF16: leave out --bf16");
     }
     if (o->batch_tokens / shards < o->row || o->batch_tokens > MAX_BATCH_TOKENS) {
         return err_set_param(
@@ -135,6 +140,7 @@ struct trainer *trainer_create(const struct train_shape *shape,
         err_nomem(e);
         return NULL;
     }
+    train_bf16_use(options->bf16 != 0);
     t->shape = *shape;
     t->options = *options;
     t->n_params = train_shape_param_count(shape);

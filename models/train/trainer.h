@@ -26,7 +26,7 @@ struct train_options {
     uint32_t batch_tokens; /* most tokens a step reads; a multiple of shards is best */
     uint32_t row;          /* longest document, tokens; at most shape.context */
     uint32_t slice_tokens; /* tokens a shard works on at a time; decides the order of sums */
-    uint32_t reserved;     /* 0 */
+    uint32_t bf16;         /* 1: linear layers multiply through bfloat16 (bf16.h) */
 };
 
 struct train_stats {

@@ -36,8 +36,9 @@ static void print_start(const struct pretrain_report *r)
             (unsigned long long)o->seed);
     fprintf(stderr,
             "machine: OpenBLAS kernels %s, float32 peak %.0f GFLOPS with %u threads; memory "
-            "%.0f MB\n",
-            train_blas_kernels(), r->peak / 1e9, o->optimizer.shards, memory / 1e6);
+            "%.0f MB%s\n",
+            train_blas_kernels(), r->peak / 1e9, o->optimizer.shards, memory / 1e6,
+            o->bf16 ? "; products in bfloat16" : "");
     if (trainer_step_count(r->trainer) > 0) {
         fprintf(stderr, "resumed after step %llu\n",
                 (unsigned long long)trainer_step_count(r->trainer));
@@ -53,6 +54,7 @@ static void add_options(cJSON *to, const struct train_options *o)
     cJSON_AddNumberToObject(to, "shards", o->optimizer.shards);
     cJSON_AddNumberToObject(to, "seed", (double)o->seed);
     cJSON_AddNumberToObject(to, "warmup", o->optimizer.warmup);
+    cJSON_AddBoolToObject(to, "bf16", o->bf16 != 0);
 }
 
 /* A float as it was typed: 0.001 and not 0.0010000000474974513. */
@@ -299,6 +301,7 @@ int pretrain_write_lineage(const struct pretrain_report *r, const char *out, con
     lineage_option_number(l, "row", o->row);
     lineage_option_number(l, "shards", o->optimizer.shards);
     lineage_option_number(l, "warmup", o->optimizer.warmup);
+    lineage_option(l, "products", o->bf16 ? "bfloat16" : "float32");
     lineage_option_number(l, "lr", as_typed(o->optimizer.lr));
     lineage_option_number(l, "min_lr", as_typed(o->optimizer.min_lr));
     lineage_option_number(l, "weight_decay", as_typed(o->optimizer.weight_decay));

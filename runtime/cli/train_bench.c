@@ -18,7 +18,7 @@
 struct bench {
     const char *shape_text;
     long vocab, batch_tokens, micro_tokens, row, shards, steps;
-    bool json;
+    bool json, bf16;
     struct train_shape shape;
     struct train_options options;
 };
@@ -95,24 +95,26 @@ static int measure_steps(const struct bench *b, const struct dataset *data, stru
 
 static void print_json(const struct bench *b, const struct result *r, double rss)
 {
-    printf("{\"parameters\":%zu,\"threads\":%u,\"kernels\":\"%s\",\"vectors\":\"%s\","
-           "\"batch_tokens\":%u,\"micro_tokens\":%u,\"row\":%u,\"steps\":%ld,"
-           "\"flops_per_token\":%.6g,\"peak_gflops\":%.1f,\"gflops\":%.1f,"
-           "\"peak_fraction\":%.4f,\"best_peak_fraction\":%.4f,\"tokens_per_s\":%.1f,"
-           "\"loss\":%.6f,\"planned_bytes\":%llu,\"peak_rss_bytes\":%.0f}\n",
-           train_shape_param_count(&b->shape), b->options.optimizer.shards,
-           train_blas_kernels(), train_kernels_get()->name, b->options.batch_tokens,
-           b->options.slice_tokens, b->options.row, b->steps, r->flops / r->tokens,
-           r->peak / 1e9, r->flops / r->mean_s / 1e9, r->flops / r->mean_s / r->peak,
-           r->flops / r->best_s / r->peak, r->tokens / r->mean_s, r->loss,
-           (unsigned long long)trainer_memory(&b->shape, &b->options), rss);
+    printf(
+        "{\"parameters\":%zu,\"threads\":%u,\"kernels\":\"%s\",\"vectors\":\"%s\",\"bf16\":%s,"
+        "\"batch_tokens\":%u,\"micro_tokens\":%u,\"row\":%u,\"steps\":%ld,"
+        "\"flops_per_token\":%.6g,\"peak_gflops\":%.1f,\"gflops\":%.1f,"
+        "\"peak_fraction\":%.4f,\"best_peak_fraction\":%.4f,\"tokens_per_s\":%.1f,"
+        "\"loss\":%.6f,\"planned_bytes\":%llu,\"peak_rss_bytes\":%.0f}\n",
+        train_shape_param_count(&b->shape), b->options.optimizer.shards, train_blas_kernels(),
+        train_kernels_get()->name, b->bf16 ? "true" : "false", b->options.batch_tokens,
+        b->options.slice_tokens, b->options.row, b->steps, r->flops / r->tokens, r->peak / 1e9,
+        r->flops / r->mean_s / 1e9, r->flops / r->mean_s / r->peak,
+        r->flops / r->best_s / r->peak, r->tokens / r->mean_s, r->loss,
+        (unsigned long long)trainer_memory(&b->shape, &b->options), rss);
 }
 
 static void print_text(const struct bench *b, const struct result *r, double rss)
 {
     printf("parameters      %.2f M\n", (double)train_shape_param_count(&b->shape) / 1e6);
-    printf("threads         %u, OpenBLAS kernels %s, vectors %s\n", b->options.optimizer.shards,
-           train_blas_kernels(), train_kernels_get()->name);
+    printf("threads         %u, OpenBLAS kernels %s, vectors %s%s\n",
+           b->options.optimizer.shards, train_blas_kernels(), train_kernels_get()->name,
+           b->bf16 ? ", bfloat16" : "");
     printf("a step          %.0f tokens, %.1f GFLOP, in parts of %u tokens a thread\n",
            r->tokens, r->flops / 1e9, b->options.slice_tokens);
     printf("float32 peak    %.0f GFLOPS (large squares)\n", r->peak / 1e9);
@@ -165,6 +167,8 @@ int cli_train_bench(int argc, char **argv)
         {"steps", 0, OPTION_INT, &b.steps, "N", "steps to measure, after one more [5]", 1,
          1000000},
         {"shards", 't', OPTION_INT, &b.shards, "N", "threads [2]", 1, TRAIN_MAX_SHARDS},
+        {"bf16", 0, OPTION_FLAG, &b.bf16, NULL, "linear layers multiply through bfloat16", 0,
+         0},
         {"json", 0, OPTION_FLAG, &b.json, NULL, "for programs", 0, 0},
         {0},
     };
@@ -186,6 +190,7 @@ int cli_train_bench(int argc, char **argv)
         return 2;
     }
     b.options = train_options_default();
+    b.options.bf16 = b.bf16;
     b.options.optimizer.shards = (uint32_t)b.shards;
     b.options.batch_tokens = (uint32_t)b.batch_tokens;
     b.options.row = b.row > 0 ? (uint32_t)b.row : b.shape.context;

@@ -26,7 +26,7 @@ struct request {
     char **more_data; /* (n_more_data) what stands behind the options, as of a glob */
     size_t n_more_data;
     const char *init, *out, *log, *plot, *shape;
-    bool resume;
+    bool resume, bf16;
     long seed, steps, shards, batch_tokens, micro_tokens, row, warmup;
     long checkpoint_every, checkpoint_minutes, validate_every, context;
     double lr, min_lr, weight_decay, clip;
@@ -69,6 +69,9 @@ static void apply_request(const struct request *r, struct train_options *o)
     if (r->micro_tokens > 0) {
         o->slice_tokens = (uint32_t)r->micro_tokens;
     }
+    if (r->bf16) {
+        o->bf16 = 1;
+    }
     if (r->weight_decay >= 0.0) {
         o->optimizer.weight_decay = (float)r->weight_decay;
     }
@@ -104,10 +107,10 @@ static int check_request(const struct request *r, struct err *e)
     if (r->init && r->shape) {
         return err_set(e, ERR_INVALID, "--init brings its shape: leave out --shape");
     }
-    if (r->resume && (r->seed >= 0 || r->row > 0 || r->micro_tokens > 0)) {
+    if (r->resume && (r->seed >= 0 || r->row > 0 || r->micro_tokens > 0 || r->bf16)) {
         return err_set(e, ERR_INVALID,
-                       "--seed, --row and --micro-tokens belong to the beginning of a run: "
-                       "leave them out with --resume");
+                       "--seed, --row, --micro-tokens and --bf16 belong to the beginning of a "
+                       "run: leave them out with --resume");
     }
     if (r->context > 0 && (!r->init || checkpoint_is_one(r->init))) {
         return err_set(e, ERR_INVALID,
@@ -398,6 +401,9 @@ int cli_train_pretrain(int argc, char **argv)
         {"warmup", 0, OPTION_INT, &r->warmup, "N", "steps of linear rise [100]", -1, 1000000},
         {"weight-decay", 0, OPTION_DOUBLE, &r->weight_decay, "X", "of matrices [0.1]", 0, 0},
         {"clip", 0, OPTION_DOUBLE, &r->clip, "X", "largest norm of the gradient [1]", 0, 0},
+        {"bf16", 0, OPTION_FLAG, &r->bf16, NULL,
+         "linear layers multiply through bfloat16: faster on processors with AVX512_BF16", 0,
+         0},
         {"seed", 0, OPTION_INT, &r->seed, "N", "of weights and order [1]", -1, 2147483647},
         {"shards", 't', OPTION_INT, &r->shards, "N", "threads; results depend on it [2]", 0,
          TRAIN_MAX_SHARDS},

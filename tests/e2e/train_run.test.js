@@ -134,7 +134,7 @@ test('a run tells what it does, logs it, draws it, and where its checkpoint come
 
 test('a run that was killed, or stopped, goes on to the same weights to the last bit', { skip }, async (t) => {
     const { file } = makeData(t);
-    const all = ['--data', file('train'), ...MODEL, '--steps', '200', '--checkpoint-every', '10'];
+    const all = ['--data', file('train'), ...MODEL, '--steps', '120', '--checkpoint-every', '10'];
     const straight = pretrain(...all, '--out', file('straight.ckpt'), '--log', file('straight.jsonl'));
     assert.equal(straight.status, 0, straight.stderr);
     const ends = { SIGKILL: { code: null, by: 'SIGKILL' }, SIGTERM: { code: 0, by: null } };
@@ -143,7 +143,7 @@ test('a run that was killed, or stopped, goes on to the same weights to the last
         const ended = await killRun([...all, '--out', out, '--log', log], out, log, signal);
         assert.deepEqual(ended, end);
         const before = steps(log).length;
-        assert.ok(before < 200, `${signal} came after ${before} steps`);
+        assert.ok(before < 120, `${signal} came after ${before} steps`);
         const resumed = pretrain('--data', file('train'), '--resume', '--out', out, '--log', log);
         assert.equal(resumed.status, 0, resumed.stderr);
         assert.match(resumed.stderr, /^resumed after step \d+$/m);
@@ -191,7 +191,7 @@ test('other data, and options that do not fit, are refused before anything is wr
     refused(/not a token file/, 1, '--data', file('all.jsonl'), '--out', out, ...MODEL);
     refused(/--log/, 2, '--data', file('train'), '--out', out, '--plot', file('x.svg'));
     refused(/--init brings its shape/, 2, '--data', file('train'), '--out', out, '--init', out, ...MODEL);
-    refused(/--seed, --row and --micro-tokens/, 2, '--data', file('train'), '--out', out, '--resume', '--row', '9');
+    refused(/--seed, --row, --micro-tokens and --bf16/, 2, '--data', file('train'), '--out', out, '--resume', '--row', '9');
     refused(/six whole numbers/, 1, '--data', file('train'), '--out', out, '--shape', '1,2');
     refused(/cannot (open|write)/, 1, '--data', file('train'), '--out', out, ...MODEL, '--log', file('no/x.jsonl'));
     refused(/--data FILE\.tok/, 2, '--out', out);
