@@ -59,11 +59,11 @@ static void turn(const struct block_scratch *b, float *qkv, const struct train_s
         slice->positions, direction);
 }
 
-void block_attention_forward(struct block_scratch *b, struct layer_state *l,
-                             const struct train_layer *w, const struct train_slice *slice)
+void block_qkv_forward(struct block_scratch *b, struct layer_state *l,
+                       const struct train_layer *w, const struct train_slice *slice)
 {
     const struct train_shape *s = b->shape;
-    size_t n = slice->n_tokens, d = s->d_model, wide = train_shape_qkv_dim(s);
+    size_t n = slice->n_tokens, d = s->d_model;
     b->kernels->rmsnorm_forward(l->norm1, l->rstd1, l->input, w->attn_norm, n, d, s->norm_eps);
     train_linear_forward(l->qkv, l->norm1, &w->qkv, n, &b->linear);
     if (s->qk_norm) {
@@ -72,6 +72,13 @@ void block_attention_forward(struct block_scratch *b, struct layer_state *l,
     if (l->turns) {
         turn(b, l->qkv, slice, 1.0f);
     }
+}
+
+void block_attention_forward(struct block_scratch *b, struct layer_state *l,
+                             const struct train_slice *slice)
+{
+    const struct train_shape *s = b->shape;
+    size_t wide = train_shape_qkv_dim(s);
     for (uint32_t doc = 0, begin = 0; doc < slice->n_docs; begin = slice->doc_ends[doc++]) {
         train_attention_forward(l->att + begin * (size_t)train_shape_q_dim(s),
                                 l->lse + begin * (size_t)s->n_heads, l->qkv + begin * wide,
@@ -124,6 +131,17 @@ void block_ffn_forward(struct block_scratch *b, struct layer_state *l,
     b->kernels->rmsnorm_forward(l->norm2, l->rstd2, l->middle, w->ffn_norm, n, s->d_model,
                                 s->norm_eps);
     train_linear_forward(l->gate_up, l->norm2, &w->gate_up, n, &b->linear);
+    b->kernels->swiglu_forward(l->act, l->gate_up, n, s->ffn);
+}
+
+void block_restore(const struct block_scratch *b, struct layer_state *l,
+                   const struct train_layer *w, size_t n)
+{
+    const struct train_shape *s = b->shape;
+    b->kernels->rmsnorm_forward(l->norm1, l->rstd1, l->input, w->attn_norm, n, s->d_model,
+                                s->norm_eps);
+    b->kernels->rmsnorm_forward(l->norm2, l->rstd2, l->middle, w->ffn_norm, n, s->d_model,
+                                s->norm_eps);
     b->kernels->swiglu_forward(l->act, l->gate_up, n, s->ffn);
 }
 

@@ -50,9 +50,13 @@ struct block_scratch {
     struct linear_scratch linear;
 };
 
-/* input -> att: attention(norm(input)), before the output matrix. */
+/* input -> qkv: norm, projections, angles. */
+void block_qkv_forward(struct block_scratch *b, struct layer_state *l,
+                       const struct train_layer *w, const struct train_slice *slice);
+
+/* qkv -> att: attention, before the output matrix. */
 void block_attention_forward(struct block_scratch *b, struct layer_state *l,
-                             const struct train_layer *w, const struct train_slice *slice);
+                             const struct train_slice *slice);
 
 /* dnorm: on entry the gradient of att. To dstream is added what comes back to input, unless
  * nobody asks for it. */
@@ -72,6 +76,10 @@ void block_out_backward(struct block_scratch *b, const float *att, const struct 
 /* middle -> act: silu(gate) * up, before the last matrix. */
 void block_ffn_forward(struct block_scratch *b, struct layer_state *l,
                        const struct train_layer *w, size_t n);
+
+/* norm1, norm2 and act of n rows once more, from what they were made of. */
+void block_restore(const struct block_scratch *b, struct layer_state *l,
+                   const struct train_layer *w, size_t n);
 
 /* act, middle -> output (n, d_model): middle + down(act). */
 void block_down_forward(struct block_scratch *b, const struct layer_state *l, float *output,

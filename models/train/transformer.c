@@ -12,11 +12,18 @@
 #define LOGITS_ROWS   256
 #define LOGITS_FLOATS (8u << 20)
 
+/* What each layer keeps of its own for the way back. */
+enum keeping {
+    KEEP_ALL,
+    KEEP_PRODUCTS,  /* not what norms and SwiGLU make of it, which is soon made again */
+    KEEP_ATTENTION, /* its input and what attention made, which alone is quadratic */
+};
+
 struct transformer {
     struct train_shape shape;
     uint32_t max_tokens;
-    bool recomputes; /* layers share everything but their inputs */
-    float *memory;   /* one block, cut up below */
+    enum keeping keeping;
+    float *memory; /* one block, cut up below */
     struct layer_state layers[TRAIN_MAX_LAYERS];
     struct block_scratch block;
     /* From the last layer's attention on, only the rows of tokens with a target are worked on;
@@ -68,38 +75,50 @@ static float *take(struct cutter *c, size_t count)
     return p;
 }
 
-/* All that a layer keeps but its input. */
-static void cut_layer(struct layer_state *l, const struct train_shape *s, size_t n,
-                      struct cutter *c)
+/* A layer's own, whatever is kept. */
+static void cut_kept(struct layer_state *l, const struct train_shape *s, size_t n,
+                     struct cutter *c)
 {
-    size_t d = s->d_model, wide = train_shape_qkv_dim(s), ffn = s->ffn;
-    size_t heads = (size_t)s->n_heads + s->n_kv_heads;
+    l->input = take(c, n * s->d_model);
+    l->att = take(c, n * train_shape_q_dim(s));
+    l->lse = take(c, n * s->n_heads);
+}
+
+static void cut_products(struct layer_state *l, const struct train_shape *s, size_t n,
+                         struct cutter *c)
+{
+    size_t wide = train_shape_qkv_dim(s), heads = (size_t)s->n_heads + s->n_kv_heads;
     l->rstd1 = take(c, n);
-    l->norm1 = take(c, n * d);
     l->qkv = take(c, n * wide);
     l->heads = take(c, s->qk_norm ? n * wide : 0);
     l->rstd_qk = take(c, s->qk_norm ? n * heads : 0);
-    l->lse = take(c, n * s->n_heads);
-    l->att = take(c, n * train_shape_q_dim(s));
-    l->middle = take(c, n * d);
+    l->middle = take(c, n * s->d_model);
     l->rstd2 = take(c, n);
-    l->norm2 = take(c, n * d);
-    l->gate_up = take(c, n * 2 * ffn);
-    l->act = take(c, n * ffn);
+    l->gate_up = take(c, n * 2 * s->ffn);
 }
 
-static void cut_layers(struct transformer *m, struct cutter *c)
+static void cut_rest(struct layer_state *l, const struct train_shape *s, size_t n,
+                     struct cutter *c)
 {
-    const struct train_shape *s = &m->shape;
-    size_t n = m->max_tokens;
+    l->norm1 = take(c, n * s->d_model);
+    l->norm2 = take(c, n * s->d_model);
+    l->act = take(c, n * s->ffn);
+}
+
+/* What layers do not keep they share. */
+static void cut_layers(struct layer_state *layers, const struct train_shape *s, size_t n,
+                       enum keeping keeping, struct cutter *c)
+{
     for (uint32_t i = 0; i < s->n_layers; i++) {
-        struct layer_state *l = &m->layers[i];
-        if (i == 0 || !m->recomputes) {
-            cut_layer(l, s, n, c);
-        } else {
-            *l = m->layers[0];
+        struct layer_state *l = &layers[i];
+        *l = layers[0];
+        cut_kept(l, s, n, c);
+        if (i == 0 || keeping != KEEP_ATTENTION) {
+            cut_products(l, s, n, c);
         }
-        l->input = take(c, n * s->d_model);
+        if (i == 0 || keeping == KEEP_ALL) {
+            cut_rest(l, s, n, c);
+        }
         l->turns = s->no_rope_period == 0 || (i + 1) % s->no_rope_period != 0;
     }
 }
@@ -134,7 +153,7 @@ static size_t cut_up(struct transformer *m, float *block)
     m->logits_stride = ((size_t)s->vocab + 15) / 16 * 16;
     size_t fitting = LOGITS_FLOATS / m->logits_stride;
     m->logits_rows = (uint32_t)(fitting > LOGITS_ROWS ? LOGITS_ROWS : fitting);
-    cut_layers(m, &c);
+    cut_layers(m->layers, s, n, m->keeping, &c);
     m->last_input = take(&c, n * d);
     m->last_att = take(&c, n * train_shape_q_dim(s));
     m->output = take(&c, n * d);
@@ -145,14 +164,31 @@ static size_t cut_up(struct transformer *m, float *block)
     return c.used;
 }
 
+/* Bytes of 16 tokens, which rounding leaves alone, over all layers. */
+static size_t kept_bytes(const struct train_shape *shape, enum keeping keeping)
+{
+    struct layer_state layers[TRAIN_MAX_LAYERS] = {0};
+    struct cutter c = {.block = NULL};
+    cut_layers(layers, shape, 16, keeping, &c);
+    return c.used * sizeof(float);
+}
+
+static uint32_t fitting_tokens(const struct train_shape *shape, enum keeping keeping)
+{
+    size_t tokens = (size_t)TRANSFORMER_KEPT_BYTES * 16 / kept_bytes(shape, keeping);
+    return tokens > 1 ? (uint32_t)tokens : 1;
+}
+
 uint32_t transformer_kept_tokens(const struct train_shape *shape)
 {
-    struct layer_state l;
-    struct cutter one = {.block = NULL};
-    cut_layer(&l, shape, 16, &one); /* of 16, which rounding leaves alone */
-    size_t token = (one.used / 16 + shape->d_model) * shape->n_layers * sizeof(float);
-    size_t tokens = TRANSFORMER_KEPT_BYTES / token;
-    return tokens > 1 ? (uint32_t)tokens : 1;
+    return fitting_tokens(shape, KEEP_ALL);
+}
+
+static enum keeping choose_keeping(const struct train_shape *shape, uint32_t max_tokens)
+{
+    return max_tokens <= fitting_tokens(shape, KEEP_ALL)        ? KEEP_ALL
+           : max_tokens <= fitting_tokens(shape, KEEP_PRODUCTS) ? KEEP_PRODUCTS
+                                                                : KEEP_ATTENTION;
 }
 
 size_t transformer_bytes(const struct train_shape *shape, uint32_t max_tokens)
@@ -160,7 +196,7 @@ size_t transformer_bytes(const struct train_shape *shape, uint32_t max_tokens)
     struct transformer m = {
         .shape = *shape,
         .max_tokens = max_tokens,
-        .recomputes = max_tokens > transformer_kept_tokens(shape),
+        .keeping = choose_keeping(shape, max_tokens),
     };
     return cut_up(&m, NULL) * sizeof(float);
 }
@@ -188,11 +224,8 @@ static void fill_angles(struct transformer *m)
 }
 
 static struct transformer *create(const struct train_shape *shape, uint32_t max_tokens,
-                                  bool frugal, struct err *e)
+                                  enum keeping keeping, struct err *e)
 {
-    if (train_shape_check(shape, e)) {
-        return NULL;
-    }
     struct transformer *m = mem_zalloc(sizeof(*m));
     if (!m) {
         err_nomem(e);
@@ -200,7 +233,7 @@ static struct transformer *create(const struct train_shape *shape, uint32_t max_
     }
     m->shape = *shape;
     m->max_tokens = max_tokens;
-    m->recomputes = frugal || max_tokens > transformer_kept_tokens(shape);
+    m->keeping = keeping;
     m->block.shape = &m->shape;
     m->block.kernels = train_kernels_get();
     m->memory = mem_zalloc_aligned(cut_up(m, NULL) * sizeof(float));
@@ -218,13 +251,17 @@ static struct transformer *create(const struct train_shape *shape, uint32_t max_
 struct transformer *transformer_create(const struct train_shape *shape, uint32_t max_tokens,
                                        struct err *e)
 {
-    return create(shape, max_tokens, false, e);
+    return train_shape_check(shape, e)
+               ? NULL
+               : create(shape, max_tokens, choose_keeping(shape, max_tokens), e);
 }
 
 struct transformer *transformer_create_frugal(const struct train_shape *shape,
-                                              uint32_t max_tokens, struct err *e)
+                                              uint32_t max_tokens, bool most, struct err *e)
 {
-    return create(shape, max_tokens, true, e);
+    return train_shape_check(shape, e)
+               ? NULL
+               : create(shape, max_tokens, most ? KEEP_ATTENTION : KEEP_PRODUCTS, e);
 }
 
 void transformer_destroy(struct transformer *m)
@@ -299,13 +336,24 @@ static void embed_backward(const struct transformer *m, float *dembed,
     }
 }
 
-/* From a layer's input to where its last matrix begins. */
-static void layer_forward(struct transformer *m, struct layer_state *l,
+/* From attention to where the last matrix begins. */
+static void finish_layer(struct transformer *m, struct layer_state *l,
+                         const struct train_layer *w, size_t n)
+{
+    block_out_forward(&m->block, l->middle, l->att, l->input, w, n);
+    block_ffn_forward(&m->block, l, w, n);
+}
+
+/* What layers share is that of the layer behind this one: made once more. */
+static void restore_layer(struct transformer *m, struct layer_state *l,
                           const struct train_layer *w, const struct train_slice *slice)
 {
-    block_attention_forward(&m->block, l, w, slice);
-    block_out_forward(&m->block, l->middle, l->att, l->input, w, slice->n_tokens);
-    block_ffn_forward(&m->block, l, w, slice->n_tokens);
+    if (m->keeping == KEEP_PRODUCTS) {
+        block_restore(&m->block, l, w, slice->n_tokens);
+    } else if (m->keeping == KEEP_ATTENTION) {
+        block_qkv_forward(&m->block, l, w, slice);
+        finish_layer(m, l, w, slice->n_tokens);
+    }
 }
 
 static void forward(struct transformer *m, const struct train_params *p,
@@ -318,12 +366,15 @@ static void forward(struct transformer *m, const struct train_params *p,
     embed_forward(m->layers[0].input, p, slice, s->d_model);
     for (uint32_t i = 0; i < last; i++) {
         struct layer_state *l = &m->layers[i];
-        layer_forward(m, l, &p->layers[i], slice);
+        block_qkv_forward(b, l, &p->layers[i], slice);
+        block_attention_forward(b, l, slice);
+        finish_layer(m, l, &p->layers[i], slice->n_tokens);
         block_down_forward(b, l, l[1].input, &p->layers[i], slice->n_tokens);
     }
     struct layer_state *l = &m->layers[last];
     const struct train_layer *w = &p->layers[last];
-    block_attention_forward(b, l, w, slice);
+    block_qkv_forward(b, l, w, slice);
+    block_attention_forward(b, l, slice);
     find_target_rows(m, slice);
     gather_target_rows(m, m->last_att, l->att, train_shape_q_dim(s));
     gather_target_rows(m, m->last_input, l->input, d);
@@ -348,8 +399,8 @@ static void backward(struct transformer *m, const struct train_params *p,
         struct layer_state *l = &m->layers[i];
         const struct train_layer *w = &p->layers[i], *dw = &grads->layers[i];
         bool last = i == s->n_layers - 1, wanted = i > 0 || grads->embed || dw->attn_norm;
-        if (!last && m->recomputes) {
-            layer_forward(m, l, w, slice);
+        if (!last) {
+            restore_layer(m, l, w, slice);
         }
         block_ffn_backward(b, l, w, dw, last ? m->n_rows : n);
         block_out_backward(b, last ? m->last_att : l->att, w, dw, last ? m->n_rows : n);

@@ -43,19 +43,20 @@ void train_slice_deinit(struct train_slice *s);
 struct transformer;
 
 /* Room for slices of at most max_tokens tokens and documents of at most shape->context. Where
- * max_tokens is more than transformer_kept_tokens it is a frugal one. The caller's, released
+ * what layers compute for so many tokens is more than TRANSFORMER_KEPT_BYTES, less of it is
+ * kept, and made once more on the way back: the same numbers, later. The caller's, released
  * with transformer_destroy. */
+#define TRANSFORMER_KEPT_BYTES (768u << 20)
 struct transformer *transformer_create(const struct train_shape *shape, uint32_t max_tokens,
                                        struct err *e);
 
-/* Keeps only the input of each layer for the way back and computes the rest a second time: the
- * same numbers, slower by about a third. */
+/* Without what norms and SwiGLU make, by a third less and hardly slower; or with most, keeping
+ * only each layer's input and attention: by about a quarter slower. */
 struct transformer *transformer_create_frugal(const struct train_shape *shape,
-                                              uint32_t max_tokens, struct err *e);
+                                              uint32_t max_tokens, bool most, struct err *e);
 void transformer_destroy(struct transformer *m);
 
-/* How many tokens' activations fit into TRANSFORMER_KEPT_BYTES, at least 1. */
-#define TRANSFORMER_KEPT_BYTES (768u << 20)
+/* The largest max_tokens for which everything is kept, at least 1. */
 uint32_t transformer_kept_tokens(const struct train_shape *shape);
 
 /* What a workspace for max_tokens tokens holds. */

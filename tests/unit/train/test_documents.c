@@ -198,7 +198,8 @@ static void check_export(struct fixture *f, bool q8)
     struct checkpoint_header h;
     struct train_tensor tensors[TRAIN_MAX_TENSORS];
     float *params = checkpoint_read_params(f->ckpt, &h, &e), row[64];
-    assert_int_equal(export_gguf(f->ckpt, f->vocab, "tiny", q8 ? TENSOR_Q8_0 : TENSOR_F32, f->model, &e), 0);
+    assert_int_equal(
+        export_gguf(f->ckpt, f->vocab, "tiny", q8 ? TENSOR_Q8_0 : TENSOR_F32, f->model, &e), 0);
     struct gguf *g = gguf_open(f->model, &e);
     assert_non_null(g);
     size_t count = train_shape_tensors(&h.shape, tensors);
