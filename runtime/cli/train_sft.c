@@ -9,6 +9,7 @@
 #include "models/lineage/lineage.h"
 #include "models/train/checkpoint.h"
 #include "models/train/export.h"
+#include "models/train/frozen.h"
 #include "models/train/import.h"
 #include "models/train/lora_file.h"
 #include "runtime/base/mem.h"
@@ -23,7 +24,8 @@ struct job {
     bool is_checkpoint;
     char base_sha256[HASH_HEX_LEN + 1];
     struct train_shape shape;
-    float *params; /* (train_shape_param_count) */
+    float *params;               /* (train_shape_param_count), or NULL: */
+    struct frozen_model *frozen; /* an adapter is trained beside the file */
     struct tokenizer *tokenizer;
     struct chat_template *chat_template;
     struct sft_renderer renderer;
@@ -84,6 +86,10 @@ static int open_file(struct job *j, struct err *e)
     j->gguf = import_open(r->model, e);
     if (!j->gguf || import_shape(j->gguf, r->row > 0 ? (uint32_t)r->row : 0, &j->shape, e)) {
         return -1;
+    }
+    if (!r->full) {
+        j->frozen = frozen_create(j->gguf, &j->shape, e);
+        return j->frozen ? 0 : -1;
     }
     j->params = mem_zalloc_aligned(train_shape_param_count(&j->shape) * sizeof(float));
     return j->params ? import_params(j->gguf, &j->shape, j->params, e) : err_nomem(e);
@@ -338,6 +344,8 @@ static int find_state(struct job *j, struct err *e)
 static int start(struct job *j, struct err *e)
 {
     struct sft_options options;
+    const struct sft_base base = {.params = j->params,
+                                  .frozen = j->frozen ? frozen_params(j->frozen) : NULL};
     bool goes_on = access(j->state_path, F_OK) == 0;
     if (choose_options(j, &options, e)) {
         return -1;
@@ -350,8 +358,8 @@ static int start(struct job *j, struct err *e)
             (unsigned long long)j->counts.held_out,
             (unsigned long long)j->train_writer.n_tokens,
             (unsigned long long)j->train_writer.n_learn,
-            (double)sft_memory(&j->shape, &options, j->held_out) / 0x1p20);
-    j->run.sft = sft_create(&j->shape, j->params, &options, j->train, j->held_out, e);
+            (double)sft_memory(&j->shape, &options, j->frozen, j->held_out) / 0x1p20);
+    j->run.sft = sft_create(&j->shape, &base, &options, j->train, j->held_out, e);
     if (!j->run.sft ||
         (goes_on && sft_resume(j->run.sft, &j->run.identity, j->state_path, e))) {
         return -1;
@@ -488,6 +496,7 @@ static void job_deinit(struct job *j)
     chat_template_destroy(j->chat_template);
     tokenizer_destroy(j->tokenizer);
     mem_free_aligned(j->params);
+    frozen_destroy(j->frozen);
     gguf_close(j->gguf);
 }
 
