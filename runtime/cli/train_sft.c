@@ -1,5 +1,6 @@
 /* weir train sft: a user's examples into a model, as an adapter or into all its weights. */
-#include <errno.h>
+#include "runtime/cli/train_sft.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +16,6 @@
 #include "runtime/base/mem.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/train.h"
-#include "runtime/cli/train_sft.h"
 
 /* Everything that one command holds. */
 struct job {
