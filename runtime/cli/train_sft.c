@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -385,13 +386,23 @@ static bool has_suffix(const char *text, const char *suffix)
     return n >= m && strcmp(text + n - m, suffix) == 0;
 }
 
+/* Of folders and checkpoints models are made first, whose files are not known here. */
+static bool is_model_file(const struct job *j)
+{
+    struct stat info;
+    return !j->is_checkpoint && stat(j->request.model, &info) == 0 && S_ISREG(info.st_mode);
+}
+
 static int write_result(const struct job *j, struct err *e)
 {
     const struct sft_request *r = &j->request;
     const struct sft_options *o = sft_options(j->run.sft);
     if (o->lora.rank > 0) {
         const struct lora_file_about about = {
-            .name = r->name, .base = j->gguf, .base_sha256 = j->base_sha256};
+            .name = r->name,
+            .base = j->gguf,
+            .base_sha256 = is_model_file(j) ? j->base_sha256 : NULL,
+        };
         return lora_file_write(r->out, &j->shape, &o->lora, sft_adapter(j->run.sft), &about, e);
     }
     if (has_suffix(r->out, ".gguf") && !j->is_checkpoint) {
