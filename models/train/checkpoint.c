@@ -67,6 +67,18 @@ fail:
     return NULL;
 }
 
+bool checkpoint_is_one(const char *path)
+{
+    char found[sizeof(magic)];
+    FILE *f = fopen(path, "rbe");
+    bool is =
+        f && fread(found, sizeof(found), 1, f) == 1 && memcmp(found, magic, sizeof(magic)) == 0;
+    if (f) {
+        fclose(f);
+    }
+    return is;
+}
+
 int checkpoint_read_header(const char *path, struct checkpoint_header *h, struct err *e)
 {
     FILE *f = open_checked(path, h, e);

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "models/train/trainer.h"
@@ -27,6 +28,9 @@ struct checkpoint_header {
 
 int checkpoint_save(const char *path, struct trainer *t, const struct dataset *data,
                     struct err *e);
+
+/* Whether the file begins as a checkpoint does. */
+bool checkpoint_is_one(const char *path);
 
 /* The header alone, checked. */
 int checkpoint_read_header(const char *path, struct checkpoint_header *h, struct err *e);

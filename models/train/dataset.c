@@ -192,14 +192,15 @@ static int add_part(struct dataset *d, const char *path, struct err *e)
 
 struct dataset *dataset_open(const char *path, struct err *e)
 {
-    return dataset_open_all(&path, 1, e);
+    return dataset_open_all(&path, 1, NULL, e);
 }
 
-struct dataset *dataset_open_all(const char *const *paths, size_t n_paths, struct err *e)
+struct dataset *dataset_open_all(const char *const *paths, size_t n_paths, const char *part,
+                                 struct err *e)
 {
     struct file_list files;
     struct dataset *d = NULL;
-    if (file_list_init(&files, paths, n_paths, ".tok", e)) {
+    if (file_list_init(&files, paths, n_paths, ".tok", part, e)) {
         return NULL;
     }
     if (!(d = mem_zalloc(sizeof(*d)))) {

@@ -57,8 +57,10 @@ struct dataset;
  * field. */
 struct dataset *dataset_open(const char *path, struct err *e);
 
-/* The same of several files and folders; all have one size of vocabulary. */
-struct dataset *dataset_open_all(const char *const *paths, size_t n_paths, struct err *e);
+/* The same of several files and folders; all have one size of vocabulary. part: "train" or
+ * "heldout", which of a folder's files are meant where it has both (file_list.h), or NULL. */
+struct dataset *dataset_open_all(const char *const *paths, size_t n_paths, const char *part,
+                                 struct err *e);
 
 void dataset_close(struct dataset *d); /* accepts NULL */
 uint32_t dataset_vocab(const struct dataset *d);

@@ -31,13 +31,40 @@ static bool has_suffix(const char *name, const char *suffix)
     return name[0] != '.' && len > end && strcmp(name + len - end, suffix) == 0;
 }
 
+static bool is_of_part(const char *path, const char *part)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t len = strlen(part);
+    return strncmp(name, part, len) == 0 && name[len] == '-';
+}
+
+/* Drops the others from `begin` on, if there are any of the part. */
+static void keep_part(struct file_list *l, size_t begin, const char *part)
+{
+    size_t of_part = 0, kept = begin;
+    for (size_t i = begin; i < l->count; i++) {
+        of_part += is_of_part(l->paths[i], part);
+    }
+    if (of_part == 0) {
+        return;
+    }
+    for (size_t i = begin; i < l->count; i++) {
+        if (is_of_part(l->paths[i], part)) {
+            l->paths[kept++] = l->paths[i];
+        } else {
+            mem_free(l->paths[i]);
+        }
+    }
+    l->count = kept;
+}
+
 static int by_bytes(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 static int add_folder(struct file_list *l, const char *folder, const char *suffix,
-                      struct err *e)
+                      const char *part, struct err *e)
 {
     char path[PATH_MAX];
     size_t before = l->count;
@@ -54,6 +81,9 @@ static int add_folder(struct file_list *l, const char *folder, const char *suffi
     closedir(dir);
     if (rc == 0 && l->count == before) {
         return err_set(e, ERR_NOT_FOUND, "%s: no %s file in this folder", folder, suffix);
+    }
+    if (rc == 0 && part) {
+        keep_part(l, before, part);
     }
     if (rc == 0) {
         qsort(l->paths + before, l->count - before, sizeof(*l->paths), by_bytes);
@@ -80,14 +110,14 @@ static int refuse_twice(const struct file_list *l, struct err *e)
 }
 
 int file_list_init(struct file_list *l, const char *const *paths, size_t n_paths,
-                   const char *suffix, struct err *e)
+                   const char *suffix, const char *part, struct err *e)
 {
     struct stat st;
     int rc = 0;
     *l = (struct file_list){0};
     for (size_t i = 0; rc == 0 && i < n_paths; i++) {
         bool is_folder = stat(paths[i], &st) == 0 && S_ISDIR(st.st_mode);
-        rc = is_folder ? add_folder(l, paths[i], suffix, e) : add(l, paths[i], e);
+        rc = is_folder ? add_folder(l, paths[i], suffix, part, e) : add(l, paths[i], e);
     }
     if (rc == 0 && l->count > 1) {
         rc = refuse_twice(l, e);

@@ -95,9 +95,9 @@ train() {
     if $resume && [[ -f $work/$stage.ckpt ]]; then
         begin=(--resume)
     fi
-    "$weir" train --data "$work/$stage.tok" --out "$work/$stage.ckpt" "${begin[@]}" \
+    "$weir" train pretrain --data "$work/$stage.tok" --out "$work/$stage.ckpt" "${begin[@]}" \
         --batch-tokens $BATCH_TOKENS --shards $SHARDS --steps "${!steps}" --lr "${!lr}" \
-        --min-lr "${!min_lr}" --warmup "${!warmup}" --log "$work/$stage.csv"
+        --min-lr "${!min_lr}" --warmup "${!warmup}" --log "$work/$stage.jsonl" --plot "$work/$stage.svg"
 }
 
 say "pretraining"

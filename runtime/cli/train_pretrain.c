@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "models/train/checkpoint.h"
+#include "models/train/import.h"
 #include "models/train/trainer.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
 #include "runtime/base/memory_left.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/pretrain_report.h"
@@ -21,10 +23,12 @@
 /* What the command line said; 0 or less than 0 where it said nothing. */
 struct request {
     struct option_strings data, validate;
+    char **more_data; /* (n_more_data) what stands behind the options, as of a glob */
+    size_t n_more_data;
     const char *init, *out, *log, *plot, *shape;
     bool resume;
     long seed, steps, shards, batch_tokens, micro_tokens, row, warmup;
-    long checkpoint_every, checkpoint_minutes, validate_every;
+    long checkpoint_every, checkpoint_minutes, validate_every, context;
     double lr, min_lr, weight_decay, clip;
 };
 
@@ -87,11 +91,10 @@ static void apply_request(const struct request *r, struct train_options *o)
     }
 }
 
-static int check_request(const struct request *r, int positional, struct err *e)
+static int check_request(const struct request *r, struct err *e)
 {
-    if (r->data.count == 0 || !r->out || positional > 0) {
-        return err_set(e, ERR_INVALID,
-                       "--data FILE.tok and --out FILE.ckpt are needed, and only options");
+    if (r->data.count == 0 || !r->out) {
+        return err_set(e, ERR_INVALID, "--data FILE.tok and --out FILE.ckpt are needed");
     }
     if (r->resume && (r->init || r->shape)) {
         return err_set(e, ERR_INVALID,
@@ -105,6 +108,10 @@ static int check_request(const struct request *r, int positional, struct err *e)
         return err_set(e, ERR_INVALID,
                        "--seed, --row and --micro-tokens belong to the beginning of a run: "
                        "leave them out with --resume");
+    }
+    if (r->context > 0 && (!r->init || checkpoint_is_one(r->init))) {
+        return err_set(e, ERR_INVALID,
+                       "--context belongs to --init MODEL; elsewhere the shape has it");
     }
     if (r->plot && !r->log) {
         return err_set(e, ERR_INVALID, "--plot is drawn from the log: --log FILE.jsonl too");
@@ -126,44 +133,69 @@ static int check_memory(const struct train_shape *shape, const struct train_opti
                    (unsigned long long)(needed >> 20), (unsigned long long)(left >> 20));
 }
 
-static int open_trainer(struct run *run, struct err *e)
+/* Where a run begins. */
+struct start {
+    struct train_shape shape;
+    struct checkpoint_header header; /* of the checkpoint, where it begins with one */
+    struct gguf *model;              /* or of a model: the caller's */
+};
+
+static int find_start(const struct run *run, struct start *s, struct err *e)
 {
     const struct request *r = &run->request;
-    const char *from = r->resume ? r->out : r->init;
-    struct train_options options = train_options_default();
-    struct train_shape shape;
-    struct checkpoint_header h;
-    if (from) {
-        if (checkpoint_read_header(from, &h, e)) {
-            return -1;
-        }
-        shape = h.shape;
-    } else if (cli_parse_train_shape(r->shape ? r->shape : TRAIN_SHAPE_DEFAULT,
-                                     dataset_vocab(run->data), &shape, e)) {
-        return -1;
+    if (r->resume || (r->init && checkpoint_is_one(r->init))) {
+        int rc = checkpoint_read_header(r->resume ? r->out : r->init, &s->header, e);
+        s->shape = s->header.shape;
+        return rc;
     }
-    if (r->resume) {
-        options = h.options;
-        apply_request(r, &options);
-    } else {
-        options.row = shape.context;
+    if (!r->init) {
+        return cli_parse_train_shape(r->shape ? r->shape : TRAIN_SHAPE_DEFAULT,
+                                     dataset_vocab(run->data), &s->shape, e);
+    }
+    s->model = import_open(r->init, e);
+    return s->model ? import_shape(s->model, (uint32_t)r->context, &s->shape, e) : -1;
+}
+
+static struct train_options options_of(const struct request *r, const struct start *s)
+{
+    struct train_options options = r->resume ? s->header.options : train_options_default();
+    if (!r->resume) {
+        options.row = s->shape.context;
         options.slice_tokens = 0;
-        apply_request(r, &options);
-        if (options.slice_tokens == 0) {
-            options.slice_tokens = cli_default_slice(&shape, options.row);
-        }
     }
-    if (trainer_check(&shape, &options, e) || check_memory(&shape, &options, e)) {
+    apply_request(r, &options);
+    if (options.slice_tokens == 0) {
+        options.slice_tokens = cli_default_slice(&s->shape, options.row);
+    }
+    return options;
+}
+
+static int begin_trainer(struct run *run, const struct start *s, struct err *e)
+{
+    const struct request *r = &run->request;
+    struct train_options options = options_of(r, s);
+    if (trainer_check(&s->shape, &options, e) || check_memory(&s->shape, &options, e)) {
         return -1;
     }
-    run->trainer = trainer_create(&shape, &options, run->data, e);
+    run->trainer = trainer_create(&s->shape, &options, run->data, e);
     if (!run->trainer) {
         return -1;
     }
     if (r->resume) {
-        return checkpoint_resume(from, run->trainer, run->data, e);
+        return checkpoint_resume(r->out, run->trainer, run->data, e);
     }
-    return from ? checkpoint_load_params(from, run->trainer, e) : 0;
+    if (s->model) {
+        return import_params(s->model, &s->shape, trainer_params(run->trainer), e);
+    }
+    return r->init ? checkpoint_load_params(r->init, run->trainer, e) : 0;
+}
+
+static int open_trainer(struct run *run, struct err *e)
+{
+    struct start s = {0};
+    int rc = find_start(run, &s, e) || begin_trainer(run, &s, e) ? -1 : 0;
+    gguf_close(s.model);
+    return rc;
 }
 
 /* A name that cannot be written should fail now and not after the first hundred steps. */
@@ -182,14 +214,33 @@ static int check_writable(const char *out, struct err *e)
     return 0;
 }
 
+static int open_data(struct run *run, struct err *e)
+{
+    const struct request *r = &run->request;
+    const char **paths = mem_array(r->data.count + r->n_more_data, sizeof(*paths));
+    if (!paths) {
+        return err_nomem(e);
+    }
+    memcpy(paths, r->data.items, r->data.count * sizeof(*paths));
+    for (size_t i = 0; i < r->n_more_data; i++) {
+        paths[r->data.count + i] = r->more_data[i];
+    }
+    run->data = dataset_open_all(paths, r->data.count + r->n_more_data, "train", e);
+    mem_free(paths);
+    if (!run->data) {
+        return -1;
+    }
+    run->validation =
+        r->validate.count == 0
+            ? NULL
+            : dataset_open_all(r->validate.items, r->validate.count, "heldout", e);
+    return r->validate.count > 0 && !run->validation ? -1 : 0;
+}
+
 static int open_run(struct run *run, struct err *e)
 {
     const struct request *r = &run->request;
-    if (!(run->data = dataset_open_all(r->data.items, r->data.count, e))) {
-        return -1;
-    }
-    if (r->validate.count > 0 &&
-        !(run->validation = dataset_open_all(r->validate.items, r->validate.count, e))) {
+    if (open_data(run, e)) {
         return -1;
     }
     if (check_writable(r->out, e) || open_trainer(run, e)) {
@@ -320,10 +371,14 @@ int cli_train_pretrain(int argc, char **argv)
     struct request *r = &run.request;
     const struct option table[] = {
         {"data", 0, OPTION_STRINGS, &r->data, "FILE.tok|FOLDER",
-         "what to learn (weir train tokenize); may be given several times", 0, 0},
+         "what to learn (weir train tokenize, weir curate); several times, or several files", 0,
+         0},
         {"out", 0, OPTION_STRING, &r->out, "FILE.ckpt", "checkpoint to write", 0, 0},
-        {"init", 0, OPTION_STRING, &r->init, "FILE.ckpt",
-         "begin with these weights (fine-tuning)", 0, 0},
+        {"init", 0, OPTION_STRING, &r->init, "FILE.ckpt|MODEL",
+         "begin with these weights: a checkpoint, a GGUF file or a folder of safetensors", 0,
+         0},
+        {"context", 0, OPTION_INT, &r->context, "N",
+         "of a MODEL: longest document [the model's, at most 2048]", -1, 1 << 20},
         {"resume", 0, OPTION_FLAG, &r->resume, NULL, "go on where --out stopped", 0, 0},
         {"shape", 0, OPTION_STRING, &r->shape, "D,L,H,KV,FFN,CTX",
          TRAIN_SHAPE_HELP " [" TRAIN_SHAPE_DEFAULT "]", 0, 0},
@@ -366,7 +421,9 @@ int cli_train_pretrain(int argc, char **argv)
     if (rc >= 0) {
         return rc;
     }
-    if (check_request(r, positional, &e)) {
+    r->more_data = argv + 1;
+    r->n_more_data = (size_t)positional;
+    if (check_request(r, &e)) {
         cli_fail("train pretrain", &e);
         return 2;
     }

@@ -4,6 +4,7 @@
 #include "models/format/gguf.h"
 #include "models/lineage/lineage.h"
 #include "models/train/documents.h"
+#include "models/train/file_list.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/train.h"
 
@@ -20,11 +21,14 @@ static int parse_learn(const char *word, enum documents_learn *learn, struct err
     return 0;
 }
 
-static int write_lineage(const char *vocab, const char *input, const struct dataset_writer *w,
-                         enum documents_learn learn, const char *out, struct err *e)
+static int write_lineage(const char *vocab, const struct file_list *inputs,
+                         const struct dataset_writer *w, enum documents_learn learn,
+                         const char *out, struct err *e)
 {
     struct lineage *l = lineage_create("train tokenize");
-    lineage_parent(l, "data", input);
+    for (size_t i = 0; i < inputs->count; i++) {
+        lineage_parent(l, "data", inputs->paths[i]);
+    }
     lineage_parent(l, "vocab", vocab);
     lineage_option(l, "loss", learn == DOCUMENTS_LEARN_ALL ? "all" : "answer");
     lineage_metric(l, "documents", (double)w->n_docs);
@@ -35,7 +39,7 @@ static int write_lineage(const char *vocab, const char *input, const struct data
     return rc;
 }
 
-static int tokenize(const char *vocab, const char *input, const char *out,
+static int tokenize(const char *vocab, const struct file_list *inputs, const char *out,
                     enum documents_learn learn, struct err *e)
 {
     struct dataset_writer writer;
@@ -47,15 +51,19 @@ static int tokenize(const char *vocab, const char *input, const char *out,
         goto cleanup;
     }
     writer.vocab = (uint32_t)tokenizer_vocab_size(tokenizer);
-    if (documents_tokenize(input, tokenizer, learn, &writer, e) ||
-        dataset_writer_finish(&writer, out, e)) {
+    for (size_t i = 0; i < inputs->count; i++) {
+        if (documents_tokenize(inputs->paths[i], tokenizer, learn, &writer, e)) {
+            goto cleanup;
+        }
+    }
+    if (dataset_writer_finish(&writer, out, e)) {
         goto cleanup;
     }
     fprintf(stderr, "%s: %llu documents, %llu tokens, %llu to learn (%.1f%%)\n", out,
             (unsigned long long)writer.n_docs, (unsigned long long)writer.n_tokens,
             (unsigned long long)writer.n_learn,
             100.0 * (double)writer.n_learn / (double)writer.n_tokens);
-    rc = write_lineage(vocab, input, &writer, learn, out, e);
+    rc = write_lineage(vocab, inputs, &writer, learn, out, e);
 cleanup:
     dataset_writer_deinit(&writer);
     tokenizer_destroy(tokenizer);
@@ -65,12 +73,16 @@ cleanup:
 
 int cli_train_tokenize(int argc, char **argv)
 {
-    const char *vocab = NULL, *chats = NULL, *text = NULL, *loss = "all", *out = NULL;
+    const char *vocab = NULL, *loss = "all", *out = NULL;
+    struct option_strings chats = {0};
+    struct file_list inputs;
     const struct option table[] = {
         {"model-vocab", 'm', OPTION_STRING, &vocab, "FILE.gguf",
          "vocabulary (weir train vocab)", 0, 0},
-        {"chats", 0, OPTION_STRING, &chats, "FILE.jsonl", "documents, one a line", 0, 0},
-        {"text", 0, OPTION_STRING, &text, "FILE.jsonl", "another name of --chats", 0, 0},
+        {"chats", 0, OPTION_STRINGS, &chats, "FILE.jsonl|FOLDER",
+         "documents, one a line; may be given several times", 0, 0},
+        {"text", 0, OPTION_STRINGS, &chats, "FILE.jsonl|FOLDER", "another name of --chats", 0,
+         0},
         {"loss", 0, OPTION_STRING, &loss, "answer|all",
          "what of a conversation is learnt: the assistant's words or everything [all]", 0, 0},
         {"out", 'o', OPTION_STRING, &out, "FILE.tok", "token file to write", 0, 0},
@@ -86,8 +98,7 @@ int cli_train_tokenize(int argc, char **argv)
     if (rc >= 0) {
         return rc;
     }
-    const char *input = chats ? chats : text;
-    if (!vocab || !input || !out || (chats && text)) {
+    if (!vocab || chats.count == 0 || !out || positional > 0) {
         fprintf(stderr,
                 "weir train tokenize: --model-vocab, --chats or --text, and --out are needed\n"
                 "usage: %s\n",
@@ -98,5 +109,10 @@ int cli_train_tokenize(int argc, char **argv)
         cli_fail("train tokenize", &e);
         return 2;
     }
-    return tokenize(vocab, input, out, learn, &e) ? cli_fail("train tokenize", &e) : 0;
+    if (file_list_init(&inputs, chats.items, chats.count, ".jsonl", "train", &e)) {
+        return cli_fail("train tokenize", &e);
+    }
+    rc = tokenize(vocab, &inputs, out, learn, &e) ? cli_fail("train tokenize", &e) : 0;
+    file_list_deinit(&inputs);
+    return rc;
 }

@@ -103,9 +103,24 @@ static void only_regular_files_are_read_without_waiting(void **state)
     assert_int_equal(unlink(name), 0);
 }
 
+static void parts_are_written_one_behind_the_other(void **state)
+{
+    (void)state;
+    struct err e;
+    size_t len;
+    const struct file_part parts[] = {{"head", 4}, {"", 0}, {"tail", 4}};
+    assert_int_equal(file_write_atomic_parts(path, parts, 3, &e), 0);
+    char *text = file_read(path, 100, &len, &e);
+    assert_non_null(text);
+    assert_string_equal(text, "headtail");
+    mem_free(text);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parts_are_written_one_behind_the_other),
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(a_file_over_the_limit_is_refused),
         cmocka_unit_test(a_missing_file_and_a_folder_are_told_by_name),

@@ -269,7 +269,7 @@ static void several_files_are_read_as_one(void **state)
     uint32_t n;
     make_shards(f, folder);
     const char *paths[] = {folder, f->path};
-    struct dataset *all = dataset_open_all(paths, 2, &e);
+    struct dataset *all = dataset_open_all(paths, 2, NULL, &e);
     assert_non_null(all);
     assert_int_equal(dataset_file_count(all), 3);
     assert_non_null(strstr(dataset_file(all, 0), "/a.tok"));
@@ -295,6 +295,31 @@ static void several_files_are_read_as_one(void **state)
     remove_shards(folder);
 }
 
+static void of_a_folder_with_parts_the_one_asked_for_is_taken(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    char folder[40], from[64], to[64];
+    const char *paths[] = {folder};
+    make_shards(f, folder);
+    for (int i = 0; i < 2; i++) {
+        snprintf(from, sizeof(from), "%s/%c.tok", folder, "ab"[i]);
+        snprintf(to, sizeof(to), "%s/%s-00000.tok", folder, i ? "heldout" : "train");
+        assert_int_equal(rename(from, to), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        struct dataset *d = dataset_open_all(paths, 1, i ? "heldout" : "train", &e);
+        assert_non_null(d);
+        assert_int_equal(dataset_file_count(d), 1);
+        assert_non_null(strstr(dataset_file(d, 0), i ? "heldout-" : "train-"));
+        dataset_close(d);
+    }
+    unlink(to);
+    snprintf(to, sizeof(to), "%s/train-00000.tok", folder);
+    unlink(to);
+    remove_shards(folder);
+}
+
 static void other_data_has_another_hash(void **state)
 {
     struct fixture *f = *state;
@@ -308,7 +333,8 @@ static void other_data_has_another_hash(void **state)
     assert_int_equal(file_write_atomic(path, bytes, len, &e), 0);
     mem_free(bytes);
     const char *forth[] = {f->path, path}, *back[] = {path, f->path};
-    struct dataset *a = dataset_open_all(forth, 2, &e), *b = dataset_open_all(back, 2, &e);
+    struct dataset *a = dataset_open_all(forth, 2, NULL, &e),
+                   *b = dataset_open_all(back, 2, NULL, &e);
     struct dataset *c = dataset_open(path, &e);
     assert_true(a && b && c);
     assert_true(dataset_hash(a) != dataset_hash(b));
@@ -325,7 +351,7 @@ static void what_is_no_set_of_shards_is_refused(void **state)
     struct err e;
     char folder[40], path[64];
     const char *twice[] = {f->path, f->path};
-    assert_null(dataset_open_all(twice, 2, &e));
+    assert_null(dataset_open_all(twice, 2, NULL, &e));
     assert_non_null(strstr(e.message, "twice"));
 
     make_shards(f, folder);
@@ -347,6 +373,30 @@ static void what_is_no_set_of_shards_is_refused(void **state)
     rmdir(folder);
 }
 
+static void a_failed_allocation_leaks_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    char folder[40];
+    make_shards(f, folder);
+    const char *paths[] = {folder, f->path};
+    size_t live = mem_live();
+    bool reached = true;
+    for (size_t nth = 1; reached && nth < 1000; nth++) {
+        mem_fail_at(nth);
+        struct dataset *d = dataset_open_all(paths, 2, NULL, &e);
+        struct batcher *b = d ? batcher_create(d, 20, 1, true, &e) : NULL;
+        reached = mem_fail_reached();
+        mem_fail_at(0);
+        assert_true((b == NULL) == reached);
+        batcher_destroy(b);
+        dataset_close(d);
+        assert_int_equal(mem_live(), live);
+    }
+    assert_false(reached);
+    remove_shards(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,8 +405,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(order_depends_on_seed_and_epoch_and_can_be_sought,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(several_files_are_read_as_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(of_a_folder_with_parts_the_one_asked_for_is_taken,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(other_data_has_another_hash, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_set_of_shards_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failed_allocation_leaks_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(documents_longer_than_the_limit_are_cut, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(malformed_files_are_refused_with_the_field_s_name,
