@@ -440,6 +440,17 @@ static int write_lineage(const struct job *j, struct err *e)
     return rc;
 }
 
+/* The result could not be written: what was learnt is not lost, if the state finds room. */
+static int keep_for_later(const struct job *j, struct err *e)
+{
+    struct err ignored;
+    if (sft_save(j->run.sft, &j->run.identity, j->state_path, &ignored) == 0) {
+        return err_prefix(e, "all steps are done and kept in %s, --resume writes the result",
+                          j->state_path);
+    }
+    return -1;
+}
+
 static int finish(struct job *j, struct err *e)
 {
     char what[2 * PATH_MAX];
@@ -453,7 +464,7 @@ static int finish(struct job *j, struct err *e)
         return 0;
     }
     if (write_result(j, e) || write_lineage(j, e)) {
-        return -1;
+        return keep_for_later(j, e);
     }
     unlink(j->state_path);
     if (!r->full) {
