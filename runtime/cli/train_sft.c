@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -336,7 +337,9 @@ static int find_state(struct job *j, struct err *e)
                 j->state_path);
     }
     if (!there) {
-        j->run.identity.unix_time = (int64_t)time(NULL);
+        /* As in lineage.h: for the same bytes at another time. */
+        const char *epoch = getenv("SOURCE_DATE_EPOCH");
+        j->run.identity.unix_time = epoch ? strtoll(epoch, NULL, 10) : (int64_t)time(NULL);
         return 0;
     }
     return sft_read_identity(j->state_path, &j->run.identity, e);
@@ -431,6 +434,7 @@ static int write_lineage(const struct job *j, struct err *e)
     lineage_option_number(l, "lr", (double)o->optimizer.lr);
     lineage_option_number(l, "seed", (double)o->seed);
     lineage_option_number(l, "held_out", r->held_out);
+    lineage_option_number(l, "template_time", (double)j->run.identity.unix_time);
     lineage_metric(l, "examples", (double)j->counts.examples);
     lineage_metric(l, "steps", (double)sft_steps_done(j->run.sft));
     lineage_metric(l, "loss_before", j->run.identity.loss_before);

@@ -344,6 +344,8 @@ static void what_is_wrong_is_said(void **state)
         {"{\"messages\":[" U("a") ",{\"role\":\"assistant\",\"content\":\"b\","
                                   "\"reasoning_content\":\"hm\"}]}",
          "leaves out its reasoning_content"},
+        {"{\"messages\":[" U("a") "," A(" \\n") "]}", "messages[1].content is empty"},
+        {"{\"prompt\":\"a\",\"completion\":\"\"}", "\"completion\" is empty"},
         {"{\"messages\"", "line 1"},
     };
     struct fixture f;
