@@ -5,7 +5,6 @@
 
 #include "models/train/run_log.h"
 #include "runtime/base/clock.h"
-#include "runtime/base/options.h"
 #include "runtime/cli/progress.h"
 #include "runtime/cli/train_sft.h"
 
