@@ -338,11 +338,22 @@ static int parse(struct sft_example *x, struct err *e)
     return rc || parse_tools(x, e) || check_answers(x, e) || join_system(x, e) ? -1 : 0;
 }
 
+/* "at line 1, column 9": it is the file's line that counts, which the caller knows. */
+static void drop_line_number(struct err *e)
+{
+    static const char words[] = "line 1, ";
+    char *at = strstr(e->message, words);
+    if (at) {
+        memmove(at, at + sizeof(words) - 1, strlen(at + sizeof(words) - 1) + 1);
+    }
+}
+
 int sft_example_parse(struct sft_example *x, const char *line, size_t len, struct err *e)
 {
     *x = (struct sft_example){0};
     x->json = json_parse(line, len, e);
     if (!x->json) {
+        drop_line_number(e);
         return -1;
     }
     if (parse(x, e)) {
