@@ -240,7 +240,11 @@ static int finish(struct sft_job *j, struct err *e)
         return keep_for_later(j, e);
     }
     unlink(j->state_path);
-    if (!r->full) {
+    if (!r->full && j->is_checkpoint) {
+        snprintf(what, sizeof(what),
+                 "%s: adapter of the model that weir train export makes of %s", r->out,
+                 r->model);
+    } else if (!r->full) {
         snprintf(what, sizeof(what),
                  "%s: adapter; weir train merge -m %s --adapter %s OUT.gguf "
                  "makes a model of it",
