@@ -138,7 +138,7 @@ static size_t list_tensors(const struct sft *s, struct optimizer_tensor *out)
     size_t n = train_shape_tensors(&s->shape, tensors);
     for (size_t i = 0; i < n; i++) {
         out[i] = (struct optimizer_tensor){
-            .param = s->params + tensors[i].offset,
+            .param = s->base.params + tensors[i].offset,
             .count = (size_t)tensors[i].rows * tensors[i].cols,
             .offset = tensors[i].offset,
             .decays = tensors[i].rows > 1,
@@ -161,7 +161,7 @@ static int allocate(struct sft *s, const struct dataset *train, struct err *e)
     } else {
         s->n_trained = train_shape_param_count(&s->shape);
     }
-    s->trained = s->adapter ? s->adapter : s->params;
+    s->trained = s->adapter ? s->adapter : s->base.params;
     if (s->held_out && !(s->best = mem_zalloc_aligned(s->n_trained * sizeof(float)))) {
         return err_nomem(e);
     }
@@ -174,7 +174,7 @@ static int allocate(struct sft *s, const struct dataset *train, struct err *e)
     return s->optimizer ? 0 : -1;
 }
 
-struct sft *sft_create(const struct train_shape *shape, float *params,
+struct sft *sft_create(const struct train_shape *shape, const struct sft_base *base,
                        const struct sft_options *options, const struct dataset *train,
                        const struct dataset *held_out, struct err *e)
 {
@@ -188,7 +188,7 @@ struct sft *sft_create(const struct train_shape *shape, float *params,
     }
     s->shape = *shape;
     s->options = *options;
-    s->params = params;
+    s->base = *base;
     s->held_out = held_out;
     s->best_loss = NAN;
     if (allocate(s, train, e)) {
@@ -218,15 +218,15 @@ void sft_destroy(struct sft *s)
 }
 
 uint64_t sft_memory(const struct train_shape *shape, const struct sft_options *options,
-                    bool held_out)
+                    bool frozen, bool held_out)
 {
     uint32_t capacity;
+    bool lora = options->lora.rank > 0;
     size_t model = train_shape_param_count(shape);
-    size_t trained = options->lora.rank > 0 ? lora_param_count(shape, &options->lora) : model;
+    size_t trained = lora ? lora_param_count(shape, &options->lora) : model;
+    size_t floats = (frozen ? 0 : model) + (lora ? trained : 0) + (held_out ? trained : 0);
     cut_batch(options, &capacity);
-    return (model + (options->lora.rank > 0 ? trained : 0) + (held_out ? trained : 0)) *
-               sizeof(float) +
-           optimizer_memory(&options->optimizer, trained) +
+    return floats * sizeof(float) + optimizer_memory(&options->optimizer, trained) +
            options->optimizer.shards * (uint64_t)transformer_bytes(shape, capacity);
 }
 
@@ -246,7 +246,11 @@ static uint64_t dropout_seed(const struct sft *s, size_t slice)
 static void bind(const struct sft *s, float *block, struct train_params *params,
                  struct train_params *grads)
 {
-    train_params_bind(params, &s->shape, s->params);
+    if (s->base.frozen) {
+        *params = *s->base.frozen;
+    } else {
+        train_params_bind(params, &s->shape, s->base.params);
+    }
     if (!s->adapter) {
         if (block) {
             train_params_bind(grads, &s->shape, block);

@@ -58,9 +58,15 @@ struct sft_stats {
 
 struct sft;
 
-/* params: the model's block, which changes where all weights are trained. held_out: NULL for
- * none. */
-struct sft *sft_create(const struct train_shape *shape, float *params,
+/* The model, one of the two: its block of floats, which changes where all weights are trained,
+ * or for an adapter parameters that stand still (frozen.h). */
+struct sft_base {
+    float *params;
+    const struct train_params *frozen;
+};
+
+/* held_out: NULL for none. */
+struct sft *sft_create(const struct train_shape *shape, const struct sft_base *base,
                        const struct sft_options *options, const struct dataset *train,
                        const struct dataset *held_out, struct err *e);
 void sft_destroy(struct sft *s);
@@ -91,9 +97,9 @@ const struct sft_options *sft_options(const struct sft *s);
 const float *sft_adapter(const struct sft *s);   /* the block (lora.h); NULL: all weights */
 uint64_t sft_trained_count(const struct sft *s); /* numbers that are trained */
 
-/* Bytes that a run takes, the model among them. */
+/* Bytes that a run takes, but for the model where it is frozen. */
 uint64_t sft_memory(const struct train_shape *shape, const struct sft_options *options,
-                    bool held_out);
+                    bool frozen, bool held_out);
 
 /* --- on disk, so that a run can go on --- */
 

@@ -167,6 +167,9 @@ static int parse_message(struct sft_example *x, const cJSON *item, const struct 
         parse_content(x, item, &m, at, e)) {
         return -1;
     }
+    if (learn && !m.tool_calls && strspn(m.content, " \t\r\n") == m.content_len) {
+        return wrong(at, "content", "is empty; nothing can be learnt from it", e);
+    }
     if (tool && !m.tool_call_id) {
         return wrong(at, "tool_call_id", "is missing: which call does this answer?", e);
     }
@@ -226,6 +229,9 @@ static int parse_side(struct sft_example *x, const char *key, const char *role, 
                    ? parse_list(x, side, key, e)
                    : err_set(e, ERR_FORMAT, "\"%s\" must be a string or an array of messages",
                              key);
+    }
+    if (strspn(side->valuestring, " \t\r\n") == strlen(side->valuestring)) {
+        return err_set(e, ERR_FORMAT, "\"%s\" is empty", key);
     }
     if (reserve(x, 1, e)) {
         return -1;
@@ -332,11 +338,22 @@ static int parse(struct sft_example *x, struct err *e)
     return rc || parse_tools(x, e) || check_answers(x, e) || join_system(x, e) ? -1 : 0;
 }
 
+/* "at line 1, column 9": it is the file's line that counts, which the caller knows. */
+static void drop_line_number(struct err *e)
+{
+    static const char words[] = "line 1, ";
+    char *at = strstr(e->message, words);
+    if (at) {
+        memmove(at, at + sizeof(words) - 1, strlen(at + sizeof(words) - 1) + 1);
+    }
+}
+
 int sft_example_parse(struct sft_example *x, const char *line, size_t len, struct err *e)
 {
     *x = (struct sft_example){0};
     x->json = json_parse(line, len, e);
     if (!x->json) {
+        drop_line_number(e);
         return -1;
     }
     if (parse(x, e)) {

@@ -53,43 +53,43 @@ static size_t trusted_before(const struct chat_text *t, size_t end)
     return n;
 }
 
-/* out = a, then b from `from` on, with `middle` between. */
-struct insert {
-    const char *text; /* untrusted */
-    const char *mark; /* trusted; NULL: neither */
+/* Appends to a text that has room: whose bytes they are is in `trusted`, or all are `whose`. */
+static void append(struct chat_text *out, const char *data, size_t len,
+                   const unsigned char *trusted, unsigned char whose)
+{
+    for (size_t i = 0; i < len; i++) {
+        out->data[out->len] = data[i];
+        out->trusted[out->len++] = trusted ? trusted[i] : whose;
+    }
+}
+
+/* Reasoning and what ends it, between a prompt that has opened it and an answer. */
+struct thought {
+    const char *text;  /* the message's */
+    const char *close; /* the template's; NULL: neither */
 };
 
-static int join(struct chat_text *out, const struct chat_text *a, const struct insert *middle,
-                const struct chat_text *b, size_t from, struct err *e)
+/* out = prompt, thought, and `whole` from `from` on. */
+static int join(struct chat_text *out, const struct chat_text *prompt,
+                const struct thought *thought, const struct chat_text *whole, size_t from,
+                struct err *e)
 {
-    static const char gap[] = "\n";
-    size_t text = middle->mark ? strlen(middle->text) : 0;
-    size_t mark = middle->mark ? strlen(middle->mark) : 0, gaps = middle->mark ? 3 : 0;
-    size_t len = a->len + text + mark + gaps + b->len - from;
-    *out = (struct chat_text){.data = mem_alloc(len), .trusted = mem_alloc(len), .len = len};
+    size_t text = thought->close ? strlen(thought->text) : 0;
+    size_t close = thought->close ? strlen(thought->close) : 0;
+    size_t room = prompt->len + text + 1 + close + 2 + whole->len - from;
+    *out = (struct chat_text){.data = mem_alloc(room), .trusted = mem_alloc(room)};
     if (!out->data || !out->trusted) {
         chat_text_deinit(out);
         return err_nomem(e);
     }
-    char *at = out->data;
-    unsigned char *trusted = out->trusted;
-    memcpy(at, a->data, a->len);
-    memcpy(trusted, a->trusted, a->len);
-    at += a->len;
-    trusted += a->len;
-    if (middle->mark) {
-        /* reasoning, line break, mark, two line breaks: as templates write it themselves */
-        memcpy(at, middle->text, text);
-        memset(trusted, 0, text);
-        memcpy(at + text, gap, 1);
-        memcpy(at + text + 1, middle->mark, mark);
-        memcpy(at + text + 1 + mark, "\n\n", 2);
-        memset(trusted + text, 1, mark + gaps);
-        at += text + mark + gaps;
-        trusted += text + mark + gaps;
+    append(out, prompt->data, prompt->len, prompt->trusted, 1);
+    if (thought->close) {
+        append(out, thought->text, text, NULL, 0);
+        append(out, "\n", 1, NULL, 1);
+        append(out, thought->close, close, NULL, 1);
+        append(out, "\n\n", 2, NULL, 1);
     }
-    memcpy(at, b->data + from, b->len - from);
-    memcpy(trusted, b->trusted + from, b->len - from);
+    append(out, whole->data + from, whole->len - from, whole->trusted + from, 1);
     return 0;
 }
 
@@ -153,17 +153,17 @@ static int render_turn(struct rendering *w, size_t k, const struct chat_text *pr
 {
     const struct output_format *f = &w->r->format;
     const struct chat_message *m = &w->fit.messages[k];
-    struct insert middle = {0};
+    struct thought thought = {0};
     size_t begin = common(prompt, whole);
     bool open = begin < prompt->len && f->think_close &&
                 trusted_before(prompt, prompt->len) >= prompt->len - begin &&
                 output_format_prompt_open(f, prompt->data, prompt->len);
     if (open) {
-        middle = (struct insert){m->reasoning ? m->reasoning : "", f->think_close};
+        thought = (struct thought){m->reasoning ? m->reasoning : "", f->think_close};
     } else if (begin < prompt->len && find_by_ending(w, k, prompt, whole, &begin)) {
         return -1;
     }
-    return join(out, prompt, &middle, whole, begin, w->e);
+    return join(out, prompt, &thought, whole, begin, w->e);
 }
 
 /* --- nothing may be missing --- */

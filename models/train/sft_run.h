@@ -8,9 +8,9 @@ struct sft {
     struct train_shape shape;
     struct sft_options options;
     const struct dataset *held_out; /* or NULL */
-    float *params;                  /* the model's block; borrowed */
-    float *adapter;                 /* its own block, or NULL */
-    float *trained;                 /* one of the two */
+    struct sft_base base;
+    float *adapter; /* its own block, or NULL */
+    float *trained; /* one of the two */
     size_t n_trained;
     float *best; /* (n_trained) with the lowest held-out loss; NULL without held-out data */
     struct optimizer *optimizer;

@@ -1,8 +1,10 @@
 /* weir train merge: an adapter into its base model's weights. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "models/convert/adapter_merge.h"
+#include "models/convert/hf_model.h"
 #include "models/lineage/lineage.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/train.h"
@@ -30,10 +32,18 @@ static int check_base(const struct gguf *base, const struct gguf *adapter, bool 
     return 0;
 }
 
+/* A folder of safetensors, as Hugging Face has models, is converted first. */
+static struct gguf *open_base(const char *path, struct err *e)
+{
+    struct stat info;
+    bool folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    return folder ? hf_model_open(path, TENSOR_F32, e) : gguf_open(path, e);
+}
+
 static int merge(const char *model, const char *adapter, struct adapter_merge *m, bool any_base,
                  const char *to, struct err *e)
 {
-    struct gguf *base = gguf_open(model, e);
+    struct gguf *base = open_base(model, e);
     struct gguf *pairs = base ? gguf_open(adapter, e) : NULL;
     size_t n;
     int rc = -1;
@@ -69,7 +79,8 @@ int cli_train_merge(int argc, char **argv)
     double scale = 1.0;
     bool any_base = false;
     const struct option table[] = {
-        {"model", 'm', OPTION_STRING, &model, "FILE.gguf", "the base model", 0, 0},
+        {"model", 'm', OPTION_STRING, &model, "MODEL",
+         "the base, a GGUF file or a folder of safetensors", 0, 0},
         {"adapter", 0, OPTION_STRING, &adapter, "FILE.gguf",
          "LoRA adapter, of weir train sft or converted for llama.cpp", 0, 0},
         {"scale", 0, OPTION_DOUBLE, &scale, "X", "how strongly it counts [1]", 0, 0},
@@ -81,7 +92,7 @@ int cli_train_merge(int argc, char **argv)
         {0},
     };
     const struct options options = {
-        "weir train merge -m BASE.gguf --adapter A.gguf [--scale X] [--type q8_0] OUT.gguf",
+        "weir train merge -m BASE --adapter A.gguf [--scale X] [--type q8_0] OUT.gguf",
         "Puts a LoRA adapter into the weights, for a model that needs no adapter.", table};
     struct err e = {0};
     int positional, rc = cli_options(&options, argc, argv, &positional);

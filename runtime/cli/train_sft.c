@@ -1,249 +1,26 @@
 /* weir train sft: a user's examples into a model, as an adapter or into all its weights. */
-#include <errno.h>
+#include "runtime/cli/train_sft.h"
+
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "models/lineage/lineage.h"
 #include "models/train/checkpoint.h"
 #include "models/train/export.h"
-#include "models/train/import.h"
+#include "models/train/frozen.h"
 #include "models/train/lora_file.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/train.h"
-#include "runtime/cli/train_sft.h"
-
-/* Everything that one command holds. */
-struct job {
-    struct sft_request request;
-    struct gguf *gguf; /* the model, or of a checkpoint its vocabulary */
-    bool is_checkpoint;
-    char base_sha256[HASH_HEX_LEN + 1];
-    struct train_shape shape;
-    float *params; /* (train_shape_param_count) */
-    struct tokenizer *tokenizer;
-    struct chat_template *chat_template;
-    struct sft_renderer renderer;
-    struct dataset_writer train_writer, held_out_writer;
-    struct dataset *train, *held_out;
-    struct sft_counts counts;
-    char state_path[PATH_MAX];
-    struct sft_run run;
-};
-
-static void say(void *ctx, const char *message)
-{
-    (void)ctx;
-    fprintf(stderr, "weir train sft: %s\n", message);
-}
-
-/* --- the model --- */
-
-static bool is_checkpoint(const char *path)
-{
-    char magic[7] = "";
-    FILE *f = fopen(path, "rbe");
-    bool is = f && fread(magic, 1, sizeof(magic), f) == sizeof(magic) &&
-              memcmp(magic, "WEIRCKP", sizeof(magic)) == 0;
-    if (f) {
-        fclose(f);
-    }
-    return is;
-}
-
-/* A checkpoint has neither vocabulary nor chat template: --vocab brings both. */
-static int open_checkpoint(struct job *j, struct err *e)
-{
-    const struct sft_request *r = &j->request;
-    struct checkpoint_header h;
-    if (!r->vocab) {
-        return err_set_param(e, ERR_INVALID, "vocab",
-                             "%s is a checkpoint: --vocab FILE.gguf is needed, the vocabulary "
-                             "that it was trained with",
-                             r->model);
-    }
-    j->gguf = gguf_open(r->vocab, e);
-    j->params = j->gguf ? checkpoint_read_params(r->model, &h, e) : NULL;
-    if (!j->params) {
-        return -1;
-    }
-    j->shape = h.shape;
-    if (r->row > (long)j->shape.context) {
-        return err_set_param(e, ERR_INVALID, "row", "--row %ld: the model's context is %u",
-                             r->row, j->shape.context);
-    }
-    return 0;
-}
-
-static int open_file(struct job *j, struct err *e)
-{
-    const struct sft_request *r = &j->request;
-    j->gguf = import_open(r->model, e);
-    if (!j->gguf || import_shape(j->gguf, r->row > 0 ? (uint32_t)r->row : 0, &j->shape, e)) {
-        return -1;
-    }
-    j->params = mem_zalloc_aligned(train_shape_param_count(&j->shape) * sizeof(float));
-    return j->params ? import_params(j->gguf, &j->shape, j->params, e) : err_nomem(e);
-}
-
-static int open_model(struct job *j, struct err *e)
-{
-    struct gguf_str source;
-    j->is_checkpoint = is_checkpoint(j->request.model);
-    if (lineage_hash(j->request.model, j->base_sha256, e) ||
-        (j->is_checkpoint ? open_checkpoint(j, e) : open_file(j, e)) ||
-        !(j->tokenizer = tokenizer_from_gguf(j->gguf, e))) {
-        return -1;
-    }
-    if (!gguf_has(j->gguf, "tokenizer.chat_template")) {
-        return err_set(e, ERR_UNSUPPORTED,
-                       "%s: the model has no chat template, so it is not known how "
-                       "conversations are written for it",
-                       gguf_path(j->gguf));
-    }
-    if (gguf_get_str(j->gguf, "tokenizer.chat_template", &source, e) ||
-        !(j->chat_template = chat_template_compile(source.data, source.len, e))) {
-        return err_prefix(e, "%s", gguf_path(j->gguf));
-    }
-    j->renderer.chat_template = j->chat_template;
-    j->renderer.tokenizer = j->tokenizer;
-    return output_format_detect(&j->renderer.format, j->chat_template, j->tokenizer, e);
-}
-
-/* --- the examples --- */
-
-static int choose_overlong(const struct sft_request *r, enum sft_overlong *out, struct err *e)
-{
-    static const char *const words[] = {"stop", "skip", "cut"};
-    for (size_t i = 0; i < 3; i++) {
-        if (strcmp(r->overlong, words[i]) == 0) {
-            *out = (enum sft_overlong)i;
-            return 0;
-        }
-    }
-    return err_set_param(e, ERR_INVALID, "overlong",
-                         "--overlong \"%s\": stop, skip and cut are known", r->overlong);
-}
-
-static int read_files(struct job *j, struct err *e)
-{
-    const struct sft_request *r = &j->request;
-    struct sft_data_options o = {.skip_malformed = strcmp(r->on_error, "skip") == 0,
-                                 .row = j->shape.context,
-                                 .held_out = r->validate ? 0.0 : r->held_out,
-                                 .seed = (uint64_t)r->seed,
-                                 .say = say};
-    if (choose_overlong(r, &o.overlong, e)) {
-        return -1;
-    }
-    for (size_t i = 0; i < r->data->count; i++) {
-        if (sft_data_read(r->data->items[i], &j->renderer, &o, &j->train_writer,
-                          &j->held_out_writer, &j->counts, e)) {
-            return -1;
-        }
-    }
-    if (!r->validate) {
-        return 0;
-    }
-    struct sft_counts held_out = {0};
-    int rc =
-        sft_data_read(r->validate, &j->renderer, &o, &j->held_out_writer, NULL, &held_out, e);
-    j->counts.held_out = held_out.examples;
-    j->counts.examples += held_out.examples;
-    j->counts.malformed += held_out.malformed;
-    j->counts.longest =
-        held_out.longest > j->counts.longest ? held_out.longest : j->counts.longest;
-    return rc;
-}
-
-/* Datasets are mapped files; this one is gone as soon as it is mapped. */
-static struct dataset *make_dataset(struct dataset_writer *w, const char *out, struct err *e)
-{
-    char path[PATH_MAX];
-    if (snprintf(path, sizeof(path), "%s.tok", out) >= (int)sizeof(path)) {
-        err_set_param(e, ERR_INVALID, "out", "--out: the name is too long");
-        return NULL;
-    }
-    struct dataset *d = dataset_writer_finish(w, path, e) == 0 ? dataset_open(path, e) : NULL;
-    unlink(path);
-    return d;
-}
-
-static int open_data(struct job *j, struct err *e)
-{
-    const struct sft_request *r = &j->request;
-    struct hash *hash;
-    dataset_writer_init(&j->train_writer, (uint32_t)tokenizer_vocab_size(j->tokenizer));
-    dataset_writer_init(&j->held_out_writer, (uint32_t)tokenizer_vocab_size(j->tokenizer));
-    if (read_files(j, e)) {
-        return -1;
-    }
-    if (j->train_writer.n_docs == 0) {
-        return err_set(e, ERR_INVALID, "%s: no example is left to learn from",
-                       r->data->items[0]);
-    }
-    hash = hash_begin();
-    if (hash) {
-        hash_add(hash, j->train_writer.tokens.data, j->train_writer.tokens.len);
-        hash_add(hash, j->held_out_writer.tokens.data, j->held_out_writer.tokens.len);
-        hash_add(hash, j->train_writer.ends.data, j->train_writer.ends.len);
-    }
-    if (hash_end(hash, j->run.identity.data)) {
-        return err_nomem(e);
-    }
-    if (!(j->train = make_dataset(&j->train_writer, r->out, e)) ||
-        (j->held_out_writer.n_docs > 0 &&
-         !(j->held_out = make_dataset(&j->held_out_writer, r->out, e)))) {
-        return -1;
-    }
-    if (j->renderer.n_ends_added > 0) {
-        fprintf(stderr,
-                "weir train sft: the chat template ends %llu answers without a token that ends "
-                "a generation; the end-of-text token was put there\n",
-                (unsigned long long)j->renderer.n_ends_added);
-    }
-    return 0;
-}
-
-/* A document with what is learnt in double brackets. */
-static void show_document(const struct job *j, const uint32_t *tokens, size_t n)
-{
-    bool learnt = false;
-    for (size_t i = 0; i < n; i++) {
-        int32_t id = (int32_t)(tokens[i] & ~DATASET_LEARN);
-        bool learn = i > 0 && (tokens[i] & DATASET_LEARN);
-        size_t len;
-        const char *bytes = tokenizer_token_bytes(j->tokenizer, id, &len);
-        if (learn != learnt) {
-            fputs(learn ? "[[" : "]]", stdout);
-            learnt = learn;
-        }
-        if (len > 0) {
-            fwrite(bytes, 1, len, stdout);
-        } else {
-            fputs(tokenizer_token_name(j->tokenizer, id), stdout);
-        }
-    }
-    puts(learnt ? "]]\n" : "\n");
-}
-
-static void show(const struct job *j)
-{
-    const struct dataset_writer *w = &j->train_writer;
-    const uint32_t *tokens = (const uint32_t *)(const void *)(w->tokens.data + 24);
-    const uint32_t *ends = (const uint32_t *)(const void *)w->ends.data;
-    for (uint64_t i = 0, begin = 0; i < w->n_docs && i < (uint64_t)j->request.show;
-         begin = ends[i++]) {
-        show_document(j, tokens + begin, (size_t)(ends[i] - begin));
-    }
-}
 
 /* --- options --- */
 
-static int choose_options(const struct job *j, struct sft_options *o, struct err *e)
+static int choose_options(const struct sft_job *j, struct sft_options *o, struct err *e)
 {
     const struct sft_request *r = &j->request;
     const struct sft_size size = {.documents = j->train_writer.n_docs,
@@ -310,7 +87,7 @@ static int check_words(const struct sft_request *r, int positional, struct err *
 /* --- the run --- */
 
 /* The state of a run that did not end is not overwritten unasked. */
-static int find_state(struct job *j, struct err *e)
+static int find_state(struct sft_job *j, struct err *e)
 {
     const struct sft_request *r = &j->request;
     if (snprintf(j->state_path, sizeof(j->state_path), "%s.state", r->out) >=
@@ -329,15 +106,19 @@ static int find_state(struct job *j, struct err *e)
                 j->state_path);
     }
     if (!there) {
-        j->run.identity.unix_time = (int64_t)time(NULL);
+        /* As in lineage.h: for the same bytes at another time. */
+        const char *epoch = getenv("SOURCE_DATE_EPOCH");
+        j->run.identity.unix_time = epoch ? strtoll(epoch, NULL, 10) : (int64_t)time(NULL);
         return 0;
     }
     return sft_read_identity(j->state_path, &j->run.identity, e);
 }
 
-static int start(struct job *j, struct err *e)
+static int start(struct sft_job *j, struct err *e)
 {
     struct sft_options options;
+    const struct sft_base base = {.params = j->params,
+                                  .frozen = j->frozen ? frozen_params(j->frozen) : NULL};
     bool goes_on = access(j->state_path, F_OK) == 0;
     if (choose_options(j, &options, e)) {
         return -1;
@@ -350,8 +131,8 @@ static int start(struct job *j, struct err *e)
             (unsigned long long)j->counts.held_out,
             (unsigned long long)j->train_writer.n_tokens,
             (unsigned long long)j->train_writer.n_learn,
-            (double)sft_memory(&j->shape, &options, j->held_out) / 0x1p20);
-    j->run.sft = sft_create(&j->shape, j->params, &options, j->train, j->held_out, e);
+            (double)sft_memory(&j->shape, &options, j->frozen, j->held_out) / 0x1p20);
+    j->run.sft = sft_create(&j->shape, &base, &options, j->train, j->held_out, e);
     if (!j->run.sft ||
         (goes_on && sft_resume(j->run.sft, &j->run.identity, j->state_path, e))) {
         return -1;
@@ -377,13 +158,23 @@ static bool has_suffix(const char *text, const char *suffix)
     return n >= m && strcmp(text + n - m, suffix) == 0;
 }
 
-static int write_result(const struct job *j, struct err *e)
+/* Of folders and checkpoints models are made first, whose files are not known here. */
+static bool is_model_file(const struct sft_job *j)
+{
+    struct stat info;
+    return !j->is_checkpoint && stat(j->request.model, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+static int write_result(const struct sft_job *j, struct err *e)
 {
     const struct sft_request *r = &j->request;
     const struct sft_options *o = sft_options(j->run.sft);
     if (o->lora.rank > 0) {
         const struct lora_file_about about = {
-            .name = r->name, .base = j->gguf, .base_sha256 = j->base_sha256};
+            .name = r->name,
+            .base = j->gguf,
+            .base_sha256 = is_model_file(j) ? j->base_sha256 : NULL,
+        };
         return lora_file_write(r->out, &j->shape, &o->lora, sft_adapter(j->run.sft), &about, e);
     }
     if (has_suffix(r->out, ".gguf") && !j->is_checkpoint) {
@@ -393,7 +184,7 @@ static int write_result(const struct job *j, struct err *e)
     return checkpoint_write_params(r->out, &j->shape, j->params, e);
 }
 
-static int write_lineage(const struct job *j, struct err *e)
+static int write_lineage(const struct sft_job *j, struct err *e)
 {
     const struct sft_request *r = &j->request;
     const struct sft_options *o = sft_options(j->run.sft);
@@ -412,6 +203,7 @@ static int write_lineage(const struct job *j, struct err *e)
     lineage_option_number(l, "lr", (double)o->optimizer.lr);
     lineage_option_number(l, "seed", (double)o->seed);
     lineage_option_number(l, "held_out", r->held_out);
+    lineage_option_number(l, "template_time", (double)j->run.identity.unix_time);
     lineage_metric(l, "examples", (double)j->counts.examples);
     lineage_metric(l, "steps", (double)sft_steps_done(j->run.sft));
     lineage_metric(l, "loss_before", j->run.identity.loss_before);
@@ -421,7 +213,18 @@ static int write_lineage(const struct job *j, struct err *e)
     return rc;
 }
 
-static int finish(struct job *j, struct err *e)
+/* The result could not be written: what was learnt is not lost, if the state finds room. */
+static int keep_for_later(const struct sft_job *j, struct err *e)
+{
+    struct err ignored;
+    if (sft_save(j->run.sft, &j->run.identity, j->state_path, &ignored) == 0) {
+        return err_prefix(e, "all steps are done and kept in %s, --resume writes the result",
+                          j->state_path);
+    }
+    return -1;
+}
+
+static int finish(struct sft_job *j, struct err *e)
 {
     char what[2 * PATH_MAX];
     const struct sft_request *r = &j->request;
@@ -434,10 +237,14 @@ static int finish(struct job *j, struct err *e)
         return 0;
     }
     if (write_result(j, e) || write_lineage(j, e)) {
-        return -1;
+        return keep_for_later(j, e);
     }
     unlink(j->state_path);
-    if (!r->full) {
+    if (!r->full && j->is_checkpoint) {
+        snprintf(what, sizeof(what),
+                 "%s: adapter of the model that weir train export makes of %s", r->out,
+                 r->model);
+    } else if (!r->full) {
         snprintf(what, sizeof(what),
                  "%s: adapter; weir train merge -m %s --adapter %s OUT.gguf "
                  "makes a model of it",
@@ -454,17 +261,17 @@ static int finish(struct job *j, struct err *e)
     return 0;
 }
 
-static int run_job(struct job *j, struct err *e)
+static int run_job(struct sft_job *j, struct err *e)
 {
-    if (find_state(j, e) || open_model(j, e)) {
+    if (find_state(j, e) || sft_job_open_model(j, e)) {
         return -1;
     }
     j->renderer.unix_time = j->run.identity.unix_time;
-    if (open_data(j, e)) {
+    if (sft_job_open_data(j, e)) {
         return -1;
     }
     if (j->request.show > 0) {
-        show(j);
+        sft_job_show(j);
         return 0;
     }
     if (start(j, e)) {
@@ -478,7 +285,7 @@ static int run_job(struct job *j, struct err *e)
     return sft_run_steps(&j->run, e) || finish(j, e) ? -1 : 0;
 }
 
-static void job_deinit(struct job *j)
+static void job_deinit(struct sft_job *j)
 {
     sft_destroy(j->run.sft);
     dataset_close(j->train);
@@ -488,12 +295,13 @@ static void job_deinit(struct job *j)
     chat_template_destroy(j->chat_template);
     tokenizer_destroy(j->tokenizer);
     mem_free_aligned(j->params);
+    frozen_destroy(j->frozen);
     gguf_close(j->gguf);
 }
 
 int cli_train_sft(int argc, char **argv)
 {
-    static struct job job;
+    static struct sft_job job;
     struct option_strings data = {0};
     struct sft_request *r = &job.request;
     *r = (struct sft_request){.data = &data,

@@ -5,7 +5,6 @@
 
 #include "models/train/run_log.h"
 #include "runtime/base/clock.h"
-#include "runtime/base/options.h"
 #include "runtime/cli/progress.h"
 #include "runtime/cli/train_sft.h"
 
@@ -16,6 +15,7 @@ struct running {
     struct sft_run *run;
     struct progress progress;
     struct run_log *log; /* or NULL */
+    bool log_failed;     /* which is said once */
     double saved_s;      /* when the state was last written */
 };
 
@@ -62,9 +62,10 @@ static int open_log(struct running *r, struct err *e)
     return r->log ? 0 : -1;
 }
 
-static int log_step(struct running *r, const struct sft_stats *s, double seconds,
-                    double val_loss, struct err *e)
+static void log_step(struct running *r, const struct sft_stats *s, double seconds,
+                     double val_loss)
 {
+    struct err e;
     const struct sft_run *run = r->run;
     const struct run_log_value values[] = {
         {"loss", s->loss},
@@ -75,9 +76,13 @@ static int log_step(struct running *r, const struct sft_stats *s, double seconds
         {"examples", s->documents},
         {"epoch", sft_epochs_done(run->sft)},
     };
-    return r->log ? run_log_step(r->log, sft_steps_done(run->sft), values,
-                                 sizeof(values) / sizeof(values[0]), e)
-                  : 0;
+    if (r->log &&
+        run_log_step(r->log, sft_steps_done(run->sft), values,
+                     sizeof(values) / sizeof(values[0]), &e) &&
+        !r->log_failed) {
+        r->log_failed = true;
+        progress_say(&r->progress, "weir train sft: %s; the run goes on", e.message);
+    }
 }
 
 int sft_run_plot(const struct sft_run *run, struct err *e)
@@ -104,6 +109,15 @@ static int save(struct running *r, struct err *e)
     r->saved_s = clock_now_s();
     progress_exclude(&r->progress, r->saved_s - begin);
     return rc;
+}
+
+/* A full disk is no reason to lose what is in memory: the run goes on, and says so. */
+static void try_to_save(struct running *r)
+{
+    struct err e;
+    if (save(r, &e)) {
+        progress_say(&r->progress, "weir train sft: %s; the run goes on", e.message);
+    }
 }
 
 static bool is_save_due(const struct running *r)
@@ -144,12 +158,16 @@ static int step(struct running *r, struct err *e)
     run->seconds += seconds;
     run->documents += s.documents;
     run->tokens += s.tokens;
-    if (judge(r, &val_loss, e) || log_step(r, &s, seconds, val_loss, e)) {
+    if (judge(r, &val_loss, e)) {
         return -1;
     }
+    log_step(r, &s, seconds, val_loss);
     snprintf(note, sizeof(note), "loss %.4f", s.loss);
     progress_update(&r->progress, sft_steps_done(run->sft), (double)run->tokens, note);
-    return !sft_is_over(run->sft) && is_save_due(r) ? save(r, e) : 0;
+    if (!sft_is_over(run->sft) && is_save_due(r)) {
+        try_to_save(r);
+    }
+    return 0;
 }
 
 /* Without held-out examples the others tell. */
@@ -198,6 +216,12 @@ int sft_run_steps(struct sft_run *run, struct err *e)
 
 /* --- report --- */
 
+/* 0 where the run was resumed and had nothing left to do. */
+static double per_second(const struct sft_run *run, uint64_t n)
+{
+    return run->seconds > 0.0 ? (double)n / run->seconds : 0.0;
+}
+
 static double peak_mib(void)
 {
     struct rusage usage;
@@ -220,8 +244,8 @@ static void report_json(const struct sft_run *run)
     cJSON_AddNumberToObject(root, "best_epoch", sft_best_epoch(run->sft));
     cJSON_AddNumberToObject(root, "loss_before", run->identity.loss_before);
     cJSON_AddNumberToObject(root, "loss_after", run->loss_after);
-    cJSON_AddNumberToObject(root, "examples_per_s", (double)run->documents / run->seconds);
-    cJSON_AddNumberToObject(root, "tokens_per_s", (double)run->tokens / run->seconds);
+    cJSON_AddNumberToObject(root, "examples_per_s", per_second(run, run->documents));
+    cJSON_AddNumberToObject(root, "tokens_per_s", per_second(run, run->tokens));
     cJSON_AddNumberToObject(root, "train_s", run->seconds);
     cJSON_AddNumberToObject(root, "peak_rss_mib", peak_mib());
     cJSON_AddNumberToObject(root, "trained_numbers", (double)sft_trained_count(run->sft));
@@ -249,6 +273,6 @@ void sft_run_report(const struct sft_run *run, const char *what)
     }
     printf(
         "\n%.1f examples/s, %.0f tokens/s, %.1f s of steps, %.0f MiB of memory at most\n%s\n",
-        (double)run->documents / run->seconds, (double)run->tokens / run->seconds, run->seconds,
-        peak_mib(), what);
+        per_second(run, run->documents), per_second(run, run->tokens), run->seconds, peak_mib(),
+        what);
 }

@@ -277,7 +277,8 @@ static struct sft_options options_of(const struct fixture *f, bool full)
 static struct sft *create(struct fixture *f, const struct sft_options *o)
 {
     struct err e = {0};
-    struct sft *s = sft_create(&f->shape, f->params, o, f->train, f->held, &e);
+    const struct sft_base base = {.params = f->params};
+    struct sft *s = sft_create(&f->shape, &base, o, f->train, f->held, &e);
     if (!s) {
         fail_msg("%s", e.message);
     }

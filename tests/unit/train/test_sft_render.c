@@ -49,13 +49,10 @@ static const char *const specials[] = {"<s>",
                                        "<|channel|>",
                                        "<|return|>",
                                        "<|call|>",
-                                       "<\xef\xbd\x9c"
-                                       "begin\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
-                                       "<\xef\xbd\x9c"
-                                       "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
-                                       "<\xef\xbd\x9cUser\xef\xbd\x9c>",
-                                       "<\xef\xbd\x9c"
-                                       "Assistant\xef\xbd\x9c>",
+                                       "<｜begin▁of▁sentence｜>",
+                                       "<｜end▁of▁sentence｜>",
+                                       "<｜User｜>",
+                                       "<｜Assistant｜>",
                                        "<|system|>",
                                        "<|user|>",
                                        "<|assistant|>",
@@ -347,7 +344,9 @@ static void what_is_wrong_is_said(void **state)
         {"{\"messages\":[" U("a") ",{\"role\":\"assistant\",\"content\":\"b\","
                                   "\"reasoning_content\":\"hm\"}]}",
          "leaves out its reasoning_content"},
-        {"{\"messages\"", "line 1"},
+        {"{\"messages\":[" U("a") "," A(" \\n") "]}", "messages[1].content is empty"},
+        {"{\"prompt\":\"a\",\"completion\":\"\"}", "\"completion\" is empty"},
+        {"{\"messages\"", "invalid JSON at column"},
     };
     struct fixture f;
     (void)state;
@@ -401,8 +400,7 @@ static void an_end_is_added_where_the_template_has_none(void **state)
     struct fixture f;
     (void)state;
     fixture_init(&f, source, strlen(source), "", "");
-    expect(&f, "{\"messages\":[" U("a") "," A("b") "]}",
-           "user: a\nassistant: «b<|im_end|>»\n");
+    expect(&f, "{\"messages\":[" U("a") "," A("b") "]}", "user: a\nassistant: «b<|im_end|>»\n");
     assert_int_equal(f.renderer.n_ends_added, 1);
     fixture_deinit(&f);
 }
@@ -427,18 +425,10 @@ static const struct real {
      "leaves out its reasoning_content"},
     {"Qwen-Qwen2.5-7B-Instruct", "", "", 1, "leaves out its reasoning_content"},
     {"Qwen-Qwen3-0.6B", "", "", 2, NULL},
-    {"deepseek-ai-DeepSeek-R1-Distill-Qwen-32B",
-     "<\xef\xbd\x9c"
-     "begin\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
-     "<\xef\xbd\x9c"
-     "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
-     2, NULL},
-    {"deepseek-ai-DeepSeek-V3.1",
-     "<\xef\xbd\x9c"
-     "begin\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
-     "<\xef\xbd\x9c"
-     "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
-     1, "leaves out its reasoning_content"},
+    {"deepseek-ai-DeepSeek-R1-Distill-Qwen-32B", "<｜begin▁of▁sentence｜>",
+     "<｜end▁of▁sentence｜>", 2, NULL},
+    {"deepseek-ai-DeepSeek-V3.1", "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", 1,
+     "leaves out its reasoning_content"},
     {"google-gemma-2-2b-it", "<bos>", "<end_of_turn>", 1, "leaves out its reasoning_content"},
     {"ibm-granite-granite-4.0", "", "<|end_of_text|>", 1, "leaves out its reasoning_content"},
     {"meta-llama-Llama-3.1-8B-Instruct", "<|begin_of_text|>", "<|eot_id|>", 1,
@@ -536,7 +526,7 @@ static void calls_are_learnt(struct fixture *f, const struct real *r)
         render(f,
                "{" TOOLS ",\"messages\":[" U(
                    "weather in Rome") "," CALL ",{\"role\":\"tool\",\"tool_call_id\":\"c1\","
-                                               "\"content\":\"21\"}," A("it is 21") "]}",
+                                      "\"content\":\"21\"}," A("it is 21") "]}",
                &e);
     if (rc) {
         fail_msg("%s: %s\n%s", r->file, e.message, f->text.data);
@@ -587,10 +577,8 @@ static void what_moves_makes_documents_of_their_own(void **state)
 static void reasoning_that_the_prompt_opens_is_closed(void **state)
 {
     const struct real r1 = {.file = "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B",
-                            "<\xef\xbd\x9c"
-                            "begin\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
-                            "<\xef\xbd\x9c"
-                            "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
+                            "<｜begin▁of▁sentence｜>",
+                            "<｜end▁of▁sentence｜>",
                             1,
                             NULL};
     struct fixture f;
