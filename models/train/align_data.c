@@ -50,8 +50,8 @@ int align_set_add_tokens(struct align_set *s, const int32_t *prompt, size_t n_pr
 {
     size_t n = n_prompt + n_answer, first = s->tokens.len / sizeof(uint32_t);
     for (size_t i = 0; i < n; i++) {
-        uint32_t token = i < n_prompt ? (uint32_t)prompt[i]
-                                      : (uint32_t)answer[i - n_prompt] | DATASET_LEARN;
+        uint32_t token =
+            i < n_prompt ? (uint32_t)prompt[i] : (uint32_t)answer[i - n_prompt] | DATASET_LEARN;
         if (buf_append(&s->tokens, &token, sizeof(token))) {
             s->tokens.len = first * sizeof(uint32_t);
             return err_nomem(e);
@@ -244,7 +244,8 @@ static cJSON *conversation_of(const cJSON *line, const char *key, struct err *e)
             cJSON_Delete(list);
             out = list = cJSON_CreateArray();
         }
-        for (bool more = m != NULL; more && out; m = m->next, more = cJSON_IsArray(answer) && m) {
+        for (bool more = m != NULL; more && out;
+             m = m->next, more = cJSON_IsArray(answer) && m) {
             cJSON *copy = cJSON_Duplicate(m, true);
             if (!copy || !cJSON_AddItemToArray(list, copy)) {
                 cJSON_Delete(copy);

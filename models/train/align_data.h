@@ -1,4 +1,5 @@
-/* align_data.h: answers to learn from by comparison: conversations as tokens, and pairs of them.
+/* align_data.h: answers to learn from by comparison: conversations as tokens, and pairs of
+ * them.
  *
  * A file of preference pairs has a JSON object a line, in one of the forms in which they are
  * found:

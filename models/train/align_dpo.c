@@ -51,8 +51,7 @@ static void count(struct dpo_stats *s, const struct dpo_options *o, double loss,
                   const struct dpo_logprobs *chosen, const struct dpo_logprobs *rejected)
 {
     double c = chosen->policy - chosen->reference, r = rejected->policy - rejected->reference;
-    double margin =
-        o->per_token ? c / (double)chosen->n - r / (double)rejected->n : c - r;
+    double margin = o->per_token ? c / (double)chosen->n - r / (double)rejected->n : c - r;
     s->loss += loss;
     s->margin += (double)o->beta * margin;
     s->accuracy += margin > 0.0;
@@ -186,7 +185,8 @@ uint32_t dpo_capacity(uint32_t longest)
 
 static int allocate(struct dpo *d, struct err *e)
 {
-    size_t n = align_set_count(d->pairs), v = d->validation ? align_set_count(d->validation) : 0;
+    size_t n = align_set_count(d->pairs),
+           v = d->validation ? align_set_count(d->validation) : 0;
     size_t most = n > v ? n : v;
     if (most > UINT32_MAX) {
         return err_set(e, ERR_LIMIT, "%zu pairs, at most %u are read", most, UINT32_MAX);

@@ -26,7 +26,7 @@ struct grpo {
     const struct grpo_answer *answers;
     size_t n;
     enum pass pass;
-    bool fresh; /* the policy is still the one that sampled */
+    bool fresh;             /* the policy is still the one that sampled */
     float *old, *reference; /* (room) log p of a token, at the token before it in the set */
     size_t room;
     struct sums sums[TRAIN_MAX_SHARDS];
@@ -239,8 +239,7 @@ int grpo_round(struct grpo *g, const struct align_set *set, const struct grpo_an
     struct sums said = gather(g);
     g->pass = UPDATE;
     *stats = (struct grpo_stats){.kl = said.kl / said.tokens,
-                                 .entropy = said.surprise / said.tokens,
-                                 .tokens = said.tokens / (double)n};
+                                 .entropy = said.surprise / said.tokens};
     for (uint32_t i = 0; i < g->options.updates; i++) {
         struct optimizer_stats step;
         g->fresh = i == 0;

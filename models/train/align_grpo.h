@@ -35,11 +35,10 @@ struct grpo_answer {
 
 /* Means over the answers of a round, before its first update. */
 struct grpo_stats {
-    double loss; /* of its last update */
-    double kl;   /* nats a token, from the reference */
-    double entropy; /* nats a token: of what was sampled, -log pi on average */
-    double clipped; /* share of tokens, of the last update, that the clamp kept still */
-    double tokens;  /* of an answer */
+    double loss;          /* of its last update */
+    double kl;            /* nats a token, from the reference */
+    double entropy;       /* nats a token: of what was sampled, -log pi on average */
+    double clipped;       /* share of tokens, of the last update, that the clamp kept still */
     double grad_norm, lr; /* of the last update */
 };
 

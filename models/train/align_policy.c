@@ -39,8 +39,7 @@ static int allocate(struct align_policy *p, const struct optimizer_options *opti
     return p->optimizer ? 0 : -1;
 }
 
-int align_start_shape(const struct align_start *start, struct train_shape *shape,
-                      struct err *e)
+int align_start_shape(const struct align_start *start, struct train_shape *shape, struct err *e)
 {
     struct checkpoint_header h;
     if (start->checkpoint) {

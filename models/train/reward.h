@@ -85,7 +85,8 @@ int reward_resume(struct align_policy *p, const char *path, uint64_t mark, struc
 
 struct reward_model;
 
-/* capacity: of the longest conversation, tokens; 0: the model's context. NULL with a message. */
+/* capacity: of the longest conversation, tokens; 0: the model's context. NULL with a message.
+ */
 struct reward_model *reward_open(const char *path, uint32_t capacity, struct err *e);
 void reward_close(struct reward_model *m); /* accepts NULL */
 const struct train_shape *reward_shape(const struct reward_model *m);

@@ -60,8 +60,7 @@ static FILE *open_checked(const char *path, struct reward_header *h, struct err 
     } else if (train_shape_check(&h->shape, e)) {
         err_prefix(e, "%s", path);
     } else {
-        long want =
-            (long)(sizeof(*h) + h->blocks * block_floats(&h->shape) * sizeof(float));
+        long want = (long)(sizeof(*h) + h->blocks * block_floats(&h->shape) * sizeof(float));
         if (!fseek(f, 0, SEEK_END) && ftell(f) == want &&
             !fseek(f, (long)sizeof(*h), SEEK_SET)) {
             return f;

@@ -1,5 +1,5 @@
-/* align.h: the words that follow `weir align`, one file each, and what they share. Exit statuses
- * as in cli.h. */
+/* align.h: the words that follow `weir align`, one file each, and what they share. Exit
+ * statuses as in cli.h. */
 #pragma once
 
 #include "models/format/gguf.h"
@@ -7,7 +7,7 @@
 #include "models/train/align_policy.h"
 #include "runtime/base/err.h"
 
-int cli_align_dpo(int argc, char **argv);   /* weir align dpo */
+int cli_align_dpo(int argc, char **argv);    /* weir align dpo */
 int cli_align_grpo(int argc, char **argv);   /* weir align grpo */
 int cli_align_pairs(int argc, char **argv);  /* weir align pairs */
 int cli_align_reward(int argc, char **argv); /* weir align reward */

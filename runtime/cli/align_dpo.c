@@ -64,7 +64,7 @@ static int open_run(struct run *run, struct err *e)
     o.min_lr = (float)r->min_lr;
     o.weight_decay = 0.0f; /* the policy is held by its reference, not drawn to zero */
     uint32_t longest = run->pairs.longest > run->validation.longest ? run->pairs.longest
-                                                                     : run->validation.longest;
+                                                                    : run->validation.longest;
     if (!(run->policy = align_policy_create(&start, &o, dpo_capacity(longest), 0, e))) {
         return -1;
     }
@@ -111,10 +111,11 @@ static int log_step(struct run *run, uint64_t step, const struct optimizer_stats
 {
     const struct dpo_stats *l = &run->last, *v = &run->checked;
     const struct run_log_value values[VALUES] = {
-        {"loss", s->loss},         {"lr", (double)s->lr},     {"grad_norm", s->grad_norm},
-        {"margin", l->margin},     {"accuracy", l->accuracy}, {"chosen", l->chosen},
-        {"rejected", l->rejected}, {"val_loss", v->loss},     {"val_margin", v->margin},
-        {"val_accuracy", v->accuracy},
+        {"loss", s->loss},           {"lr", (double)s->lr},
+        {"grad_norm", s->grad_norm}, {"margin", l->margin},
+        {"accuracy", l->accuracy},   {"chosen", l->chosen},
+        {"rejected", l->rejected},   {"val_loss", v->loss},
+        {"val_margin", v->margin},   {"val_accuracy", v->accuracy},
     };
     size_t n = run->was_checked ? VALUES : VALUES - 3;
     return run->log ? run_log_step(run->log, step, values, n, e) : 0;
@@ -125,9 +126,13 @@ static int draw_log(const struct run *run, struct err *e)
     static const struct run_log_plot plots[] = {
         {"Loss", "loss", false, {"loss", "val_loss"}},
         {"Preferred by", "margin, nats", false, {"margin", "val_margin"}},
-        {"Share of pairs that are preferred the right way", "accuracy", false,
+        {"Share of pairs that are preferred the right way",
+         "accuracy",
+         false,
          {"accuracy", "val_accuracy"}},
-        {"Log probability beside the reference's", "nats an answer", false,
+        {"Log probability beside the reference's",
+         "nats an answer",
+         false,
          {"chosen", "rejected"}},
     };
     char svg[4096];
@@ -153,8 +158,8 @@ static int run_steps(struct run *run, struct err *e)
         rc = dpo_step(run->dpo, &run->last, &s, e);
         uint64_t done = optimizer_steps_done(o);
         pairs += (double)r->batch_pairs;
-        run->was_checked = !rc && r->validate &&
-                           (done % (uint64_t)r->validate_every == 0 || done == steps);
+        run->was_checked =
+            !rc && r->validate && (done % (uint64_t)r->validate_every == 0 || done == steps);
         if (run->was_checked) {
             dpo_validate(run->dpo, &run->checked);
         }
@@ -261,7 +266,8 @@ int cli_align_dpo(int argc, char **argv)
         {"row", 0, OPTION_INT, &r.row, "N", "longest conversation, tokens [1024]", 2, 65536},
         {"on-error", 0, OPTION_STRING, &r.on_error, "stop|skip", "at a line that is no pair", 0,
          0},
-        {"checkpoint-every", 0, OPTION_INT, &r.checkpoint_every, "N", "steps [100]", 1, 1000000},
+        {"checkpoint-every", 0, OPTION_INT, &r.checkpoint_every, "N", "steps [100]", 1,
+         1000000},
         {"validate-every", 0, OPTION_INT, &r.validate_every, "N", "steps [50]", 1, 1000000},
         {"log", 0, OPTION_STRING, &r.log, "FILE.jsonl",
          "a line a step; FILE.jsonl.svg is drawn from it", 0, 0},
@@ -270,7 +276,8 @@ int cli_align_dpo(int argc, char **argv)
     const struct options options = {
         "weir align dpo -m FILE.gguf [--init FILE.ckpt] --pairs FILE.jsonl --out FILE.ckpt "
         "[options]",
-        "Trains a model to prefer the chosen answer of each pair (Rafailov et al. 2023). A line "
+        "Trains a model to prefer the chosen answer of each pair (Rafailov et al. 2023). A "
+        "line "
         "is {\"messages\": [...], \"chosen\": \"...\", \"rejected\": \"...\"}.",
         table};
     struct err e = {0};
@@ -279,12 +286,13 @@ int cli_align_dpo(int argc, char **argv)
         return rc;
     }
     bool known = strcmp(r.on_error, "stop") == 0 || strcmp(r.on_error, "skip") == 0;
-    if (!r.base || !r.pairs || !r.out || positional > 0 || !known ||
-        !(r.beta > 0.0) || !(r.epochs > 0.0) || r.sft_weight < 0.0) {
-        fprintf(stderr,
-                "weir align dpo: --model, --pairs and --out are needed; --beta and "
-                "--epochs above 0, --sft-weight 0 or more, --on-error stop or skip\nusage: %s\n",
-                options.usage);
+    if (!r.base || !r.pairs || !r.out || positional > 0 || !known || !(r.beta > 0.0) ||
+        !(r.epochs > 0.0) || r.sft_weight < 0.0) {
+        fprintf(
+            stderr,
+            "weir align dpo: --model, --pairs and --out are needed; --beta and "
+            "--epochs above 0, --sft-weight 0 or more, --on-error stop or skip\nusage: %s\n",
+            options.usage);
         return 2;
     }
     return run_dpo(&r, &e) ? cli_fail("align dpo", &e) : 0;

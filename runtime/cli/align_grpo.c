@@ -24,7 +24,7 @@
 #define SAMPLE_SUFFIX ".policy.gguf"
 
 struct request {
-    const char *init, *base, *set, *reward, *out, *log;
+    const char *init, *base, *set, *reward, *out, *log, *sampler;
     bool resume;
     long rounds, questions, group, updates, max_tokens, warmup, seed, shards, row;
     long checkpoint_every;
@@ -33,7 +33,7 @@ struct request {
 
 /* Of a round, over its answers. */
 struct round_stats {
-    double reward, right, cut;
+    double reward, right, cut, tokens;
     size_t differ; /* groups that teach something */
 };
 
@@ -60,9 +60,15 @@ struct run {
 static uint64_t mark_of(const struct run *run)
 {
     const struct request *r = run->r;
-    const double options[] = {(double)r->seed,       (double)r->questions, (double)r->group,
-                              (double)r->updates,    (double)r->max_tokens, r->clip,
-                              r->beta,               r->temperature,       r->check_weight,
+    const double options[] = {(double)r->seed,
+                              (double)r->questions,
+                              (double)r->group,
+                              (double)r->updates,
+                              (double)r->max_tokens,
+                              r->clip,
+                              r->beta,
+                              r->temperature,
+                              r->check_weight,
                               r->reward_weight};
     const unsigned char *bytes = (const unsigned char *)options;
     uint64_t h = 0xcbf29ce484222325u;
@@ -110,9 +116,8 @@ static int open_policy(struct run *run, const struct align_start *start, struct 
     o.lr = (float)r->lr;
     o.min_lr = (float)r->min_lr;
     o.weight_decay = 0.0f;
-    const struct grpo_options g = {.clip = (float)r->clip,
-                                   .beta = (float)r->beta,
-                                   .updates = (uint32_t)r->updates};
+    const struct grpo_options g = {
+        .clip = (float)r->clip, .beta = (float)r->beta, .updates = (uint32_t)r->updates};
     uint32_t capacity = r->row > SLICE_TOKENS ? (uint32_t)r->row : SLICE_TOKENS;
     run->policy = align_policy_create(start, &o, capacity, 0, e);
     run->grpo = run->policy ? grpo_create(run->policy, &g, e) : NULL;
@@ -162,8 +167,7 @@ static int sample(struct run *run, uint64_t round, struct err *e)
     struct local_model model;
     const struct local_model_settings settings = {.path = run->sample_path,
                                                   .cpu = "auto",
-                                                  .weights = "f32",
-                                                  .kv_type = "f32",
+                                                  .weights = r->sampler,
                                                   .threads = (int)r->shards,
                                                   .context = (int)r->row,
                                                   .max_rows = ROWS,
@@ -201,6 +205,7 @@ static double judge(struct run *run, const struct align_question *q, const struc
     }
     run->round.right += right;
     run->round.cut += a->is_cut;
+    run->round.tokens += (double)a->tokens.count;
     run->round.reward += reward;
     return reward;
 }
@@ -210,8 +215,7 @@ static int judge_all(struct run *run, uint64_t round, struct err *e)
     align_set_clear(&run->set);
     run->round = (struct round_stats){0};
     for (size_t i = 0; i < run->n_answers; i++) {
-        const struct align_question *q =
-            question_of(run, round, i / (size_t)run->r->group);
+        const struct align_question *q = question_of(run, round, i / (size_t)run->r->group);
         const struct align_ask *a = &run->asks[i];
         struct grpo_answer *to = &run->answers[i];
         if (align_set_add_tokens(&run->set, q->prompt.ids, q->prompt.count, a->tokens.ids,
@@ -224,18 +228,37 @@ static int judge_all(struct run *run, uint64_t round, struct err *e)
     run->round.reward *= over;
     run->round.right *= over;
     run->round.cut *= over;
-    run->round.differ =
-        grpo_advantages(run->answers, run->n_answers, (size_t)run->r->group);
+    run->round.tokens *= over;
+    run->round.differ = grpo_advantages(run->answers, run->n_answers, (size_t)run->r->group);
     return 0;
+}
+
+/* Answers of groups whose rewards are all the same have no advantage and are not gone through:
+ * those that teach come to the front. */
+static size_t keep_teaching(struct run *run)
+{
+    size_t group = (size_t)run->r->group, n = 0;
+    for (size_t first = 0; first < run->n_answers; first += group) {
+        bool teaches = false;
+        for (size_t i = 0; i < group; i++) {
+            teaches = teaches || run->answers[first + i].advantage != 0.0;
+        }
+        if (teaches) {
+            memmove(run->answers + n, run->answers + first, group * sizeof(*run->answers));
+            n += group;
+        }
+    }
+    return n;
 }
 
 static int one_round(struct run *run, uint64_t round, struct err *e)
 {
-    int rc = sample(run, round, e) || judge_all(run, round, e) ||
-                     grpo_round(run->grpo, &run->set, run->answers, run->n_answers, &run->last,
-                                e)
-                 ? -1
-                 : 0;
+    int rc = sample(run, round, e) || judge_all(run, round, e) ? -1 : 0;
+    if (!rc) {
+        /* Where no group teaches, all are gone through, so that each round has its steps. */
+        size_t n = run->round.differ > 0 ? keep_teaching(run) : run->n_answers;
+        rc = grpo_round(run->grpo, &run->set, run->answers, n, &run->last, e);
+    }
     align_asks_clear(run->asks, run->n_answers);
     return rc;
 }
@@ -271,17 +294,10 @@ static int log_round(struct run *run, uint64_t round, struct err *e)
     const struct grpo_stats *l = &run->last;
     const struct round_stats *s = &run->round;
     const struct run_log_value values[VALUES] = {
-        {"reward", s->reward},
-        {"right", s->right},
-        {"cut", s->cut},
-        {"groups", (double)s->differ},
-        {"loss", l->loss},
-        {"kl", l->kl},
-        {"entropy", l->entropy},
-        {"tokens", l->tokens},
-        {"clipped", l->clipped},
-        {"grad_norm", l->grad_norm},
-        {"lr", l->lr},
+        {"reward", s->reward},         {"right", s->right},   {"cut", s->cut},
+        {"groups", (double)s->differ}, {"loss", l->loss},     {"kl", l->kl},
+        {"entropy", l->entropy},       {"tokens", s->tokens}, {"clipped", l->clipped},
+        {"grad_norm", l->grad_norm},   {"lr", l->lr},
     };
     return run->log ? run_log_step(run->log, round, values, VALUES, e) : 0;
 }
@@ -323,7 +339,7 @@ static int run_rounds(struct run *run, struct err *e)
             rc = align_policy_save(run->policy, r->out, run->mark, e);
         }
         snprintf(note, sizeof(note), "reward %.3f  kl %.4f  tokens %.1f", run->round.reward,
-                 run->last.kl, run->last.tokens);
+                 run->last.kl, run->round.tokens);
         progress_update(&p, done, answers, note);
     }
     progress_end(&p);
@@ -397,6 +413,7 @@ int cli_align_grpo(int argc, char **argv)
                         .shards = 2,
                         .row = 1024,
                         .checkpoint_every = 20,
+                        .sampler = "f32",
                         .lr = 1e-5,
                         .clip = 0.2,
                         .beta = 0.04,
@@ -425,6 +442,8 @@ int cli_align_grpo(int argc, char **argv)
         {"beta", 0, OPTION_DOUBLE, &r.beta, "X",
          "how firmly the reference holds the policy [0.04]", 0, 0},
         {"temperature", 0, OPTION_DOUBLE, &r.temperature, "X", "of sampling [1]", 0, 0},
+        {"sampler", 0, OPTION_STRING, &r.sampler, "f32|int8",
+         "weights that are sampled with: the policy's own, or faster ones [f32]", 0, 0},
         {"max-tokens", 0, OPTION_INT, &r.max_tokens, "N", "of an answer [96]", 1, 8192},
         {"lr", 0, OPTION_DOUBLE, &r.lr, "X", "highest learning rate [1e-5]", 0, 0},
         {"min-lr", 0, OPTION_DOUBLE, &r.min_lr, "X", "learning rate at the end [0]", 0, 0},
@@ -434,7 +453,8 @@ int cli_align_grpo(int argc, char **argv)
          TRAIN_MAX_SHARDS},
         {"row", 0, OPTION_INT, &r.row, "N", "longest question with answer, tokens [1024]", 2,
          65536},
-        {"checkpoint-every", 0, OPTION_INT, &r.checkpoint_every, "N", "rounds [20]", 1, 1000000},
+        {"checkpoint-every", 0, OPTION_INT, &r.checkpoint_every, "N", "rounds [20]", 1,
+         1000000},
         {"log", 0, OPTION_STRING, &r.log, "FILE.jsonl",
          "a line a round; FILE.jsonl.svg is drawn from it", 0, 0},
         {0},
@@ -452,10 +472,11 @@ int cli_align_grpo(int argc, char **argv)
     }
     if (!r.base || !r.set || !r.out || positional > 0 || !(r.temperature > 0.0) ||
         !(r.clip > 0.0) || r.beta < 0.0) {
-        fprintf(stderr,
-                "weir align grpo: --model, --set and --out are needed; --temperature and --clip "
-                "above 0, --beta 0 or more\nusage: %s\n",
-                options.usage);
+        fprintf(
+            stderr,
+            "weir align grpo: --model, --set and --out are needed; --temperature and --clip "
+            "above 0, --beta 0 or more\nusage: %s\n",
+            options.usage);
         return 2;
     }
     return run_grpo(&r, &e) ? cli_fail("align grpo", &e) : 0;

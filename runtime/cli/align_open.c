@@ -7,8 +7,7 @@ int align_base_open(struct align_base *b, const char *path, struct err *e)
 {
     struct gguf_str source;
     *b = (struct align_base){0};
-    if (!(b->file = gguf_open(path, e)) ||
-        !(b->tokenizer = tokenizer_from_gguf(b->file, e))) {
+    if (!(b->file = gguf_open(path, e)) || !(b->tokenizer = tokenizer_from_gguf(b->file, e))) {
         goto fail;
     }
     if (!gguf_has(b->file, "tokenizer.chat_template")) {

@@ -1,7 +1,7 @@
-/* weir align pairs: samples answers to questions and pairs one that is as expected with one that
- * is not. On the policy's own answers preference training corrects the mistakes that it makes
- * (Tajwar et al. 2024, "Preference Fine-Tuning of LLMs Should Leverage Suboptimal, On-Policy
- * Data"). */
+/* weir align pairs: samples answers to questions and pairs one that is as expected with one
+ * that is not. On the policy's own answers preference training corrects the mistakes that it
+ * makes (Tajwar et al. 2024, "Preference Fine-Tuning of LLMs Should Leverage Suboptimal,
+ * On-Policy Data"). */
 #include <stdio.h>
 #include <string.h>
 
@@ -62,15 +62,15 @@ static int write_pair(struct job *job, const struct align_question *q, const cha
                       const char *rejected, struct err *e)
 {
     char *messages = cJSON_PrintUnformatted(q->messages);
-    bool failed =
-        !messages || buf_append_str(&job->out, "{\"skill\":") ||
-        json_append_string(&job->out, q->skill, strlen(q->skill)) ||
-        buf_append_str(&job->out, ",\"messages\":") || buf_append_str(&job->out, messages) ||
-        buf_append_str(&job->out, ",\"chosen\":") ||
-        json_append_string(&job->out, chosen, strlen(chosen)) ||
-        buf_append_str(&job->out, ",\"rejected\":") ||
-        json_append_string(&job->out, rejected, strlen(rejected)) ||
-        buf_append_str(&job->out, "}\n");
+    bool failed = !messages || buf_append_str(&job->out, "{\"skill\":") ||
+                  json_append_string(&job->out, q->skill, strlen(q->skill)) ||
+                  buf_append_str(&job->out, ",\"messages\":") ||
+                  buf_append_str(&job->out, messages) ||
+                  buf_append_str(&job->out, ",\"chosen\":") ||
+                  json_append_string(&job->out, chosen, strlen(chosen)) ||
+                  buf_append_str(&job->out, ",\"rejected\":") ||
+                  json_append_string(&job->out, rejected, strlen(rejected)) ||
+                  buf_append_str(&job->out, "}\n");
     cJSON_free(messages);
     return failed ? err_nomem(e) : 0;
 }
@@ -112,11 +112,11 @@ static int ask_chunk(struct job *job, size_t first, size_t n, struct align_ask *
     size_t samples = (size_t)r->samples;
     for (size_t i = 0; i < n * samples; i++) {
         size_t question = first + i / samples, sample = i % samples;
-        asks[i] = (struct align_ask){
-            .prompt = &job->questions.items[question].prompt,
-            .seed = (uint64_t)r->seed * 1000003u + question * 1009u + sample,
-            .temperature = sample == 0 ? 0.0f : (float)r->temperature,
-            .max_tokens = (int)r->max_tokens};
+        asks[i] =
+            (struct align_ask){.prompt = &job->questions.items[question].prompt,
+                               .seed = (uint64_t)r->seed * 1000003u + question * 1009u + sample,
+                               .temperature = sample == 0 ? 0.0f : (float)r->temperature,
+                               .max_tokens = (int)r->max_tokens};
     }
     int rc = align_ask_all(&job->model, asks, n * samples, e);
     for (size_t i = 0; i < n && !rc; i++) {
@@ -150,7 +150,8 @@ static int ask_all(struct job *job, struct err *e)
 
 static void print_skills(const struct job *job, struct skill *total)
 {
-    fprintf(stderr, "%-20s %9s %9s %8s %6s\n", "skill", "questions", "answers", "right", "pairs");
+    fprintf(stderr, "%-20s %9s %9s %8s %6s\n", "skill", "questions", "answers", "right",
+            "pairs");
     for (size_t i = 0; i <= job->n_skills; i++) {
         const struct skill *s = i < job->n_skills ? &job->skills[i] : total;
         fprintf(stderr, "%-20s %9u %9u %7.1f%% %6u\n", s->name, s->questions, s->answers,
@@ -243,10 +244,11 @@ int cli_align_pairs(int argc, char **argv)
         return rc;
     }
     if (!r.model || !r.set || !r.out || positional > 0 || r.temperature < 0.0) {
-        fprintf(stderr,
-                "weir align pairs: --model, --set and --out are needed, --temperature 0 or more\n"
-                "usage: %s\n",
-                options.usage);
+        fprintf(
+            stderr,
+            "weir align pairs: --model, --set and --out are needed, --temperature 0 or more\n"
+            "usage: %s\n",
+            options.usage);
         return 2;
     }
     return make_pairs(&r, &e) ? cli_fail("align pairs", &e) : 0;

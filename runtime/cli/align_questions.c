@@ -34,8 +34,7 @@ static int parse(struct align_question *q, bool need_expect, struct err *e)
 static int add_line(struct align_questions *q, const char *line, size_t len, bool need_expect,
                     struct err *e)
 {
-    struct align_question *items =
-        mem_realloc_array(q->items, q->count + 1, sizeof(*q->items));
+    struct align_question *items = mem_realloc_array(q->items, q->count + 1, sizeof(*q->items));
     if (!items) {
         return err_nomem(e);
     }
@@ -146,8 +145,8 @@ static int next_job(void *ctx, struct eval_job *job, struct err *e)
     const struct align_ask *ask = &a->asks[a->next];
     job->item = a->next++;
     job->max_tokens = ask->max_tokens;
-    job->sampling = (struct sampling){
-        .temperature = ask->temperature, .top_p = 1.0f, .seed = ask->seed};
+    job->sampling =
+        (struct sampling){.temperature = ask->temperature, .top_p = 1.0f, .seed = ask->seed};
     return token_list_append(&job->prompt, ask->prompt->ids, ask->prompt->count) == 0
                ? 1
                : err_nomem(e);

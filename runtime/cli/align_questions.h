@@ -16,11 +16,11 @@
 
 /* A line {"skill", "messages", "expect", "answer"} of such a file. */
 struct align_question {
-    cJSON *json;             /* what the rest borrows from */
-    const char *skill;       /* "all" where the line has none */
-    const cJSON *messages;   /* with the question at its end */
-    const char *answer;      /* a right one, or NULL */
-    bool has_expect;         /* what follows is there */
+    cJSON *json;           /* what the rest borrows from */
+    const char *skill;     /* "all" where the line has none */
+    const cJSON *messages; /* with the question at its end */
+    const char *answer;    /* a right one, or NULL */
+    bool has_expect;       /* what follows is there */
     struct eval_expect expect;
     struct token_list prompt; /* as the server renders it */
 };

@@ -278,14 +278,16 @@ int cli_align_reward(int argc, char **argv)
         {"row", 0, OPTION_INT, &r.row, "N", "longest conversation, tokens [1024]", 2, 65536},
         {"on-error", 0, OPTION_STRING, &r.on_error, "stop|skip", "at a line that is no pair", 0,
          0},
-        {"checkpoint-every", 0, OPTION_INT, &r.checkpoint_every, "N", "steps [100]", 1, 1000000},
+        {"checkpoint-every", 0, OPTION_INT, &r.checkpoint_every, "N", "steps [100]", 1,
+         1000000},
         {"validate-every", 0, OPTION_INT, &r.validate_every, "N", "steps [50]", 1, 1000000},
         {"log", 0, OPTION_STRING, &r.log, "FILE.jsonl",
          "a line a step; FILE.jsonl.svg is drawn from it", 0, 0},
         {0},
     };
     const struct options options = {
-        "weir align reward -m FILE.gguf [--init FILE.ckpt] --pairs FILE.jsonl --out FILE.reward "
+        "weir align reward -m FILE.gguf [--init FILE.ckpt] --pairs FILE.jsonl --out "
+        "FILE.reward "
         "[options]",
         "Trains a model that says by a number how good an answer is (Bradley and Terry), for "
         "weir align score and grpo. A line is {\"messages\": [...], \"chosen\": \"...\", "

@@ -96,10 +96,11 @@ static int score(const char *base, const char *reward, const char *set, uint32_t
         const struct train_shape *shape = reward_shape(s.model);
         if ((uint32_t)tokenizer_vocab_size(s.base.tokenizer) > shape->vocab ||
             row > shape->context) {
-            err_set(e, ERR_INVALID,
-                    "%s: made for a vocabulary of %u and a context of %u; %s has %d, --row is %u",
-                    reward, shape->vocab, shape->context, base,
-                    tokenizer_vocab_size(s.base.tokenizer), row);
+            err_set(
+                e, ERR_INVALID,
+                "%s: made for a vocabulary of %u and a context of %u; %s has %d, --row is %u",
+                reward, shape->vocab, shape->context, base,
+                tokenizer_vocab_size(s.base.tokenizer), row);
         } else {
             rc = score_file(&s, set, e);
         }
@@ -135,8 +136,7 @@ int cli_align_score(int argc, char **argv)
         return rc;
     }
     if (!base || !reward || !set || positional > 0) {
-        fprintf(stderr,
-                "weir align score: --model, --reward and --set are needed\nusage: %s\n",
+        fprintf(stderr, "weir align score: --model, --reward and --set are needed\nusage: %s\n",
                 options.usage);
         return 2;
     }

@@ -25,15 +25,15 @@ struct eval_job {
     struct token_list prompt;                                 /* one token or more */
     struct eval_continuation continuations[EVAL_CHOICES_MAX]; /* one token or more, each */
     size_t n_continuations;
-    int max_tokens;    /* of the answer; 0: none is made */
-    bool want_logprob; /* of the answer */
+    int max_tokens;           /* of the answer; 0: none is made */
+    bool want_logprob;        /* of the answer */
     struct sampling sampling; /* of the answer; temperature 0: the most likely one */
 
     struct buf answer;        /* out */
     struct token_list tokens; /* out: the answer's, that which ended it among them */
     bool is_cut;              /* out: max_tokens or the context came first */
-    double answer_logprob; /* out, if it is wanted: of its tokens, that which ended it among
-                              them */
+    double answer_logprob;    /* out, if it is wanted: of its tokens, that which ended it among
+                                 them */
 };
 
 struct eval_source {
