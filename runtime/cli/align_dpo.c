@@ -56,7 +56,10 @@ static int open_run(struct run *run, struct err *e)
                                          &run->validation, e))) {
         return -1;
     }
-    run->mark = align_mark(&run->pairs, (uint64_t)r->seed);
+    const double marked[] = {(double)r->seed, (double)r->batch_pairs, r->beta, r->sft_weight,
+                             (double)r->per_token};
+    run->mark = align_mark(ALIGN_MARK, marked, sizeof(marked));
+    run->mark = align_mark(run->mark, run->pairs.tokens.data, run->pairs.tokens.len);
     o.steps = (uint64_t)steps_of(run);
     o.shards = (uint32_t)r->shards;
     o.warmup = (uint32_t)r->warmup;

@@ -56,7 +56,7 @@ struct run {
     struct grpo_stats last;
 };
 
-/* FNV-1a over prompts, seed and what decides what is sampled. */
+/* Of prompts, and what decides what is sampled and learnt. */
 static uint64_t mark_of(const struct run *run)
 {
     const struct request *r = run->r;
@@ -70,18 +70,13 @@ static uint64_t mark_of(const struct run *run)
                               r->temperature,
                               r->check_weight,
                               r->reward_weight};
-    const unsigned char *bytes = (const unsigned char *)options;
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < sizeof(options); i++) {
-        h = (h ^ bytes[i]) * 0x100000001b3u;
-    }
+    uint64_t mark = align_mark(ALIGN_MARK, options, sizeof(options));
+    mark = align_mark(mark, r->sampler, strlen(r->sampler));
     for (size_t i = 0; i < run->questions.count; i++) {
         const struct token_list *p = &run->questions.items[i].prompt;
-        for (size_t k = 0; k < p->count; k++) {
-            h = (h ^ (uint64_t)(uint32_t)p->ids[k]) * 0x100000001b3u;
-        }
+        mark = align_mark(mark, p->ids, p->count * sizeof(*p->ids));
     }
-    return h;
+    return mark;
 }
 
 static int open_questions(struct run *run, struct err *e)

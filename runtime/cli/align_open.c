@@ -78,13 +78,13 @@ int align_read_pairs(struct align_base *b, const char *path, uint32_t row, bool 
     return 0;
 }
 
-uint64_t align_mark(const struct align_set *s, uint64_t seed)
+uint64_t align_mark(uint64_t mark, const void *bytes, size_t n)
 {
-    uint64_t h = 0xcbf29ce484222325u ^ seed;
-    for (size_t i = 0; i < s->tokens.len; i++) {
-        h = (h ^ (unsigned char)s->tokens.data[i]) * 0x100000001b3u;
+    const unsigned char *at = bytes;
+    for (size_t i = 0; i < n; i++) {
+        mark = (mark ^ at[i]) * 0x100000001b3u;
     }
-    return h;
+    return mark;
 }
 
 static volatile sig_atomic_t stop_signal;

@@ -52,7 +52,9 @@ static int open_run(struct run *run, struct err *e)
         align_start_shape(&start, &shape, e)) {
         return -1;
     }
-    run->mark = align_mark(&run->pairs, (uint64_t)r->seed);
+    const double marked[] = {(double)r->seed, (double)r->batch_pairs, r->center};
+    run->mark = align_mark(ALIGN_MARK, marked, sizeof(marked));
+    run->mark = align_mark(run->mark, run->pairs.tokens.data, run->pairs.tokens.len);
     struct optimizer_options o = optimizer_options_default();
     o.steps = (uint64_t)steps_of(run);
     o.shards = (uint32_t)r->shards;
