@@ -79,7 +79,7 @@ test('preference training raises what is chosen, and goes on after kill -9 to th
     assert.deepEqual(lineage.parents.map((parent) => parent.role), ['checkpoint', 'base', 'pairs']);
 });
 
-test('a reward model says which answer is better, and reinforcement goes by it', { skip }, (t) => {
+test('a reward model says which answer is better, and reinforcement goes by it', { skip }, async (t) => {
     const { folder, file, begin } = makeData(t);
     const trained = succeed(['align', 'reward', ...begin, '--pairs', file('pairs.jsonl'), '--validate', file('held.jsonl'),
         '--steps', '40', '--batch-pairs', '8', '--lr', '5e-3', '--out', file('a.reward')]);
@@ -94,13 +94,17 @@ test('a reward model says which answer is better, and reinforcement goes by it',
     assert.match(one, /^\{"reward":-?\d+\.\d+\}\n$/);
 
     const run = (out) => ['align', 'grpo', ...begin, '--set', file('questions.jsonl'), '--reward', file('a.reward'),
-        '--rounds', '3', '--questions', '4', '--group', '4', '--max-tokens', '12', '--lr', '1e-3',
+        '--rounds', '4', '--checkpoint-every', '1', '--questions', '4', '--group', '4', '--max-tokens', '12', '--lr', '1e-3',
         '--out', file(out), '--log', file(`${out}.jsonl`)];
     succeed(run('g.ckpt'));
-    succeed(run('h.ckpt'));
-    assert.ok(fs.readFileSync(file('g.ckpt')).equals(fs.readFileSync(file('h.ckpt'))), 'the same run twice');
+    await kill(run('h.ckpt'), file('h.ckpt'));
+    succeed([...run('h.ckpt'), '--resume']);
+    assert.ok(fs.readFileSync(file('g.ckpt')).equals(fs.readFileSync(file('h.ckpt'))));
+    assert.deepEqual(logged(file('h.ckpt.jsonl')), logged(file('g.ckpt.jsonl')));
+    const other = weir([...run('h.ckpt'), '--resume', '--beta', '0.5']);
+    assert.match(other.stderr, /began with other data or other options/);
     const rounds = logged(file('g.ckpt.jsonl'));
-    assert.deepEqual(rounds.map(({ step }) => step), [1, 2, 3]);
+    assert.deepEqual(rounds.map(({ step }) => step), [1, 2, 3, 4]);
     assert.equal(rounds[0].kl, 0);
     assert.ok(rounds.every(({ entropy, tokens }) => entropy > 0 && tokens >= 1));
     assert.ok(!fs.existsSync(file('g.ckpt.policy.gguf')));
