@@ -32,9 +32,34 @@ const struct align_pair *align_set_pair(const struct align_set *s, size_t i)
     return (const struct align_pair *)(const void *)s->pairs.data + i;
 }
 
-static const uint32_t *doc_tokens(const struct align_set *s, const struct align_doc *doc)
+const uint32_t *align_set_tokens(const struct align_set *s, const struct align_doc *doc)
 {
     return (const uint32_t *)(const void *)s->tokens.data + doc->first;
+}
+
+void align_set_clear(struct align_set *s)
+{
+    buf_clear(&s->tokens);
+    buf_clear(&s->pairs);
+    s->longest = 0;
+}
+
+int align_set_add_tokens(struct align_set *s, const int32_t *prompt, size_t n_prompt,
+                         const int32_t *answer, size_t n_answer, struct align_doc *doc,
+                         struct err *e)
+{
+    size_t n = n_prompt + n_answer, first = s->tokens.len / sizeof(uint32_t);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t token =
+            i < n_prompt ? (uint32_t)prompt[i] : (uint32_t)answer[i - n_prompt] | DATASET_LEARN;
+        if (buf_append(&s->tokens, &token, sizeof(token))) {
+            s->tokens.len = first * sizeof(uint32_t);
+            return err_nomem(e);
+        }
+    }
+    *doc = (struct align_doc){.first = first, .n = (uint32_t)n, .n_answer = (uint32_t)n_answer};
+    s->longest = n > s->longest ? (uint32_t)n : s->longest;
+    return 0;
 }
 
 /* --- slices --- */
@@ -49,7 +74,7 @@ void align_slice_clear(struct train_slice *slice)
 void align_slice_add(struct train_slice *slice, const struct align_set *s,
                      const struct align_doc *doc)
 {
-    const uint32_t *tokens = doc_tokens(s, doc);
+    const uint32_t *tokens = align_set_tokens(s, doc);
     for (uint32_t i = 0; i < doc->n; i++) {
         uint32_t at = slice->n_tokens++;
         bool learn = i + 1 < doc->n && (tokens[i + 1] & DATASET_LEARN) != 0;
@@ -58,6 +83,20 @@ void align_slice_add(struct train_slice *slice, const struct align_set *s,
         slice->positions[at] = i;
         slice->n_targets += learn;
     }
+    slice->doc_ends[slice->n_docs++] = slice->n_tokens;
+}
+
+void align_slice_add_end(struct train_slice *slice, const struct align_set *s,
+                         const struct align_doc *doc)
+{
+    const uint32_t *tokens = align_set_tokens(s, doc);
+    for (uint32_t i = 0; i < doc->n; i++) {
+        uint32_t at = slice->n_tokens++;
+        slice->tokens[at] = tokens[i] & ~DATASET_LEARN;
+        slice->targets[at] = i + 1 == doc->n ? 0 : TRAIN_NO_TARGET;
+        slice->positions[at] = i;
+    }
+    slice->n_targets++;
     slice->doc_ends[slice->n_docs++] = slice->n_tokens;
 }
 
@@ -205,7 +244,8 @@ static cJSON *conversation_of(const cJSON *line, const char *key, struct err *e)
             cJSON_Delete(list);
             out = list = cJSON_CreateArray();
         }
-        for (bool more = m != NULL; more && out; m = m->next, more = cJSON_IsArray(answer) && m) {
+        for (bool more = m != NULL; more && out;
+             m = m->next, more = cJSON_IsArray(answer) && m) {
             cJSON *copy = cJSON_Duplicate(m, true);
             if (!copy || !cJSON_AddItemToArray(list, copy)) {
                 cJSON_Delete(copy);
@@ -242,50 +282,114 @@ static int add_answer(struct align_set *s, struct sft_renderer *r, const cJSON *
 static bool same_tokens(const struct align_set *s, const struct align_pair *p)
 {
     return p->chosen.n == p->rejected.n &&
-           memcmp(doc_tokens(s, &p->chosen), doc_tokens(s, &p->rejected),
+           memcmp(align_set_tokens(s, &p->chosen), align_set_tokens(s, &p->rejected),
                   p->chosen.n * sizeof(uint32_t)) == 0;
+}
+
+static int add_pair(struct align_set *s, const struct align_doc *chosen,
+                    const struct align_doc *rejected, struct err *e)
+{
+    const struct align_pair pair = {*chosen, *rejected};
+    if (same_tokens(s, &pair)) {
+        return err_set(e, ERR_INVALID, "\"chosen\" and \"rejected\" are the same");
+    }
+    return buf_append(&s->pairs, &pair, sizeof(pair)) ? err_nomem(e) : 0;
+}
+
+#define RANKING_MAX 32
+
+static int add_ranked(struct align_set *s, struct sft_renderer *r, const cJSON *line,
+                      const cJSON *text, struct align_doc *doc, struct err *e)
+{
+    cJSON *prompt = cJSON_IsString(text)
+                        ? prompt_of(line, e)
+                        : (err_set(e, ERR_INVALID, "its answers must be texts"), NULL);
+    cJSON *list = prompt ? align_with_answer(prompt, text->valuestring) : NULL;
+    int rc = -1;
+    if (list) {
+        rc = align_set_add_doc(s, r, list, doc, e);
+    } else if (prompt) {
+        err_nomem(e);
+    }
+    cJSON_Delete(list);
+    cJSON_Delete(prompt);
+    return rc;
+}
+
+/* From the best to the worst: each answer is preferred to all behind it. */
+static int add_ranking(struct align_set *s, struct sft_renderer *r, const cJSON *line,
+                       const cJSON *ranking, struct err *e)
+{
+    struct align_doc docs[RANKING_MAX];
+    int n = cJSON_IsArray(ranking) ? cJSON_GetArraySize(ranking) : 0, at = 0, rc = 0;
+    if (n < 2 || n > RANKING_MAX) {
+        return err_set(e, ERR_INVALID,
+                       "\"ranking\" must be a list of 2 to %d answers, the best one first",
+                       RANKING_MAX);
+    }
+    for (const cJSON *a = ranking->child; a && !rc; a = a->next, at++) {
+        rc = add_ranked(s, r, line, a, &docs[at], e);
+        if (rc) {
+            err_prefix(e, "\"ranking\"[%d]", at);
+        }
+    }
+    for (int i = 0; i < n && !rc; i++) {
+        for (int k = i + 1; k < n && !rc; k++) {
+            rc = add_pair(s, &docs[i], &docs[k], e);
+        }
+    }
+    return rc;
 }
 
 int align_set_add_pair(struct align_set *s, struct sft_renderer *r, const cJSON *line,
                        struct err *e)
 {
-    struct align_pair pair;
-    size_t begin = s->tokens.len;
+    struct align_doc chosen, rejected;
+    size_t begin = s->tokens.len, begin_pairs = s->pairs.len;
+    const cJSON *ranking = cJSON_GetObjectItemCaseSensitive(line, "ranking");
     int rc = !cJSON_IsObject(line) ? err_set(e, ERR_INVALID, "not a JSON object") : 0;
-    rc = rc ? rc : add_answer(s, r, line, "chosen", &pair.chosen, e);
-    rc = rc ? rc : add_answer(s, r, line, "rejected", &pair.rejected, e);
-    if (!rc && same_tokens(s, &pair)) {
-        rc = err_set(e, ERR_INVALID, "\"chosen\" and \"rejected\" are the same");
-    }
-    if (!rc && buf_append(&s->pairs, &pair, sizeof(pair))) {
-        rc = err_nomem(e);
+    if (!rc && ranking) {
+        rc = add_ranking(s, r, line, ranking, e);
+    } else {
+        rc = rc ? rc : add_answer(s, r, line, "chosen", &chosen, e);
+        rc = rc ? rc : add_answer(s, r, line, "rejected", &rejected, e);
+        rc = rc ? rc : add_pair(s, &chosen, &rejected, e);
     }
     if (rc) {
         s->tokens.len = begin;
+        s->pairs.len = begin_pairs;
     }
     return rc;
 }
 
 /* --- a file --- */
 
+static uint32_t longest_of(const struct align_set *s, size_t first)
+{
+    uint32_t n = 0;
+    for (size_t i = first; i < align_set_count(s); i++) {
+        const struct align_pair *p = align_set_pair(s, i);
+        n = p->chosen.n > n ? p->chosen.n : n;
+        n = p->rejected.n > n ? p->rejected.n : n;
+    }
+    return n;
+}
+
 static int read_line(struct align_set *s, const char *line, size_t len, struct sft_renderer *r,
                      uint32_t row, struct err *e)
 {
-    size_t begin = s->tokens.len;
+    size_t begin = s->tokens.len, first = align_set_count(s);
     cJSON *json = json_parse(line, len, e);
     if (!json) {
         return -1;
     }
     int rc = align_set_add_pair(s, r, json, e);
     cJSON_Delete(json);
-    if (!rc) {
-        const struct align_pair *p = align_set_pair(s, align_set_count(s) - 1);
-        uint32_t n = p->chosen.n > p->rejected.n ? p->chosen.n : p->rejected.n;
-        if (n > row) {
-            s->pairs.len -= sizeof(*p);
-            s->tokens.len = begin;
-            rc = err_set(e, ERR_LIMIT, "%u tokens, at most %u are read (--row)", n, row);
-        }
+    uint32_t n = rc ? 0 : longest_of(s, first);
+    if (n > row) {
+        s->pairs.len = first * sizeof(struct align_pair);
+        s->tokens.len = begin;
+        rc = err_set(e, ERR_LIMIT, "%u tokens, at most %u are read (--row)", n, row);
     }
     return rc;
 }
@@ -300,6 +404,7 @@ int align_set_read(struct align_set *s, const char *path, struct sft_renderer *r
     unsigned long number = 0;
     int rc = 0;
     *counts = (struct align_counts){0};
+    size_t before = align_set_count(s);
     FILE *f = fopen(path, "re");
     if (!f) {
         return err_set_errno(e, errno, "%s: cannot open", path);
@@ -310,7 +415,6 @@ int align_set_read(struct align_set *s, const char *path, struct sft_renderer *r
             continue;
         }
         if (!read_line(s, line, (size_t)got, r, o->row, e)) {
-            counts->pairs++;
             continue;
         }
         err_prefix(e, "%s: line %lu", path, number);
@@ -326,16 +430,12 @@ int align_set_read(struct align_set *s, const char *path, struct sft_renderer *r
     if (!rc && ferror(f)) {
         rc = err_set_errno(e, errno, "%s: cannot read", path);
     }
+    counts->pairs = align_set_count(s) - before;
     if (!rc && counts->pairs == 0) {
         rc = err_set(e, ERR_INVALID, "%s: no pair in it", path);
     }
     free(line);
     fclose(f);
-    s->longest = 0;
-    for (size_t i = 0; i < align_set_count(s); i++) {
-        const struct align_pair *p = align_set_pair(s, i);
-        uint32_t n = p->chosen.n > p->rejected.n ? p->chosen.n : p->rejected.n;
-        s->longest = n > s->longest ? n : s->longest;
-    }
+    s->longest = longest_of(s, 0);
     return rc;
 }

@@ -1,4 +1,5 @@
-/* align_data.h: answers to learn from by comparison: conversations as tokens, and pairs of them.
+/* align_data.h: answers to learn from by comparison: conversations as tokens, and pairs of
+ * them.
  *
  * A file of preference pairs has a JSON object a line, in one of the forms in which they are
  * found:
@@ -6,6 +7,7 @@
  *     {"messages": [...], "chosen": "...", "rejected": "..."}
  *     {"prompt": "..." or [...], "chosen": "...", "rejected": "..."}      (TRL)
  *     {"chosen": [...], "rejected": [...]}       whole conversations that end differently
+ *     {"messages": [...], "ranking": ["best", ..., "worst"]}              each with each
  *
  * chosen and rejected may be texts, messages {"role": "assistant", "content": ...} or lists of
  * messages. Both are rendered by the model's own template as the server would (sft_render.h);
@@ -50,7 +52,7 @@ const struct align_pair *align_set_pair(const struct align_set *s, size_t i);
 int align_set_add_doc(struct align_set *s, struct sft_renderer *r, const cJSON *messages,
                       struct align_doc *doc, struct err *e);
 
-/* One line of a file of pairs. */
+/* One line of a file of pairs; of a ranking of K answers all K (K - 1) / 2 pairs. */
 int align_set_add_pair(struct align_set *s, struct sft_renderer *r, const cJSON *line,
                        struct err *e);
 
@@ -70,10 +72,24 @@ int align_set_read(struct align_set *s, const char *path, struct sft_renderer *r
                    const struct align_read_options *o, struct align_counts *counts,
                    struct err *e);
 
+/* Adds a document whose tokens are known already: a prompt, and an answer of n_answer tokens
+ * as it was sampled. */
+int align_set_add_tokens(struct align_set *s, const int32_t *prompt, size_t n_prompt,
+                         const int32_t *answer, size_t n_answer, struct align_doc *doc,
+                         struct err *e);
+void align_set_clear(struct align_set *s);
+
+/* The document's tokens, n of them, with DATASET_LEARN at the answer's. */
+const uint32_t *align_set_tokens(const struct align_set *s, const struct align_doc *doc);
+
 /* Appends the document to the slice, whose capacity has room; targets are the answer's tokens.
  */
 void align_slice_add(struct train_slice *slice, const struct align_set *s,
                      const struct align_doc *doc);
+/* The same with a target at the document's last token alone: the one whose features are wanted
+ * (transformer_features). */
+void align_slice_add_end(struct train_slice *slice, const struct align_set *s,
+                         const struct align_doc *doc);
 void align_slice_clear(struct train_slice *slice);
 
 /* The messages of a prompt as a new list with one more answer, to be rendered. NULL: no memory.

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "models/train/align_order.h"
 #include "runtime/base/mem.h"
-#include "runtime/base/rng.h"
 
 #define SLICE_TOKENS 2048 /* that a slice has room for at least */
 
@@ -18,8 +18,7 @@ struct dpo {
     struct dpo_options options;
     const struct align_set *pairs, *validation;
     struct dpo_reference *reference, *validation_reference;
-    uint32_t *order; /* (pairs) of the epoch below */
-    uint64_t epoch;
+    struct align_order order;
     /* the call that is running */
     const struct align_set *set;
     struct dpo_reference *said; /* of `set` */
@@ -52,8 +51,7 @@ static void count(struct dpo_stats *s, const struct dpo_options *o, double loss,
                   const struct dpo_logprobs *chosen, const struct dpo_logprobs *rejected)
 {
     double c = chosen->policy - chosen->reference, r = rejected->policy - rejected->reference;
-    double margin =
-        o->per_token ? c / (double)chosen->n - r / (double)rejected->n : c - r;
+    double margin = o->per_token ? c / (double)chosen->n - r / (double)rejected->n : c - r;
     s->loss += loss;
     s->margin += (double)o->beta * margin;
     s->accuracy += margin > 0.0;
@@ -187,7 +185,8 @@ uint32_t dpo_capacity(uint32_t longest)
 
 static int allocate(struct dpo *d, struct err *e)
 {
-    size_t n = align_set_count(d->pairs), v = d->validation ? align_set_count(d->validation) : 0;
+    size_t n = align_set_count(d->pairs),
+           v = d->validation ? align_set_count(d->validation) : 0;
     size_t most = n > v ? n : v;
     if (most > UINT32_MAX) {
         return err_set(e, ERR_LIMIT, "%zu pairs, at most %u are read", most, UINT32_MAX);
@@ -195,9 +194,10 @@ static int allocate(struct dpo *d, struct err *e)
     most = most > d->options.batch_pairs ? most : d->options.batch_pairs;
     d->reference = mem_zarray(n, sizeof(*d->reference));
     d->validation_reference = mem_zarray(v + 1, sizeof(*d->validation_reference));
-    d->order = mem_zarray(n, sizeof(*d->order));
     d->batch = mem_zarray(most, sizeof(*d->batch));
-    return d->reference && d->validation_reference && d->order && d->batch ? 0 : err_nomem(e);
+    return d->reference && d->validation_reference && d->batch
+               ? align_order_init(&d->order, n, d->options.seed, e)
+               : err_nomem(e);
 }
 
 struct dpo *dpo_create(struct align_policy *policy, const struct dpo_options *options,
@@ -213,7 +213,6 @@ struct dpo *dpo_create(struct align_policy *policy, const struct dpo_options *op
     d->options = *options;
     d->pairs = pairs;
     d->validation = validation;
-    d->epoch = UINT64_MAX;
     if (allocate(d, e)) {
         dpo_destroy(d);
         return NULL;
@@ -232,38 +231,20 @@ void dpo_destroy(struct dpo *d)
     }
     mem_free(d->reference);
     mem_free(d->validation_reference);
-    mem_free(d->order);
+    align_order_deinit(&d->order);
     mem_free(d->batch);
     mem_free(d);
-}
-
-/* Each epoch reads all pairs in an order of its own. */
-static void shuffle(struct dpo *d, uint64_t epoch)
-{
-    size_t n = align_set_count(d->pairs);
-    struct rng rng;
-    rng_seed(&rng, d->options.seed * 0x9e3779b97f4a7c15u + epoch);
-    for (size_t i = 0; i < n; i++) {
-        size_t k = rng_below(&rng, (uint32_t)i + 1);
-        d->order[i] = d->order[k];
-        d->order[k] = (uint32_t)i;
-    }
-    d->epoch = epoch;
 }
 
 int dpo_step(struct dpo *d, struct dpo_stats *stats, struct optimizer_stats *step,
              struct err *e)
 {
-    size_t n = align_set_count(d->pairs);
     uint64_t at = optimizer_steps_done(d->policy->optimizer) * d->options.batch_pairs;
     d->set = d->pairs;
     d->said = d->reference;
     d->n_batch = d->options.batch_pairs;
-    for (size_t i = 0; i < d->n_batch; i++, at++) {
-        if (at / n != d->epoch) {
-            shuffle(d, at / n);
-        }
-        d->batch[i] = d->order[at % n];
+    for (size_t i = 0; i < d->n_batch; i++) {
+        d->batch[i] = align_order_at(&d->order, at + i);
     }
     if (optimizer_step(d->policy->optimizer, work, d, step, e)) {
         return -1;

@@ -1,19 +1,19 @@
 /* align_dpo.h: direct preference optimization (Rafailov et al. 2023, "Direct Preference
  * Optimization: Your Language Model is Secretly a Reward Model", eq. 7).
  *
- * The policy is to prefer, more than the reference that it began as does, the chosen answer of a
- * pair to the rejected one:
+ * The policy is to prefer, more than the reference that it began as does, the chosen answer of
+ * a pair to the rejected one:
  *
  *     margin = beta * ((log pi(c) - log ref(c)) - (log pi(r) - log ref(r)))
  *     loss   = -log sigmoid(margin) - sft_weight * log pi(c) / tokens of c
  *
- * The second term (Pang et al. 2024, "Iterative Reasoning Preference Optimization", eq. 4) holds
- * the chosen answer up, whose own likelihood falls under the first alone. With `per_token` log
- * probabilities are means over an answer's tokens, so that length does not decide (Meng et al.
- * 2024, SimPO, section 2.2).
+ * The second term (Pang et al. 2024, "Iterative Reasoning Preference Optimization", eq. 4)
+ * holds the chosen answer up, whose own likelihood falls under the first alone. With
+ * `per_token` log probabilities are means over an answer's tokens, so that length does not
+ * decide (Meng et al. 2024, SimPO, section 2.2).
  *
- * The reference's log probabilities are worked out once, before the first step, from the weights
- * that the policy has then.
+ * The reference's log probabilities are worked out once, before the first step, from the
+ * weights that the policy has then.
  *
  * Ownership: everything is borrowed but what the run allocates. Threads: as align_policy.h. */
 #pragma once

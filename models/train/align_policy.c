@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "models/train/import.h"
 #include "runtime/base/mem.h"
 
 static int allocate(struct align_policy *p, const struct optimizer_options *options,
@@ -19,7 +20,7 @@ static int allocate(struct align_policy *p, const struct optimizer_options *opti
         }
     }
     struct train_tensor tensors[TRAIN_MAX_TENSORS];
-    struct optimizer_tensor list[TRAIN_MAX_TENSORS];
+    struct optimizer_tensor list[TRAIN_MAX_TENSORS + 1];
     size_t n = train_shape_tensors(&p->shape, tensors);
     for (size_t i = 0; i < n; i++) {
         /* The gradients' block is laid out as the parameters' is. */
@@ -30,15 +31,71 @@ static int allocate(struct align_policy *p, const struct optimizer_options *opti
             .decays = tensors[i].rows > 1,
         };
     }
+    if (p->head) {
+        list[n++] = (struct optimizer_tensor){
+            .param = p->head, .count = p->n_head, .offset = p->head_offset, .decays = false};
+    }
     p->optimizer = optimizer_create(options, list, n, e);
     return p->optimizer ? 0 : -1;
 }
 
-struct align_policy *align_policy_create(const char *checkpoint,
-                                         const struct optimizer_options *options,
-                                         uint32_t capacity, struct err *e)
+int align_start_shape(const struct align_start *start, struct train_shape *shape, struct err *e)
 {
     struct checkpoint_header h;
+    if (start->checkpoint) {
+        if (checkpoint_read_header(start->checkpoint, &h, e)) {
+            return -1;
+        }
+        *shape = h.shape;
+        return 0;
+    }
+    struct gguf *g = import_open(start->model, e);
+    int rc = g ? import_shape(g, start->context, shape, e) : -1;
+    gguf_close(g);
+    return rc;
+}
+
+static int read_weights(struct align_policy *p, const struct align_start *start, struct err *e)
+{
+    if (!start->checkpoint) {
+        struct gguf *g = import_open(start->model, e);
+        int rc = g ? import_params(g, &p->shape, p->params, e) : -1;
+        gguf_close(g);
+        return rc;
+    }
+    struct checkpoint_header h;
+    float *params = checkpoint_read_params(start->checkpoint, &h, e);
+    if (!params) {
+        return -1;
+    }
+    memcpy(p->params, params, p->n_params * sizeof(float));
+    mem_free_aligned(params);
+    return 0;
+}
+
+static int open_weights(struct align_policy *p, const struct align_start *start, size_t n_head,
+                        struct err *e)
+{
+    if (align_start_shape(start, &p->shape, e)) {
+        return -1;
+    }
+    p->n_params = train_shape_param_count(&p->shape);
+    p->n_head = n_head;
+    p->head_offset = (p->n_params + 15) / 16 * 16;
+    p->block = n_head > 0 ? p->head_offset + (n_head + 15) / 16 * 16 : p->n_params;
+    p->params = mem_zalloc_aligned(p->block * sizeof(float));
+    if (!p->params) {
+        return err_nomem(e);
+    }
+    train_params_bind(&p->bound, &p->shape, p->params);
+    p->head = n_head > 0 ? p->params + p->head_offset : NULL;
+    return read_weights(p, start, e);
+}
+
+struct align_policy *align_policy_create(const struct align_start *start,
+                                         const struct optimizer_options *options,
+                                         uint32_t capacity, size_t n_head, struct err *e)
+{
     if (optimizer_options_check(options, e)) {
         return NULL;
     }
@@ -48,13 +105,7 @@ struct align_policy *align_policy_create(const char *checkpoint,
         return NULL;
     }
     p->capacity = capacity;
-    p->params = checkpoint_read_params(checkpoint, &h, e);
-    if (p->params) {
-        p->shape = h.shape;
-        p->n_params = train_shape_param_count(&p->shape);
-        train_params_bind(&p->bound, &p->shape, p->params);
-    }
-    if (!p->params || allocate(p, options, e)) {
+    if (open_weights(p, start, n_head, e) || allocate(p, options, e)) {
         align_policy_destroy(p);
         return NULL;
     }

@@ -1,6 +1,6 @@
 /* align_policy.h: a model that is aligned: its weights, an optimizer for all of them and a
  * workspace a shard, with its checkpoint. What is learnt is the caller's (align_dpo.h,
- * align_grpo.h).
+ * align_grpo.h, reward.h).
  *
  * Ownership: the policy owns everything in it. Threads: one caller; work runs on the
  * optimizer's threads, each with its own workspace. */
@@ -16,6 +16,9 @@ struct align_policy {
     size_t n_params;
     float *params;
     struct train_params bound; /* into params */
+    float *head;               /* (n_head) more weights behind them, zero at first; or NULL */
+    size_t n_head, head_offset;
+    size_t block; /* floats in params and in a block of gradients or moments */
     struct optimizer *optimizer;
     uint32_t capacity; /* tokens of a slice */
     struct transformer *models[TRAIN_MAX_SHARDS];
@@ -24,11 +27,22 @@ struct align_policy {
     float *logprobs[TRAIN_MAX_SHARDS]; /* (capacity) */
 };
 
-/* Takes weights from a checkpoint of any kind of training. capacity: tokens that have to fit
- * into a slice; at least what the caller compares at once. NULL with a message. */
-struct align_policy *align_policy_create(const char *checkpoint,
+/* Where a policy begins. */
+struct align_start {
+    const char *checkpoint; /* of any kind of training; or NULL: */
+    const char *model;      /* the weights of a model file or folder (import.h) */
+    uint32_t context;       /* of a model file: longest document, tokens */
+};
+
+/* The shape alone. */
+int align_start_shape(const struct align_start *start, struct train_shape *shape,
+                      struct err *e);
+
+/* capacity: tokens that have to fit into a slice; at least what the caller compares at once.
+ * n_head: floats of a head that is trained along. NULL with a message. */
+struct align_policy *align_policy_create(const struct align_start *start,
                                          const struct optimizer_options *options,
-                                         uint32_t capacity, struct err *e);
+                                         uint32_t capacity, size_t n_head, struct err *e);
 void align_policy_destroy(struct align_policy *p); /* accepts NULL */
 
 /* Gradients of a shard's block, bound as the parameters are. */

@@ -200,23 +200,31 @@ static bool is_base(const struct gguf *g, const struct train_shape *s)
            memcmp(&base, s, sizeof(base)) == 0;
 }
 
+int export_params(const struct train_shape *s, const float *params, const char *base_path,
+                  const char *name, uint32_t type, const char *out_path, struct err *e)
+{
+    int rc = -1;
+    struct gguf *base = import_open(base_path, e);
+    if (base && is_base(base, s)) {
+        rc = export_like(base, s, params, type, name, out_path, e);
+    } else if (base && is_plain_llama(s)) {
+        rc = export_llama(base, s, params, type, name, out_path, e);
+    } else if (base) {
+        err_set(e, ERR_INVALID,
+                "%s: not the model that the weights began with: its sizes or its architecture "
+                "differ",
+                base_path);
+    }
+    gguf_close(base);
+    return rc;
+}
+
 int export_gguf(const char *ckpt_path, const char *base_path, const char *name, uint32_t type,
                 const char *out_path, struct err *e)
 {
     struct checkpoint_header h;
-    int rc = -1;
     float *params = checkpoint_read_params(ckpt_path, &h, e);
-    struct gguf *base = params ? import_open(base_path, e) : NULL;
-    if (base && is_base(base, &h.shape)) {
-        rc = export_like(base, &h.shape, params, type, name, out_path, e);
-    } else if (base && is_plain_llama(&h.shape)) {
-        rc = export_llama(base, &h.shape, params, type, name, out_path, e);
-    } else if (base) {
-        err_set(e, ERR_INVALID,
-                "%s: not the model that %s began with: its sizes or its architecture differ",
-                base_path, ckpt_path);
-    }
-    gguf_close(base);
+    int rc = params ? export_params(&h.shape, params, base_path, name, type, out_path, e) : -1;
     mem_free_aligned(params);
     return rc;
 }

@@ -24,3 +24,7 @@ int export_like(const struct gguf *source, const struct train_shape *s, const fl
  * tokenizer.* keys are copied into a file of architecture "llama". */
 int export_gguf(const char *ckpt_path, const char *base_path, const char *name, uint32_t type,
                 const char *out_path, struct err *e);
+
+/* The same of weights in memory, without another copy of them. */
+int export_params(const struct train_shape *s, const float *params, const char *base_path,
+                  const char *name, uint32_t type, const char *out_path, struct err *e);

@@ -17,8 +17,11 @@ static int no_align(int argc, char **argv)
             "(Debian: libopenblas-dev) and build again\n");
     return 1;
 }
-#    define cli_align_dpo   no_align
-#    define cli_align_pairs no_align
+#    define cli_align_dpo    no_align
+#    define cli_align_grpo   no_align
+#    define cli_align_pairs  no_align
+#    define cli_align_reward no_align
+#    define cli_align_score  no_align
 #endif
 
 int cli_align(int argc, char **argv)
@@ -30,6 +33,9 @@ int cli_align(int argc, char **argv)
     } words[] = {
         {"pairs", cli_align_pairs, "pairs of answers of a model's own, told apart by checks"},
         {"dpo", cli_align_dpo, "direct preference optimization on pairs"},
+        {"reward", cli_align_reward, "a reward model from pairs or rankings"},
+        {"score", cli_align_score, "the rewards of conversations"},
+        {"grpo", cli_align_grpo, "reinforcement learning by checks and a reward model"},
     };
     size_t n = sizeof(words) / sizeof(words[0]);
     for (size_t i = 0; argc > 1 && i < n; i++) {

@@ -1,13 +1,17 @@
-/* align.h: the words that follow `weir align`, one file each, and what they share. Exit statuses
- * as in cli.h. */
+/* align.h: the words that follow `weir align`, one file each, and what they share. Exit
+ * statuses as in cli.h. */
 #pragma once
 
 #include "models/format/gguf.h"
 #include "models/train/align_data.h"
+#include "models/train/align_policy.h"
 #include "runtime/base/err.h"
 
-int cli_align_dpo(int argc, char **argv);   /* weir align dpo */
-int cli_align_pairs(int argc, char **argv); /* weir align pairs */
+int cli_align_dpo(int argc, char **argv);    /* weir align dpo */
+int cli_align_grpo(int argc, char **argv);   /* weir align grpo */
+int cli_align_pairs(int argc, char **argv);  /* weir align pairs */
+int cli_align_reward(int argc, char **argv); /* weir align reward */
+int cli_align_score(int argc, char **argv);  /* weir align score */
 
 /* How a model's conversations are written: its tokenizer and template. */
 struct align_base {
@@ -20,3 +24,21 @@ struct align_base {
 /* From the model that a checkpoint belongs to, or its vocabulary file. */
 int align_base_open(struct align_base *b, const char *path, struct err *e);
 void align_base_close(struct align_base *b);
+
+/* Whether weights and vocabulary belong together, and documents of `row` tokens fit. */
+int align_base_check(const struct align_base *b, const struct align_start *start, uint32_t row,
+                     struct err *e);
+
+/* Reads a file of pairs and says on stderr what was read, and each line that `skip` leaves out.
+ */
+int align_read_pairs(struct align_base *b, const char *path, uint32_t row, bool skip,
+                     struct align_set *set, struct err *e);
+
+/* What marks a run's checkpoint, to notice other data or options: FNV-1a of bytes, gone on from
+ * `mark`, at first ALIGN_MARK. */
+#define ALIGN_MARK 0xcbf29ce484222325u
+uint64_t align_mark(uint64_t mark, const void *bytes, size_t n);
+
+/* After SIGINT or SIGTERM, once align_catch_signals was called, the signal's number. */
+void align_catch_signals(void);
+int align_stop_signal(void);

@@ -1,13 +1,10 @@
 /* weir align dpo */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "models/lineage/lineage.h"
 #include "models/train/align_dpo.h"
 #include "models/train/run_log.h"
-#include "runtime/base/hash.h"
 #include "runtime/cli/align.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/progress.h"
@@ -34,45 +31,6 @@ struct run {
     bool was_checked;
 };
 
-static volatile sig_atomic_t stop_signal;
-
-static void on_signal(int number)
-{
-    stop_signal = number;
-}
-
-static void say(void *ctx, const char *message)
-{
-    (void)ctx;
-    fprintf(stderr, "weir align dpo: %s: left out\n", message);
-}
-
-static int read_pairs(struct run *run, const char *path, struct align_set *set, struct err *e)
-{
-    const struct request *r = run->r;
-    struct align_counts counts;
-    const struct align_read_options o = {.skip_malformed = strcmp(r->on_error, "skip") == 0,
-                                         .row = (uint32_t)r->row,
-                                         .say = say};
-    if (align_set_read(set, path, &run->base.renderer, &o, &counts, e)) {
-        return -1;
-    }
-    fprintf(stderr, "%s: %zu pairs, %zu lines left out, %zu tokens, the longest document %u\n",
-            path, counts.pairs, counts.skipped, set->tokens.len / sizeof(uint32_t),
-            set->longest);
-    return 0;
-}
-
-/* FNV-1a over the tokens, which say all that a run reads. */
-static uint64_t mark_of(const struct align_set *s, uint64_t seed)
-{
-    uint64_t h = 0xcbf29ce484222325u ^ seed;
-    for (size_t i = 0; i < s->tokens.len; i++) {
-        h = (h ^ (unsigned char)s->tokens.data[i]) * 0x100000001b3u;
-    }
-    return h;
-}
-
 static long steps_of(const struct run *run)
 {
     const struct request *r = run->r;
@@ -86,25 +44,22 @@ static long steps_of(const struct run *run)
 static int open_run(struct run *run, struct err *e)
 {
     const struct request *r = run->r;
-    struct checkpoint_header h;
+    const struct align_start start = {r->init, r->base, (uint32_t)r->row};
     struct optimizer_options o = optimizer_options_default();
-    if (align_base_open(&run->base, r->base, e) || checkpoint_read_header(r->init, &h, e)) {
+    if (align_base_open(&run->base, r->base, e) ||
+        align_base_check(&run->base, &start, (uint32_t)r->row, e)) {
         return -1;
     }
-    if ((uint32_t)r->row > h.shape.context) {
-        return err_set_param(e, ERR_INVALID, "row", "--row %ld: the model's context is %u",
-                             r->row, h.shape.context);
-    }
-    if ((uint32_t)tokenizer_vocab_size(run->base.tokenizer) > h.shape.vocab) {
-        return err_set(e, ERR_INVALID, "%s: its vocabulary of %d is not that of %s, %u",
-                       r->base, tokenizer_vocab_size(run->base.tokenizer), r->init,
-                       h.shape.vocab);
-    }
-    if (read_pairs(run, r->pairs, &run->pairs, e) ||
-        (r->validate && read_pairs(run, r->validate, &run->validation, e))) {
+    bool skip = strcmp(r->on_error, "skip") == 0;
+    if (align_read_pairs(&run->base, r->pairs, (uint32_t)r->row, skip, &run->pairs, e) ||
+        (r->validate && align_read_pairs(&run->base, r->validate, (uint32_t)r->row, skip,
+                                         &run->validation, e))) {
         return -1;
     }
-    run->mark = mark_of(&run->pairs, (uint64_t)r->seed);
+    const double marked[] = {(double)r->seed, (double)r->batch_pairs, r->beta, r->sft_weight,
+                             (double)r->per_token};
+    run->mark = align_mark(ALIGN_MARK, marked, sizeof(marked));
+    run->mark = align_mark(run->mark, run->pairs.tokens.data, run->pairs.tokens.len);
     o.steps = (uint64_t)steps_of(run);
     o.shards = (uint32_t)r->shards;
     o.warmup = (uint32_t)r->warmup;
@@ -112,8 +67,8 @@ static int open_run(struct run *run, struct err *e)
     o.min_lr = (float)r->min_lr;
     o.weight_decay = 0.0f; /* the policy is held by its reference, not drawn to zero */
     uint32_t longest = run->pairs.longest > run->validation.longest ? run->pairs.longest
-                                                                     : run->validation.longest;
-    if (!(run->policy = align_policy_create(r->init, &o, dpo_capacity(longest), e))) {
+                                                                    : run->validation.longest;
+    if (!(run->policy = align_policy_create(&start, &o, dpo_capacity(longest), 0, e))) {
         return -1;
     }
     const struct dpo_options d = {.beta = (float)r->beta,
@@ -137,7 +92,7 @@ static int open_log(struct run *run, struct err *e)
     }
     cJSON *d = cJSON_CreateObject();
     bool ok = d && cJSON_AddStringToObject(d, "tool", "align dpo") &&
-              cJSON_AddStringToObject(d, "init", r->init) &&
+              cJSON_AddStringToObject(d, "init", r->init ? r->init : r->base) &&
               cJSON_AddStringToObject(d, "pairs", r->pairs) &&
               cJSON_AddNumberToObject(d, "n_pairs", (double)align_set_count(&run->pairs)) &&
               cJSON_AddNumberToObject(d, "batch_pairs", (double)r->batch_pairs) &&
@@ -159,10 +114,11 @@ static int log_step(struct run *run, uint64_t step, const struct optimizer_stats
 {
     const struct dpo_stats *l = &run->last, *v = &run->checked;
     const struct run_log_value values[VALUES] = {
-        {"loss", s->loss},         {"lr", (double)s->lr},     {"grad_norm", s->grad_norm},
-        {"margin", l->margin},     {"accuracy", l->accuracy}, {"chosen", l->chosen},
-        {"rejected", l->rejected}, {"val_loss", v->loss},     {"val_margin", v->margin},
-        {"val_accuracy", v->accuracy},
+        {"loss", s->loss},           {"lr", (double)s->lr},
+        {"grad_norm", s->grad_norm}, {"margin", l->margin},
+        {"accuracy", l->accuracy},   {"chosen", l->chosen},
+        {"rejected", l->rejected},   {"val_loss", v->loss},
+        {"val_margin", v->margin},   {"val_accuracy", v->accuracy},
     };
     size_t n = run->was_checked ? VALUES : VALUES - 3;
     return run->log ? run_log_step(run->log, step, values, n, e) : 0;
@@ -173,9 +129,13 @@ static int draw_log(const struct run *run, struct err *e)
     static const struct run_log_plot plots[] = {
         {"Loss", "loss", false, {"loss", "val_loss"}},
         {"Preferred by", "margin, nats", false, {"margin", "val_margin"}},
-        {"Share of pairs that are preferred the right way", "accuracy", false,
+        {"Share of pairs that are preferred the right way",
+         "accuracy",
+         false,
          {"accuracy", "val_accuracy"}},
-        {"Log probability beside the reference's", "nats an answer", false,
+        {"Log probability beside the reference's",
+         "nats an answer",
+         false,
          {"chosen", "rejected"}},
     };
     char svg[4096];
@@ -195,14 +155,14 @@ static int run_steps(struct run *run, struct err *e)
     int rc = 0;
     progress_begin(&p, "dpo", "pairs", steps, optimizer_steps_done(o));
     double pairs = 0.0;
-    while (!rc && optimizer_steps_done(o) < steps && !stop_signal) {
+    while (!rc && optimizer_steps_done(o) < steps && !align_stop_signal()) {
         struct optimizer_stats s;
         char note[120];
         rc = dpo_step(run->dpo, &run->last, &s, e);
         uint64_t done = optimizer_steps_done(o);
         pairs += (double)r->batch_pairs;
-        run->was_checked = !rc && r->validate &&
-                           (done % (uint64_t)r->validate_every == 0 || done == steps);
+        run->was_checked =
+            !rc && r->validate && (done % (uint64_t)r->validate_every == 0 || done == steps);
         if (run->was_checked) {
             dpo_validate(run->dpo, &run->checked);
         }
@@ -215,10 +175,10 @@ static int run_steps(struct run *run, struct err *e)
         progress_update(&p, done, pairs, note);
     }
     progress_end(&p);
-    if (!rc && stop_signal) {
+    if (!rc && align_stop_signal()) {
         rc = align_policy_save(run->policy, r->out, run->mark, e);
         fprintf(stderr, "stopped by signal %d; %s is written, go on with --resume\n",
-                (int)stop_signal, r->out);
+                align_stop_signal(), r->out);
     }
     return rc;
 }
@@ -227,7 +187,9 @@ static int write_lineage(const struct run *run, struct err *e)
 {
     const struct request *r = run->r;
     struct lineage *l = lineage_create("align dpo");
-    lineage_parent(l, "checkpoint", r->init);
+    if (r->init) {
+        lineage_parent(l, "checkpoint", r->init);
+    }
     lineage_parent(l, "base", r->base);
     lineage_parent(l, "pairs", r->pairs);
     lineage_option_number(l, "steps", (double)steps_of(run));
@@ -251,13 +213,11 @@ static int write_lineage(const struct run *run, struct err *e)
 static int run_dpo(const struct request *r, struct err *e)
 {
     struct run run = {.r = r};
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    align_catch_signals();
     align_set_init(&run.pairs);
     align_set_init(&run.validation);
     int rc = open_run(&run, e) || open_log(&run, e) || run_steps(&run, e) ||
-                     draw_log(&run, e) || (!stop_signal && write_lineage(&run, e))
+                     draw_log(&run, e) || (!align_stop_signal() && write_lineage(&run, e))
                  ? -1
                  : 0;
     run_log_close(run.log);
@@ -284,7 +244,7 @@ int cli_align_dpo(int argc, char **argv)
                         .beta = 0.1};
     const struct option table[] = {
         {"init", 0, OPTION_STRING, &r.init, "FILE.ckpt",
-         "the fine-tuned model: policy to begin with, and reference", 0, 0},
+         "the fine-tuned model: policy to begin with, and reference [--model's weights]", 0, 0},
         {"model", 'm', OPTION_STRING, &r.base, "FILE.gguf",
          "tokenizer and chat template: the model that it began as, or its vocabulary", 0, 0},
         {"pairs", 0, OPTION_STRING, &r.pairs, "FILE.jsonl", "preference pairs", 0, 0},
@@ -309,16 +269,18 @@ int cli_align_dpo(int argc, char **argv)
         {"row", 0, OPTION_INT, &r.row, "N", "longest conversation, tokens [1024]", 2, 65536},
         {"on-error", 0, OPTION_STRING, &r.on_error, "stop|skip", "at a line that is no pair", 0,
          0},
-        {"checkpoint-every", 0, OPTION_INT, &r.checkpoint_every, "N", "steps [100]", 1, 1000000},
+        {"checkpoint-every", 0, OPTION_INT, &r.checkpoint_every, "N", "steps [100]", 1,
+         1000000},
         {"validate-every", 0, OPTION_INT, &r.validate_every, "N", "steps [50]", 1, 1000000},
         {"log", 0, OPTION_STRING, &r.log, "FILE.jsonl",
          "a line a step; FILE.jsonl.svg is drawn from it", 0, 0},
         {0},
     };
     const struct options options = {
-        "weir align dpo --init FILE.ckpt -m FILE.gguf --pairs FILE.jsonl --out FILE.ckpt "
+        "weir align dpo -m FILE.gguf [--init FILE.ckpt] --pairs FILE.jsonl --out FILE.ckpt "
         "[options]",
-        "Trains a model to prefer the chosen answer of each pair (Rafailov et al. 2023). A line "
+        "Trains a model to prefer the chosen answer of each pair (Rafailov et al. 2023). A "
+        "line "
         "is {\"messages\": [...], \"chosen\": \"...\", \"rejected\": \"...\"}.",
         table};
     struct err e = {0};
@@ -327,12 +289,13 @@ int cli_align_dpo(int argc, char **argv)
         return rc;
     }
     bool known = strcmp(r.on_error, "stop") == 0 || strcmp(r.on_error, "skip") == 0;
-    if (!r.init || !r.base || !r.pairs || !r.out || positional > 0 || !known ||
-        !(r.beta > 0.0) || !(r.epochs > 0.0) || r.sft_weight < 0.0) {
-        fprintf(stderr,
-                "weir align dpo: --init, --model, --pairs and --out are needed; --beta and "
-                "--epochs above 0, --sft-weight 0 or more, --on-error stop or skip\nusage: %s\n",
-                options.usage);
+    if (!r.base || !r.pairs || !r.out || positional > 0 || !known || !(r.beta > 0.0) ||
+        !(r.epochs > 0.0) || r.sft_weight < 0.0) {
+        fprintf(
+            stderr,
+            "weir align dpo: --model, --pairs and --out are needed; --beta and "
+            "--epochs above 0, --sft-weight 0 or more, --on-error stop or skip\nusage: %s\n",
+            options.usage);
         return 2;
     }
     return run_dpo(&r, &e) ? cli_fail("align dpo", &e) : 0;

@@ -1,11 +1,13 @@
 #include "runtime/cli/align.h"
 
+#include <signal.h>
+#include <stdio.h>
+
 int align_base_open(struct align_base *b, const char *path, struct err *e)
 {
     struct gguf_str source;
     *b = (struct align_base){0};
-    if (!(b->file = gguf_open(path, e)) ||
-        !(b->tokenizer = tokenizer_from_gguf(b->file, e))) {
+    if (!(b->file = gguf_open(path, e)) || !(b->tokenizer = tokenizer_from_gguf(b->file, e))) {
         goto fail;
     }
     if (!gguf_has(b->file, "tokenizer.chat_template")) {
@@ -35,4 +37,71 @@ void align_base_close(struct align_base *b)
     tokenizer_destroy(b->tokenizer);
     gguf_close(b->file);
     *b = (struct align_base){0};
+}
+
+int align_base_check(const struct align_base *b, const struct align_start *start, uint32_t row,
+                     struct err *e)
+{
+    struct train_shape shape;
+    if (align_start_shape(start, &shape, e)) {
+        return -1;
+    }
+    if (row > shape.context) {
+        return err_set_param(e, ERR_INVALID, "row", "--row %u: the model's context is %u", row,
+                             shape.context);
+    }
+    if ((uint32_t)tokenizer_vocab_size(b->tokenizer) > shape.vocab) {
+        return err_set(e, ERR_INVALID, "%s: its vocabulary of %d is not that of %s, %u",
+                       start->model, tokenizer_vocab_size(b->tokenizer),
+                       start->checkpoint ? start->checkpoint : start->model, shape.vocab);
+    }
+    return 0;
+}
+
+static void say(void *ctx, const char *message)
+{
+    (void)ctx;
+    fprintf(stderr, "weir align: %s: left out\n", message);
+}
+
+int align_read_pairs(struct align_base *b, const char *path, uint32_t row, bool skip,
+                     struct align_set *set, struct err *e)
+{
+    struct align_counts counts;
+    const struct align_read_options o = {.skip_malformed = skip, .row = row, .say = say};
+    if (align_set_read(set, path, &b->renderer, &o, &counts, e)) {
+        return -1;
+    }
+    fprintf(stderr, "%s: %zu pairs, %zu lines left out, %zu tokens, the longest document %u\n",
+            path, counts.pairs, counts.skipped, set->tokens.len / sizeof(uint32_t),
+            set->longest);
+    return 0;
+}
+
+uint64_t align_mark(uint64_t mark, const void *bytes, size_t n)
+{
+    const unsigned char *at = bytes;
+    for (size_t i = 0; i < n; i++) {
+        mark = (mark ^ at[i]) * 0x100000001b3u;
+    }
+    return mark;
+}
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_signal(int number)
+{
+    stop_signal = number;
+}
+
+void align_catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+int align_stop_signal(void)
+{
+    return stop_signal;
 }

@@ -1,27 +1,24 @@
-/* weir align pairs: samples answers to questions and pairs one that is as expected with one that
- * is not. On the policy's own answers preference training corrects the mistakes that it makes
- * (Tajwar et al. 2024, "Preference Fine-Tuning of LLMs Should Leverage Suboptimal, On-Policy
- * Data"). */
-#include <errno.h>
+/* weir align pairs: samples answers to questions and pairs one that is as expected with one
+ * that is not. On the policy's own answers preference training corrects the mistakes that it
+ * makes (Tajwar et al. 2024, "Preference Fine-Tuning of LLMs Should Leverage Suboptimal,
+ * On-Policy Data"). */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "models/eval/eval_expect.h"
 #include "models/lineage/lineage.h"
-#include "models/template/chat_prompt.h"
 #include "runtime/base/file.h"
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/align.h"
+#include "runtime/cli/align_questions.h"
 #include "runtime/cli/cli.h"
-#include "runtime/cli/local_model.h"
 #include "runtime/cli/progress.h"
 
 #define SKILLS_MAX     64
 #define SKILL_NAME_MAX 48
 #define SAMPLES_MAX    64
-#define ANSWER_MAX     ((size_t)1 << 16)
+#define LANES          16 /* answers that are made side by side */
+#define CHUNK          32 /* questions that are asked at a time */
 #define OUT_MAX        ((size_t)1 << 30)
 
 struct request {
@@ -40,35 +37,9 @@ struct job {
     struct local_model model;
     struct skill skills[SKILLS_MAX];
     size_t n_skills;
-    uint64_t question; /* number of it in the file */
+    struct align_questions questions;
     struct buf out;
 };
-
-/* A line of the file. Borrowed from its tree. */
-struct question {
-    const char *skill;
-    const cJSON *messages;
-    const char *answer; /* a right one, or NULL */
-    struct eval_expect expect;
-};
-
-static int question_parse(struct question *q, const cJSON *line, struct err *e)
-{
-    const cJSON *skill = cJSON_GetObjectItemCaseSensitive(line, "skill");
-    const cJSON *answer = cJSON_GetObjectItemCaseSensitive(line, "answer");
-    const cJSON *expect = cJSON_GetObjectItemCaseSensitive(line, "expect");
-    q->messages = cJSON_GetObjectItemCaseSensitive(line, "messages");
-    q->skill = cJSON_IsString(skill) ? skill->valuestring : "all";
-    q->answer = cJSON_IsString(answer) ? answer->valuestring : NULL;
-    if (!cJSON_IsArray(q->messages) || !q->messages->child) {
-        return err_set(e, ERR_INVALID, "\"messages\" must be a list with the question at its end");
-    }
-    if (!cJSON_IsObject(expect)) {
-        return err_set(e, ERR_INVALID,
-                       "\"expect\" must be an object that says what a right answer holds");
-    }
-    return eval_expect_parse(&q->expect, expect, e);
-}
 
 static struct skill *skill_of(struct job *job, const char *name)
 {
@@ -85,178 +56,102 @@ static struct skill *skill_of(struct job *job, const char *name)
     return s;
 }
 
-/* --- asking --- */
-
-static int collect(void *ctx, const char *text, size_t len)
-{
-    return buf_append(ctx, text, len);
-}
-
-/* The prompt as the server renders it. */
-static int prompt_tokens(struct job *job, const cJSON *messages, struct token_list *out,
-                         struct err *e)
-{
-    size_t n = 0, cap = (size_t)cJSON_GetArraySize(messages);
-    struct chat_message *list = mem_zarray(cap, sizeof(*list));
-    if (!list) {
-        return err_nomem(e);
-    }
-    int rc = 0;
-    for (const cJSON *m = messages->child; m && !rc; m = m->next) {
-        const cJSON *role = cJSON_GetObjectItemCaseSensitive(m, "role");
-        const cJSON *content = cJSON_GetObjectItemCaseSensitive(m, "content");
-        if (!cJSON_IsString(role) || !cJSON_IsString(content)) {
-            rc = err_set(e, ERR_INVALID, "messages[%zu]: role and content must be texts", n);
-        } else {
-            list[n++] = (struct chat_message){.role = role->valuestring,
-                                              .content = content->valuestring,
-                                              .content_len = strlen(content->valuestring)};
-        }
-    }
-    rc = rc ? rc
-            : chat_prompt_tokens(job->model.model->chat_template, job->model.model->tokenizer,
-                                 list, n, out, e);
-    mem_free(list);
-    return rc;
-}
-
-/* Answer number `sample` to the question; with 0 the most likely one. */
-static int answer(struct job *job, const struct token_list *prompt, long sample,
-                  struct buf *text, bool *cut, struct err *e)
-{
-    struct sampling s = {.temperature = sample == 0 ? 0.0f : (float)job->r->temperature,
-                         .top_p = 1.0f,
-                         .seed = (uint64_t)job->r->seed * 1000003u + job->question * 1009u +
-                                 (uint64_t)sample};
-    struct local_answer_end end;
-    buf_clear(text);
-    int rc = local_model_answer_tokens(&job->model, prompt, &s, (int)job->r->max_tokens, collect,
-                                       text, &end, e);
-    *cut = end.is_cut;
-    return rc;
-}
-
 /* --- pairing --- */
 
-static int write_pair(struct job *job, const struct question *q, const char *chosen,
+static int write_pair(struct job *job, const struct align_question *q, const char *chosen,
                       const char *rejected, struct err *e)
 {
     char *messages = cJSON_PrintUnformatted(q->messages);
-    bool failed =
-        !messages || buf_append_str(&job->out, "{\"skill\":") ||
-        json_append_string(&job->out, q->skill, strlen(q->skill)) ||
-        buf_append_str(&job->out, ",\"messages\":") || buf_append_str(&job->out, messages) ||
-        buf_append_str(&job->out, ",\"chosen\":") ||
-        json_append_string(&job->out, chosen, strlen(chosen)) ||
-        buf_append_str(&job->out, ",\"rejected\":") ||
-        json_append_string(&job->out, rejected, strlen(rejected)) ||
-        buf_append_str(&job->out, "}\n");
+    bool failed = !messages || buf_append_str(&job->out, "{\"skill\":") ||
+                  json_append_string(&job->out, q->skill, strlen(q->skill)) ||
+                  buf_append_str(&job->out, ",\"messages\":") ||
+                  buf_append_str(&job->out, messages) ||
+                  buf_append_str(&job->out, ",\"chosen\":") ||
+                  json_append_string(&job->out, chosen, strlen(chosen)) ||
+                  buf_append_str(&job->out, ",\"rejected\":") ||
+                  json_append_string(&job->out, rejected, strlen(rejected)) ||
+                  buf_append_str(&job->out, "}\n");
     cJSON_free(messages);
     return failed ? err_nomem(e) : 0;
 }
 
-/* The first of each kind that comes is taken: the most likely answer is looked at first. */
-static int ask(struct job *job, const struct question *q, struct err *e)
+/* Of each kind the first is taken, and the most likely answer comes first. */
+static int pair_up(struct job *job, const struct align_question *q, struct align_ask *asks,
+                   struct err *e)
 {
-    struct token_list prompt = {0};
-    struct buf text, right, wrong;
     struct skill *skill = skill_of(job, q->skill);
-    bool has_right = false, has_wrong = false;
-    buf_init(&text, ANSWER_MAX);
-    buf_init(&right, ANSWER_MAX);
-    buf_init(&wrong, ANSWER_MAX);
-    int rc = prompt_tokens(job, q->messages, &prompt, e);
+    const char *right = NULL, *wrong = NULL;
     skill->questions++;
-    for (long i = 0; !rc && i < job->r->samples; i++) {
-        bool cut = false;
-        rc = answer(job, &prompt, i, &text, &cut, e);
-        if (rc || text.len == 0) {
+    for (long i = 0; i < job->r->samples; i++) {
+        struct buf *text = &asks[i].text;
+        if (text->len == 0) {
             continue;
         }
-        bool holds = !cut && eval_expect_holds(&q->expect, text.data, text.len);
-        struct buf *to = holds ? &right : &wrong;
-        bool *has = holds ? &has_right : &has_wrong;
+        bool holds = !asks[i].is_cut && eval_expect_holds(&q->expect, text->data, text->len);
+        const char **to = holds ? &right : &wrong;
         skill->answers++;
         skill->right += holds;
-        if (!*has) {
-            rc = buf_append(to, text.data, text.len) || buf_append_char(to, '\0') ? err_nomem(e)
-                                                                                 : 0;
-            *has = true;
+        if (!*to && buf_append_char(text, '\0')) {
+            return err_nomem(e);
         }
+        *to = *to ? *to : text->data;
     }
-    const char *chosen = has_right ? right.data : q->answer;
-    if (!rc && has_wrong && chosen) {
-        rc = write_pair(job, q, chosen, wrong.data, e);
-        skill->pairs++;
+    right = right ? right : q->answer;
+    if (!wrong || !right) {
+        return 0;
     }
-    token_list_deinit(&prompt);
-    buf_deinit(&text);
-    buf_deinit(&right);
-    buf_deinit(&wrong);
-    return rc;
+    skill->pairs++;
+    return write_pair(job, q, right, wrong, e);
 }
 
-/* --- the file --- */
-
-static int ask_line(struct job *job, const char *line, size_t len, struct err *e)
+/* The questions from `first` on, n of them. */
+static int ask_chunk(struct job *job, size_t first, size_t n, struct align_ask *asks,
+                     struct err *e)
 {
-    struct question q;
-    cJSON *json = json_parse(line, len, e);
-    if (!json) {
-        return -1;
+    const struct request *r = job->r;
+    size_t samples = (size_t)r->samples;
+    for (size_t i = 0; i < n * samples; i++) {
+        size_t question = first + i / samples, sample = i % samples;
+        asks[i] =
+            (struct align_ask){.prompt = &job->questions.items[question].prompt,
+                               .seed = (uint64_t)r->seed * 1000003u + question * 1009u + sample,
+                               .temperature = sample == 0 ? 0.0f : (float)r->temperature,
+                               .max_tokens = (int)r->max_tokens};
     }
-    int rc = question_parse(&q, json, e) || ask(job, &q, e) ? -1 : 0;
-    cJSON_Delete(json);
-    job->question++;
+    int rc = align_ask_all(&job->model, asks, n * samples, e);
+    for (size_t i = 0; i < n && !rc; i++) {
+        rc = pair_up(job, &job->questions.items[first + i], asks + i * samples, e);
+    }
+    align_asks_clear(asks, n * samples);
     return rc;
-}
-
-static uint64_t count_lines(FILE *f)
-{
-    uint64_t n = 0;
-    for (int c; (c = getc(f)) != EOF;) {
-        n += c == '\n';
-    }
-    rewind(f);
-    return n;
 }
 
 static int ask_all(struct job *job, struct err *e)
 {
-    FILE *f = fopen(job->r->set, "re");
+    const struct model *m = job->model.model;
+    struct align_questions *q = &job->questions;
     struct progress p;
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t got;
-    unsigned long number = 0;
-    int rc = 0;
-    if (!f) {
-        return err_set_errno(e, errno, "%s: cannot open", job->r->set);
+    if (align_questions_read(q, job->r->set, true, e) ||
+        align_questions_render(q, m->chat_template, m->tokenizer, e)) {
+        return -1;
     }
-    progress_begin(&p, "pairs", "questions", count_lines(f), 0);
-    while (!rc && (got = getline(&line, &cap, f)) >= 0) {
-        number++;
-        if (strspn(line, " \t\r\n") == (size_t)got) {
-            continue;
-        }
-        rc = ask_line(job, line, (size_t)got, e);
-        if (rc) {
-            err_prefix(e, "%s: line %lu", job->r->set, number);
-        }
-        progress_update(&p, job->question, (double)job->question, NULL);
+    struct align_ask *asks = mem_zarray((size_t)job->r->samples * CHUNK, sizeof(*asks));
+    int rc = asks ? 0 : err_nomem(e);
+    progress_begin(&p, "pairs", "questions", q->count, 0);
+    for (size_t at = 0, n; at < q->count && !rc; at += n) {
+        n = q->count - at < CHUNK ? q->count - at : CHUNK;
+        rc = ask_chunk(job, at, n, asks, e);
+        progress_update(&p, at + n, (double)(at + n), NULL);
     }
     progress_end(&p);
-    if (!rc && ferror(f)) {
-        rc = err_set_errno(e, errno, "%s: cannot read", job->r->set);
-    }
-    free(line);
-    fclose(f);
+    mem_free(asks);
     return rc;
 }
 
 static void print_skills(const struct job *job, struct skill *total)
 {
-    fprintf(stderr, "%-20s %9s %9s %8s %6s\n", "skill", "questions", "answers", "right", "pairs");
+    fprintf(stderr, "%-20s %9s %9s %8s %6s\n", "skill", "questions", "answers", "right",
+            "pairs");
     for (size_t i = 0; i <= job->n_skills; i++) {
         const struct skill *s = i < job->n_skills ? &job->skills[i] : total;
         fprintf(stderr, "%-20s %9u %9u %7.1f%% %6u\n", s->name, s->questions, s->answers,
@@ -294,7 +189,7 @@ static int make_pairs(const struct request *r, struct err *e)
                                                   .cpu = "auto",
                                                   .threads = (int)r->threads,
                                                   .max_rows = 512,
-                                                  .n_slots = 1};
+                                                  .n_slots = LANES};
     if (local_model_open(&job.model, &settings, e)) {
         return -1;
     }
@@ -312,6 +207,7 @@ static int make_pairs(const struct request *r, struct err *e)
     }
     rc = rc ? rc : write_lineage(&job, &total, e);
     buf_deinit(&job.out);
+    align_questions_deinit(&job.questions);
     local_model_close(&job.model);
     return rc;
 }
@@ -348,10 +244,11 @@ int cli_align_pairs(int argc, char **argv)
         return rc;
     }
     if (!r.model || !r.set || !r.out || positional > 0 || r.temperature < 0.0) {
-        fprintf(stderr,
-                "weir align pairs: --model, --set and --out are needed, --temperature 0 or more\n"
-                "usage: %s\n",
-                options.usage);
+        fprintf(
+            stderr,
+            "weir align pairs: --model, --set and --out are needed, --temperature 0 or more\n"
+            "usage: %s\n",
+            options.usage);
         return 2;
     }
     return make_pairs(&r, &e) ? cli_fail("align pairs", &e) : 0;

@@ -42,6 +42,7 @@ struct batch {
 static void job_deinit(struct eval_job *job)
 {
     token_list_deinit(&job->prompt);
+    token_list_deinit(&job->tokens);
     for (size_t i = 0; i < job->n_continuations; i++) {
         token_list_deinit(&job->continuations[i].tokens);
     }
@@ -70,7 +71,8 @@ static int begin_job(struct batch *b, struct lane *lane, struct err *e)
     if (got == 1 && check_job(b, &lane->job, e) == 0) {
         lane->phase = READING;
         decoder_init(&lane->decoder, b->model->model->tokenizer);
-        sampler_init(&lane->sampler, &greedy);
+        bool draws = lane->job.sampling.temperature > 0.0f;
+        sampler_init(&lane->sampler, draws ? &lane->job.sampling : &greedy);
         return 0;
     }
     job_deinit(&lane->job);
@@ -104,6 +106,9 @@ static int choose_token(struct batch *b, struct lane *lane, const float *logits,
     lane->token = sampler_next(&lane->sampler, &in, &b->model->scratch);
     if (lane->token == TOKEN_NONE) {
         return err_set(e, ERR_FORMAT, "the model gives no number for any token");
+    }
+    if (token_list_push(&lane->job.tokens, lane->token) != 0) {
+        return err_nomem(e);
     }
     if (lane->job.want_logprob) {
         lane->job.answer_logprob += logprob_of(b, logits, lane->token);
@@ -165,6 +170,7 @@ static int take_answer_token(struct batch *b, struct lane *lane, const float *lo
     bool is_full = lane->fed >= (size_t)job->max_tokens ||
                    job->prompt.count + lane->fed >= (size_t)b->model->context;
     if (is_full) {
+        job->is_cut = true;
         return end_job(b, lane, e);
     }
     if (choose_token(b, lane, logits, e) != 0) {

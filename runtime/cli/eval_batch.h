@@ -1,7 +1,7 @@
 /* eval_batch.h: many prompts side by side through one model in this process.
  *
- * A job has a prompt; continuations of it whose likelihood is wanted, answers that are to be
- * made greedily, or both. As many jobs run together as the model has sequences; each step takes
+ * A job has a prompt; continuations of it whose likelihood is wanted, an answer that is to be
+ * made, or both. As many jobs run together as the model has sequences; each step takes
  * a token of every answer that is being made, and fills up with prompts and continuations. A
  * row's result does not depend on the others of its step (models/arch/llama_step.h), so neither
  * do results on what runs beside it.
@@ -25,12 +25,15 @@ struct eval_job {
     struct token_list prompt;                                 /* one token or more */
     struct eval_continuation continuations[EVAL_CHOICES_MAX]; /* one token or more, each */
     size_t n_continuations;
-    int max_tokens;    /* of the answer; 0: none is made */
-    bool want_logprob; /* of the answer */
+    int max_tokens;           /* of the answer; 0: none is made */
+    bool want_logprob;        /* of the answer */
+    struct sampling sampling; /* of the answer; temperature 0: the most likely one */
 
-    struct buf answer;     /* out */
-    double answer_logprob; /* out, if it is wanted: of its tokens, that which ended it among
-                              them */
+    struct buf answer;        /* out */
+    struct token_list tokens; /* out: the answer's, that which ended it among them */
+    bool is_cut;              /* out: max_tokens or the context came first */
+    double answer_logprob;    /* out, if it is wanted: of its tokens, that which ended it among
+                                 them */
 };
 
 struct eval_source {
