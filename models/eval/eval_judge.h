@@ -12,6 +12,8 @@ struct eval_answers {
     const char *text[2];
     size_t len[2];
     double logprob;
+    bool is_blocked; /* a filter refused the prompt, or ended the answer: it counts as declined
+                      */
 };
 int eval_judge_answers(const struct eval_part *part, size_t line, const struct eval_answers *a,
                        struct eval_values *v, struct err *e);

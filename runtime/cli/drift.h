@@ -8,8 +8,8 @@
  * Threads: none. Ownership: answers are the caller's. */
 #pragma once
 
-#include "runtime/cli/drift_prompts.h"
 #include "runtime/base/stats.h"
+#include "runtime/cli/drift_prompts.h"
 
 enum drift_end {
     DRIFT_STOP,     /* the model ended it */

@@ -1,4 +1,5 @@
-/* drift_ask.h: has two versions of a model answer prompts, greedily. Command-internal. */
+/* drift_ask.h: has one or two versions of a model answer prompts, greedily. Command-internal.
+ */
 #pragma once
 
 #include "runtime/cli/drift.h"
@@ -11,7 +12,7 @@ struct drift_progress {
 
 struct drift_server {
     const char *url, *api_key; /* the key may be NULL */
-    const char *models[2];     /* as requests name them: "tiny@2" */
+    const char *models[2];     /* as requests name them: "tiny@2"; [1] NULL: one alone */
     int side_by_side;          /* requests */
     int max_tokens;
 };

@@ -12,8 +12,8 @@
 #define THREADS_MAX      64
 #define TRIES_MAX        120 /* of a server that has no room, a second apart */
 
-/* What all threads work at: prompt i to version k is job 2 * i + k, so that both are asked all
- * the time. */
+/* What all threads work at: of two versions, prompt i to version k is job 2 * i + k, so that
+ * both are asked all the time. */
 struct run {
     const struct drift_server *server;
     const struct drift_prompts *prompts;
@@ -114,12 +114,18 @@ static void wait_a_second(void)
     nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
 }
 
+static size_t side_count(const struct run *run)
+{
+    return run->server->models[1] ? 2 : 1;
+}
+
 static int ask(struct run *run, struct remote *remote, size_t job, struct buf *answer,
                struct err *e)
 {
-    const struct drift_prompt *p = &run->prompts->items[job / 2];
-    int side = (int)(job % 2);
-    struct drift_answer *out = &run->pairs[job / 2].of[side];
+    size_t prompt = job / side_count(run);
+    const struct drift_prompt *p = &run->prompts->items[prompt];
+    int side = (int)(job % side_count(run));
+    struct drift_answer *out = &run->pairs[prompt].of[side];
     const char *path = p->messages ? "/v1/chat/completions" : "/v1/completions";
     char *body = request_body(run, p, side);
     long status = 429;
@@ -150,7 +156,7 @@ static int ask(struct run *run, struct remote *remote, size_t job, struct buf *a
 static bool take_job(struct run *run, size_t *job)
 {
     pthread_mutex_lock(&run->lock);
-    bool has_one = !run->has_failed && run->next < 2 * run->prompts->n;
+    bool has_one = !run->has_failed && run->next < side_count(run) * run->prompts->n;
     *job = has_one ? run->next++ : 0;
     pthread_mutex_unlock(&run->lock);
     return has_one;
@@ -161,7 +167,7 @@ static void count_answer(struct run *run)
     pthread_mutex_lock(&run->lock);
     run->done++;
     if (run->progress->told) {
-        run->progress->told(run->progress->ctx, run->done, 2 * run->prompts->n);
+        run->progress->told(run->progress->ctx, run->done, side_count(run) * run->prompts->n);
     }
     pthread_mutex_unlock(&run->lock);
 }

@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "runtime/base/json.h"
 #include "models/eval/eval_expect.h"
+#include "runtime/base/json.h"
 
 #define DRIFT_PROMPTS_MAX 100000
 

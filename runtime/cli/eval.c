@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,12 +16,14 @@
 #define ROWS     256
 #define LANES    16
 #define KV_BYTES ((size_t)512 << 20) /* of the lanes together */
+#define REQUESTS 8                   /* to a server, side by side */
 
 #define SETTING_MAX 16 /* bytes of the name of a number format */
 
 struct arguments {
     struct option_strings models;
     const char *suite, *set, *kind, *out;
+    const char *url, *key;                /* of a server; models are names then */
     const char *cpu, *kv_types, *weights; /* the last two: a list, one for each model */
     long limit, show, threads;
     bool json, compare;
@@ -66,9 +69,9 @@ static void name_model(struct eval_results *r, const struct arguments *a, size_t
     struct eval_model_result *m = &r->models[model];
     char weights[SETTING_MAX], kv_type[SETTING_MAX], number[8] = "";
     const char *path = a->models.items[model], *slash = strrchr(path, '/');
-    const char *name = slash && slash[1] ? slash + 1 : path;
+    const char *name = !a->url && slash && slash[1] ? slash + 1 : path;
     const char *w = nth(a->weights, model, weights), *kv = nth(a->kv_types, model, kv_type);
-    m->source = path;
+    m->source = a->url ? a->url : path;
     snprintf(m->label, sizeof(m->label), "%.60s%s%s%s%s", name, w ? ", " : "", w ? w : "",
              kv ? ", kv " : "", kv ? kv : "");
     for (size_t i = 0; i < model && !number[0]; i++) {
@@ -109,7 +112,20 @@ static void show_failures(const struct eval_part *p, const struct eval_values *v
     }
 }
 
-static int run_parts(struct local_model *l, const struct arguments *a,
+/* l: NULL for a server. */
+static int run_part(struct local_model *l, const struct arguments *a, size_t model,
+                    const struct eval_part *part, const struct eval_progress *progress,
+                    struct eval_values *values, struct err *e)
+{
+    const struct eval_server server = {.url = a->url,
+                                       .key = a->key ? a->key : getenv("WEIR_API_KEY"),
+                                       .model = a->models.items[model],
+                                       .side_by_side = REQUESTS};
+    return l ? eval_run_local(l, part, progress, values, e)
+             : eval_run_server(&server, part, progress, values, e);
+}
+
+static int run_parts(struct local_model *l, const struct arguments *a, size_t model,
                      const struct eval_suite *suite, struct eval_model_result *m, struct err *e)
 {
     long left = a->show;
@@ -120,10 +136,14 @@ static int run_parts(struct local_model *l, const struct arguments *a,
         if (eval_values_init(&m->values[p], part->n, e) != 0) {
             return -1;
         }
+        m->was_skipped[p] = !l && !eval_server_can(part);
+        if (m->was_skipped[p]) {
+            continue;
+        }
         if (a->progress) {
             progress_begin(&bar, part->name, NULL, part->n, 0);
         }
-        int rc = eval_run_local(l, part, &progress, &m->values[p], e);
+        int rc = run_part(l, a, model, part, &progress, &m->values[p], e);
         if (a->progress) {
             progress_end(&bar);
         }
@@ -142,13 +162,18 @@ static int run_model(const struct arguments *a, size_t model, struct eval_result
     struct local_model l;
     double begin = clock_now_s();
     name_model(r, a, model);
+    if (a->url) {
+        int rc = run_parts(NULL, a, model, r->suite, m, e);
+        m->seconds = clock_now_s() - begin;
+        return rc;
+    }
     if (a->out && lineage_hash(m->source, m->sha256, e) != 0) {
         return -1;
     }
     if (open_model(&l, a, model, e) != 0) {
         return -1;
     }
-    int rc = run_parts(&l, a, r->suite, m, e);
+    int rc = run_parts(&l, a, model, r->suite, m, e);
     local_model_close(&l);
     m->seconds = clock_now_s() - begin;
     return rc;
@@ -181,7 +206,7 @@ static int compare_predictions(struct local_model *a, struct local_model *b,
 static int run_divergence(const struct arguments *a, struct eval_results *r, struct err *e)
 {
     struct local_model of[2];
-    if (r->n_models != 2 || !has_perplexity(r->suite)) {
+    if (a->url || r->n_models != 2 || !has_perplexity(r->suite)) {
         return 0;
     }
     if (open_model(&of[0], a, 0, e) != 0) {
@@ -258,6 +283,9 @@ static int check(struct arguments *a, int positional, char **argv, struct err *e
     if (a->models.count > EVAL_MODELS_MAX) {
         return err_set(e, ERR_INVALID, "-m: at most %d models", EVAL_MODELS_MAX);
     }
+    if (a->key && !a->url) {
+        return err_set(e, ERR_INVALID, "--key goes with --url");
+    }
     return a->kind && a->set ? err_set(e, ERR_INVALID, "--kind goes with --suite FILE.jsonl")
                              : 0;
 }
@@ -275,6 +303,9 @@ static int parse(struct arguments *a, int argc, char **argv)
          "questions alone, counted by skill: {\"skill\", \"messages\", \"expect\"}", 0, 0},
         {"limit", 0, OPTION_INT, &a->limit, "N",
          "at most N lines of each group of a part (all)", 1, EVAL_ITEMS_MAX},
+        {"url", 0, OPTION_STRING, &a->url, "URL",
+         "ask a running server, its prompts and filters too; -m NAME is its model", 0, 0},
+        {"key", 0, OPTION_STRING, &a->key, "KEY", "the server's API key (WEIR_API_KEY)", 0, 0},
         {"out", 0, OPTION_STRING, &a->out, "FOLDER",
          "report.md, report.json, answers.jsonl and plots", 0, 0},
         {"show-failures", 0, OPTION_INT, &a->show, "N", "show the first N wrong answers (0)", 0,

@@ -166,9 +166,10 @@ void eval_report_print_set(const struct eval_results *r)
 
 static void add_set_result(cJSON *to, const struct eval_figure *f)
 {
-    cJSON_AddNumberToObject(to, "right", round(f->figure.value * (double)f->n));
+    double right = round(f->figure.value * (double)f->n);
+    cJSON_AddNumberToObject(to, "right", right);
     cJSON_AddNumberToObject(to, "of", (double)f->n);
-    cJSON_AddNumberToObject(to, "percent", 100 * f->figure.value);
+    cJSON_AddNumberToObject(to, "percent", 100 * right / (double)f->n);
 }
 
 int eval_report_print_set_json(const struct eval_results *r, struct err *e)
