@@ -16,6 +16,7 @@ static const struct command {
     {"ctl", cli_ctl, "commands to a running server: its system prompts"},
     {"inspect", cli_inspect, "what is in a model file"},
     {"lineage", cli_lineage, "what a file was made from, checked by hashes"},
+    {"curate", cli_curate, "training data from raw text"},
     {"quantize", cli_quantize, "convert and quantise a model"},
     {"synth", cli_synth, "a model file with a real shape and random weights"},
     {"bench", cli_bench, "prefill and decode speed, beside what the machine can do"},

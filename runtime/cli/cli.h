@@ -12,6 +12,7 @@ int cli_keys(int argc, char **argv);
 int cli_ctl(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_lineage(int argc, char **argv);
+int cli_curate(int argc, char **argv);
 int cli_quantize(int argc, char **argv);
 int cli_synth(int argc, char **argv);
 int cli_bench(int argc, char **argv);
