@@ -34,11 +34,6 @@ int names_find(struct names *n, const char *name, uint32_t *index, struct err *e
     return rc;
 }
 
-static enum filter_side side_of(const struct pipeline *p)
-{
-    return p->options->filter_input ? FILTER_INPUT : FILTER_OUTPUT;
-}
-
 /* Buffers for what is left of the document's segments. */
 static int clear_texts(struct scratch *s, struct err *e)
 {
@@ -91,7 +86,7 @@ int pipeline_read_clean(struct pipeline *p, struct scratch *s, size_t i, struct 
         return 0;
     }
     return clear_texts(s, e) ||
-                   screen_document(p->chain, side_of(p), &s->document, s->texts, &result, e)
+                   screen_document(p->chain, p->options->filter_all, &s->document, s->texts, &result, e)
                ? -1
                : 0;
 }
@@ -217,7 +212,7 @@ static int screen(void *ctx, size_t worker, size_t i, struct err *e)
     }
     if (document_read(&s->document, &p->source, &p->source.places[i], e) ||
         clear_texts(s, e) ||
-        screen_document(p->chain, side_of(p), &s->document, s->texts, &result, e)) {
+        screen_document(p->chain, p->options->filter_all, &s->document, s->texts, &result, e)) {
         return -1;
     }
     if (result.verdict == SCREEN_KEPT) {

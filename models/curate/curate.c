@@ -29,7 +29,7 @@ void curate_options_init(struct curate_options *o)
                                  .exact = true,
                                  .near = true,
                                  .shingle = 3,
-                                 .near_threshold = 0.8,
+                                 .near_threshold = 0.75,
                                  .quality_set = "short",
                                  .exclude_ngram = 13,
                                  .split_ngram = 13,

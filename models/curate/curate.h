@@ -69,7 +69,7 @@ struct curate_options {
     struct quality_options quality;
     const char *languages; /* "en,de", or NULL: any */
     const char *filters;   /* a chain's file, "default", or NULL: none */
-    bool filter_input;     /* the chain's input side, not its output side */
+    bool filter_all;       /* everything through the output side, not by role (screen.h) */
     size_t exclude_ngram;
     double heldout;     /* share, 0 to 0.5 */
     size_t split_ngram; /* 0: only clusters */

@@ -41,9 +41,11 @@ static const struct language languages[] = {
 #define WORD_MAX      32    /* bytes */
 #define SAMPLE_BYTES  20000 /* of a text that are looked at */
 #define ENOUGH_SHARE  0.10  /* of the words must speak for a language ... */
-#define ENOUGH_SCORE  1.2   /* ... by so much, and ... */
+#define ENOUGH_SCORE  2.1   /* ... by so much, and ... */
 #define ENOUGH_LEAD   1.25  /* ... so much more than for the next */
 #define LETTER_WEIGHT 0.5
+#define VOTES_MAX     2 /* of one word: "ho ho ho" is not Italian */
+#define WORDS_MIN     6
 
 const char *language_code(int language)
 {
@@ -114,13 +116,14 @@ static uint32_t *table_slot(uint64_t key)
     return &table.masks[i];
 }
 
-static uint32_t table_find(uint64_t key)
+/* The slot of the key, or a free one. */
+static size_t table_find(uint64_t key)
 {
     size_t i = (size_t)(key >> 32) % TABLE_SIZE;
     while (table.keys[i] && table.keys[i] != key) {
         i = (i + 1) % TABLE_SIZE;
     }
-    return table.keys[i] ? table.masks[i] : 0;
+    return i;
 }
 
 static void table_add_list(const char *list, bool is_letter, uint32_t bit)
@@ -139,18 +142,25 @@ static void table_make(void)
     }
 }
 
+struct ballot {
+    double scores[LANGUAGES];
+    uint8_t votes[TABLE_SIZE]; /* by slot */
+};
+
 /* An item counts in inverse proportion to the languages that have it. */
-static void vote(double *scores, enum script script, const char *item, size_t len,
+static void vote(struct ballot *b, enum script script, const char *item, size_t len,
                  bool is_letter, double weight)
 {
-    uint32_t mask = table_find(item_key(item, len, is_letter));
-    if (mask == 0) {
+    size_t at = table_find(item_key(item, len, is_letter));
+    uint32_t mask = table.keys[at] ? table.masks[at] : 0;
+    if (mask == 0 || b->votes[at] >= (is_letter ? UINT8_MAX : VOTES_MAX)) {
         return;
     }
+    b->votes[at]++;
     double share = weight / __builtin_popcount(mask);
     for (size_t i = 1; i < LANGUAGES; i++) {
         if ((mask >> i & 1) && languages[i].script == script) {
-            scores[i] += share;
+            b->scores[i] += share;
         }
     }
 }
@@ -158,7 +168,8 @@ static void vote(double *scores, enum script script, const char *item, size_t le
 static int by_words(const char *text, size_t len, enum script script)
 {
     pthread_once(&table_once, table_make);
-    double scores[LANGUAGES] = {0};
+    struct ballot b = {0};
+    const double *scores = b.scores;
     char word[WORD_MAX + 5];
     size_t n = 0, words = 0;
     bool is_too_long = false;
@@ -176,7 +187,7 @@ static int by_words(const char *text, size_t len, enum script script)
             memcpy(word + n, letter, (size_t)bytes);
             n += (size_t)bytes;
             if (bytes > 1) {
-                vote(scores, script, letter, (size_t)bytes, true, LETTER_WEIGHT);
+                vote(&b, script, letter, (size_t)bytes, true, LETTER_WEIGHT);
             }
         } else if (in_word) {
             is_too_long = true;
@@ -184,7 +195,7 @@ static int by_words(const char *text, size_t len, enum script script)
             word[n] = '\0';
             words++;
             if (!is_too_long) {
-                vote(scores, script, word, n, false, 1);
+                vote(&b, script, word, n, false, 1);
             }
             n = 0;
             is_too_long = false;
@@ -200,7 +211,7 @@ static int by_words(const char *text, size_t len, enum script script)
             second = scores[i];
         }
     }
-    bool is_clear = words >= 4 && scores[best] >= ENOUGH_SCORE &&
+    bool is_clear = words >= WORDS_MIN && scores[best] >= ENOUGH_SCORE &&
                     scores[best] >= ENOUGH_SHARE * (double)words &&
                     scores[best] >= ENOUGH_LEAD * second;
     return is_clear ? (int)best : LANGUAGE_UNKNOWN;

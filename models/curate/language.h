@@ -3,7 +3,7 @@
  * Scripts of one language of ours decide alone (Greek, Hebrew, Thai, Hangul, kana, Han without
  * kana ...). Among Latin and Cyrillic languages a list of the commonest small words of each,
  * written for this, and letters that few have, are counted; what several languages share counts
- * less. A text of less than about five words, or one in which no language has a clear lead, is
+ * less. A text of less than six words, or one in which no language has a clear lead, is
  * "unknown": the identifier says nothing rather than guess.
  *
  * What it tells apart, and how well, is measured in tests/unit/curate/test_language.c on

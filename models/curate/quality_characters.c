@@ -20,8 +20,9 @@ static bool is_stop_word(const char *word, size_t len)
     while (len > 0 && !isalpha((unsigned char)word[len - 1])) {
         len--;
     }
+    int first = len > 0 ? tolower((unsigned char)*word) : 0;
     for (size_t i = 0; i < sizeof(stop_words) / sizeof(stop_words[0]); i++) {
-        if (strlen(stop_words[i]) == len && strncasecmp(stop_words[i], word, len) == 0) {
+        if (stop_words[i][0] == first && strlen(stop_words[i]) == len && strncasecmp(stop_words[i], word, len) == 0) {
             return true;
         }
     }

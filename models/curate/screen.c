@@ -9,16 +9,9 @@ const char screen_default_chain[] =
     "{\"name\": \"curate-default\", \"filters\": ["
     "{\"type\": \"secrets\", \"side\": \"both\", \"action\": \"replace\"},"
     "{\"type\": \"pii\", \"side\": \"both\", \"action\": \"replace\"},"
-    "{\"type\": \"classifier\", \"side\": \"both\", \"action\": \"stop\"}]}";
-
-static int ignore(void *context, enum filter_channel channel, const char *text, size_t len)
-{
-    (void)context;
-    (void)channel;
-    (void)text;
-    (void)len;
-    return 0;
-}
+    "{\"type\": \"classifier\", \"side\": \"output\", \"action\": \"stop\", "
+    "\"harassment\": 0.95, \"violence\": 0.95, \"self_harm\": 0.95, \"sexual\": 0.95, "
+    "\"illicit\": 0.95, \"injection\": 0.95}]}";
 
 static size_t chunk_len(const char *text, size_t len)
 {
@@ -41,29 +34,44 @@ static int feed_segment(struct chain_stream *stream, const char *text, size_t le
     return status == CHAIN_GOES_ON ? chain_end_text(stream, FILTER_CONTENT, sink, e) : status;
 }
 
-static void judge(const struct chain_stream *stream, struct screen_result *result)
+static void give_reason(struct screen_result *result, const struct chain_event *why)
 {
-    size_t count;
-    const struct chain_event *events = chain_stream_events(stream, &count, NULL);
-    const struct chain_event *why = chain_stream_stop(stream);
-    result->verdict = why ? SCREEN_DROPPED : SCREEN_KEPT;
-    for (size_t i = 0; i < count && !why; i++) {
-        if (events[i].kind == CHAIN_REPLACE && !events[i].is_recorded) {
-            why = &events[i];
-            result->verdict = SCREEN_REDACTED;
-        }
-    }
-    if (why && strcmp(why->name, why->code) == 0) {
+    if (strcmp(why->name, why->code) == 0) {
         snprintf(result->reason, sizeof(result->reason), "%s", why->name);
-    } else if (why) {
+    } else {
         snprintf(result->reason, sizeof(result->reason), "%s: %s", why->name, why->code);
     }
 }
 
-int screen_document(struct chain *chain, enum filter_side side, const struct document *d,
-                    struct buf *texts, struct screen_result *result, struct err *e)
+/* What the filters of one side said; a stop outweighs what the other side redacted. */
+static void judge(const struct chain_stream *stream, struct screen_result *result)
 {
-    *result = (struct screen_result){.verdict = SCREEN_KEPT};
+    size_t count;
+    const struct chain_event *events = chain_stream_events(stream, &count, NULL);
+    const struct chain_event *stop = chain_stream_stop(stream);
+    if (stop && result->verdict != SCREEN_DROPPED) {
+        result->verdict = SCREEN_DROPPED;
+        give_reason(result, stop);
+    }
+    for (size_t i = 0; i < count && result->verdict == SCREEN_KEPT; i++) {
+        if (events[i].kind == CHAIN_REPLACE && !events[i].is_recorded) {
+            result->verdict = SCREEN_REDACTED;
+            give_reason(result, &events[i]);
+        }
+    }
+}
+
+static bool is_output(const struct segment *s, bool all_output)
+{
+    return all_output || s->role[0] == '\0' || strcmp(s->role, "assistant") == 0;
+}
+
+/* The parts that go through one side. */
+static int screen_side(struct chain *chain, bool output, bool all_output,
+                       const struct document *d, struct buf *texts,
+                       struct screen_result *result, struct err *e)
+{
+    enum filter_side side = output ? FILTER_OUTPUT : FILTER_INPUT;
     struct chain_stream *stream = chain_stream_create(chain, side, e);
     if (!stream) {
         return -1;
@@ -71,14 +79,26 @@ int screen_document(struct chain *chain, enum filter_side side, const struct doc
     chain_stream_leave_out_asking(stream);
     int status = CHAIN_GOES_ON;
     for (size_t i = 0; i < d->n_segments && status == CHAIN_GOES_ON; i++) {
-        struct chain_sink sink =
-            texts ? chain_sink_buf(&texts[i]) : (struct chain_sink){.emit = ignore};
         const struct segment *s = &d->segments[i];
-        status = feed_segment(stream, d->text.data + s->begin, s->len, &sink, e);
+        if (is_output(s, all_output) == output) {
+            struct chain_sink sink = chain_sink_buf(&texts[i]);
+            status = feed_segment(stream, d->text.data + s->begin, s->len, &sink, e);
+        }
     }
     if (status >= 0) {
         judge(stream, result);
     }
     chain_stream_destroy(stream);
     return status < 0 ? -1 : 0;
+}
+
+int screen_document(struct chain *chain, bool all_output, const struct document *d,
+                    struct buf *texts, struct screen_result *result, struct err *e)
+{
+    *result = (struct screen_result){.verdict = SCREEN_KEPT};
+    if (screen_side(chain, true, all_output, d, texts, result, e)) {
+        return -1;
+    }
+    bool done = all_output || result->verdict == SCREEN_DROPPED;
+    return done ? 0 : screen_side(chain, false, all_output, d, texts, result, e);
 }

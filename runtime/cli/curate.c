@@ -86,7 +86,7 @@ static int read_options(const struct request *r, struct curate_options *o, struc
     }
     return read_shingle(r->shingle, o, e) || read_quality(r, o, e) ||
                    choose("split-on", r->split_on, "file", "blank", &o->by_blank_lines, e) ||
-                   choose("filter-side", r->side, "output", "input", &o->filter_input, e) ||
+                   choose("filter-side", r->side, "role", "output", &o->filter_all, e) ||
                    choose("on-error", r->on_error, "skip", "stop", &o->stop_on_malformed, e) ||
                    choose("loss", r->loss, "all", "answer", &o->learn_answers, e)
                ? -1
@@ -166,7 +166,7 @@ int cli_curate(int argc, char **argv)
     struct request r = {.split_on = "file",
                         .shingle = "words:3",
                         .quality = "short",
-                        .side = "output",
+                        .side = "role",
                         .on_error = "skip",
                         .loss = "all",
                         .threads = cores < 1 ? 1 : cores > 64 ? 64 : cores,
@@ -174,7 +174,7 @@ int cli_curate(int argc, char **argv)
                         .exclude_ngram = 13,
                         .split_ngram = 13,
                         .shard_tokens = 16000000,
-                        .near_threshold = 0.8};
+                        .near_threshold = 0.75};
     const struct option table[] = {
         {"out", 'o', OPTION_STRING, &r.out, "FOLDER", "to make; it gets its name at the end", 0,
          0},
@@ -187,7 +187,7 @@ int cli_curate(int argc, char **argv)
         {"no-exact", 0, OPTION_FLAG, &r.no_exact, NULL, "keep exact duplicates", 0, 0},
         {"no-near", 0, OPTION_FLAG, &r.no_near, NULL, "keep near duplicates", 0, 0},
         {"near-threshold", 0, OPTION_DOUBLE, &r.near_threshold, "X",
-         "Jaccard index from which texts are nearly the same [0.8]", 0, 0},
+         "Jaccard index from which texts are nearly the same [0.75]", 0, 0},
         {"shingle", 0, OPTION_STRING, &r.shingle, "words:N|bytes:N",
          "what is compared [words:3]", 0, 0},
         {"quality", 0, OPTION_STRING, &r.quality, "short|web|off",
@@ -201,7 +201,9 @@ int cli_curate(int argc, char **argv)
         {"filters", 0, OPTION_STRING, &r.filters, "FILE.json|default",
          "a filter chain; default: secrets and personal data replaced, harmful text dropped", 0,
          0},
-        {"filter-side", 0, OPTION_STRING, &r.side, "output|input", "which of its filters [output]",
+        {"filter-side", 0, OPTION_STRING, &r.side, "role|output",
+         "role: what the assistant says and texts through its output side, other messages "
+         "through its input side; output: everything through that [role]",
          0, 0},
         {"exclude", 0, OPTION_STRINGS, &r.excludes, "FILE.jsonl",
          "an evaluation set: drop what has its text; several may be given", 0, 0},

@@ -381,8 +381,9 @@ static void harmful(struct dirt *d, struct rng *r, struct buf *line)
     corpus_fill_slots(text, phrases_pick(&forms, r, d->split),
                       {"name", CORPUS_PICK(r, personal_names)});
     add_text(d, text);
-    snprintf(text, sizeof(text), "Let us talk about number %u instead.", rng_below(r, 1000000));
-    write_asked(d, text, line);
+    snprintf(text, sizeof(text), " That was message %u.", rng_below(r, 1000000));
+    add_text(d, text);
+    write_text(d, line);
 }
 
 /* The question with our answer, alone; or at the end of another conversation. */
