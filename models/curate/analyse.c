@@ -85,8 +85,8 @@ int pipeline_read_clean(struct pipeline *p, struct scratch *s, size_t i, struct 
     if (!(p->records[i].flags & RECORD_REDACTED)) {
         return 0;
     }
-    return clear_texts(s, e) ||
-                   screen_document(p->chain, p->options->filter_all, &s->document, s->texts, &result, e)
+    return clear_texts(s, e) || screen_document(p->chain, p->options->filter_all, &s->document,
+                                                s->texts, &result, e)
                ? -1
                : 0;
 }
@@ -210,8 +210,7 @@ static int screen(void *ctx, size_t worker, size_t i, struct err *e)
     if (r->step != CURATE_KEPT || (r->flags & RECORD_EXCLUDED)) {
         return 0;
     }
-    if (document_read(&s->document, &p->source, &p->source.places[i], e) ||
-        clear_texts(s, e) ||
+    if (document_read(&s->document, &p->source, &p->source.places[i], e) || clear_texts(s, e) ||
         screen_document(p->chain, p->options->filter_all, &s->document, s->texts, &result, e)) {
         return -1;
     }

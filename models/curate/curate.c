@@ -80,9 +80,10 @@ static int open_chain(struct pipeline *p, struct err *e)
     if (!filters) {
         return 0;
     }
-    p->chain = strcmp(filters, "default") == 0
-                   ? chain_from_json(screen_default_chain, strlen(screen_default_chain), NULL, e)
-                   : chain_from_file(filters, e);
+    p->chain =
+        strcmp(filters, "default") == 0
+            ? chain_from_json(screen_default_chain, strlen(screen_default_chain), NULL, e)
+            : chain_from_file(filters, e);
     return p->chain ? 0 : -1;
 }
 
@@ -101,9 +102,9 @@ static int open_source(struct pipeline *p, struct err *e)
     }
     p->n = p->source.n_places;
     if (p->n == 0 || p->n > DOCUMENTS_MAX) {
-        return err_set(e, p->n ? ERR_LIMIT : ERR_INVALID, p->n
-                           ? "more documents than can be curated at once: do it in parts"
-                           : "there is no document in the inputs");
+        return err_set(e, p->n ? ERR_LIMIT : ERR_INVALID,
+                       p->n ? "more documents than can be curated at once: do it in parts"
+                            : "there is no document in the inputs");
     }
     return 0;
 }

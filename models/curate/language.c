@@ -73,11 +73,11 @@ static enum script script_of(uint32_t c)
         uint32_t first, last;
         enum script script;
     } ranges[] = {
-        {'A', 'Z', LATIN},          {'a', 'z', LATIN},           {0xc0, 0x24f, LATIN},
-        {0x370, 0x3ff, GREEK},      {0x400, 0x52f, CYRILLIC},    {0x590, 0x5ff, HEBREW},
-        {0x600, 0x77f, ARABIC},     {0x900, 0x97f, DEVANAGARI},  {0xe00, 0xe7f, THAI},
-        {0x1100, 0x11ff, HANGUL},   {0x1e00, 0x1eff, LATIN},     {0x3040, 0x30ff, KANA},
-        {0x3400, 0x9fff, HAN},      {0xac00, 0xd7af, HANGUL},    {0x20000, 0x3ffff, HAN},
+        {'A', 'Z', LATIN},        {'a', 'z', LATIN},          {0xc0, 0x24f, LATIN},
+        {0x370, 0x3ff, GREEK},    {0x400, 0x52f, CYRILLIC},   {0x590, 0x5ff, HEBREW},
+        {0x600, 0x77f, ARABIC},   {0x900, 0x97f, DEVANAGARI}, {0xe00, 0xe7f, THAI},
+        {0x1100, 0x11ff, HANGUL}, {0x1e00, 0x1eff, LATIN},    {0x3040, 0x30ff, KANA},
+        {0x3400, 0x9fff, HAN},    {0xac00, 0xd7af, HANGUL},   {0x20000, 0x3ffff, HAN},
     };
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
         if (c >= ranges[i].first && c <= ranges[i].last) {

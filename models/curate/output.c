@@ -78,7 +78,8 @@ static int check_folder(const struct output *o, struct err *e)
     }
     bool ours = S_ISDIR(st.st_mode) && access(path, F_OK) == 0;
     if (!ours) {
-        return err_set(e, ERR_CONFLICT, "%s: is there and is no result of weir curate", o->folder);
+        return err_set(e, ERR_CONFLICT, "%s: is there and is no result of weir curate",
+                       o->folder);
     }
     return o->replace ? 0
                       : err_set(e, ERR_CONFLICT,

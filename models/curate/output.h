@@ -18,7 +18,7 @@
 #define OUTPUT_FILES    "manifest.json" /* a folder with it is a result of ours */
 
 struct output {
-    char folder[OUTPUT_PATH_MAX];  /* without a slash at its end */
+    char folder[OUTPUT_PATH_MAX]; /* without a slash at its end */
     char partial[OUTPUT_PATH_MAX];
     int lock; /* -1: not begun */
     bool replace;

@@ -49,13 +49,13 @@ struct scratch {
 
 struct pipeline {
     const struct curate_options *options;
-    struct source source; /* evaluation sets first */
-    struct record *records; /* (n) */
+    struct source source;    /* evaluation sets first */
+    struct record *records;  /* (n) */
     struct sketch *sketches; /* (n), or NULL */
     size_t n;
     struct names names;
     struct chain *chain;
-    uint32_t languages; /* bits that are asked for; 0: any */
+    uint32_t languages;      /* bits that are asked for; 0: any */
     struct scratch *scratch; /* (threads) */
     struct near_pairs pairs;
     struct curate_summary *summary;

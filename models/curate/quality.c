@@ -24,19 +24,31 @@ static const struct measure measures[QUALITY_MEASURES] = {
     [QUALITY_LETTERS] = {"letters", "share of letters and digits", {0.45, ANY}, {0.7, ANY}},
     [QUALITY_DIGITS] = {"digits", "share of digits", {0, 0.75}, {0, 0.3}},
     [QUALITY_SYMBOLS] = {"symbols", "share of # * { } | ~ and the like", {0, 0.25}, {0, 0.1}},
-    [QUALITY_STOP_WORDS] = {"stop_words", "share of \"the\", \"of\", \"you\" (English)",
-                            {0, ANY}, {0.06, ANY}},
-    [QUALITY_REPEATED_LINES] = {"repeated_lines", "share of characters in repeated lines",
-                                {0, 0.5}, {0, 0.2}},
-    [QUALITY_TOP_NGRAM] = {"top_ngram", "share of words in the commonest 2, 3 or 4",
-                           {0, 0.5}, {0, 0.2}},
-    [QUALITY_REPEATED_NGRAMS] = {"repeated_ngrams", "share of repeated runs of 5 words",
-                                 {0, 0.6}, {0, 0.15}},
-    [QUALITY_REPEATED_WORDS] = {"repeated_words", "share of words like the one before",
-                                {0, 0.25}, {0, 0.1}},
+    [QUALITY_STOP_WORDS] = {"stop_words",
+                            "share of \"the\", \"of\", \"you\" (English)",
+                            {0, ANY},
+                            {0.06, ANY}},
+    [QUALITY_REPEATED_LINES] = {"repeated_lines",
+                                "share of characters in repeated lines",
+                                {0, 0.5},
+                                {0, 0.2}},
+    [QUALITY_TOP_NGRAM] = {"top_ngram",
+                           "share of words in the commonest 2, 3 or 4",
+                           {0, 0.5},
+                           {0, 0.2}},
+    [QUALITY_REPEATED_NGRAMS] = {"repeated_ngrams",
+                                 "share of repeated runs of 5 words",
+                                 {0, 0.6},
+                                 {0, 0.15}},
+    [QUALITY_REPEATED_WORDS] = {"repeated_words",
+                                "share of words like the one before",
+                                {0, 0.25},
+                                {0, 0.1}},
     [QUALITY_MARKUP] = {"markup", "share of characters in tags and script", {0, 0.2}, {0, 0.1}},
-    [QUALITY_MOJIBAKE] = {"mojibake", "share of wrongly decoded characters",
-                          {0, 0.01}, {0, 0.005}},
+    [QUALITY_MOJIBAKE] = {"mojibake",
+                          "share of wrongly decoded characters",
+                          {0, 0.01},
+                          {0, 0.005}},
     [QUALITY_PLACEHOLDER] = {"placeholder", "how often \"lorem ipsum\" occurs", {0, 0}, {0, 0}},
     [QUALITY_SPAM] = {"spam", "score of an advertisement, 0 to 1", {0, 0.5}, {0, 0.5}},
 };
@@ -247,9 +259,8 @@ int quality_measure(struct quality *q, const char *text, size_t len, const struc
 enum quality_measure quality_judge(const struct quality *q, const struct quality_options *o)
 {
     size_t m = 0;
-    while (m < QUALITY_MEASURES &&
-           (!q->is_measured[m] ||
-            (q->values[m] >= o->bounds[m].min && q->values[m] <= o->bounds[m].max))) {
+    while (m < QUALITY_MEASURES && (!q->is_measured[m] || (q->values[m] >= o->bounds[m].min &&
+                                                           q->values[m] <= o->bounds[m].max))) {
         m++;
     }
     return (enum quality_measure)m;

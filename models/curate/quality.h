@@ -24,20 +24,22 @@
 
 #define QUALITY_NGRAM_WORDS 30
 
+/* In the order in which they are judged: of several that are out of bounds the first is given
+ * as the reason. */
 enum quality_measure {
     QUALITY_WORDS,           /* how many */
+    QUALITY_MARKUP,          /* share of characters in tags, entities and script */
+    QUALITY_MOJIBAKE,        /* share of characters of text that was decoded wrongly */
+    QUALITY_PLACEHOLDER,     /* "lorem ipsum" and its like: how often */
     QUALITY_MEAN_WORD,       /* characters of a word, words being parted by blanks */
     QUALITY_LETTERS,         /* share of characters, blanks apart, that are letters or digits */
     QUALITY_DIGITS,          /* share that are digits */
     QUALITY_SYMBOLS,         /* share that are # * { } | \ ~ ^ < > _ and symbols of Unicode */
     QUALITY_STOP_WORDS,      /* share of words that are "the", "of", "you" ... */
+    QUALITY_REPEATED_WORDS,  /* share of words that are like the one before */
     QUALITY_REPEATED_LINES,  /* share of characters in lines that stood before */
     QUALITY_TOP_NGRAM,       /* share of words in the commonest run of 2, 3 or 4 */
     QUALITY_REPEATED_NGRAMS, /* share of runs of 5 words that stood before */
-    QUALITY_REPEATED_WORDS,  /* share of words that are like the one before */
-    QUALITY_MARKUP,          /* share of characters in tags, entities and script */
-    QUALITY_MOJIBAKE,        /* share of characters of text that was decoded wrongly */
-    QUALITY_PLACEHOLDER,     /* "lorem ipsum" and its like: how often */
     QUALITY_SPAM,            /* spam.h */
     QUALITY_MEASURES,
 };

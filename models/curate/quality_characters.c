@@ -9,10 +9,10 @@
 #include "runtime/base/utf8.h"
 
 static const char *const stop_words[] = {
-    "a",    "about", "all",  "an",   "and",  "are",  "as",  "at",   "be",   "but", "by",
-    "can",  "do",    "for",  "from", "had",  "have", "he",  "her",  "his",  "how", "i",
-    "if",   "in",    "is",   "it",   "its",  "me",   "my",  "not",  "of",   "on",  "or",
-    "she",  "so",    "that", "the",  "they", "this", "to",  "was",  "we",   "were", "what",
+    "a",    "about", "all",  "an",   "and",  "are",  "as",  "at",  "be",  "but",  "by",
+    "can",  "do",    "for",  "from", "had",  "have", "he",  "her", "his", "how",  "i",
+    "if",   "in",    "is",   "it",   "its",  "me",   "my",  "not", "of",  "on",   "or",
+    "she",  "so",    "that", "the",  "they", "this", "to",  "was", "we",  "were", "what",
     "when", "which", "who",  "will", "with", "you",  "your"};
 
 static bool is_stop_word(const char *word, size_t len)
@@ -22,7 +22,8 @@ static bool is_stop_word(const char *word, size_t len)
     }
     int first = len > 0 ? tolower((unsigned char)*word) : 0;
     for (size_t i = 0; i < sizeof(stop_words) / sizeof(stop_words[0]); i++) {
-        if (stop_words[i][0] == first && strlen(stop_words[i]) == len && strncasecmp(stop_words[i], word, len) == 0) {
+        if (stop_words[i][0] == first && strlen(stop_words[i]) == len &&
+            strncasecmp(stop_words[i], word, len) == 0) {
             return true;
         }
     }
@@ -135,8 +136,8 @@ void quality_characters_count(struct quality_characters *c, const char *text, si
         if (n <= 0) {
             break;
         }
-        bool blank = code == ' ' || (code >= '\t' && code <= '\r') || code == 0xa0 ||
-                     code == 0x3000;
+        bool blank =
+            code == ' ' || (code >= '\t' && code <= '\r') || code == 0xa0 || code == 0x3000;
         if (in_word && blank) {
             c->stop_words += is_stop_word(text + word, at - word);
             in_word = false;

@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 struct quality_characters {
-    size_t shown; /* characters that are no blanks */
+    size_t shown;                    /* characters that are no blanks */
     size_t letters, digits, symbols; /* of those; digits are letters too */
     size_t markup;     /* in tags <...>, entities &...; and what only script has */
     size_t mojibake;   /* U+FFFD, and UTF-8 that was read as Latin-1 or Windows-1252 */

@@ -180,8 +180,8 @@ static void append_outputs(struct buf *out, const struct report_files *files)
     }
     for (size_t i = 0; i < files->n_shards; i++) {
         const struct shard *s = &files->shards[i];
-        buf_printf(out, ",\n    {\"file\": \"%s\", \"sha256\": \"%s\", \"bytes\": %llu", s->name,
-                   s->sha256, (unsigned long long)s->bytes);
+        buf_printf(out, ",\n    {\"file\": \"%s\", \"sha256\": \"%s\", \"bytes\": %llu",
+                   s->name, s->sha256, (unsigned long long)s->bytes);
         buf_printf(out, ", \"documents\": %llu, \"tokens\": %llu, \"learnt_tokens\": %llu}",
                    (unsigned long long)s->documents, (unsigned long long)s->tokens,
                    (unsigned long long)s->learnt);

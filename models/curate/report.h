@@ -21,5 +21,4 @@ int report_manifest(struct pipeline *p, const struct report_files *files, struct
 
 /* Precision and recall by kind of dirt, from the labels of the lines: as JSON, and as a table
  * for people. */
-int report_labels(const struct pipeline *p, struct buf *json, struct buf *table,
-                  struct err *e);
+int report_labels(const struct pipeline *p, struct buf *json, struct buf *table, struct err *e);

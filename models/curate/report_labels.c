@@ -9,9 +9,9 @@
  * there for it. */
 enum kind { EXACT, NEAR, SPAM, JUNK, LANGUAGE, PERSONAL, HARMFUL, LEAK, KINDS, CLEAN = KINDS };
 
-static const char *const kinds[KINDS] = {"exact_duplicate", "near_duplicate", "spam",
-                                         "junk",            "other_language", "personal",
-                                         "harmful",         "leak"};
+static const char *const kinds[KINDS] = {
+    "exact_duplicate", "near_duplicate", "spam",    "junk",
+    "other_language",  "personal",       "harmful", "leak"};
 
 struct tally {
     const char *label;
@@ -61,7 +61,8 @@ static enum kind found_as(const struct pipeline *p, const struct record *r)
 /* A copy with a comma more is an exact duplicate to us. */
 static bool is_own(enum kind planted, enum kind found)
 {
-    bool duplicates = (planted == EXACT || planted == NEAR) && (found == EXACT || found == NEAR);
+    bool duplicates =
+        (planted == EXACT || planted == NEAR) && (found == EXACT || found == NEAR);
     return planted == found || duplicates;
 }
 
@@ -91,9 +92,7 @@ static void count(const struct pipeline *p, struct tally *tallies, struct fired 
         t->own += is_gone && is_own(t->kind, found);
         if (found != CLEAN) {
             struct fired *f = &fired[found];
-            *(t->kind == CLEAN          ? &f->clean
-              : is_own(t->kind, found) ? &f->own
-                                       : &f->other) += 1;
+            *(t->kind == CLEAN ? &f->clean : is_own(t->kind, found) ? &f->own : &f->other) += 1;
         }
     }
 }
@@ -108,7 +107,8 @@ static void print_labels(const struct tally *tallies, size_t n, struct buf *json
 {
     bool first = true;
     buf_append_str(json, "{\"labels\": [");
-    buf_printf(table, "%-28s %8s %8s %8s %9s\n", "planted", "number", "found", "by its", "recall");
+    buf_printf(table, "%-28s %8s %8s %8s %9s\n", "planted", "number", "found", "by its",
+               "recall");
     buf_printf(table, "%-28s %8s %8s %8s\n", "", "", "", "own step");
     for (size_t i = 0; i < n; i++) {
         const struct tally *t = &tallies[i];

@@ -2,8 +2,9 @@
  *
  * Each part of a document, a message or a whole text, goes through the chain as a text of its
  * own: what the assistant says, and texts, through its output side; what others say through its
- * input side; or everything through the output side. A filter that stops drops the document; one that replaces redacts it; notes are counted
- * by nobody. Filters that ask services outside are left out, as texts are not to leave.
+ * input side; or everything through the output side. A filter that stops drops the document;
+ * one that replaces redacts it; notes are counted by nobody. Filters that ask services outside
+ * are left out, as texts are not to leave.
  *
  * Threads: a chain is shared by all; a call belongs to one. */
 #pragma once

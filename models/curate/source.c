@@ -133,8 +133,8 @@ int source_add(struct source *s, const char *path, bool by_blank_lines, bool is_
     }
     f.path = mem_strdup(path);
     s->files[s->n_files++] = f;
-    if (!f.path || hash_sha256_hex(f.data ? f.data : (const unsigned char *)"",
-                                   (size_t)f.size, s->files[s->n_files - 1].sha256)) {
+    if (!f.path || hash_sha256_hex(f.data ? f.data : (const unsigned char *)"", (size_t)f.size,
+                                   s->files[s->n_files - 1].sha256)) {
         return err_nomem(e);
     }
     return find_documents(s, (uint16_t)(s->n_files - 1), by_blank_lines, e);
@@ -236,9 +236,9 @@ static int read_json(struct document *d, const char *line, size_t len, bool is_e
     }
     if (is_excluded && !text && !messages) {
         text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(d->json, "prompt"));
-        text = text ? text
-                    : cJSON_GetStringValue(
-                          cJSON_GetObjectItemCaseSensitive(d->json, "question"));
+        text =
+            text ? text
+                 : cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(d->json, "question"));
     }
     if (text && !messages) {
         return add_segment(d, "", text, strlen(text), e);

@@ -60,7 +60,7 @@ int source_check(const struct source *s, struct err *e);
 
 /* A part of a document that stands for itself: a message, or a whole text. */
 struct segment {
-    size_t begin, len; /* in the document's text */
+    size_t begin, len;               /* in the document's text */
     char role[SEGMENT_ROLE_MAX + 1]; /* "" of a text */
 };
 
@@ -69,7 +69,7 @@ struct document {
     struct buf text; /* the segments, parted by line breaks */
     struct segment *segments;
     size_t n_segments, cap_segments;
-    cJSON *json; /* the line; NULL of a text */
+    cJSON *json;    /* the line; NULL of a text */
     char label[32]; /* "label" of the line, or "" */
 };
 

@@ -358,8 +358,8 @@ double spam_score(const char *text, size_t len)
             at = end;
             continue;
         }
-        signs.sums += is_sum(text + at, len - at) || (c == '%' && at + 4 < len &&
-                                                      match(text + at, len - at, "% off"));
+        signs.sums += is_sum(text + at, len - at) ||
+                      (c == '%' && at + 4 < len && match(text + at, len - at, "% off"));
         signs.shouts += c == '!' && at + 1 < len && text[at + 1] == '!';
         at++;
     }

@@ -14,5 +14,4 @@
 /* 0, or -1 with *e. worker: 0 .. threads-1. */
 typedef int workers_fn(void *ctx, size_t worker, size_t item, struct err *e);
 
-int workers_run(size_t threads, size_t n, size_t run, workers_fn *work, void *ctx,
-                struct err *e);
+int workers_run(size_t threads, size_t n, size_t run, workers_fn *fn, void *ctx, struct err *e);

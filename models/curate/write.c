@@ -55,6 +55,14 @@ static int redact_json(struct scratch *s, struct err *e)
     return 0;
 }
 
+static int append_json(const struct scratch *s, struct buf *line, struct err *e)
+{
+    char *text = cJSON_PrintUnformatted(s->document.json);
+    int rc = !text || buf_append_str(line, text) ? err_nomem(e) : 0;
+    cJSON_free(text);
+    return rc;
+}
+
 /* The line as it was where nothing in it changes. */
 static int make_json_line(const struct pipeline *p, struct scratch *s, size_t i,
                           struct buf *line, struct err *e)
@@ -73,10 +81,7 @@ static int make_json_line(const struct pipeline *p, struct scratch *s, size_t i,
     if (redacted && redact_json(s, e)) {
         return -1;
     }
-    char *text = cJSON_PrintUnformatted(s->document.json);
-    int rc = !text || buf_append_str(line, text) ? err_nomem(e) : 0;
-    cJSON_free(text);
-    return rc;
+    return append_json(s, line, e);
 }
 
 static int make_line(struct pipeline *p, size_t i, struct buf *line, struct err *e)
@@ -89,11 +94,10 @@ static int make_line(struct pipeline *p, size_t i, struct buf *line, struct err 
         return make_json_line(p, s, i, line, e);
     }
     size_t len;
-    const char *text = pipeline_part(p, s, i, 0, &len);
-    return buf_append_str(line, "{\"text\":") || json_append_string(line, text, len) ||
-                   buf_append_char(line, '}')
-               ? err_nomem(e)
-               : 0;
+    s->document.json = cJSON_CreateObject();
+    bool is_made = cJSON_AddStringToObject(s->document.json, "text",
+                                           pipeline_part(p, s, i, 0, &len)) != NULL;
+    return is_made ? append_json(s, line, e) : err_nomem(e);
 }
 
 static void append_place(const struct pipeline *p, size_t i, struct buf *line)
@@ -112,8 +116,8 @@ static void make_dropped(struct pipeline *p, size_t i, struct buf *line)
     report_reason(p, r, reason, sizeof(reason));
     buf_append_str(line, "{\"document\":");
     append_place(p, i, line);
-    buf_printf(line, ",\"step\":\"%s\",\"reason\":",
-               curate_step_name((enum curate_step)r->step));
+    buf_printf(line,
+               ",\"step\":\"%s\",\"reason\":", curate_step_name((enum curate_step)r->step));
     json_append_string(line, reason, strlen(reason));
     if (r->step == CURATE_MALFORMED) {
         struct err why = {0};
@@ -263,9 +267,8 @@ static int write_labels(struct writing *w, struct err *e)
 static int write_manifest(struct writing *w, struct err *e)
 {
     struct output_file files[FILES];
-    struct report_files all = {.files = files,
-                               .shards = w->shards.items,
-                               .n_shards = w->shards.count};
+    struct report_files all = {
+        .files = files, .shards = w->shards.items, .n_shards = w->shards.count};
     for (size_t i = 0; i < FILES; i++) {
         if (i != MANIFEST && w->files[i].name[0]) {
             files[all.n_files++] = w->files[i];
@@ -273,7 +276,8 @@ static int write_manifest(struct writing *w, struct err *e)
     }
     struct buf json;
     buf_init(&json, LINE_MAX_BYTES);
-    int rc = report_manifest(w->p, &all, &json, e) || write_text(w, MANIFEST, &json, e) ? -1 : 0;
+    int rc =
+        report_manifest(w->p, &all, &json, e) || write_text(w, MANIFEST, &json, e) ? -1 : 0;
     buf_deinit(&json);
     return rc;
 }

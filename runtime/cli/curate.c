@@ -135,11 +135,13 @@ static void print_summary(const struct curate_options *o, const struct curate_su
     }
     fprintf(stderr, "\n");
     if (s->moved_back) {
-        fprintf(stderr, "%llu that were to be held out share %zu words in a row with the rest "
-                        "and are trained on\n",
+        fprintf(stderr,
+                "%llu that were to be held out share %zu words in a row with the rest "
+                "and are trained on\n",
                 (unsigned long long)s->moved_back, o->split_ngram);
     }
-    fprintf(stderr, "tables took %.1f MB, %.0f bytes a document\n", (double)s->table_bytes / 1e6,
+    fprintf(stderr, "tables took %.1f MB, %.0f bytes a document\n",
+            (double)s->table_bytes / 1e6,
             (double)s->table_bytes / (double)(s->documents ? s->documents : 1));
 }
 
@@ -169,7 +171,9 @@ int cli_curate(int argc, char **argv)
                         .side = "role",
                         .on_error = "skip",
                         .loss = "all",
-                        .threads = cores < 1 ? 1 : cores > 64 ? 64 : cores,
+                        .threads = cores < 1    ? 1
+                                   : cores > 64 ? 64
+                                                : cores,
                         .seed = 1,
                         .exclude_ngram = 13,
                         .split_ngram = 13,
@@ -196,8 +200,8 @@ int cli_curate(int argc, char **argv)
          "another bound, or NAME>=X; several may be given", 0, 0},
         {"list", 0, OPTION_FLAG, &r.measures, NULL, "list measures, bounds and languages", 0,
          0},
-        {"language", 0, OPTION_STRING, &r.languages, "en,de",
-         "drop what is clearly in another", 0, 0},
+        {"language", 0, OPTION_STRING, &r.languages, "en,de", "drop what is clearly in another",
+         0, 0},
         {"filters", 0, OPTION_STRING, &r.filters, "FILE.json|default",
          "a filter chain; default: secrets and personal data replaced, harmful text dropped", 0,
          0},

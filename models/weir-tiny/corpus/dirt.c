@@ -127,7 +127,8 @@ static void change_word(char *text, size_t size, size_t nth, const char *word)
 
 static void change_any_word(struct rng *r, char *text, size_t size)
 {
-    static const char *const other[] = {"really", "quite", "teh", "maybe", "today", "soon", "thing"};
+    static const char *const other[] = {"really", "quite", "teh",  "maybe",
+                                        "today",  "soon",  "thing"};
     change_word(text, size, rng_below(r, (uint32_t)count_words(text)), CORPUS_PICK(r, other));
 }
 
@@ -156,7 +157,8 @@ static void shout(char *text)
 
 static void set_label(struct dirt *d, const char *kind, const char *detail)
 {
-    snprintf(d->label, sizeof(d->label), "%s%s%s", kind, detail ? "." : "", detail ? detail : "");
+    snprintf(d->label, sizeof(d->label), "%s%s%s", kind, detail ? "." : "",
+             detail ? detail : "");
 }
 
 static void write_kept(const struct dirt *d, const struct kept *k, struct buf *line)
@@ -239,9 +241,9 @@ static void spam(struct dirt *d, struct rng *r, struct buf *line)
     for (uint32_t n = 2 + rng_below(r, 4); n > 0; n--) {
         snprintf(percent, sizeof(percent), "%u", 10 + rng_below(r, 80));
         snprintf(price, sizeof(price), "%u", 20 + rng_below(r, 9000));
-        corpus_fill_slots(sentence, phrases_pick(&forms, r, d->split),
-                          {"thing", CORPUS_PICK(r, spam_things)}, {"link", CORPUS_PICK(r, spam_links)},
-                          {"percent", percent}, {"price", price});
+        corpus_fill_slots(
+            sentence, phrases_pick(&forms, r, d->split), {"thing", CORPUS_PICK(r, spam_things)},
+            {"link", CORPUS_PICK(r, spam_links)}, {"percent", percent}, {"price", price});
         add_text(d, sentence);
         add_text(d, n > 1 ? " " : "");
     }
@@ -265,7 +267,8 @@ static void repetition(struct dirt *d, struct rng *r)
 
 static void markup(struct dirt *d, struct rng *r)
 {
-    static const char *const tags[] = {"div", "span", "td", "li", "a href=\"/x?y=1\"", "p class=\"c7\""};
+    static const char *const tags[] = {"div",           "span", "td", "li", "a href=\"/x?y=1\"",
+                                       "p class=\"c7\""};
     char piece[400];
     for (uint32_t n = 3 + rng_below(r, 8); n > 0; n--) {
         const char *tag = CORPUS_PICK(r, tags);
@@ -277,7 +280,8 @@ static void markup(struct dirt *d, struct rng *r)
 
 static void mojibake(struct dirt *d, struct rng *r)
 {
-    static const char *const wrong[] = {"Ã©", "Ã¼", "â€™", "â€œ", "Ã¨", "\xef\xbf\xbd", "Â°", "Ã¶"};
+    static const char *const wrong[] = {"Ã©", "Ã¼",           "â€™", "â€œ",
+                                        "Ã¨", "\xef\xbf\xbd", "Â°",  "Ã¶"};
     char piece[400];
     snprintf(piece, sizeof(piece), "%.200s", words_of(d, r));
     for (const char *p = piece; *p; p++) {
@@ -306,7 +310,8 @@ static void keyboard(struct dirt *d, struct rng *r)
 
 static void menu(struct dirt *d, struct rng *r)
 {
-    static const char *const items[] = {"Home", "Login", "Cookies", "Share", "Next >", "| Print"};
+    static const char *const items[] = {"Home",  "Login",  "Cookies",
+                                        "Share", "Next >", "| Print"};
     for (uint32_t n = 10 + rng_below(r, 30); n > 0; n--) {
         add_text(d, CORPUS_PICK(r, items));
         add_text(d, "\n");
@@ -363,13 +368,15 @@ static void personal(struct dirt *d, struct rng *r, struct buf *line)
     snprintf(email, sizeof(email), "%s%u@post.example.com", CORPUS_PICK(r, personal_emails),
              rng_below(r, 1000));
     snprintf(phone, sizeof(phone), "+1 (415) 555-%04u", rng_below(r, 10000));
-    snprintf(ip, sizeof(ip), "84.%u.%u.%u", rng_below(r, 256), rng_below(r, 256), 1 + rng_below(r, 250));
+    snprintf(ip, sizeof(ip), "84.%u.%u.%u", rng_below(r, 256), rng_below(r, 256),
+             1 + rng_below(r, 250));
     snprintf(number, sizeof(number), "%u", 1 + rng_below(r, 300));
     corpus_fill_slots(text, bar + 1, {"name", CORPUS_PICK(r, personal_names)}, {"email", email},
                       {"phone", phone}, {"iban", CORPUS_PICK(r, personal_ibans)},
                       {"card", CORPUS_PICK(r, personal_cards)}, {"ip", ip}, {"number", number});
     add_text(d, text);
-    snprintf(text, sizeof(text), "Thank you, I have noted that under %u.", rng_below(r, 1000000));
+    snprintf(text, sizeof(text), "Thank you, I have noted that under %u.",
+             rng_below(r, 1000000));
     write_asked(d, text, line);
 }
 
@@ -405,7 +412,7 @@ static void leak(struct dirt *d, struct rng *r, struct buf *line)
 
 void dirt_write(struct dirt *d, struct rng *r, struct buf *line)
 {
-    static void (*const kinds[])(struct dirt *d, struct rng *r, struct buf *line) = {
+    static void (*const kinds[])(struct dirt * d, struct rng * r, struct buf * line) = {
         exact_duplicate, near_duplicate, spam, junk, other_language, personal, harmful, leak};
     d->text[0] = '\0';
     kinds[rng_below(r, CORPUS_COUNT(kinds))](d, r, line);

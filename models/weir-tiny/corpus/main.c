@@ -184,8 +184,13 @@ static int run(const struct job *job, struct err *e)
 
 int main(int argc, char **argv)
 {
-    struct job job = {.seed = 1, .conversations = 1000, .wordings = "common", .split = "train",
-                      .dirt_split = "train", .leak_seed = 2, .leak_items = 200};
+    struct job job = {.seed = 1,
+                      .conversations = 1000,
+                      .wordings = "common",
+                      .split = "train",
+                      .dirt_split = "train",
+                      .leak_seed = 2,
+                      .leak_items = 200};
     const struct option table[] = {
         {"seed", 's', OPTION_INT, &job.seed, "N",
          "the same seed gives the same bytes (default 1)", 0, 1L << 40},
