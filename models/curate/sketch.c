@@ -34,7 +34,7 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void sort_and_unite(struct shingles *s)
+void shingles_unite(struct shingles *s)
 {
     if (s->count == 0) {
         return;
@@ -63,7 +63,6 @@ int shingles_of_words(struct shingles *s, const struct words *w, size_t n, struc
     while (ngrams_next(&g, &hash)) {
         s->items[s->count++] = (uint32_t)(hash >> 32);
     }
-    sort_and_unite(s);
     return 0;
 }
 

@@ -24,7 +24,8 @@ struct sketch {
     uint8_t minima[SKETCH_LEN];
 };
 
-/* A sorted set of shingle hashes. */
+/* Shingle hashes: as they come, with repeats, until shingles_unite makes a sorted set of
+ * them. */
 struct shingles {
     uint32_t *items; /* (count) */
     size_t count, cap;
@@ -38,9 +39,12 @@ int shingles_of_words(struct shingles *s, const struct words *w, size_t n, struc
 int shingles_of_bytes(struct shingles *s, const char *text, size_t len, size_t n,
                       struct err *e);
 
-/* 0 to 1; two empty sets have nothing in common. */
+void shingles_unite(struct shingles *s);
+
+/* 0 to 1, of sorted sets; two empty ones have nothing in common. */
 double shingles_jaccard(const struct shingles *a, const struct shingles *b);
 
+/* Of a set or of what will be one. */
 void sketch_make(struct sketch *out, const struct shingles *s, uint64_t seed);
 /* The Jaccard index, guessed; the standard error is about 0.04. */
 double sketch_jaccard(const struct sketch *a, const struct sketch *b);

@@ -275,6 +275,12 @@ static void find_first_phrases(void)
     }
 }
 
+/* Without a locale. */
+static char small(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
 /* Bytes that match, or 0. The phrase begins where a word does. */
 static size_t match(const char *text, size_t len, const char *phrase)
 {
@@ -287,7 +293,7 @@ static size_t match(const char *text, size_t len, const char *phrase)
             while (n < len && isspace((unsigned char)text[n])) {
                 n++;
             }
-        } else if (tolower((unsigned char)text[n]) == *phrase) {
+        } else if (small(text[n]) == *phrase) {
             n++;
         } else {
             return 0;
@@ -329,7 +335,7 @@ static void read_word(struct signs *signs, const char *s, size_t len, size_t res
     signs->words++;
     signs->capitals += upper >= 3 && lower == 0;
     signs->links += is_link(s, rest);
-    int first = tolower((unsigned char)*s);
+    int first = (unsigned char)small(*s);
     for (size_t i = first_phrase[first]; i < first_phrase[first + 1]; i++) {
         if (!signs->is_seen[i] && match(s, rest, phrases[i].text)) {
             signs->is_seen[i] = true;

@@ -91,12 +91,12 @@ test('no held-out document has a twin among the others', { skip }, async (t) => 
 
 test('killed, and run again: the same result as without', { skip }, async (t) => {
     const folder = makeFolder(t);
-    const data = writeFile(folder, 'chats.jsonl', conversations(20_000));
+    const data = writeFile(folder, 'chats.jsonl', conversations(5000));
     const args = ['curate', data, '--heldout', '0.1', '--quality', 'off'];
     const whole = path.join(folder, 'whole');
     const out = path.join(folder, 'out');
     assert.equal((await run([...args, '--out', whole, '--threads', '1'])).status, 0);
-    for (const ms of [30, 200, 500]) {
+    for (const ms of [30, 100, 250]) {
         const child = spawn(programPath(), [...args, '--out', out, '--replace'], { stdio: 'ignore' });
         const ended = new Promise((resolve) => child.on('exit', resolve));
         setTimeout(() => child.kill('SIGKILL'), ms);
