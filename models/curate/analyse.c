@@ -8,7 +8,8 @@
 #include "models/curate/workers.h"
 #include "runtime/base/mem.h"
 
-#define TEXT_MAX (2 * SOURCE_DOCUMENT_MAX)
+#define NAMES_MAX 4096
+#define TEXT_MAX  (2 * SOURCE_DOCUMENT_MAX)
 
 int names_find(struct names *n, const char *name, uint32_t *index, struct err *e)
 {
@@ -18,7 +19,10 @@ int names_find(struct names *n, const char *name, uint32_t *index, struct err *e
     while (i < n->count && strcmp(n->items[i], name) != 0) {
         i++;
     }
-    if (i == n->count) {
+    if (i == NAMES_MAX) {
+        rc = err_set(e, ERR_LIMIT, "more than %d labels: they are to name kinds, not lines",
+                     NAMES_MAX);
+    } else if (i == n->count) {
         char **grown = mem_realloc_array(n->items, i + 1, sizeof(*grown));
         char *copy = mem_strdup(name);
         n->items = grown ? grown : n->items;
@@ -184,7 +188,7 @@ static int analyse(void *ctx, size_t worker, size_t i, struct err *e)
     } else if (judge(p, s, r, e)) {
         return -1;
     }
-    if (names_find(&p->names, s->document.label, &r->label, e)) {
+    if (p->options->labels && names_find(&p->names, s->document.label, &r->label, e)) {
         return -1;
     }
     if (p->sketches) {

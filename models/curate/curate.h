@@ -77,7 +77,7 @@ struct curate_options {
     const char *vocab; /* GGUF, or NULL: no token files */
     size_t shard_tokens;
     bool learn_answers; /* of conversations the assistant's words alone */
-    bool labels;        /* measure against "label" of the lines */
+    bool labels;        /* measure against "label" of the lines, and leave that away */
 };
 
 void curate_options_init(struct curate_options *o);

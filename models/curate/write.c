@@ -71,13 +71,16 @@ static int make_json_line(const struct pipeline *p, struct scratch *s, size_t i,
     const unsigned char *bytes = p->source.files[place->file].data + place->offset;
     size_t len = place->len;
     bool redacted = p->records[i].flags & RECORD_REDACTED;
-    if (!redacted && s->document.label[0] == '\0') {
+    bool labelled = p->options->labels && s->document.label[0] != '\0';
+    if (!redacted && !labelled) {
         while (len > 0 && (bytes[len - 1] == '\n' || bytes[len - 1] == '\r')) {
             len--;
         }
         return buf_append(line, bytes, len) ? err_nomem(e) : 0;
     }
-    cJSON_DeleteItemFromObjectCaseSensitive(s->document.json, "label");
+    if (labelled) {
+        cJSON_DeleteItemFromObjectCaseSensitive(s->document.json, "label");
+    }
     if (redacted && redact_json(s, e)) {
         return -1;
     }
