@@ -70,39 +70,37 @@ static int add_part(struct words *w, const char *role, const char *text, size_t 
     return words_push(w, words_mix(mark), e) || words_add(w, text, len, e) ? -1 : 0;
 }
 
-int pipeline_read(struct pipeline *p, struct scratch *s, size_t i, struct err *e)
+static int redact(struct pipeline *p, struct scratch *s, struct screen_result *result,
+                  struct err *e)
 {
-    struct document *d = &s->document;
-    if (document_read(d, &p->source, &p->source.places[i], e)) {
+    if (clear_texts(s, e) ||
+        screen_document(p->chain, p->options->filter_all, &s->document, s->texts, result, e)) {
         return -1;
     }
-    s->words.count = 0;
-    return words_add(&s->words, d->text.data ? d->text.data : "", d->text.len, e);
+    return result->verdict == SCREEN_REDACTED ? document_replace(&s->document, s->texts, e) : 0;
 }
 
-int pipeline_read_clean(struct pipeline *p, struct scratch *s, size_t i, struct err *e)
+int pipeline_read(struct pipeline *p, struct scratch *s, size_t i, struct err *e)
 {
     struct screen_result result;
     if (document_read(&s->document, &p->source, &p->source.places[i], e)) {
         return -1;
     }
-    if (!(p->records[i].flags & RECORD_REDACTED)) {
-        return 0;
-    }
-    return clear_texts(s, e) || screen_document(p->chain, p->options->filter_all, &s->document,
-                                                s->texts, &result, e)
-               ? -1
-               : 0;
+    return p->records[i].flags & RECORD_REDACTED ? redact(p, s, &result, e) : 0;
 }
 
-const char *pipeline_part(const struct pipeline *p, const struct scratch *s, size_t i,
-                          size_t segment, size_t *len)
+int pipeline_shingles(const struct pipeline *p, struct scratch *s, struct shingles *out,
+                      struct err *e)
 {
-    bool redacted = p->records[i].flags & RECORD_REDACTED;
-    const struct segment *part = &s->document.segments[segment];
-    const char *text = redacted ? s->texts[segment].data : s->document.text.data + part->begin;
-    *len = redacted ? s->texts[segment].len : part->len;
-    return text ? text : "";
+    const struct curate_options *o = p->options;
+    const struct buf *text = &s->document.text;
+    s->words.count = 0;
+    if (words_add(&s->words, text->data ? text->data : "", text->len, e)) {
+        return -1;
+    }
+    return o->shingle_bytes
+               ? shingles_of_bytes(out, text->data ? text->data : "", text->len, o->shingle, e)
+               : shingles_of_words(out, &s->words, o->shingle, e);
 }
 
 /* What has no words, as "?!", is compared byte by byte. */
@@ -116,14 +114,13 @@ static int add_bytes(struct words *w, const char *text, size_t len, struct err *
     return 0;
 }
 
-static int digest(const struct pipeline *p, struct scratch *s, size_t record,
-                  struct words_digest *out, struct err *e)
+static int digest(struct scratch *s, struct words_digest *out, struct err *e)
 {
     struct words *w = &s->words;
     w->count = 0;
     for (size_t i = 0; i < s->document.n_segments; i++) {
         size_t len, before = w->count;
-        const char *text = pipeline_part(p, s, record, i, &len);
+        const char *text = scratch_part(s, i, &len);
         if (add_part(w, s->document.segments[i].role, text, len, e) ||
             (w->count == before + 1 && add_bytes(w, text, len, e))) {
             return -1;
@@ -133,13 +130,16 @@ static int digest(const struct pipeline *p, struct scratch *s, size_t record,
     return 0;
 }
 
-static int load_shingles(const struct pipeline *p, struct scratch *s, struct shingles *out,
-                         struct err *e)
+/* Leaves the document's words in the scratch. */
+static int sketch(struct pipeline *p, struct scratch *s, size_t i, struct err *e)
 {
-    const struct curate_options *o = p->options;
-    const struct document *d = &s->document;
-    return o->shingle_bytes ? shingles_of_bytes(out, d->text.data, d->text.len, o->shingle, e)
-                            : shingles_of_words(out, &s->words, o->shingle, e);
+    if (pipeline_shingles(p, s, &s->shingles, e)) {
+        return -1;
+    }
+    if (p->sketches) {
+        sketch_make(&p->sketches[i], &s->shingles, p->options->seed);
+    }
+    return 0;
 }
 
 static int judge(struct pipeline *p, struct scratch *s, struct record *r, struct err *e)
@@ -185,19 +185,14 @@ static int analyse(void *ctx, size_t worker, size_t i, struct err *e)
     }
     if (p->source.files[p->source.places[i].file].is_excluded) {
         r->flags = RECORD_EXCLUDED;
-    } else if (judge(p, s, r, e)) {
-        return -1;
     }
     if (p->options->labels && names_find(&p->names, s->document.label, &r->label, e)) {
         return -1;
     }
-    if (p->sketches) {
-        if (load_shingles(p, s, &s->shingles, e)) {
-            return -1;
-        }
-        sketch_make(&p->sketches[i], &s->shingles, p->options->seed);
-    }
-    return digest(p, s, i, &r->digest, e);
+    bool is_judged = !(r->flags & RECORD_EXCLUDED);
+    return sketch(p, s, i, e) || (is_judged && judge(p, s, r, e)) || digest(s, &r->digest, e)
+               ? -1
+               : 0;
 }
 
 int pipeline_analyse(struct pipeline *p, struct err *e)
@@ -214,8 +209,7 @@ static int screen(void *ctx, size_t worker, size_t i, struct err *e)
     if (r->step != CURATE_KEPT || (r->flags & RECORD_EXCLUDED)) {
         return 0;
     }
-    if (document_read(&s->document, &p->source, &p->source.places[i], e) || clear_texts(s, e) ||
-        screen_document(p->chain, p->options->filter_all, &s->document, s->texts, &result, e)) {
+    if (pipeline_read(p, s, i, e) || redact(p, s, &result, e)) {
         return -1;
     }
     if (result.verdict == SCREEN_KEPT) {
@@ -225,7 +219,7 @@ static int screen(void *ctx, size_t worker, size_t i, struct err *e)
         r->step = CURATE_FILTERS;
     } else {
         r->flags |= RECORD_REDACTED;
-        if (digest(p, s, i, &r->digest, e)) {
+        if (sketch(p, s, i, e) || digest(s, &r->digest, e)) {
             return -1;
         }
     }

@@ -147,15 +147,11 @@ static int load(void *ctx, size_t worker, uint32_t id, struct shingles *out, str
 {
     struct pipeline *p = ctx;
     struct scratch *s = &p->scratch[worker];
-    if (pipeline_read(p, s, id, e)) {
+    if (pipeline_read(p, s, id, e) || pipeline_shingles(p, s, out, e)) {
         return -1;
     }
-    const struct curate_options *o = p->options;
-    int rc = o->shingle_bytes ? shingles_of_bytes(out, s->document.text.data,
-                                                  s->document.text.len, o->shingle, e)
-                              : shingles_of_words(out, &s->words, o->shingle, e);
     shingles_unite(out);
-    return rc;
+    return 0;
 }
 
 static int jaccard(struct pipeline *p, uint32_t a, uint32_t b, double *out, struct err *e)

@@ -61,14 +61,20 @@ struct pipeline {
     struct curate_summary *summary;
 };
 
-/* Reads document i into the scratch, its words too. */
+/* Reads document i as it will be written: a redacted one is redacted again. */
 int pipeline_read(struct pipeline *p, struct scratch *s, size_t i, struct err *e);
 
-/* Reads document i as it will be written: a redacted one is redacted again. */
-int pipeline_read_clean(struct pipeline *p, struct scratch *s, size_t i, struct err *e);
-/* A part of what that has read. */
-const char *pipeline_part(const struct pipeline *p, const struct scratch *s, size_t i,
-                          size_t segment, size_t *len);
+/* The shingles of what has been read, unsorted; its words are in the scratch then. */
+int pipeline_shingles(const struct pipeline *p, struct scratch *s, struct shingles *out,
+                      struct err *e);
+
+/* A part of what has been read. */
+static inline const char *scratch_part(const struct scratch *s, size_t segment, size_t *len)
+{
+    const struct segment *part = &s->document.segments[segment];
+    *len = part->len;
+    return s->document.text.data ? s->document.text.data + part->begin : "";
+}
 
 /* ---- analyse.c ---- */
 int pipeline_analyse(struct pipeline *p, struct err *e); /* read, quality, language, sketches */

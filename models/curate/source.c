@@ -266,6 +266,20 @@ static int read_text(struct document *d, const char *text, size_t len, struct er
     return add_segment(d, "", text, len, e);
 }
 
+int document_replace(struct document *d, const struct buf *texts, struct err *e)
+{
+    buf_clear(&d->text);
+    for (size_t i = 0; i < d->n_segments; i++) {
+        if (d->text.len > 0) {
+            buf_append_char(&d->text, '\n');
+        }
+        d->segments[i].begin = d->text.len;
+        d->segments[i].len = texts[i].len;
+        buf_append(&d->text, texts[i].data ? texts[i].data : "", texts[i].len);
+    }
+    return d->text.failed ? err_nomem(e) : 0;
+}
+
 int document_read(struct document *d, const struct source *s, const struct source_place *place,
                   struct err *e)
 {

@@ -76,6 +76,9 @@ struct document {
 void document_init(struct document *d);
 void document_deinit(struct document *d);
 
+/* Puts texts in place of the segments' (one for each); `json` stays as it is. */
+int document_replace(struct document *d, const struct buf *texts, struct err *e);
+
 /* Reads the document. ERR_FORMAT: it is malformed; the message names file and line. */
 int document_read(struct document *d, const struct source *s, const struct source_place *place,
                   struct err *e);

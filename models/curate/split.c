@@ -59,12 +59,12 @@ static int each_part(struct pipeline *p, size_t worker, size_t i,
                      struct split *s, struct err *e)
 {
     struct scratch *scratch = &p->scratch[worker];
-    if (pipeline_read_clean(p, scratch, i, e)) {
+    if (pipeline_read(p, scratch, i, e)) {
         return -1;
     }
     for (size_t k = 0; k < scratch->document.n_segments; k++) {
         size_t len;
-        const char *text = pipeline_part(p, scratch, i, k, &len);
+        const char *text = scratch_part(scratch, k, &len);
         scratch->words.count = 0;
         if (words_add(&scratch->words, text, len, e) ||
             (scratch->words.count >= p->options->split_ngram &&

@@ -90,7 +90,7 @@ static int make_json_line(const struct pipeline *p, struct scratch *s, size_t i,
 static int make_line(struct pipeline *p, size_t i, struct buf *line, struct err *e)
 {
     struct scratch *s = &p->scratch[0];
-    if (pipeline_read_clean(p, s, i, e)) {
+    if (pipeline_read(p, s, i, e)) {
         return -1;
     }
     if (s->document.json) {
@@ -98,8 +98,8 @@ static int make_line(struct pipeline *p, size_t i, struct buf *line, struct err 
     }
     size_t len;
     s->document.json = cJSON_CreateObject();
-    bool is_made = cJSON_AddStringToObject(s->document.json, "text",
-                                           pipeline_part(p, s, i, 0, &len)) != NULL;
+    bool is_made =
+        cJSON_AddStringToObject(s->document.json, "text", scratch_part(s, 0, &len)) != NULL;
     return is_made ? append_json(s, line, e) : err_nomem(e);
 }
 
