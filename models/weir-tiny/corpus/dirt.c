@@ -8,7 +8,7 @@
 #include "models/weir-tiny/corpus/dirt_harmful.inc"
 #include "models/weir-tiny/corpus/dirt_personal.inc"
 #include "models/weir-tiny/corpus/dirt_spam.inc"
-#include "models/weir-tiny/corpus/heldout.h"
+#include "models/weir-tiny/corpus/question.h"
 #include "runtime/base/mem.h"
 
 #define KEPT      64
@@ -36,7 +36,7 @@ struct dirt {
 struct dirt *dirt_create(enum corpus_split split, uint64_t leak_seed, long leak_items)
 {
     struct dirt *d = mem_zalloc(sizeof(*d));
-    size_t n = heldout_kind_count() * (size_t)leak_items;
+    size_t n = question_kind_count() * (size_t)leak_items;
     struct kept *kept = mem_zarray(KEPT, sizeof(*kept));
     struct conversation *leaks = mem_zarray(n + 1, sizeof(*leaks));
     if (!d || !kept || !leaks) {
@@ -50,7 +50,7 @@ struct dirt *dirt_create(enum corpus_split split, uint64_t leak_seed, long leak_
     struct expect want;
     rng_seed(&r, leak_seed);
     for (size_t i = 0; i < n; i++) {
-        heldout_draw(&r, i / (size_t)leak_items, &leaks[i], &want);
+        question_draw(&r, CORPUS_HELDOUT, i / (size_t)leak_items, &leaks[i], &want);
     }
     d->n_leaks = n;
     return d;

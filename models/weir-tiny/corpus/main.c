@@ -1,7 +1,7 @@
 /* weir-tiny-corpus: writes the training text, or the held-out questions, as JSON lines. */
 #include "models/weir-tiny/corpus/conversation.h"
 #include "models/weir-tiny/corpus/dirt.h"
-#include "models/weir-tiny/corpus/heldout.h"
+#include "models/weir-tiny/corpus/question.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,6 +22,7 @@ struct job {
     const char *dirt_split;
     const char *wordings;
     const char *split;
+    bool questions; /* of the training split, instead of its text */
     const char *out;
 };
 
@@ -124,7 +125,8 @@ static int write_training(FILE *f, const struct job *job, struct err *e)
     return rc;
 }
 
-static int write_heldout(FILE *f, const struct job *job, struct err *e)
+static int write_questions(FILE *f, const struct job *job, enum corpus_split split,
+                           struct err *e)
 {
     static struct conversation c;
     struct expect want;
@@ -133,10 +135,10 @@ static int write_heldout(FILE *f, const struct job *job, struct err *e)
     struct buf line;
     buf_init(&line, LINE_MAX_BYTES);
     int rc = 0;
-    for (size_t kind = 0; rc == 0 && kind < heldout_kind_count(); kind++) {
+    for (size_t kind = 0; rc == 0 && kind < question_kind_count(); kind++) {
         for (long i = 0; rc == 0 && i < job->conversations; i++) {
-            heldout_draw(&r, kind, &c, &want);
-            heldout_write(heldout_kind_skill(kind), &c, &want, &line);
+            question_draw(&r, split, kind, &c, &want);
+            question_write(question_kind_skill(kind), &c, &want, split == CORPUS_TRAIN, &line);
             rc = write_line(f, &line, job->out, e);
         }
     }
@@ -175,7 +177,12 @@ static int run(const struct job *job, struct err *e)
     if (f == NULL) {
         return err_set_errno(e, errno, "%s: cannot open for writing", job->out);
     }
-    int rc = heldout ? write_heldout(f, job, e) : write_training(f, job, e);
+    int rc = 0;
+    if (heldout || job->questions) {
+        rc = write_questions(f, job, heldout ? CORPUS_HELDOUT : CORPUS_TRAIN, e);
+    } else {
+        rc = write_training(f, job, e);
+    }
     if (fclose(f) != 0 && rc == 0) {
         rc = err_set_errno(e, errno, "%s: cannot write", job->out);
     }
@@ -195,7 +202,7 @@ int main(int argc, char **argv)
         {"seed", 's', OPTION_INT, &job.seed, "N",
          "the same seed gives the same bytes (default 1)", 0, 1L << 40},
         {"conversations", 'c', OPTION_INT, &job.conversations, "N",
-         "how many; with --split heldout, how many of each kind (default 1000)", 0, 1L << 30},
+         "how many; of questions, how many of each kind (default 1000)", 0, 1L << 30},
         {"documents", 'd', OPTION_INT, &job.documents, "N",
          "how many pieces of prose (default 0)", 0, 1L << 30},
         {"arithmetic", 'a', OPTION_INT, &job.arithmetic, "N",
@@ -214,6 +221,9 @@ int main(int argc, char **argv)
          "--conversations of those (default 200)", 1, 100000},
         {"split", 0, OPTION_STRING, &job.split, "train|heldout",
          "text to train on, or questions to grade with", 0, 0},
+        {"questions", 0, OPTION_FLAG, &job.questions, NULL,
+         "with --split train: questions with what their answers must hold, and right answers",
+         0, 0},
         {"out", 'o', OPTION_STRING, &job.out, "FILE", "the JSON lines to write", 0, 0},
         {NULL, 0, OPTION_FLAG, NULL, NULL, NULL, 0, 0},
     };

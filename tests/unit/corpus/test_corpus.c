@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "models/weir-tiny/corpus/arithmetic.h"
-#include "models/weir-tiny/corpus/heldout.h"
+#include "models/weir-tiny/corpus/question.h"
 #include "runtime/base/json.h"
 #include "tests/unit/corpus/text_set.h"
 
@@ -61,7 +61,7 @@ static int forget(void **state)
 static size_t kind_of(const char *skill)
 {
     size_t kind = 0;
-    while (strcmp(heldout_kind_skill(kind), skill) != 0) {
+    while (strcmp(question_kind_skill(kind), skill) != 0) {
         kind++;
     }
     return kind;
@@ -84,7 +84,7 @@ static void heldout_questions_are_not_trained_on(void **state)
     rng_seed(&r, SEED);
     for (size_t i = 0; i < CORPUS_COUNT(skills); i++) {
         for (size_t k = 0; k < N_HELDOUT; k++) {
-            heldout_draw(&r, kind_of(skills[i]), &c, &want);
+            question_draw(&r, CORPUS_HELDOUT, kind_of(skills[i]), &c, &want);
             if (text_set_has(&seen->users, last_user(&c))) {
                 fail_msg("%s: trained on \"%s\"", skills[i], last_user(&c));
             }
@@ -217,7 +217,7 @@ static void heldout_topics_are_never_forbidden_in_training(void **state)
     struct rng r;
     rng_seed(&r, SEED);
     for (size_t i = 0; i < 200; i++) {
-        heldout_draw(&r, kind_of("refusal"), &c, &want);
+        question_draw(&r, CORPUS_HELDOUT, kind_of("refusal"), &c, &want);
         assert_null(c.persona.forbidden[0].topic);
         if (text_set_has(&seen->forbidden, c.persona.forbidden[0].name)) {
             fail_msg("training forbids %s", c.persona.forbidden[0].name);
@@ -295,9 +295,9 @@ static void our_own_answers_meet_what_is_expected(void **state)
     struct expect want;
     struct rng r;
     rng_seed(&r, SEED);
-    for (size_t kind = 0; kind < heldout_kind_count(); kind++) {
+    for (size_t kind = 0; kind < question_kind_count(); kind++) {
         for (size_t i = 0; i < 200; i++) {
-            heldout_draw(&r, kind, &c, &want);
+            question_draw(&r, CORPUS_HELDOUT, kind, &c, &want);
             const char *answer = c.turns[c.n_turns - 1].assistant;
             for (size_t k = 0; k < want.n_all; k++) {
                 if (!contains(answer, want.all[k])) {
@@ -379,11 +379,11 @@ static void every_line_is_json_and_no_message_is_empty(void **state)
         buf_append_char(&line, '}');
         assert_json(&line);
     }
-    for (size_t kind = 0; kind < heldout_kind_count(); kind++) {
+    for (size_t kind = 0; kind < question_kind_count(); kind++) {
         for (size_t i = 0; i < 50; i++) {
             buf_clear(&line);
-            heldout_draw(&r, kind, &c, &want);
-            heldout_write(heldout_kind_skill(kind), &c, &want, &line);
+            question_draw(&r, CORPUS_HELDOUT, kind, &c, &want);
+            question_write(question_kind_skill(kind), &c, &want, false, &line);
             assert_json(&line);
         }
     }

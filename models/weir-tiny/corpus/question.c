@@ -1,4 +1,4 @@
-#include "models/weir-tiny/corpus/heldout.h"
+#include "models/weir-tiny/corpus/question.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -6,7 +6,8 @@
 #include "models/weir-tiny/corpus/arithmetic.h"
 
 /* Fills the conversation, with our own last answer, and the expectation. */
-typedef void heldout_fn(struct rng *r, struct conversation *c, struct expect *want);
+typedef void question_fn(struct rng *r, enum corpus_split split, struct conversation *c,
+                         struct expect *want);
 
 static void want_all(struct expect *want, const char *text)
 {
@@ -61,9 +62,10 @@ static void warm_up(struct rng *r, struct conversation *c)
     }
 }
 
-static void begin(struct rng *r, const struct demands *d, struct conversation *c)
+static void begin(struct rng *r, enum corpus_split split, const struct demands *d,
+                  struct conversation *c)
 {
-    conversation_begin(r, CORPUS_HELDOUT, d, c);
+    conversation_begin(r, split, d, c);
     warm_up(r, c);
 }
 
@@ -74,34 +76,37 @@ static void want_tone(enum tone tone, struct expect *want)
     }
 }
 
-static void name(struct rng *r, struct conversation *c, struct expect *want)
+static void name(struct rng *r, enum corpus_split split, struct conversation *c,
+                 struct expect *want)
 {
-    begin(r, &(struct demands){.name = true}, c);
+    begin(r, split, &(struct demands){.name = true}, c);
     struct exchange x;
-    system_name_exchange(r, CORPUS_HELDOUT, &c->persona, &x);
+    system_name_exchange(r, split, &c->persona, &x);
     conversation_add(r, c, &x, true);
     want_all(want, c->persona.name);
     want_none(want, "Weir");
 }
 
-static void default_name(struct rng *r, struct conversation *c, struct expect *want)
+static void default_name(struct rng *r, enum corpus_split split, struct conversation *c,
+                         struct expect *want)
 {
     memset(c, 0, sizeof(*c));
     warm_up(r, c);
     struct exchange x;
-    system_name_exchange(r, CORPUS_HELDOUT, &c->persona, &x);
+    system_name_exchange(r, split, &c->persona, &x);
     conversation_add(r, c, &x, true);
     want_all(want, "Weir");
 }
 
-static void tone(struct rng *r, struct conversation *c, struct expect *want)
+static void tone(struct rng *r, enum corpus_split split, struct conversation *c,
+                 struct expect *want)
 {
     struct exchange x;
     do {
-        begin(r, &(struct demands){.tone = true}, c);
+        begin(r, split, &(struct demands){.tone = true}, c);
     } while (c->persona.tone == TONE_CAPS);
     do {
-        conversation_draw_plain(r, CORPUS_HELDOUT, c, &x);
+        conversation_draw_plain(r, split, c, &x);
     } while (strcmp(x.skill, "story") == 0);
     conversation_add(r, c, &x, true);
     want_tone(c->persona.tone, want);
@@ -110,48 +115,53 @@ static void tone(struct rng *r, struct conversation *c, struct expect *want)
     }
 }
 
-static void fact(struct rng *r, struct conversation *c, struct expect *want)
+static void fact(struct rng *r, enum corpus_split split, struct conversation *c,
+                 struct expect *want)
 {
     struct exchange x;
     const struct told_fact *f = NULL;
-    begin(r, &(struct demands){.n_facts = 1 + rng_below(r, 3)}, c);
+    begin(r, split, &(struct demands){.n_facts = 1 + rng_below(r, 3)}, c);
     f = &c->persona.facts[rng_below(r, (uint32_t)c->persona.n_facts)];
-    system_fact_exchange(r, CORPUS_HELDOUT, f, &x);
+    system_fact_exchange(r, split, f, &x);
     conversation_add(r, c, &x, true);
     want_value(want, &x, f->value, false);
 }
 
-static void refuse(struct rng *r, struct conversation *c, struct expect *want, bool known)
+static void refuse(struct rng *r, enum corpus_split split, struct conversation *c,
+                   struct expect *want, bool known)
 {
     struct exchange x;
     do {
-        begin(r, &(struct demands){.n_forbidden = corpus_chance(r, 80) ? 1 : 2}, c);
+        begin(r, split, &(struct demands){.n_forbidden = corpus_chance(r, 80) ? 1 : 2}, c);
     } while ((c->persona.forbidden[0].topic != NULL) != known);
-    system_refusal_exchange(r, CORPUS_HELDOUT, &c->persona, 0,
+    system_refusal_exchange(r, split, &c->persona, 0,
                             known ? REFUSAL_BY_RELATED_WORD : REFUSAL_BY_NAME, &x);
     conversation_add(r, c, &x, true);
     want_all(want, "cannot talk about");
 }
 
-static void refusal_new(struct rng *r, struct conversation *c, struct expect *want)
+static void refusal_new(struct rng *r, enum corpus_split split, struct conversation *c,
+                        struct expect *want)
 {
-    refuse(r, c, want, false);
+    refuse(r, split, c, want, false);
 }
 
-static void refusal_related(struct rng *r, struct conversation *c, struct expect *want)
+static void refusal_related(struct rng *r, enum corpus_split split, struct conversation *c,
+                            struct expect *want)
 {
-    refuse(r, c, want, true);
+    refuse(r, split, c, want, true);
 }
 
-static void false_refusal(struct rng *r, struct conversation *c, struct expect *want)
+static void false_refusal(struct rng *r, enum corpus_split split, struct conversation *c,
+                          struct expect *want)
 {
     struct exchange x;
-    begin(r, &(struct demands){.n_forbidden = corpus_chance(r, 80) ? 1 : 2}, c);
+    begin(r, split, &(struct demands){.n_forbidden = corpus_chance(r, 80) ? 1 : 2}, c);
     do {
         if (corpus_chance(r, 50)) {
-            exchange_topic(r, CORPUS_HELDOUT, &x);
+            exchange_topic(r, split, &x);
         } else {
-            conversation_draw_plain(r, CORPUS_HELDOUT, c, &x);
+            conversation_draw_plain(r, split, c, &x);
         }
     } while (system_refusal_forbids(&c->persona, &x));
     conversation_add(r, c, &x, true);
@@ -159,51 +169,55 @@ static void false_refusal(struct rng *r, struct conversation *c, struct expect *
 }
 
 /* A question of arithmetic, alone. */
-static void calculation(struct rng *r, struct conversation *c, struct expect *want,
-                        exchange_fn *draw)
+static void calculation(struct rng *r, enum corpus_split split, struct conversation *c,
+                        struct expect *want, exchange_fn *draw)
 {
     struct exchange x;
     memset(c, 0, sizeof(*c));
-    draw(r, CORPUS_HELDOUT, &x);
+    draw(r, split, &x);
     conversation_add(r, c, &x, true);
     const char *equals = strchr(x.answer, '=');
     want_all(want, equals != NULL ? equals : x.answer); /* "= 68." */
 }
 
-static void sum(struct rng *r, struct conversation *c, struct expect *want)
+static void sum(struct rng *r, enum corpus_split split, struct conversation *c,
+                struct expect *want)
 {
-    calculation(r, c, want, exchange_addition);
+    calculation(r, split, c, want, exchange_addition);
 }
 
-static void difference(struct rng *r, struct conversation *c, struct expect *want)
+static void difference(struct rng *r, enum corpus_split split, struct conversation *c,
+                       struct expect *want)
 {
-    calculation(r, c, want, exchange_subtraction);
+    calculation(r, split, c, want, exchange_subtraction);
 }
 
-static void product(struct rng *r, struct conversation *c, struct expect *want)
+static void product(struct rng *r, enum corpus_split split, struct conversation *c,
+                    struct expect *want)
 {
-    calculation(r, c, want, exchange_multiplication);
+    calculation(r, split, c, want, exchange_multiplication);
 }
 
 /* Name, tone, a fact and a forbidden topic together; one of them is asked for. */
-static void combined(struct rng *r, struct conversation *c, struct expect *want)
+static void combined(struct rng *r, enum corpus_split split, struct conversation *c,
+                     struct expect *want)
 {
     struct exchange x;
     do {
-        begin(r, &(struct demands){.name = true, .tone = true, .n_facts = 1, .n_forbidden = 1},
-              c);
+        begin(r, split,
+              &(struct demands){.name = true, .tone = true, .n_facts = 1, .n_forbidden = 1}, c);
     } while (c->persona.tone == TONE_CAPS);
     switch (rng_below(r, 3)) {
     case 0:
-        system_name_exchange(r, CORPUS_HELDOUT, &c->persona, &x);
+        system_name_exchange(r, split, &c->persona, &x);
         want_all(want, c->persona.name);
         break;
     case 1:
-        system_fact_exchange(r, CORPUS_HELDOUT, &c->persona.facts[0], &x);
+        system_fact_exchange(r, split, &c->persona.facts[0], &x);
         want_value(want, &x, c->persona.facts[0].value, true);
         break;
     default:
-        system_refusal_exchange(r, CORPUS_HELDOUT, &c->persona, 0, REFUSAL_BY_ANY, &x);
+        system_refusal_exchange(r, split, &c->persona, 0, REFUSAL_BY_ANY, &x);
         want_all(want, "cannot talk about");
         break;
     }
@@ -213,7 +227,7 @@ static void combined(struct rng *r, struct conversation *c, struct expect *want)
 
 static const struct {
     const char *skill;
-    heldout_fn *fill;
+    question_fn *fill;
 } kinds[] = {
     {"name", name},
     {"default_name", default_name},
@@ -228,20 +242,21 @@ static const struct {
     {"combined", combined},
 };
 
-size_t heldout_kind_count(void)
+size_t question_kind_count(void)
 {
     return CORPUS_COUNT(kinds);
 }
 
-const char *heldout_kind_skill(size_t kind)
+const char *question_kind_skill(size_t kind)
 {
     return kinds[kind].skill;
 }
 
-void heldout_draw(struct rng *r, size_t kind, struct conversation *c, struct expect *want)
+void question_draw(struct rng *r, enum corpus_split split, size_t kind, struct conversation *c,
+                   struct expect *want)
 {
     memset(want, 0, sizeof(*want));
-    kinds[kind].fill(r, c, want);
+    kinds[kind].fill(r, split, c, want);
 }
 
 static void write_list(const char *key, const char *const *items, size_t n, bool *first,
@@ -261,8 +276,8 @@ static void write_list(const char *key, const char *const *items, size_t n, bool
     *first = false;
 }
 
-void heldout_write(const char *skill, const struct conversation *c, const struct expect *want,
-                   struct buf *line)
+void question_write(const char *skill, const struct conversation *c, const struct expect *want,
+                    bool with_answer, struct buf *line)
 {
     const char *all[EXPECT_MAX];
     for (size_t i = 0; i < want->n_all; i++) {
@@ -270,6 +285,10 @@ void heldout_write(const char *skill, const struct conversation *c, const struct
     }
     buf_printf(line, "{\"skill\":\"%s\",", skill);
     conversation_write(c, true, line);
+    if (with_answer) {
+        buf_append_str(line, ",\"answer\":");
+        conversation_write_string(c->turns[c->n_turns - 1].assistant, line);
+    }
     buf_append_str(line, ",\"expect\":{");
     bool first = true;
     write_list("all", all, want->n_all, &first, line);
