@@ -170,6 +170,10 @@ static int run(const struct job *job, struct err *e)
         return err_set_param(e, ERR_INVALID, "split", "--split %s: give train or heldout",
                              job->split);
     }
+    if (strcmp(job->dirt_split, "heldout") != 0 && strcmp(job->dirt_split, "train") != 0) {
+        return err_set_param(e, ERR_INVALID, "dirt-split",
+                             "--dirt-split %s: give train or heldout", job->dirt_split);
+    }
     if (job->out == NULL) {
         return err_set_param(e, ERR_INVALID, "out", "--out is missing: name the file to write");
     }
