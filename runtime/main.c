@@ -17,6 +17,7 @@ static const struct command {
     {"inspect", cli_inspect, "what is in a model file"},
     {"lineage", cli_lineage, "what a file was made from, checked by hashes"},
     {"publish", cli_publish, "a model as a new version into a repository"},
+    {"curate", cli_curate, "training data from raw text"},
     {"quantize", cli_quantize, "convert and quantise a model"},
     {"synth", cli_synth, "a model file with a real shape and random weights"},
     {"bench", cli_bench, "prefill and decode speed, beside what the machine can do"},

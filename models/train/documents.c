@@ -8,7 +8,7 @@
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
 
-struct rendering {
+struct documents {
     const struct tokenizer *tokenizer;
     enum documents_learn learn;
     int32_t end_of_text, im_start, im_end;
@@ -17,7 +17,7 @@ struct rendering {
     size_t count, cap;
 };
 
-static int find_control_tokens(struct rendering *r, struct err *e)
+static int find_control_tokens(struct documents *r, struct err *e)
 {
     const char *names[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
     int32_t *ids[] = {&r->end_of_text, &r->im_start, &r->im_end};
@@ -31,7 +31,7 @@ static int find_control_tokens(struct rendering *r, struct err *e)
     return 0;
 }
 
-static int push(struct rendering *r, int32_t id, bool learn, struct err *e)
+static int push(struct documents *r, int32_t id, bool learn, struct err *e)
 {
     if (r->count == r->cap) {
         size_t cap = r->cap ? 2 * r->cap : 1024;
@@ -46,7 +46,7 @@ static int push(struct rendering *r, int32_t id, bool learn, struct err *e)
     return 0;
 }
 
-static int push_text(struct rendering *r, const char *text, bool learn, struct err *e)
+static int push_text(struct documents *r, const char *text, bool learn, struct err *e)
 {
     token_list_clear(&r->ids);
     if (tokenizer_encode(r->tokenizer, text, strlen(text), false, &r->ids, e)) {
@@ -60,7 +60,7 @@ static int push_text(struct rendering *r, const char *text, bool learn, struct e
     return 0;
 }
 
-static int render_message(struct rendering *r, const char *role, const char *content,
+static int render_message(struct documents *r, const char *role, const char *content,
                           struct err *e)
 {
     bool all = r->learn == DOCUMENTS_LEARN_ALL, answer = all || strcmp(role, "assistant") == 0;
@@ -73,7 +73,7 @@ static int render_message(struct rendering *r, const char *role, const char *con
                : 0;
 }
 
-static int render_messages(struct rendering *r, const cJSON *messages, struct err *e)
+static int render_messages(struct documents *r, const cJSON *messages, struct err *e)
 {
     const cJSON *message;
     size_t index = 0;
@@ -99,7 +99,7 @@ static int render_messages(struct rendering *r, const cJSON *messages, struct er
     return index > 0 ? 0 : err_set(e, ERR_FORMAT, "messages is empty");
 }
 
-static int render_line(struct rendering *r, const char *line, size_t len, struct err *e)
+static int render_line(struct documents *r, const char *line, size_t len, struct err *e)
 {
     cJSON *json = json_parse(line, len, e);
     if (!json) {
@@ -121,41 +121,69 @@ static int render_line(struct rendering *r, const char *line, size_t len, struct
     return rc;
 }
 
+struct documents *documents_create(const struct tokenizer *tokenizer,
+                                   enum documents_learn learn, struct err *e)
+{
+    struct documents *d = mem_zalloc(sizeof(*d));
+    if (!d) {
+        err_nomem(e);
+        return NULL;
+    }
+    d->tokenizer = tokenizer;
+    d->learn = learn;
+    if (find_control_tokens(d, e)) {
+        documents_destroy(d);
+        return NULL;
+    }
+    return d;
+}
+
+void documents_destroy(struct documents *d)
+{
+    if (d) {
+        token_list_deinit(&d->ids);
+        mem_free(d->tokens);
+        mem_free(d);
+    }
+}
+
+int documents_add(struct documents *d, const char *line, size_t len,
+                  struct dataset_writer *writer, struct err *e)
+{
+    return render_line(d, line, len, e) || dataset_writer_add(writer, d->tokens, d->count, e)
+               ? -1
+               : 0;
+}
+
 int documents_tokenize(const char *path, const struct tokenizer *tokenizer,
                        enum documents_learn learn, struct dataset_writer *writer, struct err *e)
 {
-    struct rendering r = {.tokenizer = tokenizer, .learn = learn};
     char *line = NULL;
     size_t cap = 0;
     ssize_t len;
     unsigned long number = 0;
-    if (find_control_tokens(&r, e)) {
+    struct documents *documents = documents_create(tokenizer, learn, e);
+    if (!documents) {
         return -1;
     }
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (!f) {
-        return err_set_errno(e, errno, "%s: cannot open", path);
-    }
-    int rc = 0;
+    int rc = f ? 0 : err_set_errno(e, errno, "%s: cannot open", path);
     while (!rc && (len = getline(&line, &cap, f)) >= 0) {
         number++;
         if (strspn(line, " \t\r\n") == (size_t)len) {
             continue;
         }
-        rc = render_line(&r, line, (size_t)len, e) ||
-             dataset_writer_add(writer, r.tokens, r.count, e);
-        if (rc) {
+        if (documents_add(documents, line, (size_t)len, writer, e)) {
             rc = err_prefix(e, "%s: line %lu", path, number);
         }
     }
     if (!rc && ferror(f)) {
         rc = err_set_errno(e, errno, "%s: cannot read", path);
     }
-    if (f != stdin) {
+    if (f && f != stdin) {
         fclose(f);
     }
     free(line);
-    token_list_deinit(&r.ids);
-    mem_free(r.tokens);
+    documents_destroy(documents);
     return rc;
 }

@@ -25,3 +25,11 @@ enum documents_learn {
 int documents_tokenize(const char *path, const struct tokenizer *tokenizer,
                        enum documents_learn learn, struct dataset_writer *writer,
                        struct err *e);
+
+/* The same a line at a time. The tokenizer is borrowed; documents_destroy. */
+struct documents;
+struct documents *documents_create(const struct tokenizer *tokenizer,
+                                   enum documents_learn learn, struct err *e);
+void documents_destroy(struct documents *d); /* accepts NULL */
+int documents_add(struct documents *d, const char *line, size_t len,
+                  struct dataset_writer *writer, struct err *e);

@@ -14,6 +14,7 @@ int cli_inspect(int argc, char **argv);
 int cli_align(int argc, char **argv);
 int cli_lineage(int argc, char **argv);
 int cli_publish(int argc, char **argv);
+int cli_curate(int argc, char **argv);
 int cli_quantize(int argc, char **argv);
 int cli_synth(int argc, char **argv);
 int cli_bench(int argc, char **argv);

@@ -11,7 +11,7 @@ const ALL = ['net', 'api', 'sched', 'engine', 'grammar', 'registry', 'filters', 
 // A layer may always use itself.
 const MAY_USE = {
     main: ['cli', ...ALL],
-    cli: ['serve', 'train', ...ALL],
+    cli: ['serve', 'curate', 'train', ...ALL],
     serve: ['web', ...ALL],
     web: [],
     net: ['base'],
@@ -21,6 +21,7 @@ const MAY_USE = {
     engine: ['grammar', 'models', 'quant', 'base'],
     grammar: ['models', 'base'],
     models: ['quant', 'base'],
+    curate: ['train', 'models', 'filters', 'base'],
     train: ['models', 'filters', 'quant', 'base'],
     filters: ['base'],
     quant: [],
@@ -30,7 +31,8 @@ const MAY_USE = {
 function layerOf(file) {
     const parts = file.split('/');
     if (parts[0] !== 'runtime') {
-        return file.startsWith('models/train/') ? 'train' : parts[0];
+        const own = ['train', 'curate'].find((folder) => file.startsWith(`models/${folder}/`));
+        return own ?? parts[0];
     }
     return parts.length === 2 ? path.basename(parts[1], path.extname(parts[1])) : parts[1];
 }

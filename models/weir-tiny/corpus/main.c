@@ -1,5 +1,6 @@
 /* weir-tiny-corpus: writes the training text, or the held-out questions, as JSON lines. */
 #include "models/weir-tiny/corpus/conversation.h"
+#include "models/weir-tiny/corpus/dirt.h"
 #include "models/weir-tiny/corpus/question.h"
 
 #include <errno.h>
@@ -16,6 +17,9 @@ struct job {
     long conversations;
     long documents;
     long arithmetic;
+    long dirt; /* lines of it after a hundred others */
+    long leak_seed, leak_items;
+    const char *dirt_split;
     const char *wordings;
     const char *split;
     bool questions; /* of the training split, instead of its text */
@@ -35,19 +39,27 @@ static int write_line(FILE *f, struct buf *line, const char *path, struct err *e
     return 0;
 }
 
+/* Of clean lines, where there is dirt. */
+static const char clean_label[] = ",\"label\":\"clean\"";
+
 static int write_conversation(FILE *f, void (*draw)(struct rng *r, struct conversation *c),
-                              struct rng *r, struct buf *line, const char *path, struct err *e)
+                              struct rng *r, struct dirt *dirt, struct buf *line,
+                              const char *path, struct err *e)
 {
     static struct conversation c;
     draw(r, &c);
     buf_append_char(line, '{');
     conversation_write(&c, false, line);
+    if (dirt != NULL) {
+        dirt_keep_conversation(dirt, &c);
+        buf_append_str(line, clean_label);
+    }
     buf_append_char(line, '}');
     return write_line(f, line, path, e);
 }
 
-static int write_document(FILE *f, struct rng *r, struct buf *line, const char *path,
-                          struct err *e)
+static int write_document(FILE *f, struct rng *r, struct dirt *dirt, struct buf *line,
+                          const char *path, struct err *e)
 {
     struct buf text;
     buf_init(&text, LINE_MAX_BYTES);
@@ -55,6 +67,10 @@ static int write_document(FILE *f, struct rng *r, struct buf *line, const char *
     if (text.data != NULL && !text.failed) {
         buf_append_str(line, "{\"text\":");
         conversation_write_string(text.data, line);
+        if (dirt != NULL) {
+            dirt_keep_text(dirt, text.data);
+            buf_append_str(line, clean_label);
+        }
         buf_append_char(line, '}');
     }
     int rc = text.failed || text.data == NULL ? err_nomem(e) : write_line(f, line, path, e);
@@ -62,11 +78,27 @@ static int write_document(FILE *f, struct rng *r, struct buf *line, const char *
     return rc;
 }
 
+/* Dirt is drawn by a generator of its own: the other lines are the same without it. */
+static int write_dirt(FILE *f, struct rng *r, const struct job *job, struct dirt *dirt,
+                      struct buf *line, struct err *e)
+{
+    if (dirt == NULL || !corpus_chance(r, (unsigned)job->dirt)) {
+        return 0;
+    }
+    dirt_write(dirt, r, line);
+    return write_line(f, line, job->out, e);
+}
+
 /* Everything in a mixed order. */
 static int write_training(FILE *f, const struct job *job, struct err *e)
 {
-    struct rng r;
+    struct rng r, dirt_rng;
     rng_seed(&r, (uint64_t)job->seed);
+    rng_seed(&dirt_rng, (uint64_t)job->seed + ((uint64_t)1 << 40));
+    enum corpus_split split =
+        strcmp(job->dirt_split, "heldout") == 0 ? CORPUS_HELDOUT : CORPUS_TRAIN;
+    struct dirt *dirt =
+        job->dirt > 0 ? dirt_create(split, (uint64_t)job->leak_seed, job->leak_items) : NULL;
     struct buf line;
     buf_init(&line, LINE_MAX_BYTES);
     uint32_t conversations = (uint32_t)job->conversations;
@@ -76,16 +108,19 @@ static int write_training(FILE *f, const struct job *job, struct err *e)
     while (rc == 0 && conversations + documents + arithmetic > 0) {
         uint32_t roll = rng_below(&r, conversations + documents + arithmetic);
         if (roll < conversations) {
-            rc = write_conversation(f, conversation_draw, &r, &line, job->out, e);
+            rc = write_conversation(f, conversation_draw, &r, dirt, &line, job->out, e);
             conversations--;
         } else if (roll < conversations + documents) {
-            rc = write_document(f, &r, &line, job->out, e);
+            rc = write_document(f, &r, dirt, &line, job->out, e);
             documents--;
         } else {
-            rc = write_conversation(f, conversation_draw_arithmetic, &r, &line, job->out, e);
+            rc = write_conversation(f, conversation_draw_arithmetic, &r, dirt, &line, job->out,
+                                    e);
             arithmetic--;
         }
+        rc = rc == 0 ? write_dirt(f, &dirt_rng, job, dirt, &line, e) : rc;
     }
+    dirt_destroy(dirt);
     buf_deinit(&line);
     return rc;
 }
@@ -135,6 +170,10 @@ static int run(const struct job *job, struct err *e)
         return err_set_param(e, ERR_INVALID, "split", "--split %s: give train or heldout",
                              job->split);
     }
+    if (strcmp(job->dirt_split, "heldout") != 0 && strcmp(job->dirt_split, "train") != 0) {
+        return err_set_param(e, ERR_INVALID, "dirt-split",
+                             "--dirt-split %s: give train or heldout", job->dirt_split);
+    }
     if (job->out == NULL) {
         return err_set_param(e, ERR_INVALID, "out", "--out is missing: name the file to write");
     }
@@ -156,7 +195,13 @@ static int run(const struct job *job, struct err *e)
 
 int main(int argc, char **argv)
 {
-    struct job job = {.seed = 1, .conversations = 1000, .wordings = "common", .split = "train"};
+    struct job job = {.seed = 1,
+                      .conversations = 1000,
+                      .wordings = "common",
+                      .split = "train",
+                      .dirt_split = "train",
+                      .leak_seed = 2,
+                      .leak_items = 200};
     const struct option table[] = {
         {"seed", 's', OPTION_INT, &job.seed, "N",
          "the same seed gives the same bytes (default 1)", 0, 1L << 40},
@@ -170,6 +215,14 @@ int main(int argc, char **argv)
          "in how many ways things are said (default common); named is as wide as widest, but "
          "what is refused always names what is banned",
          0, 0},
+        {"dirt", 0, OPTION_INT, &job.dirt, "N",
+         "plant about N lines of labelled dirt after each hundred others (default 0)", 0, 100},
+        {"dirt-split", 0, OPTION_STRING, &job.dirt_split, "train|heldout",
+         "wordings of the dirt (default train)", 0, 0},
+        {"leak-seed", 0, OPTION_INT, &job.leak_seed, "N",
+         "--seed of the held-out questions that are leaked (default 2)", 0, 1L << 40},
+        {"leak-items", 0, OPTION_INT, &job.leak_items, "N",
+         "--conversations of those (default 200)", 1, 100000},
         {"split", 0, OPTION_STRING, &job.split, "train|heldout",
          "text to train on, or questions to grade with", 0, 0},
         {"questions", 0, OPTION_FLAG, &job.questions, NULL,
