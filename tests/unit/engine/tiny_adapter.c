@@ -69,7 +69,7 @@ static void add_pairs(struct gguf_writer *w, const struct tiny_adapter *t, float
                 a[k] = 0.2f * rng_normal(&rng);
             }
             snprintf(name, sizeof(name), "blk.%d.%s.weight.lora_a", layer, parts[i].name);
-            float *b = pool = add(w, name, t->type, a, t->rank, parts[i].n_in);
+            float *b = add(w, name, t->type, a, t->rank, parts[i].n_in);
             for (size_t k = 0; k < t->rank * parts[i].n_out; k++) {
                 b[k] = 0.2f * rng_normal(&rng);
             }
