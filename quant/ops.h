@@ -68,6 +68,33 @@ struct ops_attention {
     float *scratch; /* ops_attention_scratch(...) floats of this thread's own, aligned to 64 */
 };
 
+/* y += B (scale * A x) for some rows: what a low-rank adapter adds to a product. Down:
+ *
+ *     u[row][r] = dot(x[row], a[r]) * scale        over n_in, with the bits of dot
+ *
+ * Up, for output o = 16 t + l:
+ *
+ *     y[row][o] += sum of u[row][r] * b[t][r][l]   r ascending by fmaf, from 0; then one add
+ *
+ * Which rows and ranges come together in a call changes no bit. */
+#define OPS_LOW_RANK_TILE 16
+struct ops_low_rank {
+    const size_t *rows; /* (n_rows) indices of rows of x, u and y */
+    size_t n_rows;
+    const float *x; /* [..][n_in] at x_stride */
+    size_t x_stride;
+    const float *a; /* [rank][n_in] */
+    size_t n_in;
+    float scale;
+    float *u; /* [..][rank] at u_stride */
+    size_t u_stride;
+    size_t rank;
+    const float *b; /* [tiles][rank][16]; tiles of 16 outputs, the last one filled up */
+    size_t n_out;
+    float *y; /* [..][n_out] at y_stride */
+    size_t y_stride;
+};
+
 /* Floats of scratch that an attention over up to n_positions needs, whatever the number of rows
  * and heads: it works through them in small batches. */
 size_t ops_attention_scratch(size_t n_positions);
@@ -115,6 +142,12 @@ struct ops {
     size_t (*argmax)(const float *x, size_t n);
 
     float (*dot)(const float *a, const float *b, size_t n);
+
+    /* u of ranks [r0, r1). */
+    void (*low_rank_down)(const struct ops_low_rank *p, size_t r0, size_t r1);
+
+    /* Adds to the outputs of tiles [tile0, tile1). */
+    void (*low_rank_up)(const struct ops_low_rank *p, size_t tile0, size_t tile1);
 
     /* out[i] = exp(x[i]), within 1.01 ulp down to the smallest normal number; below it 0, above
      * the greatest infinity. In place allowed. */

@@ -50,6 +50,19 @@ struct llama_source {
     struct llama_part parts[LLAMA_PARTS_MAX];
 };
 
+/* The matrices of a layer that all tokens go through. */
+enum llama_product {
+    LLAMA_PRODUCT_QKV,
+    LLAMA_PRODUCT_OUT,
+    LLAMA_PRODUCT_GATE_UP,
+    LLAMA_PRODUCT_DOWN,
+    LLAMA_PRODUCTS
+};
+
+/* What one of them is made of. Returns the numbers of a row, its inputs. */
+size_t llama_source_of(const struct llama_config *c, int layer, enum llama_product product,
+                       struct llama_source *from);
+
 /* n rows of k floats of the tensor "blk.LAYER.PART.SUFFIX". */
 int llama_load_floats(struct llama_loader *l, int layer, const char *part, const char *suffix,
                       size_t n, size_t k, enum llama_heads heads, const float **out);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "models/arch/llama_adapt.h"
 #include "models/arch/llama_mixture.h"
 #include "runtime/base/mem.h"
 
@@ -35,6 +36,7 @@ struct llama_state {
     struct llama_input in_d, in_q, in_ff;
     void *in_block;
     struct llama_mixture *mixture; /* NULL: no experts */
+    struct llama_adapt *adapt;     /* NULL: rows have no adapters */
 
     /* The step that runs now. */
     const struct llama_weights *w;
@@ -172,7 +174,7 @@ struct llama_state *llama_state_create(const struct llama_config *c,
         llama_state_destroy(s);
         return NULL;
     }
-    if (!allocate(s)) {
+    if (!allocate(s) || (set->adapters && !(s->adapt = llama_adapt_create(set->max_rows)))) {
         llama_state_destroy(s);
         err_set(e, ERR_NOMEM, "no memory for the working space of a step of %d rows",
                 set->max_rows);
@@ -194,6 +196,7 @@ void llama_state_destroy(struct llama_state *s)
         mem_free_aligned(arrays[i]);
     }
     llama_mixture_destroy(s->mixture);
+    llama_adapt_destroy(s->adapt);
     mem_free_aligned(s->in_block);
     mem_free(s->runs);
     mem_free(s->wanted);
@@ -436,6 +439,36 @@ static void multiply(const struct llama_state *s, float *y, const struct llama_i
     }
 }
 
+/* A product of a layer: its input as rows of floats, and as the matrix wants it. */
+struct product {
+    enum llama_product which;
+    const struct llama_linear *linear;
+    const struct llama_input *in;
+    const float *x;
+    size_t x_stride;
+    float *y;
+};
+
+/* This worker's columns of all rows, and what the rows' adapters add to them. */
+static void project(const struct llama_state *s, int layer, const struct product *p,
+                    size_t n_rows, int worker, int n_workers)
+{
+    const struct parallel *threads = &s->set.parallel;
+    const struct llama_matrix *m = &p->linear->matrix;
+    size_t tile0, tile1;
+    bool adapted = s->adapt && llama_adapt_any(s->adapt);
+    if (adapted) {
+        llama_adapt_down(s->adapt, s->set.ops, layer, p->which, p->x, p->x_stride, worker,
+                         n_workers);
+        threads->barrier(threads->team);
+    }
+    multiply(s, p->y, p->in, p->linear, n_rows, worker, n_workers);
+    if (adapted) {
+        parallel_share(llama_matrix_tiles(m), worker, n_workers, &tile0, &tile1);
+        llama_adapt_up(s->adapt, s->set.ops, layer, p->which, p->y, m->n, tile0, tile1);
+    }
+}
+
 /* This worker's columns of all wanted rows. */
 static void make_logits(struct llama_state *s, size_t n_rows, int worker, int n_workers)
 {
@@ -458,6 +491,9 @@ static void make_logits(struct llama_state *s, size_t n_rows, int worker, int n_
 
 static void gather_wanted(struct llama_state *s)
 {
+    if (s->adapt) {
+        llama_adapt_rows(s->adapt, s->rows, s->wanted, s->n_wanted);
+    }
     for (size_t i = 0; i < s->n_wanted; i++) {
         /* Wanted rows come in ascending order, so row i is never overwritten before it was
          * read. */
@@ -474,10 +510,24 @@ static void gather_wanted(struct llama_state *s)
 }
 
 /* From the normalised rows to `update` of this worker's rows. */
-static void feed_forward(struct llama_state *s, const struct llama_layer *layer, size_t n_rows,
-                         int worker, int n_workers)
+static void feed_forward(struct llama_state *s, int index, size_t n_rows, int worker,
+                         int n_workers)
 {
+    const struct llama_layer *layer = &s->w->layers[index];
     const struct parallel *p = &s->set.parallel;
+    const struct product gate_up = {
+        .which = LLAMA_PRODUCT_GATE_UP,
+        .linear = &layer->gate_up,
+        .in = &s->in_d,
+        .x = s->c.parallel_residual || layer->ffn_norm.weight ? s->normed : s->x,
+        .x_stride = s->d,
+        .y = s->gate_up};
+    const struct product down = {.which = LLAMA_PRODUCT_DOWN,
+                                 .linear = &layer->down,
+                                 .in = &s->in_ff,
+                                 .x = s->gate_up,
+                                 .x_stride = s->up_dim,
+                                 .y = s->update};
     size_t r0, r1;
     parallel_share(n_rows, worker, n_workers, &r0, &r1);
     if (s->mixture) {
@@ -485,11 +535,11 @@ static void feed_forward(struct llama_state *s, const struct llama_layer *layer,
                           n_workers);
     }
     if (s->ff > 0) {
-        multiply(s, s->gate_up, &s->in_d, &layer->gate_up, n_rows, worker, n_workers);
+        project(s, index, &gate_up, n_rows, worker, n_workers);
         p->barrier(p->team);
         activate(s, r0, r1);
         p->barrier(p->team);
-        multiply(s, s->update, &s->in_ff, &layer->down, n_rows, worker, n_workers);
+        project(s, index, &down, n_rows, worker, n_workers);
         p->barrier(p->team);
     }
     if (s->mixture) {
@@ -519,7 +569,13 @@ static void work(void *ctx, int worker, int n_workers)
         if (s->gave_up) {
             return; /* every worker does: it changes between two other barriers alone */
         }
-        multiply(s, s->qkv, &s->in_d, &layer->qkv, m, worker, n_workers);
+        const struct product qkv = {.which = LLAMA_PRODUCT_QKV,
+                                    .linear = &layer->qkv,
+                                    .in = &s->in_d,
+                                    .x = layer->attn_norm.weight ? s->normed : s->x,
+                                    .x_stride = s->d,
+                                    .y = s->qkv};
+        project(s, i, &qkv, m, worker, n_workers);
         BARRIER();
         rotate_and_store(s, i, r0, r1);
         BARRIER();
@@ -539,12 +595,18 @@ static void work(void *ctx, int worker, int n_workers)
         }
         llama_input_set(&s->in_q, s->set.kernel, s->mixed, s->q_dim, r0, r1);
         BARRIER();
-        multiply(s, s->update, &s->in_q, &layer->out, m, worker, n_workers);
+        const struct product out = {.which = LLAMA_PRODUCT_OUT,
+                                    .linear = &layer->out,
+                                    .in = &s->in_q,
+                                    .x = s->mixed,
+                                    .x_stride = s->q_dim,
+                                    .y = s->update};
+        project(s, i, &out, m, worker, n_workers);
         BARRIER();
         add_update(s, &layer->attn_post_norm, r0, r1);
         feed(s, layer, r0, r1);
         BARRIER();
-        feed_forward(s, layer, m, worker, n_workers);
+        feed_forward(s, i, m, worker, n_workers);
         add_update(s, &layer->ffn_post_norm, r0, r1);
     }
     if (s->c.encoder) {
@@ -578,6 +640,9 @@ bool llama_step(struct llama_state *s, const struct llama_weights *w, struct kv_
         if (rows[r].want_logits) {
             s->wanted[s->n_wanted++] = r;
         }
+    }
+    if (s->adapt) {
+        llama_adapt_rows(s->adapt, rows, NULL, s->n_rows);
     }
     s->set.parallel.run(s->set.parallel.team, work, s);
     return !s->gave_up;

@@ -3,7 +3,8 @@
  * A step takes rows of any mix: chunks of prompts and single tokens of running sequences. It
  * stores each row's keys and values in its sequence's slot and leaves logits for the rows that
  * ask for them. A row's result depends on its token and the positions before it in its own
- * slot, and on nothing else in the batch (quant/q8.h and quant/ops.h say how sums are ordered).
+ * slot, on its adapter, and on nothing else in the batch (quant/q8.h and quant/ops.h say how
+ * sums are ordered).
  *
  * Architecture: Touvron et al. 2023, with RMSNorm (Zhang and Sennrich 2019), rotary positions
  * on adjacent pairs (Su et al. 2021), grouped-query attention (Ainslie et al. 2023), SwiGLU
@@ -17,6 +18,7 @@
 #include <stdint.h>
 
 #include "models/arch/kv_cache.h"
+#include "models/arch/llama_adapter.h"
 #include "models/arch/llama_config.h"
 #include "models/arch/llama_weights.h"
 #include "models/parallel.h"
@@ -28,6 +30,9 @@ struct llama_row {
         position; /* in the sequence, 0-based; those before it were stored by earlier rows */
     int32_t slot; /* of the KV cache */
     bool want_logits;
+    /* Made for this model's configuration, or NULL. All rows of a slot have the same one, for
+     * keys and values depend on it. Only where settings.adapters is set. */
+    const struct llama_adapter *adapter;
 };
 
 struct llama_state; /* scratch for steps of up to max_rows rows */
@@ -41,6 +46,7 @@ struct llama_state_settings {
     const struct ops *ops;
     struct parallel parallel;
     const atomic_bool *give_up; /* set from any thread: the step ends early. NULL: never */
+    bool adapters;              /* rows may have some */
     bool vectors; /* no logits are made: rows that want them get vectors, as in an encoder */
 };
 

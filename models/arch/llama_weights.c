@@ -75,60 +75,28 @@ static int load_qk_norms(struct llama_loader *l, int i, struct llama_layer *laye
                : 0;
 }
 
+static int load_product(struct llama_loader *l, int i, enum llama_product product,
+                        struct llama_linear *out)
+{
+    struct llama_source from;
+    size_t k = llama_source_of(l->c, i, product, &from);
+    return llama_load_linear(l, out, k, &from);
+}
+
 static int load_attention(struct llama_loader *l, int i, struct llama_layer *layer)
 {
-    size_t d = (size_t)l->c->d_model;
-    size_t q = (size_t)l->c->n_heads * (size_t)l->c->head_dim;
-    size_t kv = (size_t)l->c->n_kv_heads * (size_t)l->c->head_dim;
-    struct llama_source from = {.layer = i,
-                                .packed = "attn_qkv",
-                                .bias = l->c->qkv_bias,
-                                .parts = {{"attn_q", q, .heads = LLAMA_HEADS},
-                                          {"attn_k", kv, .heads = LLAMA_HEADS},
-                                          {"attn_v", kv, .heads = LLAMA_NO_HEADS}}};
-    if (l->c->fused_qkv) {
-        const char *all = "attn_qkv";
-        size_t of = q + 2 * kv;
-        from.parts[0] = (struct llama_part){all, q, 0, of, LLAMA_HEADS};
-        from.parts[1] = (struct llama_part){all, kv, q, of, LLAMA_HEADS};
-        from.parts[2] = (struct llama_part){all, kv, q + kv, of, LLAMA_NO_HEADS};
-    }
-    const struct llama_source out = {.layer = i,
-                                     .packed = "attn_output",
-                                     .bias = l->c->out_bias,
-                                     .parts = {{"attn_output", d, .heads = LLAMA_NO_HEADS}}};
     return load_qk_norms(l, i, layer) != 0 ||
-                   llama_load_linear(l, &layer->qkv, d, &from) != 0 ||
-                   llama_load_linear(l, &layer->out, q, &out) != 0
+                   load_product(l, i, LLAMA_PRODUCT_QKV, &layer->qkv) != 0 ||
+                   load_product(l, i, LLAMA_PRODUCT_OUT, &layer->out) != 0
                ? -1
                : 0;
 }
 
-/* The feed-forward network that all tokens go through; beside experts it has names of its own.
- */
+/* The feed-forward network that all tokens go through. */
 static int load_ffn(struct llama_loader *l, int i, struct llama_layer *layer)
 {
-    const struct llama_config *c = l->c;
-    size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff;
-    bool shared = c->n_experts > 0;
-    const char *up = shared ? "ffn_up_shexp" : "ffn_up";
-    struct llama_source gate_up = {
-        .layer = i,
-        .packed = "ffn_gate_up",
-        .bias = c->ffn_bias,
-        .parts = {{shared ? "ffn_gate_shexp" : "ffn_gate", ff, .heads = LLAMA_NO_HEADS},
-                  {up, ff, .heads = LLAMA_NO_HEADS}}};
-    if (c->fused_gate_up || c->ungated) {
-        gate_up.parts[0] = (struct llama_part){up, c->ungated ? ff : 2 * ff, .of = 0};
-        gate_up.parts[1] = (struct llama_part){0};
-    }
-    const struct llama_source down = {
-        .layer = i,
-        .packed = "ffn_down",
-        .bias = c->ffn_bias,
-        .parts = {{shared ? "ffn_down_shexp" : "ffn_down", d, .heads = LLAMA_NO_HEADS}}};
-    return ff > 0 && (llama_load_linear(l, &layer->gate_up, d, &gate_up) != 0 ||
-                      llama_load_linear(l, &layer->down, ff, &down) != 0)
+    return l->c->d_ff > 0 && (load_product(l, i, LLAMA_PRODUCT_GATE_UP, &layer->gate_up) != 0 ||
+                              load_product(l, i, LLAMA_PRODUCT_DOWN, &layer->down) != 0)
                ? -1
                : 0;
 }

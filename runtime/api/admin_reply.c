@@ -35,12 +35,15 @@ static cJSON *model_object(const struct admin_model *m)
     cJSON_AddStringToObject(o, "owned_by", "weir");
     json_add_string_or_null(o, "version", m->id);
     json_add_string_or_null(o, "sha256", m->sha256);
+    if (m->parent) {
+        cJSON_AddStringToObject(o, "parent", m->parent);
+    }
     add_number_or_null(o, "context_length", m->is_loaded, m->context);
     cJSON *capabilities = cJSON_AddArrayToObject(o, "capabilities");
     if (m->makes_text) {
         cJSON_AddItemToArray(capabilities, cJSON_CreateString("chat"));
     }
-    if (m->is_loaded) {
+    if (m->is_loaded && !m->parent) {
         cJSON_AddItemToArray(capabilities, cJSON_CreateString("embeddings"));
     }
     add_number_or_null(o, "embedding_length", m->is_loaded, m->embedding_length);

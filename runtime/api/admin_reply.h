@@ -22,6 +22,7 @@ struct admin_model {
     const char *id; /* "name@version"; NULL: none serves */
     const char *name;
     const char *asked_as; /* what a request calls it: one of the two, or NULL for the name */
+    const char *parent;   /* of an adapter its base model; NULL: it is none */
     const char *state;    /* "serving", "kept", "split" ... */
     bool is_loaded;
     struct admin_labels labels;

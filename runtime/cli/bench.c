@@ -20,7 +20,7 @@
 
 struct bench {
     struct local_model model;
-    const char *cpu, *kv_type;
+    const char *cpu, *kv_type, *adapter;
     bool pin;
     int threads;
     int n_prompt;
@@ -82,6 +82,7 @@ static int open_model(struct bench *b, const char *path, double *load_s, struct 
         b->depth > 0 && b->depth + b->n_decode > n_tokens ? b->depth + b->n_decode : n_tokens;
     struct local_model_settings s = {
         .path = path,
+        .adapter = b->adapter,
         .cpu = b->cpu,
         .kv_type = b->kv_type,
         .threads = b->threads,
@@ -135,7 +136,8 @@ static double decode_once(struct bench *b, int n, int past)
             rows[i] = (struct llama_row){.token = b->tokens[(at + i) % b->n_decode],
                                          .position = past + at,
                                          .slot = i,
-                                         .want_logits = true};
+                                         .want_logits = true,
+                                         .adapter = l->adapter};
         }
         llama_step(l->state, &l->model->weights, &l->kv, rows, n);
     }
@@ -283,7 +285,7 @@ static void print_json(const struct bench *b, const struct bench_result *r)
 int cli_bench(int argc, char **argv)
 {
     const char *path = NULL;
-    const char *cpu = "auto", *kv_type = NULL;
+    const char *cpu = "auto", *kv_type = NULL, *adapter = NULL;
     bool pin = false;
     const char *batches = "1,8,16";
     bool json = false;
@@ -306,6 +308,8 @@ int cli_bench(int argc, char **argv)
         {"pin", 0, OPTION_FLAG, &pin, NULL, "tie each thread to a core", 0, 0},
         {"kv-type", 0, OPTION_STRING, &kv_type, "NAME", "KV cache as f16, int8 or f32 (f16)", 0,
          0},
+        {"adapter", 0, OPTION_STRING, &adapter, "FILE[@SCALE]",
+         "a LoRA adapter (GGUF) of the model, for all rows", 0, 0},
         {0},
     };
     const struct options options = {
@@ -324,6 +328,7 @@ int cli_bench(int argc, char **argv)
     struct err e = {0};
     struct bench_result result = {0};
     struct bench b = {.cpu = cpu,
+                      .adapter = adapter,
                       .kv_type = kv_type,
                       .pin = pin,
                       .threads = (int)threads,

@@ -171,7 +171,7 @@ int cli_chat(int argc, char **argv)
     const char *path = NULL;
     const char *key = NULL;
     const char *system = NULL;
-    const char *cpu = "auto";
+    const char *cpu = "auto", *adapter = NULL;
     double temperature = 0.8;
     long seed = -1;
     long threads = local_core_count();
@@ -188,6 +188,8 @@ int cli_chat(int argc, char **argv)
         {"threads", 't', OPTION_INT, &threads, "N", "with --model (number of cores)", 1, 256},
         {"cpu", 0, OPTION_STRING, &cpu, "NAME", "with --model: best instruction set (auto)", 0,
          0},
+        {"adapter", 0, OPTION_STRING, &adapter, "FILE[@SCALE]",
+         "with --model: a LoRA adapter (GGUF) of the model", 0, 0},
         {0},
     };
     const struct options options = {
@@ -207,8 +209,12 @@ int cli_chat(int argc, char **argv)
     struct chat_turns turns = {0};
     rc = system ? add_system(&turns, system, &e) : 0;
     if (rc == 0 && path) {
-        struct local_model_settings set = {
-            .path = path, .cpu = cpu, .threads = (int)threads, .max_rows = 256, .n_slots = 1};
+        struct local_model_settings set = {.path = path,
+                                           .adapter = adapter,
+                                           .cpu = cpu,
+                                           .threads = (int)threads,
+                                           .max_rows = 256,
+                                           .n_slots = 1};
         rc = chat_local(&set, temperature, seed, &turns, &e);
     } else if (rc == 0) {
         rc = chat_with_server(url ? url : "http://127.0.0.1:8080",

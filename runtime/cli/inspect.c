@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/arch/llama_adapter.h"
 #include "models/format/gguf.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/mem.h"
@@ -216,10 +217,38 @@ static void print_tensor(const struct gguf_tensor *t)
            tensor_type_info(t->type)->name, dims, t->size, t->offset);
 }
 
+/* What an adapter is for, in a line. */
+static void print_adapter(const struct gguf *g)
+{
+    struct gguf_str arch = {0}, base = {0};
+    struct err ignored;
+    float alpha = 0.0f;
+    uint64_t rank = 0;
+    if (!llama_adapter_is(g)) {
+        return;
+    }
+    for (size_t i = 0; i < gguf_tensor_count(g); i++) {
+        const struct gguf_tensor *t = gguf_tensor_at(g, i);
+        size_t len = strlen(t->name);
+        bool is_a = len > 7 && strcmp(t->name + len - 7, ".lora_a") == 0;
+        rank = is_a && t->dims[1] > rank ? t->dims[1] : rank;
+    }
+    (void)gguf_get_str(g, "general.architecture", &arch, &ignored);
+    (void)gguf_get_str(g, "weir.adapter.base_sha256", &base, &ignored);
+    (void)gguf_get_f32(g, "adapter.lora.alpha", &alpha, &ignored);
+    printf("  a LoRA adapter of rank %" PRIu64 ", alpha %g, for a model of architecture %.*s",
+           rank, (double)alpha, (int)arch.len, arch.data ? arch.data : "");
+    if (base.len == HASH_HEX_LEN) {
+        printf(" with SHA-256 %.12s...", base.data);
+    }
+    printf("\n");
+}
+
 static int print_text(const struct gguf *g, const struct summary *s, struct err *e)
 {
     printf("%s\n  GGUF version %" PRIu32 ", %" PRIu64 " bytes, alignment %" PRIu32 "\n",
            gguf_path(g), gguf_version(g), gguf_file_size(g), gguf_alignment(g));
+    print_adapter(g);
     printf("  sha256 %s\n  %" PRIu64 " parameters\n\nmetadata (%zu)\n", s->sha256,
            s->parameters, gguf_kv_count(g));
     for (size_t i = 0; i < gguf_kv_count(g); i++) {

@@ -1,8 +1,13 @@
 #include "runtime/cli/local_model.h"
 
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "models/arch/llama_adapter.h"
 #include "models/template/chat_prompt.h"
 #include "models/tokenizer/decoder.h"
 #include "quant/cpu.h"
@@ -57,6 +62,47 @@ static int precision_named(const char *name, enum llama_precision *precision, st
                                "--weights: \"%s\" is not known; int8 and f32 are", name);
 }
 
+/* An adapter may say which file it was trained on. */
+static int check_base(const struct llama_adapter *a, const char *adapter_path,
+                      const char *model_path, struct err *e)
+{
+    char sha256[HASH_HEX_LEN + 1];
+    if (!a->base_sha256[0]) {
+        return 0;
+    }
+    struct gguf *g = gguf_open(model_path, e);
+    int rc = g ? gguf_sha256(g, sha256, e) : -1;
+    gguf_close(g);
+    if (rc == 0 && strcmp(sha256, a->base_sha256) != 0) {
+        rc = err_set(e, ERR_INVALID,
+                     "%s: is for another base model: \"weir.adapter.base_sha256\" is %.12s..., "
+                     "the SHA-256 of %s %.12s...",
+                     adapter_path, a->base_sha256, model_path, sha256);
+    }
+    return rc;
+}
+
+static int open_adapter(struct local_model *l, const struct local_model_settings *s,
+                        struct err *e)
+{
+    char path[PATH_MAX];
+    const char *at = s->adapter ? strrchr(s->adapter, '@') : NULL;
+    char *end = NULL;
+    double scale = at && at[1] ? strtod(at + 1, &end) : 1.0;
+    bool has_scale = end && *end == '\0' && isfinite(scale) && fabs(scale) <= 1000.0;
+    if (!s->adapter) {
+        return 0;
+    }
+    int n = snprintf(path, sizeof(path), "%.*s",
+                     has_scale ? (int)(at - s->adapter) : (int)strlen(s->adapter), s->adapter);
+    if (n >= (int)sizeof(path)) {
+        return err_set(e, ERR_LIMIT, "--adapter: the path is too long");
+    }
+    l->adapter =
+        llama_adapter_open(path, &l->model->config, "", has_scale ? (float)scale : 1.0f, e);
+    return l->adapter ? check_base(l->adapter, path, s->path, e) : -1;
+}
+
 int local_model_open(struct local_model *l, const struct local_model_settings *s, struct err *e)
 {
     *l = (struct local_model){.max_rows = s->max_rows};
@@ -87,6 +133,9 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
     if (!l->model) {
         goto fail;
     }
+    if (open_adapter(l, s, e) != 0) {
+        goto fail;
+    }
     if (l->model->config.encoder != s->encoder) {
         err_set(e, ERR_UNSUPPORTED, "%s: %s", s->path,
                 s->encoder ? "makes text, no embeddings; a model like BERT is needed"
@@ -104,6 +153,7 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
         .kernel = q8_kernel_select(features),
         .ops = ops_select(features),
         .parallel = parallel,
+        .adapters = l->adapter != NULL,
     };
     l->state = llama_state_create(&l->model->config, &set, e);
     if (!l->state ||
@@ -123,6 +173,7 @@ void local_model_close(struct local_model *l)
     sampler_scratch_deinit(&l->scratch);
     kv_cache_deinit(&l->kv);
     llama_state_destroy(l->state);
+    llama_adapter_close(l->adapter);
     model_close(l->model);
     team_destroy(l->team);
     *l = (struct local_model){0};
@@ -145,7 +196,8 @@ int local_model_feed(struct local_model *l, const int32_t *tokens, size_t n, siz
         for (; n_rows < l->max_rows && at < n; at++, n_rows++) {
             rows[n_rows] = (struct llama_row){.token = tokens[at],
                                               .position = (int32_t)(position + at),
-                                              .want_logits = at == n - 1};
+                                              .want_logits = at == n - 1,
+                                              .adapter = l->adapter};
         }
         llama_step(l->state, &l->model->weights, &l->kv, rows, n_rows);
     }

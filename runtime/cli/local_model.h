@@ -11,6 +11,7 @@
 
 struct local_model {
     struct model *model;
+    struct llama_adapter *adapter; /* that all rows get, or NULL */
     struct team *team;
     struct llama_state *state;
     struct kv_cache kv;
@@ -24,6 +25,7 @@ struct local_model_settings {
     const char *path;
     const char *cpu;     /* as for --cpu */
     const char *kv_type; /* as for --kv-type; NULL: f16 */
+    const char *adapter; /* "FILE" or "FILE@SCALE"; NULL: none */
     const char *weights; /* "int8" or "f32"; NULL: int8 */
     int threads;
     bool encoder;    /* a model for embeddings is wanted; one that makes text otherwise */

@@ -44,7 +44,7 @@ int cli_logits(int argc, char **argv)
 {
     const char *path = NULL;
     const char *list = NULL;
-    const char *cpu = "auto", *kv_type = NULL, *weights = NULL;
+    const char *cpu = "auto", *kv_type = NULL, *weights = NULL, *adapter = NULL;
     bool all = false;
     long threads = local_core_count();
     const struct option table[] = {
@@ -58,6 +58,8 @@ int cli_logits(int argc, char **argv)
          0},
         {"weights", 0, OPTION_STRING, &weights, "NAME",
          "weights as int8, or f32: slow, to see what int8 costs (int8)", 0, 0},
+        {"adapter", 0, OPTION_STRING, &adapter, "FILE[@SCALE]",
+         "a LoRA adapter (GGUF) of the model", 0, 0},
         {0},
     };
     const struct options options = {"weir logits -m FILE --tokens 1,2,3 [--all]",
@@ -78,6 +80,7 @@ int cli_logits(int argc, char **argv)
     struct local_model l;
     struct local_model_settings s = {
         .path = path,
+        .adapter = adapter,
         .cpu = cpu,
         .kv_type = kv_type,
         .weights = weights,

@@ -16,6 +16,7 @@
 #define FINDING_MEMORY_BYTES ((uint64_t)64 << 20)
 
 struct serve_options {
+    struct option_strings adapters;
     const char *model;
     const char *repo;
     long keep_generations;
@@ -193,6 +194,18 @@ static int check(const struct serve_options *o)
             return 2;
         }
     }
+    for (size_t i = 0; i < o->adapters.count; i++) {
+        struct err e = {0};
+        if (served_adapters_check(o->adapters.items[i], &e) != 0) {
+            fprintf(stderr, "weir serve: %s\n", e.message);
+            return 2;
+        }
+    }
+    if (o->adapters.count > 0 && o->repo) {
+        fprintf(stderr, "weir serve: --adapter is for --model FILE; in a repository "
+                        "\"adapters\" in the version's model.json names them\n");
+        return 2;
+    }
     if (strcmp(o->publish, "auto") != 0 && strcmp(o->publish, "manual") != 0) {
         fprintf(stderr, "weir serve: --publish: \"%s\" is not known; auto and manual are\n",
                 o->publish);
@@ -210,6 +223,9 @@ static int parse(struct serve_options *o, int argc, char **argv)
     struct option table[OPTIONS_MAX] = {
         {"model", 'm', OPTION_STRING, &o->model, "FILE",
          "the model: a GGUF file, or a folder with safetensors", 0, 0},
+        {"adapter", 0, OPTION_STRINGS, &o->adapters, "NAME=FILE[@SCALE]",
+         "serve a LoRA adapter (GGUF) of the model under a name of its own; several times", 0,
+         0},
         {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "address to listen on (127.0.0.1)", 0,
          0},
         {"port", 'p', OPTION_INT, &o->port, "N", "port, 0 for any free one (8080)", 0, 65535},
@@ -632,6 +648,8 @@ int cli_serve(int argc, char **argv)
         .unload_idle_s = (uint32_t)o.unload_idle,
         .publish_manually = strcmp(o.publish, "manual") == 0,
         .generation = {.model_path = o.model,
+                       .adapters = o.adapters.items,
+                       .n_adapters = o.adapters.count,
                        .threads = (int)o.threads,
                        .pin = o.pin,
                        .context = (int)o.context,

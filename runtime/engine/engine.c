@@ -516,7 +516,8 @@ static int create_parts(struct engine *en, struct err *e)
                                          .kernel = q8_kernel_select(en->set.cpu_features),
                                          .ops = ops,
                                          .parallel = parallel_team(en->team),
-                                         .give_up = &en->give_up};
+                                         .give_up = &en->give_up,
+                                         .adapters = true};
     en->state = llama_state_create(config, &state, e);
     en->allowed = mem_zarray(((size_t)config->vocab + 31) / 32, sizeof(*en->allowed));
     if (!en->allowed) {

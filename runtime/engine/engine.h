@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "models/arch/llama_adapter.h"
 #include "models/model.h"
 #include "quant/ops.h"
 #include "runtime/base/err.h"
@@ -82,6 +83,9 @@ struct engine_request_options {
     bool ignore_eog;      /* goes on behind the end of a turn, to max_tokens */
     bool want_logprobs;   /* events carry them */
     int n_top_logprobs;   /* and of so many of the likeliest tokens; want_logprobs is set */
+    /* Of the model, and NULL or alive until the request's final event. What was computed with
+     * one adapter is never found by requests with another or none. */
+    const struct llama_adapter *adapter;
     /* Not 0: makes no answer. The prompt's full pages are computed, and held under this name
      * until engine_unpin, until another request has the same, or until memory runs out. */
     uint64_t pin;

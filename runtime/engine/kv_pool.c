@@ -56,6 +56,7 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 static int *bucket_of(const struct kv_pool *p, const struct kv_content *c)
 {
     uint64_t hash = mix(mix(UINT64_C(0xcbf29ce484222325), c->before), c->salt);
+    hash = mix(hash, c->adapter);
     for (int i = 0; i < KV_PAGE_POSITIONS; i++) {
         hash = mix(hash, (uint32_t)c->tokens[i]);
     }
@@ -64,7 +65,7 @@ static int *bucket_of(const struct kv_pool *p, const struct kv_content *c)
 
 static bool same_content(const struct kv_content *a, const struct kv_content *b)
 {
-    return a->before == b->before && a->salt == b->salt &&
+    return a->before == b->before && a->salt == b->salt && a->adapter == b->adapter &&
            memcmp(a->tokens, b->tokens, sizeof(a->tokens)) == 0;
 }
 

@@ -10,6 +10,9 @@
  * A chain can be closed to others by a salt: what was computed under one salt is not found
  * under another, so that the time to a first token tells nothing of what other users asked.
  *
+ * Keys and values depend on the adapter with which they were computed (llama_adapter.h, its
+ * id), so chains of different adapters never meet.
+ *
  * When no page is free, the cached one that was not used for the longest time is taken.
  *
  * Threads: the engine thread only. */
@@ -26,8 +29,9 @@
 
 /* What identifies the content of a full page. */
 struct kv_content {
-    uint64_t before; /* chain up to the page before; 0: this is the first */
-    uint64_t salt;   /* 0: open to all */
+    uint64_t before;  /* chain up to the page before; 0: this is the first */
+    uint64_t salt;    /* 0: open to all */
+    uint64_t adapter; /* with which it was computed; 0: none */
     int32_t tokens[KV_PAGE_POSITIONS];
 };
 

@@ -174,7 +174,8 @@ static bool ensure_pages(struct schedule *sch, struct sequence *s, size_t n, boo
 /* The content of page `index` of s, whose tokens are all known. */
 static struct kv_content content_of(const struct sequence *s, size_t index)
 {
-    struct kv_content c = {.before = s->kv.chain};
+    const struct llama_adapter *adapter = s->options.adapter;
+    struct kv_content c = {.before = s->kv.chain, .adapter = adapter ? adapter->id : 0};
     size_t first = index * KV_PAGE_POSITIONS;
     if (first + KV_PAGE_POSITIONS > s->options.n_shared) {
         c.salt = s->options.salt;
@@ -246,7 +247,7 @@ static size_t common_in_page(const struct schedule *sch, const struct sequence *
     size_t first = index * KV_PAGE_POSITIONS;
     /* What this step computes is not there yet, and `other` may have taken such a page over. */
     size_t stored = other->before.n_past;
-    if (other == s || stored <= first ||
+    if (other == s || stored <= first || other->options.adapter != s->options.adapter ||
         (index > 0 && kv_pool_chain(&sch->pool, other->pages[index - 1]) != s->kv.chain)) {
         return 0;
     }
@@ -296,7 +297,10 @@ static struct llama_row *add_row(struct schedule *sch, struct sequence *s, size_
                                  int32_t token)
 {
     struct llama_row *row = &sch->rows[sch->n_rows++];
-    *row = (struct llama_row){.token = token, .position = (int32_t)position, .slot = s->slot};
+    *row = (struct llama_row){.token = token,
+                              .position = (int32_t)position,
+                              .slot = s->slot,
+                              .adapter = s->options.adapter};
     s->n_rows++;
     return row;
 }

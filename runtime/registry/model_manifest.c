@@ -136,6 +136,36 @@ static int read_labels(struct model_manifest *m, const cJSON *list, const char *
     return 0;
 }
 
+static int read_adapters(struct model_manifest *m, const cJSON *object, const char *field,
+                         struct err *e)
+{
+    char inner[MANIFEST_FIELD_MAX];
+    if (!cJSON_IsObject(object) || cJSON_GetArraySize(object) > MODEL_ADAPTERS_MAX) {
+        return err_set_param(e, ERR_INVALID, field,
+                             "\"%s\" must be an object of at most %d names and files", field,
+                             MODEL_ADAPTERS_MAX);
+    }
+    const cJSON *item;
+    cJSON_ArrayForEach(item, object)
+    {
+        struct model_adapter_file *to = &m->adapters[m->n_adapters];
+        manifest_name_field(inner, "%s.%s", field, item->string);
+        size_t len = strlen(item->string);
+        if (len > MODEL_ADAPTER_NAME_MAX) {
+            return err_set_param(e, ERR_LIMIT, inner, "\"%s\": a name of more than %d bytes",
+                                 inner, MODEL_ADAPTER_NAME_MAX);
+        }
+        if (manifest_check_unique(item, inner, e) != 0 ||
+            version_name_check(item->string, inner, e) != 0 ||
+            manifest_read_file_name(item, inner, &to->file, e) != 0) {
+            return -1;
+        }
+        to->name = item->string;
+        m->n_adapters++;
+    }
+    return 0;
+}
+
 static bool is_date(const char *text)
 {
     int year, month, day, end = 0;
@@ -191,19 +221,14 @@ static int read_note(struct model_manifest *m, const cJSON *item, const char *fi
 
 static int read_document(struct model_manifest *m, struct err *e)
 {
-    static const struct manifest_member members[] = {{"file", read_model_file},
-                                                     {"sha256", read_sha256},
-                                                     {"template", read_template},
-                                                     {"defaults", read_defaults},
-                                                     {"limits", read_limits},
-                                                     {"labels", read_labels},
-                                                     {"deprecated", read_deprecated},
-                                                     {"note", read_note},
-                                                     {"cutoff", read_cutoff},
-                                                     {"card", read_card},
-                                                     {"gate", manifest_read_gate},
-                                                     {"canary", read_canary},
-                                                     {0}};
+    static const struct manifest_member members[] = {
+        {"file", read_model_file},   {"sha256", read_sha256},
+        {"template", read_template}, {"adapters", read_adapters},
+        {"defaults", read_defaults}, {"limits", read_limits},
+        {"labels", read_labels},     {"deprecated", read_deprecated},
+        {"note", read_note},         {"cutoff", read_cutoff},
+        {"card", read_card},         {"gate", manifest_read_gate},
+        {"canary", read_canary},     {0}};
     if (!cJSON_IsObject(m->json)) {
         return err_set(e, ERR_FORMAT, "an object is wanted");
     }

@@ -5,6 +5,7 @@
  * spelling mistake would be no gate.
  *
  *     {"file": "model.gguf", "sha256": "64 hex digits", "template": "chat.jinja",
+ *      "adapters": {"NAME": "lora.gguf"},
  *      "defaults": {"temperature": 0.7, "top_p", "top_k", "min_p", "repetition_penalty",
  *                   "presence_penalty", "frequency_penalty", "max_tokens"},
  *      "limits": {"context": 4096, "max_tokens": 1024},
@@ -35,6 +36,8 @@
 #define MODEL_MANIFEST_FILE      "model.json"
 #define MODEL_MANIFEST_BYTES_MAX ((size_t)4 << 20)
 #define MODEL_LABELS_MAX         16
+#define MODEL_ADAPTERS_MAX       64
+#define MODEL_ADAPTER_NAME_MAX   127
 #define MODEL_GOLDEN_MAX         256 /* prompts */
 #define MODEL_GOLDEN_TOKENS_MAX  4096
 #define MODEL_GOLDEN_TURNS_MAX   256
@@ -104,6 +107,12 @@ struct model_filter_gate {
     int max_more;                    /* flagged answers than the version that serves has; -1 */
 };
 
+/* A LoRA adapter of the version, served under a name of its own. */
+struct model_adapter_file {
+    const char *name;
+    const char *file; /* in the version's folder */
+};
+
 struct model_manifest {
     cJSON *json;      /* what the rest borrows from */
     const char *file; /* in the version's folder, or NULL */
@@ -114,6 +123,8 @@ struct model_manifest {
     int max_tokens;  /* 0: none */
     const char *labels[MODEL_LABELS_MAX];
     size_t n_labels;
+    struct model_adapter_file adapters[MODEL_ADAPTERS_MAX];
+    size_t n_adapters;
     const char *deprecated; /* "2027-01-31", or NULL */
     const char *note;       /* or NULL */
     const char *cutoff;     /* when its knowledge ends: "2026", "2026-01", "2026-01-31"; or NULL */

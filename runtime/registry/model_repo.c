@@ -340,7 +340,8 @@ static int find_files(const struct model_repo *r, const char *version, const str
 {
     const struct model_manifest *m = out->manifest;
     const char *model;
-    if (choose_model(r, version, s, m, &model, e) != 0 ||
+    if (resolve(r, version, ".", out->folder, e) != 0 ||
+        choose_model(r, version, s, m, &model, e) != 0 ||
         resolve(r, version, model, out->path, e) != 0) {
         return -1;
     }

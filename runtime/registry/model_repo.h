@@ -85,6 +85,7 @@ int model_repo_look(struct model_repo *r, struct err *e);
 struct model_files {
     struct model_manifest *manifest; /* owned; an empty one where there is no model.json */
     uint64_t stamp;
+    char folder[PATH_MAX];        /* of the version */
     char path[PATH_MAX];          /* what model_open takes */
     char template_path[PATH_MAX]; /* or "" */
     char loss_path[PATH_MAX];     /* or "" */

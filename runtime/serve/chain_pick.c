@@ -1,5 +1,6 @@
 #include "runtime/serve/chain_pick.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/base/log.h"
@@ -72,6 +73,11 @@ static void warn_unknown(const struct server *s, const char *pair)
 {
     int len = (int)strcspn(pair, "=");
     const char *served = s->generation ? s->generation->model->name : "";
+    char name[MODEL_NAME_MAX];
+    snprintf(name, sizeof(name), "%.*s", len, pair);
+    if (s->generation && served_adapters_find(&s->generation->adapters, "", name)) {
+        return;
+    }
     if (s->catalog && !model_catalog_find(s->catalog, pair, (size_t)len)) {
         log_warn("--filters-for: the repository has no model \"%.*s\" now", len, pair);
     } else if (!s->catalog && (strncmp(served, pair, (size_t)len) != 0 || served[len])) {

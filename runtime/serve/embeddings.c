@@ -229,11 +229,21 @@ static int read_request(struct embedding *x, struct err *e)
     if (embeddings_request_parse(&x->request, http->body, http->body_len, 0, 0, e) != 0) {
         return -1;
     }
-    const struct model_ask ask = {
-        .http = http, .model = x->request.model, .sticky = x->tenant, .missing = &x->missing};
+    const struct served_adapter *adapter = NULL;
+    const struct model_ask ask = {.http = http,
+                                  .model = x->request.model,
+                                  .sticky = x->tenant,
+                                  .adapter = &adapter,
+                                  .missing = &x->missing};
     struct generation *g = model_pick(x->server, &ask, e);
     if (!g) {
         return -1;
+    }
+    if (adapter) {
+        return err_set_param(e, ERR_UNSUPPORTED, "model",
+                             "\"%s\" is an adapter, which makes text and no embeddings; ask "
+                             "for its base model \"%s\"",
+                             adapter->name, g->model->name);
     }
     x->generation = generation_ref(g);
     const struct llama_config *c = &g->model->config;

@@ -59,7 +59,8 @@ struct exchange {
     struct server *server;
     struct exchange *next, **link; /* among all of the server */
     struct generation *generation;
-    struct model_missing missing; /* what it may have to wait for */
+    const struct served_adapter *adapter; /* of the generation, or NULL */
+    struct model_missing missing;         /* what it may have to wait for */
     struct prompt *prompt;
     struct chain *chain; /* NULL before it is known which */
     const struct exchange_api *api;

@@ -244,6 +244,7 @@ int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e)
                     .salt = salt,
                     .priority = q->priority,
                     .deadline_ns = x->deadline_ns,
+                    .adapter = x->adapter ? x->adapter->adapter : NULL,
                     .ignore_eog = q->ignore_eos,
                     .want_logprobs = q->logprobs,
                     .n_top_logprobs = q->top_logprobs},
@@ -318,6 +319,7 @@ static int find_generation(struct exchange *x, struct err *e)
                                   .model = x->request.model,
                                   .sticky = sticky_of(x->server, x->http, &x->request),
                                   .conversation = sticky_of_conversation(&x->request),
+                                  .adapter = &x->adapter,
                                   .missing = &x->missing};
     struct generation *g = model_pick(x->server, &ask, e);
     if (!g || generation_check_text(g, e) != 0 ||
@@ -329,14 +331,18 @@ static int find_generation(struct exchange *x, struct err *e)
     x->conversation = ask.conversation;
     x->names_version = model_pick_names_version(x->server, &ask);
     x->reply.tokenizer = g->model->tokenizer;
-    x->reply.model = g->id;
+    x->reply.model = x->adapter ? x->adapter->id : g->id;
     return 0;
 }
 
 static int find_chain(struct exchange *x, struct err *e)
 {
     struct chain *chain;
-    if (chain_pick(x->server, x->http, x->generation->model->name, &chain, e) != 0) {
+    const char *model = x->generation->model->name;
+    if (x->adapter && chain_pick_for_model(&x->server->set, x->adapter->name)) {
+        model = x->adapter->name;
+    }
+    if (chain_pick(x->server, x->http, model, &chain, e) != 0) {
         return -1;
     }
     x->chain = chain_ref(chain);
@@ -361,5 +367,8 @@ int exchange_read(struct exchange *x, struct err *e)
 int exchange_prepare(struct exchange *x, struct err *e)
 {
     provenance_fill(&x->made_by, x->generation, x->prompt, x->chain);
+    if (x->adapter) {
+        provenance_add_adapter(&x->made_by, x->adapter);
+    }
     return reserve_answers(x, e) == 0 ? make_prompts(x, e) : -1;
 }

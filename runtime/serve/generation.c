@@ -68,6 +68,10 @@ static int load_model(struct generation *g, const struct generation_settings *s,
     if (!g->model || (s->files && check_version(g->model, s, e) != 0)) {
         return -1;
     }
+    if (served_adapters_load(&g->adapters, g->model, s->adapters, s->n_adapters, s->files, e) !=
+        0) {
+        return -1;
+    }
     if (!g->model->config.encoder && !g->model->chat_template) {
         return err_set(e, ERR_UNSUPPORTED,
                        "%s: has no chat template (tokenizer.chat_template), so it cannot chat",
@@ -239,6 +243,7 @@ static uint64_t count_memory(const struct generation *g, const struct generation
     const struct model *m = g->model;
     uint64_t pages = g->engine ? (uint64_t)engine_stats(g->engine).kv_pages : 0;
     return m->weights.block_bytes + (m->weights.in_file ? m->file_bytes : 0) +
+           served_adapters_bytes(&g->adapters) +
            pages * kv_cache_page_bytes(&m->config, s->kv_type);
 }
 
@@ -294,6 +299,7 @@ static void release_parts(struct generation *g)
     embedder_destroy(g->embedder);
     form_cache_deinit(&g->forms);
     grammar_vocab_release(g->vocab);
+    served_adapters_deinit(&g->adapters);
     model_close(g->model);
     model_manifest_free(g->manifest);
     mem_free(g->card);

@@ -21,6 +21,7 @@
 #include "runtime/registry/model_repo.h"
 #include "runtime/serve/answer_form.h"
 #include "runtime/serve/engine_trial.h"
+#include "runtime/serve/served_adapters.h"
 
 struct generation_settings {
     const char *model_path; /* borrowed, lives as long as the server */
@@ -36,6 +37,8 @@ struct generation_settings {
     enum engine_guesses guesses;
     enum ops_type kv_type;
     uint32_t cpu_features;
+    const char *const *adapters; /* (n_adapters) served_adapters.h; borrowed as model_path is */
+    size_t n_adapters;
     const atomic_bool *stop; /* once it is set a load ends with ERR_CANCELED; or NULL */
 
     /* A version from a repository: then model_path is not read. Borrowed. */
@@ -57,12 +60,13 @@ struct generation {
     uint64_t number;   /* 1 for the first that this server published */
     int64_t loaded_at; /* Unix seconds */
     struct model *model;
-    struct grammar_vocab *vocab; /* tokens as constrained answers see them */
-    struct form_cache forms;     /* of answers: what was compiled for this model */
-    struct output_format format; /* how the model writes reasoning and calls of tools */
-    struct engine *engine;       /* NULL: the model makes no text */
-    bool is_aside;               /* generation_step_aside was called */
-    int n_coming;                /* requests for the engine that await a job off the loop */
+    struct served_adapters adapters; /* of the model */
+    struct grammar_vocab *vocab;     /* tokens as constrained answers see them */
+    struct form_cache forms;         /* of answers: what was compiled for this model */
+    struct output_format format;     /* how the model writes reasoning and calls of tools */
+    struct engine *engine;           /* NULL: the model makes no text */
+    bool is_aside;                   /* generation_step_aside was called */
+    int n_coming;                    /* requests for the engine that await a job off the loop */
     struct embedder *embedder;
     char id[MODEL_NAME_MAX * 2 + 16]; /* "name@version", as answers name it */
     struct model_manifest *manifest;  /* of a version from a repository, or NULL */

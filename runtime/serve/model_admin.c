@@ -82,6 +82,30 @@ static void add_unloaded(struct shown_models *m, const struct model_set *set,
     model_label_list(set, v->name, &m->items[m->n - 1].labels);
 }
 
+/* A served adapter as a model of its own, of g's numbers. */
+static void describe_adapter(const struct generation *g, const struct served_adapter *a,
+                             struct admin_model *out)
+{
+    generation_describe(g, out);
+    out->id = a->id;
+    out->name = out->asked_as = a->name;
+    out->parent = g->model->name;
+    out->sha256 = a->adapter->sha256;
+    out->file_bytes = a->adapter->file_bytes;
+    out->memory_bytes = a->adapter->block_bytes;
+    out->manifest = NULL;
+}
+
+static void add_adapters(struct shown_models *m, const struct generation *g)
+{
+    for (size_t i = 0; g && i < g->adapters.count; i++) {
+        const struct served_adapter *a = &g->adapters.items[i];
+        if (model_pick_may_get(m->server, m->http, a->name, g->model->version)) {
+            describe_adapter(g, a, &m->items[m->n++]);
+        }
+    }
+}
+
 static void add_loaded(struct shown_models *m, const struct model_set *set,
                        const struct generation *g)
 {
@@ -117,9 +141,9 @@ static void add_set(struct shown_models *m, const struct model_set *set, bool al
 
 static int find_shown(const struct server *s, struct http_exchange *ex, struct shown_models *m)
 {
-    size_t most = 1;
+    size_t most = 1 + SERVED_ADAPTERS_MAX;
     for (size_t i = 0; s->catalog && i < s->catalog->n_sets; i++) {
-        most += 1 + model_set_count(s->catalog->sets[i]);
+        most += 1 + SERVED_ADAPTERS_MAX + model_set_count(s->catalog->sets[i]);
     }
     *m = (struct shown_models){.server = s,
                                .http = http_exchange_request(ex),
@@ -130,9 +154,11 @@ static int find_shown(const struct server *s, struct http_exchange *ex, struct s
     }
     if (!s->catalog) {
         add_loaded(m, NULL, s->generation);
+        add_adapters(m, s->generation);
     }
     for (size_t i = 0; s->catalog && i < s->catalog->n_sets; i++) {
         add_set(m, set_at(s->catalog, i), s->set.load_on_demand);
+        add_adapters(m, model_set_serving(set_at(s->catalog, i)));
     }
     return 0;
 }
@@ -175,12 +201,18 @@ void model_admin_get_served(struct server *s, struct http_exchange *ex)
 {
     struct err e = {0};
     const char *id = http_exchange_request(ex)->path + strlen("/v1/models/");
-    const struct model_ask ask = {.http = http_exchange_request(ex), .model = id};
+    const struct served_adapter *adapter = NULL;
+    const struct model_ask ask = {
+        .http = http_exchange_request(ex), .model = id, .adapter = &adapter};
     const struct generation *g = model_pick(s, &ask, &e);
     if (g) {
         struct admin_model shown;
-        describe(s->catalog ? model_catalog_find(s->catalog, id, strcspn(id, "@")) : NULL, g,
-                 &shown);
+        if (adapter) {
+            describe_adapter(g, adapter, &shown);
+        } else {
+            describe(s->catalog ? model_catalog_find(s->catalog, id, strcspn(id, "@")) : NULL,
+                     g, &shown);
+        }
         size_t len = 0;
         char *text = models_one_text(&shown, &len);
         respond_json(ex, 200, text, len, NULL, 0);

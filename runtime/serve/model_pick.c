@@ -17,6 +17,17 @@ static const char *pin_of(const struct server *s, const struct http_request *htt
     return pin;
 }
 
+static void list_adapters(const struct generation *g, const char *pin, size_t len,
+                          struct buf *names)
+{
+    for (size_t i = 0; g && i < g->adapters.count; i++) {
+        const char *name = g->adapters.items[i].name;
+        if (!pin || (strlen(name) == len && memcmp(name, pin, len) == 0)) {
+            buf_printf(names, "%s\"%s\"", names->len > 0 ? ", " : "", name);
+        }
+    }
+}
+
 /* A key that is for one model is told of no other. */
 static void list_names(const struct server *s, const struct http_request *http,
                        struct buf *names)
@@ -29,6 +40,7 @@ static void list_names(const struct server *s, const struct http_request *http,
         if (!pin || (strlen(name) == len && memcmp(name, pin, len) == 0)) {
             model_set_list_names(set, s->set.load_on_demand, names);
         }
+        list_adapters(model_set_serving(set), pin, len, names);
     }
 }
 
@@ -119,14 +131,67 @@ static struct generation *choose_version(const struct server *s, struct model_se
              : not_loaded(s, set, "", ask, e);
 }
 
-static struct generation *pick_alone(const struct server *s, const char *asked, struct err *e)
+/* --- adapters --- */
+
+/* Whether g has the adapter; then it is given. */
+static bool take_adapter(struct generation *g, const struct model_ask *ask)
 {
-    if (!asked || generation_is_named(s->generation, asked)) {
-        return s->generation;
+    const struct served_adapter *found =
+        served_adapters_find(&g->adapters, g->model->version, ask->model);
+    if (found && ask->adapter) {
+        *ask->adapter = found;
     }
+    return found != NULL;
+}
+
+/* The version of one of the models that has the adapter: that which requests for the model get,
+ * or, where that is one on trial without it, what serves. */
+static struct generation *find_adapter(const struct server *s, const struct model_ask *ask)
+{
+    const char *pin = strchr(ask->model, '@');
+    for (size_t i = 0; i < s->catalog->n_sets; i++) {
+        struct model_set *set = s->catalog->sets[i];
+        struct generation *serving = model_set_serving(set);
+        struct generation *g = pin ? model_set_loaded(set, pin + 1) : NULL;
+        if (g && take_adapter(g, ask)) {
+            return g;
+        }
+        if (!serving) {
+            continue;
+        }
+        struct err ignored;
+        struct model_ask plain = *ask;
+        plain.missing = NULL;
+        g = pin ? serving : choose_version(s, set, &plain, &ignored);
+        if (g && take_adapter(g, ask)) {
+            return g;
+        }
+        if (take_adapter(serving, ask)) {
+            return serving;
+        }
+    }
+    return NULL;
+}
+
+static struct generation *pick_alone(const struct server *s, const struct model_ask *ask,
+                                     struct err *e)
+{
+    const char *asked = ask->model;
+    struct generation *g = s->generation;
+    if (!asked || generation_is_named(g, asked) || take_adapter(g, ask)) {
+        return g;
+    }
+    struct buf names;
+    size_t len;
+    const char *pin = pin_of(s, ask->http, &len);
+    buf_init(&names, 1 << 20);
+    list_adapters(g, pin, len, &names);
+    bool several = names.len > 0;
     err_set_param(e, ERR_NOT_FOUND, "model",
-                  "the model \"%.100s\" does not exist here; \"%s\" is served", asked,
-                  s->generation->model->name);
+                  "the model \"%.100s\" does not exist here; \"%s\"%s%.*s %s served", asked,
+                  g->model->name, several ? ", " : "", LISTED_MAX, several ? names.data : "",
+                  several ? "are" : "is");
+    buf_deinit(&names);
     return NULL;
 }
 
@@ -137,9 +202,13 @@ static struct generation *find(const struct server *s, const struct model_ask *a
     const char *pin;
     const char *asked = ask->model;
     if (!s->catalog) {
-        return pick_alone(s, asked, e);
+        return pick_alone(s, ask, e);
     }
     struct model_set *set = find_set(s, asked, &pin);
+    struct generation *adapted = set ? NULL : find_adapter(s, ask);
+    if (adapted) {
+        return adapted;
+    }
     if (!set) {
         say(e, ERR_NOT_FOUND, s, ask, asked, "does not exist here");
         return NULL;

@@ -5,6 +5,10 @@
  * version that has a share of such requests (model_traffic.h). A key that is for one model or
  * one version (key_file.h) gets that, and nothing else.
  *
+ * The name of an adapter (served_adapters.h) means the base model with that adapter, in the
+ * version that a request gets which names the base alone. Models go before adapters of the same
+ * name. A key that is for a model gets no adapters of it unless it is for the adapter's name.
+ *
  * Threads: the loop. */
 #pragma once
 
@@ -17,6 +21,9 @@ struct model_ask {
     uint64_t sticky;       /* the same for the same caller, conversation or text; 0: the request
                             * gets what serves */
     uint64_t conversation; /* the same without a look at the caller; 0: there is none */
+    /* Where to put the adapter that the request names, or NULL for none; without such a place
+     * the base model's generation is all that it gets. */
+    const struct served_adapter **adapter;
     struct model_missing *missing; /* NULL: it does not wait for what would have to be loaded */
 };
 

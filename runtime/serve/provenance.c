@@ -1,6 +1,7 @@
 #include "runtime/serve/provenance.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* Enough of a SHA-256 to tell versions apart at a glance; the admin routes give it whole. */
 #define SHORT_HASH 12
@@ -24,6 +25,15 @@ void provenance_fill(struct provenance *p, const struct generation *g,
              SHORT_HASH, prompt->sha256);
     snprintf(p->filters, sizeof(p->filters), "%s@%u; sha256=%.*s", chain_name(chain),
              chain_version(chain), SHORT_HASH, filters);
+}
+
+void provenance_add_adapter(struct provenance *p, const struct served_adapter *adapter)
+{
+    size_t len = strlen(p->model), n = strlen(p->fingerprint);
+    snprintf(p->model + len, sizeof(p->model) - len, "; adapter=%s; adapter-sha256=%.*s",
+             adapter->name, SHORT_HASH, adapter->adapter->sha256);
+    snprintf(p->fingerprint + n, sizeof(p->fingerprint) - n, "-%.*s", SHORT_HASH,
+             adapter->adapter->sha256);
 }
 
 void provenance_headers(const struct provenance *p, struct http_header out[PROVENANCE_HEADERS])

@@ -13,14 +13,17 @@
 #define PROVENANCE_UNPROMPTED 2
 
 struct provenance {
-    char fingerprint[64];
-    char model[sizeof(((struct generation *)0)->id) + 32];
+    char fingerprint[96];
+    char model[sizeof(((struct generation *)0)->id) + 64 + MODEL_NAME_MAX];
     char prompt[VERSION_NAME_MAX + 64];
     char filters[CHAIN_MAX_NAME + 64];
 };
 
 void provenance_fill(struct provenance *p, const struct generation *g,
                      const struct prompt *prompt, const struct chain *chain);
+/* The answer is made with an adapter too: weir-model tells its name and hash behind the
+ * model's, and the fingerprint has its hash at the end. */
+void provenance_add_adapter(struct provenance *p, const struct served_adapter *adapter);
 void provenance_headers(const struct provenance *p, struct http_header out[PROVENANCE_HEADERS]);
 
 /* Of what only the model's vocabulary decides: weir-model alone. The header points into p. */

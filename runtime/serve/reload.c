@@ -15,6 +15,7 @@ struct reload {
     struct http_exchange *ex; /* who waits for the outcome, or NULL */
     struct generation_settings settings;
     char serving_sha256[HASH_HEX_LEN + 1];
+    char *serving_adapters; /* served_adapters_digest, owned */
     bool force;
     bool unchanged;
     struct prompt_reading *ahead;  /* of prompts, before it is published */
@@ -23,6 +24,13 @@ struct reload {
     struct err e;
 };
 
+static void release(struct reload *r)
+{
+    prompt_readings_drop(&r->ahead);
+    mem_free(r->serving_adapters);
+    mem_free(r);
+}
+
 static bool is_unchanged(struct reload *r)
 {
     char sha256[HASH_HEX_LEN + 1];
@@ -30,7 +38,8 @@ static bool is_unchanged(struct reload *r)
     bool same =
         g && gguf_sha256(g, sha256, &r->e) == 0 && strcmp(sha256, r->serving_sha256) == 0;
     gguf_close(g);
-    return same;
+    return same && served_adapters_unchanged(r->settings.adapters, r->settings.n_adapters,
+                                             r->serving_adapters);
 }
 
 static void read_ahead_on_worker(uv_work_t *work)
@@ -114,8 +123,7 @@ static void after_load(uv_work_t *work, int status)
     } else {
         publish(r);
     }
-    prompt_readings_drop(&r->ahead);
-    mem_free(r);
+    release(r);
 }
 
 static void refuse(struct http_exchange *ex, int status, const char *code, const char *message)
@@ -135,7 +143,10 @@ void reload_begin(struct server *s, struct http_exchange *ex, bool force)
         return;
     }
     struct reload *r = mem_zalloc(sizeof(*r));
-    if (!r) {
+    char *digest = served_adapters_digest(&s->generation->adapters);
+    if (!r || !digest) {
+        mem_free(r);
+        mem_free(digest);
         refuse(ex, 503, "out_of_memory", "the server is out of memory");
         return;
     }
@@ -143,14 +154,14 @@ void reload_begin(struct server *s, struct http_exchange *ex, bool force)
     r->server = s;
     r->ex = ex;
     r->force = force;
+    r->serving_adapters = digest;
     r->settings = s->set.generation;
     prompt_set_plan(&s->prompts, &r->ahead);
     memcpy(r->serving_sha256, s->generation->model->sha256, sizeof(r->serving_sha256));
     log_info("reload of %s begins", r->settings.model_path);
     if (uv_queue_work(&s->loop, &r->work, load_on_worker, after_load) != 0) {
         refuse(ex, 503, "out_of_memory", "no worker thread could be had");
-        prompt_readings_drop(&r->ahead);
-        mem_free(r);
+        release(r);
         return;
     }
     s->reload = r;

@@ -515,7 +515,7 @@ void shadow_begin(struct exchange *x, int max_tokens, struct grammar *grammar)
     const char *name = x->generation->model->name;
     const struct model_catalog *catalog = x->server->catalog;
     struct model_set *set = catalog ? model_catalog_find(catalog, name, strlen(name)) : NULL;
-    if (!set) {
+    if (!set || x->adapter) { /* the copy would be of the base model alone */
         return;
     }
     const struct model_traffic *t = model_set_traffic(set);

@@ -669,6 +669,99 @@ static void argmax_takes_the_first_of_equals_and_no_nan(void **state)
     }
 }
 
+/* --- low-rank adapters --- */
+
+enum { ROWS = 11, WIDEST = 200, RANK = 24 };
+
+struct low_rank {
+    float x[ROWS * WIDEST], a[RANK * WIDEST], b[(WIDEST + 16) * RANK];
+    float y[ROWS * WIDEST], want[ROWS * WIDEST], u[ROWS * RANK];
+    size_t rows[ROWS];
+    struct ops_low_rank p;
+};
+
+static void make_low_rank(struct low_rank *l, struct rng *r)
+{
+    fill(r, l->x, ROWS * WIDEST, 1.0f);
+    fill(r, l->a, RANK * WIDEST, 1.0f);
+    fill(r, l->b, (WIDEST + 16) * RANK, 1.0f);
+    fill(r, l->y, ROWS * WIDEST, 1.0f);
+    memcpy(l->want, l->y, sizeof(l->y));
+    size_t n_rows = 0;
+    for (size_t i = 0; i < ROWS; i++) {
+        if (rng_below(r, 4) > 0) {
+            l->rows[n_rows++] = i;
+        }
+    }
+    l->p = (struct ops_low_rank){.rows = l->rows,
+                                 .n_rows = n_rows,
+                                 .x = l->x,
+                                 .x_stride = WIDEST,
+                                 .a = l->a,
+                                 .n_in = 1 + rng_below(r, WIDEST),
+                                 .scale = 0.7f,
+                                 .u = l->u,
+                                 .u_stride = RANK,
+                                 .rank = 1 + rng_below(r, RANK),
+                                 .b = l->b,
+                                 .n_out = 1 + rng_below(r, WIDEST),
+                                 .y = l->y,
+                                 .y_stride = WIDEST};
+}
+
+/* The formulas of ops.h, one number after another. */
+static void low_rank_plainly(struct low_rank *l)
+{
+    const struct ops_low_rank *p = &l->p;
+    for (size_t i = 0; i < p->n_rows; i++) {
+        float u[RANK];
+        for (size_t r = 0; r < p->rank; r++) {
+            const float *x = l->x + l->rows[i] * WIDEST, *a = l->a + r * p->n_in;
+            float lanes[16] = {0};
+            for (size_t d = 0; d < p->n_in; d++) {
+                lanes[d % 16] = fmaf(x[d], a[d], lanes[d % 16]);
+            }
+            for (size_t half = 8; half > 0; half /= 2) {
+                for (size_t d = 0; d < half; d++) {
+                    lanes[d] += lanes[d + half];
+                }
+            }
+            u[r] = lanes[0] * p->scale;
+        }
+        for (size_t o = 0; o < p->n_out; o++) {
+            float sum = 0.0f;
+            for (size_t r = 0; r < p->rank; r++) {
+                sum = fmaf(u[r], l->b[(o / 16 * p->rank + r) * 16 + o % 16], sum);
+            }
+            l->want[l->rows[i] * WIDEST + o] += sum;
+        }
+    }
+}
+
+static void low_rank_products_have_the_bits_of_their_formulas(void **state)
+{
+    (void)state;
+    struct low_rank *l = test_malloc(sizeof(*l));
+    for (const struct ops *const *o = ops_variants; *o; o++) {
+        struct rng r;
+        rng_seed(&r, seed);
+        for (size_t i = 0; i < ROUNDS && ((*o)->needs & ~cpu_features()) == 0; i++) {
+            make_low_rank(l, &r);
+            low_rank_plainly(l);
+            size_t tiles = (l->p.n_out + 15) / 16;
+            size_t r_cut = rng_below(&r, (uint32_t)l->p.rank + 1);
+            size_t t_cut = rng_below(&r, (uint32_t)tiles + 1);
+            (*o)->low_rank_down(&l->p, r_cut, l->p.rank);
+            (*o)->low_rank_down(&l->p, 0, r_cut);
+            (*o)->low_rank_up(&l->p, 0, t_cut);
+            (*o)->low_rank_up(&l->p, t_cut, tiles);
+            ASSERT_SAME(l->want, l->y, sizeof(l->y), "%s: rank %zu, %zu in, %zu out, %zu rows",
+                        (*o)->name, l->p.rank, l->p.n_in, l->p.n_out, l->p.n_rows);
+        }
+    }
+    test_free(l);
+}
+
 int main(int argc, char **argv)
 {
     seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
@@ -690,6 +783,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(silu_is_x_times_the_logistic_function),
         cmocka_unit_test(gelu_and_the_soft_cap_are_what_they_are_called),
         cmocka_unit_test(argmax_takes_the_first_of_equals_and_no_nan),
+        cmocka_unit_test(low_rank_products_have_the_bits_of_their_formulas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,4 +97,44 @@ function rewriteGguf(source, target, change) {
     fs.writeFileSync(target, Buffer.concat([head, Buffer.alloc(-head.length & (alignment - 1)), data]));
 }
 
-module.exports = { readGguf, rewriteGguf };
+// A random LoRA adapter for the model in `source`: pairs of rank `rank` for the matrices of `parts`, the same for the
+// same seed. `change` gets the fields to alter.
+function writeAdapter(source, target, { seed = 1, rank = 4, strength = 1, parts = ['attn_q', 'attn_v', 'ffn_down'],
+    change = () => {} } = {}) {
+    const { fields, tensors } = parse(fs.readFileSync(source));
+    let state = seed >>> 0;
+    const random = () => {
+        state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+        return state / 2 ** 31 - 1;
+    };
+    const made = [];
+    for (const { name, dims } of tensors) {
+        if (!parts.some((part) => name.endsWith(`.${part}.weight`))) continue;
+        for (const [suffix, shape] of [['lora_a', [dims[0], rank]], ['lora_b', [rank, dims[1]]]]) {
+            const size = shape[0] * shape[1];
+            const scale = suffix === 'lora_a' ? 1 / Math.sqrt(dims[0]) : strength;
+            made.push({ name: `${name}.${suffix}`, shape, numbers: Float32Array.from({ length: size }, () => random() * scale) });
+        }
+    }
+    const keys = {
+        'general.type': { type: STRING, value: 'adapter' },
+        'general.architecture': { type: STRING, value: fields['general.architecture'].value },
+        'adapter.type': { type: STRING, value: 'lora' },
+        'adapter.lora.alpha': { type: 6, value: rank },
+    };
+    change(keys);
+    let offset = 0;
+    const infos = made.map(({ name, shape, numbers }) => {
+        const info = Buffer.concat([encode(STRING, name), encode(4, 2), encode(10, shape[0]), encode(10, shape[1]),
+            encode(4, 0), encode(10, offset)]);
+        offset += Math.ceil(numbers.byteLength / 32) * 32;
+        return info;
+    });
+    const head = Buffer.concat([Buffer.from('GGUF'), encode(4, 3), encode(10, made.length),
+        encode(10, Object.keys(keys).length),
+        ...Object.entries(keys).flatMap(([key, field]) => [encode(STRING, key), ...encodeField(field)]), ...infos]);
+    const data = made.flatMap(({ numbers }) => [Buffer.from(numbers.buffer), Buffer.alloc(-numbers.byteLength & 31)]);
+    fs.writeFileSync(target, Buffer.concat([head, Buffer.alloc(-head.length & 31), ...data]));
+}
+
+module.exports = { readGguf, rewriteGguf, writeAdapter };

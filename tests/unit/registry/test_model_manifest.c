@@ -40,6 +40,7 @@ static void everything_is_read(void **state)
         "\"sha256\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\","
         "\"template\":\"t.jinja\",\"defaults\":{\"temperature\":0.5,\"top_k\":7,"
         "\"max_tokens\":9},\"limits\":{\"context\":512,\"max_tokens\":100},"
+        "\"adapters\":{\"one\":\"a.gguf\",\"two\":\"b.gguf\"},"
         "\"labels\":[\"stable\",\"v1\"],\"deprecated\":\"2027-01-31\",\"note\":\"n\","
         "\"cutoff\":\"2026-01\",\"card\":\"card.md\","
         "\"gate\":{\"golden\":[{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],"
@@ -66,6 +67,9 @@ static void everything_is_read(void **state)
     assert_string_equal(m->deprecated, "2027-01-31");
     assert_string_equal(m->cutoff, "2026-01");
     assert_string_equal(m->card_file, "card.md");
+    assert_int_equal(m->n_adapters, 2);
+    assert_string_equal(m->adapters[1].name, "two");
+    assert_string_equal(m->adapters[1].file, "b.gguf");
     assert_int_equal(m->n_golden, 2);
     assert_int_equal(m->golden[0].question.n_turns, 1);
     assert_string_equal(m->golden[0].question.turns[0].content, "Hi");
@@ -141,6 +145,11 @@ static const struct {
     {"{\"limits\":{\"context\":1}}", "limits.context"},
     {"{\"limits\":{\"tokens\":1}}", "limits.tokens"},
     {"{\"labels\":\"stable\"}", "labels"},
+    {"{\"adapters\":[\"a.gguf\"]}", "adapters"},
+    {"{\"adapters\":{\"a\":1}}", "adapters.a"},
+    {"{\"adapters\":{\"a/b\":\"a.gguf\"}}", "adapters.a/b"},
+    {"{\"adapters\":{\"a\":\"../a.gguf\"}}", "adapters.a"},
+    {"{\"adapters\":{\"a\":\"a.gguf\",\"a\":\"b.gguf\"}}", "adapters.a"},
     {"{\"labels\":[\"a\",\"not one\"]}", "labels[1]"},
     {"{\"deprecated\":\"soon\"}", "deprecated"},
     {"{\"deprecated\":\"2027-13-01\"}", "deprecated"},
