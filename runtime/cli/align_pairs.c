@@ -58,11 +58,14 @@ static struct skill *skill_of(struct job *job, const char *name)
 
 /* --- pairing --- */
 
+/* The question's "expect" is kept: those that have been answered wrongly are what `weir align
+ * grpo` learns from. */
 static int write_pair(struct job *job, const struct align_question *q, const char *chosen,
                       const char *rejected, struct err *e)
 {
     char *messages = cJSON_PrintUnformatted(q->messages);
-    bool failed = !messages || buf_append_str(&job->out, "{\"skill\":") ||
+    char *expect = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(q->json, "expect"));
+    bool failed = !messages || !expect || buf_append_str(&job->out, "{\"skill\":") ||
                   json_append_string(&job->out, q->skill, strlen(q->skill)) ||
                   buf_append_str(&job->out, ",\"messages\":") ||
                   buf_append_str(&job->out, messages) ||
@@ -70,8 +73,10 @@ static int write_pair(struct job *job, const struct align_question *q, const cha
                   json_append_string(&job->out, chosen, strlen(chosen)) ||
                   buf_append_str(&job->out, ",\"rejected\":") ||
                   json_append_string(&job->out, rejected, strlen(rejected)) ||
-                  buf_append_str(&job->out, "}\n");
+                  buf_append_str(&job->out, ",\"expect\":") ||
+                  buf_append_str(&job->out, expect) || buf_append_str(&job->out, "}\n");
     cJSON_free(messages);
+    cJSON_free(expect);
     return failed ? err_nomem(e) : 0;
 }
 
@@ -236,7 +241,9 @@ int cli_align_pairs(int argc, char **argv)
     const struct options options = {
         "weir align pairs -m FILE.gguf --set FILE.jsonl --out FILE.jsonl [options]",
         "Pairs of a model's own answers: one that is as expected, or the given one where none "
-        "is, and one that is not.",
+        "is, and one that is not. A line keeps its \"expect\", so the file may be given to "
+        "grpo as "
+        "--set too.",
         table};
     struct err e = {0};
     int positional, rc = cli_options(&options, argc, argv, &positional);

@@ -5,12 +5,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/err.h"
 #include "runtime/base/options.h"
 
 #define LINE_MAX_BYTES ((size_t)1 << 20)
+#define KIND_MAX       10000000 /* questions of a kind */
 
 struct job {
     long seed;
@@ -22,7 +24,8 @@ struct job {
     const char *dirt_split;
     const char *wordings;
     const char *split;
-    bool questions; /* of the training split, instead of its text */
+    bool questions;    /* of the training split, instead of its text */
+    const char *kinds; /* "fact=300,sum=20": how many of each; NULL: `conversations` of all */
     const char *out;
 };
 
@@ -125,6 +128,40 @@ static int write_training(FILE *f, const struct job *job, struct err *e)
     return rc;
 }
 
+/* How many questions of the kind --kinds wants; -1 where it is no such list. */
+static long kind_count(const char *kinds, const char *skill)
+{
+    size_t len = strlen(skill);
+    for (const char *at = kinds; at != NULL; at = strchr(at, ','), at += at != NULL) {
+        if (strncmp(at, skill, len) == 0 && at[len] == '=') {
+            char *end;
+            long n = strtol(at + len + 1, &end, 10);
+            return n >= 0 && n <= KIND_MAX && end > at + len + 1 &&
+                           (*end == ',' || *end == '\0')
+                       ? n
+                       : -1;
+        }
+    }
+    return 0;
+}
+
+static int check_kinds(const char *kinds, struct err *e)
+{
+    size_t named = 0, known = 0;
+    for (const char *at = kinds; at != NULL; at = strchr(at, ','), at += at != NULL) {
+        named++;
+    }
+    for (size_t kind = 0; kind < question_kind_count(); kind++) {
+        known += kind_count(kinds, question_kind_skill(kind)) > 0;
+    }
+    return known == named ? 0
+                          : err_set_param(e, ERR_INVALID, "kinds",
+                                          "--kinds %s: give skills and numbers above 0, as in "
+                                          "fact=300,sum=20; the skills are those of the "
+                                          "held-out questions",
+                                          kinds);
+}
+
 static int write_questions(FILE *f, const struct job *job, enum corpus_split split,
                            struct err *e)
 {
@@ -136,9 +173,11 @@ static int write_questions(FILE *f, const struct job *job, enum corpus_split spl
     buf_init(&line, LINE_MAX_BYTES);
     int rc = 0;
     for (size_t kind = 0; rc == 0 && kind < question_kind_count(); kind++) {
-        for (long i = 0; rc == 0 && i < job->conversations; i++) {
+        const char *skill = question_kind_skill(kind);
+        long n = job->kinds == NULL ? job->conversations : kind_count(job->kinds, skill);
+        for (long i = 0; rc == 0 && i < n; i++) {
             question_draw(&r, split, kind, &c, &want);
-            question_write(question_kind_skill(kind), &c, &want, split == CORPUS_TRAIN, &line);
+            question_write(skill, &c, &want, split == CORPUS_TRAIN, &line);
             rc = write_line(f, &line, job->out, e);
         }
     }
@@ -173,6 +212,9 @@ static int run(const struct job *job, struct err *e)
     if (strcmp(job->dirt_split, "heldout") != 0 && strcmp(job->dirt_split, "train") != 0) {
         return err_set_param(e, ERR_INVALID, "dirt-split",
                              "--dirt-split %s: give train or heldout", job->dirt_split);
+    }
+    if (job->kinds != NULL && check_kinds(job->kinds, e) != 0) {
+        return -1;
     }
     if (job->out == NULL) {
         return err_set_param(e, ERR_INVALID, "out", "--out is missing: name the file to write");
@@ -225,6 +267,8 @@ int main(int argc, char **argv)
          "--conversations of those (default 200)", 1, 100000},
         {"split", 0, OPTION_STRING, &job.split, "train|heldout",
          "text to train on, or questions to grade with", 0, 0},
+        {"kinds", 0, OPTION_STRING, &job.kinds, "SKILL=N,...",
+         "of questions: how many of which, instead of --conversations of each", 0, 0},
         {"questions", 0, OPTION_FLAG, &job.questions, NULL,
          "with --split train: questions with what their answers must hold, and right answers",
          0, 0},
