@@ -3,7 +3,7 @@
  * A sum of signs, each bounded, so that no single one decides: phrases of the trade (offers,
  * calls to click or call, promises, urgency, links and sums of money, capitals and exclamation
  * marks), in relation to the text's length. English phrases only; what it finds elsewhere are
- * links, capitals and sums. It is a rule of thumb, measured in docs/training.md.
+ * links, capitals and sums. It is a rule of thumb, measured in docs/training-data.md.
  *
  * Threads: any. */
 #pragma once

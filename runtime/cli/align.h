@@ -25,6 +25,10 @@ struct align_base {
 int align_base_open(struct align_base *b, const char *path, struct err *e);
 void align_base_close(struct align_base *b);
 
+/* A --row that was not given, 0: the longest document that the model is for, at most 1024
+ * tokens. */
+int align_default_row(const struct align_start *start, long *row, struct err *e);
+
 /* Whether weights and vocabulary belong together, and documents of `row` tokens fit. */
 int align_base_check(const struct align_base *b, const struct align_start *start, uint32_t row,
                      struct err *e);

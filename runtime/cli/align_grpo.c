@@ -406,7 +406,6 @@ int cli_align_grpo(int argc, char **argv)
                         .warmup = 5,
                         .seed = 1,
                         .shards = 2,
-                        .row = 1024,
                         .checkpoint_every = 20,
                         .sampler = "f32",
                         .lr = 1e-5,
@@ -446,8 +445,8 @@ int cli_align_grpo(int argc, char **argv)
         {"seed", 0, OPTION_INT, &r.seed, "N", "of questions and sampling [1]", 0, 2147483647},
         {"shards", 't', OPTION_INT, &r.shards, "N", "threads; results depend on it [2]", 1,
          TRAIN_MAX_SHARDS},
-        {"row", 0, OPTION_INT, &r.row, "N", "longest question with answer, tokens [1024]", 2,
-         65536},
+        {"row", 0, OPTION_INT, &r.row, "N",
+         "longest question with answer, tokens [context, at most 1024]", 2, 65536},
         {"checkpoint-every", 0, OPTION_INT, &r.checkpoint_every, "N", "rounds [20]", 1,
          1000000},
         {"log", 0, OPTION_STRING, &r.log, "FILE.jsonl",
@@ -474,5 +473,7 @@ int cli_align_grpo(int argc, char **argv)
             options.usage);
         return 2;
     }
-    return run_grpo(&r, &e) ? cli_fail("align grpo", &e) : 0;
+    const struct align_start start = {r.init, r.base, 0};
+    rc = align_default_row(&start, &r.row, &e) || run_grpo(&r, &e);
+    return rc ? cli_fail("align grpo", &e) : 0;
 }

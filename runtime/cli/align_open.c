@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <stdio.h>
 
+#define DEFAULT_ROW 1024
+
 int align_base_open(struct align_base *b, const char *path, struct err *e)
 {
     struct gguf_str source;
@@ -37,6 +39,19 @@ void align_base_close(struct align_base *b)
     tokenizer_destroy(b->tokenizer);
     gguf_close(b->file);
     *b = (struct align_base){0};
+}
+
+int align_default_row(const struct align_start *start, long *row, struct err *e)
+{
+    struct train_shape shape;
+    if (*row > 0) {
+        return 0;
+    }
+    if (align_start_shape(start, &shape, e)) {
+        return -1;
+    }
+    *row = shape.context < DEFAULT_ROW ? (long)shape.context : DEFAULT_ROW;
+    return 0;
 }
 
 int align_base_check(const struct align_base *b, const struct align_start *start, uint32_t row,

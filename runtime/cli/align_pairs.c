@@ -80,6 +80,16 @@ static int write_pair(struct job *job, const struct align_question *q, const cha
     return failed ? err_nomem(e) : 0;
 }
 
+/* Training refuses answers of white space alone; and texts are written as C strings. */
+static bool can_be_learnt(const struct buf *text)
+{
+    size_t blank = 0;
+    while (blank < text->len && strchr(" \t\r\n", text->data[blank])) {
+        blank++;
+    }
+    return blank < text->len && !memchr(text->data, '\0', text->len);
+}
+
 /* Of each kind the first is taken, and the most likely answer comes first. */
 static int pair_up(struct job *job, const struct align_question *q, struct align_ask *asks,
                    struct err *e)
@@ -89,7 +99,7 @@ static int pair_up(struct job *job, const struct align_question *q, struct align
     skill->questions++;
     for (long i = 0; i < job->r->samples; i++) {
         struct buf *text = &asks[i].text;
-        if (text->len == 0) {
+        if (!can_be_learnt(text)) {
             continue;
         }
         bool holds = !asks[i].is_cut && eval_expect_holds(&q->expect, text->data, text->len);

@@ -251,7 +251,6 @@ int cli_align_reward(int argc, char **argv)
                         .warmup = 10,
                         .seed = 1,
                         .shards = 2,
-                        .row = 1024,
                         .checkpoint_every = 100,
                         .validate_every = 50,
                         .lr = 1e-4,
@@ -277,7 +276,8 @@ int cli_align_reward(int argc, char **argv)
         {"seed", 0, OPTION_INT, &r.seed, "N", "of the order of pairs [1]", 0, 2147483647},
         {"shards", 't', OPTION_INT, &r.shards, "N", "threads; results depend on it [2]", 1,
          TRAIN_MAX_SHARDS},
-        {"row", 0, OPTION_INT, &r.row, "N", "longest conversation, tokens [1024]", 2, 65536},
+        {"row", 0, OPTION_INT, &r.row, "N",
+         "longest conversation, tokens [context, at most 1024]", 2, 65536},
         {"on-error", 0, OPTION_STRING, &r.on_error, "stop|skip", "at a line that is no pair", 0,
          0},
         {"checkpoint-every", 0, OPTION_INT, &r.checkpoint_every, "N", "steps [100]", 1,
@@ -309,5 +309,7 @@ int cli_align_reward(int argc, char **argv)
                 options.usage);
         return 2;
     }
-    return run_reward(&r, &e) ? cli_fail("align reward", &e) : 0;
+    const struct align_start start = {r.init, r.base, 0};
+    rc = align_default_row(&start, &r.row, &e) || run_reward(&r, &e);
+    return rc ? cli_fail("align reward", &e) : 0;
 }

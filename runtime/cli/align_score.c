@@ -94,6 +94,7 @@ static int score(const char *base, const char *reward, const char *set, uint32_t
     int rc = -1;
     if (!align_base_open(&s.base, base, e) && (s.model = reward_open(reward, row, e))) {
         const struct train_shape *shape = reward_shape(s.model);
+        s.row = row > 0 ? row : shape->context;
         if ((uint32_t)tokenizer_vocab_size(s.base.tokenizer) > shape->vocab ||
             row > shape->context) {
             err_set(
@@ -114,14 +115,15 @@ static int score(const char *base, const char *reward, const char *set, uint32_t
 int cli_align_score(int argc, char **argv)
 {
     const char *base = NULL, *reward = NULL, *set = NULL;
-    long row = 1024;
+    long row = 0;
     const struct option table[] = {
         {"model", 'm', OPTION_STRING, &base, "FILE.gguf", "tokenizer and chat template", 0, 0},
         {"reward", 0, OPTION_STRING, &reward, "FILE.reward", "of weir align reward", 0, 0},
         {"set", 0, OPTION_STRING, &set, "FILE.jsonl",
          "conversations {\"messages\": [...]} that end with an answer, or pairs; - is stdin", 0,
          0},
-        {"row", 0, OPTION_INT, &row, "N", "longest conversation, tokens [1024]", 2, 65536},
+        {"row", 0, OPTION_INT, &row, "N", "longest conversation, tokens [the context]", 2,
+         65536},
         {0},
     };
     const struct options options = {

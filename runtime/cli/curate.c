@@ -231,7 +231,8 @@ int cli_curate(int argc, char **argv)
     const struct options options = {
         "weir curate INPUT... --out FOLDER [options]",
         "Makes training data of raw text and JSON lines: duplicates, rubbish, spam, other\n"
-        "languages, personal data, harm and leaks of evaluation sets go; see docs/training.md",
+        "languages, personal data, harm and leaks of evaluation sets go; see "
+        "docs/training-data.md",
         table};
     struct curate_options o;
     struct err e;

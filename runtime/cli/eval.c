@@ -298,7 +298,7 @@ static int parse(struct arguments *a, int argc, char **argv)
         {"suite", 0, OPTION_STRING, &a->suite, "PATH",
          "a folder with suite.json, such a file, or a file of lines", 0, 0},
         {"kind", 0, OPTION_STRING, &a->kind, "KIND",
-         "what a file of lines holds (questions): docs/training.md", 0, 0},
+         "what a file of lines holds (questions): docs/training-eval.md", 0, 0},
         {"set", 0, OPTION_STRING, &a->set, "FILE.jsonl",
          "questions alone, counted by skill: {\"skill\", \"messages\", \"expect\"}", 0, 0},
         {"limit", 0, OPTION_INT, &a->limit, "N",

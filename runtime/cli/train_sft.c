@@ -177,9 +177,11 @@ static int write_result(const struct sft_job *j, struct err *e)
         };
         return lora_file_write(r->out, &j->shape, &o->lora, sft_adapter(j->run.sft), &about, e);
     }
-    if (has_suffix(r->out, ".gguf") && !j->is_checkpoint) {
-        return export_like(j->gguf, &j->shape, j->params, tensor_type_find(r->type)->type,
-                           r->name, r->out, e);
+    if (has_suffix(r->out, ".gguf")) {
+        uint32_t type = tensor_type_find(r->type)->type;
+        return j->is_checkpoint
+                   ? export_params(&j->shape, j->params, r->vocab, r->name, type, r->out, e)
+                   : export_like(j->gguf, &j->shape, j->params, type, r->name, r->out, e);
     }
     return checkpoint_write_params(r->out, &j->shape, j->params, e);
 }
@@ -249,7 +251,7 @@ static int finish(struct sft_job *j, struct err *e)
                  "%s: adapter; weir train merge -m %s --adapter %s OUT.gguf "
                  "makes a model of it",
                  r->out, r->model, r->out);
-    } else if (has_suffix(r->out, ".gguf") && !j->is_checkpoint) {
+    } else if (has_suffix(r->out, ".gguf")) {
         snprintf(what, sizeof(what), "%s: model; weir serve --model %s", r->out, r->out);
     } else {
         snprintf(what, sizeof(what),

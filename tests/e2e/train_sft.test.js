@@ -92,6 +92,9 @@ test('all weights become a model, or a checkpoint that becomes the same one', { 
     const logits = (name) => succeed(['logits', '-m', file(name), '--tokens', '1,5,9']);
     assert.equal(logits('model.gguf'), logits('exported.gguf'));
     assert.notEqual(logits('model.gguf'), succeed(['logits', '-m', modelPath(), '--tokens', '1,5,9']));
+    const again = ['train', 'sft', '-m', file('run.ckpt'), '--vocab', modelPath(), '--data', data, '--full', '--epochs', '1'];
+    succeed([...again, '--out', file('again.gguf')]);
+    assert.deepEqual(tensors('again.gguf'), tensors('model.gguf'));
 });
 
 test('what is wrong is said with file, line and remedy', { skip }, (t) => {

@@ -1,5 +1,5 @@
 /* Which language: sentences that the lists of small words were not made from. The figures are
- * what docs/training.md says. */
+ * what docs/training-data.md says. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
