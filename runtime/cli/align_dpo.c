@@ -8,6 +8,7 @@
 #include "runtime/cli/align.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/progress.h"
+#include "runtime/cli/stop_signal.h"
 
 #define VALUES 10
 
@@ -155,7 +156,7 @@ static int run_steps(struct run *run, struct err *e)
     int rc = 0;
     progress_begin(&p, "dpo", "pairs", steps, optimizer_steps_done(o));
     double pairs = 0.0;
-    while (!rc && optimizer_steps_done(o) < steps && !align_stop_signal()) {
+    while (!rc && optimizer_steps_done(o) < steps && !stop_signal_number()) {
         struct optimizer_stats s;
         char note[120];
         rc = dpo_step(run->dpo, &run->last, &s, e);
@@ -175,10 +176,10 @@ static int run_steps(struct run *run, struct err *e)
         progress_update(&p, done, pairs, note);
     }
     progress_end(&p);
-    if (!rc && align_stop_signal()) {
+    if (!rc && stop_signal_number()) {
         rc = align_policy_save(run->policy, r->out, run->mark, e);
         fprintf(stderr, "stopped by signal %d; %s is written, go on with --resume\n",
-                align_stop_signal(), r->out);
+                stop_signal_number(), r->out);
     }
     return rc;
 }
@@ -213,11 +214,11 @@ static int write_lineage(const struct run *run, struct err *e)
 static int run_dpo(const struct request *r, struct err *e)
 {
     struct run run = {.r = r};
-    align_catch_signals();
+    stop_signal_catch();
     align_set_init(&run.pairs);
     align_set_init(&run.validation);
     int rc = open_run(&run, e) || open_log(&run, e) || run_steps(&run, e) ||
-                     draw_log(&run, e) || (!align_stop_signal() && write_lineage(&run, e))
+                     draw_log(&run, e) || (!stop_signal_number() && write_lineage(&run, e))
                  ? -1
                  : 0;
     run_log_close(run.log);

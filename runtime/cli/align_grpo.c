@@ -16,6 +16,7 @@
 #include "runtime/cli/align_questions.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/progress.h"
+#include "runtime/cli/stop_signal.h"
 
 #define LANES         32
 #define ROWS          256
@@ -322,14 +323,14 @@ static int run_rounds(struct run *run, struct err *e)
     double answers = 0.0;
     int rc = 0;
     progress_begin(&p, "grpo", "answers", rounds, done);
-    while (!rc && done < rounds && !align_stop_signal()) {
+    while (!rc && done < rounds && !stop_signal_number()) {
         char note[120];
         rc = one_round(run, done, e);
         done++;
         answers += (double)run->n_answers;
         rc = rc ? rc : log_round(run, done, e);
         bool saves =
-            done % (uint64_t)r->checkpoint_every == 0 || done == rounds || align_stop_signal();
+            done % (uint64_t)r->checkpoint_every == 0 || done == rounds || stop_signal_number();
         if (!rc && saves) {
             rc = align_policy_save(run->policy, r->out, run->mark, e);
         }
@@ -339,9 +340,9 @@ static int run_rounds(struct run *run, struct err *e)
     }
     progress_end(&p);
     unlink(run->sample_path);
-    if (!rc && align_stop_signal()) {
+    if (!rc && stop_signal_number()) {
         fprintf(stderr, "stopped by signal %d; %s is written, go on with --resume\n",
-                align_stop_signal(), r->out);
+                stop_signal_number(), r->out);
     }
     return rc;
 }
@@ -377,10 +378,10 @@ static int write_lineage(const struct run *run, struct err *e)
 static int run_grpo(const struct request *r, struct err *e)
 {
     struct run run = {.r = r};
-    align_catch_signals();
+    stop_signal_catch();
     align_set_init(&run.set);
     int rc = open_run(&run, e) || open_log(&run, e) || run_rounds(&run, e) ||
-                     draw_log(&run, e) || (!align_stop_signal() && write_lineage(&run, e))
+                     draw_log(&run, e) || (!stop_signal_number() && write_lineage(&run, e))
                  ? -1
                  : 0;
     run_log_close(run.log);

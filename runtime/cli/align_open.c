@@ -1,6 +1,5 @@
 #include "runtime/cli/align.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 int align_base_open(struct align_base *b, const char *path, struct err *e)
@@ -85,23 +84,4 @@ uint64_t align_mark(uint64_t mark, const void *bytes, size_t n)
         mark = (mark ^ at[i]) * 0x100000001b3u;
     }
     return mark;
-}
-
-static volatile sig_atomic_t stop_signal;
-
-static void on_signal(int number)
-{
-    stop_signal = number;
-}
-
-void align_catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-int align_stop_signal(void)
-{
-    return stop_signal;
 }
