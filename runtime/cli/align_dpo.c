@@ -5,6 +5,7 @@
 #include "models/lineage/lineage.h"
 #include "models/train/align_dpo.h"
 #include "models/train/run_log.h"
+#include "runtime/base/fnv.h"
 #include "runtime/cli/align.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/progress.h"
@@ -59,8 +60,8 @@ static int open_run(struct run *run, struct err *e)
     }
     const double marked[] = {(double)r->seed, (double)r->batch_pairs, r->beta, r->sft_weight,
                              (double)r->per_token};
-    run->mark = align_mark(ALIGN_MARK, marked, sizeof(marked));
-    run->mark = align_mark(run->mark, run->pairs.tokens.data, run->pairs.tokens.len);
+    run->mark = fnv64(FNV64_BASIS, marked, sizeof(marked));
+    run->mark = fnv64(run->mark, run->pairs.tokens.data, run->pairs.tokens.len);
     o.steps = (uint64_t)steps_of(run);
     o.shards = (uint32_t)r->shards;
     o.warmup = (uint32_t)r->warmup;

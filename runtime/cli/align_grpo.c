@@ -11,6 +11,7 @@
 #include "models/train/export.h"
 #include "models/train/reward.h"
 #include "models/train/run_log.h"
+#include "runtime/base/fnv.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/align.h"
 #include "runtime/cli/align_questions.h"
@@ -48,7 +49,7 @@ struct run {
     struct grpo *grpo;
     struct run_log *log;
     char sample_path[4096];
-    uint64_t mark;
+    uint64_t mark;               /* of data and options, to notice others on --resume */
     struct align_ask *asks;      /* (n_answers) */
     struct grpo_answer *answers; /* (n_answers) */
     size_t n_answers;
@@ -71,11 +72,11 @@ static uint64_t mark_of(const struct run *run)
                               r->temperature,
                               r->check_weight,
                               r->reward_weight};
-    uint64_t mark = align_mark(ALIGN_MARK, options, sizeof(options));
-    mark = align_mark(mark, r->sampler, strlen(r->sampler));
+    uint64_t mark = fnv64(FNV64_BASIS, options, sizeof(options));
+    mark = fnv64(mark, r->sampler, strlen(r->sampler));
     for (size_t i = 0; i < run->questions.count; i++) {
         const struct token_list *p = &run->questions.items[i].prompt;
-        mark = align_mark(mark, p->ids, p->count * sizeof(*p->ids));
+        mark = fnv64(mark, p->ids, p->count * sizeof(*p->ids));
     }
     return mark;
 }

@@ -76,12 +76,3 @@ int align_read_pairs(struct align_base *b, const char *path, uint32_t row, bool 
             set->longest);
     return 0;
 }
-
-uint64_t align_mark(uint64_t mark, const void *bytes, size_t n)
-{
-    const unsigned char *at = bytes;
-    for (size_t i = 0; i < n; i++) {
-        mark = (mark ^ at[i]) * 0x100000001b3u;
-    }
-    return mark;
-}

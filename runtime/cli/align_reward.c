@@ -6,6 +6,7 @@
 #include "models/train/align_dpo.h"
 #include "models/train/reward.h"
 #include "models/train/run_log.h"
+#include "runtime/base/fnv.h"
 #include "runtime/cli/align.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/progress.h"
@@ -27,7 +28,7 @@ struct run {
     struct align_policy *policy;
     struct reward_training *training;
     struct run_log *log;
-    uint64_t mark;
+    uint64_t mark; /* of data and options, to notice others on --resume */
     struct reward_stats last, checked;
     bool was_checked;
 };
@@ -54,8 +55,8 @@ static int open_run(struct run *run, struct err *e)
         return -1;
     }
     const double marked[] = {(double)r->seed, (double)r->batch_pairs, r->center};
-    run->mark = align_mark(ALIGN_MARK, marked, sizeof(marked));
-    run->mark = align_mark(run->mark, run->pairs.tokens.data, run->pairs.tokens.len);
+    run->mark = fnv64(FNV64_BASIS, marked, sizeof(marked));
+    run->mark = fnv64(run->mark, run->pairs.tokens.data, run->pairs.tokens.len);
     struct optimizer_options o = optimizer_options_default();
     o.steps = (uint64_t)steps_of(run);
     o.shards = (uint32_t)r->shards;
