@@ -6,6 +6,7 @@
 #include "models/curate/screen.h"
 #include "models/curate/sketch.h"
 #include "models/curate/workers.h"
+#include "runtime/base/fnv.h"
 #include "runtime/base/mem.h"
 
 #define NAMES_MAX 4096
@@ -63,10 +64,7 @@ static int clear_texts(struct scratch *s, struct err *e)
 static int add_part(struct words *w, const char *role, const char *text, size_t len,
                     struct err *e)
 {
-    uint64_t mark = 0x13198a2e03707344u;
-    for (; *role; role++) {
-        mark = (mark ^ (unsigned char)*role) * 0x100000001b3u;
-    }
+    uint64_t mark = fnv64(0x13198a2e03707344u, role, strlen(role));
     return words_push(w, words_mix(mark), e) || words_add(w, text, len, e) ? -1 : 0;
 }
 

@@ -7,6 +7,7 @@
 #include <utf8proc.h>
 
 #include "models/curate/words.h"
+#include "runtime/base/fnv.h"
 #include "runtime/base/utf8.h"
 
 enum script {
@@ -99,11 +100,7 @@ static pthread_once_t table_once = PTHREAD_ONCE_INIT;
 
 static uint64_t item_key(const char *item, size_t len, bool is_letter)
 {
-    uint64_t hash = is_letter ? 3 : 5;
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ (unsigned char)item[i]) * 0x100000001b3u;
-    }
-    return words_mix(hash) | 1;
+    return words_mix(fnv64(is_letter ? 3 : 5, item, len)) | 1;
 }
 
 static uint32_t *table_slot(uint64_t key)

@@ -9,6 +9,7 @@
 
 #include "models/curate/quality_characters.h"
 #include "models/curate/spam.h"
+#include "runtime/base/fnv.h"
 #include "runtime/base/mem.h"
 
 struct measure {
@@ -199,11 +200,7 @@ static int measure_runs(struct quality *q, const struct words *w, struct err *e)
 
 static uint64_t hash_bytes(const char *s, size_t len)
 {
-    uint64_t hash = len + 1;
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ (unsigned char)s[i]) * 0x100000001b3u;
-    }
-    return words_mix(hash);
+    return words_mix(fnv64(len + 1, s, len));
 }
 
 static int measure_lines(struct quality *q, const char *text, size_t len, struct err *e)

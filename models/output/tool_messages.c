@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "models/output/tool_text.h"
+#include "runtime/base/fnv.h"
 #include "runtime/base/mem.h"
 
 #define SHORT_ID_LEN 9
@@ -23,14 +24,11 @@ void tool_messages_short_id(const char *id, char out[SHORT_ID_LEN + 1])
     static const char digits[] =
         "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     const size_t len = strlen(id);
-    uint64_t hash = 0xcbf29ce484222325U; /* FNV-1a, 64 bits */
+    uint64_t hash = fnv64(FNV64_BASIS, id, len);
 
     if (len == SHORT_ID_LEN && strspn(id, digits) == len) {
         memcpy(out, id, SHORT_ID_LEN + 1);
         return;
-    }
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ (unsigned char)id[i]) * 0x100000001b3U;
     }
     for (int i = 0; i < SHORT_ID_LEN; i++) {
         out[i] = digits[hash % 62];

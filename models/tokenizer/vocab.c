@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "models/tokenizer/byte_alphabet.h"
+#include "runtime/base/fnv.h"
 #include "runtime/base/mem.h"
 
 #define KEY_TOKENS "tokenizer.ggml.tokens"
@@ -21,14 +22,9 @@ static bool is_special(enum token_kind kind)
     return kind == TOKEN_CONTROL || kind == TOKEN_USER_DEFINED;
 }
 
-/* FNV-1a, 64 bits. */
 static size_t hash_bytes(const char *bytes, size_t len)
 {
-    uint64_t h = 0xcbf29ce484222325U;
-
-    for (size_t i = 0; i < len; i++) {
-        h = (h ^ (unsigned char)bytes[i]) * 0x100000001b3U;
-    }
+    uint64_t h = fnv64(FNV64_BASIS, bytes, len);
     return (size_t)(h ^ h >> 32);
 }
 

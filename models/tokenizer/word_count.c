@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "runtime/base/fnv.h"
 #include "runtime/base/mem.h"
 
 void word_count_init(struct word_count *w)
@@ -18,14 +19,9 @@ void word_count_deinit(struct word_count *w)
     *w = (struct word_count){0};
 }
 
-/* FNV-1a, 64 bits. */
 static size_t hash_word(const char *word, size_t len)
 {
-    uint64_t h = 0xcbf29ce484222325U;
-
-    for (size_t i = 0; i < len; i++) {
-        h = (h ^ (unsigned char)word[i]) * 0x100000001b3U;
-    }
+    uint64_t h = fnv64(FNV64_BASIS, word, len);
     return (size_t)(h ^ h >> 32);
 }
 

@@ -175,7 +175,11 @@ static size_t kept_bytes(const struct train_shape *shape, enum keeping keeping)
 
 static uint32_t fitting_tokens(const struct train_shape *shape, enum keeping keeping)
 {
-    size_t tokens = (size_t)TRANSFORMER_KEPT_BYTES * 16 / kept_bytes(shape, keeping);
+    size_t bytes = kept_bytes(shape, keeping);
+    if (bytes == 0) {
+        return UINT32_MAX; /* a shape without layers keeps nothing */
+    }
+    size_t tokens = (size_t)TRANSFORMER_KEPT_BYTES * 16 / bytes;
     return tokens > 1 ? (uint32_t)tokens : 1;
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/fnv.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 
@@ -70,14 +71,9 @@ static void init_family(struct family *f, const struct metric_family *type)
     f->open = open < f->n_labels ? open : f->n_labels;
 }
 
-/* FNV-1a */
 static uint64_t hash_of(uint64_t seed, const char *data, size_t len)
 {
-    uint64_t hash = 0xcbf29ce484222325ULL ^ seed;
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ (unsigned char)data[i]) * 0x100000001b3ULL;
-    }
-    return hash;
+    return fnv64(FNV64_BASIS ^ seed, data, len);
 }
 
 /* What is looked for, made of the values of a call. */

@@ -37,12 +37,3 @@ int align_base_check(const struct align_base *b, const struct align_start *start
  */
 int align_read_pairs(struct align_base *b, const char *path, uint32_t row, bool skip,
                      struct align_set *set, struct err *e);
-
-/* What marks a run's checkpoint, to notice other data or options: FNV-1a of bytes, gone on from
- * `mark`, at first ALIGN_MARK. */
-#define ALIGN_MARK 0xcbf29ce484222325u
-uint64_t align_mark(uint64_t mark, const void *bytes, size_t n);
-
-/* After SIGINT or SIGTERM, once align_catch_signals was called, the signal's number. */
-void align_catch_signals(void);
-int align_stop_signal(void);

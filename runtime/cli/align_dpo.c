@@ -5,9 +5,11 @@
 #include "models/lineage/lineage.h"
 #include "models/train/align_dpo.h"
 #include "models/train/run_log.h"
+#include "runtime/base/fnv.h"
 #include "runtime/cli/align.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/progress.h"
+#include "runtime/cli/stop_signal.h"
 
 #define VALUES 10
 
@@ -58,8 +60,8 @@ static int open_run(struct run *run, struct err *e)
     }
     const double marked[] = {(double)r->seed, (double)r->batch_pairs, r->beta, r->sft_weight,
                              (double)r->per_token};
-    run->mark = align_mark(ALIGN_MARK, marked, sizeof(marked));
-    run->mark = align_mark(run->mark, run->pairs.tokens.data, run->pairs.tokens.len);
+    run->mark = fnv64(FNV64_BASIS, marked, sizeof(marked));
+    run->mark = fnv64(run->mark, run->pairs.tokens.data, run->pairs.tokens.len);
     o.steps = (uint64_t)steps_of(run);
     o.shards = (uint32_t)r->shards;
     o.warmup = (uint32_t)r->warmup;
@@ -155,7 +157,7 @@ static int run_steps(struct run *run, struct err *e)
     int rc = 0;
     progress_begin(&p, "dpo", "pairs", steps, optimizer_steps_done(o));
     double pairs = 0.0;
-    while (!rc && optimizer_steps_done(o) < steps && !align_stop_signal()) {
+    while (!rc && optimizer_steps_done(o) < steps && !stop_signal_number()) {
         struct optimizer_stats s;
         char note[120];
         rc = dpo_step(run->dpo, &run->last, &s, e);
@@ -175,10 +177,10 @@ static int run_steps(struct run *run, struct err *e)
         progress_update(&p, done, pairs, note);
     }
     progress_end(&p);
-    if (!rc && align_stop_signal()) {
+    if (!rc && stop_signal_number()) {
         rc = align_policy_save(run->policy, r->out, run->mark, e);
         fprintf(stderr, "stopped by signal %d; %s is written, go on with --resume\n",
-                align_stop_signal(), r->out);
+                stop_signal_number(), r->out);
     }
     return rc;
 }
@@ -213,11 +215,11 @@ static int write_lineage(const struct run *run, struct err *e)
 static int run_dpo(const struct request *r, struct err *e)
 {
     struct run run = {.r = r};
-    align_catch_signals();
+    stop_signal_catch();
     align_set_init(&run.pairs);
     align_set_init(&run.validation);
     int rc = open_run(&run, e) || open_log(&run, e) || run_steps(&run, e) ||
-                     draw_log(&run, e) || (!align_stop_signal() && write_lineage(&run, e))
+                     draw_log(&run, e) || (!stop_signal_number() && write_lineage(&run, e))
                  ? -1
                  : 0;
     run_log_close(run.log);

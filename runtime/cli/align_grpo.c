@@ -11,11 +11,13 @@
 #include "models/train/export.h"
 #include "models/train/reward.h"
 #include "models/train/run_log.h"
+#include "runtime/base/fnv.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/align.h"
 #include "runtime/cli/align_questions.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/progress.h"
+#include "runtime/cli/stop_signal.h"
 
 #define LANES         32
 #define ROWS          256
@@ -47,7 +49,7 @@ struct run {
     struct grpo *grpo;
     struct run_log *log;
     char sample_path[4096];
-    uint64_t mark;
+    uint64_t mark;               /* of data and options, to notice others on --resume */
     struct align_ask *asks;      /* (n_answers) */
     struct grpo_answer *answers; /* (n_answers) */
     size_t n_answers;
@@ -70,11 +72,11 @@ static uint64_t mark_of(const struct run *run)
                               r->temperature,
                               r->check_weight,
                               r->reward_weight};
-    uint64_t mark = align_mark(ALIGN_MARK, options, sizeof(options));
-    mark = align_mark(mark, r->sampler, strlen(r->sampler));
+    uint64_t mark = fnv64(FNV64_BASIS, options, sizeof(options));
+    mark = fnv64(mark, r->sampler, strlen(r->sampler));
     for (size_t i = 0; i < run->questions.count; i++) {
         const struct token_list *p = &run->questions.items[i].prompt;
-        mark = align_mark(mark, p->ids, p->count * sizeof(*p->ids));
+        mark = fnv64(mark, p->ids, p->count * sizeof(*p->ids));
     }
     return mark;
 }
@@ -322,14 +324,14 @@ static int run_rounds(struct run *run, struct err *e)
     double answers = 0.0;
     int rc = 0;
     progress_begin(&p, "grpo", "answers", rounds, done);
-    while (!rc && done < rounds && !align_stop_signal()) {
+    while (!rc && done < rounds && !stop_signal_number()) {
         char note[120];
         rc = one_round(run, done, e);
         done++;
         answers += (double)run->n_answers;
         rc = rc ? rc : log_round(run, done, e);
         bool saves =
-            done % (uint64_t)r->checkpoint_every == 0 || done == rounds || align_stop_signal();
+            done % (uint64_t)r->checkpoint_every == 0 || done == rounds || stop_signal_number();
         if (!rc && saves) {
             rc = align_policy_save(run->policy, r->out, run->mark, e);
         }
@@ -339,9 +341,9 @@ static int run_rounds(struct run *run, struct err *e)
     }
     progress_end(&p);
     unlink(run->sample_path);
-    if (!rc && align_stop_signal()) {
+    if (!rc && stop_signal_number()) {
         fprintf(stderr, "stopped by signal %d; %s is written, go on with --resume\n",
-                align_stop_signal(), r->out);
+                stop_signal_number(), r->out);
     }
     return rc;
 }
@@ -377,10 +379,10 @@ static int write_lineage(const struct run *run, struct err *e)
 static int run_grpo(const struct request *r, struct err *e)
 {
     struct run run = {.r = r};
-    align_catch_signals();
+    stop_signal_catch();
     align_set_init(&run.set);
     int rc = open_run(&run, e) || open_log(&run, e) || run_rounds(&run, e) ||
-                     draw_log(&run, e) || (!align_stop_signal() && write_lineage(&run, e))
+                     draw_log(&run, e) || (!stop_signal_number() && write_lineage(&run, e))
                  ? -1
                  : 0;
     run_log_close(run.log);

@@ -1,6 +1,5 @@
 #include "runtime/cli/align.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 #define DEFAULT_ROW 1024
@@ -91,32 +90,4 @@ int align_read_pairs(struct align_base *b, const char *path, uint32_t row, bool 
             path, counts.pairs, counts.skipped, set->tokens.len / sizeof(uint32_t),
             set->longest);
     return 0;
-}
-
-uint64_t align_mark(uint64_t mark, const void *bytes, size_t n)
-{
-    const unsigned char *at = bytes;
-    for (size_t i = 0; i < n; i++) {
-        mark = (mark ^ at[i]) * 0x100000001b3u;
-    }
-    return mark;
-}
-
-static volatile sig_atomic_t stop_signal;
-
-static void on_signal(int number)
-{
-    stop_signal = number;
-}
-
-void align_catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-int align_stop_signal(void)
-{
-    return stop_signal;
 }

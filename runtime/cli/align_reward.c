@@ -6,9 +6,11 @@
 #include "models/train/align_dpo.h"
 #include "models/train/reward.h"
 #include "models/train/run_log.h"
+#include "runtime/base/fnv.h"
 #include "runtime/cli/align.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/progress.h"
+#include "runtime/cli/stop_signal.h"
 
 #define VALUES 8
 
@@ -26,7 +28,7 @@ struct run {
     struct align_policy *policy;
     struct reward_training *training;
     struct run_log *log;
-    uint64_t mark;
+    uint64_t mark; /* of data and options, to notice others on --resume */
     struct reward_stats last, checked;
     bool was_checked;
 };
@@ -53,8 +55,8 @@ static int open_run(struct run *run, struct err *e)
         return -1;
     }
     const double marked[] = {(double)r->seed, (double)r->batch_pairs, r->center};
-    run->mark = align_mark(ALIGN_MARK, marked, sizeof(marked));
-    run->mark = align_mark(run->mark, run->pairs.tokens.data, run->pairs.tokens.len);
+    run->mark = fnv64(FNV64_BASIS, marked, sizeof(marked));
+    run->mark = fnv64(run->mark, run->pairs.tokens.data, run->pairs.tokens.len);
     struct optimizer_options o = optimizer_options_default();
     o.steps = (uint64_t)steps_of(run);
     o.shards = (uint32_t)r->shards;
@@ -145,7 +147,7 @@ static int one_step(struct run *run, struct err *e)
         return -1;
     }
     bool saves =
-        done % (uint64_t)r->checkpoint_every == 0 || done == steps || align_stop_signal();
+        done % (uint64_t)r->checkpoint_every == 0 || done == steps || stop_signal_number();
     return saves ? reward_save(run->policy, r->out, run->mark, e) : 0;
 }
 
@@ -157,7 +159,7 @@ static int run_steps(struct run *run, struct err *e)
     double pairs = 0.0;
     int rc = 0;
     progress_begin(&p, "reward", "pairs", steps, optimizer_steps_done(o));
-    while (!rc && optimizer_steps_done(o) < steps && !align_stop_signal()) {
+    while (!rc && optimizer_steps_done(o) < steps && !stop_signal_number()) {
         char note[120];
         rc = one_step(run, e);
         pairs += (double)run->r->batch_pairs;
@@ -166,9 +168,9 @@ static int run_steps(struct run *run, struct err *e)
         progress_update(&p, optimizer_steps_done(o), pairs, note);
     }
     progress_end(&p);
-    if (!rc && align_stop_signal()) {
+    if (!rc && stop_signal_number()) {
         fprintf(stderr, "stopped by signal %d; %s is written, go on with --resume\n",
-                align_stop_signal(), run->r->out);
+                stop_signal_number(), run->r->out);
     }
     return rc;
 }
@@ -204,7 +206,7 @@ static int write_lineage(const struct run *run, const struct reward_calibration 
 static int report(struct run *run, struct err *e)
 {
     struct reward_calibration c = {0};
-    if (align_stop_signal()) {
+    if (stop_signal_number()) {
         return 0;
     }
     if (run->r->validate) {
@@ -227,7 +229,7 @@ static int report(struct run *run, struct err *e)
 static int run_reward(const struct request *r, struct err *e)
 {
     struct run run = {.r = r};
-    align_catch_signals();
+    stop_signal_catch();
     align_set_init(&run.pairs);
     align_set_init(&run.validation);
     int rc = open_run(&run, e) || open_log(&run, e) || run_steps(&run, e) ||

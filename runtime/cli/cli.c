@@ -22,6 +22,17 @@ int cli_fail(const char *name, const struct err *e)
     return 1;
 }
 
+int cli_print_json(const cJSON *json, struct err *e)
+{
+    char *text = cJSON_PrintUnformatted(json);
+    if (!text) {
+        return err_nomem(e);
+    }
+    puts(text);
+    cJSON_free(text);
+    return 0;
+}
+
 int cli_parse_tokens(const char *text, struct token_list *out, struct err *e)
 {
     for (;;) {

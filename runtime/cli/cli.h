@@ -4,6 +4,7 @@
  * returns the exit status: 0 done, 1 failed with a message on stderr, 2 wrong usage. */
 #pragma once
 
+#include "runtime/base/json.h"
 #include "runtime/base/options.h"
 
 int cli_serve(int argc, char **argv);
@@ -34,6 +35,9 @@ struct token_list;
 
 /* Appends the ids of "1,2,3". */
 int cli_parse_tokens(const char *text, struct token_list *out, struct err *e);
+
+/* Prints a line on stdout. NULL, which a lack of memory makes of an object, is an error. */
+int cli_print_json(const cJSON *json, struct err *e);
 
 /* Prints "weir NAME: MESSAGE" on stderr and returns 1. */
 int cli_fail(const char *name, const struct err *e);

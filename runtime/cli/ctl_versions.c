@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/cli/cli.h"
 #include "runtime/cli/ctl_print.h"
 
 #define PAGE 100 /* things a request */
@@ -140,17 +141,6 @@ static int fetch_page(struct ctl *c, cJSON *whole, struct err *e)
     return n;
 }
 
-static int print_json(const cJSON *root, struct err *e)
-{
-    char *text = cJSON_PrintUnformatted(root);
-    if (!text) {
-        return err_nomem(e);
-    }
-    printf("%s\n", text);
-    cJSON_free(text);
-    return 0;
-}
-
 static int print_objects(const cJSON *all, bool has_split, struct err *e)
 {
     static const char *const header[] = {"NAME",  "ACTIVE",   "LATEST",  "VERSIONS",
@@ -199,7 +189,7 @@ static int run_list(struct ctl *c, char **arguments, int n, struct err *e)
         rc = got < 0 ? -1 : 0;
     }
     if (rc == 0) {
-        rc = c->json ? print_json(root, e) : print_objects(all, c->things->has_split, e);
+        rc = c->json ? cli_print_json(root, e) : print_objects(all, c->things->has_split, e);
     }
     if (rc == 0 && !c->json) {
         print_files(root);
@@ -257,7 +247,7 @@ static int run_diff(struct ctl *c, char **arguments, int n, struct err *e)
     }
     cJSON *root = cJSON_CreateObject();
     int rc = cJSON_AddStringToObject(root, "diff", c->answer.len > 0 ? c->answer.data : "")
-                 ? print_json(root, e)
+                 ? cli_print_json(root, e)
                  : err_nomem(e);
     cJSON_Delete(root);
     return rc;

@@ -226,12 +226,7 @@ static int run_divergence(const struct arguments *a, struct eval_results *r, str
 static int print_json(const struct eval_results *r, struct err *e)
 {
     cJSON *json = eval_report_json(r);
-    char *text = cJSON_PrintUnformatted(json);
-    int rc = text ? 0 : err_nomem(e);
-    if (text) {
-        puts(text);
-    }
-    cJSON_free(text);
+    int rc = cli_print_json(json, e);
     cJSON_Delete(json);
     return rc;
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "runtime/cli/cli.h"
 #include "runtime/cli/text_table.h"
 
 void eval_cell(char out[EVAL_CELL_MAX], const struct eval_measure *m,
@@ -186,12 +187,7 @@ int eval_report_print_set_json(const struct eval_results *r, struct err *e)
         add_set_result(cJSON_AddObjectToObject(skills, r->suite->parts[0].items[0].group),
                        &row->figures[0]);
     }
-    char *text = cJSON_PrintUnformatted(root);
-    int rc = text ? 0 : err_nomem(e);
-    if (text) {
-        puts(text);
-    }
-    cJSON_free(text);
+    int rc = cli_print_json(root, e);
     cJSON_Delete(root);
     return rc;
 }

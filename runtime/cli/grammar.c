@@ -167,12 +167,7 @@ static int run_batch(struct bench *b, struct err *e)
             cJSON_AddStringToObject(reply, "error", e->message);
             cJSON_AddBoolToObject(reply, "unsupported", e->kind == ERR_UNSUPPORTED);
         }
-        char *text = cJSON_PrintUnformatted(reply);
-        rc = text ? 0 : err_nomem(e);
-        if (text) {
-            puts(text);
-        }
-        cJSON_free(text);
+        rc = cli_print_json(reply, e);
         cJSON_Delete(request);
         cJSON_Delete(reply);
     }

@@ -20,12 +20,7 @@ static int print_text(const struct lineage_tree *t, struct err *e)
 static int print_json(const struct lineage_tree *t, struct err *e)
 {
     cJSON *json = lineage_tree_json(t);
-    char *text = cJSON_PrintUnformatted(json);
-    int rc = text ? 0 : err_nomem(e);
-    if (text) {
-        puts(text);
-    }
-    cJSON_free(text);
+    int rc = cli_print_json(json, e);
     cJSON_Delete(json);
     return rc;
 }

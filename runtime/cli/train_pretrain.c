@@ -15,6 +15,7 @@
 #include "runtime/base/memory_left.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/pretrain_report.h"
+#include "runtime/cli/stop_signal.h"
 #include "runtime/cli/train.h"
 #include "runtime/cli/train_shape.h"
 
@@ -42,13 +43,6 @@ struct run {
     uint64_t saved_step;
     double saved_s; /* when */
 };
-
-static volatile sig_atomic_t stop_signal;
-
-static void on_signal(int number)
-{
-    stop_signal = number;
-}
 
 /* The start of a schedule is the defaults, or on --resume what the run began with; then the
  * command line has its say. */
@@ -326,7 +320,7 @@ static int run_steps(struct run *run, struct err *e)
     const struct request *r = &run->request;
     uint64_t last = trainer_options(run->trainer)->optimizer.steps;
     run->saved_s = clock_now_s();
-    while (trainer_step_count(run->trainer) < last && !stop_signal) {
+    while (trainer_step_count(run->trainer) < last && !stop_signal_number()) {
         if (one_step(run, last, e)) {
             return -1;
         }
@@ -339,10 +333,11 @@ static int run_steps(struct run *run, struct err *e)
         return -1;
     }
     progress_end(&run->report.progress);
-    if (stop_signal) {
+    if (stop_signal_number()) {
         fprintf(stderr,
                 "stopped by signal %d after step %llu; %s is written, go on with --resume\n",
-                (int)stop_signal, (unsigned long long)trainer_step_count(run->trainer), r->out);
+                stop_signal_number(), (unsigned long long)trainer_step_count(run->trainer),
+                r->out);
     } else {
         fprintf(stderr, "done: %s\n", r->out);
     }
@@ -351,9 +346,7 @@ static int run_steps(struct run *run, struct err *e)
 
 static int train(struct run *run, struct err *e)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    stop_signal_catch();
     /* A file that grows beyond what is allowed is an error of write() like a full disk. */
     signal(SIGXFSZ, SIG_IGN);
     int rc = open_run(run, e) || run_steps(run, e) ? -1 : 0;

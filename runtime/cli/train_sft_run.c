@@ -1,11 +1,11 @@
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
 #include "models/train/run_log.h"
 #include "runtime/base/clock.h"
 #include "runtime/cli/progress.h"
+#include "runtime/cli/stop_signal.h"
 #include "runtime/cli/train_sft.h"
 
 #define SAVE_SECONDS 60.0
@@ -18,13 +18,6 @@ struct running {
     bool log_failed;     /* which is said once */
     double saved_s;      /* when the state was last written */
 };
-
-static volatile sig_atomic_t stop_signal;
-
-static void on_signal(int number)
-{
-    stop_signal = number;
-}
 
 /* --- log --- */
 
@@ -185,7 +178,7 @@ static int run_steps(struct running *r, struct err *e)
         return -1;
     }
     while (!sft_is_over(run->sft)) {
-        if (stop_signal) {
+        if (stop_signal_number()) {
             run->stopped = true;
             return save(r, e);
         }
@@ -200,9 +193,7 @@ static int run_steps(struct running *r, struct err *e)
 int sft_run_steps(struct sft_run *run, struct err *e)
 {
     struct running r = {.run = run, .saved_s = clock_now_s()};
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    stop_signal_catch();
     uint64_t done = sft_steps_done(run->sft);
     if ((done == 0 && evaluate(run, &run->identity.loss_before, e)) || open_log(&r, e)) {
         return -1;

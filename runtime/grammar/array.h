@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/base/fnv.h"
 #include "runtime/base/mem.h"
 
 /* Room for n elements of `size` bytes in *array, which has room for *cap. 0, or -1 when out of
@@ -28,13 +29,9 @@ static inline int array_reserve(void **array, size_t *cap, size_t n, size_t size
 #define ARRAY_RESERVE(array, cap, n) \
     array_reserve((void **)&(array), &(cap), (n), sizeof(*(array)))
 
-/* FNV-1a (Fowler, Noll, Vo), for hash tables that no outsider chooses the size of. */
+/* For hash tables that no outsider chooses the size of. */
 static inline uint64_t hash_bytes(const void *data, size_t len)
 {
-    const unsigned char *p = data;
-    uint64_t h = 0xcbf29ce484222325U;
-    for (size_t i = 0; i < len; i++) {
-        h = (h ^ p[i]) * 0x100000001b3U;
-    }
+    uint64_t h = fnv64(FNV64_BASIS, data, len);
     return h ^ h >> 29;
 }

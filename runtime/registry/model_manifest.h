@@ -127,8 +127,8 @@ struct model_manifest {
     size_t n_adapters;
     const char *deprecated; /* "2027-01-31", or NULL */
     const char *note;       /* or NULL */
-    const char *cutoff;     /* when its knowledge ends: "2026", "2026-01", "2026-01-31"; or NULL */
-    const char *card_file;  /* the model card, Markdown, in the version's folder; or NULL */
+    const char *cutoff; /* when its knowledge ends: "2026", "2026-01", "2026-01-31"; or NULL */
+    const char *card_file; /* the model card, Markdown, in the version's folder; or NULL */
 
     struct model_golden *golden; /* (n_golden) */
     size_t n_golden;

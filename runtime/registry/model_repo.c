@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "runtime/base/buf.h"
+#include "runtime/base/fnv.h"
 #include "runtime/base/mem.h"
 
 #define LISTED_MAX 300 /* bytes of names in a message */
@@ -137,20 +138,10 @@ struct scan {
     bool has_manifest;
 };
 
-/* FNV-1a. */
-static uint64_t hash_add_bytes(uint64_t hash, const void *data, size_t len)
-{
-    const unsigned char *bytes = data;
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ bytes[i]) * 0x100000001b3u;
-    }
-    return hash;
-}
-
 static uint64_t stamp_of(const char *name, const uint64_t numbers[], size_t n)
 {
-    uint64_t hash = hash_add_bytes(0xcbf29ce484222325u, name, strlen(name));
-    return hash_add_bytes(hash, numbers, n * sizeof(numbers[0]));
+    uint64_t hash = fnv64(FNV64_BASIS, name, strlen(name));
+    return fnv64(hash, numbers, n * sizeof(numbers[0]));
 }
 
 /* NAME-00002-of-00003.gguf: it is found from the first one. */
@@ -441,7 +432,7 @@ static int look_at(struct model_repo *r, const char *name, struct err *e)
     v->is_missed = false;
     if (scan_version(r, name, &s, &problem) != 0) {
         /* A link out of the repository stays one: its message stands for its files. */
-        s.stamp = hash_add_bytes(1, problem.message, strlen(problem.message));
+        s.stamp = fnv64(1, problem.message, strlen(problem.message));
     }
     bool stands_still = s.stamp == v->seen;
     v->seen = s.stamp;

@@ -22,8 +22,3 @@ uint32_t traffic_plan_place(const char *salt, uint64_t caller);
 
 /* Whether the caller belongs to a share of `percent`: nobody to 0, everybody to 100. */
 bool traffic_plan_takes(const char *salt, uint64_t caller, int percent);
-
-/* A number for a text: FNV-1a, 64 bits (Fowler, Noll, Vo). Begin with TRAFFIC_PLAN_BASIS; what
- * it returns for one part goes on with the next. */
-#define TRAFFIC_PLAN_BASIS 14695981039346656037u
-uint64_t traffic_plan_hash(uint64_t hash, const void *data, size_t len);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "runtime/base/fnv.h"
 #include "runtime/base/mem.h"
 
 /* The answers in a ring, oldest at `first`, and a table of them by id. */
@@ -46,14 +47,10 @@ struct answer_memory *answer_memory_create(size_t most)
     return m;
 }
 
-/* FNV-1a (Fowler, Noll and Vo 1991). Ids are random and made here. */
+/* Ids are random and made here. */
 static struct remembered_answer **bucket_of(const struct answer_memory *m, const char *id)
 {
-    uint64_t h = 14695981039346656037ull;
-    for (; *id; id++) {
-        h = (h ^ (unsigned char)*id) * 1099511628211ull;
-    }
-    return &m->buckets[h & (m->n_buckets - 1)];
+    return &m->buckets[fnv64(FNV64_BASIS, id, strlen(id)) & (m->n_buckets - 1)];
 }
 
 static void drop_oldest(struct answer_memory *m)

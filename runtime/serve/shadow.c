@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/fnv.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/registry/traffic_plan.h"
@@ -503,7 +504,7 @@ static struct shadow *create(struct exchange *x, struct generation *g)
 static struct generation *wanted(const struct exchange *x, const struct model_traffic *t)
 {
     /* By the request and not by the caller, so that a small share shows all kinds of them. */
-    uint64_t request = traffic_plan_hash(TRAFFIC_PLAN_BASIS, x->reply.id, strlen(x->reply.id));
+    uint64_t request = fnv64(FNV64_BASIS, x->reply.id, strlen(x->reply.id));
     bool is_wanted = t->shadow.generation && x->generation == model_set_serving(t->set) &&
                      !x->server->stopping &&
                      traffic_plan_takes("shadow", request, t->shadow.percent);

@@ -2,12 +2,13 @@
 
 #include <string.h>
 
+#include "runtime/base/fnv.h"
 #include "runtime/registry/traffic_plan.h"
 #include "runtime/serve/access.h"
 
 uint64_t sticky_of_text(const char *text, size_t len)
 {
-    return traffic_plan_hash(TRAFFIC_PLAN_BASIS, text, len);
+    return fnv64(FNV64_BASIS, text, len);
 }
 
 static uint64_t of_prompt(const struct answer_prompt *p)

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "runtime/base/fnv.h"
 #include "runtime/registry/traffic_plan.h"
 
 #define CALLERS 100000
@@ -23,8 +24,8 @@ static uint64_t caller(int kind, unsigned i)
     case 1:
         return (uint64_t)i << 40;
     default:
-        return traffic_plan_hash(TRAFFIC_PLAN_BASIS, text,
-                                 (size_t)snprintf(text, sizeof(text), "conversation %u", i));
+        return fnv64(FNV64_BASIS, text,
+                     (size_t)snprintf(text, sizeof(text), "conversation %u", i));
     }
 }
 

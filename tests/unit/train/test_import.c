@@ -226,8 +226,7 @@ static void serve_logits(const struct gguf *g, const uint32_t *tokens, float *ou
     assert_non_null(state);
     assert_int_equal(kv_cache_init(&kv, &c, OPS_F32, 1, CONTEXT, 0, &e), 0);
     for (int i = 0; i < TOKENS; i++) {
-        rows[i] =
-            (struct llama_row){.token = (int32_t)tokens[i], .position = i, .want_logits = true};
+        rows[i] = (struct llama_row){(int32_t)tokens[i], i, 0, true, NULL};
     }
     assert_true(llama_step(state, &w, &kv, rows, TOKENS));
     for (int i = 0; i < TOKENS; i++) {
