@@ -13,7 +13,7 @@ static const struct command {
     {"serve", cli_serve, "serve a model over HTTP"},
     {"chat", cli_chat, "chat in a terminal"},
     {"keys", cli_keys, "make, list and remove API keys in a file"},
-    {"ctl", cli_ctl, "commands to a running server: its system prompts"},
+    {"ctl", cli_ctl, "commands to a running server: prompts, filters, models, feedback"},
     {"inspect", cli_inspect, "what is in a model file"},
     {"lineage", cli_lineage, "what a file was made from, checked by hashes"},
     {"publish", cli_publish, "a model as a new version into a repository"},
@@ -29,7 +29,7 @@ static const struct command {
     {"grammar", cli_grammar, "check a grammar or schema, and texts that it allows"},
     {"align", cli_align, "preferences: pairs of answers, and training on them"},
     {"train", cli_train, "vocabulary, token files, training, export"},
-    {"eval", cli_eval, "a model's accuracy on held-out conversations"},
+    {"eval", cli_eval, "what models can: right answers, refusals, likelihoods"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

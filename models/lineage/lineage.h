@@ -59,5 +59,9 @@ void lineage_metric(struct lineage *l, const char *name, double value);
  * SOURCE_DATE_EPOCH says. */
 int lineage_write(struct lineage *l, const char *artefact, struct err *e);
 
+/* Significant digits with which a person is shown a number: all of a count, six of a measure.
+ */
+int lineage_digits(double value);
+
 /* The hash of a file or folder as above. */
 int lineage_hash(const char *path, char out[HASH_HEX_LEN + 1], struct err *e);

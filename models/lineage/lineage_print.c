@@ -1,8 +1,10 @@
 #include "models/lineage/lineage_tree.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "models/lineage/lineage.h"
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
 
@@ -29,6 +31,11 @@ static const char *base_name(const char *path)
 
 /* --- text --- */
 
+int lineage_digits(double value)
+{
+    return fabs(value) < 1e15 && value == floor(value) ? 15 : 6;
+}
+
 /* "train sft: steps 300, lr 0.0003" */
 static void print_details(const cJSON *record, struct buf *out)
 {
@@ -44,7 +51,8 @@ static void print_details(const cJSON *record, struct buf *out)
             return;
         }
         if (cJSON_IsNumber(o)) {
-            buf_printf(out, "%s%.40s %g", before, o->string, o->valuedouble);
+            buf_printf(out, "%s%.40s %.*g", before, o->string, lineage_digits(o->valuedouble),
+                       o->valuedouble);
         } else if (cJSON_IsString(o)) {
             buf_printf(out, "%s%.40s %.60s", before, o->string, o->valuestring);
         }

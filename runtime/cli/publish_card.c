@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "models/format/gguf.h"
+#include "models/lineage/lineage.h"
 #include "models/template/document.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/file.h"
@@ -123,7 +124,8 @@ static void add_pairs(cJSON *to, const char *name, const cJSON *object)
     {
         const char *before = item == object->child ? "" : ", ";
         if (cJSON_IsNumber(item)) {
-            buf_printf(&text, "%s%s %.6g", before, item->string, item->valuedouble);
+            buf_printf(&text, "%s%s %.*g", before, item->string,
+                       lineage_digits(item->valuedouble), item->valuedouble);
         } else if (cJSON_IsString(item)) {
             buf_printf(&text, "%s%s %s", before, item->string, item->valuestring);
         }

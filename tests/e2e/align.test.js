@@ -43,7 +43,7 @@ function makeData(t) {
     succeed(['train', 'tokenize', '-m', file('vocab.gguf'), '--chats', file('all.jsonl'), '--out', file('all.tok')]);
     succeed(['train', 'pretrain', '--data', file('all.tok'), '--shape', '32,2,2,1,64,64', '--batch-tokens', '256',
         '--row', '64', '--steps', '5', '--out', file('base.ckpt')]);
-    const begin = ['-m', file('vocab.gguf'), '--init', file('base.ckpt'), '--row', '64'];
+    const begin = ['-m', file('vocab.gguf'), '--init', file('base.ckpt')];
     return { folder, file, begin };
 }
 
@@ -85,12 +85,12 @@ test('a reward model says which answer is better, and reinforcement goes by it',
         '--steps', '40', '--batch-pairs', '8', '--lr', '5e-3', '--out', file('a.reward')]);
     assert.match(trained, /held-out pairs 20 {2}accuracy 1\.0000 .* calibration error 0\.\d+/);
     const scores = succeed(['align', 'score', '-m', file('vocab.gguf'), '--reward', file('a.reward'),
-        '--set', file('held.jsonl'), '--row', '64']).trim().split('\n').map((line) => JSON.parse(line));
+        '--set', file('held.jsonl')]).trim().split('\n').map((line) => JSON.parse(line));
     assert.equal(scores.length, 20);
     assert.ok(scores.every(({ chosen, rejected }) => chosen > rejected));
     writeFile(folder, 'one.jsonl', lines([{ messages: [...ask('fox 41?'), { role: 'assistant', content: 'red hats' }] }]));
     const one = succeed(['align', 'score', '-m', file('vocab.gguf'), '--reward', file('a.reward'),
-        '--set', file('one.jsonl'), '--row', '64']);
+        '--set', file('one.jsonl')]);
     assert.match(one, /^\{"reward":-?\d+\.\d+\}\n$/);
 
     const run = (out) => ['align', 'grpo', ...begin, '--set', file('questions.jsonl'), '--reward', file('a.reward'),
@@ -124,7 +124,7 @@ test('lines that are no pairs are named, and left out where that is wanted', { s
     assert.equal(taken.status, 0, taken.stderr);
     assert.match(taken.stderr, /line 4: "chosen" and "rejected" are the same/);
     assert.match(taken.stderr, /4 pairs, 2 lines left out/);
-    const long = weir([...run.slice(0, 6), '--row', '65', ...run.slice(8)]);
+    const long = weir([...run, '--row', '65']);
     assert.equal(long.status, 1);
     assert.match(long.stderr, /--row 65: the model's context is 64/);
 });
