@@ -68,11 +68,8 @@ static int read_template(struct model *m, const struct gguf *g, const struct ope
     if (!gguf_has(g, "tokenizer.chat_template")) {
         return 0;
     }
-    if (gguf_get_str(g, "tokenizer.chat_template", &source, e) != 0) {
-        return -1;
-    }
-    m->chat_template = chat_template_compile(source.data, source.len, e);
-    return m->chat_template ? 0 : err_prefix(e, "%s: tokenizer.chat_template", gguf_path(g));
+    m->chat_template = chat_template_from_gguf(g, e);
+    return m->chat_template ? 0 : -1;
 }
 
 static int load(struct model *m, struct gguf *g, const struct opening *o,

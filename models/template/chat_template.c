@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "models/format/gguf.h"
 #include "models/template/jinja_builtin.h"
 #include "models/template/jinja_parser.h"
 #include "models/template/jinja_run.h"
@@ -40,6 +41,27 @@ struct chat_template *chat_template_compile(const char *source, size_t len, stru
     if (jinja_parse(source, len, &t->arena, &t->body, e) != 0) {
         chat_template_destroy(t);
         return NULL;
+    }
+    return t;
+}
+
+struct chat_template *chat_template_from_gguf(const struct gguf *g, struct err *e)
+{
+    static const char key[] = "tokenizer.chat_template";
+    struct gguf_str source;
+    if (!gguf_has(g, key)) {
+        err_set(e, ERR_UNSUPPORTED,
+                "%s: the model has no chat template, so it is not known how conversations are "
+                "written for it",
+                gguf_path(g));
+        return NULL;
+    }
+    if (gguf_get_str(g, key, &source, e) != 0) {
+        return NULL;
+    }
+    struct chat_template *t = chat_template_compile(source.data, source.len, e);
+    if (!t) {
+        err_prefix(e, "%s: %s", gguf_path(g), key);
     }
     return t;
 }

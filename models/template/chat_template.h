@@ -29,6 +29,7 @@
 #define CHAT_TEMPLATE_BYTES_MAX ((size_t)256 << 10)
 
 struct chat_template;
+struct gguf;
 
 /* Strings are borrowed; all-zero but for the role and content is a plain message. */
 struct chat_message {
@@ -50,6 +51,8 @@ struct chat_text {
 /* NULL on failure: the message names the line and what is wrong. ERR_FORMAT: it is no Jinja;
  * ERR_UNSUPPORTED: it uses what is not here; ERR_LIMIT: it is too large or too deep. */
 struct chat_template *chat_template_compile(const char *source, size_t len, struct err *e);
+/* The one in a model's file. ERR_UNSUPPORTED: it has none. */
+struct chat_template *chat_template_from_gguf(const struct gguf *g, struct err *e);
 void chat_template_destroy(struct chat_template *t); /* accepts NULL */
 
 struct chat_render {

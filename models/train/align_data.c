@@ -1,12 +1,10 @@
 #include "models/train/align_data.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "models/train/dataset.h"
 #include "models/train/sft_example.h"
+#include "runtime/base/json_lines.h"
 #include "runtime/base/mem.h"
 
 void align_set_init(struct align_set *s)
@@ -398,44 +396,32 @@ int align_set_read(struct align_set *s, const char *path, struct sft_renderer *r
                    const struct align_read_options *o, struct align_counts *counts,
                    struct err *e)
 {
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t got;
-    unsigned long number = 0;
-    int rc = 0;
+    struct json_lines lines;
+    int rc;
     *counts = (struct align_counts){0};
     size_t before = align_set_count(s);
-    FILE *f = fopen(path, "re");
-    if (!f) {
-        return err_set_errno(e, errno, "%s: cannot open", path);
+    if (json_lines_open(&lines, path, false, e)) {
+        return -1;
     }
-    while (!rc && (got = getline(&line, &cap, f)) >= 0) {
-        number++;
-        if (strspn(line, " \t\r\n") == (size_t)got) {
+    while ((rc = json_lines_next(&lines, e)) > 0) {
+        if (!read_line(s, lines.text, lines.len, r, o->row, e)) {
             continue;
         }
-        if (!read_line(s, line, (size_t)got, r, o->row, e)) {
-            continue;
-        }
-        err_prefix(e, "%s: line %lu", path, number);
+        json_lines_blame(&lines, e);
         if (e->kind == ERR_NOMEM || !o->skip_malformed) {
             rc = -1;
-        } else {
-            counts->skipped++;
-            if (o->say) {
-                o->say(o->ctx, e->message);
-            }
+            break;
+        }
+        counts->skipped++;
+        if (o->say) {
+            o->say(o->ctx, e->message);
         }
     }
-    if (!rc && ferror(f)) {
-        rc = err_set_errno(e, errno, "%s: cannot read", path);
-    }
+    json_lines_close(&lines);
     counts->pairs = align_set_count(s) - before;
     if (!rc && counts->pairs == 0) {
         rc = err_set(e, ERR_INVALID, "%s: no pair in it", path);
     }
-    free(line);
-    fclose(f);
     s->longest = longest_of(s, 0);
     return rc;
 }

@@ -1,11 +1,10 @@
 #include "models/train/documents.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/json.h"
+#include "runtime/base/json_lines.h"
 #include "runtime/base/mem.h"
 
 struct documents {
@@ -158,32 +157,20 @@ int documents_add(struct documents *d, const char *line, size_t len,
 int documents_tokenize(const char *path, const struct tokenizer *tokenizer,
                        enum documents_learn learn, struct dataset_writer *writer, struct err *e)
 {
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t len;
-    unsigned long number = 0;
+    struct json_lines lines;
     struct documents *documents = documents_create(tokenizer, learn, e);
-    if (!documents) {
+    if (!documents || json_lines_open(&lines, path, true, e)) {
+        documents_destroy(documents);
         return -1;
     }
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    int rc = f ? 0 : err_set_errno(e, errno, "%s: cannot open", path);
-    while (!rc && (len = getline(&line, &cap, f)) >= 0) {
-        number++;
-        if (strspn(line, " \t\r\n") == (size_t)len) {
-            continue;
-        }
-        if (documents_add(documents, line, (size_t)len, writer, e)) {
-            rc = err_prefix(e, "%s: line %lu", path, number);
+    int rc;
+    while ((rc = json_lines_next(&lines, e)) > 0) {
+        if (documents_add(documents, lines.text, lines.len, writer, e)) {
+            rc = json_lines_blame(&lines, e);
+            break;
         }
     }
-    if (!rc && ferror(f)) {
-        rc = err_set_errno(e, errno, "%s: cannot read", path);
-    }
-    if (f && f != stdin) {
-        fclose(f);
-    }
-    free(line);
+    json_lines_close(&lines);
     documents_destroy(documents);
     return rc;
 }

@@ -1,10 +1,9 @@
 #include "models/train/sft_data.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/json_lines.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
 
@@ -155,26 +154,15 @@ static int refuse(struct reading *d, const struct err *e)
     return 0;
 }
 
-static int read_lines(struct reading *d, FILE *f, struct err *e)
+static int read_lines(struct reading *d, struct json_lines *lines, struct err *e)
 {
-    static const char bom[] = "\xEF\xBB\xBF";
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t got;
-    int rc = 0;
-    while (!rc && (got = getline(&line, &cap, f)) >= 0) {
-        d->line++;
-        size_t skip = d->line == 1 && strncmp(line, bom, 3) == 0 ? 3 : 0;
-        size_t len = (size_t)got - skip;
-        if (strspn(line + skip, " \t\r\n") == len) {
-            continue;
+    int rc;
+    while ((rc = json_lines_next(lines, e)) > 0) {
+        d->line = lines->number;
+        if (read_example(d, lines->text, lines->len, e) ? refuse(d, e) : add_documents(d, e)) {
+            return -1;
         }
-        rc = read_example(d, line + skip, len, e) ? refuse(d, e) : add_documents(d, e);
     }
-    if (!rc && ferror(f)) {
-        rc = err_set_errno(e, errno, "%s: cannot read", d->path);
-    }
-    free(line);
     return rc;
 }
 
@@ -197,17 +185,15 @@ int sft_data_read(const char *path, struct sft_renderer *r, const struct sft_dat
 {
     struct reading d = {
         .path = path, .r = r, .o = o, .train = train, .held_out = held_out, .counts = counts};
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (!f) {
-        return err_set_errno(e, errno, "%s: cannot open", path);
+    struct json_lines lines;
+    if (json_lines_open(&lines, path, true, e)) {
+        return -1;
     }
     buf_init(&d.tokens, SIZE_MAX / 2);
     buf_init(&d.ends, SIZE_MAX / 2);
-    int rc = read_lines(&d, f, e) || conclude(&d, e) ? -1 : 0;
+    int rc = read_lines(&d, &lines, e) || conclude(&d, e) ? -1 : 0;
     buf_deinit(&d.tokens);
     buf_deinit(&d.ends);
-    if (f != stdin) {
-        fclose(f);
-    }
+    json_lines_close(&lines);
     return rc;
 }

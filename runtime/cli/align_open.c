@@ -6,19 +6,9 @@
 
 int align_base_open(struct align_base *b, const char *path, struct err *e)
 {
-    struct gguf_str source;
     *b = (struct align_base){0};
-    if (!(b->file = gguf_open(path, e)) || !(b->tokenizer = tokenizer_from_gguf(b->file, e))) {
-        goto fail;
-    }
-    if (!gguf_has(b->file, "tokenizer.chat_template")) {
-        err_set(e, ERR_UNSUPPORTED,
-                "%s: it has no chat template, so conversations cannot be written for it", path);
-        goto fail;
-    }
-    if (gguf_get_str(b->file, "tokenizer.chat_template", &source, e) ||
-        !(b->chat_template = chat_template_compile(source.data, source.len, e))) {
-        err_prefix(e, "%s", path);
+    if (!(b->file = gguf_open(path, e)) || !(b->tokenizer = tokenizer_from_gguf(b->file, e)) ||
+        !(b->chat_template = chat_template_from_gguf(b->file, e))) {
         goto fail;
     }
     b->renderer.chat_template = b->chat_template;

@@ -1,11 +1,9 @@
 #include "runtime/cli/align_questions.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "models/template/chat_prompt.h"
+#include "runtime/base/json_lines.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/eval_batch.h"
 
@@ -51,34 +49,22 @@ static int add_line(struct align_questions *q, const char *line, size_t len, boo
 int align_questions_read(struct align_questions *q, const char *path, bool need_expect,
                          struct err *e)
 {
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t got;
-    unsigned long number = 0;
-    int rc = 0;
+    struct json_lines lines;
+    int rc;
     *q = (struct align_questions){0};
-    FILE *f = fopen(path, "re");
-    if (!f) {
-        return err_set_errno(e, errno, "%s: cannot open", path);
+    if (json_lines_open(&lines, path, false, e)) {
+        return -1;
     }
-    while (!rc && (got = getline(&line, &cap, f)) >= 0) {
-        number++;
-        if (strspn(line, " \t\r\n") == (size_t)got) {
-            continue;
-        }
-        rc = add_line(q, line, (size_t)got, need_expect, e);
-        if (rc) {
-            err_prefix(e, "%s: line %lu", path, number);
+    while ((rc = json_lines_next(&lines, e)) > 0) {
+        if (add_line(q, lines.text, lines.len, need_expect, e)) {
+            rc = json_lines_blame(&lines, e);
+            break;
         }
     }
-    if (!rc && ferror(f)) {
-        rc = err_set_errno(e, errno, "%s: cannot read", path);
-    }
+    json_lines_close(&lines);
     if (!rc && q->count == 0) {
         rc = err_set(e, ERR_INVALID, "%s: no question in it", path);
     }
-    free(line);
-    fclose(f);
     return rc;
 }
 

@@ -1,10 +1,10 @@
 /* weir align score: the rewards of conversations, one JSON object a line. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "models/train/reward.h"
+#include "runtime/base/json_lines.h"
 #include "runtime/cli/align.h"
 #include "runtime/cli/cli.h"
 
@@ -55,33 +55,23 @@ static int score_json(struct scoring *s, const cJSON *json, struct err *e)
 
 static int score_file(struct scoring *s, const char *path, struct err *e)
 {
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t got;
-    unsigned long number = 0;
-    int rc = 0;
-    if (!f) {
-        return err_set_errno(e, errno, "%s: cannot open", path);
+    struct json_lines lines;
+    int rc;
+    if (json_lines_open(&lines, path, true, e)) {
+        return -1;
     }
-    while (!rc && (got = getline(&line, &cap, f)) >= 0) {
-        number++;
-        if (strspn(line, " \t\r\n") == (size_t)got) {
-            continue;
-        }
-        cJSON *json = json_parse(line, (size_t)got, e);
+    while ((rc = json_lines_next(&lines, e)) > 0) {
+        cJSON *json = json_parse(lines.text, lines.len, e);
         rc = json ? score_json(s, json, e) : -1;
         cJSON_Delete(json);
         if (rc) {
-            err_prefix(e, "%s: line %lu", path, number);
+            json_lines_blame(&lines, e);
+            break;
         }
     }
-    if (!rc && (ferror(f) || fflush(stdout) != 0)) {
-        rc = err_set(e, ERR_IO, "%s: cannot be read, or the output cannot be written", path);
-    }
-    free(line);
-    if (f != stdin) {
-        fclose(f);
+    json_lines_close(&lines);
+    if (!rc && fflush(stdout) != 0) {
+        rc = err_set_errno(e, errno, "the output cannot be written");
     }
     return rc;
 }

@@ -116,10 +116,7 @@ static struct chat_template *load_template(const struct render_job *job, const s
                                            struct err *e)
 {
     if (!job->template_path) {
-        struct gguf_str source;
-        return gguf_get_str(g, "tokenizer.chat_template", &source, e) == 0
-                   ? chat_template_compile(source.data, source.len, e)
-                   : NULL;
+        return chat_template_from_gguf(g, e);
     }
     size_t len;
     char *source = file_read(job->template_path, CHAT_TEMPLATE_BYTES_MAX, &len, e);

@@ -72,22 +72,12 @@ static int open_file(struct sft_job *j, struct err *e)
 
 int sft_job_open_model(struct sft_job *j, struct err *e)
 {
-    struct gguf_str source;
     j->is_checkpoint = is_checkpoint(j->request.model);
     if (lineage_hash(j->request.model, j->base_sha256, e) ||
         (j->is_checkpoint ? open_checkpoint(j, e) : open_file(j, e)) ||
-        !(j->tokenizer = tokenizer_from_gguf(j->gguf, e))) {
+        !(j->tokenizer = tokenizer_from_gguf(j->gguf, e)) ||
+        !(j->chat_template = chat_template_from_gguf(j->gguf, e))) {
         return -1;
-    }
-    if (!gguf_has(j->gguf, "tokenizer.chat_template")) {
-        return err_set(e, ERR_UNSUPPORTED,
-                       "%s: the model has no chat template, so it is not known how "
-                       "conversations are written for it",
-                       gguf_path(j->gguf));
-    }
-    if (gguf_get_str(j->gguf, "tokenizer.chat_template", &source, e) ||
-        !(j->chat_template = chat_template_compile(source.data, source.len, e))) {
-        return err_prefix(e, "%s", gguf_path(j->gguf));
     }
     j->renderer.chat_template = j->chat_template;
     j->renderer.tokenizer = j->tokenizer;
