@@ -82,10 +82,12 @@ static int check_base(const struct adapter_reader *r, const char *base_sha256)
     }
     memcpy(r->out->base_sha256, hash.data, HASH_HEX_LEN);
     if (base_sha256[0] && strcmp(base_sha256, r->out->base_sha256) != 0) {
-        return err_set(r->e, ERR_INVALID,
-                       "%s: is for another base model: \"%s\" is %.12s..., the SHA-256 of the "
-                       "model's file %.12s...",
-                       gguf_path(r->g), key, r->out->base_sha256, base_sha256);
+        return err_set(
+            r->e, ERR_INVALID,
+            "%s: is for another base model: \"%s\" is %.12s..., the SHA-256 of the "
+            "model's file %.12s...; --any-base (model.json: \"any_base\": true) takes "
+            "the same model in another number format",
+            gguf_path(r->g), key, r->out->base_sha256, base_sha256);
     }
     return 0;
 }

@@ -32,13 +32,6 @@ END_STEPS=1200 END_LR=5e-4 END_MIN_LR=0 END_WARMUP=20
 # Share of the last stage in the mean that is shipped: the end forgets some of what is refused by name.
 MEAN=0.5
 
-# Aligning: questions of the training split that the fine-tuned model answers wrongly now and then, and some of what it can
-# already, so that it is not lost.
-ASK_SEED=22 ASK=name=300,fact=700,refusal=700,false_refusal=700,difference=700,combined=700 ASK_SAMPLES=4
-MORE_SEED=23 MORE=name=30,tone=70,refusal_related=40,false_refusal=220,sum=50,difference=90
-ALIGN_ROUNDS=@R@ ALIGN_QUESTIONS=16 ALIGN_GROUP=8 ALIGN_LR=@LR@ ALIGN_BETA=@B@
-ALIGN_TOKENS=48 # of an answer
-
 HELDOUT_SEED=2 HELDOUT_ITEMS=200 # of each skill
 
 resume=false
@@ -71,7 +64,7 @@ fi
 cmake --build --preset release --target weir weir-tiny-corpus
 mkdir -p "$work"
 # Those of another run must not be taken for this one's later on.
-$resume || rm -f "$work"/{pre,tune,last,end,mean,aligned}.ckpt
+$resume || rm -f "$work"/{pre,tune,last,end,mean}.ckpt
 
 say "text"
 "$corpus" --split train --seed $PRE_SEED --conversations $PRE_CONVERSATIONS \
@@ -82,8 +75,6 @@ say "text"
     --arithmetic $LAST_ARITHMETIC --wordings widest --out "$work/last.jsonl"
 "$corpus" --split train --seed $END_SEED --conversations $END_CONVERSATIONS \
     --arithmetic $END_ARITHMETIC --wordings named --out "$work/end.jsonl"
-"$corpus" --questions --wordings named --seed $ASK_SEED --kinds $ASK --out "$work/ask.jsonl"
-"$corpus" --questions --wordings named --seed $MORE_SEED --kinds $MORE --out "$work/more.jsonl"
 "$corpus" --split heldout --seed $HELDOUT_SEED --conversations $HELDOUT_ITEMS \
     --out "$work/heldout.jsonl"
 
@@ -124,35 +115,19 @@ train end END --init "$work/last.ckpt"
 say "the mean of the end and the stage before it"
 "$weir" train average "$work/end.ckpt" "$work/last.ckpt" "$work/mean.ckpt" --weight $MEAN
 
-# export CKPT TYPE OUT: a model of a checkpoint.
+# export_model CKPT TYPE OUT: a model of a checkpoint.
 export_model() {
     "$weir" train export "$work/$1.ckpt" --vocab "$work/vocab.gguf" --type "$2" --name weir-tiny "$work/$3.gguf"
 }
 
-say "what the fine-tuned model gets wrong"
-export_model pre q8_0 base
-export_model mean q8_0 fine-tuned
-"$weir" align pairs -m "$work/fine-tuned.gguf" --set "$work/ask.jsonl" --samples $ASK_SAMPLES \
-    --max-tokens $ALIGN_TOKENS --out "$work/pairs.jsonl"
-cat "$work/pairs.jsonl" "$work/more.jsonl" >"$work/align.jsonl"
-
-say "aligning"
-begin=()
-if $resume && [[ -f $work/aligned.ckpt ]]; then
-    begin=(--resume)
-fi
-"$weir" align grpo -m "$work/fine-tuned.gguf" --init "$work/mean.ckpt" --set "$work/align.jsonl" "${begin[@]}" \
-    --out "$work/aligned.ckpt" --rounds $ALIGN_ROUNDS --questions $ALIGN_QUESTIONS --group $ALIGN_GROUP \
-    --lr $ALIGN_LR --beta $ALIGN_BETA --max-tokens $ALIGN_TOKENS --sampler int8 --shards $SHARDS \
-    --log "$work/aligned.log"
-
 say "export"
-export_model aligned f32 aligned
-export_model aligned q8_0 weir-tiny
+export_model pre q8_0 base
+export_model mean f32 fine-tuned
+export_model mean q8_0 weir-tiny
 
 say "what each stage gave"
-"$weir" eval -m "$work/base.gguf" -m "$work/fine-tuned.gguf" -m "$work/aligned.gguf" -m "$work/weir-tiny.gguf" \
-    --weights int8,int8,f32,int8 --kv-type f16,f16,f32,f16 --suite $out/suite --out "$work/report"
+"$weir" eval -m "$work/base.gguf" -m "$work/fine-tuned.gguf" -m "$work/weir-tiny.gguf" --weights int8,f32,int8 \
+    --kv-type f16,f32,f16 --suite $out/suite --out "$work/report"
 "$weir" eval -m "$work/weir-tiny.gguf" --set "$work/heldout.jsonl"
 
 put "$work/weir-tiny.gguf" weir-tiny.gguf

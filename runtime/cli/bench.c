@@ -21,7 +21,7 @@
 struct bench {
     struct local_model model;
     const char *cpu, *kv_type, *adapter;
-    bool pin;
+    bool any_base, pin;
     int threads;
     int n_prompt;
     int n_decode;
@@ -83,6 +83,7 @@ static int open_model(struct bench *b, const char *path, double *load_s, struct 
     struct local_model_settings s = {
         .path = path,
         .adapter = b->adapter,
+        .any_base = b->any_base,
         .cpu = b->cpu,
         .kv_type = b->kv_type,
         .threads = b->threads,
@@ -286,7 +287,7 @@ int cli_bench(int argc, char **argv)
 {
     const char *path = NULL;
     const char *cpu = "auto", *kv_type = NULL, *adapter = NULL;
-    bool pin = false;
+    bool any_base = false, pin = false;
     const char *batches = "1,8,16";
     bool json = false;
     long threads = local_core_count();
@@ -310,6 +311,8 @@ int cli_bench(int argc, char **argv)
          0},
         {"adapter", 0, OPTION_STRING, &adapter, "FILE[@SCALE]",
          "a LoRA adapter (GGUF) of the model, for all rows", 0, 0},
+        {"any-base", 0, OPTION_FLAG, &any_base, NULL,
+         "also where the adapter was trained on another file", 0, 0},
         {0},
     };
     const struct options options = {
@@ -329,6 +332,7 @@ int cli_bench(int argc, char **argv)
     struct bench_result result = {0};
     struct bench b = {.cpu = cpu,
                       .adapter = adapter,
+                      .any_base = any_base,
                       .kv_type = kv_type,
                       .pin = pin,
                       .threads = (int)threads,

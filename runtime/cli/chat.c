@@ -172,6 +172,7 @@ int cli_chat(int argc, char **argv)
     const char *key = NULL;
     const char *system = NULL;
     const char *cpu = "auto", *adapter = NULL;
+    bool any_base = false;
     double temperature = 0.8;
     long seed = -1;
     long threads = local_core_count();
@@ -190,6 +191,8 @@ int cli_chat(int argc, char **argv)
          0},
         {"adapter", 0, OPTION_STRING, &adapter, "FILE[@SCALE]",
          "with --model: a LoRA adapter (GGUF) of the model", 0, 0},
+        {"any-base", 0, OPTION_FLAG, &any_base, NULL,
+         "also where the adapter was trained on another file", 0, 0},
         {0},
     };
     const struct options options = {
@@ -211,6 +214,7 @@ int cli_chat(int argc, char **argv)
     if (rc == 0 && path) {
         struct local_model_settings set = {.path = path,
                                            .adapter = adapter,
+                                           .any_base = any_base,
                                            .cpu = cpu,
                                            .threads = (int)threads,
                                            .max_rows = 256,

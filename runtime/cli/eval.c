@@ -21,12 +21,12 @@
 #define SETTING_MAX 16 /* bytes of the name of a number format */
 
 struct arguments {
-    struct option_strings models;
+    struct option_strings models, adapters; /* adapters: of the last models */
     const char *suite, *set, *kind, *out;
     const char *url, *key;                /* of a server; models are names then */
     const char *cpu, *kv_types, *weights; /* the last two: a list, one for each model */
     long limit, show, threads;
-    bool json, compare;
+    bool any_base, json, compare;
     bool progress; /* stderr is a terminal */
 };
 
@@ -45,12 +45,27 @@ static const char *nth(const char *list, size_t i, char out[SETTING_MAX])
     return out;
 }
 
+/* With fewer adapters than models the first models have none. */
+static const char *adapter_of(const struct arguments *a, size_t model)
+{
+    size_t without = a->models.count - a->adapters.count;
+    return model < without ? NULL : a->adapters.items[model - without];
+}
+
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
 static int open_model(struct local_model *l, const struct arguments *a, size_t model,
                       struct err *e)
 {
     char kv_type[SETTING_MAX], weights[SETTING_MAX];
     const struct local_model_settings s = {
         .path = a->models.items[model],
+        .adapter = adapter_of(a, model),
+        .any_base = a->any_base,
         .cpu = a->cpu,
         .kv_type = nth(a->kv_types, model, kv_type),
         .weights = nth(a->weights, model, weights),
@@ -68,12 +83,13 @@ static void name_model(struct eval_results *r, const struct arguments *a, size_t
 {
     struct eval_model_result *m = &r->models[model];
     char weights[SETTING_MAX], kv_type[SETTING_MAX], number[8] = "";
-    const char *path = a->models.items[model], *slash = strrchr(path, '/');
-    const char *name = !a->url && slash && slash[1] ? slash + 1 : path;
+    const char *path = a->models.items[model], *adapter = adapter_of(a, model);
+    const char *name = a->url ? path : file_name(path);
     const char *w = nth(a->weights, model, weights), *kv = nth(a->kv_types, model, kv_type);
     m->source = a->url ? a->url : path;
-    snprintf(m->label, sizeof(m->label), "%.60s%s%s%s%s", name, w ? ", " : "", w ? w : "",
-             kv ? ", kv " : "", kv ? kv : "");
+    snprintf(m->label, sizeof(m->label), "%.48s%s%.24s%s%s%s%s", name, adapter ? " + " : "",
+             adapter ? file_name(adapter) : "", w ? ", " : "", w ? w : "", kv ? ", kv " : "",
+             kv ? kv : "");
     for (size_t i = 0; i < model && !number[0]; i++) {
         if (strcmp(r->models[i].label, m->label) == 0) {
             snprintf(number, sizeof(number), " (%d)", (int)(model + 1) % 100);
@@ -278,6 +294,13 @@ static int check(struct arguments *a, int positional, char **argv, struct err *e
     if (a->models.count > EVAL_MODELS_MAX) {
         return err_set(e, ERR_INVALID, "-m: at most %d models", EVAL_MODELS_MAX);
     }
+    if (a->adapters.count > a->models.count) {
+        return err_set(e, ERR_INVALID, "--adapter: more adapters than models");
+    }
+    if (a->adapters.count > 0 && a->url) {
+        return err_set(e, ERR_INVALID,
+                       "--adapter is for a file; a server's adapter is named with -m NAME");
+    }
     if (a->key && !a->url) {
         return err_set(e, ERR_INVALID, "--key goes with --url");
     }
@@ -290,6 +313,11 @@ static int parse(struct arguments *a, int argc, char **argv)
     const struct option table[] = {
         {"model", 'm', OPTION_STRINGS, &a->models, "FILE",
          "a model; several: side by side, each compared with the first", 0, 0},
+        {"adapter", 0, OPTION_STRINGS, &a->adapters, "FILE[@SCALE]",
+         "a LoRA adapter (GGUF) of the model; with several models those of the last ones", 0,
+         0},
+        {"any-base", 0, OPTION_FLAG, &a->any_base, NULL,
+         "also where the adapter was trained on another file", 0, 0},
         {"suite", 0, OPTION_STRING, &a->suite, "PATH",
          "a folder with suite.json, such a file, or a file of lines", 0, 0},
         {"kind", 0, OPTION_STRING, &a->kind, "KIND",

@@ -189,7 +189,8 @@ static void add_row(struct batch *b, int lane, int32_t token, size_t position, b
     b->rows[b->n_rows++] = (struct llama_row){.token = token,
                                               .position = (int32_t)position,
                                               .slot = lane,
-                                              .want_logits = want_logits};
+                                              .want_logits = want_logits,
+                                              .adapter = b->model->adapter};
     b->n_logits += want_logits;
     b->lanes[lane].n_rows++;
 }

@@ -99,6 +99,9 @@ static int compare_tokens(struct pairing *p, const struct token_list *tokens, si
         }
         for (int side = 0; side < 2; side++) {
             struct local_model *l = p->of[side];
+            for (int i = 0; i < n; i++) {
+                p->rows[i].adapter = l->adapter;
+            }
             llama_step(l->state, &l->model->weights, &l->kv, p->rows, n);
         }
         for (int i = 0; i < logits; i++) {

@@ -12,6 +12,7 @@
 #include "models/tokenizer/decoder.h"
 #include "quant/cpu.h"
 #include "runtime/base/buf.h"
+#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/engine/parallel_team.h"
 
@@ -64,22 +65,28 @@ static int precision_named(const char *name, enum llama_precision *precision, st
 
 /* An adapter may say which file it was trained on. */
 static int check_base(const struct llama_adapter *a, const char *adapter_path,
-                      const char *model_path, struct err *e)
+                      const struct local_model_settings *s, struct err *e)
 {
     char sha256[HASH_HEX_LEN + 1];
     if (!a->base_sha256[0]) {
         return 0;
     }
-    struct gguf *g = gguf_open(model_path, e);
+    struct gguf *g = gguf_open(s->path, e);
     int rc = g ? gguf_sha256(g, sha256, e) : -1;
     gguf_close(g);
-    if (rc == 0 && strcmp(sha256, a->base_sha256) != 0) {
-        rc = err_set(e, ERR_INVALID,
-                     "%s: is for another base model: \"weir.adapter.base_sha256\" is %.12s..., "
-                     "the SHA-256 of %s %.12s...",
-                     adapter_path, a->base_sha256, model_path, sha256);
+    if (rc != 0 || strcmp(sha256, a->base_sha256) == 0) {
+        return rc;
     }
-    return rc;
+    if (s->any_base) {
+        log_warn("%s was trained on another file (SHA-256 %.12s...) than %s (%.12s...)",
+                 adapter_path, a->base_sha256, s->path, sha256);
+        return 0;
+    }
+    return err_set(e, ERR_INVALID,
+                   "%s: is for another base model: \"weir.adapter.base_sha256\" is %.12s..., "
+                   "the SHA-256 of %s %.12s...; --any-base takes the same model in another "
+                   "number format",
+                   adapter_path, a->base_sha256, s->path, sha256);
 }
 
 static int open_adapter(struct local_model *l, const struct local_model_settings *s,
@@ -100,7 +107,7 @@ static int open_adapter(struct local_model *l, const struct local_model_settings
     }
     l->adapter =
         llama_adapter_open(path, &l->model->config, "", has_scale ? (float)scale : 1.0f, e);
-    return l->adapter ? check_base(l->adapter, path, s->path, e) : -1;
+    return l->adapter ? check_base(l->adapter, path, s, e) : -1;
 }
 
 int local_model_open(struct local_model *l, const struct local_model_settings *s, struct err *e)

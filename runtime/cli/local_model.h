@@ -26,6 +26,7 @@ struct local_model_settings {
     const char *cpu;     /* as for --cpu */
     const char *kv_type; /* as for --kv-type; NULL: f16 */
     const char *adapter; /* "FILE" or "FILE@SCALE"; NULL: none */
+    bool any_base;       /* the adapter may have been trained on another file; a warning then */
     const char *weights; /* "int8" or "f32"; NULL: int8 */
     int threads;
     bool encoder;    /* a model for embeddings is wanted; one that makes text otherwise */

@@ -45,6 +45,7 @@ int cli_logits(int argc, char **argv)
     const char *path = NULL;
     const char *list = NULL;
     const char *cpu = "auto", *kv_type = NULL, *weights = NULL, *adapter = NULL;
+    bool any_base = false;
     bool all = false;
     long threads = local_core_count();
     const struct option table[] = {
@@ -60,6 +61,8 @@ int cli_logits(int argc, char **argv)
          "weights as int8, or f32: slow, to see what int8 costs (int8)", 0, 0},
         {"adapter", 0, OPTION_STRING, &adapter, "FILE[@SCALE]",
          "a LoRA adapter (GGUF) of the model", 0, 0},
+        {"any-base", 0, OPTION_FLAG, &any_base, NULL,
+         "also where the adapter was trained on another file", 0, 0},
         {0},
     };
     const struct options options = {"weir logits -m FILE --tokens 1,2,3 [--all]",
@@ -81,6 +84,7 @@ int cli_logits(int argc, char **argv)
     struct local_model_settings s = {
         .path = path,
         .adapter = adapter,
+        .any_base = any_base,
         .cpu = cpu,
         .kv_type = kv_type,
         .weights = weights,

@@ -17,6 +17,7 @@
 
 struct serve_options {
     struct option_strings adapters;
+    bool any_base;
     const char *model;
     const char *repo;
     long keep_generations;
@@ -206,6 +207,11 @@ static int check(const struct serve_options *o)
                         "\"adapters\" in the version's model.json names them\n");
         return 2;
     }
+    if (o->any_base && o->adapters.count == 0) {
+        fprintf(stderr, "weir serve: --any-base goes with --adapter; in a repository "
+                        "\"any_base\": true in the version's model.json says so\n");
+        return 2;
+    }
     if (strcmp(o->publish, "auto") != 0 && strcmp(o->publish, "manual") != 0) {
         fprintf(stderr, "weir serve: --publish: \"%s\" is not known; auto and manual are\n",
                 o->publish);
@@ -226,6 +232,8 @@ static int parse(struct serve_options *o, int argc, char **argv)
         {"adapter", 0, OPTION_STRINGS, &o->adapters, "NAME=FILE[@SCALE]",
          "serve a LoRA adapter (GGUF) of the model under a name of its own; several times", 0,
          0},
+        {"any-base", 0, OPTION_FLAG, &o->any_base, NULL,
+         "serve adapters that were trained on another file of the model too", 0, 0},
         {"host", 0, OPTION_STRING, &o->host, "ADDRESS", "address to listen on (127.0.0.1)", 0,
          0},
         {"port", 'p', OPTION_INT, &o->port, "N", "port, 0 for any free one (8080)", 0, 65535},
@@ -650,6 +658,7 @@ int cli_serve(int argc, char **argv)
         .generation = {.model_path = o.model,
                        .adapters = o.adapters.items,
                        .n_adapters = o.adapters.count,
+                       .any_base = o.any_base,
                        .threads = (int)o.threads,
                        .pin = o.pin,
                        .context = (int)o.context,

@@ -166,6 +166,13 @@ static int read_adapters(struct model_manifest *m, const cJSON *object, const ch
     return 0;
 }
 
+static int read_any_base(struct model_manifest *m, const cJSON *item, const char *field,
+                         struct err *e)
+{
+    m->any_base = cJSON_IsTrue(item);
+    return cJSON_IsBool(item) ? 0 : manifest_wrong(field, "true or false", e);
+}
+
 static bool is_date(const char *text)
 {
     int year, month, day, end = 0;
@@ -221,14 +228,21 @@ static int read_note(struct model_manifest *m, const cJSON *item, const char *fi
 
 static int read_document(struct model_manifest *m, struct err *e)
 {
-    static const struct manifest_member members[] = {
-        {"file", read_model_file},   {"sha256", read_sha256},
-        {"template", read_template}, {"adapters", read_adapters},
-        {"defaults", read_defaults}, {"limits", read_limits},
-        {"labels", read_labels},     {"deprecated", read_deprecated},
-        {"note", read_note},         {"cutoff", read_cutoff},
-        {"card", read_card},         {"gate", manifest_read_gate},
-        {"canary", read_canary},     {0}};
+    static const struct manifest_member members[] = {{"file", read_model_file},
+                                                     {"sha256", read_sha256},
+                                                     {"template", read_template},
+                                                     {"adapters", read_adapters},
+                                                     {"defaults", read_defaults},
+                                                     {"limits", read_limits},
+                                                     {"labels", read_labels},
+                                                     {"deprecated", read_deprecated},
+                                                     {"note", read_note},
+                                                     {"cutoff", read_cutoff},
+                                                     {"card", read_card},
+                                                     {"gate", manifest_read_gate},
+                                                     {"canary", read_canary},
+                                                     {"any_base", read_any_base},
+                                                     {0}};
     if (!cJSON_IsObject(m->json)) {
         return err_set(e, ERR_FORMAT, "an object is wanted");
     }

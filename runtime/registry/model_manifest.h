@@ -5,7 +5,7 @@
  * spelling mistake would be no gate.
  *
  *     {"file": "model.gguf", "sha256": "64 hex digits", "template": "chat.jinja",
- *      "adapters": {"NAME": "lora.gguf"},
+ *      "adapters": {"NAME": "lora.gguf"}, "any_base": true,
  *      "defaults": {"temperature": 0.7, "top_p", "top_k", "min_p", "repetition_penalty",
  *                   "presence_penalty", "frequency_penalty", "max_tokens"},
  *      "limits": {"context": 4096, "max_tokens": 1024},
@@ -125,6 +125,7 @@ struct model_manifest {
     size_t n_labels;
     struct model_adapter_file adapters[MODEL_ADAPTERS_MAX];
     size_t n_adapters;
+    bool any_base;          /* they may have been trained on another file of the model */
     const char *deprecated; /* "2027-01-31", or NULL */
     const char *note;       /* or NULL */
     const char *cutoff; /* when its knowledge ends: "2026", "2026-01", "2026-01-31"; or NULL */

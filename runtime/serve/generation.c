@@ -68,8 +68,11 @@ static int load_model(struct generation *g, const struct generation_settings *s,
     if (!g->model || (s->files && check_version(g->model, s, e) != 0)) {
         return -1;
     }
-    if (served_adapters_load(&g->adapters, g->model, s->adapters, s->n_adapters, s->files, e) !=
-        0) {
+    const struct adapters_wanted wanted = {.given = s->adapters,
+                                           .n_given = s->n_adapters,
+                                           .any_base = s->any_base,
+                                           .files = s->files};
+    if (served_adapters_load(&g->adapters, g->model, &wanted, e) != 0) {
         return -1;
     }
     if (!g->model->config.encoder && !g->model->chat_template) {

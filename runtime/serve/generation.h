@@ -39,6 +39,7 @@ struct generation_settings {
     uint32_t cpu_features;
     const char *const *adapters; /* (n_adapters) served_adapters.h; borrowed as model_path is */
     size_t n_adapters;
+    bool any_base;           /* they may have been trained on another file of the model */
     const atomic_bool *stop; /* once it is set a load ends with ERR_CANCELED; or NULL */
 
     /* A version from a repository: then model_path is not read. Borrowed. */

@@ -8,6 +8,7 @@
 
 #include "models/arch/llama_adapter.h"
 #include "models/format/gguf.h"
+#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 
 #define SHORT_HASH      12
@@ -18,6 +19,7 @@ struct wanted {
     char name[MODEL_NAME_MAX];
     char path[PATH_MAX];
     float scale;
+    bool any_base;
 };
 
 static bool is_name(const char *name)
@@ -77,6 +79,19 @@ int served_adapters_check(const char *given, struct err *e)
     return parse(given, &w, e);
 }
 
+/* With any_base what the adapter says of its base is told and not enforced. */
+static struct llama_adapter *open_wanted(const struct model *base, const struct wanted *w,
+                                         struct err *e)
+{
+    struct llama_adapter *a = llama_adapter_open(w->path, &base->config,
+                                                 w->any_base ? "" : base->sha256, w->scale, e);
+    if (a && a->base_sha256[0] && strcmp(a->base_sha256, base->sha256) != 0) {
+        log_warn("adapter %s was trained on another file (SHA-256 %.12s...) than %s (%.12s...)",
+                 w->name, a->base_sha256, base->name, base->sha256);
+    }
+    return a;
+}
+
 static int load_one(struct served_adapters *s, const struct model *base, const struct wanted *w,
                     struct err *e)
 {
@@ -90,7 +105,7 @@ static int load_one(struct served_adapters *s, const struct model *base, const s
                              w->name);
     }
     struct served_adapter *to = &s->items[s->count];
-    to->adapter = llama_adapter_open(w->path, &base->config, base->sha256, w->scale, e);
+    to->adapter = open_wanted(base, w, e);
     if (!to->adapter) {
         return err_prefix(e, "adapter \"%s\"", w->name);
     }
@@ -106,7 +121,7 @@ static int load_one(struct served_adapters *s, const struct model *base, const s
 static int find_beside(const struct model_files *files, const struct model_adapter_file *a,
                        struct wanted *w, struct err *e)
 {
-    *w = (struct wanted){.scale = 1.0f};
+    *w = (struct wanted){.scale = 1.0f, .any_base = files->manifest->any_base};
     snprintf(w->name, sizeof(w->name), "%s", a->name);
     int n = snprintf(w->path, sizeof(w->path), "%s/%s", files->folder, a->file);
     return n < (int)sizeof(w->path)
@@ -116,17 +131,20 @@ static int find_beside(const struct model_files *files, const struct model_adapt
 }
 
 static int load_all(struct served_adapters *s, const struct model *base,
-                    const char *const *given, size_t n_given, const struct model_files *files,
-                    struct err *e)
+                    const struct adapters_wanted *a, struct err *e)
 {
     struct wanted w;
-    for (size_t i = 0; i < n_given; i++) {
-        if (parse(given[i], &w, e) != 0 || load_one(s, base, &w, e) != 0) {
+    for (size_t i = 0; i < a->n_given; i++) {
+        if (parse(a->given[i], &w, e) != 0) {
+            return -1;
+        }
+        w.any_base = a->any_base;
+        if (load_one(s, base, &w, e) != 0) {
             return -1;
         }
     }
-    for (size_t i = 0; files && i < files->manifest->n_adapters; i++) {
-        if (find_beside(files, &files->manifest->adapters[i], &w, e) != 0 ||
+    for (size_t i = 0; a->files && i < a->files->manifest->n_adapters; i++) {
+        if (find_beside(a->files, &a->files->manifest->adapters[i], &w, e) != 0 ||
             load_one(s, base, &w, e) != 0) {
             return -1;
         }
@@ -135,10 +153,9 @@ static int load_all(struct served_adapters *s, const struct model *base,
 }
 
 int served_adapters_load(struct served_adapters *s, const struct model *base,
-                         const char *const *given, size_t n_given,
-                         const struct model_files *files, struct err *e)
+                         const struct adapters_wanted *a, struct err *e)
 {
-    size_t n = n_given + (files ? files->manifest->n_adapters : 0);
+    size_t n = a->n_given + (a->files ? a->files->manifest->n_adapters : 0);
     *s = (struct served_adapters){0};
     if (n == 0) {
         return 0;
@@ -151,7 +168,7 @@ int served_adapters_load(struct served_adapters *s, const struct model *base,
     if (!s->items) {
         return err_nomem(e);
     }
-    if (load_all(s, base, given, n_given, files, e) != 0) {
+    if (load_all(s, base, a, e) != 0) {
         served_adapters_deinit(s);
         return -1;
     }

@@ -30,11 +30,19 @@ struct served_adapters {
     size_t count;
 };
 
-/* Loads those of the command line, each "NAME=FILE" or "NAME=FILE@SCALE", and those that the
- * version's model.json names; files may be NULL. On failure nothing is left. */
+/* Those of the command line, each "NAME=FILE" or "NAME=FILE@SCALE", and those that the
+ * version's model.json names. */
+struct adapters_wanted {
+    const char *const *given; /* (n_given) */
+    size_t n_given;
+    bool any_base; /* those given may have been trained on another file of the model: a warning
+                      in the log then. Of the version's, "any_base" of model.json says it */
+    const struct model_files *files; /* or NULL */
+};
+
+/* On failure nothing is left. */
 int served_adapters_load(struct served_adapters *s, const struct model *base,
-                         const char *const *given, size_t n_given,
-                         const struct model_files *files, struct err *e);
+                         const struct adapters_wanted *a, struct err *e);
 void served_adapters_deinit(struct served_adapters *s);
 
 /* Whether "NAME=FILE[@SCALE]" can be read; the file is not looked at. */

@@ -17,6 +17,12 @@ const skip = missing();
 const QUESTIONS = ['Hello', 'Tell me a story.', 'What is 2 plus 3?', 'Count to ten.'];
 const SHARED = 'The same beginning for all of them, long enough for several pages of the cache. '.repeat(6);
 
+const OF_ANOTHER_FILE = {
+    change: (keys) => {
+        keys['weir.adapter.base_sha256'] = { type: 8, value: '0'.repeat(64) };
+    },
+};
+
 function makeAdapters(t) {
     const folder = makeFolder(t);
     const files = { one: path.join(folder, 'one.gguf'), two: path.join(folder, 'two.gguf') };
@@ -119,11 +125,7 @@ test('adapters that do not fit, and options that are none, are refused by name',
     const { folder, files } = makeAdapters(t);
     const other = path.join(folder, 'other.gguf');
     const run = (...args) => spawnSync(programPath(), ['serve', '-m', modelPath(), '--port', '0', ...args], { encoding: 'utf8' });
-    writeAdapter(modelPath(), other, {
-        change: (keys) => {
-            keys['weir.adapter.base_sha256'] = { type: 8, value: '0'.repeat(64) };
-        },
-    });
+    writeAdapter(modelPath(), other, OF_ANOTHER_FILE);
     const wrong = run('--adapter', `other=${other}`);
     assert.equal(wrong.status, 1);
     assert.match(wrong.stderr, /adapter "other".*other\.gguf.*weir\.adapter\.base_sha256/);
@@ -132,6 +134,33 @@ test('adapters that do not fit, and options that are none, are refused by name',
     assert.equal(none.status, 2);
     assert.match(none.stderr, /NAME=FILE/);
     assert.match(execFileSync(programPath(), ['inspect', files.two], { encoding: 'utf8' }), /a LoRA adapter of rank 8, alpha 8/);
+});
+
+test('the owner can say that another file is the same model; the log says that it is another', { skip }, async (t) => {
+    const { folder } = makeAdapters(t);
+    const other = path.join(folder, 'other.gguf');
+    const repo = path.join(folder, 'repo');
+    writeAdapter(modelPath(), other, OF_ANOTHER_FILE);
+    const publish = (version, more) => putVersion(repo, 'tiny', version, {
+        file: modelPath(),
+        manifest: { file: 'model.gguf', adapters: { other: 'other.gguf' }, ...more },
+        files: { 'other.gguf': fs.readFileSync(other) },
+    });
+    publish('1', { any_base: true });
+    const started = [
+        await startServer(t, { args: ['--adapter', `other=${other}`, '--any-base'] }),
+        await startServer(t, { model: 'tiny', args: ['--repo', repo] }),
+    ];
+    for (const server of started) {
+        await whole(server, ask('Hello', { model: 'other' }));
+        assert.match(server.stderr, /warn adapter other was trained on another file \(SHA-256 000000000000\.\.\.\)/);
+    }
+    publish('2', {});
+    const reload = await started[1].admin('POST', '/admin/models/reload');
+    assert.match(JSON.stringify(await reload.json()), /is for another base model/);
+    const alone = spawnSync(programPath(), ['serve', '-m', modelPath(), '--any-base'], { encoding: 'utf8' });
+    assert.equal(alone.status, 2);
+    assert.match(alone.stderr, /--any-base goes with --adapter/);
 });
 
 test('weir logits takes an adapter, and its scale', { skip }, (t) => {

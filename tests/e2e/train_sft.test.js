@@ -7,10 +7,11 @@ const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
 
+const { ask, whole } = require('./lib/chat.js');
 const { weir, succeed } = require('./lib/command.js');
 const { examples, questions, lines } = require('./lib/company.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
-const { modelPath, missing, programPath } = require('./lib/server.js');
+const { startServer, modelPath, missing, programPath } = require('./lib/server.js');
 
 const noTrainer = () => weir(['train', 'sft', '--help']).stdout.includes('--data')
     ? false
@@ -18,47 +19,71 @@ const noTrainer = () => weir(['train', 'sft', '--help']).stdout.includes('--data
 const skip = missing() || noTrainer();
 
 // Quicker than the defaults, which learn for longer and forget less.
-const OPTIONS = ['--epochs', '3', '--batch', '10', '--lr', '2e-3'];
+const OPTIONS = ['--epochs', '2', '--batch', '8', '--lr', '3e-3', '--held-out', '0.05'];
 
 const HELD_OUT = path.join(__dirname, '../../models/weir-tiny/heldout.jsonl');
 
 // {skill: share that was right}
-function evaluate(model, set, limit) {
-    const { skills } = JSON.parse(succeed(['eval', '-m', model, '--set', set, '--limit', `${limit}`, '--json']));
+function evaluate(set, limit, adapter) {
+    const { skills } = JSON.parse(succeed(['eval', '-m', modelPath(), '--adapter', adapter, '--set', set,
+        '--limit', `${limit}`, '--json']));
     return Object.fromEntries(Object.entries(skills).map(([skill, { right, of }]) => [skill, right / of]));
 }
 
 const mean = (shares) => shares.reduce((a, b) => a + b, 0) / shares.length;
 
-test('two hundred examples teach a company, asked in words that were not learnt', { skip }, (t) => {
+test('two hundred examples teach a company, asked in words that were not learnt', { skip, timeout: 240_000 }, async (t) => {
     const folder = makeFolder(t);
+    const file = (name) => path.join(folder, name);
     const data = writeFile(folder, 'company.jsonl', lines(examples()));
     const asked = writeFile(folder, 'asked.jsonl', lines(questions()));
-    const adapter = path.join(folder, 'company.gguf');
-    const log = path.join(folder, 'log.jsonl');
-    const merged = path.join(folder, 'merged.gguf');
+    const [adapter, merged, wide] = ['company.gguf', 'merged.gguf', 'wide.gguf'].map(file);
     const report = JSON.parse(succeed(['train', 'sft', '-m', modelPath(), '--data', data, '--out', adapter,
-        ...OPTIONS, '--held-out', '0', '--json', '--log', log, '--plot', path.join(folder, 'plot.svg')]));
+        ...OPTIONS, '--json', '--log', file('log.jsonl'), '--plot', file('plot.svg')]));
     assert.equal(report.examples, 200);
-    assert.ok(report.loss_before > 4 && report.loss_after < 0.3, JSON.stringify(report));
+    assert.ok(report.loss_before > 4 && report.loss_after < 0.5, JSON.stringify(report));
     assert.ok(!fs.existsSync(`${adapter}.state`));
 
-    const steps = fs.readFileSync(log, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
-    assert.equal(steps.length, report.steps + 1);
-    assert.match(fs.readFileSync(path.join(folder, 'plot.svg'), 'utf8'), /^<svg[\s\S]*Loss/);
+    const steps = fs.readFileSync(file('log.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+    assert.ok(steps.length > report.steps);
+    assert.match(fs.readFileSync(file('plot.svg'), 'utf8'), /^<svg[\s\S]*Loss/);
     const lineage = JSON.parse(fs.readFileSync(`${adapter}.lineage.json`, 'utf8'));
     assert.deepEqual(lineage.parents.map(({ role }) => role), ['base', 'data']);
 
-    succeed(['train', 'merge', '-m', modelPath(), '--adapter', adapter, '--scale', '0.8', merged]);
-    const learnt = mean(Object.values(evaluate(merged, asked, 1)));
-    assert.ok(learnt >= 0.7, `${learnt} of what was not asked before`);
-    const kept = evaluate(merged, HELD_OUT, 5);
-    assert.ok(mean([kept.name, kept.tone, kept.sum, kept.difference, kept.product, kept.false_refusal]) >= 0.75, JSON.stringify(kept));
+    succeed(['train', 'merge', '-m', modelPath(), '--adapter', adapter, merged]);
+    const kept = evaluate(HELD_OUT, 2, `${adapter}@0.8`);
+    assert.ok(mean([kept.name, kept.tone, kept.sum, kept.difference, kept.product, kept.false_refusal]) >= 0.6, JSON.stringify(kept));
+    const { measures: [learnt] } = JSON.parse(succeed(['eval', 'compare', modelPath(), modelPath(), '--adapter', adapter,
+        '--suite', asked, '--kind', 'questions', '--json'])).parts[0];
+    const [before, after] = learnt.models.map(({ value }) => value);
+    assert.ok(before <= 0.1 && after >= 0.6, `${before} before, ${after} after`);
+
+    await t.test('served beside its base it answers as the merged model does', async (t) => {
+        const server = await startServer(t, { args: ['--adapter', `company=${adapter}`] });
+        const alone = await startServer(t, { model: merged });
+        const texts = (from, model) => Promise.all(questions().map(async ({ messages }) =>
+            (await whole(from, ask('', { messages, model, max_tokens: 32 }))).text));
+        const [base, served, one] = [await texts(server), await texts(server, 'company'), await texts(alone)];
+        const same = (a, b) => a.filter((text, i) => text === b[i]).length;
+        // Merged weights are rounded to q8_0 once more, so that a close choice may fall otherwise.
+        assert.ok(same(served, one) >= 16, JSON.stringify({ served, one }));
+        assert.ok(same(served, base) <= 2, JSON.stringify({ served, base }));
+    });
+
+    await t.test('another number format of its base is taken with --any-base alone', () => {
+        succeed(['quantize', modelPath(), wide, '--type', 'f16']);
+        const args = ['logits', '-m', wide, '--tokens', '1,5,9', '--adapter', adapter];
+        assert.match(weir(args).stderr, /company\.gguf: is for another base model.*--any-base/);
+        const taken = weir([...args, '--any-base']);
+        assert.equal(taken.status, 0, taken.stderr);
+        assert.match(taken.stderr, /company\.gguf was trained on another file/);
+        assert.notEqual(taken.stdout, succeed(args.slice(0, -2)));
+    });
 });
 
 test('a run that was killed goes on with --resume and ends with the same bytes', { skip }, async (t) => {
     const folder = makeFolder(t);
-    const data = writeFile(folder, 'a.jsonl', lines(examples().slice(0, 40)));
+    const data = writeFile(folder, 'a.jsonl', lines(examples().slice(0, 16)));
     const args = (out) => ['train', 'sft', '-m', modelPath(), '--data', data, '--out', path.join(folder, out),
         '--epochs', '2', '--lora', '4', '--checkpoint-every', '1'];
     succeed(args('whole.gguf'));
@@ -81,7 +106,7 @@ test('a run that was killed goes on with --resume and ends with the same bytes',
 
 test('all weights become a model, or a checkpoint that becomes the same one', { skip }, (t) => {
     const folder = makeFolder(t);
-    const data = writeFile(folder, 'a.jsonl', lines(examples().slice(0, 20)));
+    const data = writeFile(folder, 'a.jsonl', lines(examples().slice(0, 8)));
     const file = (name) => path.join(folder, name);
     const args = ['train', 'sft', '-m', modelPath(), '--data', data, '--full', '--epochs', '1'];
     succeed([...args, '--out', file('model.gguf')]);

@@ -145,6 +145,7 @@ static const struct {
     {"{\"limits\":{\"context\":1}}", "limits.context"},
     {"{\"limits\":{\"tokens\":1}}", "limits.tokens"},
     {"{\"labels\":\"stable\"}", "labels"},
+    {"{\"any_base\":\"yes\"}", "any_base"},
     {"{\"adapters\":[\"a.gguf\"]}", "adapters"},
     {"{\"adapters\":{\"a\":1}}", "adapters.a"},
     {"{\"adapters\":{\"a/b\":\"a.gguf\"}}", "adapters.a/b"},
