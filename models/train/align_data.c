@@ -62,26 +62,10 @@ int align_set_add_tokens(struct align_set *s, const int32_t *prompt, size_t n_pr
 
 /* --- slices --- */
 
-void align_slice_clear(struct train_slice *slice)
-{
-    slice->n_tokens = 0;
-    slice->n_docs = 0;
-    slice->n_targets = 0;
-}
-
 void align_slice_add(struct train_slice *slice, const struct align_set *s,
                      const struct align_doc *doc)
 {
-    const uint32_t *tokens = align_set_tokens(s, doc);
-    for (uint32_t i = 0; i < doc->n; i++) {
-        uint32_t at = slice->n_tokens++;
-        bool learn = i + 1 < doc->n && (tokens[i + 1] & DATASET_LEARN) != 0;
-        slice->tokens[at] = tokens[i] & ~DATASET_LEARN;
-        slice->targets[at] = learn ? tokens[i + 1] & ~DATASET_LEARN : TRAIN_NO_TARGET;
-        slice->positions[at] = i;
-        slice->n_targets += learn;
-    }
-    slice->doc_ends[slice->n_docs++] = slice->n_tokens;
+    dataset_slice_add(slice, align_set_tokens(s, doc), doc->n);
 }
 
 void align_slice_add_end(struct train_slice *slice, const struct align_set *s,

@@ -90,7 +90,6 @@ void align_slice_add(struct train_slice *slice, const struct align_set *s,
  * (transformer_features). */
 void align_slice_add_end(struct train_slice *slice, const struct align_set *s,
                          const struct align_doc *doc);
-void align_slice_clear(struct train_slice *slice);
 
 /* The messages of a prompt as a new list with one more answer, to be rendered. NULL: no memory.
  */

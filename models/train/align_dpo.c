@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "models/train/align_order.h"
+#include "models/train/dataset.h"
 #include "runtime/base/mem.h"
 
 #define SLICE_TOKENS 2048 /* that a slice has room for at least */
@@ -133,7 +134,7 @@ static double work(void *ctx, uint32_t shard, float *block)
     for (size_t i = shard; i < d->n_batch;) {
         size_t from = i;
         struct train_slice *slice = &p->slices[shard];
-        align_slice_clear(slice);
+        dataset_slice_clear(slice);
         for (; i < d->n_batch; i += shards) {
             const struct align_pair *pair = align_set_pair(d->set, d->batch[i]);
             if (slice->n_tokens + pair->chosen.n + pair->rejected.n > slice->capacity) {

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "models/train/dataset.h"
 #include "runtime/base/mem.h"
 
 /* What a shard adds up over its tokens or answers. */
@@ -153,7 +154,7 @@ static double work(void *ctx, uint32_t shard, float *block)
     g->sums[shard] = (struct sums){0};
     for (size_t i = shard; i < g->n;) {
         size_t from = i;
-        align_slice_clear(slice);
+        dataset_slice_clear(slice);
         for (; i < g->n && slice->n_tokens + g->answers[i].doc.n <= slice->capacity;
              i += shards) {
             align_slice_add(slice, g->set, &g->answers[i].doc);

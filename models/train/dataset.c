@@ -378,12 +378,18 @@ uint64_t batcher_doc_count(const struct batcher *s)
     return s->n_pieces;
 }
 
-static void slice_add(struct train_slice *slice, const struct dataset *d, struct piece p)
+void dataset_slice_clear(struct train_slice *slice)
 {
-    const uint32_t *tokens = d->parts[p.part].tokens + p.begin;
+    slice->n_tokens = 0;
+    slice->n_docs = 0;
+    slice->n_targets = 0;
+}
+
+void dataset_slice_add(struct train_slice *slice, const uint32_t *tokens, uint32_t n)
+{
     uint32_t at = slice->n_tokens;
-    for (uint32_t i = 0; i < p.len; i++, at++) {
-        bool learn = i + 1 < p.len && (tokens[i + 1] & DATASET_LEARN);
+    for (uint32_t i = 0; i < n; i++, at++) {
+        bool learn = i + 1 < n && (tokens[i + 1] & DATASET_LEARN);
         slice->tokens[at] = tokens[i] & ~DATASET_LEARN;
         slice->targets[at] = learn ? tokens[i + 1] & ~DATASET_LEARN : TRAIN_NO_TARGET;
         slice->positions[at] = i;
@@ -409,7 +415,7 @@ uint32_t batcher_fill(struct batcher *s, struct train_slice *slices, size_t n_sl
 {
     uint32_t targets = 0;
     for (size_t i = 0; i < n_slices; i++) {
-        slices[i].n_tokens = slices[i].n_docs = slices[i].n_targets = 0;
+        dataset_slice_clear(&slices[i]);
     }
     for (;;) {
         if (s->at.next == s->n_pieces) {
@@ -425,7 +431,7 @@ uint32_t batcher_fill(struct batcher *s, struct train_slice *slices, size_t n_sl
         if (slice->capacity - slice->n_tokens < p.len) {
             break;
         }
-        slice_add(slice, s->data, p);
+        dataset_slice_add(slice, s->data->parts[p.part].tokens + p.begin, p.len);
         s->at.next++;
     }
     for (size_t i = 0; i < n_slices; i++) {

@@ -95,6 +95,11 @@ struct batcher_position batcher_tell(const struct batcher *s);
 int batcher_seek(struct batcher *s, struct batcher_position at, struct err *e);
 uint64_t batcher_doc_count(const struct batcher *s); /* pieces in one epoch */
 
+/* Puts a document of n tokens, with DATASET_LEARN at what is learnt, behind those in the slice,
+ * which has room for it. */
+void dataset_slice_add(struct train_slice *slice, const uint32_t *tokens, uint32_t n);
+void dataset_slice_clear(struct train_slice *slice);
+
 /* Fills the slices with the next documents, each into the emptiest slice, until one does not
  * fit (that one is first in the next batch); with `stop_at_end` also where the epoch ends.
  * Every capacity is at least max_doc. Returns the number of targets in all slices; 0 only at a

@@ -46,8 +46,11 @@ static struct train_stored load_matrix(struct loader *l, int layer, const char *
     struct train_tensor want = tensor_of(layer, name, rows, cols);
     const struct gguf_tensor *t = l->failed ? NULL : import_find(l->g, &want, l->e);
     l->failed = !t || import_scan(l->g, &want, l->row, l->e);
-    return l->failed ? (struct train_stored){0}
-                     : (struct train_stored){.type = t->type, .rows = rows, .data = t->data};
+    struct train_stored stored = {0};
+    if (!l->failed) {
+        stored = (struct train_stored){.type = t->type, .rows = rows, .data = t->data};
+    }
+    return stored;
 }
 
 static void load_attention(struct loader *l, const struct train_shape *s, int i,

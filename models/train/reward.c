@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "models/train/align_order.h"
+#include "models/train/dataset.h"
 #include "runtime/base/mem.h"
 
 struct reward_training {
@@ -104,7 +105,7 @@ static double work(void *ctx, uint32_t shard, float *block)
     t->sums[shard] = (struct reward_stats){0};
     for (size_t i = shard; i < t->n_batch;) {
         size_t from = i;
-        align_slice_clear(slice);
+        dataset_slice_clear(slice);
         for (; i < t->n_batch; i += shards) {
             const struct align_pair *pair = align_set_pair(t->set, t->batch[i]);
             if (slice->n_tokens + pair->chosen.n + pair->rejected.n > slice->capacity) {

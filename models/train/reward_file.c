@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/train/dataset.h"
 #include "models/train/reward.h"
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
@@ -156,7 +157,7 @@ const struct train_shape *reward_shape(const struct reward_model *m)
 double reward_of(struct reward_model *m, const struct align_set *set,
                  const struct align_doc *doc)
 {
-    align_slice_clear(&m->slice);
+    dataset_slice_clear(&m->slice);
     align_slice_add_end(&m->slice, set, doc);
     const float *features = transformer_features(m->transformer, &m->bound, &m->slice);
     double sum = 0.0;

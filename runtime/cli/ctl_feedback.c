@@ -140,7 +140,8 @@ static int run_export(struct ctl *c, char **arguments, int n, struct err *e)
     do {
         rc = export_page(c, to, &after, &count, e);
     } while (rc == 0 && after > 0);
-    if ((c->out ? fclose(to) : fflush(to)) != 0 && rc == 0) {
+    int ended = c->out ? fclose(to) : fflush(stdout);
+    if (ended != 0 && rc == 0) {
         rc = err_set(e, ERR_IO, "%s: cannot be written", c->out ? c->out : "the output");
     }
     if (rc == 0 && c->out) {

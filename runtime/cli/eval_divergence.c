@@ -57,7 +57,7 @@ static double log_sum(const struct pairing *p, int side, const float *logits, fl
     for (size_t i = 0; i < p->vocab; i++) {
         sum += (double)w[i];
     }
-    return log(sum);
+    return sum > 0 ? log(sum) : -INFINITY; /* of no logits */
 }
 
 static int add_token(struct pairing *p, const float *a, const float *b, struct err *e)

@@ -160,9 +160,8 @@ test('a checkpoint is published, and its chain leads to the raw text', { skip },
     assert.equal(tokenized.status, 0, tokenized.stderr);
     assert.match(succeed(['lineage', file('raw.tok')]), /data .*raw\.jsonl .*source/);
 
-    const words = /pretrain/.test(weir(['train', '--help']).stdout) ? ['train', 'pretrain'] : ['train'];
-    succeed([...words, '--data', file('raw.tok'), '--out', file('a.ckpt'), '--shape', '32,1,2,1,64,64', '--steps', '2',
-        '--batch-tokens', '256']);
+    succeed(['train', 'pretrain', '--data', file('raw.tok'), '--out', file('a.ckpt'), '--shape', '32,1,2,1,64,64',
+        '--steps', '2', '--batch-tokens', '256']);
     const publish = ['publish', file('a.ckpt'), '--repo', repo, '--name', 'counts'];
     assert.match(weir([...publish, '--allow-broken-lineage']).stderr, /a\.ckpt is a checkpoint: --vocab/);
     succeed([...publish, '--vocab', file('vocab.gguf'), '--allow-broken-lineage', '--golden', file('raw.jsonl')]);

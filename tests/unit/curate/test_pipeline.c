@@ -61,8 +61,11 @@ static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     *state = f;
+    if (!f) {
+        return -1;
+    }
     snprintf(f->folder, sizeof(f->folder), "/tmp/weir-curate-XXXXXX");
-    if (!f || !mkdtemp(f->folder)) {
+    if (!mkdtemp(f->folder)) {
         return -1;
     }
     snprintf(f->input, sizeof(f->input), "%s/in.jsonl", f->folder);

@@ -14,6 +14,7 @@
 
 #include "models/train/align_dpo.h"
 #include "models/train/align_grpo.h"
+#include "models/train/dataset.h"
 #include "models/train/reward.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
@@ -203,7 +204,7 @@ static double reference_logprob(const struct fixture *f, const struct align_doc 
     struct train_slice slice;
     struct err e;
     train_slice_init(&slice, CONTEXT, &e);
-    align_slice_clear(&slice);
+    dataset_slice_clear(&slice);
     align_slice_add(&slice, &f->pairs, doc);
     double loss = reference_loss(&shape, f->block, &slice);
     train_slice_deinit(&slice);
@@ -419,7 +420,7 @@ static int32_t draw(struct align_policy *p, const int32_t *prompt, struct rng *r
 {
     struct train_slice *s = &p->slices[0];
     float logits[16], most = -INFINITY, sum = 0.0f;
-    align_slice_clear(s);
+    dataset_slice_clear(s);
     for (uint32_t i = 0; i < PROMPT; i++) {
         s->tokens[i] = (uint32_t)prompt[i];
         s->targets[i] = i + 1 == PROMPT ? 0 : TRAIN_NO_TARGET;

@@ -228,7 +228,8 @@ static void check_adapter(const struct train_shape *shape, const struct lora *lo
     train_params_clear(&g, shape);
     lora_bind(&g, shape, lora, f.dadapter);
     transformer_gradients(f.model, &f.params, &g, &f.slice, SCALE);
-    check_tensors(&f, tensors, lora_tensors(shape, lora, tensors), f.dadapter, f.exact_adapter);
+    size_t n = lora_tensors(shape, lora, tensors);
+    check_tensors(&f, tensors, n, f.dadapter, f.exact_adapter);
     close_fixture(&f);
 }
 
@@ -256,9 +257,10 @@ static void base_and_adapter_can_be_trained_together(void **state)
     train_params_bind(&g, &f.shape, f.grads);
     lora_bind(&g, &f.shape, &all, f.dadapter);
     transformer_gradients(f.model, &f.params, &g, &f.slice, SCALE);
-    check_tensors(&f, tensors, train_shape_tensors(&f.shape, tensors), f.grads, f.exact);
-    check_tensors(&f, tensors, lora_tensors(&f.shape, &all, tensors), f.dadapter,
-                  f.exact_adapter);
+    size_t n = train_shape_tensors(&f.shape, tensors);
+    check_tensors(&f, tensors, n, f.grads, f.exact);
+    n = lora_tensors(&f.shape, &all, tensors);
+    check_tensors(&f, tensors, n, f.dadapter, f.exact_adapter);
     close_fixture(&f);
 }
 
