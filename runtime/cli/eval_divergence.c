@@ -79,7 +79,7 @@ static int add_token(struct pairing *p, const float *a, const float *b, struct e
         double log_a = (double)a[i] - za, log_b = (double)b[i] - zb;
         kl += exp(log_a) * (log_a - log_b);
     }
-    p->kl[p->n++] = kl > 0 ? kl : 0; /* not below 0 but for rounding */
+    p->kl[p->n++] = kl < 0 ? 0 : kl; /* below 0 by rounding alone; what is no number stays so */
     p->n_same += best[0] == best[1];
     return 0;
 }
