@@ -10,7 +10,7 @@ const test = require('node:test');
 const { ask, whole, beginStream, readStream } = require('./lib/chat.js');
 const { makeFolder } = require('./lib/files.js');
 const { writeAdapter } = require('./lib/gguf.js');
-const { putVersion } = require('./lib/model_repo.js');
+const { putVersion, waitFor } = require('./lib/model_repo.js');
 const { startServer, missing, modelPath, programPath } = require('./lib/server.js');
 
 const skip = missing();
@@ -156,8 +156,8 @@ test('the owner can say that another file is the same model; the log says that i
         assert.match(server.stderr, /warn adapter other was trained on another file \(SHA-256 000000000000\.\.\.\)/);
     }
     publish('2', {});
-    const reload = await started[1].admin('POST', '/admin/models/reload');
-    assert.match(JSON.stringify(await reload.json()), /is for another base model/);
+    const versions = async () => JSON.stringify(await (await started[1].admin('GET', '/admin/models')).json());
+    await waitFor(async () => (await versions()).includes('is for another base model'));
     const alone = spawnSync(programPath(), ['serve', '-m', modelPath(), '--any-base'], { encoding: 'utf8' });
     assert.equal(alone.status, 2);
     assert.match(alone.stderr, /--any-base goes with --adapter/);

@@ -119,7 +119,7 @@ test('an owner\'s day', { skip, timeout: 300_000 }, async (t) => {
     const start = () => startUpgrading(t, { model: 'tiny', args: ['--repo', repo, '--state', state, '--api-key-file', keys,
         '--keep-generations', '2', '--pid-file', pidFile] });
     const owner = new Owner(t, await start(), ann);
-    assert.match(owner.models('list'), /^model tiny\nVERSION +STATE .*\n1 +serving +[0-9a-f]{12} +1 +stable +2030-01-31 +-\n$/);
+    assert.match(owner.models('list'), /^model tiny\nVERSION +STATE .*\n1 +serving +[0-9a-f]{12} +1 +stable +2030-01-31 +- +-\n$/);
     assert.equal(await owner.version(), '1');
     owner.ctl('filters', 'put', 'default', writeFile(folder, 'chain.json', { filters: [{ type: 'wordlist', words: ['Marlow'], action: 'stop' }] }));
 
