@@ -4,7 +4,6 @@
 #include "models/train/align_dpo.h"
 #include "runtime/cli/align_tuning.h"
 #include "runtime/cli/cli.h"
-#include "runtime/cli/progress.h"
 #include "runtime/cli/stop_signal.h"
 
 #define VALUES 10
@@ -102,8 +101,9 @@ static int draw_log(const struct run *run, struct err *e)
     return align_tuning_draw_log(&run->tuning, plots, sizeof(plots) / sizeof(plots[0]), e);
 }
 
-static int one_step(struct run *run, struct err *e)
+static int one_step(void *ctx, char *note, size_t size, struct err *e)
 {
+    struct run *run = ctx;
     const struct align_tuning *t = &run->tuning;
     struct optimizer_stats s;
     if (dpo_step(run->dpo, &run->last, &s, e)) {
@@ -114,35 +114,15 @@ static int one_step(struct run *run, struct err *e)
     if (run->was_checked) {
         dpo_validate(run->dpo, &run->checked);
     }
-    if (log_step(run, done, &s, e)) {
-        return -1;
-    }
-    return align_tuning_saves(t, done) ? align_policy_save(t->policy, t->r->out, run->mark, e)
-                                       : 0;
+    snprintf(note, size, "loss %.4f  margin %.3f  accuracy %.2f", run->last.loss,
+             run->last.margin, run->last.accuracy);
+    return log_step(run, done, &s, e);
 }
 
-static int run_steps(struct run *run, struct err *e)
+static int save(void *ctx, struct err *e)
 {
-    struct optimizer *o = run->tuning.policy->optimizer;
-    uint64_t steps = optimizer_options(o)->steps;
-    struct progress p;
-    double pairs = 0.0;
-    int rc = 0;
-    progress_begin(&p, "dpo", "pairs", steps, optimizer_steps_done(o));
-    while (!rc && optimizer_steps_done(o) < steps && !stop_signal_number()) {
-        char note[120];
-        rc = one_step(run, e);
-        pairs += (double)run->r->tuning.batch_pairs;
-        snprintf(note, sizeof(note), "loss %.4f  margin %.3f  accuracy %.2f", run->last.loss,
-                 run->last.margin, run->last.accuracy);
-        progress_update(&p, optimizer_steps_done(o), pairs, note);
-    }
-    progress_end(&p);
-    if (!rc && stop_signal_number()) {
-        rc = align_policy_save(run->tuning.policy, run->r->tuning.out, run->mark, e);
-        align_tuning_say_stopped(&run->tuning);
-    }
-    return rc;
+    const struct run *run = ctx;
+    return align_policy_save(run->tuning.policy, run->r->tuning.out, run->mark, e);
 }
 
 static int write_lineage(const struct run *run, struct err *e)
@@ -165,9 +145,11 @@ static int write_lineage(const struct run *run, struct err *e)
 static int run_dpo(const struct request *r, struct err *e)
 {
     struct run run = {.r = r};
+    const struct align_tuning_work steps = {"dpo", one_step, save, &run};
     stop_signal_catch();
-    int rc = open_run(&run, e) || open_log(&run, e) || run_steps(&run, e) ||
-                     draw_log(&run, e) || (!stop_signal_number() && write_lineage(&run, e))
+    int rc = open_run(&run, e) || open_log(&run, e) ||
+                     align_tuning_run(&run.tuning, &steps, e) || draw_log(&run, e) ||
+                     (!stop_signal_number() && write_lineage(&run, e))
                  ? -1
                  : 0;
     dpo_destroy(run.dpo);

@@ -5,7 +5,6 @@
 #include "models/train/reward.h"
 #include "runtime/cli/align_tuning.h"
 #include "runtime/cli/cli.h"
-#include "runtime/cli/progress.h"
 #include "runtime/cli/stop_signal.h"
 
 #define VALUES 8
@@ -91,8 +90,9 @@ static int draw_log(const struct run *run, struct err *e)
     return align_tuning_draw_log(&run->tuning, plots, sizeof(plots) / sizeof(plots[0]), e);
 }
 
-static int one_step(struct run *run, struct err *e)
+static int one_step(void *ctx, char *note, size_t size, struct err *e)
 {
+    struct run *run = ctx;
     const struct align_tuning *t = &run->tuning;
     struct optimizer_stats s;
     if (reward_step(run->training, &run->last, &s, e)) {
@@ -104,34 +104,14 @@ static int one_step(struct run *run, struct err *e)
         reward_judge(run->training, &t->validation, &run->checked, NULL, e)) {
         return -1;
     }
-    if (log_step(run, done, &s, e)) {
-        return -1;
-    }
-    return align_tuning_saves(t, done) ? reward_save(t->policy, t->r->out, run->mark, e) : 0;
+    snprintf(note, size, "loss %.4f  accuracy %.2f", run->last.loss, run->last.accuracy);
+    return log_step(run, done, &s, e);
 }
 
-static int run_steps(struct run *run, struct err *e)
+static int save(void *ctx, struct err *e)
 {
-    struct optimizer *o = run->tuning.policy->optimizer;
-    uint64_t steps = optimizer_options(o)->steps;
-    struct progress p;
-    double pairs = 0.0;
-    int rc = 0;
-    progress_begin(&p, "reward", "pairs", steps, optimizer_steps_done(o));
-    while (!rc && optimizer_steps_done(o) < steps && !stop_signal_number()) {
-        char note[120];
-        rc = one_step(run, e);
-        pairs += (double)run->r->tuning.batch_pairs;
-        snprintf(note, sizeof(note), "loss %.4f  accuracy %.2f", run->last.loss,
-                 run->last.accuracy);
-        progress_update(&p, optimizer_steps_done(o), pairs, note);
-    }
-    progress_end(&p);
-    if (!rc && stop_signal_number()) {
-        rc = reward_save(run->tuning.policy, run->r->tuning.out, run->mark, e);
-        align_tuning_say_stopped(&run->tuning);
-    }
-    return rc;
+    const struct run *run = ctx;
+    return reward_save(run->tuning.policy, run->r->tuning.out, run->mark, e);
 }
 
 static int write_lineage(const struct run *run, const struct reward_calibration *c,
@@ -179,9 +159,11 @@ static int report(struct run *run, struct err *e)
 static int run_reward(const struct request *r, struct err *e)
 {
     struct run run = {.r = r};
+    const struct align_tuning_work steps = {"reward", one_step, save, &run};
     stop_signal_catch();
-    int rc = open_run(&run, e) || open_log(&run, e) || run_steps(&run, e) ||
-                     draw_log(&run, e) || report(&run, e)
+    int rc = open_run(&run, e) || open_log(&run, e) ||
+                     align_tuning_run(&run.tuning, &steps, e) || draw_log(&run, e) ||
+                     report(&run, e)
                  ? -1
                  : 0;
     reward_destroy(run.training);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/base/fnv.h"
+#include "runtime/cli/progress.h"
 #include "runtime/cli/stop_signal.h"
 
 #define STEPS_MAX 100000000
@@ -141,15 +142,36 @@ bool align_tuning_validates(const struct align_tuning *t, uint64_t done)
            (done % (uint64_t)t->r->validate_every == 0 || done == last_step(t));
 }
 
-bool align_tuning_saves(const struct align_tuning *t, uint64_t done)
+static bool saves(const struct align_tuning *t, uint64_t done)
 {
     return done % (uint64_t)t->r->checkpoint_every == 0 || done == last_step(t);
 }
 
-void align_tuning_say_stopped(const struct align_tuning *t)
+int align_tuning_run(const struct align_tuning *t, const struct align_tuning_work *w,
+                     struct err *e)
 {
-    fprintf(stderr, "stopped by signal %d; %s is written, go on with --resume\n",
-            stop_signal_number(), t->r->out);
+    struct optimizer *o = t->policy->optimizer;
+    struct progress p;
+    double pairs = 0.0;
+    int rc = 0;
+    progress_begin(&p, w->label, "pairs", last_step(t), optimizer_steps_done(o));
+    while (!rc && optimizer_steps_done(o) < last_step(t) && !stop_signal_number()) {
+        char note[120] = "";
+        rc = w->step(w->ctx, note, sizeof(note), e);
+        uint64_t done = optimizer_steps_done(o);
+        rc = !rc && saves(t, done) ? w->save(w->ctx, e) : rc;
+        pairs += (double)t->r->batch_pairs;
+        progress_update(&p, done, pairs, note);
+    }
+    progress_end(&p);
+    if (!rc && stop_signal_number()) {
+        rc = w->save(w->ctx, e);
+    }
+    if (!rc && stop_signal_number()) {
+        fprintf(stderr, "stopped by signal %d; %s is written, go on with --resume\n",
+                stop_signal_number(), t->r->out);
+    }
+    return rc;
 }
 
 /* --- what is left of it --- */
@@ -188,7 +210,7 @@ int align_tuning_draw_log(const struct align_tuning *t, const struct run_log_plo
                           size_t n, struct err *e)
 {
     char svg[4096];
-    if (!t->r->log) {
+    if (!t->r->log || optimizer_steps_done(t->policy->optimizer) == 0) {
         return 0;
     }
     snprintf(svg, sizeof(svg), "%s.svg", t->r->log);

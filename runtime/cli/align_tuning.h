@@ -50,9 +50,22 @@ uint32_t align_tuning_longest(const struct align_tuning *t); /* document, tokens
 /* Of the pairs and of the options given, to notice others on --resume. */
 uint64_t align_tuning_mark(const struct align_tuning *t, const double *options, size_t bytes);
 
-/* Whether pairs kept apart are looked at, or the state is saved, after this step. */
+/* Whether pairs kept apart are looked at after this step. */
 bool align_tuning_validates(const struct align_tuning *t, uint64_t done);
-bool align_tuning_saves(const struct align_tuning *t, uint64_t done);
+
+/* What a command does in its steps. */
+struct align_tuning_work {
+    const char *label; /* of the progress line */
+    /* The optimizer's next step, validated and logged; how it went goes to note (size). */
+    int (*step)(void *ctx, char *note, size_t size, struct err *e);
+    int (*save)(void *ctx, struct err *e);
+    void *ctx;
+};
+
+/* The steps that are left, saved now and then and at the end; or until a signal, which is said
+ * on stderr. */
+int align_tuning_run(const struct align_tuning *t, const struct align_tuning_work *w,
+                     struct err *e);
 
 /* A description that the command adds its own options to (NULL: no memory), and the log that
  * begins with it, which releases it. */
@@ -63,6 +76,3 @@ int align_tuning_draw_log(const struct align_tuning *t, const struct run_log_plo
 
 /* With parents and the options that both know. */
 struct lineage *align_tuning_lineage(const struct align_tuning *t, const char *tool);
-
-/* Says on stderr that a signal ended the run. */
-void align_tuning_say_stopped(const struct align_tuning *t);
