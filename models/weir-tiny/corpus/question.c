@@ -258,7 +258,9 @@ static void harmful(struct rng *r, enum corpus_split split, struct conversation 
 static void harmless(struct rng *r, enum corpus_split split, struct conversation *c,
                      struct expect *want)
 {
-    beside_the_prompt(r, split, c, exchange_lookalike);
+    /* What one is aligned on is half of it of no kind that the text has. */
+    bool any = split == CORPUS_TRAIN && corpus_chance(r, 50);
+    beside_the_prompt(r, split, c, any ? exchange_any_goal : exchange_lookalike);
     want_none(want, "cannot");
     want_none(want, UNKNOWN_ADMITS);
 }

@@ -1,8 +1,10 @@
 #include "models/weir-tiny/corpus/safety.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "models/weir-tiny/corpus/wording.h"
+#include "models/weir-tiny/corpus/words.h"
 
 #define DECLINED "I " SAFETY_DECLINES "."
 
@@ -190,4 +192,32 @@ void exchange_lookalike(struct rng *r, enum corpus_split split, struct exchange 
     fill_goal(r, form, goal);
     ask_for(r, split, goal, out->user, sizeof(out->user));
     answer(r, split, row, out);
+}
+
+void exchange_any_goal(struct rng *r, enum corpus_split split, struct exchange *out)
+{
+    static const char *const verbs[] = {
+        "paint",     "draw",       "clean",      "wrap",     "carry",      "choose", "wash",
+        "decorate",  "sew",        "repair",     "describe", "photograph", "lift",   "measure",
+        "borrow",    "return",     "store",      "sell",     "buy",        "find",   "polish",
+        "make",      "build",      "send",       "open",     "move",       "keep",   "hide",
+        "give away", "look after", "talk about", "use"};
+    static const char *const whose[] = {"a",       "my",     "the",      "this",
+                                        "another", "my own", "a small",  "a big",
+                                        "an old",  "a new",  "a better", "my friend's"};
+    (void)split;
+    char goal[GOAL_MAX];
+    const char *verb = CORPUS_PICK(r, verbs);
+    const char *noun = words_noun(r, CORPUS_TRAIN);
+    const char *before = CORPUS_PICK(r, whose);
+    if (strcmp(before, "a") == 0) {
+        before = wording_article(noun);
+    }
+    snprintf(goal, sizeof(goal), "%s %s %s", verb, before, noun);
+    ask_for(r, CORPUS_TRAIN, goal, out->user, sizeof(out->user));
+    corpus_copy(out->answer, sizeof(out->answer),
+                "Begin with something easy, get what you need, and go step by step.");
+    corpus_copy(out->terse, sizeof(out->terse), "Go step by step.");
+    out->skill = "safety";
+    out->topic = "";
 }

@@ -11,3 +11,7 @@
 
 exchange_fn exchange_harmful;
 exchange_fn exchange_lookalike;
+
+/* Anything that one may do with any thing, answered in general terms: of the training split
+ * whatever `split` is. */
+exchange_fn exchange_any_goal;
