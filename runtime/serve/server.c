@@ -136,6 +136,7 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     if (s->stopping || s->successor || !s->is_ready) {
         return;
     }
+    bool is_other_model = s->set.reread && s->set.reread(s->set.reread_ctx, s);
     certificate_reload(&s->certificate);
     if (access_reload_key_file(&s->set.access, &e) != 0) {
         log_error("the keys stay as they are: %s", e.message);
@@ -147,7 +148,7 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     } else if (s->catalog) {
         model_catalog_reload(s->catalog);
     } else {
-        reload_begin(s, NULL, false);
+        reload_begin(s, NULL, is_other_model);
     }
 }
 
@@ -206,10 +207,9 @@ static void on_ping_timer(uv_timer_t *timer)
     exchange_ping_quiet(s, (uint64_t)s->set.ping_ms * 1000000);
 }
 
-static void start_pings(struct server *s)
+void server_start_pings(struct server *s)
 {
-    s->ping_timer.data = s;
-    uv_timer_init(&s->loop, &s->ping_timer);
+    uv_timer_stop(&s->ping_timer);
     if (s->set.ping_ms > 0) {
         /* Twice as often, so that no stream is quiet for much longer than was set. */
         uint64_t every_ms = s->set.ping_ms / 2 + 1;
@@ -339,7 +339,9 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     end_at_signals_of_start();
     uv_timer_init(&s->loop, &s->drain_timer);
     s->drain_timer.data = s;
-    start_pings(s);
+    uv_timer_init(&s->loop, &s->ping_timer);
+    s->ping_timer.data = s;
+    server_start_pings(s);
     rc = start(s, e);
     watch_signal(s, &s->on_term, on_stop_signal, SIGTERM);
     watch_signal(s, &s->on_int, on_stop_signal, SIGINT);

@@ -38,6 +38,8 @@ enum metrics_readers {
     METRICS_OFF,  /* the route is not there */
 };
 
+struct server;
+
 struct server_settings {
     const char *version;           /* of the program */
     char *const *command;          /* as it was started, for an upgrade; ends with NULL */
@@ -81,6 +83,11 @@ struct server_settings {
     struct sampling sampling; /* of requests that say nothing */
     uint32_t drain_timeout_ms;
     uint32_t ping_ms; /* streams that are quiet for so long get a comment; 0: never */
+
+    /* SIGHUP: reads the settings anew and takes over what can be (live_settings.h). True: those
+     * of the model have changed. NULL: they are in no file. */
+    bool (*reread)(void *ctx, struct server *s);
+    void *reread_ctx;
 };
 
 struct server {
@@ -143,6 +150,9 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
 
 /* Swaps what new requests get that name no model; takes over the reference. NULL: they wait. */
 void server_publish_generation(struct server *s, struct generation *g);
+
+/* As set.ping_ms is now. */
+void server_start_pings(struct server *s);
 
 /* Everything is loaded, and the sockets are open: says so, to all who want to know. */
 int server_open(struct server *s, struct err *e);
