@@ -24,6 +24,12 @@ if(NOT lua_FOUND)
   message(STATUS "Lua 5.4 not found: the filter \"script\" is left out")
 endif()
 
+# Lines of `weir chat` are edited and kept; without it they are read as the terminal gives them.
+pkg_check_modules(libedit IMPORTED_TARGET libedit)
+if(NOT libedit_FOUND)
+  message(STATUS "libedit not found: `weir chat` has no line editing and no history")
+endif()
+
 if(BUILD_TESTING)
   pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
 endif()
