@@ -23,7 +23,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/options.h"
 
-#define CONFIG_SETTINGS_MAX 96
+#define CONFIG_SETTINGS_MAX 128
 #define CONFIG_FILE_MAX     ((size_t)1 << 20)
 
 /* When a value counts that was changed in the file, after that has been read anew. */
