@@ -13,6 +13,8 @@ const { makeFolder, writeFile } = require('./lib/files.js');
 const { waitFor } = require('./lib/model_repo.js');
 const { startServer, missing, modelPath, programPath } = require('./lib/server.js');
 
+const { startUpgrading } = require('./lib/upgrading.js');
+
 const skip = missing();
 const ROOT = path.resolve(__dirname, '../..');
 const read = (name) => fs.readFileSync(path.join(ROOT, name), 'utf8');
@@ -182,4 +184,17 @@ test('keys come from the environment, and from the file before it', { skip }, as
     assert.deepEqual([await status(one, 'of the environment'), await status(one, 'of the file')], [200, 401]);
     const two = await startServer(t, { args: ['--config', file], env });
     assert.deepEqual([await status(two, 'of the environment'), await status(two, 'of the file')], [401, 200]);
+});
+
+test('what waits for a restart counts after an upgrade of the process', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const file = path.join(folder, 'weir.json');
+    const write = (bytes) => fs.writeFileSync(file, JSON.stringify({ threads: 1, max_body: bytes }));
+    write(2048);
+    const server = await startUpgrading(t, { args: ['--config', file] });
+    const status = async () => (await server.request('POST', '/tokenize', { content: 'x'.repeat(3000) })).status;
+    assert.equal(await status(), 413);
+    write(100_000);
+    await server.upgrade();
+    assert.equal(await status(), 200);
 });
