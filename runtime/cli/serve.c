@@ -80,6 +80,7 @@ static int serve(struct serve_config *c, int argc, char **argv, struct err *e)
         c->set.reread = serve_config_reread;
         c->set.reread_ctx = &reread;
     }
+    serve_config_set_log(c);
     const char *warning = serve_config_warning(c);
     if (warning) {
         log_warn("%s: %s", c->o.config, warning);

@@ -21,6 +21,19 @@
 
 /* --- reading --- */
 
+/* What OpenTelemetry's own programs read from the environment. */
+static struct span_settings spans_of(const struct serve_options *o)
+{
+    const char *service = getenv("OTEL_SERVICE_NAME");
+    return (struct span_settings){
+        .endpoint = o->otlp_endpoint && o->otlp_endpoint[0] ? o->otlp_endpoint : NULL,
+        .headers = getenv("OTEL_EXPORTER_OTLP_HEADERS"),
+        .service = service && service[0] ? service : "weir",
+        .version = WEIR_VERSION,
+        .share = o->trace_share,
+    };
+}
+
 /* What each setting for itself cannot say. */
 static void check_together(struct config *s, const struct serve_options *o)
 {
@@ -40,6 +53,11 @@ static void check_together(struct config *s, const struct serve_options *o)
         config_mistake(s, "any_base",
                        "goes with --adapter; in a repository \"any_base\": true in the "
                        "version's model.json says so");
+    }
+    const struct span_settings spans = spans_of(o);
+    struct err e = {0};
+    if (span_settings_check(&spans, &e) != 0) {
+        config_mistake(s, "otlp_endpoint", "%s", e.message);
     }
     if (strcmp(o->metrics, "key") == 0 && !o->api_key && !o->api_key_file) {
         config_mistake(s, "metrics", "\"key\" needs an API key, and none is set");
@@ -225,6 +243,8 @@ int serve_config_build(struct serve_config *c, struct err *e)
         .drain_timeout_ms = (uint32_t)o->drain_timeout * 1000,
         .ping_ms = (uint32_t)o->ping * 1000,
     };
+    c->set.log_requests = o->log_requests;
+    c->set.spans = spans_of(o);
     c->set.http.body_bytes_max = (size_t)o->max_body;
     c->set.sampling.temperature = (float)o->temperature;
     return set_origins(c, e) == 0 && set_generation(c, e) == 0 ? set_kept(c, e) : -1;
@@ -253,6 +273,11 @@ static int set_admin_key(struct serve_config *c, struct err *e)
     }
     if (access_make_admin_key(a, shown, e) != 0) {
         return -1;
+    }
+    if (strcmp(c->o.log_format, "json") == 0) {
+        log_warn("no admin key is set, and logs do not show the one that was made: nobody can "
+                 "use the admin routes; --admin-key-file sets one");
+        return 0;
     }
     fprintf(stderr, "admin key (made for this run, set --admin-key to choose one): %s\n",
             shown);
@@ -340,6 +365,11 @@ void serve_config_check_files(struct serve_config *c)
 
 /* --- reading anew --- */
 
+void serve_config_set_log(const struct serve_config *c)
+{
+    log_set_format((enum log_format)place_of(c->o.log_format, serve_words_formats));
+}
+
 static void log_mistake(const char *mistake)
 {
     log_error("settings: %s", mistake);
@@ -416,6 +446,7 @@ bool serve_config_reread(void *ctx, struct server *s)
         return false;
     }
     live_settings_apply(s, &fresh->set);
+    serve_config_set_log(fresh);
     fresh->older = r->now;
     r->now = fresh;
     return is_other_model;

@@ -23,6 +23,9 @@ void serve_config_deinit(struct serve_config *c);
 /* Fills c->set but for keys and sockets. There must be no mistakes. */
 int serve_config_build(struct serve_config *c, struct err *e);
 
+/* How the log is written, from now on. */
+void serve_config_set_log(const struct serve_config *c);
+
 /* Keys, from where they are; one is made and shown if none is given for admins. set.host must
  * have been chosen. */
 int serve_config_set_access(struct serve_config *c, struct err *e);

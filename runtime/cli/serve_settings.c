@@ -18,6 +18,7 @@
 const char *const serve_words_texts[] = {"none", "found", "all", NULL};
 const char *const serve_words_readers[] = {"open", "key", "off", NULL};
 const char *const serve_words_feedback[] = {"off", "ids", "texts", NULL};
+const char *const serve_words_formats[] = {"text", "json", NULL};
 const char *const serve_words_guesses[] = {"auto", "never", "always", NULL};
 static const char *const words_kv_types[] = {"f16", "int8", "f32", NULL};
 static const char *const words_publish[] = {"auto", "manual", NULL};
@@ -446,6 +447,34 @@ static const struct config_setting items[] = {
      .choices = serve_words_readers,
      .reload = CONFIG_LIVE,
      .help = "whom GET /metrics is for: anybody, API keys with the scope metrics, or nobody"},
+    {.name = "otlp_endpoint",
+     .type = OPTION_STRING,
+     AT(otlp_endpoint),
+     .argument = "URL",
+     .environment = "OTEL_EXPORTER_OTLP_ENDPOINT",
+     .help = "tell a collector there what requests did: OTLP/HTTP with JSON, to URL/v1/traces"},
+    {.name = "trace_share",
+     .type = OPTION_DOUBLE,
+     AT(trace_share),
+     .argument = "R",
+     .initial = "1",
+     .max = 1,
+     .help = "the share of requests without a traceparent of which it is told"},
+    {.name = "log_format",
+     .type = OPTION_STRING,
+     AT(log_format),
+     .argument = "FORMAT",
+     .initial = "text",
+     .choices = serve_words_formats,
+     .reload = CONFIG_LIVE,
+     .help = "lines of the log as text, or each as a JSON object"},
+    {.name = "log_requests",
+     .type = OPTION_FLAG,
+     AT(log_requests),
+     .reload = CONFIG_LIVE,
+     .help =
+         "a line for each request that is over: ids, route, status, model, times, tokens; no "
+         "content"},
     {.name = "findings",
      .type = OPTION_STRING,
      AT(findings),

@@ -65,6 +65,10 @@ struct serve_options {
     long max_body;
 
     const char *metrics;
+    const char *otlp_endpoint;
+    double trace_share;
+    const char *log_format;
+    bool log_requests;
     const char *findings;
     long findings_rows;
     long findings_days;
@@ -85,4 +89,5 @@ extern const struct config_table serve_settings;
 extern const char *const serve_words_texts[];    /* enum finding_texts */
 extern const char *const serve_words_readers[];  /* enum metrics_readers */
 extern const char *const serve_words_feedback[]; /* enum feedback_keeping */
+extern const char *const serve_words_formats[];  /* enum log_format */
 extern const char *const serve_words_guesses[];  /* enum engine_guesses */
