@@ -36,6 +36,10 @@ struct serve_options {
     const char *filters;
     const char *feedback, *feedback_file;
     long feedback_rows, feedback_days, feedback_answers;
+    const char *drift, *drift_file;
+    long drift_window, drift_baseline;
+    double drift_alpha;
+    struct option_strings drift_margins;
     const char *findings;
     long findings_rows;
     long findings_days;
@@ -74,7 +78,7 @@ struct serve_options {
     long max_body;
 };
 
-#define OPTIONS_MAX 64
+#define OPTIONS_MAX 80
 
 static void append_options(struct option table[OPTIONS_MAX], const struct option *more,
                            size_t n)
@@ -101,6 +105,24 @@ static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_
         {"feedback-days", 0, OPTION_INT, &o->feedback_days, "N", "and so long (365)", 1, 36500},
         {"feedback-answers", 0, OPTION_INT, &o->feedback_answers, "N",
          "so many of the newest answers can be spoken of (10000)", 1, 1000000},
+        {"drift", 0, OPTION_STRING, &o->drift, "WHAT",
+         "watch whether answers stay as they were: on, or off (on)", 0, 0},
+        {"drift-file", 0, OPTION_STRING, &o->drift_file, "FILE",
+         "where baselines and alerts are kept (STATE.drift; without --state in memory)", 0, 0},
+        {"drift-baseline", 0, OPTION_INT, &o->drift_baseline, "N",
+         "the first N answers of a version with a prompt are its baseline (1000)", 100,
+         1000000},
+        {"drift-window", 0, OPTION_INT, &o->drift_window, "N",
+         "so many answers are held against it at a time, and 2, 4 and 8 times as many (250)",
+         50, 1000000},
+        {"drift-alpha", 0, OPTION_DOUBLE, &o->drift_alpha, "P",
+         "the probability of a false alert, in all the time that a version serves (0.01)", 0,
+         0},
+        {"drift-margin", 0, OPTION_STRINGS, &o->drift_margins, "MEASURE=X",
+         "differences up to X are no drift, off: it is not looked at; several times "
+         "(answer_tokens=0.1, entropy=0.1, refusal_rate=0.05, block_rate=0.02, "
+         "feedback_rate=0.05, dislike_rate=0.1)",
+         0, 0},
         {"findings", 0, OPTION_STRING, &o->findings, "FILE",
          "keep what filters found there (beside --state, else in memory)", 0, 0},
         {"findings-rows", 0, OPTION_INT, &o->findings_rows, "N",
@@ -479,6 +501,74 @@ static int set_findings(struct server_settings *set, const struct serve_options 
     return 0;
 }
 
+/* "MEASURE=X" or "MEASURE=off"; -1 with a message. */
+static int set_drift_margin(struct drift_settings *set, const char *text)
+{
+    char name[32];
+    const char *equals = strchr(text, '=');
+    snprintf(name, sizeof(name), "%.*s", equals ? (int)(equals - text) : 0, text);
+    int m = answer_measure_named(name);
+    if (m < 0) {
+        fprintf(stderr,
+                "weir serve: --drift-margin: MEASURE=X or MEASURE=off is wanted, not \"%s\"; "
+                "the measures are",
+                text);
+        for (int i = 0; i < ANSWER_MEASURE_COUNT; i++) {
+            fprintf(stderr, "%s %s", i ? "," : "", answer_measure_name((enum answer_measure)i));
+        }
+        fprintf(stderr, "\n");
+        return -1;
+    }
+    char *end = NULL;
+    double margin = strtod(equals + 1, &end);
+    if (strcmp(equals + 1, "off") == 0) {
+        set->margins[m] = -1;
+    } else if (end == equals + 1 || *end || !(margin >= 0 && margin < 1)) {
+        fprintf(
+            stderr,
+            "weir serve: --drift-margin: %s: a number from 0 to below 1, or off, is wanted, "
+            "not \"%s\"\n",
+            name, equals + 1);
+        return -1;
+    } else {
+        set->margins[m] = margin;
+    }
+    return 0;
+}
+
+/* -1: a word is not known, or a number out of bounds. */
+static int set_drift_test(struct server_settings *set, const struct serve_options *o)
+{
+    static const char *const words[] = {"on", "off", NULL};
+    struct drift_settings *test = &set->drift.test;
+    int what = choice_named("drift", o->drift, words);
+    *test = drift_settings_default();
+    test->window = (uint32_t)o->drift_window;
+    test->baseline = (uint32_t)o->drift_baseline;
+    test->alpha = o->drift_alpha;
+    set->drift.is_off = what == 1;
+    if (!(o->drift_alpha > 0 && o->drift_alpha <= 0.5)) {
+        fprintf(stderr, "weir serve: --drift-alpha: above 0 and up to 0.5 is allowed\n");
+        return -1;
+    }
+    for (size_t i = 0; i < o->drift_margins.count; i++) {
+        if (set_drift_margin(test, o->drift_margins.items[i]) != 0) {
+            return -1;
+        }
+    }
+    return what < 0 ? -1 : 0;
+}
+
+static int set_drift(struct server_settings *set, const struct serve_options *o, char **path,
+                     struct err *e)
+{
+    if (name_beside_state(o, ".drift", path, e) != 0) {
+        return -1;
+    }
+    set->drift.path = o->drift_file ? o->drift_file : *path;
+    return 0;
+}
+
 /* -1: a word is not known. All are enums in this order. */
 static int set_watching(struct server_settings *set, const struct serve_options *o)
 {
@@ -575,14 +665,16 @@ static int serve(const struct server_settings *set, struct err *e)
 static int complete_and_serve(struct server_settings *set, const struct serve_options *o,
                               struct err *e)
 {
-    char *findings = NULL, *feedback = NULL;
+    char *findings = NULL, *feedback = NULL, *drift = NULL;
     int rc = set_access(set, o, e) == 0 && set_origins(&set->cors, o, e) == 0 &&
                      set_findings(set, o, &findings, e) == 0 &&
-                     set_feedback(set, o, &feedback, e) == 0
+                     set_feedback(set, o, &feedback, e) == 0 &&
+                     set_drift(set, o, &drift, e) == 0
                  ? serve(set, e)
                  : -1;
     mem_free(findings);
     mem_free(feedback);
+    mem_free(drift);
     access_deinit(&set->access);
     cors_deinit(&set->cors);
     return rc;
@@ -604,6 +696,10 @@ int cli_serve(int argc, char **argv)
         .feedback_rows = 100000,
         .feedback_days = 365,
         .feedback_answers = 10000,
+        .drift = "on",
+        .drift_baseline = 1000,
+        .drift_window = 250,
+        .drift_alpha = 0.01,
         .findings_rows = 100000,
         .findings_days = 30,
         .filter_log_text = "none",
@@ -700,7 +796,7 @@ int cli_serve(int argc, char **argv)
     set.http.body_bytes_max = (size_t)o.max_body;
     set.sampling.temperature = (float)o.temperature;
     if (set_unix_mode(&set, o.unix_mode) != 0 || set_watching(&set, &o) != 0 ||
-        set_memory_short(&set, &o) != 0) {
+        set_drift_test(&set, &o) != 0 || set_memory_short(&set, &o) != 0) {
         return 2;
     }
     return complete_and_serve(&set, &o, &e) == 0 ? 0 : cli_fail("serve", &e);

@@ -47,11 +47,12 @@ struct choice {
     int cached_tokens;         /* of its prompt, as far as is known */
 };
 
-/* When the first answer's tokens came. */
+/* When the first answer's tokens came, and how sure the model was of them. */
 struct answer_times {
     uint64_t submitted_ns; /* to the engine; 0: not yet */
     uint64_t first_ns, last_ns;
     size_t n_tokens;
+    double entropy; /* of their distributions, the sum, in nats */
 };
 
 struct exchange {
@@ -94,6 +95,7 @@ struct exchange {
     uint64_t caller, conversation; /* sticky.h */
     bool names_version;            /* so that no chance chose it */
     struct answer_times times;
+    uint64_t drift_series; /* that the answer was counted in; 0: in none */
     enum err_kind failure; /* that the client was told, or ERR_NONE */
     bool has_left;         /* the client, before it had the answer */
 };
@@ -143,8 +145,8 @@ int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e);
 
 /* ---- exchange_outcome.c ---- */
 
-/* A token of the choice has come. */
-void exchange_time_token(struct choice *c);
+/* A token of the choice has come; entropy: of its distribution. */
+void exchange_time_token(struct choice *c, double entropy);
 
 /* Once, when the client's side is over. */
 void exchange_note_outcome(struct exchange *x);

@@ -21,6 +21,7 @@
 #include "runtime/serve/certificate.h"
 #include "runtime/serve/chain_set.h"
 #include "runtime/serve/cors.h"
+#include "runtime/serve/drift_desk.h"
 #include "runtime/serve/feedback.h"
 #include "runtime/serve/filter_outside.h"
 #include "runtime/serve/finding_log.h"
@@ -73,6 +74,7 @@ struct server_settings {
     size_t n_filters_for;
     struct finding_settings findings;
     struct feedback_settings feedback;
+    struct drift_desk_settings drift;
     enum metrics_readers metrics;
     struct access access;
     bool admin_key_is_made; /* and was shown */
@@ -109,6 +111,7 @@ struct server {
     struct metrics *metrics;
     struct finding_log *findings;
     struct feedback_desk *feedback; /* NULL: it is off */
+    struct drift_desk *drift;       /* likewise */
     struct exchange *exchanges;     /* all that are under way */
     uint64_t next_generation;
     uint64_t next_request;

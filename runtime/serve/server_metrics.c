@@ -18,6 +18,8 @@ static const double held_bounds[] = {0, 4, 16, 64, 256, 1024, 4096, 16384, 65536
 /* From a token of a small model to the first token of a long prompt behind a queue. */
 static const double second_bounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
                                        0.5,   1,      2.5,   5,    10,    25,   60};
+/* A model that is sure, to one that knows nothing. */
+static const double entropy_bounds[] = {0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 4, 6, 8};
 static const double token_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
 
 #define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
@@ -26,6 +28,7 @@ static const double token_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 102
 #define OF_HISTOGRAM METRIC_HISTOGRAM, held_bounds, COUNT(held_bounds)
 #define OF_SECONDS   METRIC_HISTOGRAM, second_bounds, COUNT(second_bounds)
 #define OF_TOKENS    METRIC_HISTOGRAM, token_bounds, COUNT(token_bounds)
+#define OF_ENTROPY   METRIC_HISTOGRAM, entropy_bounds, COUNT(entropy_bounds)
 
 #define FAMILY(...) FAMILY_OF(__VA_ARGS__)
 #define FAMILY_OF(name, help, labels, open, kind, bounds, n) \
@@ -116,6 +119,7 @@ static void collect(struct server *s)
     metrics_set(s->metrics, SERVER_METRIC_HTTP_CONNECTIONS, NULL,
                 (double)http.connections_open);
     finding_log_collect(s->findings, s->metrics);
+    feedback_desk_collect(s->feedback, s->metrics);
     collect_models(s);
 }
 

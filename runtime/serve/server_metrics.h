@@ -1,8 +1,9 @@
 /* server_metrics.h: what the server counts, in one table, and GET /metrics.
  *
- * Each row is a family of base/metrics.h: id, kind (SECONDS and TOKENS are histograms), name,
- * labels, the label among them whose values filters make up, help. docs/operations.md lists the
- * same. Names and units follow https://prometheus.io/docs/practices/naming.
+ * Each row is a family of base/metrics.h: id, kind (SECONDS, TOKENS and ENTROPY are
+ * histograms), name, labels, the label among them whose values filters make up, help.
+ * docs/operations.md lists the same. Names and units follow
+ * https://prometheus.io/docs/practices/naming.
  *
  * Threads: the loop. */
 #pragma once
@@ -74,6 +75,8 @@ struct server;
       "Time from one token of an answer to the next, the answer's mean.")                      \
     X(MODEL_ANSWER_TOKENS, TOKENS, "weir_model_answer_tokens", "model,version", NULL,          \
       "Tokens of complete answers.")                                                           \
+    X(MODEL_ANSWER_ENTROPY, ENTROPY, "weir_model_answer_entropy_nats", "model,version", NULL,  \
+      "Entropy of the distribution of a token, the mean of a complete answer.")                \
     X(CANARY_STATE, GAUGE, "weir_canary_state", "model,version,state", NULL,                   \
       "1 for the state that a version's canary is in, 0 for the others.")                      \
     X(CANARY_DECISIONS, COUNTER, "weir_canary_decisions_total", "model,decision,measure",      \
@@ -90,7 +93,22 @@ struct server;
     X(SHADOW_PERCENT, GAUGE, "weir_shadow_percent", "model,version", NULL,                     \
       "Of the requests, the share of which a copy runs on this version.")                      \
     X(SHADOW_COPIES, COUNTER, "weir_shadow_copies_total", "model,version,outcome", NULL,       \
-      "Copies of requests: identical, different, dropped, abandoned, skipped, failed.")
+      "Copies of requests: identical, different, dropped, abandoned, skipped, failed.")        \
+    X(FEEDBACK, COUNTER, "weir_feedback_total", "model,version,kind", NULL,                    \
+      "Feedback that was stored: up, down, correction, preferred.")                            \
+    X(FEEDBACK_REFUSED, COUNTER, "weir_feedback_refused_total", "reason", NULL,                \
+      "Feedback that was not stored: unknown_answer, invalid, busy, not_stored.")              \
+    X(FEEDBACK_DELETED, COUNTER, "weir_feedback_deleted_total", "reason", NULL,                \
+      "Rows of feedback that were deleted: asked, retention.")                                 \
+    X(DRIFT, GAUGE, "weir_drift", "model,version,prompt,measure", NULL,                        \
+      "1: the answers differ from the baseline in this measure, 0: they do not.")              \
+    X(DRIFT_DIFFERENCE, GAUGE, "weir_drift_difference", "model,version,prompt,measure", NULL,  \
+      "How far the last window is from the baseline: Kolmogorov-Smirnov distance, or "         \
+      "difference of shares.")                                                                 \
+    X(DRIFT_ALERTS, COUNTER, "weir_drift_alerts_total", "model,version,prompt,measure", NULL,  \
+      "Alerts of drift.")                                                                      \
+    X(DRIFT_LOOKS, COUNTER, "weir_drift_looks_total", "model,version,prompt", NULL,            \
+      "Windows that were held against the baseline.")
 
 enum server_metric {
 #define X(id, kind, name, labels, open, help) SERVER_METRIC_##id,
