@@ -67,8 +67,10 @@ static void fill_key(const struct exchange *x, struct drift_key *key)
 {
     const struct model *m = x->generation->model;
     const struct prompt *p = x->prompt;
+    const char *id = x->adapter ? x->adapter->id : x->generation->id; /* NAME@VERSION */
+    const char *at = strrchr(id, '@');
     snprintf(key->model, sizeof(key->model), "%s", x->adapter ? x->adapter->name : m->name);
-    snprintf(key->version, sizeof(key->version), "%s", m->version);
+    snprintf(key->version, sizeof(key->version), "%s", at ? at + 1 : m->version);
     snprintf(key->prompt, sizeof(key->prompt), "%s@%llu", p->name[0] ? p->name : "default",
              (unsigned long long)p->version);
     snprintf(key->hashes, sizeof(key->hashes), "%.*s-%.*s%s%.*s", SHORT_HASH, m->sha256,
