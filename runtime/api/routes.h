@@ -96,6 +96,9 @@ enum route_scope {
     X(ADMIN_FEEDBACK, "GET", "/admin/feedback", ROUTE_ADMIN, SCOPE_NONE)                       \
     X(ADMIN_FEEDBACK_DELETE, "DELETE", "/admin/feedback", ROUTE_ADMIN, SCOPE_NONE)             \
     X(ADMIN_FEEDBACK_EXPORT, "GET", "/admin/feedback/export", ROUTE_ADMIN, SCOPE_NONE)         \
+    X(ADMIN_DRIFT, "GET", "/admin/drift", ROUTE_ADMIN, SCOPE_NONE)                             \
+    X(ADMIN_DRIFT_ALERTS, "GET", "/admin/drift/alerts", ROUTE_ADMIN, SCOPE_NONE)               \
+    X(ADMIN_DRIFT_BASELINE, "POST", "/admin/drift/baseline", ROUTE_ADMIN, SCOPE_NONE)          \
     X(ADMIN_MODELS, "GET", "/admin/models", ROUTE_ADMIN, SCOPE_NONE)                           \
     X(ADMIN_RELOAD, "POST", "/admin/models/reload", ROUTE_ADMIN, SCOPE_NONE)                   \
     X(ADMIN_MODEL_VERSION, "GET", "/admin/models/{name}/versions/{version}", ROUTE_ADMIN,      \

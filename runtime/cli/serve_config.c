@@ -59,6 +59,10 @@ static void check_together(struct config *s, const struct serve_options *o)
     if (span_settings_check(&spans, &e) != 0) {
         config_mistake(s, "otlp_endpoint", "%s", e.message);
     }
+    if (!(o->drift_alpha > 0 && o->drift_alpha <= 0.5)) {
+        config_mistake(s, "drift_alpha", "%g is not allowed; above 0 and up to 0.5 is",
+                       o->drift_alpha);
+    }
     if (strcmp(o->metrics, "key") == 0 && !o->api_key && !o->api_key_file) {
         config_mistake(s, "metrics", "\"key\" needs an API key, and none is set");
     }
@@ -93,6 +97,7 @@ void serve_config_deinit(struct serve_config *c)
     cors_deinit(&c->set.cors);
     mem_free(c->findings_path);
     mem_free(c->feedback_path);
+    mem_free(c->drift_path);
     config_deinit(&c->settings);
 }
 
@@ -165,6 +170,30 @@ static int set_kept(struct serve_config *c, struct err *e)
         .limits = {.rows = (uint64_t)o->findings_rows,
                    .age_ms = o->findings_days * MS_OF_DAY,
                    .text_bytes = findings ? FINDING_FILE_BYTES : FINDING_MEMORY_BYTES}};
+    return 0;
+}
+
+static int set_drift(struct serve_config *c, struct err *e)
+{
+    const struct serve_options *o = &c->o;
+    struct drift_settings *test = &c->set.drift.test;
+    if (name_beside_state(o, ".drift", &c->drift_path, e) != 0) {
+        return -1;
+    }
+    c->set.drift.path = o->drift_file ? o->drift_file : c->drift_path;
+    c->set.drift.is_off = strcmp(o->drift, "off") == 0;
+    *test = drift_settings_default();
+    test->window = (uint32_t)o->drift_window;
+    test->baseline = (uint32_t)o->drift_baseline;
+    test->alpha = o->drift_alpha;
+    for (size_t i = 0; i < o->drift_margins.count; i++) {
+        enum answer_measure measure;
+        double margin;
+        if (serve_margin_read(o->drift_margins.items[i], &measure, &margin, e) != 0) {
+            return -1;
+        }
+        test->margins[measure] = margin;
+    }
     return 0;
 }
 
@@ -247,7 +276,9 @@ int serve_config_build(struct serve_config *c, struct err *e)
     c->set.spans = spans_of(o);
     c->set.http.body_bytes_max = (size_t)o->max_body;
     c->set.sampling.temperature = (float)o->temperature;
-    return set_origins(c, e) == 0 && set_generation(c, e) == 0 ? set_kept(c, e) : -1;
+    return set_origins(c, e) == 0 && set_generation(c, e) == 0 && set_drift(c, e) == 0
+               ? set_kept(c, e)
+               : -1;
 }
 
 /* --- keys --- */

@@ -9,9 +9,9 @@ struct serve_config {
     struct serve_options o;
     struct config settings; /* of `o` */
     struct server_settings set;
-    char *findings_path, *feedback_path; /* owned */
-    struct serve_config *older;          /* that this one has replaced: its strings may still be
-                                            in use */
+    char *findings_path, *feedback_path, *drift_path; /* owned */
+    struct serve_config *older; /* that this one has replaced: its strings may still be
+                                   in use */
 };
 
 /* Reads command line, file and environment, and checks what can be without opening anything

@@ -1,5 +1,6 @@
 #include "runtime/cli/serve_settings.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ const char *const serve_words_guesses[] = {"auto", "never", "always", NULL};
 static const char *const words_kv_types[] = {"f16", "int8", "f32", NULL};
 static const char *const words_publish[] = {"auto", "manual", NULL};
 static const char *const words_short[] = {"refuse", "drain_first", NULL};
+static const char *const words_drift[] = {"on", "off", NULL};
 static const char *const words_cpus[] = {"auto",    "ref",        "avx2", "avxvnni",
                                          "avx512",  "avx512vnni", "amx",  "neon",
                                          "dotprod", "i8mm",       NULL};
@@ -43,6 +45,51 @@ static int check_mode(const char *text, struct err *e)
                    strtoul(text, NULL, 8) <= 0777
                ? 0
                : err_set(e, ERR_INVALID, "\"%.20s\" is no mode; 0600 and 0660 are", text);
+}
+
+static int append_measures(struct err *e, const char *text)
+{
+    struct buf names;
+    buf_init(&names, 1024);
+    for (int i = 0; i < ANSWER_MEASURE_COUNT; i++) {
+        buf_printf(&names, "%s%s", i ? ", " : "", answer_measure_name((enum answer_measure)i));
+    }
+    err_set(e, ERR_INVALID,
+            "MEASURE=X or MEASURE=off is wanted, not \"%.60s\"; the measures are %s", text,
+            names.data ? names.data : "");
+    buf_deinit(&names);
+    return -1;
+}
+
+int serve_margin_read(const char *text, enum answer_measure *measure, double *margin,
+                      struct err *e)
+{
+    char name[32];
+    const char *equals = strchr(text, '=');
+    snprintf(name, sizeof(name), "%.*s", equals ? (int)(equals - text) : 0, text);
+    int m = answer_measure_named(name);
+    if (m < 0) {
+        return append_measures(e, text);
+    }
+    char *end = NULL;
+    *measure = (enum answer_measure)m;
+    *margin = strtod(equals + 1, &end);
+    if (strcmp(equals + 1, "off") == 0) {
+        *margin = -1;
+        return 0;
+    }
+    return end == equals + 1 || *end || !(*margin >= 0 && *margin < 1)
+               ? err_set(e, ERR_INVALID,
+                         "%s: a number from 0 to below 1, or off, is wanted, not \"%.60s\"",
+                         name, equals + 1)
+               : 0;
+}
+
+static int check_margin(const char *text, struct err *e)
+{
+    enum answer_measure measure;
+    double margin;
+    return serve_margin_read(text, &measure, &margin, e);
 }
 
 static int check_origin(const char *text, struct err *e)
@@ -541,6 +588,53 @@ static const struct config_setting items[] = {
      .min = 1,
      .max = 1000000,
      .help = "so many of the newest answers can be spoken of"},
+
+    {.help = "Drift"},
+    {.name = "drift",
+     .type = OPTION_STRING,
+     AT(drift),
+     .argument = "WHAT",
+     .initial = "on",
+     .choices = words_drift,
+     .help = "watch whether answers stay as they were"},
+    {.name = "drift_file",
+     .type = OPTION_STRING,
+     AT(drift_file),
+     .argument = "FILE",
+     .otherwise = "STATE.drift beside --state, else in memory",
+     .help = "where baselines and alerts are kept"},
+    {.name = "drift_baseline",
+     .type = OPTION_INT,
+     AT(drift_baseline),
+     .argument = "N",
+     .initial = "1000",
+     .min = 100,
+     .max = 1000000,
+     .help = "the first N answers of a version with a prompt are its baseline"},
+    {.name = "drift_window",
+     .type = OPTION_INT,
+     AT(drift_window),
+     .argument = "N",
+     .initial = "250",
+     .min = 50,
+     .max = 1000000,
+     .help = "so many answers are held against it at a time, and 2, 4 and 8 times as many"},
+    {.name = "drift_alpha",
+     .type = OPTION_DOUBLE,
+     AT(drift_alpha),
+     .argument = "P",
+     .initial = "0.01",
+     .otherwise = "0.01; above 0, at most 0.5",
+     .help = "the probability of a false alert, in all the time that a version serves"},
+    {.name = "drift_margin",
+     .type = OPTION_STRINGS,
+     AT(drift_margins),
+     .argument = "MEASURE=X",
+     .otherwise = "answer_tokens=0.1, entropy=0.1, refusal_rate=0.05, block_rate=0.02, "
+                  "feedback_rate=0.05, dislike_rate=0.1",
+     .pattern = PAIR_PATTERN,
+     .check = check_margin,
+     .help = "differences up to X are no drift, off: it is not looked at; several times"},
 
     {.help = "Process"},
     {.name = "state",

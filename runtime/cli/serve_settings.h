@@ -4,6 +4,7 @@
 #pragma once
 
 #include "runtime/base/config.h"
+#include "runtime/registry/answer_sample.h"
 
 struct serve_options {
     /* Of the command line alone. */
@@ -76,6 +77,11 @@ struct serve_options {
     const char *feedback, *feedback_file;
     long feedback_rows, feedback_days, feedback_answers;
 
+    const char *drift, *drift_file;
+    long drift_window, drift_baseline;
+    double drift_alpha;
+    struct option_strings drift_margins;
+
     const char *state;
     const char *pid_file;
     long drain_timeout;
@@ -84,6 +90,10 @@ struct serve_options {
 
 /* Values of struct serve_options. */
 extern const struct config_table serve_settings;
+
+/* "MEASURE=X" or "MEASURE=off" of drift_margin; the margin of the latter is below 0. */
+int serve_margin_read(const char *text, enum answer_measure *measure, double *margin,
+                      struct err *e);
 
 /* Words of settings, in the order of the enums that they stand for. */
 extern const char *const serve_words_texts[];    /* enum finding_texts */

@@ -168,6 +168,9 @@ static bool sample_one(struct engine *en, struct sequence *s, const float *logit
         ev.n_top = token_logprobs(logits, en->model->config.vocab, token, &ev.logprob, top,
                                   s->options.n_top_logprobs, &en->scratch);
     }
+    if (s->options.want_entropy) {
+        ev.entropy = token_entropy(logits, en->model->config.vocab, &en->scratch);
+    }
     s->n_output++;
     bool goes_on = schedule_append(&en->schedule, s, token, index);
     finish = ev.finish = finish_after(en, s);

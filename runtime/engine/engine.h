@@ -83,6 +83,7 @@ struct engine_request_options {
     bool ignore_eog;      /* goes on behind the end of a turn, to max_tokens */
     bool want_logprobs;   /* events carry them */
     int n_top_logprobs;   /* and of so many of the likeliest tokens; want_logprobs is set */
+    bool want_entropy;    /* events carry it */
     /* Of the model, and NULL or alive until the request's final event. What was computed with
      * one adapter is never found by requests with another or none. */
     const struct llama_adapter *adapter;
@@ -114,6 +115,7 @@ struct engine_event {
     int32_t token;
     enum engine_finish finish;
     float logprob; /* natural logarithm of the token's probability, before sampling settings */
+    float entropy; /* of the model's distribution there, likewise, in nats */
     const struct engine_top_logprob *top; /* (n_top) likeliest first, then by id; valid during
                                              the callback of engine_drain_events */
     int n_top;           /* n_top_logprobs, or fewer where fewer tokens can come */

@@ -43,3 +43,23 @@ int token_logprobs(const float *logits, int vocab, int32_t token, float *logprob
     }
     return n;
 }
+
+/* With w = exp(l - max) and S their sum: log(S) - sum(w (l - max)) / S. */
+float token_entropy(const float *logits, int vocab, struct sampler_scratch *scratch)
+{
+    size_t n = (size_t)vocab;
+    float *weights = scratch->weights;
+    float max = logits[scratch->ops->argmax(logits, n)];
+    if (!(fabsf(max) <= FLT_MAX)) {
+        return 0.0f;
+    }
+    double log_sum = log_of_sum(logits, n, max, scratch), below = 0.0, sum = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        if (weights[i] > 0.0f && weights[i] <= 1.0f) {
+            sum += (double)weights[i];
+            below += (double)weights[i] * (double)(logits[i] - max);
+        }
+    }
+    double entropy = log_sum - below / sum;
+    return entropy > 0.0 ? (float)entropy : 0.0f;
+}

@@ -388,7 +388,7 @@ static void take_token(struct choice *c, const struct engine_event *ev)
     if (c->index == 0) {
         shadow_take_token(x->shadow, ev->token);
     }
-    exchange_time_token(c);
+    exchange_time_token(c, (double)ev->entropy);
     struct answer_alternative tops[ENGINE_TOP_LOGPROBS_MAX];
     for (int i = 0; i < ev->n_top; i++) {
         tops[i] = (struct answer_alternative){ev->top[i].token, ev->top[i].logprob};

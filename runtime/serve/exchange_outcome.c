@@ -3,6 +3,7 @@
 
 #include "models/output/refusal.h"
 #include "runtime/base/clock.h"
+#include "runtime/serve/drift_desk.h"
 #include "runtime/serve/exchange_parts.h"
 #include "runtime/serve/request_watch.h"
 #include "runtime/serve/server_metrics.h"
@@ -12,7 +13,10 @@ static double seconds(uint64_t from_ns, uint64_t to_ns)
     return (double)(to_ns - from_ns) * 1e-9;
 }
 
-void exchange_time_token(struct choice *c)
+/* Hex digits of hashes that are shown. */
+#define SHORT_HASH 12
+
+void exchange_time_token(struct choice *c, double entropy)
 {
     const struct exchange *x = c->exchange;
     const struct model *model = x->generation->model;
@@ -26,6 +30,7 @@ void exchange_time_token(struct choice *c)
     if (c->index == 0) {
         t->last_ns = now;
         t->first_ns = t->n_tokens++ == 0 ? t->last_ns : t->first_ns;
+        t->entropy += entropy;
     }
 }
 
@@ -67,6 +72,40 @@ static bool is_clients(enum err_kind failure)
            failure != ERR_IO && failure != ERR_NOMEM;
 }
 
+/* Which answers it is one of: what made it, by names and versions, and by hashes. */
+static void fill_key(const struct exchange *x, struct drift_key *key)
+{
+    const struct model *m = x->generation->model;
+    const struct prompt *p = x->prompt;
+    const char *id = x->adapter ? x->adapter->id : x->generation->id; /* NAME@VERSION */
+    const char *at = strrchr(id, '@');
+    snprintf(key->model, sizeof(key->model), "%s", x->adapter ? x->adapter->name : m->name);
+    snprintf(key->version, sizeof(key->version), "%s", at ? at + 1 : m->version);
+    snprintf(key->prompt, sizeof(key->prompt), "%s@%llu", p->name[0] ? p->name : "default",
+             (unsigned long long)p->version);
+    snprintf(key->hashes, sizeof(key->hashes), "%.*s-%.*s%s%.*s", SHORT_HASH, m->sha256,
+             SHORT_HASH, p->sha256, x->adapter ? "-" : "", SHORT_HASH,
+             x->adapter ? x->adapter->adapter->sha256 : "");
+}
+
+/* Answers that the client did not wait for, and failures, which have metrics of their own, are
+ * no answers to compare. */
+static void note_drift(struct exchange *x, const struct model_outcome *o)
+{
+    bool is_whole = o->ending == MODEL_ENDING_COMPLETE || o->ending == MODEL_ENDING_LENGTH;
+    if (!x->server->drift || (!is_whole && o->ending != MODEL_ENDING_BLOCKED)) {
+        return;
+    }
+    struct drift_key key;
+    const struct answer_seen seen = {.caller = o->caller,
+                                     .is_blocked = !is_whole,
+                                     .is_refusal = o->is_refusal,
+                                     .tokens = (double)o->tokens,
+                                     .entropy = o->entropy};
+    fill_key(x, &key);
+    x->drift_series = drift_desk_note(x->server->drift, &key, &seen);
+}
+
 void exchange_note_outcome(struct exchange *x)
 {
     const struct answer_times *t = &x->times;
@@ -79,11 +118,15 @@ void exchange_note_outcome(struct exchange *x)
                               .conversation = x->conversation,
                               .tokens = x->usage.completion_tokens / x->n_choices,
                               .first_token_s = -1,
-                              .token_s = -1};
+                              .token_s = -1,
+                              .entropy = -1};
     if (t->n_tokens > 0) {
         o.first_token_s = seconds(t->submitted_ns, t->first_ns);
     } else if (x->has_left) {
         o.first_token_s = seconds(t->submitted_ns, clock_now_ns());
+    }
+    if (t->n_tokens > 0 && x->server->drift) {
+        o.entropy = t->entropy / (double)t->n_tokens;
     }
     if (t->n_tokens > 1) {
         o.token_s = seconds(t->first_ns, t->last_ns) / (double)(t->n_tokens - 1);
@@ -93,6 +136,7 @@ void exchange_note_outcome(struct exchange *x)
         o.is_refusal = text->len > 0 && refusal_begins(text->data, text->len);
     }
     model_outcome_note(x->server, x->generation, &o);
+    note_drift(x, &o);
 }
 
 /* --- what is told of the request when it is over --- */

@@ -48,12 +48,13 @@ struct choice {
     uint64_t token_ns;         /* when its last token came; 0: none has */
 };
 
-/* When the first answer's tokens came. */
+/* When the first answer's tokens came, and how sure the model was of them. */
 struct answer_times {
     uint64_t submitted_ns; /* to the engine; 0: not yet */
     uint64_t first_ns, last_ns;
     uint64_t started_ns; /* by the engine; 0: not yet */
     size_t n_tokens;
+    double entropy; /* of their distributions, the sum, in nats */
 };
 
 struct exchange {
@@ -96,6 +97,7 @@ struct exchange {
     uint64_t caller, conversation; /* sticky.h */
     bool names_version;            /* so that no chance chose it */
     struct answer_times times;
+    uint64_t drift_series;       /* that the answer was counted in; 0: in none */
     struct answer_usage counted; /* of the usage, what metrics have seen */
     enum err_kind failure;       /* that the client was told, or ERR_NONE */
     bool has_left;               /* the client, before it had the answer */
@@ -146,8 +148,8 @@ int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e);
 
 /* ---- exchange_outcome.c ---- */
 
-/* A token of the choice has come. */
-void exchange_time_token(struct choice *c);
+/* A token of the choice has come; entropy: of its distribution. */
+void exchange_time_token(struct choice *c, double entropy);
 
 /* Once, when the client's side is over. */
 void exchange_note_outcome(struct exchange *x);

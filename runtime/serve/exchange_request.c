@@ -247,7 +247,8 @@ int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e)
                     .adapter = x->adapter ? x->adapter->adapter : NULL,
                     .ignore_eog = q->ignore_eos,
                     .want_logprobs = q->logprobs,
-                    .n_top_logprobs = q->top_logprobs},
+                    .n_top_logprobs = q->top_logprobs,
+                    .want_entropy = x->server->drift != NULL},
     };
     x->times.submitted_ns = clock_now_ns();
     for (size_t i = 0; i < x->n_prompts; i++) {

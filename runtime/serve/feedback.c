@@ -8,9 +8,11 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/unique_id.h"
+#include "runtime/serve/drift_desk.h"
 #include "runtime/serve/query_field.h"
 #include "runtime/serve/respond.h"
 #include "runtime/serve/server.h"
+#include "runtime/serve/server_metrics.h"
 
 #define JOBS_MAX         32 /* that are being stored or read; more are told to come again */
 #define PAGE_DEFAULT     100
@@ -49,9 +51,10 @@ struct feedback_job {
 
     struct err e;
     bool failed;
-    uint64_t n;    /* rows in the reply, or deleted */
-    uint64_t last; /* number of the last row that was looked at */
-    bool is_full;  /* there may be more rows */
+    uint64_t tenant; /* JOB_ADD: whose answer it is */
+    uint64_t n;      /* rows in the reply, or deleted */
+    uint64_t last;   /* number of the last row that was looked at */
+    bool is_full;    /* there may be more rows */
     struct buf reply;
 };
 
@@ -90,8 +93,25 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
+/* Values of labels. */
+static const char *const refusals[] = {"unknown_answer", "invalid", "busy", "not_stored"};
+enum refusal { UNKNOWN_ANSWER, INVALID, BUSY, NOT_STORED };
+static const char deleted_as_asked[] = "asked", deleted_by_limits[] = "retention";
+
+/* What may be the subject of an alarm shall be there before the first case. */
+static void start_at_zero(struct metrics *metrics)
+{
+    const char *const deletions[] = {deleted_as_asked, deleted_by_limits};
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        metrics_add(metrics, SERVER_METRIC_FEEDBACK_REFUSED, &refusals[i], 0);
+    }
+    for (size_t i = 0; i < sizeof(deletions) / sizeof(deletions[0]); i++) {
+        metrics_add(metrics, SERVER_METRIC_FEEDBACK_DELETED, &deletions[i], 0);
+    }
+}
+
 struct feedback_desk *feedback_desk_start(uv_loop_t *loop, const struct feedback_settings *set,
-                                          struct err *e)
+                                          struct metrics *metrics, struct err *e)
 {
     struct feedback_desk *d = mem_zalloc(sizeof(*d));
     if (!d) {
@@ -110,6 +130,7 @@ struct feedback_desk *feedback_desk_start(uv_loop_t *loop, const struct feedback
         mem_free(d);
         return NULL;
     }
+    start_at_zero(metrics);
     uv_timer_init(loop, &d->timer);
     d->timer.data = d;
     uv_timer_start(&d->timer, on_timer, 0, PRUNE_MS);
@@ -133,6 +154,15 @@ void feedback_desk_destroy(struct feedback_desk *d)
     }
 }
 
+void feedback_desk_collect(const struct feedback_desk *d, struct metrics *metrics)
+{
+    const char *values[] = {deleted_by_limits};
+    if (d) {
+        metrics_set(metrics, SERVER_METRIC_FEEDBACK_DELETED, values,
+                    (double)feedback_store_pruned(d->store));
+    }
+}
+
 bool feedback_desk_keeps_texts(const struct feedback_desk *d)
 {
     return d->keeping == FEEDBACK_TEXTS;
@@ -144,6 +174,11 @@ void feedback_desk_remember(struct feedback_desk *d, struct remembered_answer *a
 }
 
 /* --- jobs --- */
+
+static void count_refusal(struct server *s, enum refusal why)
+{
+    metrics_add(s->metrics, SERVER_METRIC_FEEDBACK_REFUSED, &refusals[why], 1);
+}
 
 static void destroy(struct feedback_job *j)
 {
@@ -171,6 +206,9 @@ static struct feedback_job *create(struct server *s, struct http_exchange *http,
         err_set(&e, ERR_BUSY, "too much feedback is being stored; try again");
         e.retry_after_s = 1;
         respond_err(http, &e);
+        if (kind == JOB_ADD) {
+            count_refusal(s, BUSY);
+        }
         return NULL;
     }
     j->kind = kind;
@@ -248,6 +286,56 @@ static void run_on_worker(uv_work_t *work)
     j->failed = rc != 0;
 }
 
+/* --- counting --- */
+
+static void count_kind(struct server *s, const struct remembered_answer *a, const char *kind)
+{
+    char model[sizeof(a->model)];
+    snprintf(model, sizeof(model), "%s", a->model);
+    char *at = strchr(model, '@');
+    const char *values[] = {model, at ? at + 1 : "", kind};
+    if (at) {
+        *at = '\0';
+    }
+    metrics_add(s->metrics, SERVER_METRIC_FEEDBACK, values, 1);
+}
+
+/* Of all that is said of an answer drift counts what comes first. */
+static void note_drift(struct server *s, struct remembered_answer *a, bool is_disliked)
+{
+    if (!a->is_spoken_of) {
+        a->is_spoken_of = true;
+        drift_desk_note_feedback(s->drift, a->series, a->caller, is_disliked);
+    }
+}
+
+/* It is stored. */
+static void count(const struct feedback_job *j)
+{
+    const struct feedback *f = &j->feedback;
+    struct answer_memory *memory = j->desk->memory;
+    struct remembered_answer *a =
+        answer_memory_find(memory, f->answer, j->tenant, clock_now_ns());
+    if (!a) {
+        return; /* it was forgotten meanwhile */
+    }
+    if (f->thumb != 0) {
+        count_kind(j->server, a, f->thumb > 0 ? "up" : "down");
+    }
+    if (f->correction) {
+        count_kind(j->server, a, "correction");
+    }
+    if (f->over[0]) {
+        count_kind(j->server, a, "preferred");
+    }
+    note_drift(j->server, a, f->thumb < 0 || f->correction);
+    struct remembered_answer *over =
+        f->over[0] ? answer_memory_find(memory, f->over, j->tenant, clock_now_ns()) : NULL;
+    if (over && over != a) {
+        note_drift(j->server, over, true);
+    }
+}
+
 /* --- answering --- */
 
 /* Each trouble is logged once, and that it is over. */
@@ -298,7 +386,14 @@ static void after_work(uv_work_t *work, int status)
     }
     if (j->kind == JOB_ADD) {
         tell(j->desk, j);
+        if (j->failed) {
+            count_refusal(j->server, NOT_STORED);
+        } else {
+            count(j);
+        }
     } else if (j->kind == JOB_DELETE && !j->failed) {
+        const char *values[] = {deleted_as_asked};
+        metrics_add(j->server->metrics, SERVER_METRIC_FEEDBACK_DELETED, values, (double)j->n);
         log_info("%llu rows of feedback were deleted", (unsigned long long)j->n);
     }
     if (j->http) {
@@ -346,9 +441,8 @@ static int copy(char **out, const char *text, struct err *e)
 static const struct remembered_answer *find(const struct feedback_job *j, const char *field,
                                             const char *id, int choice, struct err *e)
 {
-    uint64_t tenant = access_tenant(&j->server->set.access, http_exchange_request(j->http));
     const struct remembered_answer *a =
-        answer_memory_find(j->desk->memory, id, tenant, clock_now_ns());
+        answer_memory_find(j->desk->memory, id, j->tenant, clock_now_ns());
     if (!a) {
         err_set_param(e, ERR_NOT_FOUND, field,
                       "\"%s\": no answer \"%.40s\" is known; it was not given here to this "
@@ -395,6 +489,7 @@ static int fill(struct feedback_job *j, const struct feedback_request *r, struct
 {
     struct feedback *f = &j->feedback;
     const struct remembered_answer *over = NULL;
+    j->tenant = access_tenant(&j->server->set.access, http_exchange_request(j->http));
     const struct remembered_answer *a = find(j, "id", r->id, r->choice, e);
     if (!a || (r->over && !(over = find(j, "over", r->over, r->over_choice, e)))) {
         return -1;
@@ -448,8 +543,10 @@ void feedback_begin(struct server *s, struct http_exchange *http)
     if (rc == 0) {
         begin(j);
     } else if (e.kind == ERR_NOT_FOUND) {
+        count_refusal(s, UNKNOWN_ANSWER);
         refuse_unknown(j, &e);
     } else {
+        count_refusal(s, INVALID);
         refuse(j, &e);
     }
 }

@@ -7,6 +7,7 @@
 #include "runtime/api/routes.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/count_tokens.h"
+#include "runtime/serve/drift_admin.h"
 #include "runtime/serve/embeddings.h"
 #include "runtime/serve/exchange.h"
 #include "runtime/serve/feedback.h"
@@ -160,6 +161,11 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_ADMIN_FEEDBACK_EXPORT:
         feedback_admin_begin(s, ex, id);
         break;
+    case ROUTE_ADMIN_DRIFT:
+    case ROUTE_ADMIN_DRIFT_ALERTS:
+    case ROUTE_ADMIN_DRIFT_BASELINE:
+        drift_admin_begin(s, ex, id);
+        break;
     case ROUTE_ADMIN_MODELS:
     case ROUTE_ADMIN_RELOAD:
     case ROUTE_ADMIN_MODEL_VERSION:
@@ -248,6 +254,8 @@ static void on_abort(void *ctx, struct http_exchange *ex)
         moderations_abort(ex);
     } else if (route == ROUTE_FEEDBACK || feedback_admin_has(route)) {
         feedback_abort(ex);
+    } else if (drift_admin_has(route)) {
+        drift_admin_abort(ex);
     } else if (version_admin_has(route)) {
         version_admin_abort(ex);
     } else {
@@ -277,7 +285,7 @@ static void on_drain(void *ctx, struct http_exchange *ex)
     enum route_id route = find(ex, allow)->id;
     if (route != ROUTE_EMBEDDINGS && route != ROUTE_MODERATIONS && !version_admin_has(route) &&
         route != ROUTE_ADMIN_FILTERS_REPLAY && route != ROUTE_ADMIN_FINDINGS &&
-        route != ROUTE_FEEDBACK && !feedback_admin_has(route)) {
+        route != ROUTE_FEEDBACK && !feedback_admin_has(route) && !drift_admin_has(route)) {
         exchange_drained(ex);
     }
 }

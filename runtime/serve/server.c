@@ -65,6 +65,7 @@ static void on_http_closed(void *ctx)
     certificate_stop_watching(&s->certificate);
     finding_log_stop(s->findings);
     feedback_desk_stop(s->feedback);
+    drift_desk_stop(s->drift);
     watched_dir_stop(s->prompts_dir);
     s->prompts_dir = NULL;
     chain_files_stop(s);
@@ -260,8 +261,14 @@ static int start_watching(struct server *s, struct err *e)
         }
     }
     if (s->findings && s->set.feedback.keeping != FEEDBACK_OFF) {
-        s->feedback = feedback_desk_start(&s->loop, &s->set.feedback, e);
-        return s->feedback ? 0 : err_prefix(e, "--feedback");
+        s->feedback = feedback_desk_start(&s->loop, &s->set.feedback, s->metrics, e);
+        if (!s->feedback) {
+            return err_prefix(e, "--feedback");
+        }
+    }
+    if (s->findings && !s->set.drift.is_off) {
+        s->drift = drift_desk_start(&s->loop, &s->set.drift, s->metrics, e);
+        return s->drift ? 0 : err_prefix(e, "--drift");
     }
     return s->findings ? 0 : -1;
 }
@@ -306,6 +313,10 @@ static void release(struct server *s)
     finding_log_destroy(s->findings);
     feedback_desk_destroy(s->feedback);
     span_export_stop(s->spans);
+    if (!s->handed_over) {
+        drift_desk_save(s->drift);
+    }
+    drift_desk_destroy(s->drift);
     metrics_destroy(s->metrics);
     prompt_set_deinit(&s->prompts);
     chain_set_deinit(&s->chains);

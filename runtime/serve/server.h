@@ -21,6 +21,7 @@
 #include "runtime/serve/certificate.h"
 #include "runtime/serve/chain_set.h"
 #include "runtime/serve/cors.h"
+#include "runtime/serve/drift_desk.h"
 #include "runtime/serve/feedback.h"
 #include "runtime/serve/filter_outside.h"
 #include "runtime/serve/finding_log.h"
@@ -76,6 +77,7 @@ struct server_settings {
     size_t n_filters_for;
     struct finding_settings findings;
     struct feedback_settings feedback;
+    struct drift_desk_settings drift;
     enum metrics_readers metrics;
     struct span_settings spans;
     bool log_requests; /* a line for each that is over */
@@ -120,6 +122,7 @@ struct server {
     struct span_export *spans; /* NULL: no traces are told */
     struct finding_log *findings;
     struct feedback_desk *feedback; /* NULL: it is off */
+    struct drift_desk *drift;       /* likewise */
     struct exchange *exchanges;     /* all that are under way */
     uint64_t next_generation;
     uint64_t next_request;

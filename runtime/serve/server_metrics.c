@@ -28,6 +28,8 @@ static const double per_token_bounds[] = {.01, .025, .05, .075, .1, .15, .2,
                                           .3,  .4,   .5,  .75,  1,  2.5};
 static const double duration_bounds[] = {.01,  .02,  .04,  .08,   .16,   .32,   .64,
                                          1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92};
+/* A model that is sure, to one that knows nothing. */
+static const double entropy_bounds[] = {0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 4, 6, 8};
 static const double token_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
 
 #define COUNT(a)      (sizeof(a) / sizeof((a)[0]))
@@ -39,6 +41,7 @@ static const double token_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 102
 #define OF_DURATION   METRIC_HISTOGRAM, duration_bounds, COUNT(duration_bounds)
 #define OF_SECONDS    METRIC_HISTOGRAM, second_bounds, COUNT(second_bounds)
 #define OF_TOKENS     METRIC_HISTOGRAM, token_bounds, COUNT(token_bounds)
+#define OF_ENTROPY    METRIC_HISTOGRAM, entropy_bounds, COUNT(entropy_bounds)
 
 #define FAMILY(...) FAMILY_OF(__VA_ARGS__)
 #define FAMILY_OF(name, help, labels, open, kind, bounds, n) \
@@ -310,6 +313,7 @@ static void collect(struct server *s)
     metrics_set(s->metrics, SERVER_METRIC_HTTP_CONNECTIONS, NULL,
                 (double)http.connections_open);
     finding_log_collect(s->findings, s->metrics);
+    feedback_desk_collect(s->feedback, s->metrics);
     collect_models(s);
     collect_traces(s);
     exchange_count_all_tokens(s);

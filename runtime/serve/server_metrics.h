@@ -162,6 +162,8 @@ struct server;
       "Time from one token of an answer to the next, the answer's mean.")                      \
     X(MODEL_ANSWER_TOKENS, TOKENS, "weir_model_answer_tokens", "model,version", NULL,          \
       "Tokens of complete answers.")                                                           \
+    X(MODEL_ANSWER_ENTROPY, ENTROPY, "weir_model_answer_entropy_nats", "model,version", NULL,  \
+      "Entropy of the distribution of a token, the mean of a complete answer.")                \
     X(CANARY_STATE, GAUGE, "weir_canary_state", "model,version,state", NULL,                   \
       "1 for the state that a version's canary is in, 0 for the others.")                      \
     X(CANARY_DECISIONS, COUNTER, "weir_canary_decisions_total", "model,decision,measure",      \
@@ -186,6 +188,21 @@ struct server;
     X(SPANS_FAILURES, COUNTER, "weir_traces_export_failures_total", "", NULL,                  \
       "Calls of the collector that failed.")                                                   \
     X(SPANS_WAITING, GAUGE, "weir_traces_waiting", "", NULL, "Traces that wait to be sent.")   \
+    X(FEEDBACK, COUNTER, "weir_feedback_total", "model,version,kind", NULL,                    \
+      "Feedback that was stored: up, down, correction, preferred.")                            \
+    X(FEEDBACK_REFUSED, COUNTER, "weir_feedback_refused_total", "reason", NULL,                \
+      "Feedback that was not stored: unknown_answer, invalid, busy, not_stored.")              \
+    X(FEEDBACK_DELETED, COUNTER, "weir_feedback_deleted_total", "reason", NULL,                \
+      "Rows of feedback that were deleted: asked, retention.")                                 \
+    X(DRIFT, GAUGE, "weir_drift", "model,version,prompt,measure", NULL,                        \
+      "1: the answers differ from the baseline in this measure, 0: they do not.")              \
+    X(DRIFT_DIFFERENCE, GAUGE, "weir_drift_difference", "model,version,prompt,measure", NULL,  \
+      "How far the last window is from the baseline: Kolmogorov-Smirnov distance, or "         \
+      "difference of shares.")                                                                 \
+    X(DRIFT_ALERTS, COUNTER, "weir_drift_alerts_total", "model,version,prompt,measure", NULL,  \
+      "Alerts of drift.")                                                                      \
+    X(DRIFT_LOOKS, COUNTER, "weir_drift_looks_total", "model,version,prompt", NULL,            \
+      "Windows that were held against the baseline.")                                          \
     SERVER_METRIC_ALIASES(X)
 
 enum server_metric {

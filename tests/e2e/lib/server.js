@@ -145,11 +145,14 @@ class Server {
 }
 
 // args: more options for `weir serve`; model and env replace the defaults. port null: none is asked for. uid: whose
-// process it shall be.
-async function startServer(t, { args = [], model = modelPath(), env = {}, port = 0, uid } = {}) {
+// process it shall be. ignoresFileLimit: a write beyond RLIMIT_FSIZE fails, as on a full disk, and does not end it.
+async function startServer(t, { args = [], model = modelPath(), env = {}, port = 0, uid, ignoresFileLimit } = {}) {
     const where = port === null ? [] : ['--port', String(port)];
     const all = ['serve', '--model', model, ...where, '--admin-key', ADMIN_KEY, ...args];
-    const child = spawn(programPath(), all, {
+    const command = ignoresFileLimit
+        ? ['bash', '-c', `trap '' XFSZ; exec "$0" "$@"`, programPath(), ...all]
+        : [programPath(), ...all];
+    const child = spawn(command[0], command.slice(1), {
         stdio: ['ignore', 'pipe', 'pipe'],
         env: { ...process.env, ...env },
         uid,
