@@ -6,6 +6,7 @@
 #include "quant/cpu.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/cli.h"
+#include "runtime/cli/etcd_options.h"
 #include "runtime/cli/local_model.h"
 #include "runtime/net/passed_sockets.h"
 #include "runtime/serve/handover.h"
@@ -72,9 +73,12 @@ struct serve_options {
     long upgrade_timeout;
     const char *pid_file;
     long max_body;
+    struct etcd_options etcd;
+    const char *fleet_id;
+    const char *fleet_start;
 };
 
-#define OPTIONS_MAX 64
+#define OPTIONS_MAX 96
 
 static void append_options(struct option table[OPTIONS_MAX], const struct option *more,
                            size_t n)
@@ -174,6 +178,54 @@ static void add_process_options(struct option table[OPTIONS_MAX], struct serve_o
     append_options(table, more, sizeof(more) / sizeof(more[0]));
 }
 
+/* One of several servers. */
+static void add_fleet_options(struct option table[OPTIONS_MAX], struct serve_options *o)
+{
+    struct option etcd[ETCD_OPTIONS];
+    const struct option more[] = {
+        {"fleet-id", 0, OPTION_STRING, &o->fleet_id, "NAME",
+         "how this replica is called in the fleet (the machine's name and the port)", 0, 0},
+        {"fleet-start", 0, OPTION_STRING, &o->fleet_start, "HOW",
+         "as long as etcd has never been reached with this --state: serve what the options say "
+         "(serve), or say on /readyz that it is not ready (wait) (serve)",
+         0, 0},
+    };
+    etcd_options_fill(etcd, &o->etcd);
+    append_options(table, etcd, ETCD_OPTIONS);
+    append_options(table, more, sizeof(more) / sizeof(more[0]));
+}
+
+/* What all of a fleet shall have has one source. An exit status, or -1. */
+static int check_fleet(const struct serve_options *o)
+{
+    if (!o->etcd.fleet != !o->etcd.endpoints) {
+        fprintf(stderr, "weir serve: --fleet and --etcd go together\n");
+        return 2;
+    }
+    if (!o->etcd.fleet) {
+        return -1;
+    }
+    if (o->prompts_dir || o->filters_dir) {
+        fprintf(stderr,
+                "weir serve: --%s does not go with --fleet, where etcd says what is "
+                "active: weir ctl fleet %s NAME FILE puts a file there\n",
+                o->prompts_dir ? "prompts-dir" : "filters-dir",
+                o->prompts_dir ? "prompt" : "filters");
+        return 2;
+    }
+    if (o->repo && strcmp(o->publish, "manual") != 0) {
+        fprintf(stderr, "weir serve: --fleet with --repo needs --publish manual: which version "
+                        "serves is decided for all by weir ctl fleet model\n");
+        return 2;
+    }
+    if (strcmp(o->fleet_start, "serve") != 0 && strcmp(o->fleet_start, "wait") != 0) {
+        fprintf(stderr, "weir serve: --fleet-start: \"%s\" is not known; serve and wait are\n",
+                o->fleet_start);
+        return 2;
+    }
+    return -1;
+}
+
 /* "MODEL=NAME", both with something in them. */
 static bool is_pair(const char *text)
 {
@@ -221,7 +273,7 @@ static int check(const struct serve_options *o)
         fprintf(stderr, "weir serve: --temperature: 0 to 2 are allowed\n");
         return 2;
     }
-    return -1;
+    return check_fleet(o);
 }
 
 static int parse(struct serve_options *o, int argc, char **argv)
@@ -326,6 +378,7 @@ static int parse(struct serve_options *o, int argc, char **argv)
     add_repo_options(table, o);
     add_watching_options(table, o);
     add_process_options(table, o);
+    add_fleet_options(table, o);
     const struct options options = {
         "weir serve --model FILE.gguf | --repo DIR [options]",
         "Serves a model over HTTP: POST /v1/chat/completions, a chat page on /, admin routes.\n"
@@ -576,13 +629,15 @@ static int complete_and_serve(struct server_settings *set, const struct serve_op
                               struct err *e)
 {
     char *findings = NULL, *feedback = NULL;
-    int rc = set_access(set, o, e) == 0 && set_origins(&set->cors, o, e) == 0 &&
+    int rc = etcd_options_read(&o->etcd, &set->fleet, e) == 0 && set_access(set, o, e) == 0 &&
+                     set_origins(&set->cors, o, e) == 0 &&
                      set_findings(set, o, &findings, e) == 0 &&
                      set_feedback(set, o, &feedback, e) == 0
                  ? serve(set, e)
                  : -1;
     mem_free(findings);
     mem_free(feedback);
+    etcd_options_release(&set->fleet);
     access_deinit(&set->access);
     cors_deinit(&set->cors);
     return rc;
@@ -617,6 +672,7 @@ int cli_serve(int argc, char **argv)
         .drain_timeout = 600,
         .upgrade_timeout = 300,
         .max_body = 8L << 20,
+        .fleet_start = "serve",
     };
     int rc = parse(&o, argc, argv);
     if (rc >= 0) {
@@ -696,6 +752,7 @@ int cli_serve(int argc, char **argv)
         .sampling = SAMPLING_DEFAULT,
         .drain_timeout_ms = (uint32_t)o.drain_timeout * 1000,
         .ping_ms = (uint32_t)o.ping * 1000,
+        .fleet = {.id = o.fleet_id, .waits = strcmp(o.fleet_start, "wait") == 0},
     };
     set.http.body_bytes_max = (size_t)o.max_body;
     set.sampling.temperature = (float)o.temperature;

@@ -24,6 +24,7 @@
 #include "runtime/serve/feedback.h"
 #include "runtime/serve/filter_outside.h"
 #include "runtime/serve/finding_log.h"
+#include "runtime/serve/fleet.h"
 #include "runtime/serve/generation.h"
 #include "runtime/serve/loop_turns.h"
 #include "runtime/serve/model_catalog.h"
@@ -73,6 +74,7 @@ struct server_settings {
     size_t n_filters_for;
     struct finding_settings findings;
     struct feedback_settings feedback;
+    struct fleet_settings fleet; /* name NULL: in none */
     enum metrics_readers metrics;
     struct access access;
     bool admin_key_is_made; /* and was shown */
@@ -109,6 +111,7 @@ struct server {
     struct metrics *metrics;
     struct finding_log *findings;
     struct feedback_desk *feedback; /* NULL: it is off */
+    struct fleet *fleet;            /* NULL: in none */
     struct exchange *exchanges;     /* all that are under way */
     uint64_t next_generation;
     uint64_t next_request;

@@ -116,6 +116,7 @@ static void collect(struct server *s)
     metrics_set(s->metrics, SERVER_METRIC_HTTP_CONNECTIONS, NULL,
                 (double)http.connections_open);
     finding_log_collect(s->findings, s->metrics);
+    fleet_collect(s->fleet);
     collect_models(s);
 }
 
