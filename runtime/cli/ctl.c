@@ -22,6 +22,7 @@ static const struct {
     {"audit", ctl_audit, "who has changed what"},
     {"drift", ctl_drift, "whether answers stay as they were"},
     {"feedback", ctl_feedback, "what users said of answers"},
+    {"fleet", ctl_fleet, "what several servers have alike, through etcd"},
     {"findings", ctl_findings, "what filters found, and what others would"},
     {"models", ctl_models, "models: their versions, and which of them serve"},
     {"prompts", ctl_prompts, "system prompts: profiles and their versions"},

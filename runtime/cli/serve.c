@@ -85,8 +85,10 @@ static int serve(struct serve_config *c, int argc, char **argv, struct err *e)
     if (warning) {
         log_warn("%s: %s", c->o.config, warning);
     }
-    int rc = serve_config_set_access(c, e);
+    int rc = etcd_options_read(&c->o.etcd, &c->set.fleet, e);
+    rc = rc == 0 ? serve_config_set_access(c, e) : rc;
     rc = rc == 0 ? run(&c->set, e) : rc;
+    etcd_options_release(&c->set.fleet);
     access_deinit(&c->set.access);
     drop_rereads(&reread);
     return rc;

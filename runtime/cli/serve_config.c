@@ -68,6 +68,34 @@ static void check_together(struct config *s, const struct serve_options *o)
     }
 }
 
+/* What all of a fleet shall have has one source. */
+static void check_fleet(struct config *s, const struct serve_options *o)
+{
+    if (!o->etcd.fleet != !o->etcd.endpoints) {
+        config_mistake(s, o->etcd.fleet ? "fleet" : "etcd", "--fleet and --etcd go together");
+    }
+    if (!o->etcd.fleet) {
+        return;
+    }
+    if (o->prompts_dir) {
+        config_mistake(
+            s, "prompts_dir",
+            "does not go with --fleet, where etcd says what is active: weir ctl fleet "
+            "prompt NAME FILE puts a file there");
+    }
+    if (o->filters_dir) {
+        config_mistake(
+            s, "filters_dir",
+            "does not go with --fleet, where etcd says what is active: weir ctl fleet "
+            "filters NAME FILE puts a file there");
+    }
+    if (o->repo && strcmp(o->publish, "manual") != 0) {
+        config_mistake(s, "publish",
+                       "--fleet with --repo needs --publish manual: which version serves is "
+                       "decided for all by weir ctl fleet model");
+    }
+}
+
 int serve_config_read(struct serve_config *c, int argc, char **argv, struct err *e)
 {
     int positional = 0;
@@ -89,6 +117,7 @@ int serve_config_read(struct serve_config *c, int argc, char **argv, struct err 
         config_read_file(s, c->o.config);
     }
     check_together(s, &c->o);
+    check_fleet(s, &c->o);
     return s->n_mistakes > 0 ? -2 : 0;
 }
 
@@ -262,6 +291,7 @@ int serve_config_build(struct serve_config *c, struct err *e)
         .prompt = o->prompt,
         .filters_path = o->filters,
         .version = WEIR_VERSION,
+        .fleet = {.id = o->fleet_id, .waits = strcmp(o->fleet_start, "wait") == 0},
         .filters_dir = o->filters_dir,
         .filters_chain = o->filters_chain,
         .filters_for = o->filters_for.items,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "runtime/base/config.h"
+#include "runtime/cli/etcd_options.h"
 #include "runtime/registry/answer_sample.h"
 
 struct serve_options {
@@ -81,6 +82,10 @@ struct serve_options {
     long drift_window, drift_baseline;
     double drift_alpha;
     struct option_strings drift_margins;
+
+    struct etcd_options etcd;
+    const char *fleet_id;
+    const char *fleet_start;
 
     const char *state;
     const char *pid_file;

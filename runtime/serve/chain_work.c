@@ -224,9 +224,10 @@ static int put(struct version_request *r, struct err *e)
     }
     /* What a file serves may have a version too; numbers of one name go up. */
     uint64_t above = c->served.chain ? chain_version(c->served.chain) : 0;
-    if (version_work_is_stored(r, chain_hash(draft.chain))) {
+    int there = version_work_activate_numbered(r, chain_hash(draft.chain), e);
+    if (there != 0 || version_work_is_stored(r, chain_hash(draft.chain))) {
         chain_draft_deinit(&draft);
-        return 0;
+        return there < 0 ? -1 : 0;
     }
     int rc =
         chain_store_put(r->store, r->name, &draft, above, r->activate, &r->change, NULL, e);

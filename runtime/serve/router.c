@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/api/admin_reply.h"
+#include "runtime/api/json_text.h"
 #include "runtime/api/openapi.h"
 #include "runtime/api/routes.h"
 #include "runtime/base/mem.h"
@@ -67,10 +68,18 @@ static bool is_draining(const struct server *s)
 static void ready(const struct server *s, struct http_exchange *ex)
 {
     bool has_model = s->generation || model_set_is_coming(s->models);
-    status(ex, has_model && !is_draining(s) ? 200 : 503,
-           is_draining(s) ? "draining"
-           : !has_model   ? "no_model"
-                          : "ready");
+    bool has_fleet = fleet_is_ready(s->fleet);
+    bool is_ready = has_model && has_fleet && !is_draining(s);
+    cJSON *root = cJSON_CreateObject();
+    size_t len = 0;
+    cJSON_AddStringToObject(root, "status",
+                            is_draining(s) ? "draining"
+                            : !has_model   ? "no_model"
+                            : !has_fleet   ? "waits_for_fleet"
+                                           : "ready");
+    fleet_describe(s->fleet, root);
+    char *text = json_text_take(root, &len);
+    respond_json(ex, is_ready ? 200 : 503, text, len, NULL, 0);
 }
 
 static void not_found(struct http_exchange *ex)

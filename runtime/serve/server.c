@@ -58,6 +58,7 @@ static void on_http_closed(void *ctx)
     s->http = NULL;
     atomic_store(&s->gives_up_loads, true); /* whoever waited for one is gone */
     successor_stop(s);
+    fleet_leave(s->fleet);
     close_handle(&s->drain_timer);
     close_handle(&s->ping_timer);
     filter_outside_close(&s->outside);
@@ -90,6 +91,7 @@ void server_stop(struct server *s, uint32_t idle_ms)
 {
     uint32_t drain_ms = s->set.drain_timeout_ms;
     s->stopping = true;
+    fleet_leave(s->fleet);
     atomic_store(&s->gives_up_loads, s->waits.count == 0);
     uv_timer_start(&s->drain_timer, on_drain_timeout, drain_ms, 0);
     /* Those that nothing comes from are closed before what is left is cut. */
@@ -226,6 +228,12 @@ static int load_versions(struct server *s, struct err *e)
     return s->database && prompt_files_load(s, e) == 0 ? chain_files_load(s, e) : -1;
 }
 
+static int load_fleet(struct server *s, struct err *e)
+{
+    s->fleet = s->set.fleet.name ? fleet_start(s, e) : NULL;
+    return s->fleet || !s->set.fleet.name ? 0 : -1;
+}
+
 static int load_generation(struct server *s, struct err *e)
 {
     if (s->set.repo_path) {
@@ -275,7 +283,7 @@ static int start_watching(struct server *s, struct err *e)
 
 static int start(struct server *s, struct err *e)
 {
-    if (start_watching(s, e) != 0 || load_versions(s, e) != 0) {
+    if (start_watching(s, e) != 0 || load_versions(s, e) != 0 || load_fleet(s, e) != 0) {
         return -1;
     }
     s->http = http_server_create(&s->loop, &s->set.http, &router_handler, s, e);
@@ -299,6 +307,9 @@ int server_open(struct server *s, struct err *e)
     if (pid_file_write(s->set.pid_file, e) != 0) {
         return err_prefix(e, "--pid-file");
     }
+    if (fleet_join(s->fleet, e) != 0) {
+        return -1;
+    }
     listening_announce(s);
     if (s->set.predecessor < 0) { /* else that one says so, with who is the main process now */
         service_notify("READY=1\nSTATUS=Serving");
@@ -317,6 +328,7 @@ static void release(struct server *s)
         drift_desk_save(s->drift);
     }
     drift_desk_destroy(s->drift);
+    fleet_destroy(s->fleet);
     metrics_destroy(s->metrics);
     prompt_set_deinit(&s->prompts);
     chain_set_deinit(&s->chains);

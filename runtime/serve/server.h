@@ -25,6 +25,7 @@
 #include "runtime/serve/feedback.h"
 #include "runtime/serve/filter_outside.h"
 #include "runtime/serve/finding_log.h"
+#include "runtime/serve/fleet.h"
 #include "runtime/serve/generation.h"
 #include "runtime/serve/loop_turns.h"
 #include "runtime/serve/model_catalog.h"
@@ -78,6 +79,7 @@ struct server_settings {
     struct finding_settings findings;
     struct feedback_settings feedback;
     struct drift_desk_settings drift;
+    struct fleet_settings fleet; /* name NULL: in none */
     enum metrics_readers metrics;
     struct span_settings spans;
     bool log_requests; /* a line for each that is over */
@@ -123,6 +125,7 @@ struct server {
     struct finding_log *findings;
     struct feedback_desk *feedback; /* NULL: it is off */
     struct drift_desk *drift;       /* likewise */
+    struct fleet *fleet;            /* NULL: in none */
     struct exchange *exchanges;     /* all that are under way */
     uint64_t next_generation;
     uint64_t next_request;

@@ -314,6 +314,7 @@ static void collect(struct server *s)
                 (double)http.connections_open);
     finding_log_collect(s->findings, s->metrics);
     feedback_desk_collect(s->feedback, s->metrics);
+    fleet_collect(s->fleet);
     collect_models(s);
     collect_traces(s);
     exchange_count_all_tokens(s);

@@ -174,6 +174,16 @@ struct server;
       "Rows of findings that were not stored: the queue was full, or writing failed.")         \
     X(FINDINGS_WAITING, GAUGE, "weir_findings_waiting", "", NULL,                              \
       "Rows of findings that wait to be stored.")                                              \
+    X(FLEET_STATE, GAUGE, "weir_fleet_state", "fleet,state", NULL,                             \
+      "1 for the state that this replica is in within its fleet, 0 for the others.")           \
+    X(FLEET_REVISION, GAUGE, "weir_fleet_revision", "fleet", NULL,                             \
+      "Revision of etcd up to which this replica has heard.")                                  \
+    X(FLEET_CONTACT, GAUGE, "weir_fleet_last_contact_seconds", "fleet", NULL,                  \
+      "Unix time of the last answer from etcd; 0: there was none.")                            \
+    X(FLEET_FAILURES, COUNTER, "weir_fleet_connection_failures_total", "fleet", NULL,          \
+      "Connections to etcd that were lost or did not come about.")                             \
+    X(FLEET_CHANGES, COUNTER, "weir_fleet_changes_total", "fleet,kind,outcome", NULL,          \
+      "What the fleet wanted: applied, refused.")                                              \
     X(SPLIT_PERCENT, GAUGE, "weir_split_percent", "model,version", NULL,                       \
       "Of the requests that name no version, the share that gets this one and not the one "    \
       "that serves.")                                                                          \

@@ -1,5 +1,6 @@
 #include "runtime/serve/version_work.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -144,6 +145,34 @@ bool version_work_is_stored(struct version_request *r, const char *sha256)
     bool is_same = active.number > 0 && strcmp(active.sha256, sha256) == 0;
     version_text_deinit(&active);
     return is_same;
+}
+
+int version_work_activate_numbered(struct version_request *r, const char *sha256, struct err *e)
+{
+    char which[24];
+    struct version_text t;
+    if (r->change.number == 0) {
+        return 0;
+    }
+    snprintf(which, sizeof(which), "%" PRIu64, r->change.number);
+    if (version_store_get(r->store, r->name, which, &t, e) != 0) {
+        bool is_new = e->kind == ERR_NOT_FOUND;
+        if (is_new) {
+            *e = (struct err){0};
+        }
+        return is_new ? 0 : -1;
+    }
+    bool is_same = strcmp(t.sha256, sha256) == 0;
+    version_text_deinit(&t);
+    if (!is_same) {
+        return err_set(e, ERR_CONFLICT,
+                       "version %s of %s \"%s\" is another one here; set it anew, under a "
+                       "number that no replica has",
+                       which, r->api->noun, r->name);
+    }
+    return version_store_activate(r->store, r->name, r->change.number, &r->change, NULL, e) == 0
+               ? 1
+               : -1;
 }
 
 int version_work_which(const cJSON *body, char which[VERSION_NAME_MAX + 1], struct err *e)

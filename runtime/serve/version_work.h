@@ -74,6 +74,9 @@ struct version_request {
     struct version_store *store;
     struct http_exchange *http; /* NULL: nobody waits */
     bool from_folder;           /* a watched folder wants to know of a failure */
+    /* Who else wants to know how it ended, on the loop: NULL for e where all went well. */
+    void (*told)(void *user, const struct err *e);
+    void *told_user;
     enum version_op op;
 
     /* What was asked for. */
@@ -111,6 +114,11 @@ int version_work_reply(struct version_request *r, cJSON *root, struct err *e);
 /* Of a watched folder's file: its content is active in the store already, where another process
  * that watches the folder, as this one's successor, was faster. sha256: of what it means. */
 bool version_work_is_stored(struct version_request *r, const char *sha256);
+
+/* Of a version that others have numbered (change.number): 1: it is stored and active now, as it
+ * was stored before; 0: it is to be stored; -1: another text has its number, or it failed. */
+int version_work_activate_numbered(struct version_request *r, const char *sha256,
+                                   struct err *e);
 
 /* Of a body: "version", a number or a name, as text. */
 int version_work_which(const cJSON *body, char which[VERSION_NAME_MAX + 1], struct err *e);
