@@ -24,6 +24,12 @@ if(NOT lua_FOUND)
   message(STATUS "Lua 5.4 not found: the filter \"script\" is left out")
 endif()
 
+# Sharing a model out among processes only; without it `weir` says so when it is one of several.
+find_package(MPI COMPONENTS C)
+if(NOT MPI_C_FOUND)
+  message(STATUS "MPI not found: models cannot be shared out among processes (ranks)")
+endif()
+
 if(BUILD_TESTING)
   pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
 endif()

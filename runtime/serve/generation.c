@@ -84,7 +84,7 @@ static int load_model(struct generation *g, const struct generation_settings *s,
                                                         g->model->tokenizer, e) != 0) {
         return err_prefix(e, "%s", path);
     }
-    if (self_test_run(g->model, s->cpu_features, e) != 0) {
+    if (self_test_run(g->model, NULL, s->cpu_features, e) != 0) {
         return err_prefix(e, "%s", path);
     }
     return 0;
