@@ -4,11 +4,14 @@
 #include <sys/resource.h>
 
 #include "quant/cpu.h"
+#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/local_model.h"
+#include "runtime/cli/ranks.h"
 #include "runtime/net/passed_sockets.h"
 #include "runtime/serve/handover.h"
+#include "runtime/serve/rank_orders.h"
 #include "runtime/serve/server.h"
 
 /* Of all texts that filters saw and that are kept. */
@@ -71,10 +74,11 @@ struct serve_options {
     long drain_timeout;
     long upgrade_timeout;
     const char *pid_file;
+    struct cli_ranks ranks;
     long max_body;
 };
 
-#define OPTIONS_MAX 64
+#define OPTIONS_MAX 80
 
 static void append_options(struct option table[OPTIONS_MAX], const struct option *more,
                            size_t n)
@@ -170,6 +174,9 @@ static void add_process_options(struct option table[OPTIONS_MAX], struct serve_o
          1, 86400},
         {"pid-file", 0, OPTION_STRING, &o->pid_file, "FILE",
          "write the number of the process that serves there", 0, 0},
+        {"ranks", 0, OPTION_INT, &o->ranks.wanted, "N", CLI_RANKS_HELP, 1, RANKS_MAX},
+        {"rank-timeout", 0, OPTION_INT, &o->ranks.timeout_s, "S", CLI_RANK_TIMEOUT_HELP, 1,
+         86400},
     };
     append_options(table, more, sizeof(more) / sizeof(more[0]));
 }
@@ -588,13 +595,38 @@ static int complete_and_serve(struct server_settings *set, const struct serve_op
     return rc;
 }
 
+/* A model that is shared out is computed by all ranks and served by the first. */
+static int lead(struct rank_group *ranks, struct server_settings *set,
+                const struct serve_options *o, struct err *e)
+{
+    if (ranks) {
+        set->generation.ranks = rank_orders_create(ranks, e);
+        if (!set->generation.ranks) {
+            return -1;
+        }
+        log_info("the model is shared out among %d ranks, %d of them on this machine, each "
+                 "with %d threads",
+                 rank_group_size(ranks), rank_group_size_here(ranks), set->generation.threads);
+    }
+    int rc = complete_and_serve(set, o, e);
+    rank_orders_destroy(set->generation.ranks);
+    return rc;
+}
+
+static int follow(struct rank_group *ranks, const struct generation_settings *g, struct err *e)
+{
+    const struct rank_follow_settings s = {.threads = g->threads,
+                                           .cpu_features = g->cpu_features};
+    return rank_follow(ranks, &s, e);
+}
+
 int cli_serve(int argc, char **argv)
 {
     struct serve_options o = {
         .port = -1,
         .unix_mode = "0600",
         .cpu = "auto",
-        .threads = local_core_count(),
+        .ranks = {.timeout_s = CLI_RANK_TIMEOUT_S},
         .parallel = 16,
         .queue = 256,
         .batch = 256,
@@ -659,7 +691,6 @@ int cli_serve(int argc, char **argv)
                        .adapters = o.adapters.items,
                        .n_adapters = o.adapters.count,
                        .any_base = o.any_base,
-                       .threads = (int)o.threads,
                        .pin = o.pin,
                        .context = (int)o.context,
                        .max_sequences = (int)o.parallel,
@@ -703,5 +734,13 @@ int cli_serve(int argc, char **argv)
         set_memory_short(&set, &o) != 0) {
         return 2;
     }
-    return complete_and_serve(&set, &o, &e) == 0 ? 0 : cli_fail("serve", &e);
+    struct rank_group *ranks;
+    if (cli_ranks_open(&o.ranks, &ranks, &e) != 0) {
+        return cli_fail("serve", &e);
+    }
+    set.generation.threads = cli_ranks_threads(ranks, o.threads);
+    rc = rank_group_rank(ranks) > 0 ? follow(ranks, &set.generation, &e)
+                                    : lead(ranks, &set, &o, &e);
+    rank_group_close(ranks);
+    return rc == 0 ? 0 : cli_fail("serve", &e);
 }
