@@ -106,6 +106,9 @@ static int load_model(struct generation *g, const struct generation_settings *s,
     if (rank_load_agree(&g->ranks, rc == 0 ? g->model->sha256 : "", rc, e) != 0) {
         return -1;
     }
+    if (s->ranks) {
+        rank_load_log(&g->ranks, g->model);
+    }
     rc = self_test_run(g->model, rank_channel_ranks(g->ranks.channel), s->cpu_features, e);
     rc = rc == 0 ? 0 : err_prefix(e, "%s", s->files ? s->files->path : s->model_path);
     return rank_load_agree(&g->ranks, "", rc, e);
@@ -565,7 +568,7 @@ void generation_describe(const struct generation *g, struct admin_model *out)
         .file_bytes = g->model->file_bytes,
         .memory_bytes = g->memory_bytes,
         .context = generation_context(g),
-        .embedding_length = g->model->config.d_model,
+        .embedding_length = g->embedder ? g->model->config.d_model : 0,
         .makes_text = g->engine != NULL,
         .running = stats.running,
         .waiting = stats.waiting,

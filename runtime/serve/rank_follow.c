@@ -94,13 +94,6 @@ static int load(const struct follow *w, struct followed *f, const struct rank_mo
     return rc;
 }
 
-static void tell_share(const struct follow *w, const struct model *m)
-{
-    log_info("rank %d of %d has its share of %s (sha256 %.12s): %.1f MiB of weights",
-             rank_group_rank(w->group), rank_group_size(w->group), m->name, m->sha256,
-             (double)m->weights.block_bytes / 0x1p20);
-}
-
 static void obey_load(struct follow *w, int number)
 {
     struct err e = {0};
@@ -117,7 +110,7 @@ static void obey_load(struct follow *w, int number)
         destroy(f);
         return;
     }
-    tell_share(w, f->model);
+    rank_order_log_share(w->group, f->model);
     f->next = w->generations;
     w->generations = f;
 }

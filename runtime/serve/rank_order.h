@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+#include "models/model.h"
+#include "runtime/ranks/rank_group.h"
+
 enum rank_order_kind {
     RANK_ORDER_NONE = 1, /* a sign of life */
     RANK_ORDER_LOAD,     /* a struct rank_model follows; all that comes of it on `channel` */
@@ -17,3 +20,5 @@ struct rank_order {
 
 /* Of a load's three meetings, those before the engine: read, tested. */
 #define RANK_LOAD_MODEL_STAGES 2
+
+void rank_order_log_share(const struct rank_group *g, const struct model *m);

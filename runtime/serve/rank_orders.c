@@ -108,6 +108,13 @@ struct rank_group *rank_orders_group(const struct rank_orders *o)
 
 /* --- loads --- */
 
+void rank_order_log_share(const struct rank_group *g, const struct model *m)
+{
+    log_info("rank %d of %d has its share of %s (sha256 %.12s): %.3f MiB of weights",
+             rank_group_rank(g), rank_group_size(g), m->name, m->sha256,
+             (double)m->weights.block_bytes / 0x1p20);
+}
+
 int rank_load_begin(struct rank_load *l, struct rank_orders *o, const struct rank_model *m,
                     struct err *e)
 {
@@ -158,6 +165,11 @@ int rank_load_end(struct rank_load *l, const struct engine *engine, int rc, stru
     l->is_under_way = false;
     pthread_mutex_unlock(&l->orders->lock);
     return rc;
+}
+
+void rank_load_log(const struct rank_load *l, const struct model *m)
+{
+    rank_order_log_share(l->orders->group, m);
 }
 
 void rank_load_deinit(struct rank_load *l)

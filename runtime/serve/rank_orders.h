@@ -54,6 +54,9 @@ int rank_load_agree(struct rank_load *l, const char *fact, int rc, struct err *e
  * all ranks. Whatever it returns, another load may begin. engine: not NULL if rc is 0. */
 int rank_load_end(struct rank_load *l, const struct engine *engine, int rc, struct err *e);
 
+/* How much of the model is here. */
+void rank_load_log(const struct rank_load *l, const struct model *m);
+
 /* Behind the engine's end. */
 void rank_load_deinit(struct rank_load *l);
 
