@@ -30,6 +30,12 @@ if(NOT libedit_FOUND)
   message(STATUS "libedit not found: `weir chat` has no line editing and no history")
 endif()
 
+# Sharing a model out among processes only; without it `weir` says so when it is one of several.
+find_package(MPI COMPONENTS C)
+if(NOT MPI_C_FOUND)
+  message(STATUS "MPI not found: models cannot be shared out among processes (ranks)")
+endif()
+
 if(BUILD_TESTING)
   pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
 endif()

@@ -7,6 +7,8 @@ BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config libuv1-dev libcjson
 TEST_PACKAGES=(git openssl libcmocka-dev nodejs npm curl clang-format clang-tidy cppcheck)
 # For the kernels of 64-bit Arm, which run under emulation.
 TEST_PACKAGES+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+# For models that are shared out among processes; Weir builds without it too.
+TEST_PACKAGES+=(libopenmpi-dev openmpi-bin)
 # For the chat page, which is tested in a browser.
 TEST_PACKAGES+=(chromium)
 

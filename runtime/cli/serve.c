@@ -7,6 +7,7 @@
 #include "runtime/cli/serve_config.h"
 #include "runtime/net/passed_sockets.h"
 #include "runtime/serve/handover.h"
+#include "runtime/serve/rank_orders.h"
 #include "runtime/serve/server.h"
 
 #define SETTINGS_TEXT_MAX ((size_t)1 << 20)
@@ -94,6 +95,46 @@ static int serve(struct serve_config *c, int argc, char **argv, struct err *e)
     return rc;
 }
 
+/* A model that is shared out is computed by all ranks and served by the first. */
+static int lead(struct serve_config *c, int argc, char **argv, struct err *e)
+{
+    struct generation_settings *g = &c->set.generation;
+    if (c->ranks) {
+        g->ranks = rank_orders_create(c->ranks, e);
+        if (!g->ranks) {
+            return -1;
+        }
+        log_info("the model is shared out among %d ranks, %d of them on this machine, each "
+                 "with %d threads",
+                 rank_group_size(c->ranks), rank_group_size_here(c->ranks), g->threads);
+    }
+    int rc = serve(c, argc, argv, e);
+    rank_orders_destroy(g->ranks);
+    return rc;
+}
+
+static int follow(const struct serve_config *c, struct err *e)
+{
+    const struct generation_settings *g = &c->set.generation;
+    const struct rank_follow_settings s = {.threads = g->threads,
+                                           .cpu_features = g->cpu_features};
+    return rank_follow(c->ranks, &s, e);
+}
+
+/* Alone, or as one of several processes. */
+static int take_part(struct serve_config *c, int argc, char **argv, struct err *e)
+{
+    if (cli_ranks_open(&c->o.ranks, &c->ranks, e) != 0) {
+        return -1;
+    }
+    int rc = serve_config_build(c, e);
+    if (rc == 0) {
+        rc = rank_group_rank(c->ranks) > 0 ? follow(c, e) : lead(c, argc, argv, e);
+    }
+    rank_group_close(c->ranks);
+    return rc;
+}
+
 static void print_mistake(const char *mistake)
 {
     fprintf(stderr, "weir serve: %s\n", mistake);
@@ -162,9 +203,7 @@ static int read_and_serve(struct serve_config *c, int argc, char **argv)
     if (rc == -2) {
         return refuse(c);
     }
-    rc = serve_config_build(c, &e);
-    rc = rc == 0 ? serve(c, argc, argv, &e) : rc;
-    return rc == 0 ? 0 : cli_fail("serve", &e);
+    return take_part(c, argc, argv, &e) == 0 ? 0 : cli_fail("serve", &e);
 }
 
 int cli_serve(int argc, char **argv)

@@ -9,7 +9,6 @@
 #include "quant/cpu.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
-#include "runtime/cli/local_model.h"
 #include "runtime/serve/handover.h"
 #include "runtime/serve/live_settings.h"
 
@@ -100,7 +99,7 @@ int serve_config_read(struct serve_config *c, int argc, char **argv, struct err 
 {
     int positional = 0;
     struct config *s = &c->settings;
-    *c = (struct serve_config){.o = {.port = -1, .threads = local_core_count()}};
+    *c = (struct serve_config){.o = {.port = -1}};
     int rc = config_init(s, &serve_settings, &c->o, e);
     rc = rc == 0 ? config_parse(s, argc, argv, &positional, e) : rc;
     if (rc != 0) {
@@ -250,7 +249,7 @@ static int set_generation(struct serve_config *c, struct err *e)
         .adapters = o->adapters.items,
         .n_adapters = o->adapters.count,
         .any_base = o->any_base,
-        .threads = (int)o->threads,
+        .threads = cli_ranks_threads(c->ranks, o->threads),
         .pin = o->pin,
         .context = (int)o->context,
         .max_sequences = (int)o->parallel,
@@ -483,6 +482,7 @@ static bool is_right(struct serve_config *fresh, const struct serve_reread *r)
 {
     struct err e = {0};
     int rc = serve_config_read(fresh, r->argc, r->argv, &e);
+    fresh->ranks = r->first->ranks;
     rc = rc == 0 ? serve_config_build(fresh, &e) : rc;
     if (rc == 0) {
         return true;

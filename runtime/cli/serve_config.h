@@ -9,6 +9,7 @@ struct serve_config {
     struct serve_options o;
     struct config settings; /* of `o` */
     struct server_settings set;
+    struct rank_group *ranks; /* borrowed, set before serve_config_build; NULL: alone */
     char *findings_path, *feedback_path, *drift_path; /* owned */
     struct serve_config *older; /* that this one has replaced: its strings may still be
                                    in use */

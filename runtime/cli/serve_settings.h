@@ -5,6 +5,7 @@
 
 #include "runtime/base/config.h"
 #include "runtime/cli/etcd_options.h"
+#include "runtime/cli/ranks.h"
 #include "runtime/registry/answer_sample.h"
 
 struct serve_options {
@@ -82,6 +83,8 @@ struct serve_options {
     long drift_window, drift_baseline;
     double drift_alpha;
     struct option_strings drift_margins;
+
+    struct cli_ranks ranks;
 
     struct etcd_options etcd;
     const char *fleet_id;

@@ -24,6 +24,7 @@
 #include "models/model.h"
 #include "quant/ops.h"
 #include "runtime/base/err.h"
+#include "runtime/engine/rank_steps.h"
 #include "runtime/engine/sampler.h"
 #include "runtime/grammar/grammar.h"
 
@@ -57,6 +58,10 @@ struct engine_settings {
     enum engine_guesses guesses;
     enum ops_type kv_type; /* OPS_F16 or OPS_I8 */
     uint32_t cpu_features; /* instruction sets the kernels may use: cpu_features() & a mask */
+    /* With others that have shares of the model: this is rank 0, and they follow it on this
+     * channel, which is borrowed. Both NULL: the model is here as a whole. */
+    struct rank_group *ranks;
+    struct rank_channel *rank_channel;
     void (*notify)(void *ctx);
     void *notify_ctx;
 };
@@ -144,6 +149,9 @@ uint64_t engine_kv_bytes(const struct llama_config *c, const struct engine_setti
 /* The model is borrowed and must outlive the engine. */
 struct engine *engine_create(const struct model *m, const struct engine_settings *s,
                              struct err *e);
+
+/* What ranks that follow must be made like. */
+void engine_describe(const struct engine *en, struct rank_engine *out);
 
 /* Ends all sequences (their final events are not delivered), joins the thread. Accepts NULL. */
 void engine_destroy(struct engine *en);

@@ -262,6 +262,9 @@ static int read_request(struct embedding *x, struct err *e)
                              "for its base model \"%s\"",
                              adapter->name, g->model->name);
     }
+    if (generation_check_vectors(g, e) != 0) {
+        return -1;
+    }
     x->generation = generation_ref(g);
     const struct llama_config *c = &g->model->config;
     return embeddings_request_check(&x->request, c->vocab, c->d_model, e);
@@ -289,7 +292,7 @@ void embeddings_begin(struct server *s, struct http_exchange *http)
     struct err e = {0};
     /* In a flood most are refused, so that costs next to nothing. */
     const struct generation *only = model_pick_only(s);
-    if (only && embedder_check_room(only->embedder, &e) != 0) {
+    if (only && only->embedder && embedder_check_room(only->embedder, &e) != 0) {
         respond_err(http, &e);
         return;
     }

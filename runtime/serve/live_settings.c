@@ -1,12 +1,14 @@
 #include "runtime/serve/live_settings.h"
 
-/* What is not of the settings stays: which model it is, and what ends a load. */
+/* What is not of the settings stays: which model it is, who computes it, and what ends a load.
+ */
 static void take_generation(struct generation_settings *now,
                             const struct generation_settings *fresh)
 {
     struct generation_settings taken = *fresh;
     taken.model_path = now->model_path;
     taken.stop = now->stop;
+    taken.ranks = now->ranks;
     *now = taken;
 }
 
