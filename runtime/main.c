@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/cli/build_info.h"
 #include "runtime/cli/cli.h"
 
 static const struct command {
@@ -40,7 +41,7 @@ static void print_usage(FILE *to)
     for (size_t i = 0; i < N_COMMANDS; i++) {
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
     }
-    fprintf(to, "\n`weir COMMAND --help` tells more.\n");
+    fprintf(to, "\n`weir COMMAND --help` tells more, `weir --version` which build this is.\n");
 }
 
 int main(int argc, char **argv)
@@ -57,7 +58,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        printf("weir %s\n", WEIR_VERSION);
+        build_info_print(stdout);
         return 0;
     }
     for (size_t i = 0; i < N_COMMANDS; i++) {

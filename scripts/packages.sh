@@ -9,6 +9,8 @@ TEST_PACKAGES=(git openssl libcmocka-dev nodejs npm curl clang-format clang-tidy
 TEST_PACKAGES+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 # For models that are shared out among processes; Weir builds without it too.
 TEST_PACKAGES+=(libopenmpi-dev openmpi-bin)
+# For the Debian package and what is in it, which are installed into throw-away machines.
+TEST_PACKAGES+=(adduser dpkg-dev file iproute2 procps systemd unzip util-linux)
 # For the chat page, which is tested in a browser.
 TEST_PACKAGES+=(chromium)
 

@@ -54,6 +54,9 @@ struct engine {
     uint64_t in_step;          /* request with most of the rows of the step that runs, or 0 */
 
     atomic_bool give_up; /* the step that runs */
+    /* clock_now_ns at which the round began that the thread is in, or a request came to a
+     * thread that waits; 0: it waits, and there is nothing to do. */
+    _Atomic uint64_t busy_since_ns;
 
     /* The caller's thread only. */
     struct event_list draining;
@@ -369,6 +372,7 @@ static void wait_for_work(struct engine *en)
 {
     while (!en->stop && en->schedule.n_running == 0 && en->waiting.count == 0 &&
            !en->schedule.preempted && en->produced.count == 0 && en->n_commands == 0) {
+        atomic_store(&en->busy_since_ns, 0);
         pthread_cond_wait(&en->work_arrived, &en->lock);
         en->last_end_s = clock_now_s(); /* nobody was waited for meanwhile */
     }
@@ -445,6 +449,7 @@ static void *engine_main(void *ctx)
         take_work(en);
         bool stop = en->stop;
         bool aside = en->steps_aside;
+        atomic_store(&en->busy_since_ns, clock_now_ns());
         pthread_mutex_unlock(&en->lock);
         if (stop) {
             return NULL;
@@ -700,6 +705,8 @@ static int enqueue(struct engine *en, struct sequence *s, struct err *e)
     s->id = en->next_id++;
     fair_queue_push(&en->waiting, s);
     en->pins_waiting += s->options.pin != 0;
+    uint64_t idle = 0;
+    atomic_compare_exchange_strong(&en->busy_since_ns, &idle, clock_now_ns());
     pthread_cond_signal(&en->work_arrived);
     return 0;
 }
@@ -807,6 +814,13 @@ struct engine_stats engine_stats(struct engine *en)
     stats.waiting_tokens = (size_t)en->waiting.prompt_tokens;
     pthread_mutex_unlock(&en->lock);
     return stats;
+}
+
+uint64_t engine_busy_ns(const struct engine *en)
+{
+    uint64_t since = atomic_load(&en->busy_since_ns);
+    uint64_t now = clock_now_ns();
+    return since > 0 && now > since ? now - since : 0;
 }
 
 int engine_context(const struct engine *en)

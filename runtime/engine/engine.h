@@ -185,5 +185,9 @@ void engine_drain_events(struct engine *en,
 
 struct engine_stats engine_stats(struct engine *en);
 
+/* For how long it has been at the step that it computes now, or has left a request lying; 0
+ * while there is nothing to do. Grows without end if its threads hang. Takes no lock. */
+uint64_t engine_busy_ns(const struct engine *en);
+
 /* Tokens that a prompt and its answer may have together. */
 int engine_context(const struct engine *en);

@@ -506,3 +506,14 @@ void exchange_ping_quiet(struct server *s, uint64_t quiet_ns)
         }
     }
 }
+
+uint64_t exchange_engines_busy_ns(const struct server *s)
+{
+    uint64_t longest = 0;
+    for (const struct exchange *x = s->exchanges; x; x = x->next) {
+        const struct engine *en = x->generation ? x->generation->engine : NULL;
+        uint64_t busy = en ? engine_busy_ns(en) : 0;
+        longest = busy > longest ? busy : longest;
+    }
+    return longest;
+}

@@ -32,3 +32,6 @@ void exchange_count_all_tokens(struct server *s);
 /* Sends a comment, which clients skip, on streams to which nothing was written for so long:
  * while a prompt is read or waits, proxies and clients see that somebody is there. */
 void exchange_ping_quiet(struct server *s, uint64_t quiet_ns);
+
+/* The longest engine_busy_ns of the engines that requests under way wait for. */
+uint64_t exchange_engines_busy_ns(const struct server *s);

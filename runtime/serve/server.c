@@ -61,6 +61,8 @@ static void on_http_closed(void *ctx)
     fleet_leave(s->fleet);
     close_handle(&s->drain_timer);
     close_handle(&s->ping_timer);
+    service_watchdog_stop(&s->watchdog);
+    service_reload_close(s);
     filter_outside_close(&s->outside);
     loop_turns_close(&s->turns);
     certificate_stop_watching(&s->certificate);
@@ -139,6 +141,7 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     if (s->stopping || s->successor || !s->is_ready) {
         return;
     }
+    service_reload_begin(s);
     bool is_other_model = s->set.reread && s->set.reread(s->set.reread_ctx, s);
     certificate_reload(&s->certificate);
     if (access_reload_key_file(&s->set.access, &e) != 0) {
@@ -302,6 +305,11 @@ static int start(struct server *s, struct err *e)
     return s->set.predecessor < 0 ? server_open(s, e) : successor_begin(s, e);
 }
 
+static uint64_t engines_busy_ns(void *ctx)
+{
+    return exchange_engines_busy_ns(ctx);
+}
+
 int server_open(struct server *s, struct err *e)
 {
     if (pid_file_write(s->set.pid_file, e) != 0) {
@@ -314,6 +322,8 @@ int server_open(struct server *s, struct err *e)
     if (s->set.predecessor < 0) { /* else that one says so, with who is the main process now */
         service_notify("READY=1\nSTATUS=Serving");
     }
+    service_watchdog_start(&s->watchdog, &s->loop, service_watchdog_wanted_ns(),
+                           engines_busy_ns, s);
     return 0;
 }
 
@@ -372,6 +382,7 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     uv_timer_init(&s->loop, &s->ping_timer);
     s->ping_timer.data = s;
     server_start_pings(s);
+    service_reload_init(s);
     rc = start(s, e);
     watch_signal(s, &s->on_term, on_stop_signal, SIGTERM);
     watch_signal(s, &s->on_int, on_stop_signal, SIGINT);

@@ -32,6 +32,8 @@
 #include "runtime/serve/model_wait.h"
 #include "runtime/serve/prompt_set.h"
 #include "runtime/serve/span_export.h"
+#include "runtime/serve/service_reload.h"
+#include "runtime/serve/service_watchdog.h"
 #include "runtime/serve/watched_dir.h"
 
 /* Who may read GET /metrics. */
@@ -148,6 +150,8 @@ struct server {
     uv_signal_t on_usr2;
     uv_timer_t drain_timer;
     uv_timer_t ping_timer;
+    struct service_watchdog watchdog;
+    struct service_reload service_reload;
 };
 
 /* Of the model that requests get which name none. */

@@ -9,6 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "runtime/base/clock.h"
+
 #define STATE_MAX 1024
 
 void service_notify(const char *format, ...)
@@ -37,4 +39,10 @@ void service_notify(const char *format, ...)
                  (const struct sockaddr *)&to,
                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
     close(fd);
+}
+
+void service_notify_reloading(const char *status)
+{
+    service_notify("RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=%s",
+                   (unsigned long long)(clock_now_ns() / 1000), status);
 }

@@ -4,3 +4,7 @@
 
 /* state: lines as "READY=1". Nothing happens where no service manager listens. */
 void service_notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* RELOADING=1 with the time that Type=notify-reload wants, and a status. READY=1 must follow.
+ */
+void service_notify_reloading(const char *status);

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "runtime/api/upgrade_reply.h"
-#include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/handover.h"
@@ -104,6 +103,7 @@ static void succeed(struct upgrade *u)
              (long)u->pid, u->version);
     service_notify("MAINPID=%ld\nREADY=1\nSTATUS=Serving", (long)u->pid);
     s->handed_over = true;
+    service_watchdog_stop(&s->watchdog);
     model_catalog_retire(s->catalog);
     http_server_leave_paths(s->http);
     server_stop(s, UPGRADE_IDLE_MS);
@@ -279,8 +279,7 @@ void upgrade_begin(struct server *s, struct http_exchange *ex)
     s->upgrade = u;
     log_info("upgrade: process %ld (%s) loads, this one serves", (long)u->pid,
              s->set.command[0]);
-    service_notify("RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Upgrading",
-                   (unsigned long long)(clock_now_ns() / 1000));
+    service_notify_reloading("Upgrading");
 }
 
 void upgrade_abandon(struct server *s, struct http_exchange *ex)

@@ -67,7 +67,8 @@ static int add_sockets(struct inheritance *in, const struct http_server *http,
 
 static bool is_replaced(const char *variable)
 {
-    static const char *const ours[] = {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
+    static const char *const ours[] = {"LISTEN_FDS",      "LISTEN_PID",
+                                       "LISTEN_FDNAMES",  "WATCHDOG_PID",
                                        HANDOVER_VARIABLE, HANDOVER_KEY_VARIABLE};
     size_t len = strcspn(variable, "=");
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {

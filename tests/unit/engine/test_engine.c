@@ -658,6 +658,30 @@ static void requests_that_cannot_run_are_refused(void **state)
     test_free(longest);
 }
 
+static void wait_for_busy(struct fixture *f, bool busy)
+{
+    while ((engine_busy_ns(f->engine) > 0) != busy) {
+        sched_yield();
+    }
+}
+
+static void it_is_busy_from_a_request_to_its_end(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct answer answer;
+    uint64_t id;
+    start(&f, 1, 1, 1);
+    wait_for_busy(&f, false);
+    submit_or_fail(&f, 0, MANY, &answer, &id);
+    engine_pause(f.engine, id, true);
+    wait_for_busy(&f, true);
+    engine_cancel(f.engine, id);
+    wait_for_ends(&f, &answer, 1);
+    wait_for_busy(&f, false);
+    stop(&f);
+}
+
 static void an_engine_may_end_while_requests_run_and_wait(void **state)
 {
     (void)state;
@@ -696,6 +720,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(what_is_on_its_way_takes_room_too),
         cmocka_unit_test(requests_that_cannot_run_are_refused),
+        cmocka_unit_test(it_is_busy_from_a_request_to_its_end),
         cmocka_unit_test(an_engine_may_end_while_requests_run_and_wait),
     };
     return cmocka_run_group_tests(tests, engine_fixture_open_model, engine_fixture_close_model);
