@@ -90,6 +90,7 @@ enum route_scope {
     X(ADMIN_CHAIN_UNLABEL, "DELETE", "/admin/filters/{name}/labels/{label}", ROUTE_ADMIN,      \
       SCOPE_NONE)                                                                              \
     X(ADMIN_CHAIN_DRY_RUN, "POST", "/admin/filters/{name}/dry-run", ROUTE_ADMIN, SCOPE_NONE)   \
+    X(ADMIN_CHAIN_TRACE, "POST", "/admin/filters/{name}/trace", ROUTE_ADMIN, SCOPE_NONE)       \
     X(ADMIN_AUDIT, "GET", "/admin/audit", ROUTE_ADMIN, SCOPE_NONE)                             \
     X(ADMIN_FILTERS_REPLAY, "POST", "/admin/filters/replay", ROUTE_ADMIN, SCOPE_NONE)          \
     X(ADMIN_FINDINGS, "GET", "/admin/findings", ROUTE_ADMIN, SCOPE_NONE)                       \
@@ -111,6 +112,7 @@ enum route_scope {
       SCOPE_NONE)                                                                              \
     X(ADMIN_MODEL_CANARY, "GET", "/admin/models/{name}/canary", ROUTE_ADMIN, SCOPE_NONE)       \
     X(ADMIN_MODEL_CANARY_SET, "POST", "/admin/models/{name}/canary", ROUTE_ADMIN, SCOPE_NONE)  \
+    X(ADMIN_STATS, "GET", "/admin/stats", ROUTE_ADMIN, SCOPE_NONE)                             \
     X(ADMIN_UPGRADE_GET, "GET", "/admin/upgrade", ROUTE_ADMIN, SCOPE_NONE)                     \
     X(ADMIN_UPGRADE, "POST", "/admin/upgrade", ROUTE_ADMIN, SCOPE_NONE)
 
