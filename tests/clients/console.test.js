@@ -92,7 +92,7 @@ test('console: every view fits a phone, light and dark, and says what its parts 
     const server = await startServer(t);
     await server.admin('PUT', '/admin/prompts/default', { text: 'Your name is Marlow.' });
     await server.admin('PUT', '/admin/filters/default', { filters: [{ type: 'wordlist', words: ['heron'], action: 'mask' }] });
-    for (const colorScheme of ['light', 'dark']) {
+    for (const colorScheme of ['light', 'dark']) await t.test(colorScheme, async (t) => {
         const { page } = await openConsole(t, server, { colorScheme, viewport: { width: 360, height: 720 } });
         for (const view of VIEWS) {
             await page.goto(`${server.url}/admin#/${view}`);
@@ -108,5 +108,5 @@ test('console: every view fits a phone, light and dark, and says what its parts 
         const [ink, back] = await page.evaluate(() => ['color', 'backgroundColor'].map((name) =>
             getComputedStyle(document.body)[name].match(/\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0)));
         assert.equal(ink > back, colorScheme === 'dark');
-    }
+    });
 });

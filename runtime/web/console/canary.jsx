@@ -38,8 +38,9 @@ function Measures({ look }) {
     );
 }
 
-export function Canary({ model, act }) {
-    const { value: canary, error, reload } = useLoad(() => load(model), [model], POLL_MS);
+// runs: whether a version of the model is tried now; else what there is to say does not change.
+export function Canary({ model, runs, act }) {
+    const { value: canary, error, reload } = useLoad(() => load(model), [model, runs], runs ? POLL_MS : 0);
     if (error) return <ErrorBox error={error} />;
     if (!canary) return null;
     const end = (action, text) => () => act({

@@ -6,6 +6,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { call, session } from './api.js';
 import { Audit } from './audit.jsx';
 import { Charts } from './charts.jsx';
+import './console.css';
 import { Filters } from './filters.jsx';
 import { linkTo, useLoad, useRoute } from './hooks.js';
 import { Models } from './models.jsx';

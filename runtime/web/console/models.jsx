@@ -157,7 +157,7 @@ function Model({ model, act }) {
                 head={['Version', 'State', 'Labels', 'Generation', 'Loaded', 'Memory', 'Running', 'Note', 'Actions']}>
                 {model.versions.map((v) => <VersionRow key={v.version} model={model} version={v} act={act} />)}
             </Table>
-            <Canary model={model.name} act={act} />
+            <Canary model={model.name} runs={model.versions.some(({ state }) => state === 'canary')} act={act} />
         </section>
     );
 }
