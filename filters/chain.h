@@ -234,6 +234,10 @@ const struct chain_event *chain_stream_events(const struct chain_stream *stream,
 
 /* Bytes that filters hold now, over all channels, and that wait in front of them. */
 size_t chain_stream_held(const struct chain_stream *stream);
+/* Appends what filters hold of a channel's text, as each of them has it before it: what would
+ * leave next comes first. 0, or -1 as buf.h. */
+int chain_stream_held_text(const struct chain_stream *stream, enum filter_channel channel,
+                           struct buf *out);
 const struct chain_cost *chain_stream_cost(const struct chain_stream *stream, size_t filter);
 
 const struct chain *chain_stream_chain(const struct chain_stream *stream);

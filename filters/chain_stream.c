@@ -568,6 +568,17 @@ size_t chain_stream_held(const struct chain_stream *stream)
     return held;
 }
 
+int chain_stream_held_text(const struct chain_stream *stream, enum filter_channel channel,
+                           struct buf *out)
+{
+    const struct lane *lane = &stream->lanes[channel];
+    int rc = 0;
+    for (size_t s = stream->stage_count; lane->is_open && s-- > 0 && rc == 0;) {
+        rc = buf_append(out, flow_text(&lane->flows[s]), flow_len(&lane->flows[s]));
+    }
+    return rc;
+}
+
 const struct chain *chain_stream_chain(const struct chain_stream *stream)
 {
     return stream->chain;

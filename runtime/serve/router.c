@@ -118,6 +118,7 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
         openapi(ex);
         break;
     case ROUTE_METRICS:
+    case ROUTE_ADMIN_STATS:
         server_metrics_answer(s, ex);
         break;
     case ROUTE_CHAT_COMPLETIONS:

@@ -14,22 +14,22 @@
 
 static const struct {
     enum route_id first, last;
+    enum version_op op; /* of the first */
     const struct version_api *api;
 } kinds[] = {
-    {ROUTE_ADMIN_PROMPTS, ROUTE_ADMIN_PROMPT_SPLIT, &prompt_work_api},
-    {ROUTE_ADMIN_CHAINS, ROUTE_ADMIN_CHAIN_DRY_RUN, &chain_work_api},
+    {ROUTE_ADMIN_PROMPTS, ROUTE_ADMIN_PROMPT_SPLIT, VERSION_OP_LIST, &prompt_work_api},
+    {ROUTE_ADMIN_CHAINS, ROUTE_ADMIN_CHAIN_DRY_RUN, VERSION_OP_LIST, &chain_work_api},
+    {ROUTE_ADMIN_CHAIN_TRACE, ROUTE_ADMIN_CHAIN_TRACE, VERSION_OP_TRACE, &chain_work_api},
+    /* Of all kinds: it does not matter which. */
+    {ROUTE_ADMIN_AUDIT, ROUTE_ADMIN_AUDIT, VERSION_OP_AUDIT, &prompt_work_api},
 };
 
 /* NULL: none of these routes. */
 static const struct version_api *find_api(enum route_id route, enum version_op *op)
 {
-    if (route == ROUTE_ADMIN_AUDIT) {
-        *op = VERSION_OP_AUDIT;
-        return kinds[0].api; /* it does not matter which */
-    }
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (route >= kinds[i].first && route <= kinds[i].last) {
-            *op = (enum version_op)(route - kinds[i].first);
+            *op = (enum version_op)(kinds[i].op + (route - kinds[i].first));
             return kinds[i].api;
         }
     }

@@ -292,6 +292,8 @@ static int run(struct version_request *r, struct err *e)
         return show_diff(r, e);
     case VERSION_OP_DRY_RUN:
         return r->api->dry_run(r, e);
+    case VERSION_OP_TRACE:
+        return r->api->trace(r, e);
     case VERSION_OP_AUDIT:
         return list_audit(r, e);
     case VERSION_OP_DELETE:

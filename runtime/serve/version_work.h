@@ -27,6 +27,7 @@ enum version_op {
     VERSION_OP_UNLABEL,
     VERSION_OP_DRY_RUN,
     VERSION_OP_SPLIT, /* prompts only */
+    VERSION_OP_TRACE, /* filter chains only */
     VERSION_OP_AUDIT, /* of all kinds */
 };
 
@@ -60,6 +61,7 @@ struct version_api {
     int (*diff)(struct version_request *r, const char *from, const char *to, struct buf *out,
                 struct err *e);
     int (*dry_run)(struct version_request *r, struct err *e);
+    int (*trace)(struct version_request *r, struct err *e); /* or NULL */
 
     /* On the loop: makes r->state what requests get, then calls `done` with r. */
     int (*publish)(struct version_request *r, void (*done)(void *r), struct err *e);

@@ -212,6 +212,10 @@ test('who may read them is for the owner to say', { skip }, async (t) => {
     assert.equal((await closed.post(ROUTE, ask('Hi'), bearer(scraper))).status, 403);
     const off = await startServer(t, { args: ['--metrics', 'off'] });
     assert.equal((await off.fetch('/metrics')).status, 404);
+    // The owner reads them anyhow, as the console does.
+    const owner = await off.admin('GET', '/admin/stats');
+    assert.equal(owner.status, 200);
+    assert.equal(parseMetrics(await owner.text()).value('weir_build_info'), 1);
 });
 
 test('names of filters and verdicts that are only recorded', { skip }, async (t) => {

@@ -146,6 +146,8 @@ test('answers are what the document says', { skip: missing() }, async (t) => {
     await check('get', `${chain}/versions`, undefined, 200, '/admin/filters/default/versions');
     await check('get', `${chain}/versions/{version}`, undefined, 200, '/admin/filters/default/versions/1');
     await check('post', `${chain}/dry-run`, { text: 'A heron.', chain: herons }, 200, '/admin/filters/default/dry-run');
+    await check('post', `${chain}/trace`, { text: 'A heron.', chain: herons, chunk: 3 }, 200, '/admin/filters/default/trace');
+    await check('post', `${chain}/trace`, { text: 'A heron.', chunk: 0 }, 400, '/admin/filters/default/trace');
     await check('put', `${chain}/labels/{label}`, { version: 1 }, 200, '/admin/filters/default/labels/stable');
     await check('post', '/v1/moderations', { input: ['a heron', 'nothing'] });
     await check('get', '/admin/findings');
