@@ -31,9 +31,9 @@
 #include "runtime/serve/model_catalog.h"
 #include "runtime/serve/model_wait.h"
 #include "runtime/serve/prompt_set.h"
-#include "runtime/serve/span_export.h"
 #include "runtime/serve/service_reload.h"
 #include "runtime/serve/service_watchdog.h"
+#include "runtime/serve/span_export.h"
 #include "runtime/serve/watched_dir.h"
 
 /* Who may read GET /metrics. */
