@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "filters/chain.h"
 #include "quant/cpu.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/net/tls.h"
 #include "runtime/serve/handover.h"
 #include "runtime/serve/live_settings.h"
 
@@ -413,9 +415,33 @@ static void check_keys(struct serve_config *c)
     access_deinit(&a);
 }
 
+/* A chain that cannot be made, a certificate that cannot serve. What is not there has been told
+ * already. */
+static void check_contents(struct serve_config *c)
+{
+    const struct serve_options *o = &c->o;
+    struct err e = {0};
+    if (o->filters && strcmp(o->filters, "-") != 0 && access(o->filters, R_OK) == 0) {
+        struct chain *chain = chain_from_file(o->filters, &e);
+        if (!chain) {
+            config_mistake(&c->settings, "filters", "%s", e.message);
+        }
+        chain_unref(chain);
+    }
+    if (o->tls_cert && o->tls_key && access(o->tls_cert, R_OK) == 0 &&
+        access(o->tls_key, R_OK) == 0) {
+        struct tls_context *tls = tls_context_create(o->tls_cert, o->tls_key, &e);
+        if (!tls) {
+            config_mistake(&c->settings, "tls_cert", "%s", e.message);
+        }
+        tls_context_destroy(tls);
+    }
+}
+
 void serve_config_check_files(struct serve_config *c)
 {
     config_check_paths(&c->settings);
+    check_contents(c);
     if (!c->o.repo && c->o.model && access(c->o.model, R_OK) != 0) {
         config_mistake(&c->settings, "model", "%s: it is not there, or may not be read",
                        c->o.model);

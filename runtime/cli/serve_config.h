@@ -31,7 +31,8 @@ void serve_config_set_log(const struct serve_config *c);
  * have been chosen. */
 int serve_config_set_access(struct serve_config *c, struct err *e);
 
-/* Notes files and folders that are not there, and keys that are none. */
+/* Notes files and folders that are not there, and keys, filter chain and certificate that are
+ * none. */
 void serve_config_check_files(struct serve_config *c);
 
 /* Of what is not forbidden: a line for people, or NULL. */

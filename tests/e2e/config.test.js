@@ -105,6 +105,11 @@ test('--check-config looks at files and keys, and names the place where they are
     assert.match(stderr, /weir\.json: \$\.prompts_dir: .*it is no folder/);
     assert.match(stderr, /weir\.json: \$\.api_key_file: .*line 1/);
     assert.match(stderr, /--system-prompt: .*none\.md: No such file/);
+    const chain = writeFile(folder, 'chain.json', '{"name": "x", "filters": [{"type": "none"}]}');
+    const contents = weir(['serve', '--model', modelPath(), '--check-config', '--filters', chain, '--tls-cert', keys, '--tls-key', keys]);
+    assert.equal(contents.status, 2);
+    assert.match(contents.stderr, /--filters: .*chain\.json.*"none"/);
+    assert.match(contents.stderr, /--tls-cert: .*keys/);
     const open = writeFile(folder, 'open.json', { model: modelPath(), admin_key: 'a secret of the file' });
     fs.chmodSync(open, 0o644);
     const warned = weir(['serve', '--config', open, '--check-config']);
