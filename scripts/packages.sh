@@ -15,6 +15,8 @@ TEST_PACKAGES+=(libopenmpi-dev openmpi-bin)
 TEST_PACKAGES+=(adduser dpkg-dev file iproute2 procps systemd unzip util-linux)
 # For the chat page, which is tested in a browser.
 TEST_PACKAGES+=(chromium)
+# For the alert rules and the dashboard.
+TEST_PACKAGES+=(prometheus)
 
 # packages_install NAME...: nothing is asked of apt when everything is there.
 packages_install() {

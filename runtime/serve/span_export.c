@@ -15,7 +15,7 @@
 
 #define GATHER_MS    1000 /* from a first record to its sending */
 #define RETRY_MS     1000 /* after a first failure; doubled with each */
-#define RETRY_MAX_MS 30000
+#define RETRY_MAX_MS 5000
 #define TIMEOUT_MS   10000
 #define ANSWER_MAX   ((size_t)64 << 10)
 #define DOCUMENT_MAX ((size_t)8 << 20)
