@@ -24,11 +24,12 @@ void drift_describe(char *out, size_t size, const struct answer_sample *s,
     }
 }
 
-/* Six digits are more than is known. */
+/* Counts as they are; of other numbers six digits are more than is known. */
 static void add_number(cJSON *o, const char *name, double value)
 {
     char text[32];
-    snprintf(text, sizeof(text), "%.6g", isfinite(value) ? value : 0);
+    bool is_count = value == floor(value) && fabs(value) < 1e15;
+    snprintf(text, sizeof(text), is_count ? "%.0f" : "%.6g", isfinite(value) ? value : 0);
     cJSON_AddRawToObject(o, name, text);
 }
 

@@ -18,13 +18,17 @@ static size_t caller_group(uint64_t caller, uint64_t number)
     return (x ^ (x >> 31)) % GROUPED_GROUPS;
 }
 
-struct value_place value_place_of(uint64_t caller, uint64_t number)
+size_t value_time_group(uint64_t number)
 {
-    return (struct value_place){caller_group(caller, number),
-                                number / GROUPED_RUN % GROUPED_GROUPS};
+    return number / GROUPED_RUN % GROUPED_GROUPS;
 }
 
-static void add_to_group(struct value_groups *g, size_t at, double value)
+struct value_place value_place_of(uint64_t caller, uint64_t number)
+{
+    return (struct value_place){caller_group(caller, number), value_time_group(number)};
+}
+
+void value_groups_add(struct value_groups *g, size_t at, double value)
 {
     g->n[at]++;
     g->sum[at] += value;
@@ -35,11 +39,11 @@ void grouped_values_add(struct grouped_values *v, const struct value_place *at, 
     v->n++;
     v->sum += value;
     v->squares += value * value;
-    add_to_group(&v->by_caller, at->caller, value);
-    add_to_group(&v->by_time, at->time, value);
+    value_groups_add(&v->by_caller, at->caller, value);
+    value_groups_add(&v->by_time, at->time, value);
 }
 
-static void merge_groups(struct value_groups *g, const struct value_groups *from)
+void value_groups_merge(struct value_groups *g, const struct value_groups *from)
 {
     for (size_t i = 0; i < GROUPED_GROUPS; i++) {
         g->n[i] += from->n[i];
@@ -47,28 +51,24 @@ static void merge_groups(struct value_groups *g, const struct value_groups *from
     }
 }
 
-void grouped_values_merge(struct grouped_values *v, const struct grouped_values *from)
+struct value_moments value_moments_of(double n, double sum, double squares)
 {
-    v->n += from->n;
-    v->sum += from->sum;
-    v->squares += from->squares;
-    merge_groups(&v->by_caller, &from->by_caller);
-    merge_groups(&v->by_time, &from->by_time);
-}
-
-struct value_moments grouped_values_moments(const struct grouped_values *v)
-{
-    struct value_moments m = {.n = v->n, .mean = v->n > 0 ? v->sum / v->n : 0};
-    if (v->n > 1) {
-        m.variance = fmax(0, (v->squares - v->n * m.mean * m.mean) / (v->n - 1));
+    struct value_moments m = {.n = n, .mean = n > 0 ? sum / n : 0};
+    if (n > 1) {
+        m.variance = fmax(0, (squares - n * m.mean * m.mean) / (n - 1));
     }
     return m;
 }
 
+struct value_moments grouped_values_moments(const struct grouped_values *v)
+{
+    return value_moments_of(v->n, v->sum, v->squares);
+}
+
 /* How much more the mean varies than that of as many independent values (Rao and Scott 1992,
  * eq. 1). */
-static struct value_spread spread_over(const struct value_groups *g,
-                                       const struct value_moments *m)
+struct value_spread value_groups_spread(const struct value_groups *g,
+                                        const struct value_moments *m)
 {
     struct value_spread s = {.design = 1};
     double between = 0;
@@ -89,8 +89,8 @@ static struct value_spread spread_over(const struct value_groups *g,
 struct value_spread grouped_values_spread(const struct grouped_values *v)
 {
     struct value_moments m = grouped_values_moments(v);
-    struct value_spread callers = spread_over(&v->by_caller, &m);
-    struct value_spread times = spread_over(&v->by_time, &m);
+    struct value_spread callers = value_groups_spread(&v->by_caller, &m);
+    struct value_spread times = value_groups_spread(&v->by_time, &m);
     return times.design > callers.design ? times : callers;
 }
 

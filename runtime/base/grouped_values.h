@@ -27,6 +27,14 @@ struct grouped_values {
     struct value_groups by_caller, by_time;
 };
 
+void value_groups_add(struct value_groups *g, size_t at, double value);
+
+/* All of `from` too. */
+void value_groups_merge(struct value_groups *g, const struct value_groups *from);
+
+/* The group of the number-th answer, in the order in which they came. */
+size_t value_time_group(uint64_t number);
+
 /* The groups that a value belongs to. */
 struct value_place {
     size_t caller, time;
@@ -38,19 +46,21 @@ struct value_place value_place_of(uint64_t caller, uint64_t number);
 
 void grouped_values_add(struct grouped_values *v, const struct value_place *at, double value);
 
-/* All of `from` too. */
-void grouped_values_merge(struct grouped_values *v, const struct grouped_values *from);
-
 struct value_moments {
     double n, mean, variance;
 };
+struct value_moments value_moments_of(double n, double sum, double squares);
 struct value_moments grouped_values_moments(const struct grouped_values *v);
 
-/* How much a sample tells of callers that are not in it. */
+/* How much a sample tells of what is not in it. */
 struct value_spread {
     double design; /* effect, 1 at least */
     int groups;    /* that have values */
 };
+
+/* By the values' groups of one kind, and by the kind that varies more. */
+struct value_spread value_groups_spread(const struct value_groups *g,
+                                        const struct value_moments *m);
 struct value_spread grouped_values_spread(const struct grouped_values *v);
 
 /* The number of independent values that tell as much, for an interval whose ends have this

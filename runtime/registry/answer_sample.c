@@ -82,38 +82,53 @@ static int bin_of(enum answer_measure m, double value)
 
 /* --- adding --- */
 
+static void add(struct answer_values *v, size_t group, double value)
+{
+    v->n++;
+    v->sum += value;
+    v->squares += value * value;
+    value_groups_add(&v->by_time, group, value);
+}
+
 void answer_sample_add(struct answer_sample *s, const struct answer_seen *a)
 {
-    const struct value_place at = value_place_of(a->caller, a->number);
-    struct grouped_values *v = s->values;
+    size_t at = value_time_group(a->number);
+    struct answer_values *v = s->values;
     s->first_ms = s->answers == 0 ? a->time_ms : s->first_ms;
     s->last_ms = a->time_ms;
     s->answers++;
-    grouped_values_add(&v[ANSWER_MEASURE_BLOCK], &at, a->is_blocked);
-    grouped_values_add(&v[ANSWER_MEASURE_FEEDBACK], &at, 0);
+    add(&v[ANSWER_MEASURE_BLOCK], at, a->is_blocked);
+    add(&v[ANSWER_MEASURE_FEEDBACK], at, 0);
     if (a->is_blocked) {
         return;
     }
-    grouped_values_add(&v[ANSWER_MEASURE_REFUSAL], &at, a->is_refusal);
-    grouped_values_add(&v[ANSWER_MEASURE_TOKENS], &at, log(fmax(a->tokens, 1)));
+    add(&v[ANSWER_MEASURE_REFUSAL], at, a->is_refusal);
+    add(&v[ANSWER_MEASURE_TOKENS], at, log(fmax(a->tokens, 1)));
     s->bins[ANSWER_MEASURE_TOKENS][bin_of(ANSWER_MEASURE_TOKENS, a->tokens)]++;
     if (a->entropy >= 0) {
-        grouped_values_add(&v[ANSWER_MEASURE_ENTROPY], &at, a->entropy);
+        add(&v[ANSWER_MEASURE_ENTROPY], at, a->entropy);
         s->bins[ANSWER_MEASURE_ENTROPY][bin_of(ANSWER_MEASURE_ENTROPY, a->entropy)]++;
     }
 }
 
-void answer_sample_add_feedback(struct answer_sample *s, const struct value_place *at,
-                                bool is_disliked)
+void answer_sample_add_feedback(struct answer_sample *s, uint64_t number, bool is_disliked)
 {
-    struct grouped_values *spoken = &s->values[ANSWER_MEASURE_FEEDBACK];
-    grouped_values_add(&s->values[ANSWER_MEASURE_DISLIKE], at, is_disliked);
+    size_t at = value_time_group(number);
+    struct answer_values *spoken = &s->values[ANSWER_MEASURE_FEEDBACK];
+    add(&s->values[ANSWER_MEASURE_DISLIKE], at, is_disliked);
     if (spoken->sum < spoken->n) { /* else it is about answers of an earlier sample */
         spoken->sum++;
         spoken->squares++;
-        spoken->by_caller.sum[at->caller]++;
-        spoken->by_time.sum[at->time]++;
+        spoken->by_time.sum[at]++;
     }
+}
+
+static void merge(struct answer_values *v, const struct answer_values *from)
+{
+    v->n += from->n;
+    v->sum += from->sum;
+    v->squares += from->squares;
+    value_groups_merge(&v->by_time, &from->by_time);
 }
 
 void answer_sample_merge(struct answer_sample *s, const struct answer_sample *from)
@@ -124,7 +139,7 @@ void answer_sample_merge(struct answer_sample *s, const struct answer_sample *fr
     }
     s->answers += from->answers;
     for (int m = 0; m < ANSWER_MEASURE_COUNT; m++) {
-        grouped_values_merge(&s->values[m], &from->values[m]);
+        merge(&s->values[m], &from->values[m]);
     }
     for (int m = 0; m < ANSWER_BINNED; m++) {
         for (int i = 0; i < ANSWER_BINS; i++) {
@@ -172,11 +187,9 @@ static void append_numbers(struct buf *out, const char *name, const double *valu
     buf_append_char(out, ']');
 }
 
-static void append_values(struct buf *out, const struct grouped_values *v)
+static void append_values(struct buf *out, const struct answer_values *v)
 {
     buf_printf(out, "{\"n\":%.17g,\"sum\":%.17g,\"squares\":%.17g", v->n, v->sum, v->squares);
-    append_numbers(out, "caller_n", v->by_caller.n);
-    append_numbers(out, "caller_sum", v->by_caller.sum);
     append_numbers(out, "time_n", v->by_time.n);
     append_numbers(out, "time_sum", v->by_time.sum);
     buf_append_char(out, '}');
@@ -234,12 +247,10 @@ static int read_array(const cJSON *o, const char *name, double *out, int n, stru
     return 0;
 }
 
-static int read_values(const cJSON *o, struct grouped_values *v, struct err *e)
+static int read_values(const cJSON *o, struct answer_values *v, struct err *e)
 {
     return read_number(o, "n", &v->n, e) == 0 && read_number(o, "sum", &v->sum, e) == 0 &&
                    read_number(o, "squares", &v->squares, e) == 0 &&
-                   read_array(o, "caller_n", v->by_caller.n, GROUPED_GROUPS, e) == 0 &&
-                   read_array(o, "caller_sum", v->by_caller.sum, GROUPED_GROUPS, e) == 0 &&
                    read_array(o, "time_n", v->by_time.n, GROUPED_GROUPS, e) == 0 &&
                    read_array(o, "time_sum", v->by_time.sum, GROUPED_GROUPS, e) == 0
                ? 0

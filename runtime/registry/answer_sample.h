@@ -2,8 +2,9 @@
  * the model was of them, how many it refused, filters blocked, and users spoke of.
  *
  * Lengths and entropies are counted in bins, the rest as shares; all of them also by groups of
- * callers and of moments (base/grouped_values.h), so that a test knows how much they tell. No
- * content of any answer is in it.
+ * answers that came together (base/grouped_values.h), so that a test knows how much they tell.
+ * Not by callers: those of before are those of now, and where they are not, answers are not
+ * what they were. No content of any answer is in it.
  *
  * Threads: pure functions. */
 #pragma once
@@ -45,18 +46,23 @@ bool answer_measure_is_share(enum answer_measure m);
 /* Bin i holds values from the i-th bound up to the next one; the last holds all above. */
 double answer_bin_bound(enum answer_measure m, int bin);
 
+/* Of a measure: 0 or 1, an entropy, or the logarithm of a length. */
+struct answer_values {
+    double n, sum, squares;
+    struct value_groups by_time;
+};
+
 /* All zero is none. */
 struct answer_sample {
     uint64_t answers;
     int64_t first_ms, last_ms; /* Unix time of the first and the last of them */
-    struct grouped_values values[ANSWER_MEASURE_COUNT]; /* logarithms of lengths */
+    struct answer_values values[ANSWER_MEASURE_COUNT];
     uint32_t bins[ANSWER_BINNED][ANSWER_BINS];
 };
 
 /* One answer. */
 struct answer_seen {
     int64_t time_ms;
-    uint64_t caller; /* grouped_values.h */
     uint64_t number; /* of the answer among those of its kind */
     bool is_blocked; /* then the next three do not count */
     bool is_refusal;
@@ -66,9 +72,8 @@ struct answer_seen {
 
 void answer_sample_add(struct answer_sample *s, const struct answer_seen *a);
 
-/* Somebody has spoken of one of the answers, for the first time. */
-void answer_sample_add_feedback(struct answer_sample *s, const struct value_place *at,
-                                bool is_disliked);
+/* Somebody has spoken of one of the answers, for the first time; number: that of the newest. */
+void answer_sample_add_feedback(struct answer_sample *s, uint64_t number, bool is_disliked);
 
 void answer_sample_merge(struct answer_sample *s, const struct answer_sample *from);
 

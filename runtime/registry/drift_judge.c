@@ -39,14 +39,15 @@ struct sides {
     double n_baseline, n_window; /* independent values that tell as much */
 };
 
-static struct sides look_at(const struct grouped_values *baseline,
-                            const struct grouped_values *window, double level,
+static struct sides look_at(const struct answer_values *baseline,
+                            const struct answer_values *window, double level,
                             struct drift_finding *f)
 {
-    struct sides s = {.baseline = grouped_values_moments(baseline),
-                      .window = grouped_values_moments(window)};
-    struct value_spread old = grouped_values_spread(baseline);
-    struct value_spread new = grouped_values_spread(window);
+    struct sides s = {.baseline =
+                          value_moments_of(baseline->n, baseline->sum, baseline->squares),
+                      .window = value_moments_of(window->n, window->sum, window->squares)};
+    struct value_spread old = value_groups_spread(&baseline->by_time, &s.baseline);
+    struct value_spread new = value_groups_spread(&window->by_time, &s.window);
     s.n_baseline = value_effective_n(&s.baseline, &old, level);
     s.n_window = value_effective_n(&s.window, &new, level);
     f->n_baseline = baseline->n;
@@ -69,8 +70,8 @@ static void judge_bins(const struct answer_sample *baseline, const struct answer
     f->at_least = fmax(0, f->difference - error);
 }
 
-static void judge_share(const struct grouped_values *baseline,
-                        const struct grouped_values *window, struct drift_finding *f)
+static void judge_share(const struct answer_values *baseline,
+                        const struct answer_values *window, struct drift_finding *f)
 {
     f->is_judged = baseline->n > 0 && window->n > 0;
     if (!f->is_judged) {

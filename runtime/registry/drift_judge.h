@@ -11,8 +11,8 @@
  *   shares   the interval of the difference (canary_share_interval: Clopper and Pearson's exact
  *            limits, joined as Zou and Donner do) lies wholly beyond +-margin.
  *
- * n and m are divided by the design effect of answers that hang together
- * (base/grouped_values.h).
+ * n and m are divided by the design effect of answers that came together and resemble each
+ * other (base/grouped_values.h).
  *
  * The many looks. The k-th look of a series at one of M measures has the level
  *

@@ -56,10 +56,10 @@ bool drift_series_add(struct drift_series *s, const struct drift_settings *set,
     return false;
 }
 
-void drift_series_add_feedback(struct drift_series *s, uint64_t caller, bool is_disliked)
+void drift_series_add_feedback(struct drift_series *s, bool is_disliked)
 {
-    const struct value_place at = value_place_of(caller, s->answers);
-    answer_sample_add_feedback(s->has_baseline ? &s->sizes[0] : &s->baseline, &at, is_disliked);
+    answer_sample_add_feedback(s->has_baseline ? &s->sizes[0] : &s->baseline, s->answers,
+                               is_disliked);
 }
 
 void drift_series_newest(const struct drift_series *s, struct answer_sample *out)

@@ -5,7 +5,7 @@
  * making one of the next: what changes much is seen soon, what changes little once there are
  * enough answers. Each full window of any size is one look.
  *
- * Memory: seven samples of 13 KiB, however many answers there are.
+ * Memory: seven samples of 7 KiB, however many answers there are.
  *
  * Threads: one at a time. */
 #pragma once
@@ -44,8 +44,8 @@ bool drift_series_add(struct drift_series *s, const struct drift_settings *set,
                       const struct answer_seen *a,
                       void (*look)(void *ctx, const struct drift_look *look), void *ctx);
 
-/* Somebody has spoken of an answer to this caller for the first time. */
-void drift_series_add_feedback(struct drift_series *s, uint64_t caller, bool is_disliked);
+/* Somebody has spoken of an answer for the first time. */
+void drift_series_add_feedback(struct drift_series *s, bool is_disliked);
 
 /* The newest answers since the baseline, up to 16 windows of them. */
 void drift_series_newest(const struct drift_series *s, struct answer_sample *out);

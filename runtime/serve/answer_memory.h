@@ -20,7 +20,6 @@
 struct remembered_answer {
     char id[FEEDBACK_ID_SIZE];
     uint64_t tenant; /* access.h */
-    uint64_t caller; /* sticky.h */
     uint64_t series; /* drift_desk.h; 0: none */
     bool is_spoken_of;
     uint64_t time_ns;

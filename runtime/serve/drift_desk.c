@@ -457,13 +457,12 @@ uint64_t drift_desk_note(struct drift_desk *d, const struct drift_key *key,
     return entry->id;
 }
 
-void drift_desk_note_feedback(struct drift_desk *d, uint64_t series, uint64_t caller,
-                              bool is_disliked)
+void drift_desk_note_feedback(struct drift_desk *d, uint64_t series, bool is_disliked)
 {
     struct entry *entry = d ? find_id(d, series) : NULL;
     if (entry) {
         entry->is_new = true;
-        drift_series_add_feedback(&entry->series, caller, is_disliked);
+        drift_series_add_feedback(&entry->series, is_disliked);
     }
 }
 

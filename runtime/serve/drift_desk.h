@@ -38,9 +38,8 @@ void drift_desk_destroy(struct drift_desk *d);
 uint64_t drift_desk_note(struct drift_desk *d, const struct drift_key *key,
                          const struct answer_seen *a);
 
-/* Somebody has spoken for the first time of an answer to this caller. */
-void drift_desk_note_feedback(struct drift_desk *d, uint64_t series, uint64_t caller,
-                              bool is_disliked);
+/* Somebody has spoken for the first time of an answer of this series. */
+void drift_desk_note_feedback(struct drift_desk *d, uint64_t series, bool is_disliked);
 
 /* --- for the admin --- */
 

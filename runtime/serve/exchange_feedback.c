@@ -87,7 +87,6 @@ void exchange_remember(const struct exchange *x)
         return;
     }
     a->tenant = x->tenant;
-    a->caller = x->caller;
     a->series = x->drift_series;
     a->time_ns = clock_now_ns();
     a->n_choices = x->n_choices;

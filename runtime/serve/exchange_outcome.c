@@ -97,8 +97,7 @@ static void note_drift(struct exchange *x, const struct model_outcome *o)
         return;
     }
     struct drift_key key;
-    const struct answer_seen seen = {.caller = o->caller,
-                                     .is_blocked = !is_whole,
+    const struct answer_seen seen = {.is_blocked = !is_whole,
                                      .is_refusal = o->is_refusal,
                                      .tokens = (double)o->tokens,
                                      .entropy = o->entropy};

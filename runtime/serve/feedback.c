@@ -305,7 +305,7 @@ static void note_drift(struct server *s, struct remembered_answer *a, bool is_di
 {
     if (!a->is_spoken_of) {
         a->is_spoken_of = true;
-        drift_desk_note_feedback(s->drift, a->series, a->caller, is_disliked);
+        drift_desk_note_feedback(s->drift, a->series, is_disliked);
     }
 }
 

@@ -25,6 +25,7 @@ struct scenario {
     const char *name;
     struct behaviour before, after; /* of the baseline and, from after_windows on, of later */
     int callers;                    /* 0: nobody asks twice */
+    int in_row;                     /* answers to a caller one after the other; 0: 1 */
     double caller_spread; /* sigma of a caller's own factor of lengths, entropies and shares */
     double burst_spread;  /* sigma of such a factor that stays for 40 answers */
     int after_windows;
@@ -50,6 +51,12 @@ static const struct scenario scenarios[] = {
      .after = USUAL,
      .callers = 20,
      .caller_spread = 0.7},
+    {.name = "nothing, 200 callers, 10 in a row each",
+     .before = USUAL,
+     .after = USUAL,
+     .callers = 200,
+     .in_row = 10,
+     .caller_spread = 0.7},
     {.name = "nothing, bursts of 40 alike",
      .before = USUAL,
      .after = USUAL,
@@ -67,6 +74,12 @@ static const struct scenario scenarios[] = {
      .before = USUAL,
      .after = {120, 0.9, 0.05, 0.02, 0.05, 0.33},
      .callers = 200,
+     .caller_spread = 0.7},
+    {.name = "entropy x 1.5, 200, 10 in a row",
+     .before = USUAL,
+     .after = {120, 0.9, 0.05, 0.02, 0.05, 0.33},
+     .callers = 200,
+     .in_row = 10,
      .caller_spread = 0.7},
     {.name = "refusals 5 % -> 15 %",
      .before = USUAL,
@@ -105,20 +118,18 @@ static void on_look(void *ctx, const struct drift_look *look)
 }
 
 static void feed(struct drift_series *s, const struct drift_settings *set,
-                 const struct behaviour *b, uint64_t caller, double factor, struct rng *r,
-                 struct tally *t)
+                 const struct behaviour *b, double factor, struct rng *r, struct tally *t)
 {
     double tokens = fmin(512, 1 + floor(log(uniform(r)) / log1p(-1 / (b->tokens * factor))));
     double entropy = b->entropy * factor * exp(0.5 * rng_normal(r));
-    const struct answer_seen a = {.caller = caller,
-                                  .is_blocked = uniform(r) < b->blocks * factor,
+    const struct answer_seen a = {.is_blocked = uniform(r) < b->blocks * factor,
                                   .is_refusal = uniform(r) < b->refusals * factor,
                                   .tokens = tokens,
                                   .entropy = entropy};
     t->answers++;
     drift_series_add(s, set, &a, on_look, t);
     if (uniform(r) < b->spoken_of * factor) {
-        drift_series_add_feedback(s, caller, uniform(r) < b->dislikes);
+        drift_series_add_feedback(s, uniform(r) < b->dislikes);
     }
 }
 
@@ -127,6 +138,7 @@ static struct tally run(const struct scenario *s, const struct drift_settings *s
 {
     static struct drift_series series;
     double factors[1000], burst = 1;
+    uint32_t caller = 0;
     struct tally t = {0};
     series = (struct drift_series){0};
     for (int i = 0; i < s->callers; i++) {
@@ -138,9 +150,11 @@ static struct tally run(const struct scenario *s, const struct drift_settings *s
         if (s->burst_spread > 0 && i % 40 == 0) {
             burst = exp(s->burst_spread * rng_normal(r) - 0.5 * pow(s->burst_spread, 2));
         }
-        uint32_t caller = s->callers > 0 ? rng_below(r, (uint32_t)s->callers) : 0;
+        if (s->callers > 0 && i % (uint64_t)(s->in_row ? s->in_row : 1) == 0) {
+            caller = rng_below(r, (uint32_t)s->callers);
+        }
         t.answers = i == change ? 0 : t.answers;
-        feed(&series, set, i < change ? &s->before : &s->after, s->callers > 0 ? caller + 1 : 0,
+        feed(&series, set, i < change ? &s->before : &s->after,
              burst * (s->callers > 0 ? factors[caller] : 1), r, &t);
     }
     return t;

@@ -9,6 +9,7 @@ const test = require('node:test');
 const { weir } = require('./lib/command.js');
 const { makeFolder } = require('./lib/files.js');
 const { readMetrics } = require('./lib/metrics.js');
+const { validator } = require('./lib/schema.js');
 const { startServer, missing } = require('./lib/server.js');
 
 const skip = missing();
@@ -32,7 +33,17 @@ async function answers(server, n, tokens) {
     return ids;
 }
 
-const get = async (server, route) => (await server.admin('GET', route)).json();
+const { fits } = validator(require('../../runtime/api/openapi.json'));
+
+// What is there is as openapi.json says.
+async function get(server, route) {
+    const body = await (await server.admin('GET', route)).json();
+    for (const [name, schema] of [['series', 'DriftSeries'], ['alerts', 'DriftAlert']]) {
+        (body[name] ?? []).forEach((item) =>
+            assert.ok(fits(item, { $ref: `#/components/schemas/${schema}` }), JSON.stringify(item)));
+    }
+    return body;
+}
 
 async function take(server, body) {
     const response = await server.admin('POST', '/admin/drift/baseline', body);

@@ -122,7 +122,7 @@ test('answers are what the document says', { skip: missing() }, async (t) => {
             await check(method, route, { model: 3 }, 400);
         }
     }
-    for (const route of ['/healthz', '/readyz', '/v1/models', '/admin/models', '/admin/prompts', '/admin/audit', '/admin/filters', '/admin/upgrade']) {
+    for (const route of ['/healthz', '/readyz', '/v1/models', '/admin/models', '/admin/prompts', '/admin/audit', '/admin/filters', '/admin/upgrade', '/admin/drift', '/admin/drift/alerts']) {
         await check('get', route);
     }
     await check('get', '/v1/models/{id}', undefined, 200, '/v1/models/weir-tiny');

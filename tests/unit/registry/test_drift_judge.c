@@ -70,9 +70,8 @@ static void blocked_answers_count_as_blocked_alone(void **state)
     assert_close(answer_sample_hits(&s, ANSWER_MEASURE_REFUSAL), 1, 0);
     assert_close(answer_sample_count(&s, ANSWER_MEASURE_TOKENS), 1, 0);
     assert_close(answer_sample_count(&s, ANSWER_MEASURE_ENTROPY), 0, 0);
-    const struct value_place at = value_place_of(1, 0);
     for (int i = 0; i < 5; i++) { /* of earlier answers too: a share is never above 1 */
-        answer_sample_add_feedback(&s, &at, i == 0);
+        answer_sample_add_feedback(&s, 0, i == 0);
     }
     assert_close(answer_sample_hits(&s, ANSWER_MEASURE_FEEDBACK), 2, 0);
     assert_close(answer_sample_count(&s, ANSWER_MEASURE_DISLIKE), 5, 0);
@@ -89,7 +88,6 @@ static void a_sample_survives_being_stored(void **state)
     rng_seed(&r, 3);
     for (int i = 0; i < 500; i++) {
         const struct answer_seen a = {.time_ms = 1700000000000 + i,
-                                      .caller = rng_below(&r, 20),
                                       .number = (uint64_t)i,
                                       .is_refusal = i % 7 == 0,
                                       .is_blocked = i % 11 == 0,
@@ -276,7 +274,6 @@ static bool alarms(struct rng *r, double tokens, double refusals, int windows, i
         double factor = callers ? factors[caller] : 1;
         double mean = (is_later ? tokens : 120) * factor;
         const struct answer_seen a = {
-            .caller = callers ? caller + 1 : 0,
             .is_blocked = uniform(r) < 0.02,
             .is_refusal = uniform(r) < (is_later ? refusals : 0.05),
             .tokens = 1 + floor(log(uniform(r)) / log1p(-1 / fmax(mean, 1.5))),
