@@ -10,6 +10,9 @@ TEST_PACKAGES+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 # For the chat page, which is tested in a browser.
 TEST_PACKAGES+=(chromium)
 
+# For fleets of servers.
+TEST_PACKAGES+=(etcd-server etcd-client haproxy)
+
 # packages_install NAME...: nothing is asked of apt when everything is there.
 packages_install() {
     local missing=() name as_root=()

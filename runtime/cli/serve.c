@@ -76,6 +76,7 @@ struct serve_options {
     struct etcd_options etcd;
     const char *fleet_id;
     const char *fleet_start;
+    const char *stream_begin;
 };
 
 #define OPTIONS_MAX 96
@@ -188,6 +189,11 @@ static void add_fleet_options(struct option table[OPTIONS_MAX], struct serve_opt
         {"fleet-start", 0, OPTION_STRING, &o->fleet_start, "HOW",
          "as long as etcd has never been reached with this --state: serve what the options say "
          "(serve), or say on /readyz that it is not ready (wait) (serve)",
+         0, 0},
+        {"stream-begin", 0, OPTION_STRING, &o->stream_begin, "WHEN",
+         "a stream's status and head are sent when the request is accepted (request), or with "
+         "the first text (text), so that a balancer can send what has not begun elsewhere "
+         "(request)",
          0, 0},
     };
     etcd_options_fill(etcd, &o->etcd);
@@ -538,10 +544,12 @@ static int set_watching(struct server_settings *set, const struct serve_options 
     static const char *const texts[] = {"none", "found", "all", NULL};
     static const char *const readers[] = {"open", "key", "off", NULL};
     static const char *const kept[] = {"off", "ids", "texts", NULL};
+    static const char *const begins[] = {"request", "text", NULL};
     int which = choice_named("filter-log-text", o->filter_log_text, texts);
     int who = choice_named("metrics", o->metrics, readers);
     int feedback = choice_named("feedback", o->feedback, kept);
-    if (which < 0 || who < 0 || feedback < 0) {
+    int begin = choice_named("stream-begin", o->stream_begin, begins);
+    if (which < 0 || who < 0 || feedback < 0 || begin < 0) {
         return -1;
     }
     if (who == METRICS_KEY && !o->api_key && !getenv("WEIR_API_KEY") && !o->api_key_file) {
@@ -551,6 +559,7 @@ static int set_watching(struct server_settings *set, const struct serve_options 
     set->findings.texts = (enum finding_texts)which;
     set->feedback.keeping = (enum feedback_keeping)feedback;
     set->metrics = (enum metrics_readers)who;
+    set->late_streams = begin == 1;
     return 0;
 }
 
@@ -673,6 +682,7 @@ int cli_serve(int argc, char **argv)
         .upgrade_timeout = 300,
         .max_body = 8L << 20,
         .fleet_start = "serve",
+        .stream_begin = "request",
     };
     int rc = parse(&o, argc, argv);
     if (rc >= 0) {

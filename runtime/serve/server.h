@@ -82,7 +82,8 @@ struct server_settings {
     struct http_server_settings http;
     struct sampling sampling; /* of requests that say nothing */
     uint32_t drain_timeout_ms;
-    uint32_t ping_ms; /* streams that are quiet for so long get a comment; 0: never */
+    bool late_streams; /* the head of a stream goes out with its first piece */
+    uint32_t ping_ms;  /* streams that are quiet for so long get a comment; 0: never */
 };
 
 struct server {

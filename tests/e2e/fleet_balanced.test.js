@@ -9,7 +9,7 @@ const test = require('node:test');
 
 const { ROUTE, ask, whole, readStream } = require('./lib/chat.js');
 const { weir } = require('./lib/command.js');
-const { startEtcd, until, sleep, freePort } = require('./lib/etcd.js');
+const { startEtcd, until, freePort } = require('./lib/etcd.js');
 const { makeFolder, writeFile, writeOtherVersion } = require('./lib/files.js');
 const { startHaproxy } = require('./lib/haproxy.js');
 const { putVersion } = require('./lib/model_repo.js');
@@ -17,7 +17,7 @@ const { startServer, missing, modelPath } = require('./lib/server.js');
 
 const skip = missing();
 const FLEET = 'load';
-const small = ['--threads', '1', '--parallel', '4', '--context', '512'];
+const small = ['--threads', '1', '--parallel', '2', '--context', '512', '--stream-begin', 'text'];
 
 const replicaOf = (response) => /weir-replica=(\w+)/.exec(response.headers.get('set-cookie') ?? '')?.[1];
 
@@ -70,8 +70,11 @@ test('a conversation stays at its replica and finds there what was read; others 
     for (const [route, one, two] of same) {
         assert.equal(await where(route, one), await where(route, two), route);
     }
-    const chosen = await Promise.all([1, 2, 3, 4].map((i) => where(ROUTE, ask(`Other ${i}`, { max_tokens: 1 }), { 'weir-affinity': 'user-7' })));
-    assert.equal(new Set(chosen).size, 1, 'the header decides where there is one');
+    const chosen = new Set(); // one after the other: at a time they would be too much for one
+    for (const i of [1, 2, 3, 4]) {
+        chosen.add(await where(ROUTE, ask(`Other ${i}`, { max_tokens: 1 }), { 'weir-affinity': 'user-7' }));
+    }
+    assert.equal(chosen.size, 1, 'the header decides where there is one');
 
     // What is said of an answer goes to who gave it; its cookie is followed for nothing else.
     for (let i = 0; i < 4; i++) {
@@ -149,7 +152,7 @@ test('what has begun is not asked twice, what has not is; who asks is passed on'
     }
     // Not harmless to do twice.
     onlySecond((request) => request.socket.destroy());
-    assert.equal((await post('/v1/feedback')).status, 502);
+    await post('/v1/feedback').then(({ status }) => assert.equal(status, 502), () => {}); // or hangs up as the replica did
     assert.equal(seen().length, 1);
 
     does = (_, response) => good(response);
@@ -206,14 +209,20 @@ class Load {
     }
 
     async more(n) {
-        const until_ = this.answers.length + n;
-        await until(() => this.answers.length >= until_, `${n} more answers (${this.answers.length} so far)`, 120_000);
+        const wanted = this.answers.length + n;
+        await until(() => this.answers.length >= wanted, `${n} more answers (${this.answers.length} so far)`, 120_000);
     }
 
     async end() {
         this.goes = false;
         await Promise.all(this.clients);
     }
+}
+
+// How long a change took to be in force on each replica.
+function times(change) {
+    const all = Object.entries(change.replicas).map(([id, { seconds }]) => `${id} in ${seconds.toFixed(2)} s`);
+    return all.join(', ');
 }
 
 // Every answer is of one model and one prompt, and who asks the same of these is told the same.
@@ -267,7 +276,7 @@ test('three replicas under load: one is killed, one gets a new model, a prompt i
     await replicas.c.kill();
     await load.more(12);
     assert.deepEqual(load.lost, [], 'nothing that had not begun is lost when a replica is killed');
-    assert.ok(load.broken.every(({ replica }) => replica === 'c'), JSON.stringify(load.broken));
+    assert.ok(load.broken.every(({ replica, pieces }) => replica === 'c' && pieces > 0), JSON.stringify(load.broken));
     const nBroken = load.broken.length;
 
     const update = await replicas.b.admin('POST', '/admin/models/tiny/activate', { version: '2' });
@@ -297,8 +306,6 @@ test('three replicas under load: one is killed, one gets a new model, a prompt i
     assert.ok(of('prompt', `default@${swap.version};`) > 0 && of('prompt', 'default@1;') > 0);
     const [one, two] = [await whole(replicas.b, ask(QUESTIONS[1])), await whole(back, ask(QUESTIONS[1]))];
     assert.deepEqual([one.text, one.madeBy], [two.text, two.madeBy], 'replicas agree');
-    t.diagnostic(`${load.answers.length} answers, ${before} before the kill; broken streams of the killed replica: ${nBroken} ` +
-        `(${load.broken.filter(({ pieces }) => pieces === 0).length} without a piece); the prompt reached ` +
-        `${Object.keys(swap.replicas).length} replicas in ${swap.seconds.toFixed(3)} s, the model ` +
-        `${Object.keys(model.replicas).length} in ${model.seconds.toFixed(2)} s`);
+    t.diagnostic(`${load.answers.length} answers, ${before} before the kill; streams that broke off with the killed replica: ${nBroken}; the prompt reached ` +
+        `${times(swap)} and the model ${times(model)}`);
 });
