@@ -18,6 +18,9 @@ TEST_PACKAGES+=(chromium)
 # For the alert rules and the dashboard.
 TEST_PACKAGES+=(prometheus)
 
+# For fleets of servers.
+TEST_PACKAGES+=(etcd-server etcd-client haproxy)
+
 # packages_install NAME...: nothing is asked of apt when everything is there.
 packages_install() {
     local missing=() name as_root=()

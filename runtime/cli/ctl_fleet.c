@@ -20,11 +20,14 @@
 
 /* --- what is there --- */
 
-/* The value of a key and its revision; *change is to be released if *revision is not 0. */
+/* The value of a key and its revision, 0: there is none. *change is to be released.
+ * is_replaced: then one that is broken counts as one that says nothing. */
 static int read_change(struct ctl_fleet *c, const char *key, enum fleet_kind kind,
-                       struct fleet_change *change, int64_t *revision, struct err *e)
+                       bool is_replaced, struct fleet_change *change, int64_t *revision,
+                       struct err *e)
 {
     struct etcd_answer a;
+    *change = (struct fleet_change){0};
     *revision = 0;
     etcd_get_text(&c->remote.body, key);
     if (etcd_remote_ask(&c->remote, ETCD_RANGE_PATH, true, &a, e) != 0) {
@@ -33,10 +36,14 @@ static int read_change(struct ctl_fleet *c, const char *key, enum fleet_kind kin
     int rc = 0;
     if (a.n_pairs > 0) {
         rc = fleet_change_read(change, kind, a.pairs[0].value, a.pairs[0].len, e);
-        if (rc == 0) {
-            *revision = a.pairs[0].mod_revision;
-        } else {
+        *revision = a.pairs[0].mod_revision;
+        if (rc != 0) {
             err_prefix(e, "%s", key);
+        }
+        if (rc != 0 && is_replaced) {
+            fprintf(stderr, "weir ctl fleet: what is there is replaced: %s\n", e->message);
+            *e = (struct err){0};
+            rc = 0;
         }
     }
     etcd_answer_deinit(&a);
@@ -137,7 +144,7 @@ static int make_old(struct ctl_fleet *c, enum fleet_kind kind, const char *name,
     char key[ETCD_KEY_MAX];
     int64_t revision;
     fleet_history_key(key, c->set.name, kind, name, (uint64_t)c->version);
-    if (read_change(c, key, kind, change, &revision, e) != 0) {
+    if (read_change(c, key, kind, false, change, &revision, e) != 0) {
         return -1;
     }
     if (revision == 0) {
@@ -213,9 +220,10 @@ static int run_change(struct ctl_fleet *c, enum fleet_kind kind, const char *nam
     struct ctl_fleet_written w = {.kind = kind, .name = name};
     int64_t found = 0;
     fleet_config_key(key, c->set.name, kind, name);
-    int rc = read_change(c, key, kind, &now, &found, e);
+    bool is_shown = !what && c->version == 0;
+    int rc = read_change(c, key, kind, !is_shown, &now, &found, e);
     uint64_t latest = now.latest;
-    if (rc == 0 && !what && c->version == 0) {
+    if (rc == 0 && is_shown) {
         rc = found ? show(c, kind, name, &now, found)
                    : err_set(e, ERR_NOT_FOUND, "the fleet says nothing of %s \"%s\"",
                              fleet_kind_name(kind), name);

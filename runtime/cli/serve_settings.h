@@ -89,6 +89,7 @@ struct serve_options {
     struct etcd_options etcd;
     const char *fleet_id;
     const char *fleet_start;
+    const char *stream_begin;
 
     const char *state;
     const char *pid_file;

@@ -208,7 +208,7 @@ static int start(struct exchange *x, struct grammar *grammar, struct err *e)
 {
     int rc = exchange_submit(x, grammar, e);
     grammar_release(grammar);
-    if (rc == 0 && x->request.stream) {
+    if (rc == 0 && x->request.stream && !x->server->set.late_streams) {
         exchange_begin_stream(x);
     }
     return rc;

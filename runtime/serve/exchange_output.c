@@ -76,6 +76,9 @@ void exchange_send_event(void *ctx, const char *name, char *json, size_t len)
 
 void exchange_begin_stream(struct exchange *x)
 {
+    if (x->streaming) {
+        return;
+    }
     struct http_header headers[2 + PROVENANCE_HEADERS] = {{"Content-Type", "text/event-stream"},
                                                           {"Cache-Control", "no-cache"}};
     provenance_headers(&x->made_by, headers + 2);
@@ -90,6 +93,7 @@ void exchange_take_piece(void *user, const struct answer_piece *piece)
     struct choice *c = user;
     struct exchange *x = c->exchange;
     if (x->request.stream && x->http) {
+        exchange_begin_stream(x);
         x->reply.format->piece(&x->reply, c->index, piece);
     }
 }
@@ -159,7 +163,8 @@ void exchange_end_choice(struct choice *c, enum answer_finish finish)
     if (c->engine_running) {
         engine_cancel(x->generation->engine, c->engine_id);
     }
-    if (x->request.stream) {
+    if (x->request.stream && x->http) {
+        exchange_begin_stream(x);
         x->reply.format->finish(&x->reply, c->index);
     }
     if (x->http && all_ended(x)) {

@@ -170,6 +170,7 @@ void exchange_send_event(void *ctx, const char *name, char *json, size_t len);
 /* A piece of a choice's text. For struct answer_text. */
 void exchange_take_piece(void *user, const struct answer_piece *piece);
 
+/* Sends the head of a stream, unless it was sent. */
 void exchange_begin_stream(struct exchange *x);
 void exchange_write(struct exchange *x, const void *data, size_t len);
 

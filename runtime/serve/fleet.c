@@ -149,13 +149,6 @@ static void advance_all(struct fleet *f)
     }
 }
 
-static void on_timer(uv_timer_t *timer)
-{
-    struct fleet *f = timer->data;
-    advance_all(f);
-    uv_timer_start(&f->timer, on_timer, is_busy(f) ? BUSY_MS : IDLE_MS, 0);
-}
-
 static void report(struct fleet *f)
 {
     size_t len = 0;
@@ -163,6 +156,21 @@ static void report(struct fleet *f)
     if (text) {
         fleet_link_report(f->link, text, len);
         mem_free(text);
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct fleet *f = timer->data;
+    advance_all(f);
+    report(f); /* of what comes and goes by itself */
+    uv_timer_start(&f->timer, on_timer, is_busy(f) ? BUSY_MS : IDLE_MS, 0);
+}
+
+void fleet_note_change(struct fleet *f)
+{
+    if (f) {
+        report(f);
     }
 }
 

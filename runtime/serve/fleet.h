@@ -59,6 +59,9 @@ bool fleet_is_ready(const struct fleet *f);
 bool fleet_governs(const struct fleet *f, enum fleet_kind kind, const char *name,
                    struct err *e);
 
+/* An admin has changed something here alone, which the report mentions. */
+void fleet_note_change(struct fleet *f);
+
 /* Adds "fleet" to what GET /readyz says. */
 void fleet_describe(const struct fleet *f, cJSON *root);
 

@@ -128,6 +128,7 @@ static void order_version(struct fleet_item *item)
                                         .json = item->change.content,
                                         .len = item->change.content_len,
                                         .number = item->change.number,
+                                        .sha256 = item->change.sha256,
                                         .actor = ACTOR,
                                         .told = on_told,
                                         .user = item};

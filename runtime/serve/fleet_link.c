@@ -284,7 +284,8 @@ static void put_report(struct fleet_link *l)
 
 void fleet_link_report(struct fleet_link *l, const char *text, size_t len)
 {
-    char *copy = mem_strndup(text, len);
+    bool is_known = l->report && l->report_len == len && memcmp(l->report, text, len) == 0;
+    char *copy = is_known ? NULL : mem_strndup(text, len);
     if (copy) {
         mem_free(l->report);
         l->report = copy;

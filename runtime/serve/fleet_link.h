@@ -20,7 +20,7 @@
 #include "runtime/api/etcd_text.h"
 #include "runtime/base/err.h"
 
-#define FLEET_LEASE_S     10
+#define FLEET_LEASE_S     5
 #define FLEET_BEAT_MS     1000
 #define FLEET_BEAT_MAX_MS 3000 /* a beat that is not answered by then has failed */
 #define FLEET_ETCDS_MAX   9

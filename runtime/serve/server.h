@@ -91,7 +91,8 @@ struct server_settings {
     struct http_server_settings http;
     struct sampling sampling; /* of requests that say nothing */
     uint32_t drain_timeout_ms;
-    uint32_t ping_ms; /* streams that are quiet for so long get a comment; 0: never */
+    bool late_streams; /* the head of a stream goes out with its first piece */
+    uint32_t ping_ms;  /* streams that are quiet for so long get a comment; 0: never */
 
     /* SIGHUP: reads the settings anew and takes over what can be (live_settings.h). True: those
      * of the model have changed. NULL: they are in no file. */

@@ -205,6 +205,9 @@ static void answer(void *user)
             {"ETag", etag}};
         http_respond(r->http, r->status, headers, r->etag > 0 ? 2 : 1, r->reply, r->reply_len);
     }
+    if (r->publish) {
+        fleet_note_change(r->server->fleet);
+    }
     destroy(r);
 }
 
@@ -304,6 +307,7 @@ static struct version_request *create_put(struct server *s, const struct version
     snprintf(r->actor, sizeof(r->actor), "%s", order->actor);
     r->change.actor = r->actor;
     r->change.number = order->number;
+    snprintf(r->sha256, sizeof(r->sha256), "%s", order->sha256 ? order->sha256 : "");
     r->activate = true;
     r->told = order->told;
     r->told_user = order->user;

@@ -33,6 +33,7 @@ struct version_order {
     const char *json; /* (len) what PUT takes */
     size_t len;
     uint64_t number;
+    const char *sha256; /* that it must have */
     const char *actor;
     /* Called once, unless version_admin_order fails: e is NULL when it is in force. */
     void (*told)(void *user, const struct err *e);

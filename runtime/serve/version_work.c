@@ -154,6 +154,11 @@ int version_work_activate_numbered(struct version_request *r, const char *sha256
     if (r->change.number == 0) {
         return 0;
     }
+    if (strcmp(r->sha256, sha256) != 0) {
+        return err_set(e, ERR_FORMAT,
+                       "its content has the SHA-256 %.12s and is said to have %.12s", sha256,
+                       r->sha256);
+    }
     snprintf(which, sizeof(which), "%" PRIu64, r->change.number);
     if (version_store_get(r->store, r->name, which, &t, e) != 0) {
         bool is_new = e->kind == ERR_NOT_FOUND;

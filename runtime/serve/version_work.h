@@ -79,6 +79,7 @@ struct version_request {
     /* Who else wants to know how it ended, on the loop: NULL for e where all went well. */
     void (*told)(void *user, const struct err *e);
     void *told_user;
+    char sha256[HASH_HEX_LEN + 1]; /* that what is put must have, or "" */
     enum version_op op;
 
     /* What was asked for. */
