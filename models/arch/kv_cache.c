@@ -45,7 +45,7 @@ size_t kv_cache_pages(int context)
 
 static size_t heads_here(const struct llama_config *c)
 {
-    struct llama_range own = llama_share_heads(c);
+    struct llama_range own = llama_share_heads(c).kv;
     return own.end - own.first;
 }
 
@@ -57,6 +57,17 @@ size_t kv_cache_page_bytes(const struct llama_config *c, enum ops_type type)
         return 0;
     }
     return bytes;
+}
+
+size_t kv_cache_page_bytes_most(const struct llama_config *c, enum ops_type type)
+{
+    size_t most = 0;
+    struct llama_config one = *c;
+    for (one.rank = 0; one.rank == 0 || one.rank < c->n_ranks; one.rank++) {
+        size_t bytes = kv_cache_page_bytes(&one, type);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
 }
 
 static int allocate(struct kv_cache *kv)

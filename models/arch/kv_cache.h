@@ -22,7 +22,8 @@
 
 #define KV_PAGE_POSITIONS 32 /* a multiple of OPS_KV_BLOCK */
 
-/* A table's entry shows a page; or, slot KV_CHANGE_COPY, page `index` became one like `page`. */
+/* A table's entry shows a page; or, slot KV_CHANGE_COPY, page `index` became one like `page`.
+ */
 struct kv_change {
     int32_t slot, index, page;
 };
@@ -55,6 +56,9 @@ size_t kv_cache_pages(int context);
 
 /* Bytes of a page, of the share that is here; 0 if they do not fit into a size_t. */
 size_t kv_cache_page_bytes(const struct llama_config *c, enum ops_type type);
+
+/* The same of the rank that has most. */
+size_t kv_cache_page_bytes_most(const struct llama_config *c, enum ops_type type);
 
 /* n_pages 0: each slot has pages of its own for the whole context, mapped already. Otherwise
  * nothing is mapped. */

@@ -30,10 +30,11 @@ int llama_exchange_init(struct llama_exchange *x, const struct ranks *ranks, siz
         return 0;
     }
     if (n > INT_MAX / sizeof(float) - RANKS_MAX * 2 * RANKS_HEAD) {
-        return err_set(e, ERR_LIMIT,
-                       "the rows of a step have %zu numbers to exchange between ranks, too many "
-                       "for one message; lower --batch",
-                       n);
+        return err_set(
+            e, ERR_LIMIT,
+            "the rows of a step have %zu numbers to exchange between ranks, too many "
+            "for one message; lower --batch",
+            n);
     }
     x->bytes = n * sizeof(float) + (size_t)ranks->n_ranks * (RANKS_HEAD + Q8_ALIGN);
     x->wire = mem_zalloc_aligned(x->bytes);

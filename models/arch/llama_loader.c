@@ -89,7 +89,13 @@ static struct slice whole_of(const struct llama_part *part)
 static struct slice share_of(const struct llama_loader *l, const struct llama_source *from,
                              const struct llama_part *part)
 {
-    struct llama_range own = llama_share_rows(l->c, part->rows, from->kv_heads);
+    enum llama_rows what = !from->in_heads           ? LLAMA_ROWS_PLAIN
+                           : part == &from->parts[0] ? LLAMA_ROWS_QUERIES
+                                                     : LLAMA_ROWS_KV;
+    if (part->rows == 0) {
+        return (struct slice){0};
+    }
+    struct llama_range own = llama_share_rows(l->c, part->rows, what);
     return (struct slice){own.first, own.end - own.first};
 }
 

@@ -50,7 +50,8 @@ static bool allocate(struct llama_mixture *m)
     m->in_d_block = mem_zalloc_aligned(llama_input_bytes(m->set.precision, places, m->d));
     m->in_ff_block = mem_zalloc_aligned(llama_input_bytes(m->set.precision, places, m->ff));
     if (!m->likes || !m->expert || !m->weight || !m->place || !m->row || !m->first ||
-        !m->gate_up || (m->exchange->ranks && !m->hidden) || !m->out || !m->in_d_block || !m->in_ff_block) {
+        !m->gate_up || (m->exchange->ranks && !m->hidden) || !m->out || !m->in_d_block ||
+        !m->in_ff_block) {
         return false;
     }
     llama_input_init(&m->in_d, m->set.precision, m->in_d_block, places, m->d);

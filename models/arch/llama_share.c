@@ -14,24 +14,40 @@ void llama_split_init(struct llama_split *s, size_t n, size_t unit, int n_ranks)
     }
 }
 
-static struct llama_range range_of(const struct llama_config *c, size_t n, size_t unit)
+void llama_split_queries(struct llama_split *s, const struct llama_config *c)
+{
+    size_t hd = (size_t)c->head_dim, group = (size_t)(c->n_heads / c->n_kv_heads);
+    int n_ranks = c->n_ranks > 1 ? c->n_ranks : 1;
+    size_t unit = n_ranks <= c->n_kv_heads ? group * hd : hd;
+    llama_split_init(s, (size_t)c->n_heads * hd, unit, n_ranks);
+}
+
+struct llama_share_heads llama_share_heads(const struct llama_config *c)
 {
     struct llama_split s;
     if (c->n_ranks <= 1) {
-        return (struct llama_range){0, n};
+        return (struct llama_share_heads){.query = {0, (size_t)c->n_heads},
+                                          .kv = {0, (size_t)c->n_kv_heads}};
     }
-    llama_split_init(&s, n, unit, c->n_ranks);
-    return (struct llama_range){s.at[c->rank], s.at[c->rank + 1]};
+    size_t hd = (size_t)c->head_dim, group = (size_t)(c->n_heads / c->n_kv_heads);
+    llama_split_queries(&s, c);
+    struct llama_range query = {s.at[c->rank] / hd, s.at[c->rank + 1] / hd};
+    return (struct llama_share_heads){
+        .query = query, .kv = {query.first / group, (query.end + group - 1) / group}};
 }
 
-struct llama_range llama_share_rows(const struct llama_config *c, size_t n, bool heads)
+struct llama_range llama_share_rows(const struct llama_config *c, size_t n,
+                                    enum llama_rows what)
 {
-    return range_of(c, n, heads ? n / (size_t)c->n_kv_heads : Q8_TILE);
-}
-
-struct llama_range llama_share_heads(const struct llama_config *c)
-{
-    return range_of(c, (size_t)c->n_kv_heads, 1);
+    struct llama_split s;
+    if (what == LLAMA_ROWS_PLAIN) {
+        llama_split_init(&s, n, Q8_TILE, c->n_ranks > 1 ? c->n_ranks : 1);
+        return (struct llama_range){s.at[c->rank], s.at[c->rank + 1]};
+    }
+    size_t hd = (size_t)c->head_dim;
+    struct llama_share_heads own = llama_share_heads(c);
+    struct llama_range heads = what == LLAMA_ROWS_QUERIES ? own.query : own.kv;
+    return (struct llama_range){heads.first * hd, heads.end * hd};
 }
 
 int llama_share_check(const struct llama_config *c, struct err *e)
@@ -40,20 +56,27 @@ int llama_share_check(const struct llama_config *c, struct err *e)
         const char *what;
         int n, unit;
     } parts[] = {
-        {"KV heads", c->n_kv_heads, 1},
+        {"query heads", c->n_heads, 1},
         {"numbers in the residual stream", c->d_model, Q8_TILE},
         {"numbers in the feed-forward network", c->d_ff, Q8_TILE},
         {"numbers in an expert", c->d_ff_expert, Q8_TILE},
         {"tokens in the vocabulary", c->vocab, Q8_TILE},
     };
     if (c->encoder) {
-        return err_set(e, ERR_UNSUPPORTED,
-                       "an encoder (%s) cannot be shared out among ranks; run it in one process",
-                       c->arch);
+        return err_set(
+            e, ERR_UNSUPPORTED,
+            "an encoder (%s) cannot be shared out among ranks; run it in one process", c->arch);
     }
     if (c->n_ranks > RANKS_MAX) {
         return err_set(e, ERR_LIMIT, "%d ranks, at most %d can share a model", c->n_ranks,
                        RANKS_MAX);
+    }
+    if (c->qk_norm == LLAMA_QK_NORM_ROW && c->n_ranks > c->n_kv_heads) {
+        return err_set(
+            e, ERR_UNSUPPORTED,
+            "the model normalises its %d KV heads together, too few for %d ranks; run "
+            "at most %d",
+            c->n_kv_heads, c->n_ranks, c->n_kv_heads);
     }
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         int units = (parts[i].n + parts[i].unit - 1) / parts[i].unit;

@@ -5,7 +5,7 @@ static size_t qkv_source(const struct llama_config *c, struct llama_source *from
     size_t q = (size_t)c->n_heads * (size_t)c->head_dim;
     size_t kv = (size_t)c->n_kv_heads * (size_t)c->head_dim;
     *from = (struct llama_source){.packed = "attn_qkv",
-                                  .kv_heads = true,
+                                  .in_heads = true,
                                   .bias = c->qkv_bias,
                                   .parts = {{"attn_q", q, .heads = LLAMA_HEADS},
                                             {"attn_k", kv, .heads = LLAMA_HEADS},

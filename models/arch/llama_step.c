@@ -1,284 +1,13 @@
 #include "models/arch/llama_step.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "models/arch/llama_adapt.h"
-#include "models/arch/llama_exchange.h"
 #include "models/arch/llama_mixture.h"
-#include "runtime/base/mem.h"
+#include "models/arch/llama_state.h"
 
 #define ATTEND_ROWS \
     64 /* rows whose attention one worker computes before it is another's turn */
-
-struct rope_table {
-    float *cos, *sin; /* (context, half_head) */
-};
-
-struct llama_state {
-    struct llama_config c;
-    struct llama_state_settings set;
-    size_t d, ff, q_dim, kv_dim; /* row widths */
-    size_t half_head;
-    /* What of them this rank computes, all of it where it is alone. */
-    struct llama_split split_d, split_ff, split_q, split_kv, split_vocab;
-    size_t own_ff, own_q, own_kv;
-    size_t qkv_dim; /* own queries, keys, values */
-    size_t up_dim;  /* own outputs of gate and up together */
-    struct llama_exchange exchange;
-
-    float *x;       /* (max_rows, d)            residual stream */
-    float *normed;  /* (max_rows, d) */
-    float *qkv;     /* (max_rows, qkv_dim)      queries, keys, values */
-    float *mixed;   /* (max_rows, q_dim)        attention output */
-    float *gate_up; /* (max_rows, up_dim) */
-    float *hidden;  /* (max_rows, ff)           all ranks' behind the gate; NULL where alone */
-    float *whole;   /* (max_rows, q_dim)        queries or keys to normalise whole, or NULL */
-    float *update;  /* (max_rows, d)            what a block adds to the residual stream */
-    float *logits;  /* (max_logits, vocab) */
-    struct rope_table rope;        /* of most layers */
-    struct rope_table rope_window; /* of those with a window, where they have their own */
-    float *scores;                 /* (workers, attention scratch) */
-    size_t scores_per_worker;
-    /* The input of the next product. One block, seen with each of the row widths. */
-    struct llama_input in_d, in_q, in_ff;
-    void *in_block;
-    struct llama_mixture *mixture; /* NULL: no experts */
-    struct llama_adapt *adapt;     /* NULL: rows have no adapters */
-
-    /* The step that runs now. */
-    const struct llama_weights *w;
-    struct kv_cache *kv;
-    const struct llama_row *rows;
-    size_t n_rows;
-    struct run *runs; /* (max_rows) */
-    size_t n_runs;
-    size_t *wanted; /* (max_logits) rows that want logits */
-    size_t n_wanted;
-    bool gave_up;
-    struct llama_split embeds; /* where ranks share it: rows that each rank looks up */
-    size_t *embed_place;       /* (max_rows) of each row among its rank's; NULL where alone */
-};
-
-/* Adjacent rows of one sequence at consecutive positions. */
-struct run {
-    size_t first, n_rows;
-};
-
-/* factors NULL: not scaled. Numbers behind those that are turned turn by no angle. */
-static void fill_rope_table(const struct llama_state *s, struct rope_table *t, float base,
-                            const float *factors)
-{
-    float magnitude = factors ? s->c.rope_magnitude : 1.0f;
-    size_t turned = (size_t)s->c.rope_dims / 2;
-    for (int pos = 0; pos < s->set.context; pos++) {
-        float *cosines = t->cos + (size_t)pos * s->half_head;
-        float *sines = t->sin + (size_t)pos * s->half_head;
-        for (size_t i = 0; i < turned; i++) {
-            double exponent = -2.0 * (double)i / (double)s->c.rope_dims;
-            double factor = factors ? (double)factors[i] : 1.0;
-            double angle = (double)pos * pow((double)base, exponent) / factor;
-            cosines[i] = magnitude * (float)cos(angle);
-            sines[i] = magnitude * (float)sin(angle);
-        }
-        for (size_t i = turned; i < s->half_head; i++) {
-            cosines[i] = 1.0f;
-            sines[i] = 0.0f;
-        }
-    }
-}
-
-static bool has_window_rope(const struct llama_state *s)
-{
-    return s->c.rope_base_window > 0.0f;
-}
-
-static void fill_rope_tables(struct llama_state *s)
-{
-    bool is_long = s->c.rope_trained > 0 && s->set.context > s->c.rope_trained;
-    fill_rope_table(s, &s->rope, s->c.rope_base,
-                    is_long ? s->c.rope_factor_long : s->c.rope_factor);
-    if (has_window_rope(s)) {
-        fill_rope_table(s, &s->rope_window, s->c.rope_base_window, NULL);
-    }
-}
-
-static float *floats(size_t rows, size_t width)
-{
-    size_t bytes;
-    if (__builtin_mul_overflow(rows, width, &bytes) ||
-        __builtin_mul_overflow(bytes, sizeof(float), &bytes)) {
-        return NULL;
-    }
-    return mem_zalloc_aligned(bytes);
-}
-
-static bool makes_vectors(const struct llama_state *s)
-{
-    return s->c.encoder || s->set.vectors;
-}
-
-static size_t max2(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-/* Numbers that ranks exchange at once at the most. */
-static size_t exchanged(const struct llama_state *s)
-{
-    size_t rows = (size_t)s->set.max_rows;
-    size_t n = rows * max2(max2(s->d, s->q_dim), s->ff);
-    n = max2(n, (size_t)s->set.max_logits * s->split_vocab.width);
-    return s->c.n_experts > 0 ? max2(n, llama_mixture_numbers(&s->c, rows)) : n;
-}
-
-/* What only a rank among others needs. */
-static bool allocate_shared(struct llama_state *s)
-{
-    size_t rows = (size_t)s->set.max_rows;
-    if (!s->exchange.ranks) {
-        return true;
-    }
-    s->hidden = floats(rows, max2(s->ff, 1));
-    s->embed_place = mem_zarray(rows, sizeof(*s->embed_place));
-    if (s->c.qk_norm == LLAMA_QK_NORM_ROW) {
-        s->whole = floats(rows, s->q_dim);
-    }
-    return s->hidden && s->embed_place && (s->c.qk_norm != LLAMA_QK_NORM_ROW || s->whole);
-}
-
-static bool allocate(struct llama_state *s)
-{
-    size_t rows = (size_t)s->set.max_rows;
-    size_t context = (size_t)s->set.context;
-    size_t widest = max2(max2(s->d, s->q_dim), s->ff);
-    s->scores_per_worker = (ops_attention_scratch(context) + 15) / 16 * 16;
-    s->x = floats(rows, s->d);
-    s->normed = floats(rows, s->d);
-    s->qkv = floats(rows, s->qkv_dim);
-    s->mixed = floats(rows, s->q_dim);
-    s->gate_up = floats(rows, max2(s->up_dim, 1));
-    s->update = floats(rows, s->d);
-    s->logits = floats((size_t)s->set.max_logits, makes_vectors(s) ? 1 : (size_t)s->c.vocab);
-    s->rope = (struct rope_table){floats(context, s->half_head), floats(context, s->half_head)};
-    if (has_window_rope(s)) {
-        s->rope_window =
-            (struct rope_table){floats(context, s->half_head), floats(context, s->half_head)};
-        if (!s->rope_window.cos || !s->rope_window.sin) {
-            return false;
-        }
-    }
-    s->scores = floats((size_t)s->set.parallel.n_workers, s->scores_per_worker);
-    s->in_block = mem_zalloc_aligned(llama_input_bytes(s->set.precision, rows, widest));
-    if (s->in_block) {
-        llama_input_init(&s->in_d, s->set.precision, s->in_block, rows, s->d);
-        llama_input_init(&s->in_q, s->set.precision, s->in_block, rows, s->q_dim);
-        llama_input_init(&s->in_ff, s->set.precision, s->in_block, rows, s->ff);
-    }
-    s->runs = mem_zarray(rows, sizeof(*s->runs));
-    s->wanted = mem_zarray((size_t)s->set.max_logits, sizeof(*s->wanted));
-    return s->x && s->normed && s->qkv && s->mixed && s->gate_up && s->update && s->logits &&
-           s->rope.cos && s->rope.sin && s->scores && s->in_block && s->runs && s->wanted &&
-           allocate_shared(s);
-}
-
-static void choose_shares(struct llama_state *s)
-{
-    const struct llama_config *c = &s->c;
-    int n_ranks = c->n_ranks > 1 ? c->n_ranks : 1;
-    size_t hd = (size_t)c->head_dim, group = (size_t)(c->n_heads / c->n_kv_heads);
-    s->half_head = hd / 2;
-    llama_split_init(&s->split_d, (size_t)c->d_model, Q8_TILE, n_ranks);
-    llama_split_init(&s->split_ff, (size_t)c->d_ff, Q8_TILE, n_ranks);
-    llama_split_init(&s->split_q, (size_t)c->n_heads * hd, group * hd, n_ranks);
-    llama_split_init(&s->split_kv, (size_t)c->n_kv_heads * hd, hd, n_ranks);
-    llama_split_init(&s->split_vocab, (size_t)c->vocab, Q8_TILE, n_ranks);
-    s->d = s->split_d.width;
-    s->ff = s->split_ff.width;
-    s->q_dim = s->split_q.width;
-    s->kv_dim = s->split_kv.width;
-    s->own_ff = llama_split_own(&s->split_ff, c->rank);
-    s->own_q = llama_split_own(&s->split_q, c->rank);
-    s->own_kv = llama_split_own(&s->split_kv, c->rank);
-    s->qkv_dim = s->own_q + 2 * s->own_kv;
-    s->up_dim = c->ungated ? s->own_ff : 2 * s->own_ff;
-}
-
-/* A model that is shared out runs among the ranks that share it, and no other does. */
-static int check_ranks(const struct llama_config *c, const struct llama_state_settings *set,
-                       struct err *e)
-{
-    const struct ranks *ranks = set->parallel.ranks;
-    int n = ranks ? ranks->n_ranks : 0;
-    if (n != c->n_ranks || (ranks && ranks->rank != c->rank)) {
-        return err_set(e, ERR_INVALID,
-                       "rank %d of %d has a model that is share %d of %d", ranks ? ranks->rank : 0,
-                       n, c->rank, c->n_ranks);
-    }
-    return ranks && set->adapters
-               ? err_set(e, ERR_UNSUPPORTED, "adapters cannot be shared out among ranks")
-               : 0;
-}
-
-struct llama_state *llama_state_create(const struct llama_config *c,
-                                       const struct llama_state_settings *set, struct err *e)
-{
-    struct llama_state *s = mem_zalloc(sizeof(*s));
-    if (!s) {
-        err_nomem(e);
-        return NULL;
-    }
-    s->c = *c;
-    s->set = *set;
-    choose_shares(s);
-    if (check_ranks(c, set, e) != 0 ||
-        llama_exchange_init(&s->exchange, set->parallel.ranks, exchanged(s), set->give_up, e) !=
-            0) {
-        llama_state_destroy(s);
-        return NULL;
-    }
-    if (c->learned_positions && set->context > c->context) {
-        err_set(e, ERR_LIMIT, "the model knows %d positions, a context of %d was asked for",
-                c->context, set->context);
-        llama_state_destroy(s);
-        return NULL;
-    }
-    if (c->n_experts > 0 &&
-        !(s->mixture = llama_mixture_create(c, set, &s->exchange, e))) {
-        llama_state_destroy(s);
-        return NULL;
-    }
-    if (!allocate(s) || (set->adapters && !(s->adapt = llama_adapt_create(set->max_rows)))) {
-        llama_state_destroy(s);
-        err_set(e, ERR_NOMEM, "no memory for the working space of a step of %d rows",
-                set->max_rows);
-        return NULL;
-    }
-    fill_rope_tables(s);
-    return s;
-}
-
-void llama_state_destroy(struct llama_state *s)
-{
-    if (!s) {
-        return;
-    }
-    float *arrays[] = {
-        s->x,      s->normed,   s->qkv,      s->mixed,           s->gate_up,         s->update,
-        s->logits, s->rope.cos, s->rope.sin, s->rope_window.cos, s->rope_window.sin, s->scores,
-        s->hidden, s->whole};
-    for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {
-        mem_free_aligned(arrays[i]);
-    }
-    llama_mixture_destroy(s->mixture);
-    llama_adapt_destroy(s->adapt);
-    llama_exchange_deinit(&s->exchange);
-    mem_free_aligned(s->in_block);
-    mem_free(s->embed_place);
-    mem_free(s->runs);
-    mem_free(s->wanted);
-    mem_free(s);
-}
 
 const float *llama_logits(const struct llama_state *s, int i)
 {
@@ -379,8 +108,8 @@ static void look_up_shared(struct llama_state *s, size_t r0, size_t r1, int work
     }
     gather(s, &s->embeds, s->d, true, worker);
     for (size_t r = r0; r < r1; r++) {
-        const float *from = llama_exchange_of(&s->exchange, &s->embeds, s->d,
-                                              embedder_of(s, s->rows[r].token));
+        const float *from =
+            llama_exchange_of(&s->exchange, &s->embeds, s->d, embedder_of(s, s->rows[r].token));
         memcpy(s->x + r * s->d, from + s->embed_place[r] * s->d, s->d * sizeof(float));
     }
 }
@@ -485,7 +214,8 @@ static void normalise_qk(const struct llama_state *s, const struct llama_layer *
         apply_norm(s, k, k, &layer->k_norm, s->kv_dim);
     } else if (s->c.qk_norm == LLAMA_QK_NORM_HEAD || s->c.qk_norm == LLAMA_QK_NORM_OWN) {
         normalise_heads(s, &layer->q_norm, q, s->own_q, s->split_q.at[s->c.rank]);
-        normalise_heads(s, &layer->k_norm, k, s->own_kv, s->split_kv.at[s->c.rank]);
+        normalise_heads(s, &layer->k_norm, k, s->own_kv,
+                        s->heads.kv.first * (size_t)s->c.head_dim);
     }
 }
 
@@ -522,18 +252,18 @@ static size_t window_of(const struct llama_state *s, int layer)
 }
 
 /* How a layer turns queries and keys; NULL: not at all. */
-static const struct rope_table *rope_of(const struct llama_state *s, int layer)
+static const struct llama_rope_table *rope_of(const struct llama_state *s, int layer)
 {
     if (s->c.learned_positions || ends_period(layer, s->c.no_rope_period)) {
         return NULL;
     }
-    return has_window_rope(s) && window_of(s, layer) > 0 ? &s->rope_window : &s->rope;
+    return s->rope_window.cos && window_of(s, layer) > 0 ? &s->rope_window : &s->rope;
 }
 
 static void rotate_and_store(struct llama_state *s, int layer, size_t r0, size_t r1)
 {
     const struct ops *ops = s->set.ops;
-    const struct rope_table *rope = rope_of(s, layer);
+    const struct llama_rope_table *rope = rope_of(s, layer);
     size_t hd = (size_t)s->c.head_dim;
     for (size_t r = r0; r < r1; r++) {
         size_t position = (size_t)s->rows[r].position;
@@ -554,22 +284,26 @@ static void rotate_and_store(struct llama_state *s, int layer, size_t r0, size_t
     }
 }
 
-/* Rows [row, row + n_rows) of a run for the query heads of one KV head. */
-static void attend_rows(struct llama_state *s, int layer, size_t kv_head, const struct run *run,
-                        size_t row, size_t n_rows, float *scratch)
+/* Rows [row, row + n_rows) of a run for the own query heads of one KV head, of the own ones the
+ * kv_head-th. */
+static void attend_rows(struct llama_state *s, int layer, size_t kv_head,
+                        const struct llama_run *run, size_t row, size_t n_rows, float *scratch)
 {
     float *mixed = own_columns(s, &s->split_q, s->n_rows, s->mixed);
     size_t hd = (size_t)s->c.head_dim;
     size_t group = (size_t)(s->c.n_heads / s->c.n_kv_heads);
+    size_t of_all = (s->heads.kv.first + kv_head) * group, begin = s->heads.query.first;
+    size_t from = of_all > begin ? of_all : begin;
+    size_t end = of_all + group < s->heads.query.end ? of_all + group : s->heads.query.end;
     const struct llama_row *first = &s->rows[run->first + row];
     struct ops_kv view = kv_cache_view(s->kv, first->slot, layer, (int)kv_head);
     s->set.ops->attend(&(struct ops_attention){
-        .out = mixed + (run->first + row) * s->own_q + kv_head * group * hd,
+        .out = mixed + (run->first + row) * s->own_q + (from - begin) * hd,
         .out_stride = s->own_q,
-        .q = s->qkv + (run->first + row) * s->qkv_dim + kv_head * group * hd,
+        .q = s->qkv + (run->first + row) * s->qkv_dim + (from - begin) * hd,
         .q_stride = s->qkv_dim,
         .n_rows = n_rows,
-        .n_heads = group,
+        .n_heads = end - from,
         .n_past = (size_t)first->position,
         .n_seen = s->c.encoder ? run->n_rows : 0,
         .scale = s->c.attention_scale,
@@ -586,7 +320,7 @@ static void attend(struct llama_state *s, int layer, int worker, int n_workers)
     float *scratch = s->scores + (size_t)worker * s->scores_per_worker;
     size_t turn = 0, n_heads = s->own_kv / (size_t)s->c.head_dim;
     for (size_t i = 0; i < s->n_runs; i++) {
-        const struct run *run = &s->runs[i];
+        const struct llama_run *run = &s->runs[i];
         for (size_t row = 0; row < run->n_rows; row += ATTEND_ROWS) {
             size_t left = run->n_rows - row;
             size_t n_rows = left < ATTEND_ROWS ? left : ATTEND_ROWS;
@@ -871,7 +605,7 @@ bool llama_step(struct llama_state *s, const struct llama_weights *w, struct kv_
     for (size_t r = 0; r < s->n_rows; r++) {
         if (r == 0 || rows[r].slot != rows[r - 1].slot ||
             rows[r].position != rows[r - 1].position + 1) {
-            s->runs[s->n_runs++] = (struct run){.first = r};
+            s->runs[s->n_runs++] = (struct llama_run){.first = r};
         }
         s->runs[s->n_runs - 1].n_rows++;
         if (rows[r].want_logits) {

@@ -155,9 +155,10 @@ static int open_parts(struct local_model *l, const struct local_model_settings *
     struct parallel parallel = parallel_team(l->team);
     parallel.ranks = rank_channel_ranks(l->channel);
     if (s->ranks && s->adapter) {
-        return err_set(e, ERR_UNSUPPORTED,
-                       "--adapter: adapters cannot be shared out among ranks; merge it into the "
-                       "model (weir train merge), or run one process");
+        return err_set(
+            e, ERR_UNSUPPORTED,
+            "--adapter: adapters cannot be shared out among ranks; merge it into the "
+            "model (weir train merge), or run one process");
     }
     l->model = model_open_as(s->path, precision, &parallel, e);
     if (!l->model || open_adapter(l, s, e) != 0) {
@@ -182,9 +183,8 @@ static int open_parts(struct local_model *l, const struct local_model_settings *
         .adapters = l->adapter != NULL,
     };
     l->state = llama_state_create(&l->model->config, &set, e);
-    return l->state &&
-                   kv_cache_init(&l->kv, &l->model->config, kv_type, n_slots, l->context, 0,
-                                 e) == 0
+    return l->state && kv_cache_init(&l->kv, &l->model->config, kv_type, n_slots, l->context, 0,
+                                     e) == 0
                ? sampler_scratch_init(&l->scratch, set.ops, l->model->config.vocab,
                                       (size_t)l->context, e)
                : -1;

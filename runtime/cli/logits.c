@@ -25,7 +25,8 @@ static void print_if_first(const struct local_model *l, const struct rank_group 
     }
 }
 
-static int run(struct local_model *l, const struct rank_group *ranks, const struct token_list *tokens, bool all, struct err *e)
+static int run(struct local_model *l, const struct rank_group *ranks,
+               const struct token_list *tokens, bool all, struct err *e)
 {
     for (size_t i = 0; i < tokens->count; i++) {
         if (tokens->ids[i] >= l->model->config.vocab) {

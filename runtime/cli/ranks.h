@@ -10,10 +10,10 @@ struct cli_ranks {
 };
 
 #define CLI_RANK_TIMEOUT_S 60
-#define CLI_RANKS_HELP                                                                         \
+#define CLI_RANKS_HELP                                                                        \
     "processes that share the model out, started by mpirun -np N weir ... (as many as there " \
     "are)"
-#define CLI_RANK_TIMEOUT_HELP                                                                  \
+#define CLI_RANK_TIMEOUT_HELP \
     "seconds that a rank may take for its part of a step before all end (60)"
 
 /* *out: NULL where this process is alone. */

@@ -483,10 +483,7 @@ static int count_pages(const struct llama_config *c, const struct engine_setting
         bytes = pages > 0 && page_bytes > 0 ? (size_t)pages * (size_t)page_bytes / 4 : SIZE_MAX;
         bytes /= c->n_ranks > 1 ? (size_t)c->n_ranks : 1; /* they may be on one machine */
     }
-    /* All ranks have as many pages, and the last one's are the largest. */
-    struct llama_config last = *c;
-    last.rank = c->n_ranks > 1 ? c->n_ranks - 1 : 0;
-    size_t page = kv_cache_page_bytes(&last, s->kv_type);
+    size_t page = kv_cache_page_bytes_most(c, s->kv_type); /* all ranks have as many pages */
     size_t n = page > 0 ? bytes / page : context;
     n = n < most ? n : most;
     n = n > context ? n : context;
@@ -539,8 +536,8 @@ static int create_parts(struct engine *en, struct err *e)
     if (en->set.ranks) {
         state.adapters = false;
         state.parallel.ranks = rank_channel_ranks(en->set.rank_channel);
-        en->rank_steps = (struct rank_steps){.group = en->set.ranks,
-                                             .channel = en->set.rank_channel};
+        en->rank_steps =
+            (struct rank_steps){.group = en->set.ranks, .channel = en->set.rank_channel};
         kv_cache_note_changes(&en->schedule.kv);
     }
     en->state = llama_state_create(config, &state, e);

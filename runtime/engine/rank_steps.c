@@ -112,8 +112,9 @@ static int create_parts(struct rank_follower *f, int threads, uint32_t cpu_featu
                     : -1;
 }
 
-struct rank_follower *rank_follower_create(const struct model *m, const struct rank_engine *shape,
-                                           int threads, uint32_t cpu_features,
+struct rank_follower *rank_follower_create(const struct model *m,
+                                           const struct rank_engine *shape, int threads,
+                                           uint32_t cpu_features,
                                            const struct rank_steps *steps, struct err *e)
 {
     struct rank_follower *f = mem_zalloc(sizeof(*f));
@@ -137,12 +138,14 @@ static bool row_fits(const struct rank_follower *f, const struct step_row *row)
            row->position < f->shape.context && row->slot >= 0 && row->slot < f->shape.n_slots;
 }
 
-/* Fills rows, and makes the cache what rank 0's is. False: it is not of this model and cache. */
+/* Fills rows, and makes the cache what rank 0's is. False: it is not of this model and cache.
+ */
 static bool read_items(struct rank_follower *f, const struct step_message *m,
                        const unsigned char *items)
 {
     int wanted = 0;
-    if (fnv64(FNV64_BASIS, items, items_bytes((size_t)m->n_rows, (size_t)m->n_changes)) != m->hash) {
+    if (fnv64(FNV64_BASIS, items, items_bytes((size_t)m->n_rows, (size_t)m->n_changes)) !=
+        m->hash) {
         return false;
     }
     for (int i = 0; i < m->n_rows; i++, items += sizeof(struct step_row)) {
@@ -192,8 +195,7 @@ static void compute(struct rank_follower *f, const struct step_message *m)
                         m->n_rows, m->n_changes, f->shape.max_rows);
     }
     if (more) {
-        rank_channel_hear(f->steps.channel, more, bytes,
-                          rank_group_timeout_ms(f->steps.group));
+        rank_channel_hear(f->steps.channel, more, bytes, rank_group_timeout_ms(f->steps.group));
     }
     if (!read_items(f, m, more ? more : m->items) || !rows_are_mapped(f, m->n_rows)) {
         rank_group_fail(f->steps.group, "step %llu is not one of this model and cache",

@@ -36,8 +36,9 @@ struct rank_engine {
 struct rank_follower;
 
 /* Makes a cache and working space for such an engine, and threads. The model is borrowed. */
-struct rank_follower *rank_follower_create(const struct model *m, const struct rank_engine *shape,
-                                           int threads, uint32_t cpu_features,
+struct rank_follower *rank_follower_create(const struct model *m,
+                                           const struct rank_engine *shape, int threads,
+                                           uint32_t cpu_features,
                                            const struct rank_steps *steps, struct err *e);
 
 /* Starts a thread that computes steps until rank 0 says that there are no more. */

@@ -16,9 +16,9 @@
 #include "runtime/base/mem.h"
 #include "runtime/ranks/rank_launch.h"
 
-#define MAGIC         0x72616e6bu /* "rank" */
-#define TAGS          30000       /* MPI promises 32767 */
-#define HOST_MAX      64
+#define MAGIC          0x72616e6bu /* "rank" */
+#define TAGS           30000       /* MPI promises 32767 */
+#define HOST_MAX       64
 #define AGREE_PATIENCE 10 /* times as long as for a step */
 
 /* Who waits looks without a pause for a moment, where there is a core for it, then sleeps. */
@@ -229,8 +229,9 @@ static void wait_all(const struct rank_group *g, MPI_Request *requests, MPI_Stat
         int done = 0;
         int rc = MPI_Testall(n, requests, &done, statuses);
         for (int i = 0; rc == MPI_ERR_IN_STATUS && i < n; i++) {
-            check(g, statuses[i].MPI_ERROR == MPI_ERR_PENDING ? MPI_SUCCESS
-                                                              : statuses[i].MPI_ERROR,
+            check(g,
+                  statuses[i].MPI_ERROR == MPI_ERR_PENDING ? MPI_SUCCESS
+                                                           : statuses[i].MPI_ERROR,
                   "a message of another rank");
         }
         check(g, rc, "messages between ranks");
@@ -278,8 +279,8 @@ struct rank_channel *rank_channel_open(struct rank_group *g, int number, struct 
         return NULL;
     }
     *c = (struct rank_channel){.group = g, .tag = number % TAGS};
-    c->ranks = (struct ranks){
-        .channel = c, .rank = g->rank, .n_ranks = g->n_ranks, .gather = gather};
+    c->ranks =
+        (struct ranks){.channel = c, .rank = g->rank, .n_ranks = g->n_ranks, .gather = gather};
     return c;
 }
 

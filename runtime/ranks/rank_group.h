@@ -25,9 +25,9 @@ struct rank_group;
 struct rank_channel;
 
 struct rank_group_settings {
-    int wanted;           /* ranks there shall be; 0: as many as there are */
-    uint32_t timeout_ms;  /* for the others to do their part of a step */
-    const char *version;  /* of the program: all must have the same */
+    int wanted;          /* ranks there shall be; 0: as many as there are */
+    uint32_t timeout_ms; /* for the others to do their part of a step */
+    const char *version; /* of the program: all must have the same */
 };
 
 /* Joins the group that this process was started in. *out: NULL when it is alone. Fails, on all

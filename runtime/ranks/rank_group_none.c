@@ -12,10 +12,11 @@ int rank_group_open(struct rank_group **out, const struct rank_group_settings *s
     *out = NULL;
     int n = rank_launch_size();
     return n > 1 || s->wanted > 1
-               ? err_set(e, ERR_UNSUPPORTED,
-                         "%d ranks: this weir was built without MPI; install libopenmpi-dev and "
-                         "openmpi-bin and build it anew",
-                         s->wanted > 1 ? s->wanted : n)
+               ? err_set(
+                     e, ERR_UNSUPPORTED,
+                     "%d ranks: this weir was built without MPI; install libopenmpi-dev and "
+                     "openmpi-bin and build it anew",
+                     s->wanted > 1 ? s->wanted : n)
                : 0;
 }
 

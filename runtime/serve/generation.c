@@ -266,7 +266,8 @@ int generation_measure(const struct generation_settings *s, uint64_t *bytes, str
         const struct engine_settings engine = engine_settings_of(&config, s);
         config.rank = rank_group_rank(rank_orders_group(s->ranks));
         config.n_ranks = s->ranks ? rank_group_size(rank_orders_group(s->ranks)) : 0;
-        *bytes = loaded_bytes(g) / (s->ranks ? (uint64_t)config.n_ranks : 1) + (config.encoder ? 0 : engine_kv_bytes(&config, &engine));
+        *bytes = loaded_bytes(g) / (s->ranks ? (uint64_t)config.n_ranks : 1) +
+                 (config.encoder ? 0 : engine_kv_bytes(&config, &engine));
     }
     gguf_close(g);
     return rc;

@@ -40,8 +40,8 @@ struct generation_settings {
     uint32_t cpu_features;
     const char *const *adapters; /* (n_adapters) served_adapters.h; borrowed as model_path is */
     size_t n_adapters;
-    bool any_base;           /* they may have been trained on another file of the model */
-    const atomic_bool *stop; /* once it is set a load ends with ERR_CANCELED; or NULL */
+    bool any_base;             /* they may have been trained on another file of the model */
+    const atomic_bool *stop;   /* once it is set a load ends with ERR_CANCELED; or NULL */
     struct rank_orders *ranks; /* of those that share the model; NULL: it is here as a whole */
 
     /* A version from a repository: then model_path is not read. Borrowed. */
@@ -71,7 +71,7 @@ struct generation {
     struct rank_load ranks;          /* how other ranks that share the model are reached */
     bool is_aside;                   /* generation_step_aside was called */
     int n_coming;                    /* requests for the engine that await a job off the loop */
-    struct embedder *embedder; /* NULL: it is shared out among ranks, which makes none */
+    struct embedder *embedder;       /* NULL: it is shared out among ranks, which makes none */
     char id[MODEL_NAME_MAX * 2 + 16]; /* "name@version", as answers name it */
     struct model_manifest *manifest;  /* of a version from a repository, or NULL */
     char *card; /* (card_len) the version's model card, Markdown, or NULL */

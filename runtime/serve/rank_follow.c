@@ -77,8 +77,8 @@ static int load(const struct follow *w, struct followed *f, const struct rank_mo
                 struct err *e)
 {
     f->model = open_model(w, f, m, e);
-    int rc = rank_channel_agree(f->channel, f->model ? f->model->sha256 : "",
-                                f->model ? 0 : -1, e);
+    int rc =
+        rank_channel_agree(f->channel, f->model ? f->model->sha256 : "", f->model ? 0 : -1, e);
     if (rc != 0) {
         return rc;
     }

@@ -11,7 +11,8 @@
  * From then on the engine's steps are told on the generation's own channel
  * (engine/rank_steps.h), and its end too, so generations come and go independently.
  *
- * Threads: rank_load_* on any, one load at a time (others wait); rank_follow on the main one. */
+ * Threads: rank_load_* on any, one load at a time (others wait); rank_follow on the main one.
+ */
 #pragma once
 
 #include <limits.h>

@@ -1,5 +1,5 @@
-/* Ranks that share a model compute what one process computes, bit for bit, each with its part of
- * the matrices and of the cache. */
+/* Ranks that share a model compute what one process computes, bit for bit, each with its part
+ * of the matrices and of the cache. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,6 @@
 #include "tests/unit/engine/tiny_model.h"
 
 #define TOKENS 90
-#define RANKS  2 /* the tiny model has two KV heads */
 
 /* One process, or one rank's part. */
 struct runner {
@@ -92,7 +91,7 @@ static size_t run_chunks(struct runner *r, float *logits)
 }
 
 struct together {
-    struct runner runners[RANKS];
+    struct runner runners[THREAD_RANKS_MAX];
     float *logits; /* of rank 0 */
 };
 
@@ -102,7 +101,8 @@ static void run_rank(void *ctx, int rank)
     run_chunks(&t->runners[rank], rank == 0 ? t->logits : NULL);
 }
 
-static void expect_same_logits(enum tiny_model kind, int threads, enum ops_type kv_type)
+static void expect_same_logits(enum tiny_model kind, int n_ranks, int threads,
+                               enum ops_type kv_type)
 {
     struct thread_ranks ranks;
     struct runner alone;
@@ -114,17 +114,18 @@ static void expect_same_logits(enum tiny_model kind, int threads, enum ops_type 
     size_t n = run_chunks(&alone, want);
     assert_true(n > 0);
 
-    thread_ranks_init(&ranks, RANKS);
-    for (int i = 0; i < RANKS; i++) {
+    thread_ranks_init(&ranks, n_ranks);
+    for (int i = 0; i < n_ranks; i++) {
         open_runner(&t.runners[i], kind, &ranks.ranks[i], threads, kv_type);
         assert_true(t.runners[i].model->weights.block_bytes <
                     alone.model->weights.block_bytes * 6 / 10);
-        assert_int_equal(t.runners[i].kv.page_bytes, alone.kv.page_bytes / RANKS);
+        /* The model has two KV heads. */
+        assert_int_equal(t.runners[i].kv.page_bytes, alone.kv.page_bytes / 2);
     }
     thread_ranks_run(&ranks, run_rank, &t);
     size_t compared = n * (size_t)alone.model->config.vocab;
     assert_memory_equal(t.logits, want, compared * sizeof(float));
-    for (int i = 0; i < RANKS; i++) {
+    for (int i = 0; i < n_ranks; i++) {
         close_runner(&t.runners[i]);
     }
     close_runner(&alone);
@@ -139,15 +140,24 @@ static void ranks_compute_the_same_bits(void **state)
     const enum tiny_model kinds[] = {TINY_MODEL, TINY_MODEL_QWEN2, TINY_MODEL_F32,
                                      TINY_MODEL_MIXTURE};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        expect_same_logits(kinds[i], 1, OPS_F16);
+        expect_same_logits(kinds[i], 2, 1, OPS_F16);
     }
+}
+
+/* Four query heads in two groups: of three ranks one has two of them, of four each has one. */
+static void ranks_share_kv_heads_where_there_are_few(void **state)
+{
+    (void)state;
+    expect_same_logits(TINY_MODEL, 3, 1, OPS_F16);
+    expect_same_logits(TINY_MODEL_QWEN2, 4, 1, OPS_I8);
+    expect_same_logits(TINY_MODEL_F32, 4, 1, OPS_F32);
 }
 
 static void ranks_have_threads_of_their_own(void **state)
 {
     (void)state;
-    expect_same_logits(TINY_MODEL, 2, OPS_I8);
-    expect_same_logits(TINY_MODEL_MIXTURE, 2, OPS_F16);
+    expect_same_logits(TINY_MODEL, 2, 2, OPS_I8);
+    expect_same_logits(TINY_MODEL_MIXTURE, 2, 2, OPS_F16);
 }
 
 static void give_up_a_step(void *ctx, int rank)
@@ -165,13 +175,13 @@ static void all_ranks_give_a_step_up_when_rank_0_does(void **state)
     (void)state;
     struct thread_ranks ranks;
     struct together t;
-    thread_ranks_init(&ranks, RANKS);
-    for (int i = 0; i < RANKS; i++) {
+    thread_ranks_init(&ranks, 2);
+    for (int i = 0; i < 2; i++) {
         open_runner(&t.runners[i], TINY_MODEL, &ranks.ranks[i], 1, OPS_F16);
     }
     atomic_store(&t.runners[0].give_up, true);
     thread_ranks_run(&ranks, give_up_a_step, &t);
-    for (int i = 0; i < RANKS; i++) {
+    for (int i = 0; i < 2; i++) {
         close_runner(&t.runners[i]);
     }
     thread_ranks_deinit(&ranks);
@@ -183,21 +193,40 @@ static void shares_cover_everything_once(void **state)
 {
     (void)state;
     for (int n = 1; n <= 7; n++) {
-        struct llama_config c = {.n_ranks = n, .n_kv_heads = 7};
-        size_t rows = 0, heads = 0;
+        struct llama_config c = {.n_ranks = n, .n_heads = 21, .n_kv_heads = 7, .head_dim = 16};
+        size_t rows = 0, heads = 0, queries = 0;
         for (c.rank = 0; c.rank < n; c.rank++) {
-            struct llama_range tiles = llama_share_rows(&c, 1003, false);
-            struct llama_range in_heads = llama_share_rows(&c, 7 * 48, true);
+            struct llama_range tiles = llama_share_rows(&c, 1003, LLAMA_ROWS_PLAIN);
+            struct llama_range kv = llama_share_rows(&c, 7 * 16, LLAMA_ROWS_KV);
+            struct llama_range q = llama_share_rows(&c, 21 * 16, LLAMA_ROWS_QUERIES);
             assert_int_equal(tiles.first, rows);
             assert_int_equal(tiles.first % 16, 0);
-            assert_int_equal(in_heads.first, heads);
-            assert_int_equal(in_heads.first, 48 * llama_share_heads(&c).first);
+            assert_int_equal(kv.first, heads);
+            assert_int_equal(q.first, queries);
+            assert_int_equal(q.first, 3 * kv.first);
             rows = tiles.end;
-            heads = in_heads.end;
+            heads = kv.end;
+            queries = q.end;
         }
         assert_int_equal(rows, 1003);
-        assert_int_equal(heads, 7 * 48);
+        assert_int_equal(heads, 7 * 16);
+        assert_int_equal(queries, 21 * 16);
     }
+}
+
+static void ranks_that_share_a_kv_head_all_have_it(void **state)
+{
+    (void)state;
+    struct llama_config c = {.n_ranks = 4, .n_heads = 9, .n_kv_heads = 3, .head_dim = 16};
+    const struct llama_share_heads want[] = {
+        {{0, 2}, {0, 1}}, {{2, 4}, {0, 2}}, {{4, 6}, {1, 2}}, {{6, 9}, {2, 3}}};
+    for (c.rank = 0; c.rank < 4; c.rank++) {
+        struct llama_share_heads own = llama_share_heads(&c);
+        assert_memory_equal(&own, &want[c.rank], sizeof(own));
+    }
+    c.n_layers = 1;
+    c.rank = 1; /* it has most */
+    assert_int_equal(kv_cache_page_bytes_most(&c, OPS_F16), kv_cache_page_bytes(&c, OPS_F16));
 }
 
 static void what_cannot_be_shared_is_refused(void **state)
@@ -205,13 +234,17 @@ static void what_cannot_be_shared_is_refused(void **state)
     (void)state;
     struct err e = {0};
     struct llama_config c = {
-        .n_ranks = 4, .n_kv_heads = 4, .d_model = 64, .d_ff = 64, .vocab = 64};
+        .n_ranks = 4, .n_heads = 4, .n_kv_heads = 2, .d_model = 64, .d_ff = 64, .vocab = 64};
     assert_int_equal(llama_share_check(&c, &e), 0);
-    c.n_kv_heads = 3;
+    c.n_heads = 3;
     assert_int_equal(llama_share_check(&c, &e), -1);
-    assert_non_null(strstr(e.message, "3 KV heads"));
+    assert_non_null(strstr(e.message, "3 query heads"));
     assert_non_null(strstr(e.message, "at most 3"));
-    c.n_kv_heads = 4;
+    c.n_heads = 4;
+    c.qk_norm = LLAMA_QK_NORM_ROW;
+    assert_int_equal(llama_share_check(&c, &e), -1);
+    assert_non_null(strstr(e.message, "at most 2"));
+    c.qk_norm = LLAMA_QK_NORM_NONE;
     c.encoder = true;
     c.arch = "bert";
     assert_int_equal(llama_share_check(&c, &e), -1);
@@ -223,7 +256,7 @@ static void a_share_runs_only_among_its_ranks(void **state)
     (void)state;
     struct err e = {0};
     struct thread_ranks ranks;
-    thread_ranks_init(&ranks, RANKS);
+    thread_ranks_init(&ranks, 2);
     struct parallel parallel = parallel_none;
     parallel.ranks = &ranks.ranks[1];
     struct model *m = tiny_model_open_share(TINY_MODEL, &parallel);
@@ -251,7 +284,8 @@ static void a_share_runs_only_among_its_ranks(void **state)
 static void init_cache(struct kv_cache *kv)
 {
     struct err e = {0};
-    const struct llama_config c = {.n_layers = 1, .n_kv_heads = 2, .head_dim = 16};
+    const struct llama_config c = {
+        .n_layers = 1, .n_heads = 2, .n_kv_heads = 2, .head_dim = 16};
     assert_int_equal(kv_cache_init(kv, &c, OPS_F16, 2, 96, 5, &e), 0);
     memset(kv->block, 0, 5 * kv->page_bytes);
 }
@@ -299,9 +333,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_compute_the_same_bits),
+        cmocka_unit_test(ranks_share_kv_heads_where_there_are_few),
         cmocka_unit_test(ranks_have_threads_of_their_own),
         cmocka_unit_test(all_ranks_give_a_step_up_when_rank_0_does),
         cmocka_unit_test(shares_cover_everything_once),
+        cmocka_unit_test(ranks_that_share_a_kv_head_all_have_it),
         cmocka_unit_test(what_cannot_be_shared_is_refused),
         cmocka_unit_test(a_share_runs_only_among_its_ranks),
         cmocka_unit_test(a_cache_follows_another_by_its_changes),

@@ -35,8 +35,8 @@ void thread_ranks_init(struct thread_ranks *t, int n)
     pthread_barrier_init(&t->barrier, NULL, (unsigned)n);
     for (int i = 0; i < n; i++) {
         t->own[i] = (struct thread_rank){.all = t, .rank = i};
-        t->ranks[i] = (struct ranks){
-            .channel = &t->own[i], .rank = i, .n_ranks = n, .gather = gather};
+        t->ranks[i] =
+            (struct ranks){.channel = &t->own[i], .rank = i, .n_ranks = n, .gather = gather};
     }
 }
 

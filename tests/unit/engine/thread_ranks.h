@@ -1,5 +1,5 @@
-/* thread_ranks.h: ranks that are threads of one process, for tests of what ranks compute without
- * MPI. What a rank gathers is copied out of the others' memory. */
+/* thread_ranks.h: ranks that are threads of one process, for tests of what ranks compute
+ * without MPI. What a rank gathers is copied out of the others' memory. */
 #pragma once
 
 #include <pthread.h>

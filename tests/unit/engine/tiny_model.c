@@ -196,9 +196,8 @@ static struct model *open_share(const char *arch, enum ffn ffn, enum llama_preci
     if (gguf_writer_write(w.out, path, &e) != 0) {
         fail_msg("%s", e.message);
     }
-    struct model *m = precision == LLAMA_INT8
-                          ? model_open(path, MODEL_HASHED, parallel, &e)
-                          : model_open_as(path, precision, parallel, &e);
+    struct model *m = precision == LLAMA_INT8 ? model_open(path, MODEL_HASHED, parallel, &e)
+                                              : model_open_as(path, precision, parallel, &e);
     unlink(path);
     if (!m) {
         fail_msg("%s", e.message);
