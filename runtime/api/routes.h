@@ -37,6 +37,7 @@ enum route_scope {
 #define ROUTES(X)                                                                              \
     X(CHAT_PAGE, "GET", "/", ROUTE_OPEN, SCOPE_NONE)                                           \
     X(CONSOLE_PAGE, "GET", "/admin", ROUTE_OPEN, SCOPE_NONE)                                   \
+    X(WEB_ASSET, "GET", "/assets/{name}", ROUTE_OPEN, SCOPE_NONE)                              \
     X(OPENAPI, "GET", "/openapi.json", ROUTE_OPEN, SCOPE_NONE)                                 \
     X(HEALTHZ, "GET", "/healthz", ROUTE_OPEN, SCOPE_NONE)                                      \
     X(READYZ, "GET", "/readyz", ROUTE_OPEN, SCOPE_NONE)                                        \

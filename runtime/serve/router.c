@@ -22,23 +22,7 @@
 #include "runtime/serve/upgrade.h"
 #include "runtime/serve/upgrade_admin.h"
 #include "runtime/serve/version_admin.h"
-#include "runtime/web/page.h"
-
-static void chat_page(struct http_exchange *ex)
-{
-    static const struct http_header headers[] = {
-        {"Content-Type", "text/html; charset=utf-8"},
-        {"Cache-Control", "no-cache"},
-        /* The page is one file and talks to nobody but this server. */
-        {"Content-Security-Policy",
-         "default-src 'none'; style-src 'unsafe-inline'; "
-         "script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
-         "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
-        {"X-Content-Type-Options", "nosniff"},
-    };
-    http_respond(ex, 200, headers, sizeof(headers) / sizeof(headers[0]), web_page,
-                 web_page_len);
-}
+#include "runtime/serve/web_pages.h"
 
 static void openapi(struct http_exchange *ex)
 {
@@ -95,7 +79,9 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
 {
     switch (id) {
     case ROUTE_CHAT_PAGE:
-        chat_page(ex);
+    case ROUTE_CONSOLE_PAGE:
+    case ROUTE_WEB_ASSET:
+        web_pages_answer(ex);
         break;
     case ROUTE_HEALTHZ:
         status(ex, 200, "ok");

@@ -1,47 +1,5 @@
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Weir</title>
-<style>
-  :root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 18%, transparent);
-          --soft: color-mix(in srgb, currentColor 6%, transparent); --mine: #2563a8; }
-  * { box-sizing: border-box; }
-  body { margin: 0; height: 100vh; height: 100dvh; display: flex; flex-direction: column;
-         font: 16px/1.5 system-ui, sans-serif; }
-  header { display: flex; gap: 1rem; align-items: baseline; padding: .7rem 1rem;
-           border-bottom: 1px solid var(--line); }
-  header h1 { font-size: 1.05rem; margin: 0; }
-  header .model { opacity: .7; font-size: .85rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-  header button { margin-left: auto; }
-  main { flex: 1; overflow-y: auto; }
-  #log { max-width: 46rem; margin: 0 auto; padding: 1rem; display: flex; flex-direction: column; gap: .8rem; }
-  .turn { padding: .6rem .9rem; border-radius: .8rem; max-width: 85%; white-space: pre-wrap; overflow-wrap: anywhere; }
-  .user { align-self: flex-end; background: var(--mine); color: #fff; }
-  .assistant { align-self: flex-start; background: var(--soft); border: 1px solid var(--line); }
-  .error { align-self: stretch; max-width: 100%; border: 1px solid #c33; color: #c33; }
-  .made-by { font-size: .72rem; opacity: .6; align-self: flex-start; margin-top: -.5rem; }
-  form { border-top: 1px solid var(--line); }
-  form > div { max-width: 46rem; margin: 0 auto; padding: .8rem 1rem; display: flex; gap: .6rem; }
-  textarea { flex: 1; font: inherit; padding: .55rem .7rem; border-radius: .6rem; border: 1px solid var(--line);
-             background: transparent; color: inherit; resize: none; }
-  button { font: inherit; padding: .45rem .9rem; border-radius: .6rem; border: 1px solid var(--line);
-           background: var(--soft); color: inherit; cursor: pointer; }
-</style>
-</head>
-<body>
-<header>
-  <h1>Weir</h1><span class="model" id="model"></span>
-  <button type="button" id="clear">New chat</button>
-</header>
-<main><div id="log" aria-live="polite"></div></main>
-<form id="form"><div>
-  <textarea id="text" rows="1" placeholder="Write a message" aria-label="Message" autofocus></textarea>
-  <button id="send">Send</button>
-</div></form>
-<script>
-"use strict";
+import './chat.css';
+
 const log = document.getElementById("log");
 const text = document.getElementById("text");
 const send = document.getElementById("send");
@@ -152,6 +110,3 @@ document.getElementById("clear").addEventListener("click", () => {
 call("/v1/models").then((r) => r.json())
   .then((list) => { document.getElementById("model").textContent = list.data[0]?.version ?? ""; })
   .catch((error) => add("error", error.message));
-</script>
-</body>
-</html>
