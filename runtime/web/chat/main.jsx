@@ -1,112 +1,173 @@
+// The chat page.
+
 import './chat.css';
 
-const log = document.getElementById("log");
-const text = document.getElementById("text");
-const send = document.getElementById("send");
-let messages = [];
-let running = null;
+import { render } from 'preact';
+import { useEffect, useLayoutEffect, useReducer, useRef, useState } from 'preact/hooks';
 
-function add(kind, content) {
-  const div = document.createElement("div");
-  div.className = "turn " + kind;
-  div.textContent = content;
-  log.append(div);
-  div.scrollIntoView({ block: "end" });
-  return div;
+import { Answer, Failure, UserMessage } from './message.jsx';
+import { titleOf } from './history.js';
+import { Sidebar } from './sidebar.jsx';
+import { Talk } from './talk.js';
+import { Dialog, Icon, IconButton } from './ui.jsx';
+
+// Nearer to the end than this, in CSS pixels, the page follows the answer.
+const FOLLOW_WITHIN = 60;
+const ROWS_MAX = 8;
+const EXAMPLES = ['What is 23 + 45?', 'Who are you?', 'Why is the sky blue?'];
+
+function ModelChoice({ talk }) {
+    const { models, conversation } = talk;
+    if (models.length === 0) return <span class="model" id="model" />;
+    if (models.length === 1) return <span class="model" id="model">{models[0].version ?? models[0].id}</span>;
+    const isKnown = models.some(({ id }) => id === conversation.model);
+    return (
+        <select class="model" id="model" aria-label="Model" value={conversation.model}
+            onChange={(event) => talk.setModel(event.currentTarget.value)}>
+            <option value="">{`${models[0].id} (the server's choice)`}</option>
+            {models.map(({ id, state }) => (
+                <option key={id} value={id}>{state && state !== 'serving' ? `${id} (${state})` : id}</option>
+            ))}
+            {conversation.model && !isKnown && <option value={conversation.model}>{conversation.model} (not there now)</option>}
+        </select>
+    );
 }
 
-/* A server with an API key asks for it once; it stays in this tab. */
-function headers() {
-  const key = sessionStorage.getItem("weir-key");
-  return { "Content-Type": "application/json", ...(key ? { Authorization: "Bearer " + key } : {}) };
+function Composer({ talk }) {
+    const [text, setText] = useState('');
+    const area = useRef(null);
+    const isRunning = talk.running !== null;
+    useEffect(() => area.current.focus(), [talk.conversation.id]);
+    const submit = (event) => {
+        event.preventDefault();
+        if (isRunning) talk.stop();
+        else if (talk.send(text)) setText('');
+    };
+    const onKeyDown = (event) => {
+        if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+            event.preventDefault();
+            if (!isRunning) submit(event);
+        } else if (event.key === 'ArrowUp' && text === '') {
+            const edits = document.querySelectorAll('.turn.user button[aria-label=Edit]');
+            edits[edits.length - 1]?.click();
+        }
+    };
+    return (
+        <form id="form" onSubmit={submit}>
+            <div class="composer">
+                <textarea id="text" ref={area} aria-label="Message" placeholder="Write a message" value={text}
+                    rows={Math.min(ROWS_MAX, text.split('\n').length)} onKeyDown={onKeyDown}
+                    onInput={(event) => setText(event.currentTarget.value)} />
+                <button class="main round" aria-label={isRunning ? 'Stop' : 'Send'} title={isRunning ? 'Stop (Esc)' : 'Send (Enter)'}
+                    disabled={!isRunning && !text.trim()}>
+                    <Icon name={isRunning ? 'stop' : 'send'} />
+                </button>
+            </div>
+            <p class="fine hint">Enter sends, Shift+Enter begins a line. What a model writes may be wrong.</p>
+        </form>
+    );
 }
 
-async function call(path, options) {
-  let response = await fetch(path, { ...options, headers: headers() });
-  if (response.status === 401) {
-    const key = prompt("This server asks for its API key");
-    if (key) {
-      sessionStorage.setItem("weir-key", key);
-      response = await fetch(path, { ...options, headers: headers() });
-    }
-  }
-  if (!response.ok) {
-    const body = await response.json().catch(() => null);
-    throw new Error(body?.error?.message ?? "the server answered " + response.status);
-  }
-  return response;
+function Welcome({ talk }) {
+    return (
+        <section class="welcome">
+            <h1>Ask something</h1>
+            <div class="examples">
+                {EXAMPLES.map((text) => <button key={text} type="button" onClick={() => talk.send(text)}>{text}</button>)}
+            </div>
+        </section>
+    );
 }
 
-/* Calls onData with each event's JSON. */
-async function readEvents(response, onData) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error("the answer broke off");
-    rest += value;
-    const events = rest.split("\n\n");
-    rest = events.pop();
-    for (const event of events) {
-      if (!event.startsWith("data: ")) continue;
-      if (event === "data: [DONE]") return;
-      onData(JSON.parse(event.slice(6)));
-    }
-  }
-}
-
-async function answer() {
-  const turn = add("assistant", "");
-  let content = "";
-  let finish = null;
-  running = new AbortController();
-  send.textContent = "Stop";
-  try {
-    const response = await call("/v1/chat/completions", {
-      method: "POST", signal: running.signal, body: JSON.stringify({ messages, stream: true }) });
-    await readEvents(response, (chunk) => {
-      const choice = chunk.choices[0];
-      content += choice?.delta?.content ?? "";
-      finish = choice?.finish_reason ?? finish;
-      turn.textContent = content;
-      turn.scrollIntoView({ block: "end" });
+function Log({ talk }) {
+    const { messages, running } = talk;
+    const main = useRef(null);
+    const [isAtEnd, setIsAtEnd] = useState(true);
+    const toEnd = () => main.current.scrollTo({ top: main.current.scrollHeight });
+    const onScroll = () => {
+        const { scrollTop, scrollHeight, clientHeight } = main.current;
+        setIsAtEnd(scrollHeight - scrollTop - clientHeight < FOLLOW_WITHIN);
+    };
+    // A message of one's own is always shown.
+    useLayoutEffect(toEnd, [talk.conversation.id, messages.length]);
+    useEffect(() => {
+        if (isAtEnd) toEnd();
     });
-    if (finish === "content_filter") turn.textContent = content + " [ended by a filter]";
-    const made = document.createElement("div");
-    made.className = "made-by";
-    made.textContent = response.headers.get("weir-model") + " · prompt " + response.headers.get("weir-prompt");
-    log.append(made);
-    made.scrollIntoView({ block: "end" });
-  } catch (error) {
-    if (!content) turn.remove();
-    if (error.name !== "AbortError") add("error", error.message);
-  }
-  messages.push({ role: "assistant", content });
-  running = null;
-  send.textContent = "Send";
+    const last = messages.length - 1;
+    const lacksAnswer = messages[last]?.role === 'user' && !messages[last].refused;
+    return (
+        <main id="main" ref={main} onScroll={onScroll} tabIndex={-1}>
+            <div class="log">
+                {messages.length === 0 && !running && <Welcome talk={talk} />}
+                {messages.map((message, i) => (message.role === 'user'
+                    ? <UserMessage key={i} talk={talk} message={message} index={i} />
+                    : <Answer key={i} talk={talk} message={message} isLast={i === last && !running} isLive={false} />))}
+                {running && <Answer key={messages.length} talk={talk} message={running.answer} isLive />}
+                {!running && (talk.failure || lacksAnswer) && <Failure talk={talk} />}
+            </div>
+            {!isAtEnd && <IconButton icon="newest" label="To the newest message" class="icon-button to-end" onClick={toEnd} />}
+        </main>
+    );
 }
 
-function submit(event) {
-  event.preventDefault();
-  if (running) { running.abort(); return; }
-  const content = text.value.trim();
-  if (!content) return;
-  text.value = "";
-  messages.push({ role: "user", content });
-  add("user", content);
-  answer();
+function KeyDialog({ talk }) {
+    const input = useRef(null);
+    const submit = (event) => {
+        event.preventDefault();
+        if (input.current.value.trim()) talk.giveKey(input.current.value.trim());
+    };
+    return (
+        <Dialog title="This server asks for an API key" onClose={() => talk.refuseKey()}>
+            {talk.wantsKey === 'refused' && <p class="note stopped" role="alert">The server did not accept the key.</p>}
+            <form onSubmit={submit}>
+                <label>API key <input ref={input} type="password" autocomplete="off" autofocus required /></label>
+                <p class="fine">It is kept in this tab, until you close it.</p>
+                <div class="row">
+                    <button type="button" onClick={() => talk.refuseKey()}>Cancel</button>
+                    <button class="main">Use this key</button>
+                </div>
+            </form>
+        </Dialog>
+    );
 }
 
-document.getElementById("form").addEventListener("submit", submit);
-text.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
-});
-document.getElementById("clear").addEventListener("click", () => {
-  running?.abort();
-  messages = [];
-  log.replaceChildren();
-  text.focus();
-});
-call("/v1/models").then((r) => r.json())
-  .then((list) => { document.getElementById("model").textContent = list.data[0]?.version ?? ""; })
-  .catch((error) => add("error", error.message));
+function App({ talk }) {
+    const [, redraw] = useReducer((n) => n + 1, 0);
+    const [isSideOpen, setIsSideOpen] = useState(false);
+    useEffect(() => talk.watch(redraw), []);
+    const title = titleOf(talk.conversation);
+    useEffect(() => {
+        document.title = `${title} · Weir`;
+    }, [title]);
+    useEffect(() => {
+        const onKeyDown = (event) => {
+            if (event.key === 'Escape' && !document.querySelector('dialog[open]')) {
+                setIsSideOpen(false);
+                talk.stop();
+            }
+        };
+        addEventListener('keydown', onKeyDown);
+        return () => removeEventListener('keydown', onKeyDown);
+    }, []);
+    return (
+        <>
+            <a class="skip" href="#text" onClick={(event) => { event.preventDefault(); document.getElementById('text').focus(); }}>To the message field</a>
+            <Sidebar talk={talk} isOpen={isSideOpen} onClose={() => setIsSideOpen(false)} />
+            {isSideOpen && <div class="shade" onClick={() => setIsSideOpen(false)} />}
+            <div class="page" inert={isSideOpen}>
+                <header>
+                    <IconButton icon="menu" label="Chats" class="icon-button menu" aria-expanded={isSideOpen} aria-controls="side"
+                        onClick={() => setIsSideOpen(true)} />
+                    <ModelChoice talk={talk} />
+                </header>
+                {talk.notice && <p class="notice" role="alert">{talk.notice} <button type="button" class="plain" onClick={() => talk.changed({ notice: '' })}>Close</button></p>}
+                <Log talk={talk} />
+                <Composer talk={talk} />
+            </div>
+            <div class="unseen" role="status" aria-live="polite">{talk.said}</div>
+            {talk.wantsKey && <KeyDialog key={talk.wantsKey} talk={talk} />}
+        </>
+    );
+}
+
+render(<App talk={new Talk()} />, document.getElementById('app'));
