@@ -11,6 +11,8 @@ TEST_PACKAGES=(git openssl libcmocka-dev curl clang-format clang-tidy cppcheck)
 TEST_PACKAGES+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 # For the chat page, which is tested in a browser.
 TEST_PACKAGES+=(chromium)
+# For the alert rules and the dashboard.
+TEST_PACKAGES+=(prometheus)
 
 # packages_install NAME...: nothing is asked of apt when everything is there.
 packages_install() {

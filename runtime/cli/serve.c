@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include "quant/cpu.h"
+#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/local_model.h"
@@ -41,6 +42,10 @@ struct serve_options {
     long findings_days;
     const char *filter_log_text;
     const char *metrics;
+    const char *otlp_endpoint;
+    double trace_share;
+    const char *log_format;
+    bool log_requests;
     const char *filters_dir;
     const char *filters_chain;
     struct option_strings filters_for;
@@ -74,7 +79,7 @@ struct serve_options {
     long max_body;
 };
 
-#define OPTIONS_MAX 64
+#define OPTIONS_MAX 80
 
 static void append_options(struct option table[OPTIONS_MAX], const struct option *more,
                            size_t n)
@@ -114,6 +119,18 @@ static void add_watching_options(struct option table[OPTIONS_MAX], struct serve_
         {"metrics", 0, OPTION_STRING, &o->metrics, "WHO",
          "GET /metrics is for: open (anybody), key (API keys with the scope metrics), off "
          "(open)",
+         0, 0},
+        {"otlp-endpoint", 0, OPTION_STRING, &o->otlp_endpoint, "URL",
+         "tell a collector there what requests did: OTLP/HTTP with JSON, to URL/v1/traces "
+         "(OTEL_EXPORTER_OTLP_ENDPOINT; none)",
+         0, 0},
+        {"trace-share", 0, OPTION_DOUBLE, &o->trace_share, "R",
+         "the share of requests without a traceparent of which it is told, 0 to 1 (1)", 0, 0},
+        {"log-format", 0, OPTION_STRING, &o->log_format, "FORMAT",
+         "text, or json: each line an object (text)", 0, 0},
+        {"log-requests", 0, OPTION_FLAG, &o->log_requests, NULL,
+         "a line for each request that is over: ids, route, status, model, times, tokens; no "
+         "content",
          0, 0},
     };
     append_options(table, more, sizeof(more) / sizeof(more[0]));
@@ -371,6 +388,11 @@ static int set_admin_key(struct server_settings *set, const struct serve_options
     if (access_make_admin_key(a, shown, e) != 0) {
         return -1;
     }
+    if (strcmp(o->log_format, "json") == 0) {
+        log_warn("no admin key is set, and logs do not show the one that was made: nobody can "
+                 "use the admin routes; --admin-key-file sets one");
+        return 0;
+    }
     fprintf(stderr, "admin key (made for this run, set --admin-key to choose one): %s\n",
             shown);
     return 0;
@@ -485,12 +507,16 @@ static int set_watching(struct server_settings *set, const struct serve_options 
     static const char *const texts[] = {"none", "found", "all", NULL};
     static const char *const readers[] = {"open", "key", "off", NULL};
     static const char *const kept[] = {"off", "ids", "texts", NULL};
+    static const char *const formats[] = {"text", "json", NULL};
     int which = choice_named("filter-log-text", o->filter_log_text, texts);
     int who = choice_named("metrics", o->metrics, readers);
     int feedback = choice_named("feedback", o->feedback, kept);
-    if (which < 0 || who < 0 || feedback < 0) {
+    int format = choice_named("log-format", o->log_format, formats);
+    if (which < 0 || who < 0 || feedback < 0 || format < 0) {
         return -1;
     }
+    log_set_format((enum log_format)format);
+    set->log_requests = o->log_requests;
     if (who == METRICS_KEY && !o->api_key && !getenv("WEIR_API_KEY") && !o->api_key_file) {
         fprintf(stderr, "weir serve: --metrics key: no API key is set\n");
         return -1;
@@ -498,6 +524,31 @@ static int set_watching(struct server_settings *set, const struct serve_options 
     set->findings.texts = (enum finding_texts)which;
     set->feedback.keeping = (enum feedback_keeping)feedback;
     set->metrics = (enum metrics_readers)who;
+    return 0;
+}
+
+/* What OpenTelemetry's own programs read from the environment. -1 with a message. */
+static int set_traces(struct server_settings *set, const struct serve_options *o)
+{
+    struct err e = {0};
+    const char *endpoint =
+        o->otlp_endpoint ? o->otlp_endpoint : getenv("OTEL_EXPORTER_OTLP_ENDPOINT");
+    const char *service = getenv("OTEL_SERVICE_NAME");
+    set->spans = (struct span_settings){
+        .endpoint = endpoint && endpoint[0] ? endpoint : NULL,
+        .headers = getenv("OTEL_EXPORTER_OTLP_HEADERS"),
+        .service = service && service[0] ? service : "weir",
+        .version = WEIR_VERSION,
+        .share = o->trace_share,
+    };
+    if (!(o->trace_share >= 0.0 && o->trace_share <= 1.0)) {
+        fprintf(stderr, "weir serve: --trace-share: 0 to 1 are allowed\n");
+        return -1;
+    }
+    if (span_settings_check(&set->spans, &e) != 0) {
+        fprintf(stderr, "weir serve: %s\n", e.message);
+        return -1;
+    }
     return 0;
 }
 
@@ -608,6 +659,8 @@ int cli_serve(int argc, char **argv)
         .findings_days = 30,
         .filter_log_text = "none",
         .metrics = "open",
+        .log_format = "text",
+        .trace_share = 1,
         .ping = 5,
         .keep_generations = 1,
         .models_loaded = "default",
@@ -700,7 +753,7 @@ int cli_serve(int argc, char **argv)
     set.http.body_bytes_max = (size_t)o.max_body;
     set.sampling.temperature = (float)o.temperature;
     if (set_unix_mode(&set, o.unix_mode) != 0 || set_watching(&set, &o) != 0 ||
-        set_memory_short(&set, &o) != 0) {
+        set_memory_short(&set, &o) != 0 || set_traces(&set, &o) != 0) {
         return 2;
     }
     return complete_and_serve(&set, &o, &e) == 0 ? 0 : cli_fail("serve", &e);

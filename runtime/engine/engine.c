@@ -78,6 +78,7 @@ static void emit(struct engine *en, const struct sequence *s, struct engine_even
 {
     ev.user = s->user;
     ev.cached_tokens = s->n_cached;
+    ev.started_ns = s->started_ns;
     event_list_push(&en->produced, &ev);
 }
 
@@ -352,6 +353,7 @@ static void admit(struct engine *en)
         if (s->n_counted == 0) { /* not again after a preemption */
             fair_queue_charge(&en->waiting, s->options.tenant, s->n_prompt);
         }
+        s->started_ns = s->started_ns ? s->started_ns : clock_now_ns();
         schedule_join(&en->schedule, s);
     }
 }

@@ -116,8 +116,9 @@ struct engine_event {
     float logprob; /* natural logarithm of the token's probability, before sampling settings */
     const struct engine_top_logprob *top; /* (n_top) likeliest first, then by id; valid during
                                              the callback of engine_drain_events */
-    int n_top;         /* n_top_logprobs, or fewer where fewer tokens can come */
-    int cached_tokens; /* of the prompt, that were in the cache */
+    int n_top;           /* n_top_logprobs, or fewer where fewer tokens can come */
+    int cached_tokens;   /* of the prompt, that were in the cache */
+    uint64_t started_ns; /* clock_now_ns() when it left the queue; 0: it never did */
 };
 
 struct engine_stats {

@@ -111,7 +111,7 @@ static void record_filters(struct exchange *x)
         const struct answer_text *text = &x->choices[i].text;
         if (x->choices[i].text_begun && text->filters && text->decoded_bytes > 0) {
             filter_record(&origin, "", x->chain, FILTER_OUTPUT, text->filters, &text->fed,
-                          &text->most_held);
+                          &text->hold);
         }
     }
 }
@@ -139,6 +139,7 @@ void exchange_leave_client(struct exchange *x)
         record_filters(x);
         shadow_leave(x->shadow);
         exchange_note_outcome(x);
+        exchange_fill_record(x);
         exchange_remember(x);
         http_exchange_set_data(x->http, NULL);
         x->http = NULL;
@@ -463,6 +464,9 @@ void exchange_on_event(struct engine_user *user, const struct engine_event *ev)
 {
     struct choice *c = (struct choice *)user;
     struct exchange *x = c->exchange;
+    if (c->index == 0) {
+        x->times.started_ns = ev->started_ns;
+    }
     c->engine_running = ev->finish == ENGINE_RUNNING;
     note_cached(c, ev);
     if (x->http && !c->ended && !c->is_complete && ev->token != TOKEN_NONE) {

@@ -1,14 +1,30 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "models/output/refusal.h"
 #include "runtime/base/clock.h"
 #include "runtime/serve/exchange_parts.h"
+#include "runtime/serve/request_watch.h"
+#include "runtime/serve/server_metrics.h"
+
+static double seconds(uint64_t from_ns, uint64_t to_ns)
+{
+    return (double)(to_ns - from_ns) * 1e-9;
+}
 
 void exchange_time_token(struct choice *c)
 {
+    const struct exchange *x = c->exchange;
+    const struct model *model = x->generation->model;
     struct answer_times *t = &c->exchange->times;
+    uint64_t now = clock_now_ns();
+    if (c->token_ns > 0) {
+        server_metrics_note_gap(x->server->metrics, model->name, model->version,
+                                seconds(c->token_ns, now));
+    }
+    c->token_ns = now;
     if (c->index == 0) {
-        t->last_ns = clock_now_ns();
+        t->last_ns = now;
         t->first_ns = t->n_tokens++ == 0 ? t->last_ns : t->first_ns;
     }
 }
@@ -44,11 +60,6 @@ static enum model_ending ending_of(const struct exchange *x)
                                                         : MODEL_ENDING_COMPLETE;
 }
 
-static double seconds(uint64_t from_ns, uint64_t to_ns)
-{
-    return (double)(to_ns - from_ns) * 1e-9;
-}
-
 /* What the client got wrong, and a queue that is full, tell nothing of the version. */
 static bool is_clients(enum err_kind failure)
 {
@@ -82,4 +93,74 @@ void exchange_note_outcome(struct exchange *x)
         o.is_refusal = text->len > 0 && refusal_begins(text->data, text->len);
     }
     model_outcome_note(x->server, x->generation, &o);
+}
+
+/* --- what is told of the request when it is over --- */
+
+static void count_tokens(struct exchange *x)
+{
+    const struct answer_usage *u = &x->usage;
+    struct answer_usage *seen = &x->counted;
+    if (!x->generation || x->times.submitted_ns == 0) {
+        return; /* no engine had them */
+    }
+    const struct model *model = x->generation->model;
+    server_metrics_add_tokens(
+        x->server->metrics, model->name, model->version, u->prompt_tokens - seen->prompt_tokens,
+        u->cached_tokens - seen->cached_tokens, u->completion_tokens - seen->completion_tokens);
+    *seen = *u;
+}
+
+void exchange_count_all_tokens(struct server *s)
+{
+    for (struct exchange *x = s->exchanges; x; x = x->next) {
+        count_tokens(x);
+    }
+}
+
+/* What the status alone will not tell. A refusal before the engine had it tells its own. */
+static const char *outcome_of(const struct exchange *x)
+{
+    if (x->failure == ERR_FILTERED) {
+        return model_ending_name(MODEL_ENDING_BLOCKED);
+    }
+    bool was_asked = x->times.submitted_ns > 0 && x->n_choices > 0 && !is_clients(x->failure);
+    return was_asked ? model_ending_name(ending_of(x)) : "";
+}
+
+/* A request that has waited for its model comes here again: all is set anew. */
+void exchange_fill_record(struct exchange *x)
+{
+    struct request_record *r = request_watch_record(x->http);
+    count_tokens(x);
+    if (!r) {
+        return;
+    }
+    if (x->generation) {
+        const struct model *model = x->generation->model;
+        snprintf(r->model, sizeof(r->model), "%s", model->name);
+        snprintf(r->version, sizeof(r->version), "%s", model->version);
+        snprintf(r->answered_by, sizeof(r->answered_by), "%s", x->reply.model);
+    }
+    if (x->prompt) {
+        snprintf(r->prompt, sizeof(r->prompt), "%s@%llu",
+                 x->prompt->name[0] ? x->prompt->name : VERSION_DEFAULT_NAME,
+                 (unsigned long long)x->prompt->version);
+    }
+    if (x->chain) {
+        snprintf(r->filters, sizeof(r->filters), "%s@%u", chain_name(x->chain),
+                 chain_version(x->chain));
+    }
+    bool has_ended = x->n_choices > 0 && x->choices[0].ended;
+    snprintf(r->answer, sizeof(r->answer), "%s", x->n_choices > 0 ? x->reply.id : "");
+    r->finish = has_ended ? reply_finish_name(x->answers[0].finish) : NULL;
+    r->outcome = outcome_of(x);
+    r->prompt_tokens = x->usage.prompt_tokens;
+    r->cached_tokens = x->usage.cached_tokens;
+    r->completion_tokens = x->usage.completion_tokens;
+    r->submitted_ns = x->times.submitted_ns;
+    r->started_ns = x->times.started_ns;
+    r->first_ns = x->times.first_ns;
+    r->last_ns = x->times.last_ns;
+    r->n_timed = x->times.n_tokens;
 }

@@ -1,10 +1,10 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
-#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/net/sse.h"
 #include "runtime/serve/exchange_parts.h"
+#include "runtime/serve/request_watch.h"
 #include "runtime/serve/respond.h"
 
 #define EVENT_BYTES_MAX ((size_t)4 << 20)
@@ -179,8 +179,7 @@ void exchange_fail(struct exchange *x, const struct err *e)
         exchange_refuse(x, e);
         return;
     }
-    log_error("request %s: a streamed answer was cut: %s", http_exchange_request(x->http)->id,
-              e->message);
+    request_watch_log_error(x->http, "a streamed answer was cut: %s", e->message);
     struct api_error error = api_error_from(e);
     x->failure = e->kind;
     x->reply.format->failed(&x->reply, &error);

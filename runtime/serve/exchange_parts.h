@@ -45,12 +45,14 @@ struct choice {
     bool paused;               /* in the engine */
     bool ended;                /* nothing more is said of it */
     int cached_tokens;         /* of its prompt, as far as is known */
+    uint64_t token_ns;         /* when its last token came; 0: none has */
 };
 
 /* When the first answer's tokens came. */
 struct answer_times {
     uint64_t submitted_ns; /* to the engine; 0: not yet */
     uint64_t first_ns, last_ns;
+    uint64_t started_ns; /* by the engine; 0: not yet */
     size_t n_tokens;
 };
 
@@ -94,8 +96,9 @@ struct exchange {
     uint64_t caller, conversation; /* sticky.h */
     bool names_version;            /* so that no chance chose it */
     struct answer_times times;
-    enum err_kind failure; /* that the client was told, or ERR_NONE */
-    bool has_left;         /* the client, before it had the answer */
+    struct answer_usage counted; /* of the usage, what metrics have seen */
+    enum err_kind failure;       /* that the client was told, or ERR_NONE */
+    bool has_left;               /* the client, before it had the answer */
 };
 
 /* The client's side is over; the engine may have to be told. */
@@ -148,6 +151,9 @@ void exchange_time_token(struct choice *c);
 
 /* Once, when the client's side is over. */
 void exchange_note_outcome(struct exchange *x);
+
+/* Likewise: what is told of the request when it is over (request_record.h). */
+void exchange_fill_record(struct exchange *x);
 
 /* ---- exchange_feedback.c ---- */
 

@@ -16,6 +16,7 @@
 #include "runtime/serve/model_wait.h"
 #include "runtime/serve/moderations.h"
 #include "runtime/serve/replay_admin.h"
+#include "runtime/serve/request_watch.h"
 #include "runtime/serve/respond.h"
 #include "runtime/serve/server_metrics.h"
 #include "runtime/serve/tokens.h"
@@ -180,6 +181,7 @@ static void on_headers(void *ctx, struct http_exchange *ex)
 {
     char allow[64];
     const struct route *route = find(ex, allow);
+    request_watch_begin(ctx, ex, route);
     if (!gate_pass(ctx, ex, route, allow)) {
         return;
     }
@@ -243,6 +245,7 @@ static void on_abort(void *ctx, struct http_exchange *ex)
 static void on_response(void *ctx, const struct http_exchange *ex, struct buf *head)
 {
     gate_add_fields(ctx, ex, head);
+    request_watch_add_fields(ex, head);
 }
 
 static void on_end(void *ctx, struct http_exchange *ex)
@@ -250,6 +253,7 @@ static void on_end(void *ctx, struct http_exchange *ex)
     struct server *s = ctx;
     char allow[64];
     server_metrics_count_request(s->metrics, find(ex, allow), ex);
+    request_watch_end(s, ex);
     gate_leave(ex);
 }
 

@@ -253,6 +253,12 @@ static int start_watching(struct server *s, struct err *e)
     s->metrics = server_metrics_create(s->set.version, e);
     s->findings =
         s->metrics ? finding_log_start(&s->loop, &s->set.findings, s->metrics, e) : NULL;
+    if (s->findings && s->set.spans.endpoint) {
+        s->spans = span_export_start(&s->set.spans, e);
+        if (!s->spans) {
+            return -1;
+        }
+    }
     if (s->findings && s->set.feedback.keeping != FEEDBACK_OFF) {
         s->feedback = feedback_desk_start(&s->loop, &s->set.feedback, e);
         return s->feedback ? 0 : err_prefix(e, "--feedback");
@@ -299,6 +305,7 @@ static void release(struct server *s)
     model_catalog_destroy(s->catalog);
     finding_log_destroy(s->findings);
     feedback_desk_destroy(s->feedback);
+    span_export_stop(s->spans);
     metrics_destroy(s->metrics);
     prompt_set_deinit(&s->prompts);
     chain_set_deinit(&s->chains);

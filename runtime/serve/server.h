@@ -29,6 +29,7 @@
 #include "runtime/serve/model_catalog.h"
 #include "runtime/serve/model_wait.h"
 #include "runtime/serve/prompt_set.h"
+#include "runtime/serve/span_export.h"
 #include "runtime/serve/watched_dir.h"
 
 /* Who may read GET /metrics. */
@@ -74,6 +75,8 @@ struct server_settings {
     struct finding_settings findings;
     struct feedback_settings feedback;
     enum metrics_readers metrics;
+    struct span_settings spans;
+    bool log_requests; /* a line for each that is over */
     struct access access;
     bool admin_key_is_made; /* and was shown */
     struct cors cors;
@@ -107,6 +110,7 @@ struct server {
     struct filter_outside outside; /* whom filters ask */
     struct loop_turns turns;       /* filtering that takes long */
     struct metrics *metrics;
+    struct span_export *spans; /* NULL: no traces are told */
     struct finding_log *findings;
     struct feedback_desk *feedback; /* NULL: it is off */
     struct exchange *exchanges;     /* all that are under way */
