@@ -304,6 +304,7 @@ int serve_config_build(struct serve_config *c, struct err *e)
         .ping_ms = (uint32_t)o->ping * 1000,
     };
     c->set.log_requests = o->log_requests;
+    c->set.late_streams = strcmp(o->stream_begin, "text") == 0;
     c->set.spans = spans_of(o);
     c->set.http.body_bytes_max = (size_t)o->max_body;
     c->set.sampling.temperature = (float)o->temperature;

@@ -25,6 +25,7 @@ static const char *const words_kv_types[] = {"f16", "int8", "f32", NULL};
 static const char *const words_publish[] = {"auto", "manual", NULL};
 static const char *const words_short[] = {"refuse", "drain_first", NULL};
 static const char *const words_drift[] = {"on", "off", NULL};
+static const char *const words_begins[] = {"request", "text", NULL};
 static const char *const words_fleet_start[] = {"serve", "wait", NULL};
 static const char *const words_cpus[] = {"auto",    "ref",        "avx2", "avxvnni",
                                          "avx512",  "avx512vnni", "amx",  "neon",
@@ -710,6 +711,15 @@ static const struct config_setting items[] = {
      .help =
          "as long as etcd has never been reached with this --state: serve what the settings "
          "say, or say on /readyz that it is not ready"},
+    {.name = "stream_begin",
+     .type = OPTION_STRING,
+     AT(stream_begin),
+     .argument = "WHEN",
+     .initial = "request",
+     .choices = words_begins,
+     .reload = CONFIG_LIVE,
+     .help = "a stream's status and head are sent when the request is accepted, or with the "
+             "first text, so that a balancer can send what has not begun elsewhere"},
 
     {.help = "Process"},
     {.name = "state",

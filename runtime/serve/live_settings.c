@@ -35,6 +35,7 @@ void live_settings_apply(struct server *s, struct server_settings *fresh)
     s->set.n_filters_for = fresh->n_filters_for;
     s->set.metrics = fresh->metrics;
     s->set.log_requests = fresh->log_requests;
+    s->set.late_streams = fresh->late_streams;
     s->set.sampling = fresh->sampling;
     s->set.drain_timeout_ms = fresh->drain_timeout_ms;
     s->set.upgrade_timeout_ms = fresh->upgrade_timeout_ms;

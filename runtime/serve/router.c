@@ -90,6 +90,7 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
 {
     switch (id) {
     case ROUTE_CHAT_PAGE:
+    case ROUTE_CONSOLE_PAGE:
     case ROUTE_WEB_ASSET:
         web_pages_answer(ex);
         break;

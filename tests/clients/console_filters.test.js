@@ -1,13 +1,11 @@
 'use strict';
 // The console's filter playground, in a real browser: what a chain releases and holds, byte by byte.
-//
-//   WEIR_CONSOLE_SCREENSHOT=FILE.png   also takes the picture of it that the docs show
 
 const assert = require('node:assert/strict');
 const test = require('node:test');
 
 const { startServer } = require('../e2e/lib/server.js');
-const { missingConsole, openConsole, confirm } = require('./lib/console.js');
+const { missingConsole, openConsole, confirm, picture } = require('./lib/console.js');
 
 const skip = missingConsole();
 const FILTERS = '/admin/filters';
@@ -16,7 +14,7 @@ test('console: a text goes through a chain byte by byte', { skip, timeout: 240_0
     const server = await startServer(t);
     await server.admin('PUT', `${FILTERS}/default`, { filters: [{ type: 'wordlist', words: ['heron'], action: 'mask' }], note: 'no herons' });
     await server.admin('PUT', `${FILTERS}/strict`, { filters: [{ type: 'wordlist', words: ['heron'] }] });
-    const { page } = await openConsole(t, server, { view: 'filters', errorsExpected: true, deviceScaleFactor: 2, viewport: { width: 1000, height: 1020 } });
+    const { page } = await openConsole(t, server, { view: 'filters', errorsExpected: true, viewport: { width: 1000, height: 980 } });
     const button = (name) => page.getByRole('button', { name, exact: true });
     const strip = (name) => page.locator(`[data-strip="${name}"]`);
     const trace = async (text) => {
@@ -42,11 +40,8 @@ test('console: a text goes through a chain byte by byte', { skip, timeout: 240_0
     await page.getByRole('row', { name: /^6 / }).getByText('her', { exact: true }).waitFor();
     await button('6').click();
     await strip('held').filter({ hasText: 'her 3 bytes' }).waitFor();
-    if (process.env.WEIR_CONSOLE_SCREENSHOT) {
-        await page.getByText('All 20 steps as a table').click();
-        await page.evaluate(() => scrollTo(0, 0));
-        await page.screenshot({ path: process.env.WEIR_CONSOLE_SCREENSHOT });
-    }
+    await page.getByText('All 20 steps as a table').click();
+    await picture(page, 'filters');
     await button('Play').click();
     await strip('released').filter({ hasText: 'My herons: a *****.' }).waitFor();
 

@@ -8,13 +8,13 @@ const { pathToFileURL } = require('node:url');
 
 const { ROUTE, ask } = require('../e2e/lib/chat.js');
 const { startServer } = require('../e2e/lib/server.js');
-const { missingConsole, openConsole } = require('./lib/console.js');
+const { missingConsole, openConsole, picture } = require('./lib/console.js');
 
 const skip = missingConsole();
 const SOURCES = path.resolve(__dirname, '../../runtime/web/console');
 
 test('console: numbers for the charts are read as Prometheus reads them', async () => {
-    const { parse, sum, buckets, quantile } = await import(pathToFileURL(path.join(SOURCES, 'prometheus.js')));
+    const { parse, sum, buckets, quantile } = await import(pathToFileURL(path.join(SOURCES, 'prometheus.mjs')));
     const families = parse('# TYPE a counter\na{b="x\\"y\\\\n\\n",c="1"} 3\na{b="z",c="2"} 4.5\nh_bucket{m="1",le="0.1"} 1\n' +
         'h_bucket{m="2",le="0.1"} 1\nh_bucket{m="1",le="+Inf"} 2\nh_bucket{m="2",le="+Inf"} 1\nplain 7\n');
     assert.deepEqual(families.get('a')[0].labels, { b: 'x"y\\n\n', c: '1' });
@@ -32,7 +32,7 @@ test('console: numbers for the charts are read as Prometheus reads them', async 
 
 test('console: the charts draw what happens, and say it', { skip, timeout: 240_000 }, async (t) => {
     const server = await startServer(t, { args: ['--metrics', 'off'] });
-    const { page } = await openConsole(t, server, { view: 'live' });
+    const { page } = await openConsole(t, server, { view: 'live', colorScheme: 'dark', viewport: { width: 1000, height: 860 } });
     const plot = (name) => page.getByRole('img', { name: new RegExp(`^${name}\\.`) });
     for (const name of ['Requests', 'Time to the first token', 'Tokens', 'Queue', 'Keys and values in use']) {
         await plot(name).waitFor();
@@ -50,6 +50,10 @@ test('console: the charts draw what happens, and say it', { skip, timeout: 240_0
     await says('Tokens', 'written: now [^;]*at most [0-9.]*[1-9]');
     await says('Queue', 'running: now [0-9]');
     await says('Keys and values in use', 'at most [0-9.]*[1-9]');
+    if (process.env.WEIR_SCREENSHOTS) {
+        await new Promise((resolve) => setTimeout(resolve, 60_000)); // lines that are long enough to look at
+    }
+    await picture(page, 'live');
     isOver = true;
     await work;
     const paths = await page.locator('svg path.line').evaluateAll((lines) => lines.filter((line) => /M.*[Lh]/.test(line.getAttribute('d'))).length);

@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 
 import { get } from './api.js';
 import { Plot } from './plot.jsx';
-import { buckets, parse, quantile, sum } from './prometheus.js';
+import { buckets, parse, quantile, sum } from './prometheus.mjs';
 import { ErrorBox } from './ui.jsx';
 
 const POLL_MS = 2000;

@@ -6,7 +6,17 @@ import { useLoad } from './hooks.js';
 import { Badge, ErrorBox, Field, Table, count, formatBytes, formatTime, useActions } from './ui.jsx';
 
 const POLL_MS = 2000;
-const IN_MEMORY = ['serving', 'kept', 'split', 'shadow', 'canary'];
+
+// The buttons of a version, by its state. What serves of the default model stays.
+const OFFERED = {
+    available: ['load', 'activate', 'split', 'canary', 'shadow'],
+    failed: ['load', 'activate', 'split', 'canary', 'shadow'],
+    kept: ['activate', 'split', 'canary', 'shadow', 'unload'],
+    split: ['activate', 'split', 'unload'],
+    shadow: ['activate', 'shadow', 'unload'],
+    canary: ['activate', 'unload'],
+    serving: ['unload'],
+};
 
 const percentField = (values, set, max) => (
     <Field label="Percent of the requests">
@@ -72,12 +82,7 @@ const CHANGES = {
 };
 
 function VersionRow({ model, version: v, act }) {
-    const isLoaded = IN_MEMORY.includes(v.state);
-    const names = [
-        !isLoaded && 'load', v.state !== 'serving' && 'activate', v.state !== 'serving' && 'split',
-        v.state !== 'serving' && 'canary', v.state !== 'serving' && 'shadow',
-        isLoaded && !(model.default && v.state === 'serving') && 'unload',
-    ].filter(Boolean);
+    const offered = model.default && v.state === 'serving' ? [] : OFFERED[v.state] ?? [];
     return (
         <tr>
             <th scope="row">{v.version}</th>
@@ -90,9 +95,9 @@ function VersionRow({ model, version: v, act }) {
             <td>{v.note}</td>
             <td>
                 <div class="row">
-                    {names.map((name) => (
-                        <button type="button" key={name} disabled={v.state === 'loading'}
-                            aria-label={`${name} ${model.name} ${v.version}`} onClick={() => act(CHANGES[name](model.name, v.version))}>
+                    {offered.map((name) => (
+                        <button type="button" key={name} aria-label={`${name} ${model.name} ${v.version}`}
+                            onClick={() => act(CHANGES[name](model.name, v.version))}>
                             {name}
                         </button>
                     ))}
@@ -138,6 +143,7 @@ function Model({ model, act }) {
         button: 'Unload',
         run: () => post(model.name, 'unload'),
     });
+    const triesOne = model.versions.some(({ state }) => state === 'canary'); // its share is the split
     return (
         <section class="card" aria-labelledby={`model-${model.name}`}>
             <h2 id={`model-${model.name}`}>{model.name} <Badge word={model.state} />{model.default && <span class="fine"> default</span>}</h2>
@@ -146,7 +152,7 @@ function Model({ model, act }) {
                 memory · {count(model.requests_waiting, 'request')} waiting for it
             </p>
             {model.problem && <p class="problem">{model.problem}</p>}
-            <Share model={model} kind="split" share={model.split} act={act} />
+            {!triesOne && <Share model={model} kind="split" share={model.split} act={act} />}
             <Share model={model} kind="shadow" share={model.shadow} act={act} />
             <div class="row">
                 <button type="button" onClick={rollback}>Roll back</button>
@@ -157,7 +163,7 @@ function Model({ model, act }) {
                 head={['Version', 'State', 'Labels', 'Generation', 'Loaded', 'Memory', 'Running', 'Note', 'Actions']}>
                 {model.versions.map((v) => <VersionRow key={v.version} model={model} version={v} act={act} />)}
             </Table>
-            <Canary model={model.name} runs={model.versions.some(({ state }) => state === 'canary')} act={act} />
+            <Canary model={model.name} runs={triesOne} act={act} />
         </section>
     );
 }

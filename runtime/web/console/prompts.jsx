@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks';
 
-import { call, get, part } from './api.js';
+import { call, get, part, session } from './api.js';
 import { linkTo, useLoad } from './hooks.js';
 import { Badge, ErrorBox, Field, useActions } from './ui.jsx';
 import { Versions } from './versions.jsx';
@@ -25,13 +25,14 @@ function draftOf(prompt) {
     };
 }
 
-function bodyOf({ text, mode, note, other }, author) {
+function bodyOf({ text, mode, note, other }) {
     let more = {};
     try {
         more = other.trim() ? JSON.parse(other) : {};
     } catch (error) {
         throw new Error(`Variables, examples and documents are no JSON: ${error.message}`);
     }
+    const author = session.actor();
     return { ...more, text, mode, ...(note && { note }), ...(author && { author }) };
 }
 

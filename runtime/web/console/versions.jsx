@@ -15,7 +15,8 @@ function usedBy(state, version) {
 }
 
 function Compare({ base, versions, active }) {
-    const [from, setFrom] = useState(String(active || versions[versions.length - 1].version));
+    const isNewest = !active || active === versions[0].version;
+    const [from, setFrom] = useState(String(isNewest ? versions[1].version : active));
     const [to, setTo] = useState(String(versions[0].version));
     const { value, error } = useLoad(() => get(`${base}/diff?from=${from}&to=${to}`), [base, from, to]);
     const choice = (label, chosen, set) => (

@@ -2,9 +2,12 @@
 // The owner's console in Chromium, for the tests of its views.
 //
 //   const { page } = await openConsole(t, server, { view: 'models' });   signed in
+//
+//   WEIR_SCREENSHOTS=FOLDER   also takes the pictures of it that the docs show, console-VIEW.png
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
+const path = require('node:path');
 
 const { chromium } = require('playwright-core');
 
@@ -23,7 +26,7 @@ async function openPage(t, url, { errorsExpected = false, ...options } = {}) {
         args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update',
             '--disable-sync', '--no-first-run'],
     });
-    const page = await browser.newPage({ viewport: { width: 1180, height: 800 }, ...options });
+    const page = await browser.newPage({ viewport: { width: 1000, height: 720 }, deviceScaleFactor: 1.5, ...options });
     const complaints = [];
     const requests = [];
     page.on('pageerror', (error) => complaints.push(`${error}`));
@@ -64,7 +67,15 @@ async function confirm(page, button, answer, fields = {}) {
     await dialog.waitFor({ state: 'hidden' });
 }
 
+// The page as the docs show it, if they are wanted.
+async function picture(page, name) {
+    if (process.env.WEIR_SCREENSHOTS) {
+        await page.evaluate(() => scrollTo(0, 0));
+        await page.screenshot({ path: path.join(process.env.WEIR_SCREENSHOTS, `console-${name}.png`) });
+    }
+}
+
 // The status line says that it is done.
 const done = (page) => page.getByRole('status').filter({ hasText: 'done.' }).waitFor();
 
-module.exports = { missingConsole, openPage, openConsole, signIn, confirm, done };
+module.exports = { missingConsole, openPage, openConsole, signIn, confirm, done, picture };
