@@ -91,12 +91,12 @@ test('without systemd: installed, served from by the unit\'s command, upgraded, 
     const command = /^ExecStart=(.*)$/m.exec(unit)[1];
     const serve = async () => {
         const child = root.spawn('setpriv', '--reuid=weir', '--regid=weir', '--init-groups', '--no-new-privs',
-            'sh', '-c', `. /etc/default/weir; umask 077; exec ${command}`);
+            'sh', '-c', `. /etc/default/weir; umask 077; echo $$ >/tmp/weir.pid; exec ${command}`);
         let said = '';
         child.stderr.on('data', (text) => (said += text));
         const ended = new Promise((resolve) => child.on('close', resolve));
         await Promise.race([ready(root), ended.then(() => { throw new Error(said); })]);
-        return { stop: () => { root.get('pkill', '--full', '^/usr/bin/weir serve'); return ended; } };
+        return { stop: () => { root.sh('kill $(cat /tmp/weir.pid); rm /tmp/weir.pid'); return ended; } };
     };
     let server = await serve();
     assert.match(root.sh(ASK), /"content":"\w/);
@@ -170,13 +170,23 @@ test('with systemd: the service starts, reloads, is upgraded under load, restart
     assert.equal(show('NRestarts'), '0');
     assert.match(root.sh(`${CTL} prompts show default`), /Say ahoy first/);
 
+    const serving = show('MainPID');
+    const broken = makeOtherVersion(first, '10.0.0-1', (files) => {
+        fs.writeFileSync(path.join(files, 'usr/bin/weir'), '#!/bin/sh\nexit 7\n');
+    });
+    install(root, broken);
+    await until(() => /an upgrade has failed: .*status 7/.test(show('StatusText')), 'the status says why');
+    assert.equal(show('MainPID'), serving, 'a program that is no good changes nothing');
+    assert.match(root.sh(ASK), /"content":"\w/);
+    install(root, second);
+
     root.write('/etc/systemd/system/weir.service.d/test.conf', '[Service]\nWatchdogSec=1\nRestartSec=100ms\n');
     root.sh('systemctl daemon-reload; systemctl restart weir.service');
     await ready(root);
     await sleep(2500);
     assert.equal(show('NRestarts'), '0', 'a server that works is left alone');
     const hung = show('MainPID');
-    root.get('kill', '-STOP', hung);
+    root.sh(`kill -STOP ${hung}`);
     await until(() => show('NRestarts') !== '0' && show('MainPID') !== hung, 'one that hangs is started anew');
     await ready(root);
     assert.match(root.get('journalctl', '--no-pager', '-u', 'weir.service'), /Watchdog timeout/);
