@@ -266,7 +266,7 @@ test('options that do not go together are told before anything starts', { skip }
     for (const [args, why] of [
         [['--fleet', 'x'], /--fleet and --etcd go together/],
         [['--etcd', 'http://127.0.0.1:1'], /--fleet and --etcd go together/],
-        [['--fleet', 'x', '--etcd', 'http://127.0.0.1:1', '--prompts-dir', '/tmp'], /--prompts-dir does not go with --fleet/],
+        [['--fleet', 'x', '--etcd', 'http://127.0.0.1:1', '--prompts-dir', '/tmp'], /--prompts-dir: does not go with --fleet/],
         [['--fleet', 'x', '--etcd', 'http://127.0.0.1:1', '--repo', '/tmp'], /needs --publish manual/],
         [['--fleet', 'x', '--etcd', 'http://127.0.0.1:1', '--fleet-start', 'maybe'], /serve and wait are/],
     ]) {
