@@ -61,7 +61,7 @@ static void check_together(struct config *s, const struct serve_options *o)
         config_mistake(s, "otlp_endpoint", "%s", e.message);
     }
     if (!(o->drift_alpha > 0 && o->drift_alpha <= 0.5)) {
-        config_mistake(s, "drift_alpha", "%g is not allowed; above 0 and up to 0.5 is",
+        config_mistake(s, "drift_alpha", "above 0 and up to 0.5 is allowed, not %g",
                        o->drift_alpha);
     }
     if (strcmp(o->metrics, "key") == 0 && !o->api_key && !o->api_key_file) {
