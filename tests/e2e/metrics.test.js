@@ -370,7 +370,10 @@ test('requests are counted by outcome, their stages are timed, and tokens are to
     const running = await beginStream(server, story({ max_tokens: 900 }), { signal: leaver.signal });
     await running.body.getReader().read();
     const waiting = server.post(ROUTE, story({ max_tokens: 900 }), { signal: leaver.signal }).catch(() => null);
-    await waitFor(async () => (await readMetrics(server)).value('weir_requests_waiting', { model: 'weir-tiny' }) === 1);
+    await waitFor(async () => {
+        const now = await readMetrics(server);
+        return now.value('weir_requests_running') === 1 && now.value('weir_requests_waiting', { model: 'weir-tiny' }) === 1;
+    });
     const busy = await server.post(ROUTE, story());
     assert.equal(busy.status, 429, await busy.text());
     const during = await readMetrics(server);
@@ -386,6 +389,10 @@ test('requests are counted by outcome, their stages are timed, and tokens are to
     await waiting;
     await waitFor(async () => (await outcomes())['chat weir-tiny left'] === 2);
     assert.equal((await outcomes())['chat  busy'], 1);
+    await waitFor(async () => {
+        const now = await readMetrics(server);
+        return now.value('weir_requests_running') + now.value('weir_requests_waiting') === 0;
+    });
     const { usage } = await whole(server, story());
     const after = await readMetrics(server);
     assert.equal(after.value('vllm:generation_tokens_total'), after.value('weir_output_tokens_total'));

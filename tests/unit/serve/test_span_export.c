@@ -96,15 +96,9 @@ static void settings_that_cannot_work_are_refused(void **state)
                                       "http:///x", "http://a b", "http://u:p@a", "http://a?b",
                                       "http://a#b"};
     static const char *const bad_headers[] = {
-        "a",
-        "=b",
-        "a b=c",
-        "a:b=c",
-        "a=\x01",
-        "a=b\nc",
-        "a=b,,c=d",
-        "a=1,b=1,c=1,d=1,e=1,f=1,g=1,h=1,i=1,j=1,k=1,l=1,m=1,"
-        "n=1,o=1,p=1,q=1"};
+        "a", "=b", "a b=c", "a:b=c", "a=\x01", "a=b\nc", "a=b,,c=d",
+        /* More than SPAN_HEADERS_MAX of them. */
+        "a=,a=,a=,a=,a=,a=,a=,a=,a=,a=,a=,a=,a=,a=,a=,a=,a="};
     assert_check(NULL, "not looked at", 0);
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         assert_check(good[i], "a=b,c=", 0);
