@@ -10,6 +10,7 @@
 #include "runtime/serve/conversation.h"
 #include "runtime/serve/exchange_parts.h"
 #include "runtime/serve/model_pick.h"
+#include "runtime/serve/request_watch.h"
 #include "runtime/serve/respond.h"
 
 const struct exchange_api exchange_chat = {chat_request_parse, &reply_chat, "messages"};
@@ -45,6 +46,9 @@ static struct exchange *exchange_create(struct server *s, struct http_exchange *
                               .fingerprint = x->made_by.fingerprint,
                               .event = exchange_send_event,
                               .event_ctx = x};
+    char parent[TRACE_PARENT_LEN + 1];
+    request_watch_parent(http, parent);
+    filter_outside_trace(&x->outside, &s->outside, parent);
     unique_id(x->reply.id, sizeof(x->reply.id), api->format->id_prefix);
     http_exchange_set_data(http, x);
     return x;

@@ -78,12 +78,13 @@ struct exchange {
     size_t n_tools;
     struct form_job form; /* that the answers must have */
     char form_key[HASH_HEX_LEN + 1];
-    bool prefix_counted;            /* in the statistics of prompts */
-    bool working;                   /* a job off the loop, or a filter's, points here */
-    struct input_texts input_texts; /* what the client wrote */
-    struct filter_run input;        /* it goes through the filters */
-    struct prompt_job pick;         /* of the prompt */
-    struct shadow *shadow;          /* a copy of it runs on another version; or NULL */
+    bool prefix_counted;                  /* in the statistics of prompts */
+    bool working;                         /* a job off the loop, or a filter's, points here */
+    struct input_texts input_texts;       /* what the client wrote */
+    struct filter_run input;              /* it goes through the filters */
+    struct filter_outside_traced outside; /* whom those of the answers ask */
+    struct prompt_job pick;               /* of the prompt */
+    struct shadow *shadow;                /* a copy of it runs on another version; or NULL */
     struct answer_usage usage;
     struct moderation_result found_input, found_output; /* when the client wants to know */
     char *moderation;                                   /* the same as JSON text, at the end */

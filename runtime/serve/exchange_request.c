@@ -145,7 +145,7 @@ static int begin_answers(struct exchange *x, size_t first, bool reasoning_open, 
                                        .block =
                                            x->request.moderation.output == MODERATION_BLOCK,
                                        .piece = exchange_take_piece,
-                                       .outside = &x->server->outside.face,
+                                       .outside = &x->outside.face,
                                        .wake = exchange_on_wake};
     for (size_t i = first; i < first + (size_t)x->request.n_choices; i++) {
         struct choice *c = &x->choices[i];

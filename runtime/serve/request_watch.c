@@ -88,12 +88,22 @@ void request_watch_log_error(const struct http_exchange *ex, const char *format,
     log_fields(LOG_LEVEL_ERROR, fields, sizeof(fields) / sizeof(fields[0]), "%s", message);
 }
 
+void request_watch_parent(const struct http_exchange *ex, char parent[TRACE_PARENT_LEN + 1])
+{
+    const struct request_record *r = http_exchange_watch(ex);
+    parent[0] = '\0';
+    if (r) {
+        trace_context_format(&r->trace, parent);
+    }
+}
+
 void request_watch_add_fields(const struct http_exchange *ex, struct buf *head)
 {
-    const struct request_record *r = ex ? http_exchange_watch(ex) : NULL;
-    if (r) {
-        char parent[TRACE_PARENT_LEN + 1];
-        trace_context_format(&r->trace, parent);
+    char parent[TRACE_PARENT_LEN + 1] = "";
+    if (ex) {
+        request_watch_parent(ex, parent);
+    }
+    if (parent[0]) {
         http_field_add(head, "traceparent", parent);
     }
 }

@@ -29,6 +29,9 @@ void request_watch_end(struct server *s, struct http_exchange *ex);
 /* To be filled in by those who answer; NULL: it is not watched. Until on_end. */
 struct request_record *request_watch_record(const struct http_exchange *ex);
 
+/* `traceparent` for those whom the request makes the server ask; "" where it is not watched. */
+void request_watch_parent(const struct http_exchange *ex, char parent[TRACE_PARENT_LEN + 1]);
+
 /* Logs an error of the server's own, with the ids by which the request is found elsewhere. */
 void request_watch_log_error(const struct http_exchange *ex, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

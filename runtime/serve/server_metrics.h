@@ -229,7 +229,7 @@ struct metrics *server_metrics_create(const char *version, struct err *e);
 void server_metrics_note_request(struct metrics *m, const struct request_record *r);
 /* A token of an answer came so many seconds behind the one before. */
 void server_metrics_note_gap(struct metrics *m, const char *model, const char *version,
-                             double seconds);
+                             double gap_s);
 /* More tokens of requests; of the prompts' tokens `cached` were known before. */
 void server_metrics_add_tokens(struct metrics *m, const char *model, const char *version,
                                size_t prompt, size_t cached, size_t output);

@@ -13,6 +13,7 @@ const { makeFolder, writeFile } = require('./lib/files.js');
 const { readMetrics } = require('./lib/metrics.js');
 const { waitFor } = require('./lib/model_repo.js');
 const { startServer, missing, modelPath } = require('./lib/server.js');
+const { startService } = require('./lib/webhook.js');
 
 const skip = missing();
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -120,6 +121,28 @@ test('a client decides whether its trace is recorded, and what is no traceparent
     await send(PARENT);
     await waitFor(() => collector.spans.length >= 3);
     assert.equal(collector.spans.length, 3);
+});
+
+test('services that filters ask are within the trace, on both sides', { skip }, async (t) => {
+    const service = await startService(t);
+    const chain = { name: 'x', filters: [{ type: 'webhook', url: service.url, side: 'both', headers: ['x-key: 1'] }] };
+    const server = await startServer(t, { args: ['--filters', writeFile(makeFolder(t), 'chain.json', chain)] });
+    const ids = async (route, body, headers) => {
+        service.questions.length = 0;
+        const response = await server.post(route, body, { headers });
+        assert.equal(response.status, 200, await response.text());
+        const { trace, span, flags } = readParent(response);
+        assert.ok(service.questions.length > 0);
+        for (const { headers: { traceparent, 'x-key': key } } of service.questions) {
+            assert.deepEqual([traceparent, key], [`00-${trace}-${span}-${flags}`, '1']);
+        }
+        return [trace, new Set(service.questions.map(({ side }) => side)).size];
+    };
+    const text = { ...ask('Tell me a story.', { ignore_eos: true }), max_tokens: 12 };
+    assert.deepEqual(await ids(ROUTE, text, { traceparent: PARENT }), [TRACE, 2]);
+    assert.notEqual((await ids(ROUTE, text, {}))[0], TRACE);
+    assert.deepEqual(await ids('/v1/embeddings', { input: 'x' }, { traceparent: PARENT }), [TRACE, 1]);
+    assert.equal((await ids('/v1/moderations', { input: 'x' }, { traceparent: PARENT }))[0], TRACE);
 });
 
 // Asks so often for what is not there, on one connection.

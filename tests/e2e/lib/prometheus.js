@@ -16,6 +16,11 @@ function promtool(args, input = '') {
     return stdout;
 }
 
+// What Prometheus' linter says of a text, but for names that are vLLM's.
+function lintMetrics(text) {
+    return promtool(['check', 'metrics'], text.split('\n').filter((line) => !line.includes('vllm:')).join('\n'));
+}
+
 async function freePort() {
     const server = net.createServer();
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -57,4 +62,4 @@ async function startPrometheus(t, config) {
     return { api, query: async (query) => (await api('query', { query })).result };
 }
 
-module.exports = { promtool, startPrometheus };
+module.exports = { lintMetrics, promtool, startPrometheus };
