@@ -295,7 +295,7 @@ static void add_asked(cJSON *object, const struct asked *a, const char *prompt)
 static int baseline(struct ctl *c, char **arguments, int n, struct err *e)
 {
     (void)n;
-    struct asked a, from;
+    struct asked a = {.model = ""}, from = {.model = ""};
     if (read_asked(c, arguments[0], &a, e) != 0 ||
         (c->from && read_asked(c, c->from, &from, e) != 0)) {
         return -1;

@@ -143,7 +143,7 @@ static int read_how(const cJSON *body, enum drift_take *how, struct drift_asked 
                     struct err *e)
 {
     const cJSON *from = json_field_get(body, "from");
-    char take[8];
+    char take[8] = "";
     if (read_text(body, "take", take, sizeof(take), e) != 0) {
         return -1;
     }

@@ -8,11 +8,10 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/unique_id.h"
-#include "runtime/serve/drift_desk.h"
+#include "runtime/serve/feedback_counts.h"
 #include "runtime/serve/query_field.h"
 #include "runtime/serve/respond.h"
 #include "runtime/serve/server.h"
-#include "runtime/serve/server_metrics.h"
 
 #define JOBS_MAX         32 /* that are being stored or read; more are told to come again */
 #define PAGE_DEFAULT     100
@@ -93,23 +92,6 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
-/* Values of labels. */
-static const char *const refusals[] = {"unknown_answer", "invalid", "busy", "not_stored"};
-enum refusal { UNKNOWN_ANSWER, INVALID, BUSY, NOT_STORED };
-static const char deleted_as_asked[] = "asked", deleted_by_limits[] = "retention";
-
-/* What may be the subject of an alarm shall be there before the first case. */
-static void start_at_zero(struct metrics *metrics)
-{
-    const char *const deletions[] = {deleted_as_asked, deleted_by_limits};
-    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-        metrics_add(metrics, SERVER_METRIC_FEEDBACK_REFUSED, &refusals[i], 0);
-    }
-    for (size_t i = 0; i < sizeof(deletions) / sizeof(deletions[0]); i++) {
-        metrics_add(metrics, SERVER_METRIC_FEEDBACK_DELETED, &deletions[i], 0);
-    }
-}
-
 struct feedback_desk *feedback_desk_start(uv_loop_t *loop, const struct feedback_settings *set,
                                           struct metrics *metrics, struct err *e)
 {
@@ -130,7 +112,7 @@ struct feedback_desk *feedback_desk_start(uv_loop_t *loop, const struct feedback
         mem_free(d);
         return NULL;
     }
-    start_at_zero(metrics);
+    feedback_counts_begin(metrics);
     uv_timer_init(loop, &d->timer);
     d->timer.data = d;
     uv_timer_start(&d->timer, on_timer, 0, PRUNE_MS);
@@ -156,10 +138,8 @@ void feedback_desk_destroy(struct feedback_desk *d)
 
 void feedback_desk_collect(const struct feedback_desk *d, struct metrics *metrics)
 {
-    const char *values[] = {deleted_by_limits};
     if (d) {
-        metrics_set(metrics, SERVER_METRIC_FEEDBACK_DELETED, values,
-                    (double)feedback_store_pruned(d->store));
+        feedback_count_pruned(metrics, feedback_store_pruned(d->store));
     }
 }
 
@@ -174,11 +154,6 @@ void feedback_desk_remember(struct feedback_desk *d, struct remembered_answer *a
 }
 
 /* --- jobs --- */
-
-static void count_refusal(struct server *s, enum refusal why)
-{
-    metrics_add(s->metrics, SERVER_METRIC_FEEDBACK_REFUSED, &refusals[why], 1);
-}
 
 static void destroy(struct feedback_job *j)
 {
@@ -207,7 +182,7 @@ static struct feedback_job *create(struct server *s, struct http_exchange *http,
         e.retry_after_s = 1;
         respond_err(http, &e);
         if (kind == JOB_ADD) {
-            count_refusal(s, BUSY);
+            feedback_count_refusal(s->metrics, FEEDBACK_BUSY);
         }
         return NULL;
     }
@@ -286,56 +261,6 @@ static void run_on_worker(uv_work_t *work)
     j->failed = rc != 0;
 }
 
-/* --- counting --- */
-
-static void count_kind(struct server *s, const struct remembered_answer *a, const char *kind)
-{
-    char model[sizeof(a->model)];
-    snprintf(model, sizeof(model), "%s", a->model);
-    char *at = strchr(model, '@');
-    const char *values[] = {model, at ? at + 1 : "", kind};
-    if (at) {
-        *at = '\0';
-    }
-    metrics_add(s->metrics, SERVER_METRIC_FEEDBACK, values, 1);
-}
-
-/* Of all that is said of an answer drift counts what comes first. */
-static void note_drift(struct server *s, struct remembered_answer *a, bool is_disliked)
-{
-    if (!a->is_spoken_of) {
-        a->is_spoken_of = true;
-        drift_desk_note_feedback(s->drift, a->series, is_disliked);
-    }
-}
-
-/* It is stored. */
-static void count(const struct feedback_job *j)
-{
-    const struct feedback *f = &j->feedback;
-    struct answer_memory *memory = j->desk->memory;
-    struct remembered_answer *a =
-        answer_memory_find(memory, f->answer, j->tenant, clock_now_ns());
-    if (!a) {
-        return; /* it was forgotten meanwhile */
-    }
-    if (f->thumb != 0) {
-        count_kind(j->server, a, f->thumb > 0 ? "up" : "down");
-    }
-    if (f->correction) {
-        count_kind(j->server, a, "correction");
-    }
-    if (f->over[0]) {
-        count_kind(j->server, a, "preferred");
-    }
-    note_drift(j->server, a, f->thumb < 0 || f->correction);
-    struct remembered_answer *over =
-        f->over[0] ? answer_memory_find(memory, f->over, j->tenant, clock_now_ns()) : NULL;
-    if (over && over != a) {
-        note_drift(j->server, over, true);
-    }
-}
-
 /* --- answering --- */
 
 /* Each trouble is logged once, and that it is over. */
@@ -387,13 +312,12 @@ static void after_work(uv_work_t *work, int status)
     if (j->kind == JOB_ADD) {
         tell(j->desk, j);
         if (j->failed) {
-            count_refusal(j->server, NOT_STORED);
+            feedback_count_refusal(j->server->metrics, FEEDBACK_NOT_STORED);
         } else {
-            count(j);
+            feedback_count(j->server, j->desk->memory, &j->feedback, j->tenant);
         }
     } else if (j->kind == JOB_DELETE && !j->failed) {
-        const char *values[] = {deleted_as_asked};
-        metrics_add(j->server->metrics, SERVER_METRIC_FEEDBACK_DELETED, values, (double)j->n);
+        feedback_count_deleted(j->server->metrics, j->n);
         log_info("%llu rows of feedback were deleted", (unsigned long long)j->n);
     }
     if (j->http) {
@@ -543,10 +467,10 @@ void feedback_begin(struct server *s, struct http_exchange *http)
     if (rc == 0) {
         begin(j);
     } else if (e.kind == ERR_NOT_FOUND) {
-        count_refusal(s, UNKNOWN_ANSWER);
+        feedback_count_refusal(s->metrics, FEEDBACK_UNKNOWN_ANSWER);
         refuse_unknown(j, &e);
     } else {
-        count_refusal(s, INVALID);
+        feedback_count_refusal(s->metrics, FEEDBACK_INVALID);
         refuse(j, &e);
     }
 }
