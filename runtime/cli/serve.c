@@ -169,6 +169,8 @@ static void add_repo_options(struct option table[OPTIONS_MAX], struct serve_opti
 static void add_process_options(struct option table[OPTIONS_MAX], struct serve_options *o)
 {
     const struct option more[] = {
+        {"drain-timeout", 0, OPTION_INT, &o->drain_timeout, "S",
+         "seconds that running requests may take after SIGTERM (600)", 0, 86400},
         {"upgrade-timeout", 0, OPTION_INT, &o->upgrade_timeout, "S",
          "seconds that a new process may take to be ready after SIGUSR2, before it is given up "
          "(300)",
@@ -376,8 +378,6 @@ static int parse(struct serve_options *o, int argc, char **argv)
          "on "
          "Arm neon, dotprod, i8mm (auto)",
          0, 0},
-        {"drain-timeout", 0, OPTION_INT, &o->drain_timeout, "S",
-         "seconds that running requests may take after SIGTERM (600)", 0, 86400},
         {"max-body", 0, OPTION_INT, &o->max_body, "BYTES",
          "request bodies larger are refused (8 MiB)", 1024, 1L << 30},
     };
