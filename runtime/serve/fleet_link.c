@@ -61,9 +61,10 @@ static void begin(struct fleet_link *l);
 
 /* --- settings --- */
 
-int fleet_endpoints_split(const char *text, char out[FLEET_ETCDS_MAX][FLEET_URL_MAX], size_t *n,
-                          struct err *e)
+int fleet_endpoints_split(const char *endpoints, char out[FLEET_ETCDS_MAX][FLEET_URL_MAX],
+                          size_t *n, struct err *e)
 {
+    const char *text = endpoints;
     *n = 0;
     while (*text) {
         size_t len = strcspn(text, ",");

@@ -13,7 +13,9 @@ const { weir } = require('./lib/command.js');
 const { startEtcd, until, freePort } = require('./lib/etcd.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
 const { readMetrics } = require('./lib/metrics.js');
+const { putVersion } = require('./lib/model_repo.js');
 const { startServer, missing, modelPath } = require('./lib/server.js');
+const { startUpgrading } = require('./lib/upgrading.js');
 
 const skip = missing();
 const FLEET = 'shop';
@@ -259,6 +261,47 @@ test('TLS with certificates on both sides, a login, and several addresses', { sk
     assert.match((await ready(untrusting)).fleet.why, /certificate is not trusted/);
     assert.match((await ready(wrong)).fleet.why, /authentication failed/);
     assert.doesNotMatch(wrong.stderr, /wrong\b.*password|open/);
+});
+
+test('a model version that a repository lacks is taken when it comes; a broken one is not', { skip }, async (t) => {
+    const etcd = await startEtcd(t);
+    const repo = path.join(makeFolder(t), 'repo');
+    putVersion(repo, 'tiny', '1', { file: modelPath() });
+    const a = await startReplica(t, etcd, 'a', ['--repo', repo, '--publish', 'manual'], { model: 'tiny' });
+    await inState(a, 'in_step');
+    const modelOf = async () => (await whole(a, ask('Hello.', { max_tokens: 1 }))).madeBy.model;
+    const lacks = fleet(etcd, 'model', 'tiny', '2');
+    assert.equal(lacks.status, 1);
+    assert.match(lacks.stderr, /a: the repository has no version "2" of "tiny" yet/);
+    assert.match(await modelOf(), /^tiny@1;/);
+    putVersion(repo, 'tiny', '2', { file: modelPath() });
+    await inState(a, 'in_step');
+    assert.match(await modelOf(), /^tiny@2;/);
+
+    putVersion(repo, 'tiny', '3', { file: writeFile(makeFolder(t), 'broken', 'no model') });
+    await until(() => fleet(etcd, 'model', 'tiny', '3').stderr.includes('GGUF'), 'why it is refused');
+    assert.match(await modelOf(), /^tiny@2;/);
+    assert.equal((await ready(a)).code, 200);
+    assert.equal(change(etcd, 'model', 'tiny', '1').replicas.a.state, 'applied');
+    assert.match(await modelOf(), /^tiny@1;/);
+    assert.equal((await a.admin('POST', '/admin/models/tiny/activate', { version: '2' })).status, 409);
+});
+
+test('the program is replaced within a fleet: its successor goes on where it was', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const etcd = await startEtcd(t);
+    const server = await startUpgrading(t, {
+        args: [...small, '--state', path.join(folder, 'state'), '--etcd', etcd.url, '--fleet', FLEET, '--fleet-id', 'a'],
+    });
+    const said = async () => (await server.json('GET', '/readyz')).body;
+    await until(async () => (await said()).fleet.state === 'in_step', 'in step');
+    change(etcd, 'prompt', 'default', promptFile(folder, 'Your name is Ada.'));
+    const pid = await server.upgrade();
+    await until(async () => (await etcd.list(`/weir/${FLEET}/replicas/`))[`/weir/${FLEET}/replicas/a`]?.pid === pid, 'the successor');
+    const { replicas } = change(etcd, 'prompt', 'default', promptFile(folder, 'Your name is Bob.'));
+    assert.deepEqual(Object.keys(replicas), ['a']);
+    await until(async () => (await said()).fleet.state === 'in_step', 'in step');
+    assert.equal((await server.json('GET', '/admin/prompts/default')).body.version, 2);
 });
 
 test('options that do not go together are told before anything starts', { skip }, () => {

@@ -57,11 +57,20 @@ class Proxy {
     }
 
     // {a: 'UP', ...}
-    async states() {
+    states() {
+        return this.column('status');
+    }
+
+    // Until nothing is under way: what is a moment too old still counts as load of a replica.
+    idle() {
+        return until(async () => Object.values(await this.column('scur')).every((n) => n === '0'), 'an idle proxy');
+    }
+
+    async column(wanted) {
         const [header, ...rows] = (await this.command('show stat')).replace(/^# /, '').trim().split('\n').map((line) => line.split(','));
         const of = (row, name) => row[header.indexOf(name)];
         return Object.fromEntries(rows.filter((row) => of(row, 'pxname') === 'replicas' && of(row, 'svname') !== 'BACKEND')
-            .map((row) => [of(row, 'svname'), of(row, 'status')]));
+            .map((row) => [of(row, 'svname'), of(row, wanted)]));
     }
 
     waitFor(name, state) {
