@@ -620,6 +620,20 @@ static int follow(struct rank_group *ranks, const struct generation_settings *g,
     return rank_follow(ranks, &s, e);
 }
 
+static int serve_or_follow(struct server_settings *set, const struct serve_options *o,
+                           struct err *e)
+{
+    struct rank_group *ranks;
+    if (cli_ranks_open(&o->ranks, &ranks, e) != 0) {
+        return -1;
+    }
+    set->generation.threads = cli_ranks_threads(ranks, o->threads);
+    int rc = rank_group_rank(ranks) > 0 ? follow(ranks, &set->generation, e)
+                                        : lead(ranks, set, o, e);
+    rank_group_close(ranks);
+    return rc;
+}
+
 int cli_serve(int argc, char **argv)
 {
     struct serve_options o = {
@@ -734,13 +748,5 @@ int cli_serve(int argc, char **argv)
         set_memory_short(&set, &o) != 0) {
         return 2;
     }
-    struct rank_group *ranks;
-    if (cli_ranks_open(&o.ranks, &ranks, &e) != 0) {
-        return cli_fail("serve", &e);
-    }
-    set.generation.threads = cli_ranks_threads(ranks, o.threads);
-    rc = rank_group_rank(ranks) > 0 ? follow(ranks, &set.generation, &e)
-                                    : lead(ranks, &set, &o, &e);
-    rank_group_close(ranks);
-    return rc == 0 ? 0 : cli_fail("serve", &e);
+    return serve_or_follow(&set, &o, &e) == 0 ? 0 : cli_fail("serve", &e);
 }
