@@ -21,7 +21,7 @@ const TOKENS = '1,5,9,200,33,7,300,2,8,8,8,19';
 // With the number of ranks: where there are fewer KV heads than ranks, query heads are split.
 const SHAPES = {
     'tiny-test': 4, // llama
-    'tiny-test-mixtral': 2,
+    'tiny-test-mixtral': 3,
     'tiny-test-qwen2moe': 2,
     'tiny-test-gpt2': 4,
     'tiny-test-olmo2': 4, // normalises whole rows of queries and keys

@@ -4,18 +4,16 @@
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
-const path = require('node:path');
 
 const { startServer, programPath, missing } = require('./server.js');
 
-const LEAKS = path.resolve(__dirname, '../../lsan_suppressions.txt');
-
-// More processes than cores, as root in a container; what MPI itself never frees is not Weir's.
+// More processes than cores, as root in a container. What Open MPI never frees lies in modules that it has unloaded when
+// leaks are looked for, so it cannot be told from others: Weir's own are looked for in tests/unit/engine/test_ranks.c.
 const ENV = {
     OMPI_ALLOW_RUN_AS_ROOT: '1',
     OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1',
     OMPI_MCA_rmaps_base_oversubscribe: '1',
-    LSAN_OPTIONS: `suppressions=${LEAKS}:print_suppressions=0`,
+    ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:detect_leaks=0`,
 };
 
 // Why such tests cannot run, or false: fits the `skip` option of node:test.
