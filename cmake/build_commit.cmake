@@ -4,6 +4,7 @@
 if(NOT COMMIT)
   find_program(git git)
   if(git)
+    set(ENV{GIT_OPTIONAL_LOCKS} 0) # others may be using the index
     execute_process(COMMAND ${git} describe --always --dirty --exclude=* --abbrev=12
         WORKING_DIRECTORY ${SOURCE} OUTPUT_VARIABLE COMMIT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
   endif()

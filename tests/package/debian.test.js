@@ -193,6 +193,11 @@ test('with systemd: the service starts, reloads, is upgraded under load, restart
 
     root.get('systemctl', 'stop', 'weir.service');
     assert.equal(show('Result'), 'success');
+    root.sh("cp /etc/default/weir /root/default; echo 'WEIR_OPTIONS=--nosuch' >/etc/default/weir");
+    assert.notEqual(root.run('systemctl', 'start', 'weir.service').status, 0);
+    assert.equal(show('SubState'), 'failed', 'wrong options are not tried again and again');
+    assert.match(root.get('journalctl', '--no-pager', '-u', 'weir.service'), /nosuch/);
+    root.sh('cp /root/default /etc/default/weir; systemctl reset-failed weir.service');
     root.get('systemctl', 'start', 'weir.socket');
     assert.equal(show('ActiveState'), 'inactive');
     assert.match(root.sh(ASK), /"content":"\w/, 'a connection starts it');
