@@ -5,7 +5,7 @@ import { useState } from 'preact/hooks';
 import { call, get, part } from './api.js';
 import { linkTo, useLoad } from './hooks.js';
 import { TraceView } from './trace.jsx';
-import { Badge, ErrorBox, Field, count, useActions } from './ui.jsx';
+import { Badge, ErrorBox, Field, Overtaken, count, useActions } from './ui.jsx';
 import { Versions } from './versions.jsx';
 
 const POLL_MS = 5000;
@@ -64,13 +64,14 @@ function Playground({ base, versions, draft }) {
     );
 }
 
+// draft: {text, etag}, the latter of the state that it was begun on.
 function Draft({ base, object, draft, setDraft, onChange }) {
     const { ask, fail } = useActions();
-    const { value: state, etag } = object;
+    const { value: state } = object;
     const store = (activate) => () => {
         let body;
         try {
-            body = JSON.parse(draft);
+            body = JSON.parse(draft.text);
         } catch (error) {
             fail(new Error(`The draft is no JSON: ${error.message}`));
             return;
@@ -82,7 +83,9 @@ function Draft({ base, object, draft, setDraft, onChange }) {
             button: activate ? 'Store and activate' : 'Store',
             run: async () => {
                 try {
-                    await call('PUT', base + (activate ? '' : '?activate=false'), { body, ifMatch: etag });
+                    const stored = await call('PUT', base + (activate ? '' : '?activate=false'),
+                        { body, ifMatch: draft.etag, ifNew: !draft.etag });
+                    setDraft({ ...draft, etag: stored.etag });
                 } finally {
                     onChange();
                 }
@@ -92,7 +95,9 @@ function Draft({ base, object, draft, setDraft, onChange }) {
     return (
         <section>
             <h3>Draft</h3>
-            <Field label="Chain as JSON"><textarea rows="10" class="code" value={draft} onInput={(event) => setDraft(event.currentTarget.value)} spellcheck={false} /></Field>
+            <Field label="Chain as JSON"><textarea rows="10" class="code" value={draft.text} spellcheck={false}
+                onInput={(event) => setDraft({ ...draft, text: event.currentTarget.value })} /></Field>
+            <Overtaken isSo={object.etag !== draft.etag} onAccept={() => setDraft({ ...draft, etag: object.etag })} />
             <div class="row">
                 <button type="button" onClick={store(false)}>Store</button>
                 <button type="button" class="main" onClick={store(true)}>Store and activate</button>
@@ -111,9 +116,9 @@ function Chain({ name }) {
         state?.latest > 0 ? (await get(`${base}/versions?limit=1000`)).versions : [], [base, object?.etag]);
     const { run } = useActions();
     const [edited, setEdited] = useState(null);
-    const draft = edited ?? pretty(state?.chain);
+    const draft = edited ?? { text: pretty(state?.chain), etag: object?.etag };
     const open = (version) => run(`Opening version ${version}`, async () =>
-        setEdited(pretty((await get(`${base}/versions/${version}`)).chain)));
+        setEdited({ text: pretty((await get(`${base}/versions/${version}`)).chain), etag: object.etag }));
     return (
         <section class="card" aria-labelledby="chain-name">
             <h2 id="chain-name">{name}</h2>
@@ -124,7 +129,7 @@ function Chain({ name }) {
                     {state.sha256 && <> · <code>{state.sha256.slice(0, 12)}</code></>} {state.active > 0 && <Badge word="active" />}
                 </p>
             )}
-            {object && <Playground base={base} versions={versions ?? []} draft={draft} />}
+            {object && <Playground base={base} versions={versions ?? []} draft={draft.text} />}
             {object && <Draft base={base} object={object} draft={draft} setDraft={setEdited} onChange={reload} />}
             {state?.latest > 0 && (
                 <Versions base={base} noun="chain" object={object} onOpen={open} onChange={reload}

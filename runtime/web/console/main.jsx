@@ -91,7 +91,7 @@ function Console({ onSignOut }) {
                 <button type="button" onClick={() => onSignOut(null)}>Sign out</button>
             </header>
             <main id="main" ref={main} tabIndex={-1}>
-                <ActionHost key={view}><View route={rest} /></ActionHost>
+                <ActionHost view={view}><View route={rest} /></ActionHost>
             </main>
         </>
     );

@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 
 import { call, get, part, session } from './api.js';
 import { linkTo, useLoad } from './hooks.js';
-import { Badge, ErrorBox, Field, useActions } from './ui.jsx';
+import { Badge, ErrorBox, Field, Overtaken, useActions } from './ui.jsx';
 import { Versions } from './versions.jsx';
 
 const POLL_MS = 5000;
@@ -50,7 +50,8 @@ function DryRun({ result }) {
 
 function Editor({ base, object, opened, onChange }) {
     const { ask, run, fail } = useActions();
-    const { value: state, etag } = object;
+    const { value: state } = object;
+    const [etag, setEtag] = useState(object.etag); // of the state that the draft was begun on
     const [draft, setDraft] = useState(() => draftOf(opened?.prompt ?? state.prompt));
     const [result, setResult] = useState(null);
     const set = (name) => (event) => setDraft({ ...draft, [name]: event.currentTarget.value });
@@ -70,7 +71,8 @@ function Editor({ base, object, opened, onChange }) {
         button: activate ? 'Store and activate' : 'Store',
         run: async () => {
             try {
-                await call('PUT', base + (activate ? '' : '?activate=false'), { body, ifMatch: etag });
+                const stored = await call('PUT', base + (activate ? '' : '?activate=false'), { body, ifMatch: etag, ifNew: !etag });
+                setEtag(stored.etag);
                 setDraft({ ...draft, note: '' });
             } finally {
                 onChange();
@@ -95,6 +97,7 @@ function Editor({ base, object, opened, onChange }) {
                 </Field>
             </details>
             <Field label="Note, for the list of versions"><input value={draft.note} onInput={set('note')} /></Field>
+            <Overtaken isSo={object.etag !== etag} onAccept={() => setEtag(object.etag)} />
             <div class="row">
                 <button type="button" onClick={tryIt}>Dry run</button>
                 <button type="button" onClick={store(false)}>Store</button>

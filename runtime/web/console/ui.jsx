@@ -71,6 +71,16 @@ export function Diff({ text }) {
     );
 }
 
+// Of a draft that was begun on a state which is not the present one any more.
+export function Overtaken({ isSo, onAccept }) {
+    return isSo && (
+        <p class="problem">
+            Somebody has changed it since you began; what you store now would be refused.{' '}
+            <button type="button" onClick={onAccept}>Store on top of that</button>
+        </p>
+    );
+}
+
 // --- dialogs and what is under way ---
 
 const Actions = createContext(null);
@@ -107,11 +117,13 @@ function Dialog({ request, onEnd }) {
 // Gives the views below it
 //   ask({title, text, details, values, fields, button, run})   a dialog first, then run(values)
 //   run(what, work)                                             without one
-// Both show that the work is under way, that it is done, or the server's error.
-export function ActionHost({ children }) {
+// Both show that the work is under way, that it is done, or the server's error. What is under way and an error stay when
+// another view is chosen.
+export function ActionHost({ view, children }) {
     const [request, setRequest] = useState(null);
     const [status, setStatus] = useState('');
     const [error, setError] = useState(null);
+    useEffect(() => setStatus((old) => (old.endsWith('…') ? old : '')), [view]);
     const run = async (what, work) => {
         setError(null);
         setStatus(`${what} …`);
