@@ -85,14 +85,14 @@ export function Charts() {
     const { points, error } = usePoints();
     const times = points.map(({ time }) => time);
     const of = (name, key) => ({ name, values: points.map((point) => point[key]) });
-    const plot = (title, unit, series, top) => <Plot title={title} unit={unit} series={series} times={times} span={SPAN_S} top={top} />;
+    const plot = (title, unit, series, top) => (
+        <Plot title={title} unit={unit} series={series} times={times} span={SPAN_S} top={top} />
+    );
     return (
         <>
             <h1>Live</h1>
             <ErrorBox error={error} />
-            <p class="fine">
-                A look every {POLL_MS / 1000} seconds, since this view was opened; all models together.
-            </p>
+            <p class="fine">A look every {POLL_MS / 1000} seconds, since this view was opened; all models together.</p>
             <div class="plots">
                 {plot('Requests', 'per s', [of('all', 'requests'), of('errors', 'errors')])}
                 {plot('Time to the first token', 's', [of('median', 'half'), of('95th percentile', 'most')])}
