@@ -118,6 +118,7 @@ static void tell_findings(struct exchange *x)
     buf_init(&text, SIZE_MAX / 2);
     for (size_t i = 0; i < x->n_choices; i++) {
         filter_findings_take(&x->found_output, x->choices[i].text.filters);
+        filter_findings_take_spans(&x->found_output, i, x->choices[i].text.filters);
     }
     buf_append_str(&text, "{\"input\":");
     moderation_append_side(&text, chain_name(x->chain), &x->found_input);

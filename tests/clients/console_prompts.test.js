@@ -80,7 +80,21 @@ test('console: who was slower is told, and overwrites nothing', { skip, timeout:
     await dialog.waitFor();
     await server.admin('PUT', '/admin/prompts/default', { text: 'Somebody else\'s.' });
     await dialog.getByRole('button', { name: 'Store and activate', exact: true }).click();
-    await page.getByRole('alert').filter({ hasText: 'precondition_failed' }).waitFor();
-    assert.equal((await (await server.admin('GET', '/admin/prompts/default')).json()).text, 'Somebody else\'s.');
+    const alert = page.getByRole('alert').filter({ hasText: 'precondition_failed' });
+    await alert.waitFor();
+    const text = async () => (await (await server.admin('GET', '/admin/prompts/default')).json()).text;
+    assert.equal(await text(), 'Somebody else\'s.');
     assert.equal(await page.getByLabel('Text', { exact: true }).inputValue(), 'Two.', 'what was written is still there');
+
+    // Also when the page has seen the other's version: that is not enough to overwrite it.
+    await page.getByText('version 2 is active').waitFor();
+    const store = page.getByRole('button', { name: 'Store and activate', exact: true });
+    await page.getByRole('button', { name: 'Close the error' }).click();
+    await confirm(page, store, 'Store and activate');
+    await alert.waitFor();
+    assert.equal(await text(), 'Somebody else\'s.');
+    await page.getByRole('button', { name: 'Store on top of that' }).click();
+    await confirm(page, store, 'Store and activate');
+    await page.getByText('version 3 is active').waitFor();
+    assert.equal(await text(), 'Two.');
 });

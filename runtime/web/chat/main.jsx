@@ -37,7 +37,7 @@ function Composer({ talk }) {
     const [text, setText] = useState('');
     const area = useRef(null);
     const isRunning = talk.running !== null;
-    useEffect(() => area.current.focus(), [talk.conversation.id]);
+    useLayoutEffect(() => area.current.focus(), [talk.conversation.id]);
     const submit = (event) => {
         event.preventDefault();
         if (isRunning) talk.stop();
@@ -53,7 +53,7 @@ function Composer({ talk }) {
         }
     };
     return (
-        <form id="form" onSubmit={submit}>
+        <form id="form" aria-label="Your message" onSubmit={submit}>
             <div class="composer">
                 <textarea id="text" ref={area} aria-label="Message" placeholder="Write a message" value={text}
                     rows={Math.min(ROWS_MAX, text.split('\n').length)} onKeyDown={onKeyDown}
@@ -98,7 +98,9 @@ function Log({ talk }) {
     return (
         <main id="main" ref={main} onScroll={onScroll} tabIndex={-1}>
             <div class="log">
-                {messages.length === 0 && !running && <Welcome talk={talk} />}
+                {messages.length === 0 && !running
+                    ? <Welcome talk={talk} />
+                    : <h1 class="unseen">{titleOf(talk.conversation)}</h1>}
                 {messages.map((message, i) => (message.role === 'user'
                     ? <UserMessage key={i} talk={talk} message={message} index={i} />
                     : <Answer key={i} talk={talk} message={message} isLast={i === last && !running} isLive={false} />))}
@@ -134,7 +136,7 @@ function KeyDialog({ talk }) {
 function App({ talk }) {
     const [, redraw] = useReducer((n) => n + 1, 0);
     const [isSideOpen, setIsSideOpen] = useState(false);
-    useEffect(() => talk.watch(redraw), []);
+    useLayoutEffect(() => talk.watch(redraw), []); // before anything can have changed
     const title = titleOf(talk.conversation);
     useEffect(() => {
         document.title = `${title} · Weir`;

@@ -110,7 +110,7 @@ function markFiltered(root, state) {
             if (piece === OPEN || piece === CLOSE) {
                 state.isOpen = piece === OPEN;
                 if (state.isOpen) state.number++;
-            } else if (piece && state.isOpen) {
+            } else if (state.isOpen && piece.trim()) {
                 const mark = document.createElement('mark');
                 mark.className = 'filtered';
                 mark.title = state.titles[state.number - 1] ?? '';

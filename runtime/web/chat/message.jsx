@@ -1,6 +1,6 @@
 // One message: what was said, what made it, and what can be done with it.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import { copyText } from './copy.js';
 import { show } from './markdown.js';
@@ -34,7 +34,7 @@ function CopyButton({ text }) {
 function Editor({ text, onSave, onCancel }) {
     const area = useRef(null);
     const [value, setValue] = useState(text);
-    useEffect(() => {
+    useLayoutEffect(() => {
         area.current.focus();
         area.current.setSelectionRange(text.length, text.length);
     }, []);

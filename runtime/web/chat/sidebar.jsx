@@ -1,6 +1,6 @@
 // The chats that this browser keeps.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import { titleOf } from './history.js';
 import { Dialog, Icon, IconButton } from './ui.jsx';
@@ -10,14 +10,14 @@ const licences = document.querySelector('meta[name=licences]').content;
 function TitleField({ title, onDone }) {
     const input = useRef(null);
     const isOver = useRef(false);
-    useEffect(() => input.current.select(), []);
+    useLayoutEffect(() => input.current.select(), []);
     const done = (value) => {
         if (isOver.current) return; // the field loses the focus when it goes
         isOver.current = true;
         onDone(value);
     };
     const onKeyDown = (event) => {
-        if (event.key === 'Enter') done(input.current.value);
+        if (event.key === 'Enter') done(event.currentTarget.value);
         if (event.key === 'Escape') {
             event.stopPropagation();
             done(null);
@@ -25,7 +25,7 @@ function TitleField({ title, onDone }) {
     };
     return (
         <input ref={input} aria-label="Name of the chat" defaultValue={title} maxlength={100} onKeyDown={onKeyDown}
-            onBlur={() => done(input.current.value)} />
+            onBlur={(event) => done(event.currentTarget.value)} />
     );
 }
 

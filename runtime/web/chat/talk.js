@@ -19,7 +19,7 @@ export class Talk {
         this.failure = null; // an ApiError: why the last message has no whole answer
         this.failedAt = 0;
         this.wantsKey = null; // "missing" or "refused": the server asks for its API key
-        this.afterKey = null; // what is done once there is one
+        this.afterKey = new Map(); // what is done again once there is one, by name
         this.models = [];
         this.takesFeedback = true;
         this.notice = ''; // something went wrong beside the conversation
@@ -53,14 +53,15 @@ export class Talk {
         try {
             this.changed({ models: await models(), notice: '' });
         } catch (error) {
-            this.failed(error, () => this.loadModels());
+            this.failed(error, 'models', () => this.loadModels());
         }
     }
 
     // Whatever is asked for a key is done again with it; other errors are told.
-    failed(error, again) {
+    failed(error, name, again) {
         if (error.status === 401) {
-            this.changed({ wantsKey: apiKey.get() === null ? 'missing' : 'refused', afterKey: again });
+            this.afterKey.set(name, again);
+            this.changed({ wantsKey: apiKey.get() === null ? 'missing' : 'refused' });
         } else {
             this.changed({ notice: error.message });
         }
@@ -68,14 +69,15 @@ export class Talk {
 
     giveKey(key) {
         apiKey.set(key);
-        const again = this.afterKey;
-        this.changed({ wantsKey: null, afterKey: null });
-        again?.();
-        if (this.models.length === 0 && again) this.loadModels();
+        if (this.models.length === 0) this.afterKey.set('models', () => this.loadModels());
+        const all = [...this.afterKey.values()];
+        this.refuseKey();
+        all.forEach((again) => again());
     }
 
     refuseKey() {
-        this.changed({ wantsKey: null, afterKey: null });
+        this.afterKey.clear();
+        this.changed({ wantsKey: null });
     }
 
     forgetKey() {
@@ -162,7 +164,7 @@ export class Talk {
         if (refused && sent[refused[1]]) {
             sent[refused[1]].refused = error.message;
         } else if (error.status === 401) {
-            this.failed(error, () => this.answer());
+            this.failed(error, 'answer', () => this.answer());
             this.failure = error;
         } else {
             this.failure = error;
@@ -204,7 +206,7 @@ export class Talk {
             } else if (error.code === 'answer_not_found') {
                 this.changed({ notice: 'The server does not remember this answer any more, so it cannot take feedback on it.' });
             } else {
-                this.failed(error, () => this.thumb(message, thumb));
+                this.failed(error, 'thumb', () => this.thumb(message, thumb));
             }
         }
         this.keep();

@@ -1,6 +1,6 @@
 // Small parts that several views use.
 
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 const ICONS = {
     add: 'M12 5v14M5 12h14',
@@ -29,7 +29,7 @@ export function IconButton({ icon, label, ...rest }) {
 // A window in front of the page; the browser keeps the focus in it, gives it back, and closes it on Escape.
 export function Dialog({ title, onClose, children }) {
     const dialog = useRef(null);
-    useEffect(() => {
+    useLayoutEffect(() => {
         dialog.current.showModal();
     }, []);
     return (

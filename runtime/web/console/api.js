@@ -40,7 +40,10 @@ export async function call(method, path, { body, ifMatch, ifNew, signal } = {}) 
     if (ifNew) headers['If-None-Match'] = '*';
     if (method !== 'GET' && session.actor()) headers['weir-actor'] = headerBytes(session.actor());
     const response = await fetch(path, {
-        method, headers, signal, cache: 'no-store',
+        method,
+        headers,
+        signal,
+        cache: 'no-store',
         body: body === undefined ? undefined : JSON.stringify(body),
     });
     const text = await response.text();

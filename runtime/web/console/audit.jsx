@@ -7,16 +7,28 @@ import { useLoad } from './hooks.js';
 import { ErrorBox, Field, Table, formatTime } from './ui.jsx';
 
 const PAGE = 50;
-const KINDS = [['', 'all'], ['prompt', 'prompts'], ['filters', 'filter chains'], ['model', 'models']];
+const KINDS = [
+    ['', 'all'],
+    ['prompt', 'prompts'],
+    ['filters', 'filter chains'],
+    ['model', 'models'],
+];
 
 export function Audit() {
     const [kind, setKind] = useState('');
     const [name, setName] = useState('');
     const [pages, setPages] = useState([0]); // ids below which the pages up to this one begin; 0: the newest
     const before = pages[pages.length - 1];
-    const query = [`limit=${PAGE}`, kind && `kind=${kind}`, name.trim() && `profile=${part(name.trim())}`, before && `before=${before}`];
-    const { value, error, reload } = useLoad(async () =>
-        (await get(`/admin/audit?${query.filter(Boolean).join('&')}`)).audit, [kind, name, before]);
+    const query = [
+        `limit=${PAGE}`,
+        kind && `kind=${kind}`,
+        name.trim() && `profile=${part(name.trim())}`,
+        before && `before=${before}`,
+    ];
+    const { value, error, reload } = useLoad(
+        async () => (await get(`/admin/audit?${query.filter(Boolean).join('&')}`)).audit,
+        [kind, name, before]
+    );
     const choose = (set) => (event) => {
         set(event.currentTarget.value);
         setPages([0]);
@@ -26,14 +38,27 @@ export function Audit() {
             <h1>Audit</h1>
             <div class="row">
                 <Field label="What">
-                    <select value={kind} onChange={choose(setKind)}>{KINDS.map(([value, label]) => <option key={value} value={value}>{label}</option>)}</select>
+                    <select value={kind} onChange={choose(setKind)}>
+                        {KINDS.map(([value, label]) => (
+                            <option key={value} value={value}>
+                                {label}
+                            </option>
+                        ))}
+                    </select>
                 </Field>
-                <Field label="Name, exactly"><input value={name} onInput={choose(setName)} placeholder="default" /></Field>
-                <button type="button" onClick={reload}>Refresh</button>
+                <Field label="Name, exactly">
+                    <input value={name} onInput={choose(setName)} placeholder="default" />
+                </Field>
+                <button type="button" onClick={reload}>
+                    Refresh
+                </button>
             </div>
             <ErrorBox error={error} />
             {value && (
-                <Table caption="Changes, newest first" head={['Number', 'Time', 'Who', 'What', 'Name', 'Done', 'About', 'Before', 'After', 'Reason']}>
+                <Table
+                    caption="Changes, newest first"
+                    head={['Number', 'Time', 'Who', 'What', 'Name', 'Done', 'About', 'Before', 'After', 'Reason']}
+                >
                     {value.map((row) => (
                         <tr key={row.id}>
                             <th scope="row">{row.id}</th>
@@ -52,8 +77,16 @@ export function Audit() {
             )}
             {value?.length === 0 && <p class="fine">Nothing is there.</p>}
             <div class="row">
-                <button type="button" disabled={pages.length === 1} onClick={() => setPages(pages.slice(0, -1))}>Newer</button>
-                <button type="button" disabled={!value || value.length < PAGE} onClick={() => setPages([...pages, value[value.length - 1].id])}>Older</button>
+                <button type="button" disabled={pages.length === 1} onClick={() => setPages(pages.slice(0, -1))}>
+                    Newer
+                </button>
+                <button
+                    type="button"
+                    disabled={!value || value.length < PAGE}
+                    onClick={() => setPages([...pages, value[value.length - 1].id])}
+                >
+                    Older
+                </button>
             </div>
         </>
     );

@@ -16,13 +16,15 @@ async function load(model) {
     }
 }
 
-const digits = (x) => typeof x === 'number' ? Number(x.toPrecision(3)) : '';
-const range = (interval) => interval ? `${digits(interval.low)} to ${digits(interval.high)}` : '';
+const digits = (x) => (typeof x === 'number' ? Number(x.toPrecision(3)) : '');
+const range = (interval) => (interval ? `${digits(interval.low)} to ${digits(interval.high)}` : '');
 
 function Measures({ look }) {
     return (
-        <Table caption={`The look at ${formatTime(look.at)}: ${look.verdict}`}
-            head={['Measure', 'Verdict', 'Stable', 'Canary', 'Difference or ratio', 'Interval', 'Allowed']}>
+        <Table
+            caption={`The look at ${formatTime(look.at)}: ${look.verdict}`}
+            head={['Measure', 'Verdict', 'Stable', 'Canary', 'Difference or ratio', 'Interval', 'Allowed']}
+        >
             {look.measures.map((m) => (
                 <tr key={m.measure}>
                     <th scope="row">{m.measure.replaceAll('_', ' ')}</th>
@@ -43,28 +45,35 @@ export function Canary({ model, runs, act }) {
     const { value: canary, error, reload } = useLoad(() => load(model), [model, runs], runs ? POLL_MS : 0);
     if (error) return <ErrorBox error={error} />;
     if (!canary) return null;
-    const end = (action, text) => () => act({
-        title: `${action === 'promote' ? 'Promote' : 'Roll back'} the canary ${model} ${canary.version}?`,
-        text,
-        button: action === 'promote' ? 'Promote' : 'Roll back',
-        run: async () => {
-            await call('POST', `/admin/models/${part(model)}/canary`, { body: { action } });
-            reload();
-        },
-    });
+    const end = (action, text) => () =>
+        act({
+            title: `${action === 'promote' ? 'Promote' : 'Roll back'} the canary ${model} ${canary.version}?`,
+            text,
+            button: action === 'promote' ? 'Promote' : 'Roll back',
+            run: async () => {
+                await call('POST', `/admin/models/${part(model)}/canary`, { body: { action } });
+                reload();
+            },
+        });
     return (
         <section aria-label={`Canary of ${model}`}>
-            <h3>Canary <Badge word={canary.state} /></h3>
+            <h3>
+                Canary <Badge word={canary.state} />
+            </h3>
             <p>
-                Version {canary.version} against {canary.stable}: {canary.percent} percent, step {canary.step} of {canary.plan.steps.length};
-                answers: {canary.answers.canary} and {canary.answers.stable}
+                Version {canary.version} against {canary.stable}: {canary.percent} percent, step {canary.step} of{' '}
+                {canary.plan.steps.length}; answers: {canary.answers.canary} and {canary.answers.stable}
                 {canary.next_look_at_answers !== null && `; the next look is at ${canary.next_look_at_answers}`}.
             </p>
             {canary.reason && <p>{canary.reason}</p>}
             {canary.state === 'running' && (
                 <div class="row">
-                    <button type="button" onClick={end('promote', `All requests get version ${canary.version}.`)}>Promote</button>
-                    <button type="button" onClick={end('rollback', `All requests get version ${canary.stable}.`)}>Roll the canary back</button>
+                    <button type="button" onClick={end('promote', `All requests get version ${canary.version}.`)}>
+                        Promote
+                    </button>
+                    <button type="button" onClick={end('rollback', `All requests get version ${canary.stable}.`)}>
+                        Roll the canary back
+                    </button>
                 </div>
             )}
             {canary.looks.length > 0 && <Measures look={canary.looks[canary.looks.length - 1]} />}

@@ -13,40 +13,39 @@ const SPAN_S = 300;
 const isApi = ({ route = '' }) => route.startsWith('/v1/');
 const isError = (labels) => isApi(labels) && Number(labels.code) >= 400;
 
-// Everything counted since the start, of which two looks make a rate.
+// Everything counted since the start, of which two looks make a rate; all models and versions together.
 async function look() {
-    const [stats, model] = await Promise.all([get('/admin/stats'), get('/admin/models')]);
-    const families = parse(stats);
+    const families = parse(await get('/admin/stats'));
+    const total = (name, wanted) => sum(families, name, wanted);
     return {
         time: performance.now() / 1000,
-        requests: sum(families, 'weir_http_requests_total', isApi),
-        errors: sum(families, 'weir_http_requests_total', isError),
+        requests: total('weir_http_requests_total', isApi),
+        errors: total('weir_http_requests_total', isError),
         firstToken: buckets(families, 'weir_model_first_token_seconds'),
-        model,
+        output: total('weir_output_tokens_total'),
+        prompt: total('weir_prompt_tokens_total') - total('weir_cached_prompt_tokens_total'),
+        running: total('weir_requests_running'),
+        waiting: total('weir_requests_waiting'),
+        pages: total('weir_kv_cache_pages'),
+        pagesUsed: total('weir_kv_cache_pages_used'),
     };
 }
 
-// Counts go back when another version serves, or the server was started anew: no rate then.
-function rate(before, now, seconds) {
-    return now >= before && seconds > 0 ? (now - before) / seconds : null;
-}
+// Counts begin anew when the server does: no rate then.
+const rate = (before, now, key) => (now[key] >= before[key] ? (now[key] - before[key]) / (now.time - before.time) : null);
 
 function pointOf(before, now) {
-    const seconds = now.time - before.time;
-    const { model } = now;
-    const isSame = before.model.sha256 === model.sha256 && before.model.generation === model.generation;
-    const tokens = (name) => (isSame ? rate(before.model[name], model[name], seconds) : null);
     return {
         time: now.time,
-        requests: rate(before.requests, now.requests, seconds),
-        errors: rate(before.errors, now.errors, seconds),
+        requests: rate(before, now, 'requests'),
+        errors: rate(before, now, 'errors'),
         half: quantile(before.firstToken, now.firstToken, 0.5),
         most: quantile(before.firstToken, now.firstToken, 0.95),
-        output: tokens('output_tokens'),
-        prompt: tokens('prompt_tokens'),
-        running: model.running ?? null,
-        waiting: model.waiting ?? null,
-        pages: model.kv_pages > 0 ? 100 * (1 - model.kv_pages_free / model.kv_pages) : null,
+        output: rate(before, now, 'output'),
+        prompt: rate(before, now, 'prompt'),
+        running: now.running,
+        waiting: now.waiting,
+        pages: now.pages > 0 ? (100 * now.pagesUsed) / now.pages : null,
     };
 }
 
@@ -86,15 +85,14 @@ export function Charts() {
     const { points, error } = usePoints();
     const times = points.map(({ time }) => time);
     const of = (name, key) => ({ name, values: points.map((point) => point[key]) });
-    const plot = (title, unit, series, top) => <Plot title={title} unit={unit} series={series} times={times} span={SPAN_S} top={top} />;
+    const plot = (title, unit, series, top) => (
+        <Plot title={title} unit={unit} series={series} times={times} span={SPAN_S} top={top} />
+    );
     return (
         <>
             <h1>Live</h1>
             <ErrorBox error={error} />
-            <p class="fine">
-                A look every {POLL_MS / 1000} seconds, since this view was opened. Tokens, queue and pages are those of the
-                default model.
-            </p>
+            <p class="fine">A look every {POLL_MS / 1000} seconds, since this view was opened; all models together.</p>
             <div class="plots">
                 {plot('Requests', 'per s', [of('all', 'requests'), of('errors', 'errors')])}
                 {plot('Time to the first token', 's', [of('median', 'half'), of('95th percentile', 'most')])}

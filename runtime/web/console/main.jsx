@@ -77,21 +77,40 @@ function Console({ onSignOut }) {
     return (
         <>
             <header>
-                <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current.focus(); }}>To the content</a>
+                <a
+                    class="skip"
+                    href="#main"
+                    onClick={(event) => {
+                        event.preventDefault();
+                        main.current.focus();
+                    }}
+                >
+                    To the content
+                </a>
                 <b class="name">Weir console</b>
                 <nav aria-label="Views">
                     {Object.entries(VIEWS).map(([key, each]) => (
-                        <a key={key} href={linkTo(key)} aria-current={key === view ? 'page' : undefined}>{each.title}</a>
+                        <a key={key} href={linkTo(key)} aria-current={key === view ? 'page' : undefined}>
+                            {each.title}
+                        </a>
                     ))}
                 </nav>
                 <span class="server">
-                    {server && <>Weir {server.version} <Badge word={server.state} /></>}
+                    {server && (
+                        <>
+                            Weir {server.version} <Badge word={server.state} />
+                        </>
+                    )}
                     {error && <Badge word="not reached" />}
                 </span>
-                <button type="button" onClick={() => onSignOut(null)}>Sign out</button>
+                <button type="button" onClick={() => onSignOut(null)}>
+                    Sign out
+                </button>
             </header>
             <main id="main" ref={main} tabIndex={-1}>
-                <ActionHost key={view}><View route={rest} /></ActionHost>
+                <ActionHost view={view}>
+                    <View route={rest} />
+                </ActionHost>
             </main>
         </>
     );

@@ -45,7 +45,9 @@ const CHANGES = {
     }),
     activate: (model, version) => ({
         title: `Activate ${model} ${version}?`,
-        text: `New requests for ${model} get version ${version}, once it is loaded and has passed its gate. Those that run finish on theirs.`,
+        text:
+            `New requests for ${model} get version ${version}, once it is loaded and has passed its gate. ` +
+            'Those that run finish on theirs.',
         button: 'Activate',
         run: () => post(model, 'activate', { version }),
     }),
@@ -59,7 +61,9 @@ const CHANGES = {
     }),
     canary: (model, version) => ({
         title: `Canary: try ${model} ${version}?`,
-        text: 'A share of the requests gets it. By what its answers show it is promoted or rolled back, as its model.json or the server\'s defaults say.',
+        text:
+            'A share of the requests gets it. By what its answers show it is promoted or rolled back, as its model.json ' +
+            "or the server's defaults say.",
         button: 'Begin the canary',
         values: { percent: '10' },
         fields: (values, set) => percentField(values, set, 99),
@@ -82,12 +86,18 @@ const CHANGES = {
 };
 
 function VersionRow({ model, version: v, act }) {
-    const offered = model.default && v.state === 'serving' ? [] : OFFERED[v.state] ?? [];
+    const offered = model.default && v.state === 'serving' ? [] : (OFFERED[v.state] ?? []);
     return (
         <tr>
             <th scope="row">{v.version}</th>
-            <td><Badge word={v.state} />{v.problem && <p class="problem">{v.problem}</p>}</td>
-            <td>{v.labels.join(', ')}{v.deprecated && <p class="fine">deprecated: {v.deprecated}</p>}</td>
+            <td>
+                <Badge word={v.state} />
+                {v.problem && <p class="problem">{v.problem}</p>}
+            </td>
+            <td>
+                {v.labels.join(', ')}
+                {v.deprecated && <p class="fine">deprecated: {v.deprecated}</p>}
+            </td>
             <td>{v.generation ?? ''}</td>
             <td>{v.loaded_at ? formatTime(v.loaded_at) : ''}</td>
             <td>{v.memory_bytes ? formatBytes(v.memory_bytes) : ''}</td>
@@ -96,8 +106,12 @@ function VersionRow({ model, version: v, act }) {
             <td>
                 <div class="row">
                     {offered.map((name) => (
-                        <button type="button" key={name} aria-label={`${name} ${model.name} ${v.version}`}
-                            onClick={() => act(CHANGES[name](model.name, v.version))}>
+                        <button
+                            type="button"
+                            key={name}
+                            aria-label={`${name} ${model.name} ${v.version}`}
+                            onClick={() => act(CHANGES[name](model.name, v.version))}
+                        >
                             {name}
                         </button>
                     ))}
@@ -110,58 +124,81 @@ function VersionRow({ model, version: v, act }) {
 // A split or a shadow that is in force.
 function Share({ model, kind, share, act }) {
     if (!share) return null;
-    const end = () => act({
-        title: `End the ${kind} of ${model.name}?`,
-        text: kind === 'split' ? 'All requests that name no version get the serving one again.' : 'No more copies are made.',
-        button: `End the ${kind}`,
-        run: () => post(model.name, kind, { percent: 0 }),
-    });
+    const end = () =>
+        act({
+            title: `End the ${kind} of ${model.name}?`,
+            text: kind === 'split' ? 'All requests that name no version get the serving one again.' : 'No more copies are made.',
+            button: `End the ${kind}`,
+            run: () => post(model.name, kind, { percent: 0 }),
+        });
     return (
         <p>
             <Badge word={kind} /> version {share.version} gets {share.percent} percent{share.by && `, by ${share.by}`}{' '}
-            <button type="button" onClick={end}>End the {kind}</button>
+            <button type="button" onClick={end}>
+                End the {kind}
+            </button>
         </p>
     );
 }
 
 function Model({ model, act }) {
-    const rollback = () => act({
-        title: `Roll ${model.name} back?`,
-        text: `What served before ${model.serving ?? 'it'} serves again.`,
-        button: 'Roll back',
-        run: () => post(model.name, 'rollback'),
-    });
-    const load = () => act({
-        title: `Load ${model.name}?`,
-        text: 'The version that served last, or the newest that can serve, is loaded and serves.',
-        button: 'Load',
-        run: () => post(model.name, 'load'),
-    });
-    const unload = () => act({
-        title: `Unload all of ${model.name}?`,
-        text: 'New requests for it are refused, or load it again where the server loads on demand.',
-        button: 'Unload',
-        run: () => post(model.name, 'unload'),
-    });
+    const rollback = () =>
+        act({
+            title: `Roll ${model.name} back?`,
+            text: `What served before ${model.serving ?? 'it'} serves again.`,
+            button: 'Roll back',
+            run: () => post(model.name, 'rollback'),
+        });
+    const load = () =>
+        act({
+            title: `Load ${model.name}?`,
+            text: 'The version that served last, or the newest that can serve, is loaded and serves.',
+            button: 'Load',
+            run: () => post(model.name, 'load'),
+        });
+    const unload = () =>
+        act({
+            title: `Unload all of ${model.name}?`,
+            text: 'New requests for it are refused, or load it again where the server loads on demand.',
+            button: 'Unload',
+            run: () => post(model.name, 'unload'),
+        });
     const triesOne = model.versions.some(({ state }) => state === 'canary'); // its share is the split
     return (
         <section class="card" aria-labelledby={`model-${model.name}`}>
-            <h2 id={`model-${model.name}`}>{model.name} <Badge word={model.state} />{model.default && <span class="fine"> default</span>}</h2>
+            <h2 id={`model-${model.name}`}>
+                {model.name} <Badge word={model.state} />
+                {model.default && <span class="fine"> default</span>}
+            </h2>
             <p>
-                {model.serving ? `${model.serving} serves` : 'Nothing serves'} · {formatBytes(model.memory_bytes)} of
-                memory · {count(model.requests_waiting, 'request')} waiting for it
+                {model.serving ? `${model.serving} serves` : 'Nothing serves'} · {formatBytes(model.memory_bytes)} of memory ·{' '}
+                {count(model.requests_waiting, 'request')} waiting for it
             </p>
             {model.problem && <p class="problem">{model.problem}</p>}
             {!triesOne && <Share model={model} kind="split" share={model.split} act={act} />}
             <Share model={model} kind="shadow" share={model.shadow} act={act} />
             <div class="row">
-                <button type="button" onClick={rollback}>Roll back</button>
-                {!model.serving && <button type="button" onClick={load}>Load</button>}
-                {model.serving && !model.default && <button type="button" onClick={unload}>Unload</button>}
+                <button type="button" onClick={rollback}>
+                    Roll back
+                </button>
+                {!model.serving && (
+                    <button type="button" onClick={load}>
+                        Load
+                    </button>
+                )}
+                {model.serving && !model.default && (
+                    <button type="button" onClick={unload}>
+                        Unload
+                    </button>
+                )}
             </div>
-            <Table caption={`Versions of ${model.name}`}
-                head={['Version', 'State', 'Labels', 'Generation', 'Loaded', 'Memory', 'Running', 'Note', 'Actions']}>
-                {model.versions.map((v) => <VersionRow key={v.version} model={model} version={v} act={act} />)}
+            <Table
+                caption={`Versions of ${model.name}`}
+                head={['Version', 'State', 'Labels', 'Generation', 'Loaded', 'Memory', 'Running', 'Note', 'Actions']}
+            >
+                {model.versions.map((v) => (
+                    <VersionRow key={v.version} model={model} version={v} act={act} />
+                ))}
             </Table>
             <Canary model={model.name} runs={triesOne} act={act} />
         </section>
@@ -170,22 +207,33 @@ function Model({ model, act }) {
 
 // A server without a repository has one file.
 function OneFile({ model, act }) {
-    const reload = () => act({
-        title: 'Load the model file anew?',
-        text: 'If it has changed and passes all checks, new requests get it.',
-        button: 'Load anew',
-        run: () => call('POST', '/admin/models/reload'),
-    });
-    const rows = [['Version', model.version], ['SHA-256', model.sha256], ['Generation', model.generation],
-        ['Context', `${model.context_length} tokens`], ['File', formatBytes(model.file_bytes)],
-        ['Running', model.running], ['Waiting', model.waiting],
-        ['Pages of keys and values', `${model.kv_pages - model.kv_pages_free} of ${model.kv_pages}`]];
+    const reload = () =>
+        act({
+            title: 'Load the model file anew?',
+            text: 'If it has changed and passes all checks, new requests get it.',
+            button: 'Load anew',
+            run: () => call('POST', '/admin/models/reload'),
+        });
+    const rows = [
+        ['Version', model.version],
+        ['SHA-256', model.sha256],
+        ['Generation', model.generation],
+        ['Context', `${model.context_length} tokens`],
+        ['File', formatBytes(model.file_bytes)],
+        ['Running', model.running],
+        ['Waiting', model.waiting],
+        ['Pages of keys and values', `${model.kv_pages - model.kv_pages_free} of ${model.kv_pages}`],
+    ];
     return (
         <section class="card">
-            <h2>{model.id} <Badge word={model.state ?? 'serving'} /></h2>
+            <h2>
+                {model.id} <Badge word={model.state ?? 'serving'} />
+            </h2>
             <p class="fine">One file, without a repository: there are no versions to choose from.</p>
             <dl>{rows.map(([name, value]) => [<dt>{name}</dt>, <dd>{value}</dd>])}</dl>
-            <button type="button" onClick={reload}>Load anew</button>
+            <button type="button" onClick={reload}>
+                Load anew
+            </button>
         </section>
     );
 }
@@ -193,16 +241,17 @@ function OneFile({ model, act }) {
 export function Models() {
     const { ask } = useActions();
     const { value, error, reload } = useLoad(() => get('/admin/models'), [], POLL_MS);
-    const act = (request) => ask({
-        ...request,
-        run: async (values) => {
-            try {
-                return await request.run(values);
-            } finally {
-                reload();
-            }
-        },
-    });
+    const act = (request) =>
+        ask({
+            ...request,
+            run: async (values) => {
+                try {
+                    return await request.run(values);
+                } finally {
+                    reload();
+                }
+            },
+        });
     return (
         <>
             <h1>Models</h1>
@@ -211,7 +260,8 @@ export function Models() {
                 <p class="fine">
                     {formatBytes(value.memory.used_bytes)} of memory in use
                     {value.memory.limit_bytes !== null && `, ${formatBytes(value.memory.limit_bytes)} allowed`}
-                    {value.memory.machine_left_bytes !== null && `, the machine has ${formatBytes(value.memory.machine_left_bytes)} left`}
+                    {value.memory.machine_left_bytes !== null &&
+                        `, the machine has ${formatBytes(value.memory.machine_left_bytes)} left`}
                 </p>
             )}
             {value && (value.models ?? []).map((model) => <Model key={model.name} model={model} act={act} />)}

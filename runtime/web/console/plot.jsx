@@ -38,12 +38,16 @@ function path(values, x, y) {
 }
 
 function words(series, unit) {
-    return series.map(({ name, values }) => {
-        const known = values.filter((value) => value !== null);
-        const now = values[values.length - 1];
-        return `${name}: now ${formatNumber(now, unit)}` +
-            (known.length > 0 ? `, at most ${formatNumber(Math.max(...known), unit)}` : '');
-    }).join('; ');
+    return series
+        .map(({ name, values }) => {
+            const known = values.filter((value) => value !== null);
+            const now = values[values.length - 1];
+            return (
+                `${name}: now ${formatNumber(now, unit)}` +
+                (known.length > 0 ? `, at most ${formatNumber(Math.max(...known), unit)}` : '')
+            );
+        })
+        .join('; ');
 }
 
 // series: [{name, values}], the newest last, null where there is none; all as long as `times`, seconds. top: of the
@@ -59,21 +63,29 @@ export function Plot({ title, unit = '', series, times, span, top }) {
             <figcaption>
                 <b>{title}</b>
                 {series.map(({ name, values }, i) => (
-                    <span key={name} class={`key line${i}`}>{name} <output>{formatNumber(values[values.length - 1], unit)}</output></span>
+                    <span key={name} class={`key line${i}`}>
+                        {name} <output>{formatNumber(values[values.length - 1], unit)}</output>
+                    </span>
                 ))}
             </figcaption>
             <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={`${title}. ${words(series, unit)}`}>
                 {[0, 0.5, 1].map((part) => (
                     <g key={part} class="grid">
                         <line x1={LEFT} x2={WIDTH} y1={y(max * part)} y2={y(max * part)} />
-                        <text x={LEFT - 4} y={y(max * part) + 3} text-anchor="end">{formatNumber(max * part)}</text>
+                        <text x={LEFT - 4} y={y(max * part) + 3} text-anchor="end">
+                            {formatNumber(max * part)}
+                        </text>
                     </g>
                 ))}
                 <g class="grid">
                     <text x={LEFT} y={HEIGHT - 4}>{`${Math.round(span / 60)} min ago`}</text>
-                    <text x={WIDTH} y={HEIGHT - 4} text-anchor="end">now</text>
+                    <text x={WIDTH} y={HEIGHT - 4} text-anchor="end">
+                        now
+                    </text>
                 </g>
-                {series.map(({ name, values }, i) => <path key={name} class={`line line${i}`} d={path(values, x, y)} />)}
+                {series.map(({ name, values }, i) => (
+                    <path key={name} class={`line line${i}`} d={path(values, x, y)} />
+                ))}
             </svg>
         </figure>
     );

@@ -14,9 +14,14 @@ export function formatBytes(n) {
 
 export const count = (n, noun) => `${n} ${noun}${n === 1 ? '' : 's'}`;
 
-const errorText = (error) => [error.message,
-    error.code && `code ${error.code}`, error.param && `param ${error.param}`,
-    error.status && `HTTP ${error.status}`, error.request && `request ${error.request}`].filter(Boolean);
+const errorText = (error) =>
+    [
+        error.message,
+        error.code && `code ${error.code}`,
+        error.param && `param ${error.param}`,
+        error.status && `HTTP ${error.status}`,
+        error.request && `request ${error.request}`,
+    ].filter(Boolean);
 
 // An error as the server worded it, with what is needed to find it in the log.
 export function ErrorBox({ error, onClose }) {
@@ -26,7 +31,11 @@ export function ErrorBox({ error, onClose }) {
         <div class="error" role="alert">
             <p>{message}</p>
             {details.length > 0 && <p class="fine">{details.join(' · ')}</p>}
-            {onClose && <button type="button" onClick={onClose} aria-label="Close the error">×</button>}
+            {onClose && (
+                <button type="button" onClick={onClose} aria-label="Close the error">
+                    ×
+                </button>
+            )}
         </div>
     );
 }
@@ -52,7 +61,15 @@ export function Table({ caption, head, children }) {
         <div class="scroll" tabIndex={0} role="region" aria-label={caption}>
             <table>
                 <caption>{caption}</caption>
-                <thead><tr>{head.map((title) => <th scope="col" key={title}>{title}</th>)}</tr></thead>
+                <thead>
+                    <tr>
+                        {head.map((title) => (
+                            <th scope="col" key={title}>
+                                {title}
+                            </th>
+                        ))}
+                    </tr>
+                </thead>
                 <tbody>{children}</tbody>
             </table>
         </div>
@@ -62,12 +79,37 @@ export function Table({ caption, head, children }) {
 // As diff -u writes it. The signs stay, so that colour is not all there is.
 export function Diff({ text }) {
     if (!text) return <p class="fine">There is no difference.</p>;
-    const kind = (line) => line.startsWith('@@') || line.startsWith('---') || line.startsWith('+++') ? 'where'
-        : line.startsWith('+') ? 'added' : line.startsWith('-') ? 'removed' : '';
+    const kind = (line) =>
+        line.startsWith('@@') || line.startsWith('---') || line.startsWith('+++')
+            ? 'where'
+            : line.startsWith('+')
+              ? 'added'
+              : line.startsWith('-')
+                ? 'removed'
+                : '';
     return (
         <pre class="diff" tabIndex={0} aria-label="Difference">
-            {text.replace(/\n$/, '').split('\n').map((line, i) => <span key={i} class={kind(line)}>{`${line}\n`}</span>)}
+            {text
+                .replace(/\n$/, '')
+                .split('\n')
+                .map((line, i) => (
+                    <span key={i} class={kind(line)}>{`${line}\n`}</span>
+                ))}
         </pre>
+    );
+}
+
+// Of a draft that was begun on a state which is not the present one any more.
+export function Overtaken({ isSo, onAccept }) {
+    return (
+        isSo && (
+            <p class="problem">
+                Somebody has changed it since you began; what you store now would be refused.{' '}
+                <button type="button" onClick={onAccept}>
+                    Store on top of that
+                </button>
+            </p>
+        )
     );
 }
 
@@ -96,7 +138,9 @@ function Dialog({ request, onEnd }) {
                 {request.fields?.(values, set)}
                 {request.details}
                 <div class="row end">
-                    <button type="button" onClick={() => dialog.current.close()}>Cancel</button>
+                    <button type="button" onClick={() => dialog.current.close()}>
+                        Cancel
+                    </button>
                     <button class="main">{request.button}</button>
                 </div>
             </form>
@@ -107,11 +151,13 @@ function Dialog({ request, onEnd }) {
 // Gives the views below it
 //   ask({title, text, details, values, fields, button, run})   a dialog first, then run(values)
 //   run(what, work)                                             without one
-// Both show that the work is under way, that it is done, or the server's error.
-export function ActionHost({ children }) {
+// Both show that the work is under way, that it is done, or the server's error. What is under way and an error stay when
+// another view is chosen.
+export function ActionHost({ view, children }) {
     const [request, setRequest] = useState(null);
     const [status, setStatus] = useState('');
     const [error, setError] = useState(null);
+    useEffect(() => setStatus((old) => (old.endsWith('…') ? old : '')), [view]);
     const run = async (what, work) => {
         setError(null);
         setStatus(`${what} …`);
@@ -131,7 +177,9 @@ export function ActionHost({ children }) {
     };
     return (
         <Actions.Provider value={{ ask: setRequest, run, fail: setError }}>
-            <p class="status" role="status">{status}</p>
+            <p class="status" role="status">
+                {status}
+            </p>
             <ErrorBox error={error} onClose={() => setError(null)} />
             {children}
             {request && <Dialog key={request.title} request={request} onEnd={end} />}
