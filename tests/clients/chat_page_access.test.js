@@ -59,6 +59,7 @@ test('chat page: on a phone the chats are behind a button', options, async (t) =
     assert.equal(await page.evaluate(() => document.activeElement.textContent.trim()), 'New chat', 'the focus goes there');
     await page.keyboard.press('Escape');
     await side.waitFor({ state: 'hidden' });
+    await page.waitForFunction(() => document.activeElement.className.includes('menu'), null, { timeout: 5000 });
     await button(page, 'Chats').click();
     await button(page, 'New chat').click();
     await side.waitFor({ state: 'hidden' });

@@ -129,3 +129,12 @@ test('HEAD is GET without the body, and what is not there is 404', { skip }, asy
     assert.equal((await ask(server, '/', {}, 'DELETE')).status, 405);
 });
 
+
+test('the licences of what is in the pages are served', { skip }, async (t) => {
+    const server = await startServer(t);
+    const [path] = (await assetPaths(server)).filter((each) => each.endsWith('.txt'));
+    const text = await (await server.fetch(path)).text();
+    for (const name of ['preact', 'marked', 'dompurify', 'highlight.js']) {
+        assert.match(text, new RegExp(`^${name} \\d`, 'm'));
+    }
+});

@@ -143,14 +143,13 @@ function App({ talk }) {
     }, [title]);
     useEffect(() => {
         const onKeyDown = (event) => {
-            if (event.key === 'Escape' && !document.querySelector('dialog[open]')) {
-                setIsSideOpen(false);
-                talk.stop();
-            }
+            if (event.key !== 'Escape' || document.querySelector('dialog[open]')) return;
+            if (isSideOpen) setIsSideOpen(false);
+            else talk.stop();
         };
         addEventListener('keydown', onKeyDown);
         return () => removeEventListener('keydown', onKeyDown);
-    }, []);
+    }, [isSideOpen]);
     return (
         <>
             <a class="skip" href="#text" onClick={(event) => { event.preventDefault(); document.getElementById('text').focus(); }}>To the message field</a>

@@ -68,8 +68,14 @@ function ConfirmDelete({ what, onConfirm, onClose }) {
 export function Sidebar({ talk, isOpen, onClose }) {
     const [doomed, setDoomed] = useState(null); // a chat, or "all"
     const side = useRef(null);
+    // The focus goes into it when it opens, and back when it closes, unless it went elsewhere.
     useEffect(() => {
-        if (isOpen) side.current.querySelector('button').focus();
+        if (!isOpen) return undefined;
+        side.current.querySelector('button').focus();
+        return () => {
+            const isInside = side.current.contains(document.activeElement) || document.activeElement === document.body;
+            if (isInside) document.querySelector('.menu').focus();
+        };
     }, [isOpen]);
     const start = () => {
         talk.start();
