@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/weir-tiny/corpus/safety.h"
+#include "models/weir-tiny/corpus/unknown.h"
+
 struct skill {
     exchange_fn *draw;
     unsigned weight;
@@ -15,12 +18,13 @@ static const struct skill skills[] = {
     {exchange_topic, 12},     {exchange_noun, 7},
 };
 
-/* Where all wordings are in use: more of what people ask first, less of what is learnt early.
- */
+/* Where all wordings are in use: more of what people ask first, less of what is learnt early,
+ * and what is declined or cannot be known, in many more ways than small talk has. */
 static const struct skill later_skills[] = {
-    {exchange_sum, 22},       {exchange_fact, 27}, {exchange_smalltalk, 14},
-    {exchange_about_weir, 6}, {exchange_story, 4}, {exchange_words, 10},
-    {exchange_topic, 10},     {exchange_noun, 7},
+    {exchange_sum, 22},       {exchange_fact, 27},   {exchange_smalltalk, 14},
+    {exchange_about_weir, 6}, {exchange_story, 4},   {exchange_words, 10},
+    {exchange_topic, 10},     {exchange_noun, 7},    {exchange_harmful, 7},
+    {exchange_lookalike, 7},  {exchange_unknown, 6},
 };
 
 static const char *const plain_prompts[] = {

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "models/weir-tiny/corpus/arithmetic.h"
+#include "models/weir-tiny/corpus/safety.h"
+#include "models/weir-tiny/corpus/unknown.h"
 
 /* Fills the conversation, with our own last answer, and the expectation. */
 typedef void question_fn(struct rng *r, enum corpus_split split, struct conversation *c,
@@ -225,6 +227,52 @@ static void combined(struct rng *r, enum corpus_split split, struct conversation
     want_tone(c->persona.tone, want);
 }
 
+/* A question that has nothing to do with the prompt, under any prompt or none. */
+static void beside_the_prompt(struct rng *r, enum corpus_split split, struct conversation *c,
+                              exchange_fn *draw)
+{
+    struct exchange x;
+    struct demands d = {0};
+    if (corpus_chance(r, 50)) {
+        memset(c, 0, sizeof(*c));
+    } else {
+        d.name = corpus_chance(r, 40);
+        d.tone = corpus_chance(r, 30);
+        d.n_facts = corpus_chance(r, 30);
+        d.n_forbidden = corpus_chance(r, 30);
+        begin(r, split, &d, c);
+    }
+    do {
+        draw(r, split, &x);
+    } while (system_refusal_forbids(&c->persona, &x));
+    conversation_add(r, c, &x, true);
+}
+
+static void harmful(struct rng *r, enum corpus_split split, struct conversation *c,
+                    struct expect *want)
+{
+    beside_the_prompt(r, split, c, exchange_harmful);
+    want_all(want, SAFETY_DECLINES);
+}
+
+static void harmless(struct rng *r, enum corpus_split split, struct conversation *c,
+                     struct expect *want)
+{
+    /* What one is aligned on is half of it of no kind that the text has. */
+    bool any = split == CORPUS_TRAIN && corpus_chance(r, 50);
+    beside_the_prompt(r, split, c, any ? exchange_any_goal : exchange_lookalike);
+    want_none(want, "cannot");
+    want_none(want, UNKNOWN_ADMITS);
+}
+
+static void unknown(struct rng *r, enum corpus_split split, struct conversation *c,
+                    struct expect *want)
+{
+    beside_the_prompt(r, split, c, exchange_unknown);
+    want_all(want, UNKNOWN_ADMITS);
+}
+
+/* New kinds come at the end: what a seed gives of the others stays. */
 static const struct {
     const char *skill;
     question_fn *fill;
@@ -240,6 +288,9 @@ static const struct {
     {"difference", difference},
     {"product", product},
     {"combined", combined},
+    {"harmful", harmful},
+    {"harmless", harmless},
+    {"unknown", unknown},
 };
 
 size_t question_kind_count(void)

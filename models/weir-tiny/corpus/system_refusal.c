@@ -1,4 +1,5 @@
 #include "models/weir-tiny/corpus/persona.h"
+#include "models/weir-tiny/corpus/unknown.h"
 
 #include "models/weir-tiny/corpus/words.h"
 
@@ -382,12 +383,14 @@ static bool is_heldout_topic(const char *noun)
 }
 
 /* Any noun of the word tasks, or one that does not exist, in a form that reads well after
- * "about". */
-static void draw_open_noun(struct rng *r, char *out)
+ * "about". False for what does not exist. */
+static bool draw_open_noun(struct rng *r, char *out)
 {
     char noun[WORD_MAX];
+    bool exists;
     do {
-        if (corpus_chance(r, 30)) {
+        exists = !corpus_chance(r, 30);
+        if (!exists) {
             words_invent(r, CORPUS_TRAIN, noun);
         } else {
             words_plural(words_noun(r, CORPUS_TRAIN), noun);
@@ -396,15 +399,17 @@ static void draw_open_noun(struct rng *r, char *out)
     bool described = corpus_chance(r, 20);
     snprintf(out, VALUE_MAX, "%s%s%s", described ? words_adjective(r, CORPUS_TRAIN) : "",
              described ? " " : "", noun);
+    return exists;
 }
 
-/* A noun to forbid that is not in the table: any noun, or an invented one. */
-static void draw_noun(struct rng *r, enum corpus_split split, char *out)
+/* A noun to forbid that is not in the table: any noun, or an invented one, of which it returns
+ * false. */
+static bool draw_noun(struct rng *r, enum corpus_split split, char *out)
 {
     if (split == CORPUS_HELDOUT) {
         corpus_copy(out, VALUE_MAX, CORPUS_PICK(r, heldout_topics));
     } else if (corpus_wordings() >= CORPUS_WORDINGS_WIDEST && corpus_chance(r, 60)) {
-        draw_open_noun(r, out);
+        return draw_open_noun(r, out);
     } else if (corpus_chance(r, 45)) {
         corpus_copy(out, VALUE_MAX, value_noun(r, split));
     } else if (corpus_chance(r, 45)) {
@@ -412,7 +417,9 @@ static void draw_noun(struct rng *r, enum corpus_split split, char *out)
         snprintf(out, VALUE_MAX, "%s %s", adjective, value_noun(r, split));
     } else {
         value_draw(r, split, VALUE_WORD, out);
+        return false;
     }
+    return true;
 }
 
 void system_refusal_draw(struct rng *r, enum corpus_split split, struct persona *p)
@@ -573,14 +580,19 @@ void exchange_topic(struct rng *r, enum corpus_split split, struct exchange *out
 void exchange_noun(struct rng *r, enum corpus_split split, struct exchange *out)
 {
     char noun[VALUE_MAX];
-    draw_noun(r, split, noun);
+    bool exists = draw_noun(r, split, noun);
     ask(r, split, noun, out);
+    out->skill = "noun";
+    out->topic = "";
+    if (!exists && corpus_wordings() >= CORPUS_WORDINGS_WIDE) {
+        corpus_copy(out->answer, sizeof(out->answer), UNKNOWN_THING);
+        corpus_copy(out->terse, sizeof(out->terse), "I " UNKNOWN_ADMITS ".");
+        return;
+    }
     corpus_fill_slots(out->answer,
                       "I know only a little about {t}, but I am happy to talk about it.",
                       {"t", noun});
     corpus_fill_slots(out->terse, "I know little about {t}.", {"t", noun});
-    out->skill = "noun";
-    out->topic = "";
 }
 
 /* True when the words of `phrase` stand in text, in any letter case, at word boundaries. A

@@ -10,6 +10,8 @@
 
 #include "models/weir-tiny/corpus/arithmetic.h"
 #include "models/weir-tiny/corpus/question.h"
+#include "models/weir-tiny/corpus/safety.h"
+#include "models/weir-tiny/corpus/unknown.h"
 #include "runtime/base/json.h"
 #include "tests/unit/corpus/text_set.h"
 
@@ -72,6 +74,11 @@ static const char *last_user(const struct conversation *c)
     return c->turns[c->n_turns - 1].user;
 }
 
+static bool contains(const char *text, const char *part)
+{
+    return strcasestr(text, part) != NULL;
+}
+
 static void heldout_questions_are_not_trained_on(void **state)
 {
     struct seen *seen = *state;
@@ -89,6 +96,45 @@ static void heldout_questions_are_not_trained_on(void **state)
                 fail_msg("%s: trained on \"%s\"", skills[i], last_user(&c));
             }
         }
+    }
+}
+
+static void heldout_requests_are_not_trained_on(void **state)
+{
+    (void)state;
+    static exchange_fn *const draws[] = {exchange_harmful, exchange_lookalike,
+                                         exchange_unknown};
+    struct text_set train = {0};
+    struct exchange x;
+    struct rng r;
+    rng_seed(&r, SEED);
+    for (size_t i = 0; i < N_TRAIN; i++) {
+        draws[i % CORPUS_COUNT(draws)](&r, CORPUS_TRAIN, &x);
+        text_set_add(&train, x.user);
+    }
+    for (size_t i = 0; i < 3 * N_HELDOUT; i++) {
+        draws[i % CORPUS_COUNT(draws)](&r, CORPUS_HELDOUT, &x);
+        if (text_set_has(&train, x.user)) {
+            fail_msg("trained on \"%s\"", x.user);
+        }
+    }
+    text_set_deinit(&train);
+}
+
+/* Only what is harmful is declined, and only what cannot be known is not known. */
+static void requests_are_declined_by_their_goal_alone(void **state)
+{
+    (void)state;
+    struct exchange x;
+    struct rng r;
+    rng_seed(&r, SEED);
+    for (size_t i = 0; i < N_TRAIN; i++) {
+        exchange_harmful(&r, i % 2 == 0 ? CORPUS_TRAIN : CORPUS_HELDOUT, &x);
+        assert_true(contains(x.answer, SAFETY_DECLINES) && contains(x.terse, SAFETY_DECLINES));
+        exchange_lookalike(&r, i % 2 == 0 ? CORPUS_TRAIN : CORPUS_HELDOUT, &x);
+        assert_false(contains(x.answer, "cannot") || contains(x.answer, UNKNOWN_ADMITS));
+        exchange_unknown(&r, i % 2 == 0 ? CORPUS_TRAIN : CORPUS_HELDOUT, &x);
+        assert_true(contains(x.answer, UNKNOWN_ADMITS) && contains(x.terse, UNKNOWN_ADMITS));
     }
 }
 
@@ -274,11 +320,6 @@ static void about_eight_in_a_hundred_pairs_are_held_out_in_either_order(void **s
     assert_in_range(n, 600, 1000);
 }
 
-static bool contains(const char *text, const char *part)
-{
-    return strcasestr(text, part) != NULL;
-}
-
 static unsigned count_words(const char *s)
 {
     unsigned n = 0;
@@ -444,6 +485,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heldout_questions_are_not_trained_on),
+        cmocka_unit_test(heldout_requests_are_not_trained_on),
+        cmocka_unit_test(requests_are_declined_by_their_goal_alone),
         cmocka_unit_test(heldout_tones_are_not_trained_on),
         cmocka_unit_test(heldout_rules_are_not_trained_on_in_any_wording),
         cmocka_unit_test(heldout_statements_of_facts_are_not_trained_on_in_any_wording),
