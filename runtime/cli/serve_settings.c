@@ -69,7 +69,7 @@ int serve_margin_read(const char *text, enum answer_measure *measure, double *ma
     char name[32];
     const char *equals = strchr(text, '=');
     snprintf(name, sizeof(name), "%.*s", equals ? (int)(equals - text) : 0, text);
-    int m = answer_measure_named(name);
+    int m = equals ? answer_measure_named(name) : -1;
     if (m < 0) {
         return append_measures(e, text);
     }
