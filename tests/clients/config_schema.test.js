@@ -61,7 +61,8 @@ test('schema and program refuse the same values', { skip }, (t) => {
         const byProgram = refusedBy(folder, settings);
         for (const name of names) {
             // Of these the program knows more than a pattern can say.
-            const isStricter = ['cors_origin', 'adapter', 'allow_host', 'api_key', 'admin_key', 'prompts_dir', 'filters_dir', 'repo']
+            const isStricter = ['cors_origin', 'adapter', 'allow_host', 'api_key', 'admin_key', 'prompts_dir', 'filters_dir', 'repo',
+                'drift_alpha', 'drift_margin', 'otlp_endpoint']
                 .includes(name) && !bySchema.has(name);
             assert.ok(isStricter || bySchema.has(name) === byProgram.has(name),
                 `${name}: ${JSON.stringify(value)}: schema ${bySchema.has(name)}, program ${byProgram.has(name)}`);
