@@ -130,7 +130,9 @@ static int read_kept(struct fleet *f, struct err *e)
     char *text = file_read_regular(f->kept_path, KEPT_BYTES_MAX, &len, e);
     if (!text) {
         bool is_first = e->kind == ERR_NOT_FOUND;
-        *e = is_first ? (struct err){0} : *e;
+        if (is_first) {
+            *e = (struct err){0};
+        }
         return is_first ? 0 : -1;
     }
     int rc = fleet_kept_read(f, text, len, e);
