@@ -11,11 +11,12 @@ const { ask, whole } = require('./lib/chat.js');
 const { weir, succeed } = require('./lib/command.js');
 const { makeFolder, writeOtherVersion } = require('./lib/files.js');
 const { writeAdapter } = require('./lib/gguf.js');
-const { waitFor } = require('./lib/model_repo.js');
+const { putVersion, waitFor } = require('./lib/model_repo.js');
 const { missingRanks, mpirun, startRanks } = require('./lib/ranks.js');
 const { startServer, modelPath, programPath } = require('./lib/server.js');
 
 const skip = missingRanks();
+const NAME = 'tiny';
 const TOKENS = '1,5,9,200,33,7,300,2,8,8,8,19';
 
 // With the number of ranks: where there are fewer KV heads than ranks, query heads are split.
@@ -138,7 +139,7 @@ function cpuTicks(pid) {
 
 test('ranks that wait use next to no processor time', { skip, timeout: 120_000 }, async (t) => {
     const server = await startRanks(t, 2, { args: ['-t', '1'] });
-    await whole(server, ask('Hello'));
+    await whole(server, ask('Hello', { max_tokens: 4 }));
     await new Promise((resolve) => setTimeout(resolve, 500));
     const before = server.pids.map(cpuTicks);
     await new Promise((resolve) => setTimeout(resolve, 2000));
@@ -216,4 +217,18 @@ test('what ranks cannot share is refused by name', { skip, timeout: 240_000 }, (
     const alone = weir(['logits', '-m', modelPath(), '--tokens', '1', '--ranks', '2']);
     assert.equal(alone.status, 1);
     assert.match(alone.stderr, /started alone; start it with mpirun -np 2 weir/);
+});
+
+test('versions of a repository come and go on all ranks', { skip, timeout: 120_000 }, async (t) => {
+    const few = { max_tokens: 8 };
+    const repo = makeFolder(t);
+    const other = path.join(makeFolder(t), 'other.gguf');
+    writeOtherVersion(modelPath(), other);
+    putVersion(repo, NAME, '1', { file: modelPath() });
+    const server = await startRanks(t, 2, { model: NAME, args: ['--repo', repo, '-t', '1', '--rank-timeout', '6'] });
+    const first = await whole(server, ask('Hello', { max_tokens: 4 }));
+    putVersion(repo, NAME, '2', { file: other });
+    await waitFor(async () => (await whole(server, ask('Hello', few))).madeBy.model.includes('@2'), 'version 2 serves');
+    const pinned = await whole(server, ask('Hello', { ...few, model: `${NAME}@1` })); // it is kept, with an engine of its own
+    assert.equal(pinned.text, first.text);
 });
