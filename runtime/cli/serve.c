@@ -508,7 +508,7 @@ static int set_drift_margin(struct drift_settings *set, const char *text)
     const char *equals = strchr(text, '=');
     snprintf(name, sizeof(name), "%.*s", equals ? (int)(equals - text) : 0, text);
     int m = answer_measure_named(name);
-    if (m < 0) {
+    if (!equals || m < 0) {
         fprintf(stderr,
                 "weir serve: --drift-margin: MEASURE=X or MEASURE=off is wanted, not \"%s\"; "
                 "the measures are",
