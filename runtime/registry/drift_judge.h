@@ -12,7 +12,8 @@
  *            limits, joined as Zou and Donner do) lies wholly beyond +-margin.
  *
  * n and m are divided by the design effect of answers that came together and resemble each
- * other (base/grouped_values.h).
+ * other (base/grouped_values.h). Its runs are short: where many more answers in a row than
+ * GROUPED_RUN are alike, there are more false alarms than what follows says.
  *
  * The many looks. The k-th look of a series at one of M measures has the level
  *
