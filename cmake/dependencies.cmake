@@ -24,6 +24,18 @@ if(NOT lua_FOUND)
   message(STATUS "Lua 5.4 not found: the filter \"script\" is left out")
 endif()
 
+# Lines of `weir chat` are edited and kept; without it they are read as the terminal gives them.
+pkg_check_modules(libedit IMPORTED_TARGET libedit)
+if(NOT libedit_FOUND)
+  message(STATUS "libedit not found: `weir chat` has no line editing and no history")
+endif()
+
+# Sharing a model out among processes only; without it `weir` says so when it is one of several.
+find_package(MPI COMPONENTS C)
+if(NOT MPI_C_FOUND)
+  message(STATUS "MPI not found: models cannot be shared out among processes (ranks)")
+endif()
+
 if(BUILD_TESTING)
   pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
 endif()

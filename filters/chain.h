@@ -131,7 +131,8 @@ struct chain_event {
     uint32_t ordinal;  /* which text of the channel, from 0 */
     uint64_t from, to; /* the range it rests on, in the text as that filter saw it */
     uint64_t at;       /* where in the released text it stands */
-    bool is_recorded;  /* of a filter in mode "record": nothing of it was done */
+    uint32_t put; /* bytes that a replacement put there, escapes of JSON not counted; else 0 */
+    bool is_recorded; /* of a filter in mode "record": nothing of it was done */
     char code[FILTER_MAX_CODE + 1];
     char message[FILTER_MAX_MESSAGE + 1];
 };
@@ -234,6 +235,10 @@ const struct chain_event *chain_stream_events(const struct chain_stream *stream,
 
 /* Bytes that filters hold now, over all channels, and that wait in front of them. */
 size_t chain_stream_held(const struct chain_stream *stream);
+/* Appends what filters hold of a channel's text, as each of them has it before it: what would
+ * leave next comes first. 0, or -1 as buf.h. */
+int chain_stream_held_text(const struct chain_stream *stream, enum filter_channel channel,
+                           struct buf *out);
 const struct chain_cost *chain_stream_cost(const struct chain_stream *stream, size_t filter);
 
 const struct chain *chain_stream_chain(const struct chain_stream *stream);

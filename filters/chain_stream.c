@@ -179,11 +179,27 @@ static int advance_lane(const struct chain_stream *stream, struct lane *lane, bo
     return 0;
 }
 
+static void add_more(struct chain_stream *stream, const struct chain_event *more)
+{
+    for (size_t i = stream->event_count; i-- > 0;) {
+        struct chain_event *event = &stream->events[i];
+        if (event->filter == more->filter && event->channel == more->channel &&
+            event->kind == CHAIN_REPLACE) {
+            event->put += more->put;
+            return;
+        }
+    }
+}
+
 static int add_event(struct chain_stream *stream, const struct chain_event *event,
                      struct err *e)
 {
     if (stage_is_overflow(event)) {
         stream->is_truncated = true;
+        return 0;
+    }
+    if (stage_is_more(event)) {
+        add_more(stream, event);
         return 0;
     }
     if (stream->event_count == stream->event_cap) {
@@ -566,6 +582,17 @@ size_t chain_stream_held(const struct chain_stream *stream)
         }
     }
     return held;
+}
+
+int chain_stream_held_text(const struct chain_stream *stream, enum filter_channel channel,
+                           struct buf *out)
+{
+    const struct lane *lane = &stream->lanes[channel];
+    int rc = 0;
+    for (size_t s = stream->stage_count; lane->is_open && s-- > 0 && rc == 0;) {
+        rc = buf_append(out, flow_text(&lane->flows[s]), flow_len(&lane->flows[s]));
+    }
+    return rc;
 }
 
 const struct chain *chain_stream_chain(const struct chain_stream *stream)

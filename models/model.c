@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "models/arch/llama_share.h"
 #include "models/convert/hf_model.h"
 #include "runtime/base/mem.h"
 
@@ -72,10 +73,22 @@ static int read_template(struct model *m, const struct gguf *g, const struct ope
     return m->chat_template ? 0 : -1;
 }
 
+/* Which share of it this process has. */
+static int take_share(struct model *m, const struct gguf *g, const struct parallel *p,
+                      struct err *e)
+{
+    if (!p->ranks) {
+        return 0;
+    }
+    m->config.rank = p->ranks->rank;
+    m->config.n_ranks = p->ranks->n_ranks;
+    return llama_share_check(&m->config, e) == 0 ? 0 : err_prefix(e, "%s", gguf_path(g));
+}
+
 static int load(struct model *m, struct gguf *g, const struct opening *o,
                 const struct parallel *p, struct err *e)
 {
-    if (llama_config_from_gguf(&m->config, g, e) != 0) {
+    if (llama_config_from_gguf(&m->config, g, e) != 0 || take_share(m, g, p, e) != 0) {
         return -1;
     }
     m->tokenizer = tokenizer_from_gguf(g, e);

@@ -7,6 +7,9 @@
  * nothing that happens to it later changes an answer. A file that is cut short while it is read
  * is an error.
  *
+ * Where parallel.ranks is set, of the matrices only this rank's share is loaded
+ * (arch/llama_share.h), and only such a state can run it.
+ *
  * Ownership: model_open returns, model_close releases. Immutable in between; any number of
  * threads may read. */
 #pragma once

@@ -2,10 +2,14 @@
  *
  * `run` calls work(ctx, worker, n_workers) once on each worker, the caller being worker 0, and
  * returns when all have returned. `barrier`, called inside work by every worker, returns when
- * all have reached it; what one wrote before it, all see after it. */
+ * all have reached it; what one wrote before it, all see after it.
+ *
+ * Where other processes hold the rest of the model, `ranks` reaches them (ranks.h). */
 #pragma once
 
 #include <stddef.h>
+
+#include "models/ranks.h"
 
 typedef void parallel_work_fn(void *ctx, int worker, int n_workers);
 
@@ -14,6 +18,7 @@ struct parallel {
     int n_workers;
     void (*run)(void *team, parallel_work_fn *work, void *ctx);
     void (*barrier)(void *team);
+    const struct ranks *ranks; /* borrowed; NULL: this process has the whole model */
 };
 
 /* Everything on the calling thread. */

@@ -3,14 +3,23 @@
 
 BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config libuv1-dev libcjson-dev node-llhttp
     libpcre2-dev libsqlite3-dev libutf8proc-dev libssl-dev libcurl4-openssl-dev libopenblas-dev
-    liblua5.4-dev)
-TEST_PACKAGES=(git openssl libcmocka-dev nodejs npm curl clang-format clang-tidy cppcheck)
+    liblua5.4-dev libedit-dev)
+# They bundle the web pages.
+BUILD_PACKAGES+=(nodejs npm)
+TEST_PACKAGES=(git openssl libcmocka-dev curl clang-format clang-tidy cppcheck)
 # For the kernels of 64-bit Arm, which run under emulation.
 TEST_PACKAGES+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+# For models that are shared out among processes; Weir builds without it too.
+TEST_PACKAGES+=(libopenmpi-dev openmpi-bin)
 # For the Debian package and what is in it, which are installed into throw-away machines.
 TEST_PACKAGES+=(adduser dpkg-dev file iproute2 procps systemd unzip util-linux)
 # For the chat page, which is tested in a browser.
 TEST_PACKAGES+=(chromium)
+# For the alert rules and the dashboard.
+TEST_PACKAGES+=(prometheus)
+
+# For fleets of servers.
+TEST_PACKAGES+=(etcd-server etcd-client haproxy)
 
 # packages_install NAME...: nothing is asked of apt when everything is there.
 packages_install() {

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "models/arch/llama_share.h"
 #include "runtime/base/mem.h"
 
 int kv_cache_type_named(const char *name, enum ops_type *type, struct err *e)
@@ -42,14 +43,31 @@ size_t kv_cache_pages(int context)
     return ((size_t)context + KV_PAGE_POSITIONS - 1) / KV_PAGE_POSITIONS;
 }
 
+static size_t heads_here(const struct llama_config *c)
+{
+    struct llama_range own = llama_share_heads(c).kv;
+    return own.end - own.first;
+}
+
 size_t kv_cache_page_bytes(const struct llama_config *c, enum ops_type type)
 {
     size_t bytes = 2 * row_bytes((size_t)c->head_dim, type) * KV_PAGE_POSITIONS;
-    if (__builtin_mul_overflow(bytes, (size_t)c->n_kv_heads, &bytes) ||
+    if (__builtin_mul_overflow(bytes, heads_here(c), &bytes) ||
         __builtin_mul_overflow(bytes, (size_t)c->n_layers, &bytes)) {
         return 0;
     }
     return bytes;
+}
+
+size_t kv_cache_page_bytes_most(const struct llama_config *c, enum ops_type type)
+{
+    size_t most = 0;
+    struct llama_config one = *c;
+    for (one.rank = 0; one.rank == 0 || one.rank < c->n_ranks; one.rank++) {
+        size_t bytes = kv_cache_page_bytes(&one, type);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
 }
 
 static int allocate(struct kv_cache *kv)
@@ -71,7 +89,7 @@ int kv_cache_init(struct kv_cache *kv, const struct llama_config *c, enum ops_ty
     kv->table_size = kv_cache_pages(context);
     kv->page_bytes = kv_cache_page_bytes(c, type);
     kv->head_dim = (size_t)c->head_dim;
-    kv->n_kv_heads = (size_t)c->n_kv_heads;
+    kv->n_kv_heads = heads_here(c);
     kv->n_layers = (size_t)c->n_layers;
     size_t whole = kv->table_size * (size_t)n_slots;
     if (kv->page_bytes == 0 || whole > INT32_MAX) {
@@ -96,6 +114,7 @@ void kv_cache_deinit(struct kv_cache *kv)
 {
     mem_free_aligned(kv->block);
     mem_free(kv->tables);
+    mem_free(kv->changes.items);
     *kv = (struct kv_cache){0};
 }
 
@@ -104,14 +123,65 @@ static void *page_at(const struct kv_cache *kv, int page)
     return kv->block + (size_t)page * kv->page_bytes;
 }
 
+static void note(struct kv_cache *kv, int slot, size_t index, int page)
+{
+    struct kv_changes *all = &kv->changes;
+    if (!kv->notes_changes || all->lost) {
+        return;
+    }
+    if (all->count == all->capacity) {
+        size_t capacity = all->capacity ? 2 * all->capacity : 64;
+        struct kv_change *moved = mem_realloc_array(all->items, capacity, sizeof(*moved));
+        if (!moved) {
+            all->lost = true;
+            return;
+        }
+        all->items = moved;
+        all->capacity = capacity;
+    }
+    all->items[all->count++] =
+        (struct kv_change){.slot = slot, .index = (int32_t)index, .page = page};
+}
+
+void kv_cache_note_changes(struct kv_cache *kv)
+{
+    kv->notes_changes = true;
+}
+
 void kv_cache_map(struct kv_cache *kv, int slot, size_t index, int page)
 {
     kv->tables[(size_t)slot * kv->table_size + index] = page_at(kv, page);
+    note(kv, slot, index, page);
 }
 
 void kv_cache_copy_page(struct kv_cache *kv, int to, int from)
 {
     memcpy(page_at(kv, to), page_at(kv, from), kv->page_bytes);
+    note(kv, KV_CHANGE_COPY, (size_t)to, from);
+}
+
+static bool is_page(const struct kv_cache *kv, int32_t page)
+{
+    return page >= 0 && page < kv->n_pages;
+}
+
+int kv_cache_apply(struct kv_cache *kv, const struct kv_change *changes, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct kv_change *c = &changes[i];
+        if (!is_page(kv, c->page)) {
+            return -1;
+        }
+        if (c->slot == KV_CHANGE_COPY && is_page(kv, c->index)) {
+            kv_cache_copy_page(kv, c->index, c->page);
+        } else if (c->slot >= 0 && c->slot < kv->n_slots && c->index >= 0 &&
+                   (size_t)c->index < kv->table_size) {
+            kv_cache_map(kv, c->slot, (size_t)c->index, c->page);
+        } else {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 struct ops_kv kv_cache_view(const struct kv_cache *kv, int slot, int layer, int kv_head)

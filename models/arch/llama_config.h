@@ -44,6 +44,8 @@ static inline size_t llama_row_in_halves(size_t row, size_t head_dim, size_t rop
 
 struct llama_config {
     const char *arch; /* "qwen2": what metadata keys begin with; a static string */
+    /* Which share of the model is here (llama_share.h). All else is that of the whole one. */
+    int rank, n_ranks; /* n_ranks 0: the whole */
     int vocab;
     int n_layers;
     int d_model;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "models/arch/llama_packed.h"
+#include "models/arch/llama_share.h"
 #include "models/format/tensor_type.h"
 #include "runtime/base/mem.h"
 
@@ -75,12 +76,35 @@ static int check_finite(struct llama_loader *l, const char *name, const float *v
     return 0;
 }
 
-/* Rows [first, first + n) of k numbers of a tensor that has `of` rows, into values, which is
- * NULL while sizes are added up. Of a vector, k = 1, the numbers are the rows. */
-static int read_floats(struct llama_loader *l, const char *name, const struct llama_part *part,
-                       size_t k, float *values)
+/* Those of a run's rows that are loaded. */
+struct slice {
+    size_t first, n;
+};
+
+static struct slice whole_of(const struct llama_part *part)
 {
-    size_t n = part->rows, of = part->of ? part->of : n;
+    return (struct slice){0, part->rows};
+}
+
+static struct slice share_of(const struct llama_loader *l, const struct llama_source *from,
+                             const struct llama_part *part)
+{
+    enum llama_rows what = !from->in_heads           ? LLAMA_ROWS_PLAIN
+                           : part == &from->parts[0] ? LLAMA_ROWS_QUERIES
+                                                     : LLAMA_ROWS_KV;
+    if (part->rows == 0) {
+        return (struct slice){0};
+    }
+    struct llama_range own = llama_share_rows(l->c, part->rows, what);
+    return (struct slice){own.first, own.end - own.first};
+}
+
+/* A slice of a run of rows of k numbers, into values, which is NULL while sizes are added up.
+ * Of a vector, k = 1, the numbers are the rows. */
+static int read_floats(struct llama_loader *l, const char *name, const struct llama_part *part,
+                       struct slice slice, size_t k, float *values)
+{
+    size_t of = part->of ? part->of : part->rows;
     bool vector = k == 1;
     size_t hd = part->heads == LLAMA_HEAD_ROWS ? (size_t)l->c->head_dim : of;
     const struct gguf_tensor *t = vector ? find(l, name, of / hd, hd) : find(l, name, of, k);
@@ -104,9 +128,9 @@ static int read_floats(struct llama_loader *l, const char *name, const struct ll
     }
     rc = rc == 0 ? check_finite(l, name, as_stored, rows * row) : rc;
     const struct llama_config *heads = paired_heads(l, part->heads);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        memcpy(values + i * k, as_stored + (part->first + row_in_file(i, heads)) * k,
-               k * sizeof(*values));
+    for (size_t i = 0; i < slice.n && rc == 0; i++) {
+        size_t at = part->first + row_in_file(slice.first + i, heads);
+        memcpy(values + i * k, as_stored + at * k, k * sizeof(*values));
     }
     mem_free(as_stored);
     return rc;
@@ -119,7 +143,8 @@ int llama_load_floats(struct llama_loader *l, int layer, const char *part, const
     struct llama_part all = {.tensor = part, .rows = n, .heads = heads};
     float *values = llama_load_take(l, n * k * sizeof(float));
     *out = values;
-    return read_floats(l, llama_tensor_name(name, layer, part, suffix), &all, k, values);
+    return read_floats(l, llama_tensor_name(name, layer, part, suffix), &all, whole_of(&all), k,
+                       values);
 }
 
 struct pack_job {
@@ -249,12 +274,12 @@ static void pack_share(void *ctx, int worker, int n_workers)
     }
 }
 
-/* Packs a run of rows into `block`, which has room for whole tiles. */
+/* Packs a slice of a run of rows into `block`, which has room for whole tiles. */
 static int pack_part(struct llama_loader *l, int layer, const struct llama_part *part,
-                     void *block, size_t k)
+                     struct slice slice, void *block, size_t k)
 {
     char name[LLAMA_TENSOR_NAME_MAX];
-    size_t n = part->rows, of = part->of ? part->of : n;
+    size_t of = part->of ? part->of : part->rows;
     llama_tensor_name(name, layer, part->tensor, "weight");
     const struct gguf_tensor *t = find(l, name, of, k);
     if (!t || !block) {
@@ -263,10 +288,10 @@ static int pack_part(struct llama_loader *l, int layer, const struct llama_part 
     count_once(l, part);
     struct pack_job job = {.block = block,
                            .tensor = t,
-                           .first_row = part->first,
+                           .first_row = part->first + slice.first,
                            .heads = paired_heads(l, part->heads)};
     job.row_bytes = (size_t)tensor_type_row_bytes(t->type, k);
-    llama_matrix_init(&job.matrix, l->precision, block, n, k);
+    llama_matrix_init(&job.matrix, l->precision, block, slice.n, k);
     size_t workers = (size_t)l->p->n_workers;
     job.bad = mem_zarray(workers, sizeof(*job.bad));
     job.scratch_bytes = Q8_TILE * k * sizeof(float); /* no format takes more */
@@ -277,7 +302,7 @@ static int pack_part(struct llama_loader *l, int layer, const struct llama_part 
         goto cleanup;
     }
     l->p->run(l->p->team, pack_share, &job);
-    if (part->first + n == of) {
+    if (part->first + part->rows == of) {
         gguf_give_back(l->g, t->data, (size_t)t->size);
     }
     for (size_t i = 0; i < workers; i++) {
@@ -293,26 +318,62 @@ cleanup:
     return rc;
 }
 
-static size_t count_rows(const struct llama_source *from)
+/* Of all runs, those that are loaded. */
+static size_t count_rows(const struct llama_loader *l, const struct llama_source *from)
 {
     size_t n = 0;
     for (size_t i = 0; i < LLAMA_PARTS_MAX; i++) {
-        n += from->parts[i].rows;
+        n += share_of(l, from, &from->parts[i]).n;
     }
     return n;
+}
+
+/* Where the share of a run begins in a block, behind `first` rows. */
+static size_t offset_of(const struct llama_loader *l, const struct llama_matrix *m,
+                        size_t first)
+{
+    return l->precision == LLAMA_F32 ? first * m->k * sizeof(float)
+                                     : first / Q8_TILE * m->q8.tile_bytes;
+}
+
+/* The share of a matrix that lies packed in the file: whole tiles, copied out of it. */
+static int copy_packed(struct llama_loader *l, struct llama_matrix *out, unsigned char *block,
+                       const char *name, const struct llama_source *from)
+{
+    struct q8_packed all;
+    size_t before = 0, at = 0, n = 0;
+    for (size_t i = 0; i < LLAMA_PARTS_MAX; i++) {
+        n += from->parts[i].rows;
+    }
+    if (llama_packed_matrix(l->g, name, n, out->k, l->p, &all, l->e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < LLAMA_PARTS_MAX && from->parts[i].rows > 0; i++) {
+        struct slice own = share_of(l, from, &from->parts[i]);
+        size_t tiles = (own.n + Q8_TILE - 1) / Q8_TILE;
+        memcpy(block + at, all.data + (before + own.first) / Q8_TILE * all.tile_bytes,
+               tiles * all.tile_bytes);
+        at += tiles * all.tile_bytes;
+        before += from->parts[i].rows;
+    }
+    gguf_give_back(l->g, all.data, q8_packed_bytes(n, out->k));
+    return 0;
 }
 
 int llama_load_matrix(struct llama_loader *l, struct llama_matrix *out, size_t k,
                       const struct llama_source *from)
 {
     char name[LLAMA_TENSOR_NAME_MAX];
-    size_t n = count_rows(from);
-    if (l->packed && !l->block) {
+    size_t n = count_rows(l, from);
+    bool in_file = l->packed && l->c->n_ranks <= 1;
+    if (in_file && !l->block) {
         return 0; /* nothing to make room for */
     }
     if (l->packed) {
-        l->tensors_used++;
+        l->tensors_used += l->block != NULL;
         llama_tensor_name(name, from->layer, from->packed, "packed");
+    }
+    if (in_file) {
         llama_matrix_init(out, LLAMA_INT8, NULL, n, k);
         return llama_packed_matrix(l->g, name, n, k, l->p, &out->q8, l->e);
     }
@@ -324,14 +385,17 @@ int llama_load_matrix(struct llama_loader *l, struct llama_matrix *out, size_t k
     }
     unsigned char *block = llama_load_take(l, bytes);
     llama_matrix_init(out, l->precision, block, n, k);
+    if (l->packed) {
+        return block ? copy_packed(l, out, block, name, from) : 0;
+    }
     size_t first = 0;
     for (size_t i = 0; i < LLAMA_PARTS_MAX && from->parts[i].rows > 0; i++) {
-        size_t offset = l->precision == LLAMA_F32 ? first * k * sizeof(float)
-                                                  : first / Q8_TILE * out->q8.tile_bytes;
-        if (pack_part(l, from->layer, &from->parts[i], block ? block + offset : NULL, k) != 0) {
+        struct slice own = share_of(l, from, &from->parts[i]);
+        unsigned char *at = block ? block + offset_of(l, out, first) : NULL;
+        if (pack_part(l, from->layer, &from->parts[i], own, at, k) != 0) {
             return -1;
         }
-        first += from->parts[i].rows;
+        first += own.n;
     }
     return 0;
 }
@@ -345,15 +409,16 @@ int llama_load_linear(struct llama_loader *l, struct llama_linear *out, size_t k
     if (!from->bias) {
         return 0;
     }
-    float *bias = llama_load_take(l, count_rows(from) * sizeof(float));
+    float *bias = llama_load_take(l, count_rows(l, from) * sizeof(float));
     out->bias = bias;
     for (size_t i = 0; i < LLAMA_PARTS_MAX && from->parts[i].rows > 0; i++) {
         char name[LLAMA_TENSOR_NAME_MAX];
+        struct slice own = share_of(l, from, &from->parts[i]);
         llama_tensor_name(name, from->layer, from->parts[i].tensor, "bias");
-        if (read_floats(l, name, &from->parts[i], 1, bias) != 0) {
+        if (read_floats(l, name, &from->parts[i], own, 1, bias) != 0) {
             return -1;
         }
-        bias += bias ? from->parts[i].rows : 0;
+        bias += bias ? own.n : 0;
     }
     return 0;
 }

@@ -46,6 +46,7 @@ struct llama_part {
 struct llama_source {
     int layer;          /* -1: of none */
     const char *packed; /* tensor in a packed file, without ".packed" */
+    bool in_heads;      /* runs of query, key and value heads, by which they are shared out */
     bool bias;          /* the tensors have biases beside the weights */
     struct llama_part parts[LLAMA_PARTS_MAX];
 };

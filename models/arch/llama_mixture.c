@@ -17,8 +17,12 @@ struct llama_mixture {
     size_t *place;  /* (max_rows, used)        of each assignment */
     size_t *row;    /* (max_rows * used)       of each place */
     size_t *first;  /* (n_experts + 1)         place of each expert; the last is their number */
-    float *gate_up; /* (places, 2 ff) */
+    size_t own_ff;  /* of ff, the share that is here */
+    float *gate_up; /* (places, 2 own_ff) */
+    float *hidden;  /* (places, ff)             all ranks' together; NULL: gate_up has it */
     float *out;     /* (places, d) */
+    struct llama_exchange *exchange;
+    struct llama_split split_d, split_ff;
     struct llama_input in_d, in_ff; /* (places, d), (places, ff) */
     void *in_d_block, *in_ff_block;
 };
@@ -40,12 +44,14 @@ static bool allocate(struct llama_mixture *m)
     m->place = mem_zarray(places, sizeof(*m->place));
     m->row = mem_zarray(places, sizeof(*m->row));
     m->first = mem_zarray(m->n_experts + 1, sizeof(*m->first));
-    m->gate_up = floats(places, 2 * m->ff);
+    m->gate_up = floats(places, 2 * m->own_ff);
+    m->hidden = m->exchange->ranks ? floats(places, m->ff) : NULL;
     m->out = floats(places, m->d);
     m->in_d_block = mem_zalloc_aligned(llama_input_bytes(m->set.precision, places, m->d));
     m->in_ff_block = mem_zalloc_aligned(llama_input_bytes(m->set.precision, places, m->ff));
     if (!m->likes || !m->expert || !m->weight || !m->place || !m->row || !m->first ||
-        !m->gate_up || !m->out || !m->in_d_block || !m->in_ff_block) {
+        !m->gate_up || (m->exchange->ranks && !m->hidden) || !m->out || !m->in_d_block ||
+        !m->in_ff_block) {
         return false;
     }
     llama_input_init(&m->in_d, m->set.precision, m->in_d_block, places, m->d);
@@ -54,7 +60,8 @@ static bool allocate(struct llama_mixture *m)
 }
 
 struct llama_mixture *llama_mixture_create(const struct llama_config *c,
-                                           const struct llama_state_settings *s, struct err *e)
+                                           const struct llama_state_settings *s,
+                                           struct llama_exchange *exchange, struct err *e)
 {
     struct llama_mixture *m = mem_zalloc(sizeof(*m));
     if (!m) {
@@ -62,8 +69,13 @@ struct llama_mixture *llama_mixture_create(const struct llama_config *c,
         return NULL;
     }
     m->set = *s;
+    m->exchange = exchange;
     m->d = (size_t)c->d_model;
     m->ff = (size_t)c->d_ff_expert;
+    int n_ranks = c->n_ranks > 1 ? c->n_ranks : 1;
+    llama_split_init(&m->split_d, m->d, Q8_TILE, n_ranks);
+    llama_split_init(&m->split_ff, m->ff, Q8_TILE, n_ranks);
+    m->own_ff = llama_split_own(&m->split_ff, c->rank);
     m->n_experts = (size_t)c->n_experts;
     m->used = (size_t)c->n_experts_used;
     m->gelu = c->gelu;
@@ -76,6 +88,12 @@ struct llama_mixture *llama_mixture_create(const struct llama_config *c,
     return m;
 }
 
+size_t llama_mixture_numbers(const struct llama_config *c, size_t rows)
+{
+    size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff_expert;
+    return rows * (size_t)c->n_experts_used * (d > ff ? d : ff);
+}
+
 void llama_mixture_destroy(struct llama_mixture *m)
 {
     if (!m) {
@@ -83,6 +101,7 @@ void llama_mixture_destroy(struct llama_mixture *m)
     }
     mem_free_aligned(m->likes);
     mem_free_aligned(m->gate_up);
+    mem_free_aligned(m->hidden);
     mem_free_aligned(m->out);
     mem_free_aligned(m->in_d_block);
     mem_free_aligned(m->in_ff_block);
@@ -153,11 +172,33 @@ static void multiply_all(struct llama_mixture *m, float *y, const struct llama_m
     }
 }
 
-static void activate(struct llama_mixture *m, size_t place)
+/* The gate and up of a place become the share's input of the next product. */
+static void activate(struct llama_mixture *m, size_t place, float *own)
 {
-    float *gate = m->gate_up + place * 2 * m->ff;
-    (m->gelu ? m->set.ops->gelu_mul : m->set.ops->silu_mul)(gate, gate, gate + m->ff, m->ff);
-    llama_input_set(&m->in_ff, m->set.kernel, m->gate_up, 2 * m->ff, place, place + 1);
+    float *gate = m->gate_up + place * 2 * m->own_ff;
+    (m->gelu ? m->set.ops->gelu_mul : m->set.ops->silu_mul)(gate, gate, gate + m->own_ff,
+                                                            m->own_ff);
+    if (m->exchange->ranks) {
+        memcpy(own + place * m->own_ff, gate, m->own_ff * sizeof(*own));
+    } else {
+        llama_input_set(&m->in_ff, m->set.kernel, m->gate_up, 2 * m->ff, place, place + 1);
+    }
+}
+
+/* Between the ranks, where there are others: all places of `rows`, this worker's unpacked. */
+static void collect(struct llama_mixture *m, const struct llama_split *split, float *rows,
+                    size_t places, size_t p0, size_t p1, int worker)
+{
+    const struct parallel *p = &m->set.parallel;
+    if (!m->exchange->ranks) {
+        return;
+    }
+    p->barrier(p->team);
+    if (worker == 0) {
+        llama_exchange_gather(m->exchange, split, places, true);
+    }
+    p->barrier(p->team);
+    llama_exchange_unpack(m->exchange, split, places, rows, p0, p1);
 }
 
 void llama_mixture_run(struct llama_mixture *m, const struct llama_experts *w,
@@ -167,7 +208,9 @@ void llama_mixture_run(struct llama_mixture *m, const struct llama_experts *w,
     const struct parallel *p = &m->set.parallel;
     size_t r0, r1, p0, p1;
     parallel_share(n_rows, worker, n_workers, &r0, &r1);
-    parallel_share(n_rows * m->used, worker, n_workers, &p0, &p1);
+    size_t places = n_rows * m->used;
+    parallel_share(places, worker, n_workers, &p0, &p1);
+    float *own = llama_exchange_own(m->exchange, &m->split_ff, places, NULL);
     for (size_t r = r0; r < r1; r++) {
         choose(m, w, normed, r);
     }
@@ -183,10 +226,16 @@ void llama_mixture_run(struct llama_mixture *m, const struct llama_experts *w,
     multiply_all(m, m->gate_up, w->gate_up, &m->in_d, worker, n_workers);
     p->barrier(p->team);
     for (size_t place = p0; place < p1; place++) {
-        activate(m, place);
+        activate(m, place, own);
+    }
+    collect(m, &m->split_ff, m->hidden, places, p0, p1, worker);
+    if (m->hidden) {
+        llama_input_set(&m->in_ff, m->set.kernel, m->hidden, m->ff, p0, p1);
     }
     p->barrier(p->team);
-    multiply_all(m, m->out, w->down, &m->in_ff, worker, n_workers);
+    own = llama_exchange_own(m->exchange, &m->split_d, places, m->out);
+    multiply_all(m, own, w->down, &m->in_ff, worker, n_workers);
+    collect(m, &m->split_d, m->out, places, p0, p1, worker);
     p->barrier(p->team);
 }
 

@@ -5,6 +5,7 @@ static size_t qkv_source(const struct llama_config *c, struct llama_source *from
     size_t q = (size_t)c->n_heads * (size_t)c->head_dim;
     size_t kv = (size_t)c->n_kv_heads * (size_t)c->head_dim;
     *from = (struct llama_source){.packed = "attn_qkv",
+                                  .in_heads = true,
                                   .bias = c->qkv_bias,
                                   .parts = {{"attn_q", q, .heads = LLAMA_HEADS},
                                             {"attn_k", kv, .heads = LLAMA_HEADS},
@@ -42,6 +43,11 @@ static size_t gate_up_source(const struct llama_config *c, struct llama_source *
     if (c->fused_gate_up || c->ungated) {
         from->parts[0] = (struct llama_part){up, c->ungated ? ff : 2 * ff, .of = 0};
         from->parts[1] = (struct llama_part){0};
+    }
+    if (c->fused_gate_up && c->n_ranks > 1) {
+        /* A rank has the same rows of both. */
+        from->parts[0] = (struct llama_part){up, ff, 0, 2 * ff, LLAMA_NO_HEADS};
+        from->parts[1] = (struct llama_part){up, ff, ff, 2 * ff, LLAMA_NO_HEADS};
     }
     return (size_t)c->d_model;
 }

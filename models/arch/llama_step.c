@@ -1,207 +1,13 @@
 #include "models/arch/llama_step.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "models/arch/llama_adapt.h"
 #include "models/arch/llama_mixture.h"
-#include "runtime/base/mem.h"
+#include "models/arch/llama_state.h"
 
 #define ATTEND_ROWS \
     64 /* rows whose attention one worker computes before it is another's turn */
-
-struct rope_table {
-    float *cos, *sin; /* (context, half_head) */
-};
-
-struct llama_state {
-    struct llama_config c;
-    struct llama_state_settings set;
-    size_t d, ff, q_dim, kv_dim, qkv_dim; /* row widths */
-    size_t half_head;
-    size_t up_dim; /* outputs of gate and up together */
-
-    float *x;       /* (max_rows, d)            residual stream */
-    float *normed;  /* (max_rows, d) */
-    float *qkv;     /* (max_rows, qkv_dim)      queries, keys, values */
-    float *mixed;   /* (max_rows, q_dim)        attention output */
-    float *gate_up; /* (max_rows, up_dim) */
-    float *update;  /* (max_rows, d)            what a block adds to the residual stream */
-    float *logits;  /* (max_logits, vocab) */
-    struct rope_table rope;        /* of most layers */
-    struct rope_table rope_window; /* of those with a window, where they have their own */
-    float *scores;                 /* (workers, attention scratch) */
-    size_t scores_per_worker;
-    /* The input of the next product. One block, seen with each of the row widths. */
-    struct llama_input in_d, in_q, in_ff;
-    void *in_block;
-    struct llama_mixture *mixture; /* NULL: no experts */
-    struct llama_adapt *adapt;     /* NULL: rows have no adapters */
-
-    /* The step that runs now. */
-    const struct llama_weights *w;
-    struct kv_cache *kv;
-    const struct llama_row *rows;
-    size_t n_rows;
-    struct run *runs; /* (max_rows) */
-    size_t n_runs;
-    size_t *wanted; /* (max_logits) rows that want logits */
-    size_t n_wanted;
-    bool gave_up;
-};
-
-/* Adjacent rows of one sequence at consecutive positions. */
-struct run {
-    size_t first, n_rows;
-};
-
-/* factors NULL: not scaled. Numbers behind those that are turned turn by no angle. */
-static void fill_rope_table(const struct llama_state *s, struct rope_table *t, float base,
-                            const float *factors)
-{
-    float magnitude = factors ? s->c.rope_magnitude : 1.0f;
-    size_t turned = (size_t)s->c.rope_dims / 2;
-    for (int pos = 0; pos < s->set.context; pos++) {
-        float *cosines = t->cos + (size_t)pos * s->half_head;
-        float *sines = t->sin + (size_t)pos * s->half_head;
-        for (size_t i = 0; i < turned; i++) {
-            double exponent = -2.0 * (double)i / (double)s->c.rope_dims;
-            double factor = factors ? (double)factors[i] : 1.0;
-            double angle = (double)pos * pow((double)base, exponent) / factor;
-            cosines[i] = magnitude * (float)cos(angle);
-            sines[i] = magnitude * (float)sin(angle);
-        }
-        for (size_t i = turned; i < s->half_head; i++) {
-            cosines[i] = 1.0f;
-            sines[i] = 0.0f;
-        }
-    }
-}
-
-static bool has_window_rope(const struct llama_state *s)
-{
-    return s->c.rope_base_window > 0.0f;
-}
-
-static void fill_rope_tables(struct llama_state *s)
-{
-    bool is_long = s->c.rope_trained > 0 && s->set.context > s->c.rope_trained;
-    fill_rope_table(s, &s->rope, s->c.rope_base,
-                    is_long ? s->c.rope_factor_long : s->c.rope_factor);
-    if (has_window_rope(s)) {
-        fill_rope_table(s, &s->rope_window, s->c.rope_base_window, NULL);
-    }
-}
-
-static float *floats(size_t rows, size_t width)
-{
-    size_t bytes;
-    if (__builtin_mul_overflow(rows, width, &bytes) ||
-        __builtin_mul_overflow(bytes, sizeof(float), &bytes)) {
-        return NULL;
-    }
-    return mem_zalloc_aligned(bytes);
-}
-
-static bool makes_vectors(const struct llama_state *s)
-{
-    return s->c.encoder || s->set.vectors;
-}
-
-static size_t max2(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-static bool allocate(struct llama_state *s)
-{
-    size_t rows = (size_t)s->set.max_rows;
-    size_t context = (size_t)s->set.context;
-    size_t widest = max2(max2(s->d, s->q_dim), s->ff);
-    s->scores_per_worker = (ops_attention_scratch(context) + 15) / 16 * 16;
-    s->x = floats(rows, s->d);
-    s->normed = floats(rows, s->d);
-    s->qkv = floats(rows, s->qkv_dim);
-    s->mixed = floats(rows, s->q_dim);
-    s->gate_up = floats(rows, max2(s->up_dim, 1));
-    s->update = floats(rows, s->d);
-    s->logits = floats((size_t)s->set.max_logits, makes_vectors(s) ? 1 : (size_t)s->c.vocab);
-    s->rope = (struct rope_table){floats(context, s->half_head), floats(context, s->half_head)};
-    if (has_window_rope(s)) {
-        s->rope_window =
-            (struct rope_table){floats(context, s->half_head), floats(context, s->half_head)};
-        if (!s->rope_window.cos || !s->rope_window.sin) {
-            return false;
-        }
-    }
-    s->scores = floats((size_t)s->set.parallel.n_workers, s->scores_per_worker);
-    s->in_block = mem_zalloc_aligned(llama_input_bytes(s->set.precision, rows, widest));
-    if (s->in_block) {
-        llama_input_init(&s->in_d, s->set.precision, s->in_block, rows, s->d);
-        llama_input_init(&s->in_q, s->set.precision, s->in_block, rows, s->q_dim);
-        llama_input_init(&s->in_ff, s->set.precision, s->in_block, rows, s->ff);
-    }
-    s->runs = mem_zarray(rows, sizeof(*s->runs));
-    s->wanted = mem_zarray((size_t)s->set.max_logits, sizeof(*s->wanted));
-    return s->x && s->normed && s->qkv && s->mixed && s->gate_up && s->update && s->logits &&
-           s->rope.cos && s->rope.sin && s->scores && s->in_block && s->runs && s->wanted;
-}
-
-struct llama_state *llama_state_create(const struct llama_config *c,
-                                       const struct llama_state_settings *set, struct err *e)
-{
-    struct llama_state *s = mem_zalloc(sizeof(*s));
-    if (!s) {
-        err_nomem(e);
-        return NULL;
-    }
-    s->c = *c;
-    s->set = *set;
-    s->d = (size_t)c->d_model;
-    s->ff = (size_t)c->d_ff;
-    s->q_dim = (size_t)c->n_heads * (size_t)c->head_dim;
-    s->kv_dim = (size_t)c->n_kv_heads * (size_t)c->head_dim;
-    s->qkv_dim = s->q_dim + 2 * s->kv_dim;
-    s->half_head = (size_t)c->head_dim / 2;
-    s->up_dim = c->ungated ? s->ff : 2 * s->ff;
-    if (c->learned_positions && set->context > c->context) {
-        err_set(e, ERR_LIMIT, "the model knows %d positions, a context of %d was asked for",
-                c->context, set->context);
-        llama_state_destroy(s);
-        return NULL;
-    }
-    if (c->n_experts > 0 && !(s->mixture = llama_mixture_create(c, set, e))) {
-        llama_state_destroy(s);
-        return NULL;
-    }
-    if (!allocate(s) || (set->adapters && !(s->adapt = llama_adapt_create(set->max_rows)))) {
-        llama_state_destroy(s);
-        err_set(e, ERR_NOMEM, "no memory for the working space of a step of %d rows",
-                set->max_rows);
-        return NULL;
-    }
-    fill_rope_tables(s);
-    return s;
-}
-
-void llama_state_destroy(struct llama_state *s)
-{
-    if (!s) {
-        return;
-    }
-    float *arrays[] = {
-        s->x,      s->normed,   s->qkv,      s->mixed,           s->gate_up,         s->update,
-        s->logits, s->rope.cos, s->rope.sin, s->rope_window.cos, s->rope_window.sin, s->scores};
-    for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {
-        mem_free_aligned(arrays[i]);
-    }
-    llama_mixture_destroy(s->mixture);
-    llama_adapt_destroy(s->adapt);
-    mem_free_aligned(s->in_block);
-    mem_free(s->runs);
-    mem_free(s->wanted);
-    mem_free(s);
-}
 
 const float *llama_logits(const struct llama_state *s, int i)
 {
@@ -231,11 +37,101 @@ static void apply_norm(const struct llama_state *s, float *y, const float *x,
     }
 }
 
-static void embed(struct llama_state *s, size_t r0, size_t r1)
+/* --- between ranks --- */
+
+/* One worker: this rank's columns to the others, theirs to it. */
+static void gather(struct llama_state *s, const struct llama_split *split, size_t n_rows,
+                   bool to_all, int worker)
+{
+    const struct parallel *p = &s->set.parallel;
+    p->barrier(p->team);
+    if (s->exchange.ranks && worker == 0) {
+        llama_exchange_gather(&s->exchange, split, n_rows, to_all);
+    }
+    if (s->exchange.ranks) {
+        p->barrier(p->team);
+    }
+}
+
+/* Behind it a worker has whole rows, those of its share. Every worker's columns of all rows are
+ * where own_columns says. */
+static void collect(struct llama_state *s, const struct llama_split *split, float *rows,
+                    size_t n_rows, int worker, int n_workers)
+{
+    size_t r0, r1;
+    gather(s, split, n_rows, true, worker);
+    parallel_share(n_rows, worker, n_workers, &r0, &r1);
+    llama_exchange_unpack(&s->exchange, split, n_rows, rows, r0, r1);
+}
+
+static float *own_columns(const struct llama_state *s, const struct llama_split *split,
+                          size_t n_rows, float *alone)
+{
+    return llama_exchange_own(&s->exchange, split, n_rows, alone);
+}
+
+/* The rank that has a token's row of the embedding. */
+static int embedder_of(const struct llama_state *s, int32_t token)
+{
+    int rank = 0;
+    while ((size_t)token >= s->split_vocab.at[rank + 1]) {
+        rank++;
+    }
+    return rank;
+}
+
+/* A rank's rows are one block, as if they were columns of d rows. */
+static void place_embeds(struct llama_state *s)
+{
+    size_t counts[RANKS_MAX] = {0};
+    if (!s->exchange.ranks) {
+        return;
+    }
+    for (size_t r = 0; r < s->n_rows; r++) {
+        s->embed_place[r] = counts[embedder_of(s, s->rows[r].token)]++;
+    }
+    for (int i = 0; i < s->exchange.ranks->n_ranks; i++) {
+        s->embeds.at[i + 1] = s->embeds.at[i] + counts[i];
+    }
+}
+
+static void look_up_shared(struct llama_state *s, size_t r0, size_t r1, int worker)
+{
+    int rank = s->c.rank;
+    float *own = own_columns(s, &s->embeds, s->d, NULL);
+    for (size_t r = r0; r < r1; r++) {
+        int32_t token = s->rows[r].token;
+        if (embedder_of(s, token) == rank) {
+            llama_matrix_row(own + s->embed_place[r] * s->d, &s->w->embedding,
+                             (size_t)token - s->split_vocab.at[rank]);
+        }
+    }
+    gather(s, &s->embeds, s->d, true, worker);
+    for (size_t r = r0; r < r1; r++) {
+        const float *from =
+            llama_exchange_of(&s->exchange, &s->embeds, s->d, embedder_of(s, s->rows[r].token));
+        memcpy(s->x + r * s->d, from + s->embed_place[r] * s->d, s->d * sizeof(float));
+    }
+}
+
+/* --- stages of a step --- */
+
+static void look_up(struct llama_state *s, size_t r0, size_t r1)
 {
     for (size_t r = r0; r < r1; r++) {
+        llama_matrix_row(s->x + r * s->d, &s->w->embedding, (size_t)s->rows[r].token);
+    }
+}
+
+static void embed(struct llama_state *s, size_t r0, size_t r1, int worker)
+{
+    if (s->exchange.ranks) {
+        look_up_shared(s, r0, r1, worker);
+    } else {
+        look_up(s, r0, r1);
+    }
+    for (size_t r = r0; r < r1; r++) {
         float *x = s->x + r * s->d;
-        llama_matrix_row(x, &s->w->embedding, (size_t)s->rows[r].token);
         if (s->c.embedding_scale != 1.0f) {
             s->set.ops->scale(x, s->c.embedding_scale, s->d);
         }
@@ -295,16 +191,16 @@ static void add_update(struct llama_state *s, const struct llama_norm *post_norm
     }
 }
 
-/* Each head of n numbers in all. */
+/* Each head of n numbers in all; those from `first` on of the whole row. */
 static void normalise_heads(const struct llama_state *s, const struct llama_norm *norm,
-                            float *x, size_t n)
+                            float *x, size_t n, size_t first)
 {
     size_t hd = (size_t)s->c.head_dim;
     bool own = s->c.qk_norm == LLAMA_QK_NORM_OWN;
     for (size_t at = 0; at < n; at += hd) {
-        size_t first = own ? at : 0;
-        const struct llama_norm of_head = {norm->weight + first,
-                                           norm->bias ? norm->bias + first : NULL};
+        size_t from = own ? first + at : 0;
+        const struct llama_norm of_head = {norm->weight + from,
+                                           norm->bias ? norm->bias + from : NULL};
         apply_norm(s, x + at, x + at, &of_head, hd);
     }
 }
@@ -312,14 +208,35 @@ static void normalise_heads(const struct llama_state *s, const struct llama_norm
 /* Some architectures normalise queries and keys before they are turned. */
 static void normalise_qk(const struct llama_state *s, const struct llama_layer *layer, float *q)
 {
-    float *k = q + s->q_dim;
-    if (s->c.qk_norm == LLAMA_QK_NORM_ROW) {
+    float *k = q + s->own_q;
+    if (s->c.qk_norm == LLAMA_QK_NORM_ROW && !s->exchange.ranks) {
         apply_norm(s, q, q, &layer->q_norm, s->q_dim);
         apply_norm(s, k, k, &layer->k_norm, s->kv_dim);
-    } else if (s->c.qk_norm != LLAMA_QK_NORM_NONE) {
-        normalise_heads(s, &layer->q_norm, q, s->q_dim);
-        normalise_heads(s, &layer->k_norm, k, s->kv_dim);
+    } else if (s->c.qk_norm == LLAMA_QK_NORM_HEAD || s->c.qk_norm == LLAMA_QK_NORM_OWN) {
+        normalise_heads(s, &layer->q_norm, q, s->own_q, s->split_q.at[s->c.rank]);
+        normalise_heads(s, &layer->k_norm, k, s->own_kv,
+                        s->heads.kv.first * (size_t)s->c.head_dim);
     }
+}
+
+/* All heads of a row together, which lie on all ranks. x: this rank's, (n_rows, qkv_dim). */
+static void normalise_shared_rows(struct llama_state *s, const struct llama_split *split,
+                                  const struct llama_norm *norm, float *x, int worker,
+                                  int n_workers)
+{
+    size_t r0, r1, n = s->n_rows, own = llama_split_own(split, s->c.rank);
+    float *to = own_columns(s, split, n, NULL);
+    parallel_share(n, worker, n_workers, &r0, &r1);
+    for (size_t r = r0; r < r1; r++) {
+        memcpy(to + r * own, x + r * s->qkv_dim, own * sizeof(float));
+    }
+    collect(s, split, s->whole, n, worker, n_workers);
+    for (size_t r = r0; r < r1; r++) {
+        float *whole = s->whole + r * split->width;
+        apply_norm(s, whole, whole, norm, split->width);
+        memcpy(x + r * s->qkv_dim, whole + split->at[s->c.rank], own * sizeof(float));
+    }
+    s->set.parallel.barrier(s->set.parallel.team);
 }
 
 /* Whether a layer is the last of so many; of a period of 0 none is. */
@@ -335,53 +252,58 @@ static size_t window_of(const struct llama_state *s, int layer)
 }
 
 /* How a layer turns queries and keys; NULL: not at all. */
-static const struct rope_table *rope_of(const struct llama_state *s, int layer)
+static const struct llama_rope_table *rope_of(const struct llama_state *s, int layer)
 {
     if (s->c.learned_positions || ends_period(layer, s->c.no_rope_period)) {
         return NULL;
     }
-    return has_window_rope(s) && window_of(s, layer) > 0 ? &s->rope_window : &s->rope;
+    return s->rope_window.cos && window_of(s, layer) > 0 ? &s->rope_window : &s->rope;
 }
 
 static void rotate_and_store(struct llama_state *s, int layer, size_t r0, size_t r1)
 {
     const struct ops *ops = s->set.ops;
-    const struct rope_table *rope = rope_of(s, layer);
+    const struct llama_rope_table *rope = rope_of(s, layer);
     size_t hd = (size_t)s->c.head_dim;
     for (size_t r = r0; r < r1; r++) {
         size_t position = (size_t)s->rows[r].position;
         float *q = s->qkv + r * s->qkv_dim;
-        float *k = q + s->q_dim;
-        float *v = k + s->kv_dim;
+        float *k = q + s->own_q;
+        float *v = k + s->own_kv;
         normalise_qk(s, &s->w->layers[layer], q);
         if (rope) {
             const float *cos = rope->cos + position * s->half_head;
             const float *sin = rope->sin + position * s->half_head;
-            ops->rope(q, (size_t)s->c.n_heads, hd, cos, sin);
-            ops->rope(k, (size_t)s->c.n_kv_heads, hd, cos, sin);
+            ops->rope(q, s->own_q / hd, hd, cos, sin);
+            ops->rope(k, s->own_kv / hd, hd, cos, sin);
         }
-        for (int h = 0; h < s->c.n_kv_heads; h++) {
-            struct ops_kv view = kv_cache_view(s->kv, s->rows[r].slot, layer, h);
-            ops->kv_store(&view, position, k + (size_t)h * hd, v + (size_t)h * hd);
+        for (size_t h = 0; h < s->own_kv / hd; h++) {
+            struct ops_kv view = kv_cache_view(s->kv, s->rows[r].slot, layer, (int)h);
+            ops->kv_store(&view, position, k + h * hd, v + h * hd);
         }
     }
 }
 
-/* Rows [row, row + n_rows) of a run for the query heads of one KV head. */
-static void attend_rows(struct llama_state *s, int layer, size_t kv_head, const struct run *run,
-                        size_t row, size_t n_rows, float *scratch)
+/* Rows [row, row + n_rows) of a run for the own query heads of one KV head, of the own ones the
+ * kv_head-th. */
+static void attend_rows(struct llama_state *s, int layer, size_t kv_head,
+                        const struct llama_run *run, size_t row, size_t n_rows, float *scratch)
 {
+    float *mixed = own_columns(s, &s->split_q, s->n_rows, s->mixed);
     size_t hd = (size_t)s->c.head_dim;
     size_t group = (size_t)(s->c.n_heads / s->c.n_kv_heads);
+    size_t of_all = (s->heads.kv.first + kv_head) * group, begin = s->heads.query.first;
+    size_t from = of_all > begin ? of_all : begin;
+    size_t end = of_all + group < s->heads.query.end ? of_all + group : s->heads.query.end;
     const struct llama_row *first = &s->rows[run->first + row];
     struct ops_kv view = kv_cache_view(s->kv, first->slot, layer, (int)kv_head);
     s->set.ops->attend(&(struct ops_attention){
-        .out = s->mixed + (run->first + row) * s->q_dim + kv_head * group * hd,
-        .out_stride = s->q_dim,
-        .q = s->qkv + (run->first + row) * s->qkv_dim + kv_head * group * hd,
+        .out = mixed + (run->first + row) * s->own_q + (from - begin) * hd,
+        .out_stride = s->own_q,
+        .q = s->qkv + (run->first + row) * s->qkv_dim + (from - begin) * hd,
         .q_stride = s->qkv_dim,
         .n_rows = n_rows,
-        .n_heads = group,
+        .n_heads = end - from,
         .n_past = (size_t)first->position,
         .n_seen = s->c.encoder ? run->n_rows : 0,
         .scale = s->c.attention_scale,
@@ -396,13 +318,13 @@ static void attend_rows(struct llama_state *s, int layer, size_t kv_head, const 
 static void attend(struct llama_state *s, int layer, int worker, int n_workers)
 {
     float *scratch = s->scores + (size_t)worker * s->scores_per_worker;
-    size_t turn = 0;
+    size_t turn = 0, n_heads = s->own_kv / (size_t)s->c.head_dim;
     for (size_t i = 0; i < s->n_runs; i++) {
-        const struct run *run = &s->runs[i];
+        const struct llama_run *run = &s->runs[i];
         for (size_t row = 0; row < run->n_rows; row += ATTEND_ROWS) {
             size_t left = run->n_rows - row;
             size_t n_rows = left < ATTEND_ROWS ? left : ATTEND_ROWS;
-            for (size_t h = 0; h < (size_t)s->c.n_kv_heads; h++) {
+            for (size_t h = 0; h < n_heads; h++) {
                 if (turn++ % (size_t)n_workers == (size_t)worker) {
                     attend_rows(s, layer, h, run, row, n_rows, scratch);
                 }
@@ -411,17 +333,24 @@ static void attend(struct llama_state *s, int layer, int worker, int n_workers)
     }
 }
 
-static void activate(struct llama_state *s, size_t r0, size_t r1)
+/* The rank's gate and up of this worker's rows become columns of the next product's input. */
+static void activate(struct llama_state *s, size_t n_rows, size_t r0, size_t r1)
 {
     const struct ops *ops = s->set.ops;
+    size_t n = s->own_ff;
+    float *own = own_columns(s, &s->split_ff, n_rows, NULL);
     for (size_t r = r0; r < r1; r++) {
         float *gate = s->gate_up + r * s->up_dim;
         if (s->c.ungated) {
-            ops->gelu(gate, s->ff);
+            ops->gelu(gate, n);
         } else {
-            (s->c.gelu ? ops->gelu_mul : ops->silu_mul)(gate, gate, gate + s->ff, s->ff);
+            (s->c.gelu ? ops->gelu_mul : ops->silu_mul)(gate, gate, gate + n, n);
         }
-        llama_input_set(&s->in_ff, s->set.kernel, s->gate_up, s->up_dim, r, r + 1);
+        if (own) {
+            memcpy(own + r * n, gate, n * sizeof(float));
+        } else {
+            llama_input_set(&s->in_ff, s->set.kernel, s->gate_up, s->up_dim, r, r + 1);
+        }
     }
 }
 
@@ -469,23 +398,32 @@ static void project(const struct llama_state *s, int layer, const struct product
     }
 }
 
-/* This worker's columns of all wanted rows. */
+/* This worker's columns of all wanted rows; rank 0 gets those of all ranks. */
 static void make_logits(struct llama_state *s, size_t n_rows, int worker, int n_workers)
 {
     size_t tile0, tile1;
     const struct llama_linear output = {.matrix = s->w->output};
-    multiply(s, s->logits, &s->in_d, &output, n_rows, worker, n_workers);
+    float *logits = own_columns(s, &s->split_vocab, n_rows, s->logits);
+    multiply(s, logits, &s->in_d, &output, n_rows, worker, n_workers);
     parallel_share(llama_matrix_tiles(&s->w->output), worker, n_workers, &tile0, &tile1);
-    size_t vocab = (size_t)s->c.vocab, first = tile0 * Q8_TILE, end = tile1 * Q8_TILE;
+    size_t vocab = s->w->output.n, first = tile0 * Q8_TILE, end = tile1 * Q8_TILE;
     end = end < vocab ? end : vocab;
     for (size_t r = 0; r < n_rows && first < end; r++) {
-        float *row = s->logits + r * vocab + first;
+        float *row = logits + r * vocab + first;
         if (s->c.logit_scale != 1.0f) {
             s->set.ops->scale(row, s->c.logit_scale, end - first);
         }
         if (s->c.logit_softcap > 0.0f) {
             s->set.ops->softcap(row, s->c.logit_softcap, end - first);
         }
+    }
+    if (s->exchange.ranks) {
+        gather(s, &s->split_vocab, n_rows, false, worker);
+    }
+    if (s->c.rank == 0) {
+        size_t r0, r1;
+        parallel_share(n_rows, worker, n_workers, &r0, &r1);
+        llama_exchange_unpack(&s->exchange, &s->split_vocab, n_rows, s->logits, r0, r1);
     }
 }
 
@@ -527,7 +465,7 @@ static void feed_forward(struct llama_state *s, int index, size_t n_rows, int wo
                                  .in = &s->in_ff,
                                  .x = s->gate_up,
                                  .x_stride = s->up_dim,
-                                 .y = s->update};
+                                 .y = own_columns(s, &s->split_d, n_rows, s->update)};
     size_t r0, r1;
     parallel_share(n_rows, worker, n_workers, &r0, &r1);
     if (s->mixture) {
@@ -537,14 +475,46 @@ static void feed_forward(struct llama_state *s, int index, size_t n_rows, int wo
     if (s->ff > 0) {
         project(s, index, &gate_up, n_rows, worker, n_workers);
         p->barrier(p->team);
-        activate(s, r0, r1);
+        activate(s, n_rows, r0, r1);
+        if (s->hidden) {
+            collect(s, &s->split_ff, s->hidden, n_rows, worker, n_workers);
+            llama_input_set(&s->in_ff, s->set.kernel, s->hidden, s->ff, r0, r1);
+        }
         p->barrier(p->team);
         project(s, index, &down, n_rows, worker, n_workers);
-        p->barrier(p->team);
+        collect(s, &s->split_d, s->update, n_rows, worker, n_workers);
     }
     if (s->mixture) {
         llama_mixture_add(s->mixture, &layer->experts, s->normed, s->update, r0, r1);
     }
+}
+
+/* From the attention's queries, keys and values to its output in whole rows. */
+static void attention(struct llama_state *s, int layer, size_t r0, size_t r1, int worker,
+                      int n_workers)
+{
+    const struct llama_layer *w = &s->w->layers[layer];
+    const struct parallel *p = &s->set.parallel;
+    if (s->whole) {
+        normalise_shared_rows(s, &s->split_q, &w->q_norm, s->qkv, worker, n_workers);
+        normalise_shared_rows(s, &s->split_kv, &w->k_norm, s->qkv + s->own_q, worker,
+                              n_workers);
+    }
+    rotate_and_store(s, layer, r0, r1);
+    p->barrier(p->team);
+    attend(s, layer, worker, n_workers);
+    if (s->n_wanted > 0 || layer + 1 < s->c.n_layers) {
+        collect(s, &s->split_q, s->mixed, s->n_rows, worker, n_workers);
+    }
+}
+
+/* Whether the step ends here. One worker asks. */
+static bool is_given_up(const struct llama_state *s)
+{
+    if (s->exchange.ranks) {
+        return s->exchange.gives_up;
+    }
+    return s->set.give_up && atomic_load(s->set.give_up);
 }
 
 /* The step itself, run by every worker. Between two barriers each writes only its share. */
@@ -558,12 +528,12 @@ static void work(void *ctx, int worker, int n_workers)
     parallel_share(m, worker, n_workers, &r0, &r1);
 #define BARRIER() p->barrier(p->team)
 
-    embed(s, r0, r1);
+    embed(s, r0, r1, worker);
     for (int i = 0; i < s->c.n_layers; i++) {
         const struct llama_layer *layer = &s->w->layers[i];
         normalise(s, &layer->attn_norm, r0, r1);
-        if (worker == 0 && s->set.give_up) {
-            s->gave_up = atomic_load(s->set.give_up);
+        if (worker == 0) {
+            s->gave_up = is_given_up(s);
         }
         BARRIER();
         if (s->gave_up) {
@@ -577,14 +547,14 @@ static void work(void *ctx, int worker, int n_workers)
                                     .y = s->qkv};
         project(s, i, &qkv, m, worker, n_workers);
         BARRIER();
-        rotate_and_store(s, i, r0, r1);
-        BARRIER();
-        attend(s, i, worker, n_workers);
-        BARRIER();
+        attention(s, i, r0, r1, worker, n_workers);
         if (i + 1 == s->c.n_layers) {
             /* Nobody looks at the other rows any more. */
             if (s->n_wanted == 0) {
                 return;
+            }
+            if (s->exchange.ranks) {
+                BARRIER(); /* each worker has unpacked its rows */
             }
             if (worker == 0) {
                 gather_wanted(s);
@@ -600,9 +570,9 @@ static void work(void *ctx, int worker, int n_workers)
                                     .in = &s->in_q,
                                     .x = s->mixed,
                                     .x_stride = s->q_dim,
-                                    .y = s->update};
+                                    .y = own_columns(s, &s->split_d, m, s->update)};
         project(s, i, &out, m, worker, n_workers);
-        BARRIER();
+        collect(s, &s->split_d, s->update, m, worker, n_workers);
         add_update(s, &layer->attn_post_norm, r0, r1);
         feed(s, layer, r0, r1);
         BARRIER();
@@ -631,10 +601,11 @@ bool llama_step(struct llama_state *s, const struct llama_weights *w, struct kv_
     s->n_runs = 0;
     s->n_wanted = 0;
     s->gave_up = false;
+    place_embeds(s);
     for (size_t r = 0; r < s->n_rows; r++) {
         if (r == 0 || rows[r].slot != rows[r - 1].slot ||
             rows[r].position != rows[r - 1].position + 1) {
-            s->runs[s->n_runs++] = (struct run){.first = r};
+            s->runs[s->n_runs++] = (struct llama_run){.first = r};
         }
         s->runs[s->n_runs - 1].n_rows++;
         if (rows[r].want_logits) {

@@ -263,7 +263,7 @@ int llama_weights_init(struct llama_weights *w, const struct llama_config *c,
     if (load_all(&l, w) != 0) {
         goto fail;
     }
-    w->in_file = l.packed;
+    w->in_file = l.packed && c->n_ranks <= 1;
     w->block_bytes = l.at;
     w->block = mem_zalloc_aligned(l.at);
     if (!w->block) {

@@ -43,10 +43,11 @@ static cJSON *model_object(const struct admin_model *m)
     if (m->makes_text) {
         cJSON_AddItemToArray(capabilities, cJSON_CreateString("chat"));
     }
-    if (m->is_loaded && !m->parent) {
+    bool makes_vectors = m->is_loaded && m->embedding_length > 0;
+    if (makes_vectors && !m->parent) {
         cJSON_AddItemToArray(capabilities, cJSON_CreateString("embeddings"));
     }
-    add_number_or_null(o, "embedding_length", m->is_loaded, m->embedding_length);
+    add_number_or_null(o, "embedding_length", makes_vectors, m->embedding_length);
     cJSON_AddBoolToObject(o, "loaded", m->is_loaded);
     json_add_string_or_null(o, "state", m->state);
     admin_add_labels(o, &m->labels, m->manifest, m->is_loaded ? m->id : NULL);

@@ -1,6 +1,6 @@
 #include "runtime/api/moderation_reply.h"
 
-#include <stdint.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -57,9 +57,25 @@ int moderation_result_weigh(struct moderation_result *r, const char *category, d
     return 0;
 }
 
+int moderation_result_add_span(struct moderation_result *r, const struct moderation_span *span)
+{
+    if (r->n_spans == r->span_cap) {
+        size_t cap = r->span_cap ? 2 * r->span_cap : 8;
+        struct moderation_span *moved = mem_realloc_array(r->spans, cap, sizeof(*moved));
+        if (!moved) {
+            return -1;
+        }
+        r->spans = moved;
+        r->span_cap = cap;
+    }
+    r->spans[r->n_spans++] = *span;
+    return 0;
+}
+
 void moderation_result_deinit(struct moderation_result *r)
 {
     mem_free(r->categories);
+    mem_free(r->spans);
     *r = (struct moderation_result){0};
 }
 
@@ -110,6 +126,22 @@ static void append_members(struct buf *out, const struct moderation_result *r)
     append_object(out, "category_applied_input_types", r, types);
 }
 
+static void append_spans(struct buf *out, const struct moderation_result *r)
+{
+    buf_append_str(out, ",\"spans\":[");
+    for (size_t i = 0; i < r->n_spans; i++) {
+        const struct moderation_span *s = &r->spans[i];
+        buf_printf(out, "%s{\"choice\":%zu,\"at\":%" PRIu64 ",\"bytes\":%" PRIu64,
+                   i > 0 ? "," : "", s->choice, s->at, s->bytes);
+        buf_printf(out, ",\"verdict\":\"%s\",\"name\":", s->verdict);
+        json_append_string(out, s->name, strlen(s->name));
+        buf_append_str(out, ",\"code\":");
+        json_append_string(out, s->code, strlen(s->code));
+        buf_append_char(out, '}');
+    }
+    buf_append_char(out, ']');
+}
+
 void moderation_append_side(struct buf *out, const char *model,
                             const struct moderation_result *r)
 {
@@ -119,6 +151,9 @@ void moderation_append_side(struct buf *out, const char *model,
     json_append_string(out, model, strlen(model));
     buf_append_char(out, ',');
     append_members(out, r);
+    if (r->n_spans > 0) {
+        append_spans(out, r);
+    }
     buf_append_str(out, "}]}");
 }
 

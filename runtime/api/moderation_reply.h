@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "runtime/base/buf.h"
 
@@ -18,10 +19,22 @@ struct moderation_category {
     double score; /* if it is weighed: 0 to 1 */
 };
 
+/* Where a filter has changed an answer, or ended it. */
+struct moderation_span {
+    size_t choice;       /* which of the answers */
+    uint64_t at;         /* byte of its content where the change begins */
+    uint64_t bytes;      /* so many the filter put there; 0: it took something away */
+    const char *verdict; /* "replace" or "stop"; constant */
+    char name[MODERATION_CATEGORY_MAX],
+        code[MODERATION_CATEGORY_MAX]; /* of the filter; of what it found */
+};
+
 /* All zero is a result without categories; moderation_result_deinit releases. */
 struct moderation_result {
     struct moderation_category *categories; /* (n_categories) */
     size_t n_categories, cap;
+    struct moderation_span *spans; /* (n_spans), in the order in which they were added */
+    size_t n_spans, span_cap;
 };
 
 /* Adds the category if it is not there; once flagged it stays so. 0, or -1 when out of memory.
@@ -29,6 +42,8 @@ struct moderation_result {
 int moderation_result_set(struct moderation_result *r, const char *category, bool flagged);
 /* Adds the category if it is not there; of several scores the greatest stays. As above. */
 int moderation_result_weigh(struct moderation_result *r, const char *category, double score);
+/* Adds a copy of the span. As above. */
+int moderation_result_add_span(struct moderation_result *r, const struct moderation_span *span);
 void moderation_result_deinit(struct moderation_result *r);
 
 bool moderation_result_flagged(const struct moderation_result *r);

@@ -36,6 +36,8 @@ enum route_scope {
  * (serve/version_work.h). */
 #define ROUTES(X)                                                                              \
     X(CHAT_PAGE, "GET", "/", ROUTE_OPEN, SCOPE_NONE)                                           \
+    X(CONSOLE_PAGE, "GET", "/admin", ROUTE_OPEN, SCOPE_NONE)                                   \
+    X(WEB_ASSET, "GET", "/assets/{name}", ROUTE_OPEN, SCOPE_NONE)                              \
     X(OPENAPI, "GET", "/openapi.json", ROUTE_OPEN, SCOPE_NONE)                                 \
     X(HEALTHZ, "GET", "/healthz", ROUTE_OPEN, SCOPE_NONE)                                      \
     X(READYZ, "GET", "/readyz", ROUTE_OPEN, SCOPE_NONE)                                        \
@@ -90,12 +92,16 @@ enum route_scope {
     X(ADMIN_CHAIN_UNLABEL, "DELETE", "/admin/filters/{name}/labels/{label}", ROUTE_ADMIN,      \
       SCOPE_NONE)                                                                              \
     X(ADMIN_CHAIN_DRY_RUN, "POST", "/admin/filters/{name}/dry-run", ROUTE_ADMIN, SCOPE_NONE)   \
+    X(ADMIN_CHAIN_TRACE, "POST", "/admin/filters/{name}/trace", ROUTE_ADMIN, SCOPE_NONE)       \
     X(ADMIN_AUDIT, "GET", "/admin/audit", ROUTE_ADMIN, SCOPE_NONE)                             \
     X(ADMIN_FILTERS_REPLAY, "POST", "/admin/filters/replay", ROUTE_ADMIN, SCOPE_NONE)          \
     X(ADMIN_FINDINGS, "GET", "/admin/findings", ROUTE_ADMIN, SCOPE_NONE)                       \
     X(ADMIN_FEEDBACK, "GET", "/admin/feedback", ROUTE_ADMIN, SCOPE_NONE)                       \
     X(ADMIN_FEEDBACK_DELETE, "DELETE", "/admin/feedback", ROUTE_ADMIN, SCOPE_NONE)             \
     X(ADMIN_FEEDBACK_EXPORT, "GET", "/admin/feedback/export", ROUTE_ADMIN, SCOPE_NONE)         \
+    X(ADMIN_DRIFT, "GET", "/admin/drift", ROUTE_ADMIN, SCOPE_NONE)                             \
+    X(ADMIN_DRIFT_ALERTS, "GET", "/admin/drift/alerts", ROUTE_ADMIN, SCOPE_NONE)               \
+    X(ADMIN_DRIFT_BASELINE, "POST", "/admin/drift/baseline", ROUTE_ADMIN, SCOPE_NONE)          \
     X(ADMIN_MODELS, "GET", "/admin/models", ROUTE_ADMIN, SCOPE_NONE)                           \
     X(ADMIN_RELOAD, "POST", "/admin/models/reload", ROUTE_ADMIN, SCOPE_NONE)                   \
     X(ADMIN_MODEL_VERSION, "GET", "/admin/models/{name}/versions/{version}", ROUTE_ADMIN,      \
@@ -111,6 +117,7 @@ enum route_scope {
       SCOPE_NONE)                                                                              \
     X(ADMIN_MODEL_CANARY, "GET", "/admin/models/{name}/canary", ROUTE_ADMIN, SCOPE_NONE)       \
     X(ADMIN_MODEL_CANARY_SET, "POST", "/admin/models/{name}/canary", ROUTE_ADMIN, SCOPE_NONE)  \
+    X(ADMIN_STATS, "GET", "/admin/stats", ROUTE_ADMIN, SCOPE_NONE)                             \
     X(ADMIN_UPGRADE_GET, "GET", "/admin/upgrade", ROUTE_ADMIN, SCOPE_NONE)                     \
     X(ADMIN_UPGRADE, "POST", "/admin/upgrade", ROUTE_ADMIN, SCOPE_NONE)
 

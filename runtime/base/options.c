@@ -5,12 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/nearest.h"
+
 static void print_help(const struct options *o)
 {
     printf("usage: %s\n\n%s\n\n", o->usage, o->summary);
     for (const struct option *option = o->table; option->name; option++) {
         char left[64];
         char letter[8] = "    ";
+        if (option->type == OPTION_TITLE) {
+            printf("%s%s\n", option == o->table ? "" : "\n", option->help);
+            continue;
+        }
         if (option->letter) {
             snprintf(letter, sizeof(letter), "-%c, ", option->letter);
         }
@@ -24,7 +30,8 @@ static void print_help(const struct options *o)
 static const struct option *find(const struct options *o, const char *name, size_t len)
 {
     for (const struct option *option = o->table; option->name; option++) {
-        if (strlen(option->name) == len && memcmp(option->name, name, len) == 0) {
+        if (option->type != OPTION_TITLE && strlen(option->name) == len &&
+            memcmp(option->name, name, len) == 0) {
             return option;
         }
     }
@@ -34,7 +41,7 @@ static const struct option *find(const struct options *o, const char *name, size
 static const struct option *find_letter(const struct options *o, char letter)
 {
     for (const struct option *option = o->table; option->name; option++) {
-        if (option->letter == letter) {
+        if (option->type != OPTION_TITLE && option->letter == letter) {
             return option;
         }
     }
@@ -66,6 +73,11 @@ static int store_double(const struct option *option, const char *text, struct er
     if (errno != 0 || end == text || *end != '\0' || value != value) {
         return err_set(e, ERR_INVALID, "--%s: \"%s\" is not a number", option->name, text);
     }
+    if (option->min < option->max &&
+        (value < (double)option->min || value > (double)option->max)) {
+        return err_set(e, ERR_INVALID, "--%s: %s is out of range, %ld to %ld are allowed",
+                       option->name, text, option->min, option->max);
+    }
     *(double *)option->value = value;
     return 0;
 }
@@ -94,12 +106,32 @@ static int store(const struct option *option, const char *text, struct err *e)
     case OPTION_STRINGS:
         return store_more(option, text, e);
     case OPTION_FLAG:
+    case OPTION_TITLE:
         break;
     }
     return err_set(e, ERR_INVALID, "--%s takes no value", option->name);
 }
 
-static int parse_one(const struct options *o, int argc, char **argv, int *i, struct err *e)
+static int refuse_unknown(const struct options *o, const char *argument, struct err *e)
+{
+    char name[NEAREST_NAME_MAX + 1];
+    struct nearest near = {.wanted = name};
+    if (argument[1] == '-') {
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
+        for (const struct option *option = o->table; option->name; option++) {
+            if (option->type != OPTION_TITLE) {
+                nearest_offer(&near, option->name);
+            }
+        }
+    }
+    return near.name
+               ? err_set(e, ERR_INVALID, "unknown option %s; did you mean --%s? (see --help)",
+                         argument, near.name)
+               : err_set(e, ERR_INVALID, "unknown option %s (see --help)", argument);
+}
+
+static int parse_one(const struct options *o, int argc, char **argv, int *i, bool *given,
+                     struct err *e)
 {
     const char *argument = argv[*i];
     const char *value = NULL;
@@ -113,7 +145,10 @@ static int parse_one(const struct options *o, int argc, char **argv, int *i, str
         option = argument[2] == '\0' ? find_letter(o, argument[1]) : NULL;
     }
     if (!option) {
-        return err_set(e, ERR_INVALID, "unknown option %s (see --help)", argument);
+        return refuse_unknown(o, argument, e);
+    }
+    if (given) {
+        given[option - o->table] = true;
     }
     if (option->type == OPTION_FLAG && !value) {
         *(bool *)option->value = true;
@@ -131,6 +166,12 @@ static int parse_one(const struct options *o, int argc, char **argv, int *i, str
 int options_parse(const struct options *o, int argc, char **argv, int *positional,
                   struct err *e)
 {
+    return options_parse_given(o, argc, argv, positional, NULL, e);
+}
+
+int options_parse_given(const struct options *o, int argc, char **argv, int *positional,
+                        bool *given, struct err *e)
+{
     bool options_ended = false;
     *positional = 0;
     for (int i = 1; i < argc; i++) {
@@ -142,7 +183,7 @@ int options_parse(const struct options *o, int argc, char **argv, int *positiona
         } else if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
             print_help(o);
             return 1;
-        } else if (parse_one(o, argc, argv, &i, e) != 0) {
+        } else if (parse_one(o, argc, argv, &i, given, e) != 0) {
             return -1;
         }
     }

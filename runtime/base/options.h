@@ -10,7 +10,14 @@
 
 #include "runtime/base/err.h"
 
-enum option_type { OPTION_FLAG, OPTION_STRING, OPTION_STRINGS, OPTION_INT, OPTION_DOUBLE };
+enum option_type {
+    OPTION_FLAG,
+    OPTION_STRING,
+    OPTION_STRINGS,
+    OPTION_INT,
+    OPTION_DOUBLE,
+    OPTION_TITLE, /* no option: `help` is a heading of the options that follow */
+};
 
 #define OPTION_STRINGS_MAX 32
 
@@ -28,7 +35,7 @@ struct option {
                     the default */
     const char *argument; /* "N", shown in --help; NULL for a flag */
     const char *help;     /* one line */
-    long min, max;        /* OPTION_INT only, when min < max */
+    long min, max;        /* OPTION_INT and OPTION_DOUBLE, when min < max */
 };
 
 struct options {
@@ -42,3 +49,7 @@ struct options {
  * are borrowed from argv. */
 int options_parse(const struct options *o, int argc, char **argv, int *positional,
                   struct err *e);
+
+/* The same, and sets given[i] for each option of the table that was given. */
+int options_parse_given(const struct options *o, int argc, char **argv, int *positional,
+                        bool *given, struct err *e);

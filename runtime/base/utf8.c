@@ -113,3 +113,17 @@ size_t utf8_incomplete_tail(const char *s, size_t len)
     }
     return 0;
 }
+
+size_t utf8_chunk_len(const char *s, size_t len, size_t max)
+{
+    size_t n = len < max ? len : max;
+    while (n > 0 && n < len && ((unsigned char)s[n] & 0xC0u) == 0x80u) {
+        n--;
+    }
+    if (n == 0 && len > 0) {
+        uint32_t code_point;
+        int first = utf8_decode(s, len, &code_point);
+        n = first > 0 ? (size_t)first : 1;
+    }
+    return n;
+}

@@ -16,3 +16,6 @@ size_t utf8_valid_prefix(const char *s, size_t len);
 /* How many bytes at the end are the beginning of a character that is not complete yet (0..3).
  */
 size_t utf8_incomplete_tail(const char *s, size_t len);
+/* The length of the next chunk of whole characters of valid text: at most `max` bytes, but one
+ * character at least. */
+size_t utf8_chunk_len(const char *s, size_t len, size_t max);

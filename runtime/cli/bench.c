@@ -11,6 +11,7 @@
 #include "runtime/base/rng.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/local_model.h"
+#include "runtime/cli/ranks.h"
 
 #define BATCHES_MAX 16
 #define BATCH_MAX   512
@@ -22,6 +23,7 @@ struct bench {
     struct local_model model;
     const char *cpu, *kv_type, *adapter;
     bool any_base, pin;
+    struct rank_group *ranks; /* that share the model, or NULL */
     int threads;
     int n_prompt;
     int n_decode;
@@ -87,6 +89,7 @@ static int open_model(struct bench *b, const char *path, double *load_s, struct 
         .cpu = b->cpu,
         .kv_type = b->kv_type,
         .threads = b->threads,
+        .ranks = b->ranks,
         .pin = b->pin,
         .context = n_tokens,
         .max_rows = STEP_ROWS,
@@ -238,6 +241,9 @@ static int measure(struct bench *b, const char *path, struct bench_result *r, st
     struct rusage usage = {0};
     getrusage(RUSAGE_SELF, &usage);
     r->peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024; /* before the buffer that is read */
+    if (rank_group_rank(b->ranks) > 0) {
+        return 0; /* rank 0 tells, of what it has: its threads, its share of the weights */
+    }
     if (measure_machine(b, r, e) != 0) {
         return -1;
     }
@@ -290,7 +296,8 @@ int cli_bench(int argc, char **argv)
     bool any_base = false, pin = false;
     const char *batches = "1,8,16";
     bool json = false;
-    long threads = local_core_count();
+    long threads = 0;
+    struct cli_ranks together = {.timeout_s = CLI_RANK_TIMEOUT_S};
     long n_prompt = 512;
     long n_decode = 64;
     long depth = 0;
@@ -313,6 +320,9 @@ int cli_bench(int argc, char **argv)
          "a LoRA adapter (GGUF) of the model, for all rows", 0, 0},
         {"any-base", 0, OPTION_FLAG, &any_base, NULL,
          "also where the adapter was trained on another file", 0, 0},
+        {"ranks", 0, OPTION_INT, &together.wanted, "N", CLI_RANKS_HELP, 1, RANKS_MAX},
+        {"rank-timeout", 0, OPTION_INT, &together.timeout_s, "S", CLI_RANK_TIMEOUT_HELP, 1,
+         86400},
         {0},
     };
     const struct options options = {
@@ -335,7 +345,6 @@ int cli_bench(int argc, char **argv)
                       .any_base = any_base,
                       .kv_type = kv_type,
                       .pin = pin,
-                      .threads = (int)threads,
                       .n_prompt = (int)n_prompt,
                       .n_decode = (int)n_decode,
                       .depth = (int)depth};
@@ -343,13 +352,21 @@ int cli_bench(int argc, char **argv)
         cli_fail("bench", &e);
         return 2;
     }
+    if (cli_ranks_open(&together, &b.ranks, &e) != 0) {
+        return cli_fail("bench", &e);
+    }
+    b.threads = cli_ranks_threads(b.ranks, threads);
     rc = measure(&b, path, &result, &e);
-    if (rc == 0 && json) {
+    bool tells = rank_group_rank(b.ranks) == 0; /* the others come to the same end */
+    if (rc != 0 && tells) {
+        cli_fail("bench", &e);
+    } else if (tells && json) {
         print_json(&b, &result);
-    } else if (rc == 0) {
+    } else if (tells) {
         print_table(&b, &result);
     }
     mem_free(b.tokens);
     local_model_close(&b.model);
-    return rc == 0 ? 0 : cli_fail("bench", &e);
+    rank_group_close(b.ranks);
+    return rc == 0 ? 0 : 1;
 }

@@ -5,150 +5,26 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "runtime/base/buf.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
+#include "runtime/cli/chat_session.h"
+#include "runtime/cli/chat_stop.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/local_model.h"
 
-#define ANSWER_TOKENS_MAX 4096
-#define ANSWER_BYTES_MAX  ((size_t)16 << 20)
-
-int chat_turns_add(struct chat_turns *t, const char *role, const char *content, size_t len,
-                   struct err *e)
-{
-    if (t->count == t->cap) {
-        size_t cap = t->cap ? 2 * t->cap : 16;
-        struct chat_message *moved = mem_realloc_array(t->messages, cap, sizeof(*moved));
-        if (!moved) {
-            return err_nomem(e);
-        }
-        t->messages = moved;
-        t->cap = cap;
-    }
-    char *copy = mem_strndup(content, len);
-    if (!copy) {
-        return err_nomem(e);
-    }
-    t->messages[t->count++] =
-        (struct chat_message){.role = role, .content = copy, .content_len = len};
-    return 0;
-}
-
-void chat_turns_clear(struct chat_turns *t)
-{
-    size_t keep = t->count > 0 && strcmp(t->messages[0].role, "system") == 0 ? 1 : 0;
-    while (t->count > keep) {
-        mem_free((char *)(uintptr_t)t->messages[--t->count].content);
-    }
-}
-
-void chat_turns_deinit(struct chat_turns *t)
-{
-    for (size_t i = 0; i < t->count; i++) {
-        mem_free((char *)(uintptr_t)t->messages[i].content);
-    }
-    mem_free(t->messages);
-    *t = (struct chat_turns){0};
-}
-
-/* Shows a piece and keeps it for the conversation. */
-static int show(void *ctx, const char *text, size_t len)
-{
-    fwrite(text, 1, len, stdout);
-    fflush(stdout);
-    return buf_append(ctx, text, len);
-}
-
-static int one_turn(struct chat_turns *turns, const struct chat_source *source,
-                    const char *line, size_t len, struct err *e)
-{
-    struct buf answer;
-    buf_init(&answer, ANSWER_BYTES_MAX);
-    int rc = chat_turns_add(turns, "user", line, len, e);
-    if (rc == 0) {
-        rc = source->answer(source->ctx, turns, show, &answer, e);
-        putchar('\n');
-    }
-    if (rc == 0) {
-        rc = chat_turns_add(turns, "assistant", answer.data ? answer.data : "", answer.len, e);
-    }
-    buf_deinit(&answer);
-    return rc;
-}
-
-static int converse(const struct chat_source *source, struct chat_turns *turns, struct err *e)
-{
-    bool is_terminal = isatty(STDIN_FILENO);
-    char *line = NULL;
-    size_t cap = 0;
-    int rc = 0;
-    if (is_terminal) {
-        printf("An empty line or Ctrl-D ends, /new starts over.\n");
-    }
-    while (rc == 0) {
-        if (is_terminal) {
-            printf("> ");
-            fflush(stdout);
-        }
-        ssize_t len = getline(&line, &cap, stdin);
-        while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r')) {
-            line[--len] = '\0';
-        }
-        if (len <= 0) {
-            break;
-        }
-        if (strcmp(line, "/new") == 0) {
-            chat_turns_clear(turns);
-            continue;
-        }
-        rc = one_turn(turns, source, line, (size_t)len, e);
-    }
-    free(line);
-    return rc;
-}
-
-struct local_source {
-    struct local_model model;
-    struct sampling sampling;
+struct chat_options {
+    const char *url;
+    const char *key;
+    const char *prompt;
+    const char *name; /* of the model to ask a server for */
+    const char *system;
+    const char *history;
+    bool no_history;
+    double temperature; /* -1: not given */
+    long seed;          /* -1: not given */
+    struct local_model_settings local;
 };
-
-static int answer_locally(void *ctx, const struct chat_turns *t, chat_text_fn *on_text,
-                          void *text_ctx, struct err *e)
-{
-    struct local_source *s = ctx;
-    return local_model_answer(&s->model, t->messages, t->count, &s->sampling, ANSWER_TOKENS_MAX,
-                              on_text, text_ctx, e);
-}
-
-static int chat_local(const struct local_model_settings *set, double temperature, long seed,
-                      struct chat_turns *turns, struct err *e)
-{
-    struct local_source s = {.sampling = SAMPLING_DEFAULT};
-    s.sampling.temperature = (float)temperature;
-    s.sampling.seed = seed >= 0 ? (uint64_t)seed : clock_now_ns();
-    if (local_model_open(&s.model, set, e) != 0) {
-        return -1;
-    }
-    struct chat_source source = {&s, answer_locally};
-    int rc = converse(&source, turns, e);
-    local_model_close(&s.model);
-    return rc;
-}
-
-static int chat_with_server(const char *url, const char *key, struct chat_turns *turns,
-                            struct err *e)
-{
-    struct chat_source source;
-    struct chat_remote *remote = chat_remote_open(url, key, &source, e);
-    if (!remote) {
-        return -1;
-    }
-    int rc = converse(&source, turns, e);
-    chat_remote_close(remote);
-    return rc;
-}
 
 static int add_system(struct chat_turns *turns, const char *path, struct err *e)
 {
@@ -165,65 +41,138 @@ static int add_system(struct chat_turns *turns, const char *path, struct err *e)
     return rc;
 }
 
-int cli_chat(int argc, char **argv)
+static void set_parameter(struct chat_parameters *p, enum chat_parameter which, double value)
 {
-    const char *url = NULL;
-    const char *path = NULL;
-    const char *key = NULL;
-    const char *system = NULL;
-    const char *cpu = "auto", *adapter = NULL;
-    bool any_base = false;
-    double temperature = 0.8;
-    long seed = -1;
+    p->given[which] = value >= 0.0;
+    p->values[which] = value;
+}
+
+static int choose(const struct chat_source *source, const struct chat_options *o, struct err *e)
+{
+    if (o->name && source->set_model(source->ctx, o->name, e) != 0) {
+        return -1;
+    }
+    return o->prompt ? source->set_prompt(source->ctx, o->prompt, e) : 0;
+}
+
+static int converse(const struct chat_source *source, const struct chat_options *o,
+                    struct err *e)
+{
+    struct chat_session s = {.source = source,
+                             .is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
+    char *usual = o->no_history || o->history ? NULL : chat_history_path();
+    set_parameter(&s.parameters, CHAT_TEMPERATURE, o->temperature);
+    set_parameter(&s.parameters, CHAT_SEED, (double)o->seed);
+    int rc = choose(source, o, e);
+    rc = rc == 0 && o->system ? add_system(&s.turns, o->system, e) : rc;
+    s.input =
+        rc == 0 ? chat_input_open(s.is_terminal, o->history ? o->history : usual, e) : NULL;
+    if (s.input) {
+        if (s.is_terminal) {
+            chat_stop_catch();
+        }
+        rc = chat_session_run(&s, e);
+    } else {
+        rc = -1;
+    }
+    chat_input_close(s.input);
+    chat_turns_deinit(&s.turns);
+    mem_free(usual);
+    return rc;
+}
+
+static int chat_with_model(const struct chat_options *o, struct err *e)
+{
+    struct chat_source source;
+    struct chat_local *l = chat_local_open(&o->local, clock_now_ns(), &source, e);
+    if (!l) {
+        return -1;
+    }
+    int rc = converse(&source, o, e);
+    chat_local_close(l);
+    return rc;
+}
+
+static int chat_with_server(const struct chat_options *o, struct err *e)
+{
+    struct chat_source source;
+    struct chat_remote *remote = chat_remote_open(o->url, o->key, &source, e);
+    if (!remote) {
+        return -1;
+    }
+    int rc = converse(&source, o, e);
+    chat_remote_close(remote);
+    return rc;
+}
+
+static int parse(struct chat_options *o, int argc, char **argv)
+{
     long threads = local_core_count();
     const struct option table[] = {
-        {"url", 'u', OPTION_STRING, &url, "URL", "a server (http://127.0.0.1:8080)", 0, 0},
-        {"model", 'm', OPTION_STRING, &path, "FILE", "a GGUF file, run here without a server",
-         0, 0},
-        {"key", 0, OPTION_STRING, &key, "KEY", "the server's API key (WEIR_API_KEY)", 0, 0},
-        {"system-prompt", 's', OPTION_STRING, &system, "FILE", "a system message to begin with",
-         0, 0},
-        {"temperature", 0, OPTION_DOUBLE, &temperature, "T", "with --model (0.8; 0 is greedy)",
-         0, 0},
-        {"seed", 0, OPTION_INT, &seed, "N", "with --model, for repeatable answers", 0, 0},
-        {"threads", 't', OPTION_INT, &threads, "N", "with --model (number of cores)", 1, 256},
-        {"cpu", 0, OPTION_STRING, &cpu, "NAME", "with --model: best instruction set (auto)", 0,
+        {"url", 'u', OPTION_STRING, &o->url, "URL", "a server (http://127.0.0.1:8080)", 0, 0},
+        {"model", 'm', OPTION_STRING, &o->local.path, "FILE",
+         "a GGUF file, run here without a server", 0, 0},
+        {"key", 0, OPTION_STRING, &o->key, "KEY", "the server's API key (WEIR_API_KEY)", 0, 0},
+        {"name", 0, OPTION_STRING, &o->name, "NAME",
+         "the model to ask the server for, NAME or NAME@VERSION", 0, 0},
+        {"prompt", 0, OPTION_STRING, &o->prompt, "NAME",
+         "the server's system prompt to use, NAME or NAME@VERSION", 0, 0},
+        {"system-prompt", 's', OPTION_STRING, &o->system, "FILE",
+         "a system message to begin with", 0, 0},
+        {"temperature", 0, OPTION_DOUBLE, &o->temperature, "T",
+         "0 is greedy (the server's; with --model 0.8)", 0, 2},
+        {"seed", 0, OPTION_INT, &o->seed, "N", "for repeatable answers", 0, 0},
+        {"history", 0, OPTION_STRING, &o->history, "FILE",
+         "keep typed lines there (WEIR_CHAT_HISTORY, or ~/.local/state/weir/chat_history)", 0,
          0},
-        {"adapter", 0, OPTION_STRING, &adapter, "FILE[@SCALE]",
+        {"no-history", 0, OPTION_FLAG, &o->no_history, NULL, "keep none", 0, 0},
+        {"threads", 't', OPTION_INT, &threads, "N", "with --model (number of cores)", 1, 256},
+        {"cpu", 0, OPTION_STRING, &o->local.cpu, "NAME",
+         "with --model: best instruction set (auto)", 0, 0},
+        {"adapter", 0, OPTION_STRING, &o->local.adapter, "FILE[@SCALE]",
          "with --model: a LoRA adapter (GGUF) of the model", 0, 0},
-        {"any-base", 0, OPTION_FLAG, &any_base, NULL,
+        {"any-base", 0, OPTION_FLAG, &o->local.any_base, NULL,
          "also where the adapter was trained on another file", 0, 0},
         {0},
     };
     const struct options options = {
         "weir chat [--url URL | --model FILE] [options]",
-        "Chat in a terminal. Without a terminal, one question a line.", table};
+        "Chat in a terminal: lines are edited and kept, /help lists commands. Without a "
+        "terminal, one message a line.",
+        table};
     int positional;
     int rc = cli_options(&options, argc, argv, &positional);
     if (rc >= 0) {
         return rc;
     }
-    if ((url && path) || positional > 0) {
-        fprintf(stderr, "weir chat: give --url or --model, not both\nusage: %s\n",
+    o->local.threads = (int)threads;
+    if (positional > 0 || (o->local.path && (o->url || o->name))) {
+        fprintf(stderr, "weir chat: %s\nusage: %s\n",
+                positional > 0 ? "there is one argument too many"
+                : o->url       ? "give --url or --model, not both"
+                               : "--name goes with --url",
                 options.usage);
         return 2;
     }
-    struct err e = {0};
-    struct chat_turns turns = {0};
-    rc = system ? add_system(&turns, system, &e) : 0;
-    if (rc == 0 && path) {
-        struct local_model_settings set = {.path = path,
-                                           .adapter = adapter,
-                                           .any_base = any_base,
-                                           .cpu = cpu,
-                                           .threads = (int)threads,
-                                           .max_rows = 256,
-                                           .n_slots = 1};
-        rc = chat_local(&set, temperature, seed, &turns, &e);
-    } else if (rc == 0) {
-        rc = chat_with_server(url ? url : "http://127.0.0.1:8080",
-                              key ? key : getenv("WEIR_API_KEY"), &turns, &e);
+    return -1;
+}
+
+int cli_chat(int argc, char **argv)
+{
+    struct chat_options o = {.temperature = -1.0,
+                             .seed = -1,
+                             .local = {.cpu = "auto", .max_rows = 256, .n_slots = 1}};
+    int rc = parse(&o, argc, argv);
+    if (rc >= 0) {
+        return rc;
     }
-    chat_turns_deinit(&turns);
+    struct err e = {0};
+    o.key = o.key ? o.key : getenv("WEIR_API_KEY");
+    if (!o.local.path) {
+        o.url = o.url ? o.url : "http://127.0.0.1:8080";
+        rc = chat_with_server(&o, &e);
+    } else {
+        rc = chat_with_model(&o, &e);
+    }
     return rc == 0 ? 0 : cli_fail("chat", &e);
 }

@@ -1,29 +1,62 @@
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "runtime/base/buf.h"
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
 #include "runtime/cli/chat.h"
+#include "runtime/cli/chat_stop.h"
 #include "runtime/cli/remote.h"
 
-#define EVENT_MAX ((size_t)4 << 20)
+#define EVENT_MAX     ((size_t)4 << 20)
+#define CHAT_NAME_MAX 512
+#define LIST_MAX      ((size_t)4 << 20)
+
+/* What made the last answer, as its header fields say. */
+struct made_by {
+    char model[CHAT_NAME_MAX];
+    char prompt[CHAT_NAME_MAX];
+    char filters[CHAT_NAME_MAX];
+};
 
 struct chat_remote {
     struct remote server;
+    struct remote aside;       /* for what is asked besides, with other settings */
+    char model[CHAT_NAME_MAX]; /* to ask for; "": none is named */
+    char prompt[CHAT_NAME_MAX];
+    struct made_by made_by;
 
     /* The answer that is being read. */
     struct buf pending; /* bytes of events that are not whole yet, or of an error body */
-    chat_text_fn *on_text;
-    void *text_ctx;
+    const struct chat_request *request;
     bool is_done;
     struct err *e;
 };
 
-static char *request_body(const struct chat_turns *t)
+/* --- a question --- */
+
+static void add_parameters(cJSON *root, const struct chat_parameters *p)
 {
+    for (int i = 0; i < CHAT_PARAMETERS; i++) {
+        if (p->given[i]) {
+            cJSON_AddNumberToObject(root, chat_parameter_kinds[i].name, p->values[i]);
+        }
+    }
+}
+
+static char *request_body(const struct chat_remote *r)
+{
+    const struct chat_turns *t = r->request->turns;
     cJSON *root = cJSON_CreateObject();
     cJSON_AddTrueToObject(root, "stream");
+    if (r->model[0]) {
+        cJSON_AddStringToObject(root, "model", r->model);
+    }
+    if (r->prompt[0]) {
+        cJSON_AddStringToObject(root, "prompt", r->prompt);
+    }
+    add_parameters(root, r->request->parameters);
     cJSON *messages = cJSON_AddArrayToObject(root, "messages");
     for (size_t i = 0; i < t->count; i++) {
         cJSON *message = cJSON_CreateObject();
@@ -36,6 +69,30 @@ static char *request_body(const struct chat_turns *t)
     return text;
 }
 
+/* --- its answer --- */
+
+static int take_delta(struct chat_remote *r, const cJSON *root)
+{
+    const cJSON *choice =
+        cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(root, "choices"), 0);
+    const cJSON *delta = cJSON_GetObjectItemCaseSensitive(choice, "delta");
+    const cJSON *content = cJSON_GetObjectItemCaseSensitive(delta, "content");
+    const cJSON *error = cJSON_GetObjectItemCaseSensitive(root, "error");
+    if (error) {
+        const char *message =
+            cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(error, "message"));
+        return err_set(r->e, ERR_IO, "the server broke the answer off: %.400s",
+                       message ? message : "no reason is given");
+    }
+    if (!cJSON_IsString(content) || content->valuestring[0] == '\0') {
+        return 0;
+    }
+    return r->request->on_text(r->request->text_ctx, content->valuestring,
+                               strlen(content->valuestring)) == 0
+               ? 0
+               : err_set(r->e, ERR_CANCELED, "the answer was stopped");
+}
+
 static int take_event(struct chat_remote *r, const char *data, size_t len)
 {
     if (len == 6 && memcmp(data, "[DONE]", 6) == 0) {
@@ -43,17 +100,7 @@ static int take_event(struct chat_remote *r, const char *data, size_t len)
         return 0;
     }
     cJSON *root = json_parse(data, len, r->e);
-    if (!root) {
-        return -1;
-    }
-    const cJSON *choice =
-        cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(root, "choices"), 0);
-    const cJSON *delta = cJSON_GetObjectItemCaseSensitive(choice, "delta");
-    const cJSON *content = cJSON_GetObjectItemCaseSensitive(delta, "content");
-    int rc = 0;
-    if (cJSON_IsString(content)) {
-        rc = r->on_text(r->text_ctx, content->valuestring, strlen(content->valuestring));
-    }
+    int rc = root ? take_delta(r, root) : -1;
     cJSON_Delete(root);
     return rc;
 }
@@ -85,16 +132,56 @@ static size_t on_data(char *data, size_t size, size_t n, void *ctx)
     return status == 200 && take_events(r) != 0 ? 0 : size * n;
 }
 
-static int answer(void *ctx, const struct chat_turns *t, chat_text_fn *on_text, void *text_ctx,
-                  struct err *e)
+/* "weir-model: NAME...\r\n" */
+static void take_field(const char *line, size_t len, const char *name, char out[CHAT_NAME_MAX])
+{
+    size_t n = strlen(name);
+    if (len <= n || strncasecmp(line, name, n) != 0 || line[n] != ':') {
+        return;
+    }
+    line += n + 1;
+    len -= n + 1;
+    while (len > 0 && *line == ' ') {
+        line++;
+        len--;
+    }
+    while (len > 0 && (unsigned char)line[len - 1] <= ' ') {
+        len--;
+    }
+    snprintf(out, CHAT_NAME_MAX, "%.*s", (int)(len < CHAT_NAME_MAX ? len : CHAT_NAME_MAX - 1),
+             line);
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *ctx)
+{
+    struct made_by *m = ctx;
+    take_field(line, size * n, "weir-model", m->model);
+    take_field(line, size * n, "weir-prompt", m->prompt);
+    take_field(line, size * n, "weir-filters", m->filters);
+    return size * n;
+}
+
+/* curl asks now and then, also while nothing comes. */
+static int on_progress(void *ctx, curl_off_t down, curl_off_t down_now, curl_off_t up,
+                       curl_off_t up_now)
+{
+    (void)ctx;
+    (void)down;
+    (void)down_now;
+    (void)up;
+    (void)up_now;
+    return chat_stop_is_wanted() ? 1 : 0;
+}
+
+static int answer(void *ctx, const struct chat_request *request, struct err *e)
 {
     struct chat_remote *r = ctx;
-    r->on_text = on_text;
-    r->text_ctx = text_ctx;
+    r->request = request;
     r->is_done = false;
     r->e = e;
+    r->made_by = (struct made_by){.model = ""};
     buf_clear(&r->pending);
-    char *body = request_body(t);
+    char *body = request_body(r);
     if (!body) {
         return err_nomem(e);
     }
@@ -103,6 +190,9 @@ static int answer(void *ctx, const struct chat_turns *t, chat_text_fn *on_text, 
     cJSON_free(body);
     long status = 0;
     curl_easy_getinfo(r->server.curl, CURLINFO_RESPONSE_CODE, &status);
+    if (code == CURLE_ABORTED_BY_CALLBACK) {
+        return err_set(e, ERR_CANCELED, "the answer was stopped");
+    }
     if (code == CURLE_WRITE_ERROR && e->kind != ERR_NONE) {
         return -1;
     }
@@ -115,6 +205,94 @@ static int answer(void *ctx, const struct chat_turns *t, chat_text_fn *on_text, 
     return r->is_done ? 0 : err_set(e, ERR_IO, "the server's answer broke off");
 }
 
+/* --- who answers --- */
+
+static int append_models(const struct chat_remote *r, const struct buf *body, struct buf *out,
+                         struct err *e)
+{
+    cJSON *root = json_parse(body->data ? body->data : "", body->len, e);
+    const cJSON *data = cJSON_GetObjectItemCaseSensitive(root, "data");
+    for (const cJSON *m = data ? data->child : NULL; m; m = m->next) {
+        const char *id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(m, "id"));
+        if (id) {
+            buf_printf(out, "%s %s\n", strcmp(id, r->model) == 0 ? "*" : " ", id);
+        }
+    }
+    int rc = root ? 0 : -1;
+    cJSON_Delete(root);
+    return rc;
+}
+
+static int list_models(void *ctx, struct buf *out, struct err *e)
+{
+    struct chat_remote *r = ctx;
+    struct buf body;
+    buf_init(&body, LIST_MAX);
+    int rc = remote_request(&r->aside, "GET", "/v1/models", NULL, &body, e);
+    rc = rc == 0 ? append_models(r, &body, out, e) : rc;
+    if (rc == 0 && r->model[0] == '\0') {
+        buf_append_str(out, "(the server's default answers; /model NAME asks for another)\n");
+    }
+    buf_deinit(&body);
+    return rc;
+}
+
+static int store_name(char out[CHAT_NAME_MAX], const char *name, struct err *e)
+{
+    if (strlen(name) >= CHAT_NAME_MAX) {
+        return err_set(e, ERR_LIMIT, "the name is too long");
+    }
+    snprintf(out, CHAT_NAME_MAX, "%s", name);
+    return 0;
+}
+
+/* A name that the server does not know is refused now rather than at the next question. Keys
+ * that may not ask for models, and other servers, answer otherwise. */
+static int set_model(void *ctx, const char *name, struct err *e)
+{
+    struct chat_remote *r = ctx;
+    struct buf body;
+    long status = 0;
+    char path[3 * CHAT_NAME_MAX + 32];
+    char *escaped = curl_easy_escape(r->aside.curl, name, 0);
+    if (!escaped) {
+        return err_nomem(e);
+    }
+    buf_init(&body, LIST_MAX);
+    int n = snprintf(path, sizeof(path), "/v1/models/%s", escaped);
+    curl_free(escaped);
+    int rc = n < (int)sizeof(path)
+                 ? remote_exchange(&r->aside, "GET", path, NULL, &body, &status, e)
+                 : err_set(e, ERR_LIMIT, "the name is too long");
+    if (rc == 0 && status == 404) {
+        rc = remote_refused(status, &body, e);
+    }
+    buf_deinit(&body);
+    return rc == 0 ? store_name(r->model, name, e) : rc;
+}
+
+static int set_prompt(void *ctx, const char *name, struct err *e)
+{
+    struct chat_remote *r = ctx;
+    return store_name(r->prompt, name ? name : "", e);
+}
+
+static int describe(void *ctx, struct buf *out)
+{
+    const struct chat_remote *r = ctx;
+    const struct made_by *m = &r->made_by;
+    buf_printf(out, "server: %s\n", r->server.name);
+    if (!m->model[0]) {
+        return buf_printf(out, "model: %s\nprompt: %s\n(an answer says which versions)\n",
+                          r->model[0] ? r->model : "the server's default",
+                          r->prompt[0] ? r->prompt : "the server's default");
+    }
+    return buf_printf(out, "model: %s\nprompt: %s\nfilters: %s\n", m->model, m->prompt,
+                      m->filters);
+}
+
+/* --- a connection --- */
+
 struct chat_remote *chat_remote_open(const char *url, const char *key,
                                      struct chat_source *source, struct err *e)
 {
@@ -124,20 +302,30 @@ struct chat_remote *chat_remote_open(const char *url, const char *key,
         return NULL;
     }
     buf_init(&r->pending, EVENT_MAX);
-    if (remote_open(&r->server, url, key, e) != 0 ||
+    if (remote_open(&r->server, url, key, e) != 0 || remote_open(&r->aside, url, key, e) != 0 ||
         remote_set_path(&r->server, "/v1/chat/completions", e) != 0) {
         chat_remote_close(r);
         return NULL;
     }
     curl_easy_setopt(r->server.curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(r->server.curl, CURLOPT_WRITEDATA, r);
-    *source = (struct chat_source){r, answer};
+    curl_easy_setopt(r->server.curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(r->server.curl, CURLOPT_HEADERDATA, &r->made_by);
+    curl_easy_setopt(r->server.curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(r->server.curl, CURLOPT_NOPROGRESS, 0L);
+    *source = (struct chat_source){.ctx = r,
+                                   .answer = answer,
+                                   .list_models = list_models,
+                                   .set_model = set_model,
+                                   .set_prompt = set_prompt,
+                                   .describe = describe};
     return r;
 }
 
 void chat_remote_close(struct chat_remote *r)
 {
     remote_close(&r->server);
+    remote_close(&r->aside);
     buf_deinit(&r->pending);
     mem_free(r);
 }

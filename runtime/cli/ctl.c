@@ -20,7 +20,9 @@ static const struct {
     const char *summary;
 } groups[] = {
     {"audit", ctl_audit, "who has changed what"},
+    {"drift", ctl_drift, "whether answers stay as they were"},
     {"feedback", ctl_feedback, "what users said of answers"},
+    {"fleet", ctl_fleet, "what several servers have alike, through etcd"},
     {"findings", ctl_findings, "what filters found, and what others would"},
     {"models", ctl_models, "models: their versions, and which of them serve"},
     {"prompts", ctl_prompts, "system prompts: profiles and their versions"},
@@ -162,6 +164,12 @@ static void choose_options(struct option out[OPTIONS_MAX], const struct ctl_comm
         {"key", 0, OPTION_STRING, &c->key, "NAME", "only with this API key", 0, 0},
         {"answer", 0, OPTION_STRING, &c->answer_id, "ID", "only of this answer", 0, 0},
         {"pairs", 0, OPTION_FLAG, &c->pairs, NULL, "pairs alone", 0, 0},
+        {"prompt", 0, OPTION_STRING, &c->prompt, "NAME@VERSION", "only with this prompt", 0, 0},
+        {"next", 0, OPTION_FLAG, &c->next, NULL, "take the answers that come, not the newest",
+         0, 0},
+        {"from", 0, OPTION_STRING, &c->from, "MODEL[@VERSION]", "take its baseline", 0, 0},
+        {"from-prompt", 0, OPTION_STRING, &c->from_prompt, "NAME@VERSION",
+         "take the baseline with this prompt", 0, 0},
         {"api-key", 0, OPTION_STRING, &c->api_key, "KEY",
          "an API key of the server, if it wants one (WEIR_API_KEY)", 0, 0},
     };

@@ -45,6 +45,8 @@ struct ctl {
     bool load;
     const char *user, *key, *answer_id; /* of feedback */
     bool pairs;
+    const char *prompt, *from, *from_prompt; /* of drift */
+    bool next;
 };
 
 struct ctl_command {
@@ -100,11 +102,17 @@ int ctl_audit_list(struct ctl *c, char **arguments, int n, struct err *e);
 /* ctl_models_diff.c */
 int ctl_models_diff(struct ctl *c, char **arguments, int n, struct err *e);
 
-/* ctl_audit.c, ctl_feedback.c, ctl_findings.c, ctl_models.c, ctl_prompts.c, ctl_filters.c,
- * ctl_server.c */
+/* ctl_prompts.c, ctl_filters.c: the body that a file describes, for PUT. NULL: *e says why. */
+cJSON *ctl_prompts_read(const char *path, struct err *e);
+cJSON *ctl_filters_read(const char *path, struct err *e);
+
+/* ctl_audit.c, ctl_drift.c, ctl_feedback.c, ctl_findings.c, ctl_fleet.c, ctl_models.c,
+ * ctl_prompts.c, ctl_filters.c, ctl_server.c */
 int ctl_audit(int argc, char **argv);
+int ctl_drift(int argc, char **argv);
 int ctl_feedback(int argc, char **argv);
 int ctl_findings(int argc, char **argv);
+int ctl_fleet(int argc, char **argv);
 int ctl_models(int argc, char **argv);
 int ctl_prompts(int argc, char **argv);
 int ctl_filters(int argc, char **argv);

@@ -11,7 +11,7 @@
 #define CHAIN_FILE_MAX ((size_t)8 << 20)
 #define TEXT_MAX       ((size_t)4 << 20)
 
-static cJSON *read_chain(const char *path, struct err *e)
+cJSON *ctl_filters_read(const char *path, struct err *e)
 {
     size_t len = 0;
     char *text = file_read(path, CHAIN_FILE_MAX, &len, e);
@@ -74,7 +74,7 @@ static int fill_trial(struct ctl *c, cJSON *body, const char *version, const cha
         return err_nomem(e);
     }
     if (c->chain) {
-        cJSON *chain = read_chain(c->chain, e);
+        cJSON *chain = ctl_filters_read(c->chain, e);
         return chain && cJSON_AddItemToObject(body, "chain", chain) ? 0 : -1;
     }
     return version ? ctl_versions_add_version(body, version, e) : 0;
@@ -120,7 +120,7 @@ static const struct ctl_things chains = {.path = FILTERS,
                                          .content = "chain",
                                          .version_header = version_header,
                                          .version_fields = version_fields,
-                                         .read_file = read_chain,
+                                         .read_file = ctl_filters_read,
                                          .print_version = print_version};
 
 int ctl_filters(int argc, char **argv)

@@ -32,8 +32,7 @@ static cJSON *parse_markdown(const char *path, const char *text, size_t len, str
     return root;
 }
 
-/* The body that the file describes. NULL: *e says why. */
-static cJSON *read_prompt(const char *path, struct err *e)
+cJSON *ctl_prompts_read(const char *path, struct err *e)
 {
     const char *shown = strcmp(path, "-") == 0 ? "standard input" : path;
     size_t len = 0;
@@ -81,7 +80,7 @@ static int run_dry_run(struct ctl *c, char **arguments, int n, struct err *e)
 {
     cJSON *body = NULL;
     if (n > 1) {
-        body = read_prompt(arguments[1], e);
+        body = ctl_prompts_read(arguments[1], e);
         if (!body) {
             return -1;
         }
@@ -135,7 +134,7 @@ static const struct ctl_things prompts = {.path = PROMPTS,
                                           .has_split = true,
                                           .version_header = version_header,
                                           .version_fields = version_fields,
-                                          .read_file = read_prompt,
+                                          .read_file = ctl_prompts_read,
                                           .print_version = ctl_print_version};
 
 int ctl_prompts(int argc, char **argv)

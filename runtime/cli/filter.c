@@ -80,21 +80,6 @@ static int show(struct run *run, struct err *e)
     return 0;
 }
 
-/* The length of the next chunk of whole characters: at most `max` bytes, but one character
- * at least. */
-static size_t chunk_len(const char *text, size_t len, size_t max)
-{
-    size_t n = len < max ? len : max;
-    while (n > 0 && n < len && ((unsigned char)text[n] & 0xC0u) == 0x80u) {
-        n--;
-    }
-    if (n == 0) {
-        uint32_t code_point;
-        n = (size_t)utf8_decode(text, len, &code_point);
-    }
-    return n;
-}
-
 static void ignore_wake(void *ctx)
 {
     (void)ctx; /* await looks for itself */
@@ -116,7 +101,7 @@ static int feed(struct run *run, const char *text, size_t len, struct err *e)
 {
     int status = CHAIN_GOES_ON;
     for (size_t at = 0; at < len && status == CHAIN_GOES_ON;) {
-        size_t n = chunk_len(text + at, len - at, run->chunk);
+        size_t n = utf8_chunk_len(text + at, len - at, run->chunk);
         status = chain_feed(run->stream, FILTER_CONTENT, text + at, n, &to_stdout, e);
         status = await(run, status, e);
         at += n;

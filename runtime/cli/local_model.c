@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "models/arch/llama_adapter.h"
@@ -110,9 +111,28 @@ static int open_adapter(struct local_model *l, const struct local_model_settings
     return l->adapter ? check_base(l->adapter, path, s, e) : -1;
 }
 
-int local_model_open(struct local_model *l, const struct local_model_settings *s, struct err *e)
+/* What all ranks must have read. */
+static int identify(const struct local_model *l, const char *path, char out[RANK_FACT_MAX],
+                    struct err *e)
 {
-    *l = (struct local_model){.max_rows = s->max_rows};
+    char sha256[HASH_HEX_LEN + 1] = "folder";
+    struct stat info;
+    if (stat(path, &info) == 0 && S_ISREG(info.st_mode)) {
+        struct gguf *g = gguf_open(path, e);
+        int rc = g ? gguf_sha256(g, sha256, e) : -1;
+        gguf_close(g);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    snprintf(out, RANK_FACT_MAX, "%.24s, %llu bytes, SHA-256 %s", l->model->name,
+             (unsigned long long)l->model->file_bytes, sha256);
+    return 0;
+}
+
+static int open_parts(struct local_model *l, const struct local_model_settings *s,
+                      struct err *e)
+{
     uint32_t mask;
     if (cpu_features_named(s->cpu, &mask) != 0) {
         return err_set(
@@ -129,25 +149,25 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
     }
     uint32_t features = cpu_features() & mask;
     l->team = team_create(s->threads, e);
-    if (!l->team) {
+    if (!l->team || (s->pin && team_pin(l->team, e) != 0)) {
         return -1;
     }
-    if (s->pin && team_pin(l->team, e) != 0) {
-        goto fail;
-    }
     struct parallel parallel = parallel_team(l->team);
-    l->model = model_open_as(s->path, precision, &parallel, e);
-    if (!l->model) {
-        goto fail;
+    parallel.ranks = rank_channel_ranks(l->channel);
+    if (s->ranks && s->adapter) {
+        return err_set(
+            e, ERR_UNSUPPORTED,
+            "--adapter: adapters cannot be shared out among ranks; merge it into the "
+            "model (weir train merge), or run one process");
     }
-    if (open_adapter(l, s, e) != 0) {
-        goto fail;
+    l->model = model_open_as(s->path, precision, &parallel, e);
+    if (!l->model || open_adapter(l, s, e) != 0) {
+        return -1;
     }
     if (l->model->config.encoder != s->encoder) {
-        err_set(e, ERR_UNSUPPORTED, "%s: %s", s->path,
-                s->encoder ? "makes text, no embeddings; a model like BERT is needed"
-                           : "makes embeddings, no text; `weir embed` runs it");
-        goto fail;
+        return err_set(e, ERR_UNSUPPORTED, "%s: %s", s->path,
+                       s->encoder ? "makes text, no embeddings; a model like BERT is needed"
+                                  : "makes embeddings, no text; `weir embed` runs it");
     }
     l->context = choose_context(&l->model->config, s->context);
     int n_slots = choose_slots(&l->model->config, s, kv_type, l->context);
@@ -163,16 +183,44 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
         .adapters = l->adapter != NULL,
     };
     l->state = llama_state_create(&l->model->config, &set, e);
-    if (!l->state ||
-        kv_cache_init(&l->kv, &l->model->config, kv_type, n_slots, l->context, 0, e) != 0 ||
-        sampler_scratch_init(&l->scratch, set.ops, l->model->config.vocab, (size_t)l->context,
-                             e) != 0) {
-        goto fail;
+    return l->state && kv_cache_init(&l->kv, &l->model->config, kv_type, n_slots, l->context, 0,
+                                     e) == 0
+               ? sampler_scratch_init(&l->scratch, set.ops, l->model->config.vocab,
+                                      (size_t)l->context, e)
+               : -1;
+}
+
+/* All ranks have opened it, or none has. */
+static int agree(struct local_model *l, const struct local_model_settings *s, int rc,
+                 struct err *e)
+{
+    char fact[RANK_FACT_MAX] = "";
+    if (!s->ranks) {
+        return rc;
+    }
+    rc = rc == 0 ? identify(l, s->path, fact, e) : rc;
+    rc = rank_channel_agree(l->channel, fact, rc, e);
+    if (rc == 0) {
+        const struct kv_cache *kv = &l->kv;
+        log_info("rank %d of %d: %.1f MiB of weights, %.1f MiB for keys and values",
+                 rank_group_rank(s->ranks), rank_group_size(s->ranks),
+                 (double)l->model->weights.block_bytes / 0x1p20,
+                 (double)((size_t)kv->n_pages * kv->page_bytes) / 0x1p20);
+    }
+    return rc;
+}
+
+int local_model_open(struct local_model *l, const struct local_model_settings *s, struct err *e)
+{
+    *l = (struct local_model){.max_rows = s->max_rows};
+    if (s->ranks && !(l->channel = rank_channel_open(s->ranks, 1, e))) {
+        return -1;
+    }
+    if (agree(l, s, open_parts(l, s, e), e) != 0) {
+        local_model_close(l);
+        return -1;
     }
     return 0;
-fail:
-    local_model_close(l);
-    return -1;
 }
 
 void local_model_close(struct local_model *l)
@@ -183,6 +231,7 @@ void local_model_close(struct local_model *l)
     llama_adapter_close(l->adapter);
     model_close(l->model);
     team_destroy(l->team);
+    rank_channel_close(l->channel);
     *l = (struct local_model){0};
 }
 

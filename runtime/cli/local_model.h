@@ -8,11 +8,13 @@
 #include "models/model.h"
 #include "runtime/engine/sampler.h"
 #include "runtime/engine/team.h"
+#include "runtime/ranks/rank_group.h"
 
 struct local_model {
     struct model *model;
     struct llama_adapter *adapter; /* that all rows get, or NULL */
     struct team *team;
+    struct rank_channel *channel; /* to the ranks that share the model, or NULL */
     struct llama_state *state;
     struct kv_cache kv;
     struct sampler_scratch scratch;
@@ -36,6 +38,9 @@ struct local_model_settings {
     int n_slots;     /* sequences of the KV cache; 1 unless several run side by side */
     size_t kv_bytes; /* fewer sequences where their keys and values need more; 0: any */
     bool score;      /* logits of up to max_rows rows of a step are wanted */
+    /* That share the model: all of them open it, and then make the same calls; rank 0 alone
+     * gets logits. What one cannot open none has. NULL: the whole model is here. */
+    struct rank_group *ranks;
 };
 
 int local_model_open(struct local_model *l, const struct local_model_settings *s,

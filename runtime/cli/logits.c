@@ -4,6 +4,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/local_model.h"
+#include "runtime/cli/ranks.h"
 
 static void print_logits(const struct local_model *l)
 {
@@ -16,7 +17,16 @@ static void print_logits(const struct local_model *l)
     printf("]\n");
 }
 
-static int run(struct local_model *l, const struct token_list *tokens, bool all, struct err *e)
+/* Rank 0 has them. */
+static void print_if_first(const struct local_model *l, const struct rank_group *ranks)
+{
+    if (rank_group_rank(ranks) == 0) {
+        print_logits(l);
+    }
+}
+
+static int run(struct local_model *l, const struct rank_group *ranks,
+               const struct token_list *tokens, bool all, struct err *e)
 {
     for (size_t i = 0; i < tokens->count; i++) {
         if (tokens->ids[i] >= l->model->config.vocab) {
@@ -28,14 +38,14 @@ static int run(struct local_model *l, const struct token_list *tokens, bool all,
         if (local_model_feed(l, tokens->ids, tokens->count, 0, e) != 0) {
             return -1;
         }
-        print_logits(l);
+        print_if_first(l, ranks);
         return 0;
     }
     for (size_t i = 0; i < tokens->count; i++) {
         if (local_model_feed(l, &tokens->ids[i], 1, i, e) != 0) {
             return -1;
         }
-        print_logits(l);
+        print_if_first(l, ranks);
     }
     return 0;
 }
@@ -47,7 +57,8 @@ int cli_logits(int argc, char **argv)
     const char *cpu = "auto", *kv_type = NULL, *weights = NULL, *adapter = NULL;
     bool any_base = false;
     bool all = false;
-    long threads = local_core_count();
+    long threads = 0;
+    struct cli_ranks together = {.timeout_s = CLI_RANK_TIMEOUT_S};
     const struct option table[] = {
         {"model", 'm', OPTION_STRING, &path, "FILE", "the model, a GGUF file", 0, 0},
         {"tokens", 0, OPTION_STRING, &list, "IDS", "token ids, like 1,2,3", 0, 0},
@@ -63,6 +74,9 @@ int cli_logits(int argc, char **argv)
          "a LoRA adapter (GGUF) of the model", 0, 0},
         {"any-base", 0, OPTION_FLAG, &any_base, NULL,
          "also where the adapter was trained on another file", 0, 0},
+        {"ranks", 0, OPTION_INT, &together.wanted, "N", CLI_RANKS_HELP, 1, RANKS_MAX},
+        {"rank-timeout", 0, OPTION_INT, &together.timeout_s, "S", CLI_RANK_TIMEOUT_HELP, 1,
+         86400},
         {0},
     };
     const struct options options = {"weir logits -m FILE --tokens 1,2,3 [--all]",
@@ -81,6 +95,10 @@ int cli_logits(int argc, char **argv)
     struct err e = {0};
     struct token_list tokens = {0};
     struct local_model l;
+    struct rank_group *ranks = NULL;
+    if (cli_ranks_open(&together, &ranks, &e) != 0) {
+        return cli_fail("logits", &e);
+    }
     struct local_model_settings s = {
         .path = path,
         .adapter = adapter,
@@ -88,7 +106,8 @@ int cli_logits(int argc, char **argv)
         .cpu = cpu,
         .kv_type = kv_type,
         .weights = weights,
-        .threads = (int)threads,
+        .threads = cli_ranks_threads(ranks, threads),
+        .ranks = ranks,
         .max_rows = 256,
         .n_slots = 1,
     };
@@ -97,9 +116,13 @@ int cli_logits(int argc, char **argv)
         rc = local_model_open(&l, &s, &e);
     }
     if (rc == 0) {
-        rc = run(&l, &tokens, all, &e);
+        rc = run(&l, ranks, &tokens, all, &e);
         local_model_close(&l);
     }
     token_list_deinit(&tokens);
-    return rc == 0 ? 0 : cli_fail("logits", &e);
+    if (rc != 0 && rank_group_rank(ranks) == 0) {
+        cli_fail("logits", &e); /* all ranks say the same */
+    }
+    rank_group_close(ranks);
+    return rc == 0 ? 0 : 1;
 }

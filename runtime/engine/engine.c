@@ -65,6 +65,7 @@ struct engine {
     struct team *team;
     bool is_aside;
     struct llama_state *state;
+    struct rank_steps rank_steps; /* its group is NULL: there are no other ranks */
     struct schedule schedule;
     struct sampler_scratch scratch;
     uint32_t *allowed;      /* bit set over the vocabulary: a constraint's, for one choice */
@@ -81,6 +82,7 @@ static void emit(struct engine *en, const struct sequence *s, struct engine_even
 {
     ev.user = s->user;
     ev.cached_tokens = s->n_cached;
+    ev.started_ns = s->started_ns;
     event_list_push(&en->produced, &ev);
 }
 
@@ -170,6 +172,9 @@ static bool sample_one(struct engine *en, struct sequence *s, const float *logit
         ev.n_top = token_logprobs(logits, en->model->config.vocab, token, &ev.logprob, top,
                                   s->options.n_top_logprobs, &en->scratch);
     }
+    if (s->options.want_entropy) {
+        ev.entropy = token_entropy(logits, en->model->config.vocab, &en->scratch);
+    }
     s->n_output++;
     bool goes_on = schedule_append(&en->schedule, s, token, index);
     finish = ev.finish = finish_after(en, s);
@@ -256,6 +261,9 @@ static void step(struct engine *en)
     if (sch->n_rows > 0) {
         announce_step(en);
         double begin = clock_now_s();
+        if (en->rank_steps.group) {
+            rank_steps_tell(&en->rank_steps, &sch->kv, sch->rows, sch->n_rows);
+        }
         bool done =
             llama_step(en->state, &en->model->weights, &sch->kv, sch->rows, sch->n_rows);
         if (!done) {
@@ -355,6 +363,7 @@ static void admit(struct engine *en)
         if (s->n_counted == 0) { /* not again after a preemption */
             fair_queue_charge(&en->waiting, s->options.tenant, s->n_prompt);
         }
+        s->started_ns = s->started_ns ? s->started_ns : clock_now_ns();
         schedule_join(&en->schedule, s);
     }
 }
@@ -472,8 +481,9 @@ static int count_pages(const struct llama_config *c, const struct engine_setting
         long pages = sysconf(_SC_PHYS_PAGES);
         long page_bytes = sysconf(_SC_PAGESIZE);
         bytes = pages > 0 && page_bytes > 0 ? (size_t)pages * (size_t)page_bytes / 4 : SIZE_MAX;
+        bytes /= c->n_ranks > 1 ? (size_t)c->n_ranks : 1; /* they may be on one machine */
     }
-    size_t page = kv_cache_page_bytes(c, s->kv_type);
+    size_t page = kv_cache_page_bytes_most(c, s->kv_type); /* all ranks have as many pages */
     size_t n = page > 0 ? bytes / page : context;
     n = n < most ? n : most;
     n = n > context ? n : context;
@@ -523,6 +533,13 @@ static int create_parts(struct engine *en, struct err *e)
                                          .parallel = parallel_team(en->team),
                                          .give_up = &en->give_up,
                                          .adapters = true};
+    if (en->set.ranks) {
+        state.adapters = false;
+        state.parallel.ranks = rank_channel_ranks(en->set.rank_channel);
+        en->rank_steps =
+            (struct rank_steps){.group = en->set.ranks, .channel = en->set.rank_channel};
+        kv_cache_note_changes(&en->schedule.kv);
+    }
     en->state = llama_state_create(config, &state, e);
     en->allowed = mem_zarray(((size_t)config->vocab + 31) / 32, sizeof(*en->allowed));
     if (!en->allowed) {
@@ -569,6 +586,18 @@ struct engine *engine_create(const struct model *m, const struct engine_settings
     return en;
 }
 
+void engine_describe(const struct engine *en, struct rank_engine *out)
+{
+    const struct schedule *sch = &en->schedule;
+    *out = (struct rank_engine){.is_there = 1,
+                                .n_pages = sch->kv.n_pages,
+                                .n_slots = sch->kv.n_slots,
+                                .context = sch->kv.context,
+                                .kv_type = (int32_t)sch->kv.type,
+                                .max_rows = sch->max_rows,
+                                .max_logits = sch->max_logits};
+}
+
 void engine_destroy(struct engine *en)
 {
     if (!en) {
@@ -581,6 +610,9 @@ void engine_destroy(struct engine *en)
         pthread_cond_signal(&en->work_arrived);
         pthread_mutex_unlock(&en->lock);
         pthread_join(en->thread, NULL);
+        if (en->rank_steps.group) {
+            rank_steps_end(&en->rank_steps);
+        }
     }
     schedule_deinit(&en->schedule);
     fair_queue_deinit(&en->waiting);

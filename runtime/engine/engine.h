@@ -24,6 +24,7 @@
 #include "models/model.h"
 #include "quant/ops.h"
 #include "runtime/base/err.h"
+#include "runtime/engine/rank_steps.h"
 #include "runtime/engine/sampler.h"
 #include "runtime/grammar/grammar.h"
 
@@ -57,6 +58,10 @@ struct engine_settings {
     enum engine_guesses guesses;
     enum ops_type kv_type; /* OPS_F16 or OPS_I8 */
     uint32_t cpu_features; /* instruction sets the kernels may use: cpu_features() & a mask */
+    /* With others that have shares of the model: this is rank 0, and they follow it on this
+     * channel, which is borrowed. Both NULL: the model is here as a whole. */
+    struct rank_group *ranks;
+    struct rank_channel *rank_channel;
     void (*notify)(void *ctx);
     void *notify_ctx;
 };
@@ -83,6 +88,7 @@ struct engine_request_options {
     bool ignore_eog;      /* goes on behind the end of a turn, to max_tokens */
     bool want_logprobs;   /* events carry them */
     int n_top_logprobs;   /* and of so many of the likeliest tokens; want_logprobs is set */
+    bool want_entropy;    /* events carry it */
     /* Of the model, and NULL or alive until the request's final event. What was computed with
      * one adapter is never found by requests with another or none. */
     const struct llama_adapter *adapter;
@@ -114,10 +120,12 @@ struct engine_event {
     int32_t token;
     enum engine_finish finish;
     float logprob; /* natural logarithm of the token's probability, before sampling settings */
+    float entropy; /* of the model's distribution there, likewise, in nats */
     const struct engine_top_logprob *top; /* (n_top) likeliest first, then by id; valid during
                                              the callback of engine_drain_events */
-    int n_top;         /* n_top_logprobs, or fewer where fewer tokens can come */
-    int cached_tokens; /* of the prompt, that were in the cache */
+    int n_top;           /* n_top_logprobs, or fewer where fewer tokens can come */
+    int cached_tokens;   /* of the prompt, that were in the cache */
+    uint64_t started_ns; /* clock_now_ns() when it left the queue; 0: it never did */
 };
 
 struct engine_stats {
@@ -141,6 +149,9 @@ uint64_t engine_kv_bytes(const struct llama_config *c, const struct engine_setti
 /* The model is borrowed and must outlive the engine. */
 struct engine *engine_create(const struct model *m, const struct engine_settings *s,
                              struct err *e);
+
+/* What ranks that follow must be made like. */
+void engine_describe(const struct engine *en, struct rank_engine *out);
 
 /* Ends all sequences (their final events are not delivered), joins the thread. Accepts NULL. */
 void engine_destroy(struct engine *en);

@@ -61,7 +61,8 @@ static int compare_companies(struct llama_state *state, struct kv_cache *kv,
                : err_set(e, ERR_FORMAT, "self-test: a vector depends on the texts beside it");
 }
 
-int self_test_run(const struct model *m, uint32_t cpu_features, struct err *e)
+int self_test_run(const struct model *m, const struct ranks *ranks, uint32_t cpu_features,
+                  struct err *e)
 {
     struct kv_cache kv = {0};
     int context = m->config.context < TOKENS ? m->config.context : TOKENS;
@@ -73,6 +74,7 @@ int self_test_run(const struct model *m, uint32_t cpu_features, struct err *e)
         .ops = ops_select(cpu_features),
         .parallel = parallel_none,
     };
+    set.parallel.ranks = ranks;
     int rc = -1;
     size_t d = (size_t)m->config.d_model, vocab = (size_t)m->config.vocab;
     float *first = mem_zarray(m->config.encoder ? 3 * d : vocab, sizeof(float));

@@ -8,4 +8,7 @@
 
 #include "models/model.h"
 
-int self_test_run(const struct model *m, uint32_t cpu_features, struct err *e);
+/* ranks: those that share the model, which all come here; NULL: there are none. Rank 0 alone
+ * has logits to look at. */
+int self_test_run(const struct model *m, const struct ranks *ranks, uint32_t cpu_features,
+                  struct err *e);

@@ -37,6 +37,7 @@ struct sequence {
     struct sampling sampling; /* owned */
     struct sampler sampler;   /* by these; stays with the sequence when it is preempted */
     struct grammar_matcher *constraint; /* owned, or NULL; stays with it as well */
+    uint64_t started_ns;                /* clock_now_ns() when it first ran; 0: not yet */
     unsigned uncharged;                 /* work not yet charged to its tenant */
 
     int slot;   /* of the KV cache while it runs */

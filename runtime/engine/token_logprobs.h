@@ -12,3 +12,7 @@
  */
 int token_logprobs(const float *logits, int vocab, int32_t token, float *logprob,
                    struct engine_top_logprob *top, int n_top, struct sampler_scratch *scratch);
+
+/* The entropy of the distribution, in nats: 0 where one token is sure, log(vocab) where all are
+ * as likely. 0 where no logit is finite. Uses weights and logits of scratch. */
+float token_entropy(const float *logits, int vocab, struct sampler_scratch *scratch);

@@ -20,7 +20,8 @@ struct http_call {
     CURL *easy;
     struct curl_slist *headers;
     struct buf answer;
-    uint32_t timeout_ms;
+    uint32_t timeout_ms; /* 0: none */
+    void (*on_data)(void *user, const char *data, size_t len);
     void (*done)(void *user, const struct http_call_answer *answer);
     void *user;
 };
@@ -33,6 +34,7 @@ struct http_calls {
     struct http_call *first, **last;
     size_t count;   /* of calls that are not over */
     size_t running; /* of these */
+    bool has_data;  /* some call has bytes for its on_data */
 };
 
 /* A socket of libcurl's that the loop watches. */
@@ -138,6 +140,29 @@ static const char *error_text(const struct http_call *call, CURLcode code)
     }
 }
 
+/* Bytes for their on_data, which may change everything: then the list is walked anew. libcurl
+ * takes no orders while it hands bytes out, so that is done behind its back. */
+static void deliver(struct http_calls *calls)
+{
+    struct http_call *call = calls->first;
+    calls->has_data = false;
+    while (call && calls->multi) {
+        long status = 0;
+        if (call->on_data && call->answer.len > 0) {
+            curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+        }
+        if (status / 100 != 2) {
+            call = call->next;
+            continue;
+        }
+        struct buf data = call->answer;
+        buf_init(&call->answer, data.max);
+        call->on_data(call->user, data.data, data.len);
+        buf_deinit(&data);
+        call = calls->first;
+    }
+}
+
 /* What libcurl has brought to an end. done may change everything, so each is asked for anew. */
 static void take_finished(struct http_calls *calls)
 {
@@ -167,6 +192,9 @@ static void act(struct http_calls *calls, curl_socket_t socket, int events)
     int running;
     if (calls->multi) {
         curl_multi_socket_action(calls->multi, socket, events, &running);
+        if (calls->has_data) {
+            deliver(calls);
+        }
         take_finished(calls);
     }
 }
@@ -275,7 +303,9 @@ static void enqueue(struct http_call *call)
 {
     call->state = CALL_WAITING;
     uv_update_time(call->calls->loop);
-    uv_timer_start(&call->timer, on_timeout, call->timeout_ms, 0);
+    if (call->timeout_ms > 0) {
+        uv_timer_start(&call->timer, on_timeout, call->timeout_ms, 0);
+    }
     run_waiting(call->calls);
 }
 
@@ -287,6 +317,7 @@ static void on_delay(uv_timer_t *timer)
 static size_t on_data(char *data, size_t size, size_t n, void *user)
 {
     struct http_call *call = user;
+    call->calls->has_data = call->calls->has_data || call->on_data;
     return buf_append(&call->answer, data, size * n) == 0 ? size * n : 0;
 }
 
@@ -318,16 +349,23 @@ static int set_headers(struct http_call *call, const struct http_call_request *r
     return 0;
 }
 
-static int set_trusted(CURL *easy, const struct http_call_request *request)
+static int set_blob(CURL *easy, CURLoption option, const char *pem, size_t len)
 {
-    if (!request->trusted) {
-        return 0;
+    struct curl_blob blob = {
+        .data = (void *)(uintptr_t)pem, .len = len, .flags = CURL_BLOB_COPY};
+    return curl_easy_setopt(easy, option, &blob) == CURLE_OK ? 0 : -1;
+}
+
+/* Whom to believe, and who this is. */
+static int set_certificates(CURL *easy, const struct http_call_request *r)
+{
+    if (r->trusted && (set_blob(easy, CURLOPT_CAINFO_BLOB, r->trusted, r->trusted_len) != 0 ||
+                       curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK)) {
+        return -1;
     }
-    struct curl_blob pem = {.data = (void *)(uintptr_t)request->trusted,
-                            .len = request->trusted_len,
-                            .flags = CURL_BLOB_COPY};
-    return curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &pem) == CURLE_OK &&
-                   curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK
+    return !r->certificate || (set_blob(easy, CURLOPT_SSLCERT_BLOB, r->certificate,
+                                        r->certificate_len) == 0 &&
+                               set_blob(easy, CURLOPT_SSLKEY_BLOB, r->key, r->key_len) == 0)
                ? 0
                : -1;
 }
@@ -340,7 +378,7 @@ static int set_options(struct http_call *call, const struct http_call_request *r
     if (curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK ||
-        set_headers(call, request) != 0 || set_trusted(easy, request) != 0 ||
+        set_headers(call, request) != 0 || set_certificates(easy, request) != 0 ||
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)request->body_len) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body) != CURLE_OK) {
         return -1;
@@ -370,6 +408,7 @@ http_call_begin(struct http_calls *calls, const struct http_call_request *reques
     }
     call->calls = calls;
     call->done = done;
+    call->on_data = request->on_data;
     call->user = user;
     call->timeout_ms = request->timeout_ms;
     call->easy = curl_easy_init();

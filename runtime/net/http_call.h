@@ -3,7 +3,8 @@
  * A call is one POST and its answer. Nothing here blocks the loop: names are resolved by
  * libcurl's own threads, sockets are watched by the loop. Every call ends within its time,
  * whatever the other side does: no answer, half an answer, one that is too long, bytes that
- * trickle.
+ * trickle. The exception is asked for: an answer that is a stream may have no end of its own,
+ * and is read until it is canceled.
  *
  * Only http and https are spoken (HTTP/1.1). Redirects are not followed, no proxy is taken from
  * the environment, no cookies and no credentials are kept. Certificates are checked.
@@ -35,9 +36,17 @@ struct http_call_request {
     size_t body_len;
     const char *trusted; /* PEM certificates in place of the system's, or NULL */
     size_t trusted_len;
-    uint32_t delay_ms;   /* it begins so much later */
-    uint32_t timeout_ms; /* from then to the last byte of the answer */
-    size_t answer_max;   /* bytes */
+    const char *certificate; /* PEM: who this program is, with its key; or NULL, both */
+    size_t certificate_len;
+    const char *key;
+    size_t key_len;
+    uint32_t delay_ms; /* it begins so much later */
+    uint32_t
+        timeout_ms;    /* from then to the last byte of the answer; 0, only with on_data: any */
+    size_t answer_max; /* bytes; with on_data, of those that come at a time */
+    /* The bytes of a 2xx answer as they come, which are not kept then. From the loop; it may
+     * begin and cancel calls, this one too. NULL: they are kept for done. */
+    void (*on_data)(void *user, const char *data, size_t len);
 };
 
 /* Borrowed for the call of done. */

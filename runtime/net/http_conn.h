@@ -92,6 +92,7 @@ struct http_exchange {
     struct http_conn *conn;
     void *data;      /* the handler's */
     void *guard;     /* the handler's too */
+    void *watch;     /* the same */
     bool is_live;    /* shown to the handler, not ended */
     bool has_begun;  /* a response head was sent */
     int status;      /* in it */

@@ -30,6 +30,16 @@ void *http_exchange_guard(const struct http_exchange *ex)
     return ex->guard;
 }
 
+void http_exchange_set_watch(struct http_exchange *ex, void *watch)
+{
+    ex->watch = watch;
+}
+
+void *http_exchange_watch(const struct http_exchange *ex)
+{
+    return ex->watch;
+}
+
 int http_exchange_status(const struct http_exchange *ex)
 {
     return ex->has_begun ? ex->status : 0;

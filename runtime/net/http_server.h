@@ -198,6 +198,10 @@ void *http_exchange_data(const struct http_exchange *ex);
 void http_exchange_set_guard(struct http_exchange *ex, void *guard);
 void *http_exchange_guard(const struct http_exchange *ex);
 
+/* A third one, for what is told of the request when it is over (metrics, traces, logs). */
+void http_exchange_set_watch(struct http_exchange *ex, void *watch);
+void *http_exchange_watch(const struct http_exchange *ex);
+
 /* The status that was answered; 0 before a response was begun. Readable until on_end returns.
  */
 int http_exchange_status(const struct http_exchange *ex);

@@ -15,42 +15,15 @@ const char *canary_verdict_name(enum canary_verdict v)
 
 /* --- samples --- */
 
-/* The groups that an answer belongs to. */
-struct place {
-    size_t caller, time;
-};
-
-/* A hash of its own: what divides requests between the sides must not divide groups too.
- * Finaliser of splitmix64 (Steele et al. 2014). An answer to nobody known is a caller
- * of its own. */
-static size_t caller_group(const struct canary_sample *s, uint64_t caller)
-{
-    uint64_t x = (caller != 0 ? caller : s->added + 1) * 0x9e3779b97f4a7c15u;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return (x ^ (x >> 31)) % CANARY_GROUPS;
-}
-
-static void add_to_group(struct canary_groups *g, size_t at, double value)
-{
-    g->n[at]++;
-    g->sum[at] += value;
-}
-
-static void add(struct canary_sample *s, enum canary_measure m, const struct place *at,
+static void add(struct canary_sample *s, enum canary_measure m, const struct value_place *at,
                 double value)
 {
-    struct canary_series *v = &s->series[m];
-    v->n++;
-    v->sum += value;
-    v->squares += value * value;
-    add_to_group(&v->by_caller, at->caller, value);
-    add_to_group(&v->by_time, at->time, value);
+    grouped_values_add(&s->series[m], at, value);
 }
 
 /* What takes no measurable time takes a microsecond. */
-static void add_log(struct canary_sample *s, enum canary_measure m, const struct place *at,
-                    double value, double least)
+static void add_log(struct canary_sample *s, enum canary_measure m,
+                    const struct value_place *at, double value, double least)
 {
     if (value >= 0) {
         add(s, m, at, log(fmax(value, least)));
@@ -59,8 +32,7 @@ static void add_log(struct canary_sample *s, enum canary_measure m, const struct
 
 void canary_sample_add(struct canary_sample *s, const struct canary_answer *a)
 {
-    const struct place at = {caller_group(s, a->caller), s->added / CANARY_RUN % CANARY_GROUPS};
-    s->added++;
+    const struct value_place at = value_place_of(a->caller, s->added++);
     if (!a->has_left) {
         s->answers++;
         add(s, CANARY_ERROR_RATE, &at, a->has_failed);
@@ -75,62 +47,6 @@ void canary_sample_add(struct canary_sample *s, const struct canary_answer *a)
         add_log(s, CANARY_FIRST_TOKEN, &at, a->first_token_s, 1e-6);
         add_log(s, CANARY_TOKEN_TIME, &at, a->token_s, 1e-6);
     }
-}
-
-static struct canary_moments moments_of(const struct canary_series *v)
-{
-    struct canary_moments m = {.n = v->n, .mean = v->n > 0 ? v->sum / v->n : 0};
-    if (v->n > 1) {
-        m.variance = fmax(0, (v->squares - v->n * m.mean * m.mean) / (v->n - 1));
-    }
-    return m;
-}
-
-/* How much a series tells of callers that are not in it. */
-struct spread {
-    double design; /* effect, 1 at least */
-    int groups;    /* that have values */
-};
-
-/* How much more the mean varies than that of as many independent values (Rao and Scott 1992,
- * eq. 1). */
-static struct spread spread_over(const struct canary_groups *g, const struct canary_moments *m)
-{
-    struct spread s = {.design = 1};
-    double between = 0;
-    for (size_t i = 0; i < CANARY_GROUPS; i++) {
-        double off = g->sum[i] - g->n[i] * m->mean;
-        between += off * off;
-        s.groups += g->n[i] > 0;
-    }
-    if (m->variance > 1e-12 && s.groups == 1) {
-        s.design = m->n;
-    } else if (m->variance > 1e-12 && s.groups > 1) {
-        double effect = between / (m->n * m->variance) * s.groups / (s.groups - 1);
-        s.design = fmin(fmax(effect, 1), m->n);
-    }
-    return s;
-}
-
-static struct spread spread_of(const struct canary_series *v, const struct canary_moments *m)
-{
-    struct spread callers = spread_over(&v->by_caller, m);
-    struct spread times = spread_over(&v->by_time, m);
-    return times.design > callers.design ? times : callers;
-}
-
-/* The independent values that tell as much, for an interval whose ends have this level: the
- * design effect itself is known from a few groups only (Korn and Graubard 1998). Values that
- * are all the same show no difference between callers. */
-static double effective_n(const struct canary_moments *m, const struct spread *s, double level)
-{
-    bool is_simple = s->design == 1 && s->groups == CANARY_GROUPS;
-    if (is_simple || m->variance <= 1e-12 || s->groups < 2) {
-        return m->n / s->design;
-    }
-    double ratio =
-        student_quantile_above(level, m->n - 1) / student_quantile_above(level, s->groups - 1);
-    return m->n / s->design * ratio * ratio;
 }
 
 /* --- intervals --- */
@@ -150,8 +66,8 @@ struct canary_interval canary_share_interval(double hits_stable, double n_stable
                                     canary - stable + hypot(canary_high, stable_low)};
 }
 
-struct canary_interval canary_mean_interval(const struct canary_moments *stable,
-                                            const struct canary_moments *canary, double level)
+struct canary_interval canary_mean_interval(const struct value_moments *stable,
+                                            const struct value_moments *canary, double level)
 {
     double difference = canary->mean - stable->mean;
     if (stable->n < 2 || canary->n < 2) {
@@ -182,14 +98,14 @@ static enum canary_verdict rule(enum canary_measure m, const struct canary_findi
 
 /* Both sides of a measure. */
 struct pair {
-    struct canary_moments stable, canary;
-    struct spread stable_spread, canary_spread;
+    struct value_moments stable, canary;
+    struct value_spread stable_spread, canary_spread;
 };
 
 static struct canary_interval share_at(const struct pair *p, double level)
 {
-    double n_stable = effective_n(&p->stable, &p->stable_spread, level);
-    double n_canary = effective_n(&p->canary, &p->canary_spread, level);
+    double n_stable = value_effective_n(&p->stable, &p->stable_spread, level);
+    double n_canary = value_effective_n(&p->canary, &p->canary_spread, level);
     return canary_share_interval(p->stable.mean * n_stable, n_stable, p->canary.mean * n_canary,
                                  n_canary, level);
 }
@@ -208,9 +124,9 @@ static void judge_share(enum canary_measure m, const struct pair *p, const doubl
 
 static struct canary_interval mean_at(const struct pair *p, double level)
 {
-    struct canary_moments stable = p->stable, canary = p->canary;
-    stable.n = effective_n(&stable, &p->stable_spread, level);
-    canary.n = effective_n(&canary, &p->canary_spread, level);
+    struct value_moments stable = p->stable, canary = p->canary;
+    stable.n = value_effective_n(&stable, &p->stable_spread, level);
+    canary.n = value_effective_n(&canary, &p->canary_spread, level);
     return canary_mean_interval(&stable, &canary, level);
 }
 
@@ -237,13 +153,14 @@ static void judge_ratio(enum canary_measure m, const struct pair *p, const doubl
     f->good = as_ratio(f->good);
 }
 
-static void judge_measure(enum canary_measure m, const struct canary_series *stable,
-                          const struct canary_series *canary, const double levels[2],
+static void judge_measure(enum canary_measure m, const struct grouped_values *stable,
+                          const struct grouped_values *canary, const double levels[2],
                           struct canary_finding *f)
 {
-    struct pair p = {.stable = moments_of(stable), .canary = moments_of(canary)};
-    p.stable_spread = spread_of(stable, &p.stable);
-    p.canary_spread = spread_of(canary, &p.canary);
+    struct pair p = {.stable = grouped_values_moments(stable),
+                     .canary = grouped_values_moments(canary)};
+    p.stable_spread = grouped_values_spread(stable);
+    p.canary_spread = grouped_values_spread(canary);
     f->n_stable = stable->n;
     f->n_canary = canary->n;
     f->design_stable = p.stable_spread.design;

@@ -16,12 +16,8 @@
  * lengths: Welch's t (1947) on logarithms, so that a ratio is judged.
  *
  * Answers that hang together. Those to one caller resemble each other, and a caller stays on
- * one side; those of one moment had the same load. So the answers of a side are sorted twice
- * into CANARY_GROUPS groups: by the caller's hash, and in runs of CANARY_RUN that came one
- * after the other. Where the means of the groups vary more than they would by chance, counts
- * are divided by that design effect, the larger of the two (Rao and Scott 1992), and where
- * there are few groups by more, as the effect itself is not well known then (Korn and Graubard
- * 1998). A side with one caller alone tells nothing of others.
+ * one side; those of one moment had the same load. Counts are divided by the design effect that
+ * follows (base/grouped_values.h). A side with one caller alone tells nothing of others.
  *
  * Times. Both versions compute on the same processors. With shares that are not equal their
  * loads are not either: the one with the smaller share has shorter queues, but nearly always
@@ -41,10 +37,8 @@
 
 #include <stdint.h>
 
+#include "runtime/base/grouped_values.h"
 #include "runtime/registry/canary_plan.h"
-
-#define CANARY_GROUPS 64
-#define CANARY_RUN    8
 
 /* One answer. */
 struct canary_answer {
@@ -60,21 +54,12 @@ struct canary_answer {
     double tokens;  /* of a whole answer */
 };
 
-struct canary_groups {
-    double n[CANARY_GROUPS], sum[CANARY_GROUPS];
-};
-
-/* Values of one measure: 0 or 1, or a logarithm. */
-struct canary_series {
-    double n, sum, squares;
-    struct canary_groups by_caller, by_time;
-};
-
 /* What one side has answered; all zero is nothing. */
 struct canary_sample {
     uint64_t answers;
     uint64_t added; /* answers, and what clients did not wait for */
-    struct canary_series series[CANARY_MEASURE_COUNT];
+    /* Of each measure: 0 or 1, or a logarithm. */
+    struct grouped_values series[CANARY_MEASURE_COUNT];
 };
 
 void canary_sample_add(struct canary_sample *s, const struct canary_answer *a);
@@ -113,8 +98,5 @@ void canary_judge(const struct canary_sample *stable, const struct canary_sample
 struct canary_interval canary_share_interval(double hits_stable, double n_stable,
                                              double hits_canary, double n_canary, double level);
 
-struct canary_moments {
-    double n, mean, variance;
-};
-struct canary_interval canary_mean_interval(const struct canary_moments *stable,
-                                            const struct canary_moments *canary, double level);
+struct canary_interval canary_mean_interval(const struct value_moments *stable,
+                                            const struct value_moments *canary, double level);

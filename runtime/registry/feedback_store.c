@@ -1,6 +1,7 @@
 #include "runtime/registry/feedback_store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ struct feedback_store {
     pthread_mutex_t lock;
     struct database database;
     struct feedback_limits limits;
+    atomic_ullong pruned;
 };
 
 static const char *const schema_steps[] = {
@@ -86,17 +88,20 @@ void feedback_store_close(struct feedback_store *s)
 
 /* --- changes --- */
 
-static int prune(struct feedback_store *s, int64_t now_ms, struct err *e)
+static int prune(struct feedback_store *s, int64_t now_ms, uint64_t *n, struct err *e)
 {
-    return database_run(&s->database, e, "DELETE FROM feedback WHERE time < ?1", "i",
-                        now_ms - s->limits.age_ms) == 0 &&
-                   database_run(&s->database, e,
-                                "DELETE FROM feedback WHERE number <= "
-                                "(SELECT number FROM feedback ORDER BY number DESC "
-                                "LIMIT 1 OFFSET ?1)",
-                                "i", (int64_t)s->limits.rows) == 0
-               ? 0
-               : -1;
+    if (database_run(&s->database, e, "DELETE FROM feedback WHERE time < ?1", "i",
+                     now_ms - s->limits.age_ms) != 0) {
+        return -1;
+    }
+    *n = (uint64_t)sqlite3_changes(s->database.handle);
+    int rc = database_run(&s->database, e,
+                          "DELETE FROM feedback WHERE number <= "
+                          "(SELECT number FROM feedback ORDER BY number DESC "
+                          "LIMIT 1 OFFSET ?1)",
+                          "i", (int64_t)s->limits.rows);
+    *n += rc == 0 ? (uint64_t)sqlite3_changes(s->database.handle) : 0;
+    return rc;
 }
 
 static int insert(struct feedback_store *s, const struct feedback *f, struct err *e)
@@ -117,14 +122,18 @@ static int change(struct feedback_store *s, const struct feedback *f, int64_t no
                   struct err *e)
 {
     pthread_mutex_lock(&s->lock);
+    uint64_t pruned = 0;
     int rc = database_begin(&s->database, e);
     if (rc == 0) {
-        rc = (f ? insert(s, f, e) : 0) == 0 ? prune(s, now_ms, e) : -1;
+        rc = (f ? insert(s, f, e) : 0) == 0 ? prune(s, now_ms, &pruned, e) : -1;
         if (rc == 0) {
             rc = database_commit(&s->database, e);
         } else {
             database_rollback(&s->database);
         }
+    }
+    if (rc == 0) {
+        atomic_fetch_add(&s->pruned, pruned);
     }
     pthread_mutex_unlock(&s->lock);
     return rc;
@@ -138,6 +147,11 @@ int feedback_store_add(struct feedback_store *s, const struct feedback *f, struc
 int feedback_store_prune(struct feedback_store *s, int64_t now_ms, struct err *e)
 {
     return change(s, NULL, now_ms, e);
+}
+
+uint64_t feedback_store_pruned(const struct feedback_store *s)
+{
+    return atomic_load(&s->pruned);
 }
 
 static int delete_rows(struct feedback_store *s, const char *user, const char *key,

@@ -61,6 +61,9 @@ int feedback_store_add(struct feedback_store *s, const struct feedback *f, struc
 /* Deletes what is beyond the limits at now_ms. */
 int feedback_store_prune(struct feedback_store *s, int64_t now_ms, struct err *e);
 
+/* Rows that were beyond the limits and have been deleted since it was opened. */
+uint64_t feedback_store_pruned(const struct feedback_store *s);
+
 /* What is looked for; "" and 0 match all. */
 struct feedback_query {
     uint64_t before; /* only those with smaller numbers; 0: all */

@@ -88,6 +88,9 @@ struct version_change {
     const char *actor; /* who, for the audit: UTF-8, at most VERSION_ACTOR_MAX bytes, or NULL */
     uint64_t if_match; /* the revision that the object must have; 0: any */
     bool if_new;       /* the object must not exist yet (If-None-Match: *) */
+    /* Of version_store_put: the number that the version gets, where others have numbered it.
+     * ERR_CONFLICT: a version of that number is there. 0: the next one. */
+    uint64_t number;
 };
 
 /* What a new version is to be. Texts are borrowed. */

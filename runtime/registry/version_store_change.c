@@ -317,7 +317,30 @@ static int ensure_object(struct transaction *t, const char *name)
     return 0;
 }
 
-static int insert_version(struct transaction *t, const struct version_draft *draft)
+/* The number of a version that is to be inserted: one that was given elsewhere, or the next. */
+static int choose_number(struct transaction *t, const struct version_draft *draft,
+                         uint64_t given, uint64_t *number)
+{
+    const struct version_state *o = &t->row.state;
+    *number = given ? given : (o->latest > draft->above ? o->latest : draft->above) + 1;
+    if (given == 0 || given > o->latest) {
+        return 0;
+    }
+    struct query q;
+    query_begin(&q, t->db, t->e, "SELECT 1 FROM version WHERE profile = ?1 AND number = ?2",
+                "ii", t->row.id, (int64_t)given);
+    bool is_taken = query_next(&q);
+    if (query_end(&q) != 0) {
+        return -1;
+    }
+    return is_taken ? err_set_param(t->e, ERR_CONFLICT, "version",
+                                    "%s \"%s\" has a version %" PRIu64 " already",
+                                    t->store->words->noun, o->name, given)
+                    : 0;
+}
+
+static int insert_version(struct transaction *t, const struct version_draft *draft,
+                          uint64_t number)
 {
     struct version_state *o = &t->row.state;
     char content_sha256[HASH_HEX_LEN + 1];
@@ -329,13 +352,13 @@ static int insert_version(struct transaction *t, const struct version_draft *dra
     if (hash_sha256_hex(draft->content, strlen(draft->content), content_sha256) != 0) {
         return err_set(t->e, ERR_IO, "SHA-256 is not available");
     }
-    o->latest = (o->latest > draft->above ? o->latest : draft->above) + 1;
+    o->latest = o->latest > number ? o->latest : number;
     o->n_versions++;
     return database_run(t->db, t->e,
                         "INSERT INTO version(profile, number, sha256, created, mode, text_len,"
                         " author, note, content, content_sha256)"
                         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                        "iitiiitttt", t->row.id, (int64_t)o->latest, draft->sha256, t->now,
+                        "iitiiitttt", t->row.id, (int64_t)number, draft->sha256, t->now,
                         (int64_t)draft->detail, (int64_t)draft->size, draft->author,
                         draft->note, draft->content, content_sha256);
 }
@@ -350,11 +373,15 @@ int version_store_put(struct version_store *s, const char *name,
         begin(&t, s, name, false, change, e) != 0) {
         return -1;
     }
+    uint64_t number = 0;
     int rc = ensure_object(&t, name);
     if (rc == 0) {
-        rc = insert_version(&t, draft);
+        rc = choose_number(&t, draft, change ? change->number : 0, &number);
     }
-    const struct version_stored made = {t.row.state.latest, t.now};
+    if (rc == 0) {
+        rc = insert_version(&t, draft, number);
+    }
+    const struct version_stored made = {number, t.now};
     if (rc == 0 && activates) {
         rc = make_active(&t, made.number, t.row.activation);
     }

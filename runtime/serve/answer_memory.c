@@ -101,11 +101,11 @@ void answer_memory_add(struct answer_memory *m, struct remembered_answer *a)
     m->bytes += a->bytes;
 }
 
-const struct remembered_answer *answer_memory_find(struct answer_memory *m, const char *id,
-                                                   uint64_t tenant, uint64_t now_ns)
+struct remembered_answer *answer_memory_find(struct answer_memory *m, const char *id,
+                                             uint64_t tenant, uint64_t now_ns)
 {
     drop_old(m, now_ns);
-    for (const struct remembered_answer *a = *bucket_of(m, id); a; a = a->next) {
+    for (struct remembered_answer *a = *bucket_of(m, id); a; a = a->next) {
         if (strcmp(a->id, id) == 0) {
             return a->tenant == tenant ? a : NULL;
         }

@@ -20,6 +20,8 @@
 struct remembered_answer {
     char id[FEEDBACK_ID_SIZE];
     uint64_t tenant; /* access.h */
+    uint64_t series; /* drift_desk.h; 0: none */
+    bool is_spoken_of;
     uint64_t time_ns;
     char model[sizeof(((struct feedback *)0)->model)];
     size_t n_choices;
@@ -43,7 +45,7 @@ void answer_memory_add(struct answer_memory *m, struct remembered_answer *a);
 
 /* NULL where there is none, where it is another tenant's, and where it is too old at now_ns.
  * Borrowed until the next add. */
-const struct remembered_answer *answer_memory_find(struct answer_memory *m, const char *id,
-                                                   uint64_t tenant, uint64_t now_ns);
+struct remembered_answer *answer_memory_find(struct answer_memory *m, const char *id,
+                                             uint64_t tenant, uint64_t now_ns);
 
 size_t answer_memory_count(const struct answer_memory *m);

@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "runtime/base/clock.h"
+
 static int take_segment(void *user, const struct output_segment *segment, struct err *e);
 
 int answer_text_init(struct answer_text *a, const struct answer_text_settings *set,
@@ -229,11 +231,13 @@ static struct chain_sink sink_of(struct answer_text *a)
     return (struct chain_sink){.emit = take_filtered, .around = take_around, .context = a};
 }
 
-/* What a call of the chain returned becomes the answer's state. */
-static int note_verdict(struct answer_text *a, int rc)
+/* What a call of the chain returned becomes the answer's state. fresh: bytes that it was shown.
+ */
+static int note_verdict(struct answer_text *a, int rc, size_t fresh)
 {
-    size_t held = chain_stream_held(a->filters);
-    a->most_held = held > a->most_held ? held : a->most_held;
+    if (a->has_filters) {
+        filter_hold_look(&a->hold, chain_stream_held(a->filters), fresh, clock_now_ns());
+    }
     if (rc == CHAIN_STOPPED) {
         const struct chain_event *stop = chain_stream_stop(a->filters);
         a->state = ANSWER_FILTERED;
@@ -259,14 +263,14 @@ static int filter(struct answer_text *a, enum filter_channel channel, const char
     if (a->state == ANSWER_FILTERED || len == 0) {
         return 0;
     }
-    return note_verdict(a, chain_feed(a->filters, channel, text, len, &sink, e));
+    return note_verdict(a, chain_feed(a->filters, channel, text, len, &sink, e), len);
 }
 
 static int filter_finish(struct answer_text *a, struct err *e)
 {
     struct chain_sink sink = sink_of(a);
     return a->state == ANSWER_FILTERED ? 0
-                                       : note_verdict(a, chain_finish(a->filters, &sink, e));
+                                       : note_verdict(a, chain_finish(a->filters, &sink, e), 0);
 }
 
 /* A text that has ended before others come: nothing of it may be held behind them. */
@@ -275,7 +279,7 @@ static int filter_end_text(struct answer_text *a, enum filter_channel channel, s
     struct chain_sink sink = sink_of(a);
     return a->state == ANSWER_FILTERED
                ? 0
-               : note_verdict(a, chain_end_text(a->filters, channel, &sink, e));
+               : note_verdict(a, chain_end_text(a->filters, channel, &sink, e), 0);
 }
 
 /* --- segments: what the model's output was taken apart to --- */
@@ -286,7 +290,7 @@ static int send_around(struct answer_text *a, uint64_t tag, const char *bytes, s
     struct chain_sink sink = sink_of(a);
     return a->state == ANSWER_FILTERED
                ? 0
-               : note_verdict(a, chain_around(a->filters, tag, bytes, len, &sink, e));
+               : note_verdict(a, chain_around(a->filters, tag, bytes, len, &sink, e), len);
 }
 
 static int begin_call(struct answer_text *a, const struct output_segment *segment,
@@ -308,8 +312,10 @@ static int take_arguments(struct answer_text *a, const struct output_segment *se
     if (!a->has_filters) {
         return buf_append(&a->out, segment->text, segment->len) == 0 ? 0 : err_nomem(e);
     }
-    return note_verdict(a, call_arguments_feed(&a->arguments, segment->text, segment->len,
-                                               a->filters, &sink, e));
+    return note_verdict(
+        a,
+        call_arguments_feed(&a->arguments, segment->text, segment->len, a->filters, &sink, e),
+        segment->len);
 }
 
 static int end_call(struct answer_text *a, const struct output_segment *segment, struct err *e)
@@ -407,7 +413,7 @@ int answer_text_resume(struct answer_text *a, struct err *e)
     if (a->state != ANSWER_OPEN) {
         return 0;
     }
-    if (note_verdict(a, chain_resume(a->filters, &sink, e)) != 0) {
+    if (note_verdict(a, chain_resume(a->filters, &sink, e), 0) != 0) {
         return -1;
     }
     note_stop(a);

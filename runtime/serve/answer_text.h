@@ -19,6 +19,7 @@
 #include "runtime/api/answer.h"
 #include "runtime/serve/call_arguments.h"
 #include "runtime/serve/fed_texts.h"
+#include "runtime/serve/filter_hold.h"
 #include "runtime/serve/stop_text.h"
 
 enum answer_state {
@@ -60,11 +61,11 @@ struct answer_text {
     struct chain_stream *filters;
     bool has_filters;
     struct fed_texts fed; /* with keep_fed */
-    size_t most_held;     /* bytes that the filters held at once */
-    bool has_ended;       /* no more tokens are read */
-    bool reasoning;       /* what came last */
-    struct buf decoded;   /* scratch: whole characters of one token */
-    struct buf passed;    /* scratch: what the stop strings let pass */
+    struct filter_hold hold;
+    bool has_ended;     /* no more tokens are read */
+    bool reasoning;     /* what came last */
+    struct buf decoded; /* scratch: whole characters of one token */
+    struct buf passed;  /* scratch: what the stop strings let pass */
     enum answer_state state;
     bool refused; /* the chain's refusal was said */
 

@@ -7,6 +7,7 @@
 #include "runtime/serve/chain_set.h"
 #include "runtime/serve/generation.h"
 #include "runtime/serve/model_catalog.h"
+#include "runtime/serve/request_watch.h"
 
 const char *chain_pick_for_model(const struct server_settings *set, const char *model)
 {
@@ -33,8 +34,8 @@ int chain_pick(const struct server *s, struct http_exchange *http, const char *m
     }
     const struct served_chain *served = chain_set_find(&s->chains, name);
     if (!served) {
-        log_error("request %s is refused: filter chain \"%s\" is not published", request->id,
-                  name);
+        request_watch_log_error(
+            http, "a request is refused: filter chain \"%s\" is not published", name);
         return err_set_param(e, ERR_NOT_FOUND, "filters",
                              "the filter chain \"%s\", which this request must pass, is not "
                              "published; tell the owner of this server",

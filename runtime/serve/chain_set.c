@@ -83,6 +83,7 @@ int chain_set_publish(struct chain_set *set, const struct version_state *state,
         return -1;
     }
     served->revision = state->revision;
+    served->latest = state->latest;
     bool is_served = served->origin == CHAIN_OF_STORE &&
                      chain_version(served->chain) == chain_version(active);
     bool stays = is_served || (served->origin == CHAIN_OF_FILE && !is_choice);

@@ -29,6 +29,7 @@ struct served_chain {
     char
         name[VERSION_NAME_MAX + 1]; /* under which it is asked for; a file's may have another */
     uint64_t revision;              /* of the store, when it was last heard of; 0: never */
+    uint64_t latest;                /* the greatest number of its versions there, likewise */
     enum chain_origin origin;
     struct chain *chain; /* a reference */
 };

@@ -8,6 +8,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/registry/chain_store.h"
 #include "runtime/serve/chain_set.h"
+#include "runtime/serve/chain_trial.h"
 #include "runtime/serve/watched_dir.h"
 
 struct chain_request {
@@ -106,13 +107,6 @@ static int load(struct version_request *r, struct err *e)
     return 0;
 }
 
-static void add_chain(cJSON *root, const struct chain *c)
-{
-    cJSON_AddNumberToObject(root, "version", chain_version(c));
-    cJSON_AddStringToObject(root, "sha256", chain_hash(c));
-    cJSON_AddNumberToObject(root, "filters", (double)chain_filter_count(c));
-}
-
 /* A version's JSON as a part of an answer. */
 static int add_content(struct version_request *r, cJSON *root, const char *which, struct err *e)
 {
@@ -146,7 +140,7 @@ static int describe(struct version_request *r, bool is_none, cJSON *root, struct
     bool is_file_in_force = c->served.origin == CHAIN_OF_FILE && !is_choice(r);
     const struct chain *in_force = c->active && !is_file_in_force ? c->active : c->served.chain;
     if (in_force) {
-        add_chain(root, in_force);
+        chain_trial_add_chain(root, in_force);
         cJSON_AddStringToObject(
             root, "from",
             origin_name(in_force == c->active ? CHAIN_OF_STORE : c->served.origin));
@@ -165,7 +159,7 @@ static void add_served(struct version_request *r, cJSON *root)
         const struct served_chain *served = &of(r)->all[i];
         cJSON *row = cJSON_CreateObject();
         cJSON_AddStringToObject(row, "name", served->name);
-        add_chain(row, served->chain);
+        chain_trial_add_chain(row, served->chain);
         cJSON_AddStringToObject(row, "from", origin_name(served->origin));
         cJSON_AddItemToArray(list, row);
     }
@@ -224,9 +218,10 @@ static int put(struct version_request *r, struct err *e)
     }
     /* What a file serves may have a version too; numbers of one name go up. */
     uint64_t above = c->served.chain ? chain_version(c->served.chain) : 0;
-    if (version_work_is_stored(r, chain_hash(draft.chain))) {
+    int there = version_work_activate_numbered(r, chain_hash(draft.chain), e);
+    if (there != 0 || version_work_is_stored(r, chain_hash(draft.chain))) {
         chain_draft_deinit(&draft);
-        return 0;
+        return there < 0 ? -1 : 0;
     }
     int rc =
         chain_store_put(r->store, r->name, &draft, above, r->activate, &r->change, NULL, e);
@@ -247,32 +242,6 @@ static int find(struct version_request *r, const char *which, uint64_t *version,
 }
 
 /* --- trying --- */
-
-struct trial {
-    struct chain *chain; /* a reference */
-    enum filter_side side;
-    enum filter_channel channel;
-    const char *text; /* borrowed from the body */
-};
-
-static int choose(const cJSON *body, const char *field, const char *const *names, int n,
-                  int *chosen, struct err *e)
-{
-    const cJSON *item = json_field_get(body, field);
-    const char *text = item ? cJSON_GetStringValue(item) : names[*chosen];
-    for (int i = 0; text && i < n; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *chosen = i;
-            return 0;
-        }
-    }
-    char wanted[96] = "one of";
-    for (int i = 0; i < n; i++) {
-        size_t used = strlen(wanted);
-        snprintf(wanted + used, sizeof(wanted) - used, "%s \"%s\"", i > 0 ? "," : "", names[i]);
-    }
-    return json_field_wrong_type(field, wanted, e);
-}
 
 /* The chain of the body, or the version that it names, or what is active. */
 static struct chain *trial_chain(struct version_request *r, const cJSON *body, struct err *e)
@@ -302,109 +271,30 @@ static struct chain *trial_chain(struct version_request *r, const cJSON *body, s
     return c;
 }
 
-static int read_trial(struct version_request *r, const cJSON *body, struct trial *t,
-                      struct err *e)
+/* report: chain_trial_result or chain_trial_trace. */
+static int try_text(struct version_request *r,
+                    cJSON *(*report)(const struct chain_trial *t, struct chain *chain,
+                                     struct err *e),
+                    struct err *e)
 {
-    static const char *const sides[] = {"output", "input"};
-    const char *const channels[] = {[FILTER_CONTENT] = chain_channel_name(FILTER_CONTENT),
-                                    [FILTER_REASONING] = chain_channel_name(FILTER_REASONING),
-                                    [FILTER_TOOL_ARGS] = chain_channel_name(FILTER_TOOL_ARGS)};
-    int side = 0;
-    int channel = FILTER_CONTENT;
-    if (!cJSON_IsObject(body)) {
-        return err_set(e, ERR_INVALID, "the body must be a JSON object");
-    }
-    t->text = cJSON_GetStringValue(json_field_get(body, "text"));
-    if (!t->text) {
-        return json_field_wrong_type("text", "the text to try, a string", e);
-    }
-    if (choose(body, "side", sides, 2, &side, e) != 0 ||
-        choose(body, "channel", channels, 3, &channel, e) != 0) {
-        return -1;
-    }
-    t->side = side == 0 ? FILTER_OUTPUT : FILTER_INPUT;
-    t->channel = (enum filter_channel)channel;
-    t->chain = trial_chain(r, body, e);
-    return t->chain ? 0 : -1;
-}
-
-static cJSON *event_json(const struct chain_event *event)
-{
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "verdict", chain_event_name(event->kind));
-    cJSON_AddNumberToObject(o, "filter", (double)event->filter);
-    cJSON_AddStringToObject(o, "type", event->type);
-    cJSON_AddStringToObject(o, "name", event->name);
-    cJSON_AddStringToObject(o, "channel", chain_channel_name(event->channel));
-    cJSON_AddNumberToObject(o, "from", (double)event->from);
-    cJSON_AddNumberToObject(o, "to", (double)event->to);
-    cJSON_AddNumberToObject(o, "at", (double)event->at);
-    cJSON_AddStringToObject(o, "code", event->code);
-    cJSON_AddStringToObject(o, "message", event->message);
-    cJSON_AddBoolToObject(o, "recorded", event->is_recorded);
-    return o;
-}
-
-/* A trial asks no services: it is off the loop, and a text to try is for nobody else. */
-static void add_left_out(cJSON *root, const struct chain *chain)
-{
-    cJSON *list = cJSON_AddArrayToObject(root, "left_out");
-    for (size_t i = 0; i < chain_filter_count(chain); i++) {
-        if (chain_filter_asks(chain, i)) {
-            cJSON_AddItemToArray(list, cJSON_CreateNumber((double)i));
-        }
-    }
-}
-
-static cJSON *trial_json(const struct trial *t, const struct chain_stream *stream,
-                         const struct buf *out)
-{
-    size_t count;
-    bool truncated;
-    const struct chain_event *events = chain_stream_events(stream, &count, &truncated);
-    cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "name", chain_name(t->chain));
-    add_chain(root, t->chain);
-    cJSON_AddStringToObject(root, "text", out->data ? out->data : "");
-    cJSON_AddBoolToObject(root, "stopped", chain_stream_stop(stream) != NULL);
-    cJSON *list = cJSON_AddArrayToObject(root, "events");
-    for (size_t i = 0; i < count; i++) {
-        cJSON_AddItemToArray(list, event_json(&events[i]));
-    }
-    cJSON_AddBoolToObject(root, "truncated", truncated);
-    add_left_out(root, t->chain);
-    return root;
-}
-
-static int run_trial(struct version_request *r, const struct trial *t, struct err *e)
-{
-    struct buf out;
-    buf_init(&out, SIZE_MAX / 2);
-    const struct chain_sink sink = chain_sink_buf(&out);
-    struct chain_stream *stream = chain_stream_create(t->chain, t->side, e);
-    if (stream) {
-        chain_stream_leave_out_asking(stream);
-    }
-    int rc = stream ? chain_feed(stream, t->channel, t->text, strlen(t->text), &sink, e) : -1;
-    if (rc == CHAIN_GOES_ON) {
-        rc = chain_finish(stream, &sink, e);
-    }
-    if (rc >= 0) {
-        rc = version_work_reply(r, trial_json(t, stream, &out), e);
-    }
-    chain_stream_destroy(stream);
-    buf_deinit(&out);
-    return rc;
+    struct chain_trial t;
+    cJSON *body = json_parse_large(r->body, r->body_len, e);
+    struct chain *chain =
+        body && chain_trial_read(&t, body, e) == 0 ? trial_chain(r, body, e) : NULL;
+    cJSON *root = chain ? report(&t, chain, e) : NULL;
+    chain_unref(chain);
+    cJSON_Delete(body);
+    return root ? version_work_reply(r, root, e) : -1;
 }
 
 static int dry_run(struct version_request *r, struct err *e)
 {
-    struct trial t = {.chain = NULL};
-    cJSON *body = json_parse_large(r->body, r->body_len, e);
-    int rc = body && read_trial(r, body, &t, e) == 0 ? run_trial(r, &t, e) : -1;
-    chain_unref(t.chain);
-    cJSON_Delete(body);
-    return rc;
+    return try_text(r, chain_trial_result, e);
+}
+
+static int trace(struct version_request *r, struct err *e)
+{
+    return try_text(r, chain_trial_trace, e);
 }
 
 const struct version_api chain_work_api = {
@@ -425,6 +315,7 @@ const struct version_api chain_work_api = {
     .show = show,
     .diff = diff,
     .dry_run = dry_run,
+    .trace = trace,
     .publish = publish,
     .put_failed = put_failed,
 };

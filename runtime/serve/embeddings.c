@@ -13,6 +13,7 @@
 #include "runtime/serve/filter_run.h"
 #include "runtime/serve/model_pick.h"
 #include "runtime/serve/provenance.h"
+#include "runtime/serve/request_watch.h"
 #include "runtime/serve/respond.h"
 
 struct embedding {
@@ -128,12 +129,27 @@ static int write_reply(struct embedder_job *job, struct err *e)
 
 /* --- on the loop --- */
 
+/* For what is told of the request when it is over. */
+static void note(const struct embedding *x)
+{
+    struct request_record *r = x->http ? request_watch_record(x->http) : NULL;
+    const struct model *model = x->generation ? x->generation->model : NULL;
+    if (!r || !model) {
+        return;
+    }
+    snprintf(r->model, sizeof(r->model), "%s", model->name);
+    snprintf(r->version, sizeof(r->version), "%s", model->version);
+    snprintf(r->answered_by, sizeof(r->answered_by), "%s", x->generation->id);
+    r->prompt_tokens = x->job.tokens.count;
+}
+
 static void job_done(struct embedder_job *job)
 {
     struct embedding *x = (struct embedding *)job;
     if (job->e.kind == ERR_NONE) {
         access_charge_tokens(&x->server->set.access, x->tenant, job->tokens.count);
     }
+    note(x);
     if (x->http && job->e.kind != ERR_NONE) {
         respond_err(x->http, &job->e);
     } else if (x->http) {
@@ -208,6 +224,7 @@ static int submit(struct embedding *x, struct err *e)
 static void refuse(struct embedding *x, const struct err *e)
 {
     http_exchange_set_data(x->http, NULL);
+    note(x);
     model_wait_or_refuse(x->server, x->http, &x->missing, 0, e);
     destroy(x);
 }
@@ -245,6 +262,9 @@ static int read_request(struct embedding *x, struct err *e)
                              "for its base model \"%s\"",
                              adapter->name, g->model->name);
     }
+    if (generation_check_vectors(g, e) != 0) {
+        return -1;
+    }
     x->generation = generation_ref(g);
     const struct llama_config *c = &g->model->config;
     return embeddings_request_check(&x->request, c->vocab, c->d_model, e);
@@ -272,7 +292,7 @@ void embeddings_begin(struct server *s, struct http_exchange *http)
     struct err e = {0};
     /* In a flood most are refused, so that costs next to nothing. */
     const struct generation *only = model_pick_only(s);
-    if (only && embedder_check_room(only->embedder, &e) != 0) {
+    if (only && only->embedder && embedder_check_room(only->embedder, &e) != 0) {
         respond_err(http, &e);
         return;
     }

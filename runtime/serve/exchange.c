@@ -10,6 +10,7 @@
 #include "runtime/serve/conversation.h"
 #include "runtime/serve/exchange_parts.h"
 #include "runtime/serve/model_pick.h"
+#include "runtime/serve/request_watch.h"
 #include "runtime/serve/respond.h"
 
 const struct exchange_api exchange_chat = {chat_request_parse, &reply_chat, "messages"};
@@ -45,6 +46,9 @@ static struct exchange *exchange_create(struct server *s, struct http_exchange *
                               .fingerprint = x->made_by.fingerprint,
                               .event = exchange_send_event,
                               .event_ctx = x};
+    char parent[TRACE_PARENT_LEN + 1];
+    request_watch_parent(http, parent);
+    filter_outside_trace(&x->outside, &s->outside, parent);
     unique_id(x->reply.id, sizeof(x->reply.id), api->format->id_prefix);
     http_exchange_set_data(http, x);
     return x;
@@ -111,7 +115,7 @@ static void record_filters(struct exchange *x)
         const struct answer_text *text = &x->choices[i].text;
         if (x->choices[i].text_begun && text->filters && text->decoded_bytes > 0) {
             filter_record(&origin, "", x->chain, FILTER_OUTPUT, text->filters, &text->fed,
-                          &text->most_held);
+                          &text->hold);
         }
     }
 }
@@ -139,6 +143,7 @@ void exchange_leave_client(struct exchange *x)
         record_filters(x);
         shadow_leave(x->shadow);
         exchange_note_outcome(x);
+        exchange_fill_record(x);
         exchange_remember(x);
         http_exchange_set_data(x->http, NULL);
         x->http = NULL;
@@ -207,7 +212,7 @@ static int start(struct exchange *x, struct grammar *grammar, struct err *e)
 {
     int rc = exchange_submit(x, grammar, e);
     grammar_release(grammar);
-    if (rc == 0 && x->request.stream) {
+    if (rc == 0 && x->request.stream && !x->server->set.late_streams) {
         exchange_begin_stream(x);
     }
     return rc;
@@ -387,7 +392,7 @@ static void take_token(struct choice *c, const struct engine_event *ev)
     if (c->index == 0) {
         shadow_take_token(x->shadow, ev->token);
     }
-    exchange_time_token(c);
+    exchange_time_token(c, (double)ev->entropy);
     struct answer_alternative tops[ENGINE_TOP_LOGPROBS_MAX];
     for (int i = 0; i < ev->n_top; i++) {
         tops[i] = (struct answer_alternative){ev->top[i].token, ev->top[i].logprob};
@@ -463,6 +468,9 @@ void exchange_on_event(struct engine_user *user, const struct engine_event *ev)
 {
     struct choice *c = (struct choice *)user;
     struct exchange *x = c->exchange;
+    if (c->index == 0) {
+        x->times.started_ns = ev->started_ns;
+    }
     c->engine_running = ev->finish == ENGINE_RUNNING;
     note_cached(c, ev);
     if (x->http && !c->ended && !c->is_complete && ev->token != TOKEN_NONE) {

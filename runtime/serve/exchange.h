@@ -26,6 +26,9 @@ void exchange_abort(struct http_exchange *http);
 /* The client has taken what waited for it. */
 void exchange_drained(struct http_exchange *http);
 
+/* Brings what metrics know of tokens up to now, of all that are under way. */
+void exchange_count_all_tokens(struct server *s);
+
 /* Sends a comment, which clients skip, on streams to which nothing was written for so long:
  * while a prompt is read or waits, proxies and clients see that somebody is there. */
 void exchange_ping_quiet(struct server *s, uint64_t quiet_ns);

@@ -1,10 +1,10 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
-#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/net/sse.h"
 #include "runtime/serve/exchange_parts.h"
+#include "runtime/serve/request_watch.h"
 #include "runtime/serve/respond.h"
 
 #define EVENT_BYTES_MAX ((size_t)4 << 20)
@@ -76,6 +76,9 @@ void exchange_send_event(void *ctx, const char *name, char *json, size_t len)
 
 void exchange_begin_stream(struct exchange *x)
 {
+    if (x->streaming) {
+        return;
+    }
     struct http_header headers[2 + PROVENANCE_HEADERS] = {{"Content-Type", "text/event-stream"},
                                                           {"Cache-Control", "no-cache"}};
     provenance_headers(&x->made_by, headers + 2);
@@ -90,6 +93,7 @@ void exchange_take_piece(void *user, const struct answer_piece *piece)
     struct choice *c = user;
     struct exchange *x = c->exchange;
     if (x->request.stream && x->http) {
+        exchange_begin_stream(x);
         x->reply.format->piece(&x->reply, c->index, piece);
     }
 }
@@ -114,6 +118,7 @@ static void tell_findings(struct exchange *x)
     buf_init(&text, SIZE_MAX / 2);
     for (size_t i = 0; i < x->n_choices; i++) {
         filter_findings_take(&x->found_output, x->choices[i].text.filters);
+        filter_findings_take_spans(&x->found_output, i, x->choices[i].text.filters);
     }
     buf_append_str(&text, "{\"input\":");
     moderation_append_side(&text, chain_name(x->chain), &x->found_input);
@@ -159,7 +164,8 @@ void exchange_end_choice(struct choice *c, enum answer_finish finish)
     if (c->engine_running) {
         engine_cancel(x->generation->engine, c->engine_id);
     }
-    if (x->request.stream) {
+    if (x->request.stream && x->http) {
+        exchange_begin_stream(x);
         x->reply.format->finish(&x->reply, c->index);
     }
     if (x->http && all_ended(x)) {
@@ -179,8 +185,7 @@ void exchange_fail(struct exchange *x, const struct err *e)
         exchange_refuse(x, e);
         return;
     }
-    log_error("request %s: a streamed answer was cut: %s", http_exchange_request(x->http)->id,
-              e->message);
+    request_watch_log_error(x->http, "a streamed answer was cut: %s", e->message);
     struct api_error error = api_error_from(e);
     x->failure = e->kind;
     x->reply.format->failed(&x->reply, &error);

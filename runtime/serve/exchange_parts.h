@@ -45,13 +45,16 @@ struct choice {
     bool paused;               /* in the engine */
     bool ended;                /* nothing more is said of it */
     int cached_tokens;         /* of its prompt, as far as is known */
+    uint64_t token_ns;         /* when its last token came; 0: none has */
 };
 
-/* When the first answer's tokens came. */
+/* When the first answer's tokens came, and how sure the model was of them. */
 struct answer_times {
     uint64_t submitted_ns; /* to the engine; 0: not yet */
     uint64_t first_ns, last_ns;
+    uint64_t started_ns; /* by the engine; 0: not yet */
     size_t n_tokens;
+    double entropy; /* of their distributions, the sum, in nats */
 };
 
 struct exchange {
@@ -75,12 +78,13 @@ struct exchange {
     size_t n_tools;
     struct form_job form; /* that the answers must have */
     char form_key[HASH_HEX_LEN + 1];
-    bool prefix_counted;            /* in the statistics of prompts */
-    bool working;                   /* a job off the loop, or a filter's, points here */
-    struct input_texts input_texts; /* what the client wrote */
-    struct filter_run input;        /* it goes through the filters */
-    struct prompt_job pick;         /* of the prompt */
-    struct shadow *shadow;          /* a copy of it runs on another version; or NULL */
+    bool prefix_counted;                  /* in the statistics of prompts */
+    bool working;                         /* a job off the loop, or a filter's, points here */
+    struct input_texts input_texts;       /* what the client wrote */
+    struct filter_run input;              /* it goes through the filters */
+    struct filter_outside_traced outside; /* whom those of the answers ask */
+    struct prompt_job pick;               /* of the prompt */
+    struct shadow *shadow;                /* a copy of it runs on another version; or NULL */
     struct answer_usage usage;
     struct moderation_result found_input, found_output; /* when the client wants to know */
     char *moderation;                                   /* the same as JSON text, at the end */
@@ -94,8 +98,10 @@ struct exchange {
     uint64_t caller, conversation; /* sticky.h */
     bool names_version;            /* so that no chance chose it */
     struct answer_times times;
-    enum err_kind failure; /* that the client was told, or ERR_NONE */
-    bool has_left;         /* the client, before it had the answer */
+    uint64_t drift_series;       /* that the answer was counted in; 0: in none */
+    struct answer_usage counted; /* of the usage, what metrics have seen */
+    enum err_kind failure;       /* that the client was told, or ERR_NONE */
+    bool has_left;               /* the client, before it had the answer */
 };
 
 /* The client's side is over; the engine may have to be told. */
@@ -143,11 +149,14 @@ int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e);
 
 /* ---- exchange_outcome.c ---- */
 
-/* A token of the choice has come. */
-void exchange_time_token(struct choice *c);
+/* A token of the choice has come; entropy: of its distribution. */
+void exchange_time_token(struct choice *c, double entropy);
 
 /* Once, when the client's side is over. */
 void exchange_note_outcome(struct exchange *x);
+
+/* Likewise: what is told of the request when it is over (request_record.h). */
+void exchange_fill_record(struct exchange *x);
 
 /* ---- exchange_feedback.c ---- */
 
@@ -162,6 +171,7 @@ void exchange_send_event(void *ctx, const char *name, char *json, size_t len);
 /* A piece of a choice's text. For struct answer_text. */
 void exchange_take_piece(void *user, const struct answer_piece *piece);
 
+/* Sends the head of a stream, unless it was sent. */
 void exchange_begin_stream(struct exchange *x);
 void exchange_write(struct exchange *x, const void *data, size_t len);
 

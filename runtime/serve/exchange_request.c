@@ -145,7 +145,7 @@ static int begin_answers(struct exchange *x, size_t first, bool reasoning_open, 
                                        .block =
                                            x->request.moderation.output == MODERATION_BLOCK,
                                        .piece = exchange_take_piece,
-                                       .outside = &x->server->outside.face,
+                                       .outside = &x->outside.face,
                                        .wake = exchange_on_wake};
     for (size_t i = first; i < first + (size_t)x->request.n_choices; i++) {
         struct choice *c = &x->choices[i];
@@ -247,7 +247,8 @@ int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e)
                     .adapter = x->adapter ? x->adapter->adapter : NULL,
                     .ignore_eog = q->ignore_eos,
                     .want_logprobs = q->logprobs,
-                    .n_top_logprobs = q->top_logprobs},
+                    .n_top_logprobs = q->top_logprobs,
+                    .want_entropy = x->server->drift != NULL},
     };
     x->times.submitted_ns = clock_now_ns();
     for (size_t i = 0; i < x->n_prompts; i++) {

@@ -8,6 +8,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/unique_id.h"
+#include "runtime/serve/feedback_counts.h"
 #include "runtime/serve/query_field.h"
 #include "runtime/serve/respond.h"
 #include "runtime/serve/server.h"
@@ -49,9 +50,10 @@ struct feedback_job {
 
     struct err e;
     bool failed;
-    uint64_t n;    /* rows in the reply, or deleted */
-    uint64_t last; /* number of the last row that was looked at */
-    bool is_full;  /* there may be more rows */
+    uint64_t tenant; /* JOB_ADD: whose answer it is */
+    uint64_t n;      /* rows in the reply, or deleted */
+    uint64_t last;   /* number of the last row that was looked at */
+    bool is_full;    /* there may be more rows */
     struct buf reply;
 };
 
@@ -91,7 +93,7 @@ static void on_timer(uv_timer_t *timer)
 }
 
 struct feedback_desk *feedback_desk_start(uv_loop_t *loop, const struct feedback_settings *set,
-                                          struct err *e)
+                                          struct metrics *metrics, struct err *e)
 {
     struct feedback_desk *d = mem_zalloc(sizeof(*d));
     if (!d) {
@@ -110,6 +112,7 @@ struct feedback_desk *feedback_desk_start(uv_loop_t *loop, const struct feedback
         mem_free(d);
         return NULL;
     }
+    feedback_counts_begin(metrics);
     uv_timer_init(loop, &d->timer);
     d->timer.data = d;
     uv_timer_start(&d->timer, on_timer, 0, PRUNE_MS);
@@ -130,6 +133,13 @@ void feedback_desk_destroy(struct feedback_desk *d)
         feedback_store_close(d->store);
         answer_memory_destroy(d->memory);
         mem_free(d);
+    }
+}
+
+void feedback_desk_collect(const struct feedback_desk *d, struct metrics *metrics)
+{
+    if (d) {
+        feedback_count_pruned(metrics, feedback_store_pruned(d->store));
     }
 }
 
@@ -171,6 +181,9 @@ static struct feedback_job *create(struct server *s, struct http_exchange *http,
         err_set(&e, ERR_BUSY, "too much feedback is being stored; try again");
         e.retry_after_s = 1;
         respond_err(http, &e);
+        if (kind == JOB_ADD) {
+            feedback_count_refusal(s->metrics, FEEDBACK_BUSY);
+        }
         return NULL;
     }
     j->kind = kind;
@@ -298,7 +311,13 @@ static void after_work(uv_work_t *work, int status)
     }
     if (j->kind == JOB_ADD) {
         tell(j->desk, j);
+        if (j->failed) {
+            feedback_count_refusal(j->server->metrics, FEEDBACK_NOT_STORED);
+        } else {
+            feedback_count(j->server, j->desk->memory, &j->feedback, j->tenant);
+        }
     } else if (j->kind == JOB_DELETE && !j->failed) {
+        feedback_count_deleted(j->server->metrics, j->n);
         log_info("%llu rows of feedback were deleted", (unsigned long long)j->n);
     }
     if (j->http) {
@@ -346,9 +365,8 @@ static int copy(char **out, const char *text, struct err *e)
 static const struct remembered_answer *find(const struct feedback_job *j, const char *field,
                                             const char *id, int choice, struct err *e)
 {
-    uint64_t tenant = access_tenant(&j->server->set.access, http_exchange_request(j->http));
     const struct remembered_answer *a =
-        answer_memory_find(j->desk->memory, id, tenant, clock_now_ns());
+        answer_memory_find(j->desk->memory, id, j->tenant, clock_now_ns());
     if (!a) {
         err_set_param(e, ERR_NOT_FOUND, field,
                       "\"%s\": no answer \"%.40s\" is known; it was not given here to this "
@@ -395,6 +413,7 @@ static int fill(struct feedback_job *j, const struct feedback_request *r, struct
 {
     struct feedback *f = &j->feedback;
     const struct remembered_answer *over = NULL;
+    j->tenant = access_tenant(&j->server->set.access, http_exchange_request(j->http));
     const struct remembered_answer *a = find(j, "id", r->id, r->choice, e);
     if (!a || (r->over && !(over = find(j, "over", r->over, r->over_choice, e)))) {
         return -1;
@@ -448,8 +467,10 @@ void feedback_begin(struct server *s, struct http_exchange *http)
     if (rc == 0) {
         begin(j);
     } else if (e.kind == ERR_NOT_FOUND) {
+        feedback_count_refusal(s->metrics, FEEDBACK_UNKNOWN_ANSWER);
         refuse_unknown(j, &e);
     } else {
+        feedback_count_refusal(s->metrics, FEEDBACK_INVALID);
         refuse(j, &e);
     }
 }

@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "runtime/api/routes.h"
+#include "runtime/base/metrics.h"
 #include "runtime/net/http_server.h"
 #include "runtime/registry/feedback_store.h"
 #include "runtime/serve/answer_memory.h"
@@ -32,13 +33,16 @@ struct server;
 
 /* Not for FEEDBACK_OFF: there is none then. */
 struct feedback_desk *feedback_desk_start(uv_loop_t *loop, const struct feedback_settings *set,
-                                          struct err *e);
+                                          struct metrics *metrics, struct err *e);
 
 /* Lets go of the loop. Accepts NULL, as the next. */
 void feedback_desk_stop(struct feedback_desk *d);
 void feedback_desk_destroy(struct feedback_desk *d); /* after the loop's end */
 
 bool feedback_desk_keeps_texts(const struct feedback_desk *d);
+
+/* What is counted elsewhere, for metrics. Accepts NULL. */
+void feedback_desk_collect(const struct feedback_desk *d, struct metrics *metrics);
 
 /* An answer was given; taken over. */
 void feedback_desk_remember(struct feedback_desk *d, struct remembered_answer *a);

@@ -1,5 +1,6 @@
 #include "runtime/serve/filter_findings.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "filters/classifier.h"
@@ -75,4 +76,30 @@ int filter_findings_take(struct moderation_result *result, const struct chain_st
         }
     }
     return take_scores(result, stream);
+}
+
+int filter_findings_take_spans(struct moderation_result *result, size_t choice,
+                               const struct chain_stream *stream)
+{
+    const struct chain_event *stop = chain_stream_stop(stream);
+    size_t count;
+    const struct chain_event *events = chain_stream_events(stream, &count, NULL);
+    for (size_t i = 0; i < count; i++) {
+        const struct chain_event *event = &events[i];
+        bool is_stop = stop && i + 1 == count; /* nothing comes behind it */
+        if (event->is_recorded || event->channel != FILTER_CONTENT ||
+            (event->kind != CHAIN_REPLACE && !is_stop)) {
+            continue;
+        }
+        struct moderation_span span = {.choice = choice,
+                                       .at = event->at,
+                                       .bytes = event->put,
+                                       .verdict = is_stop ? "stop" : "replace"};
+        snprintf(span.name, sizeof(span.name), "%s", event->name);
+        snprintf(span.code, sizeof(span.code), "%s", event->code);
+        if (moderation_result_add_span(result, &span) != 0) {
+            return -1;
+        }
+    }
+    return 0;
 }

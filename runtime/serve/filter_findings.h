@@ -16,3 +16,8 @@ int filter_findings_begin(struct moderation_result *result, const struct chain *
  * filter; takes over scores. What is only recorded flags nothing: it is what a filter would
  * have found, were it in force. */
 int filter_findings_take(struct moderation_result *result, const struct chain_stream *stream);
+
+/* Adds where filters have changed the content that the stream let out, or ended it. `choice`
+ * says which of a request's answers it is. */
+int filter_findings_take_spans(struct moderation_result *result, size_t choice,
+                               const struct chain_stream *stream);

@@ -1,5 +1,7 @@
 #include "runtime/serve/filter_outside.h"
 
+#include <stdio.h>
+
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 
@@ -34,17 +36,20 @@ static struct http_calls *calls_of(struct filter_outside *o)
     return o->calls;
 }
 
-static void *ask(struct chain_outside *outside, const struct filter_question *q,
-                 void (*answered)(void *user, const struct filter_answer *answer), void *user)
+/* headers: (n) beside the body's own. */
+static void *send_question(struct filter_outside *o, const struct filter_question *q,
+                           const char *const *headers, size_t n,
+                           void (*answered)(void *user, const struct filter_answer *answer),
+                           void *user)
 {
-    struct http_calls *calls = calls_of((struct filter_outside *)outside);
+    struct http_calls *calls = calls_of(o);
     struct asked *asked = calls ? mem_zalloc(sizeof(*asked)) : NULL;
     if (!asked) {
         return NULL;
     }
     const struct http_call_request request = {.url = q->url,
-                                              .headers = q->headers,
-                                              .header_count = q->header_count,
+                                              .headers = headers,
+                                              .header_count = n,
                                               .body = q->body,
                                               .body_len = q->body_len,
                                               .trusted = q->trusted,
@@ -62,6 +67,32 @@ static void *ask(struct chain_outside *outside, const struct filter_question *q,
     return asked;
 }
 
+static void *ask(struct chain_outside *outside, const struct filter_question *q,
+                 void (*answered)(void *user, const struct filter_answer *answer), void *user)
+{
+    return send_question((struct filter_outside *)outside, q, q->headers, q->header_count,
+                         answered, user);
+}
+
+static void *ask_traced(struct chain_outside *outside, const struct filter_question *q,
+                        void (*answered)(void *user, const struct filter_answer *answer),
+                        void *user)
+{
+    const struct filter_outside_traced *t = (struct filter_outside_traced *)outside;
+    const char **headers = mem_array(q->header_count + 1, sizeof(*headers));
+    if (!headers) {
+        return NULL;
+    }
+    for (size_t i = 0; i < q->header_count; i++) {
+        headers[i] = q->headers[i];
+    }
+    headers[q->header_count] = t->header;
+    void *asked = send_question(t->to, q, headers, q->header_count + (t->header[0] != '\0'),
+                                answered, user);
+    mem_free(headers);
+    return asked;
+}
+
 static void take_back(struct chain_outside *outside, void *question)
 {
     (void)outside;
@@ -73,6 +104,16 @@ static void take_back(struct chain_outside *outside, void *question)
 void filter_outside_init(struct filter_outside *o, uv_loop_t *loop)
 {
     *o = (struct filter_outside){.face = {.ask = ask, .take_back = take_back}, .loop = loop};
+}
+
+void filter_outside_trace(struct filter_outside_traced *t, struct filter_outside *to,
+                          const char *parent)
+{
+    *t = (struct filter_outside_traced){.face = {.ask = ask_traced, .take_back = take_back},
+                                        .to = to};
+    if (parent[0]) {
+        snprintf(t->header, sizeof(t->header), "traceparent: %s", parent);
+    }
 }
 
 void filter_outside_close(struct filter_outside *o)

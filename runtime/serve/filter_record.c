@@ -178,7 +178,7 @@ bool filter_record_wants_texts(const struct server *s)
 void filter_record(const struct filter_origin *origin, const char *place,
                    const struct chain *chain, enum filter_side side,
                    const struct chain_stream *stream, const struct fed_texts *texts,
-                   const size_t *held)
+                   const struct filter_hold *hold)
 {
     struct server *s = origin->server;
     struct record r = {.origin = origin,
@@ -192,9 +192,11 @@ void filter_record(const struct filter_origin *origin, const char *place,
     const struct chain_event *events = chain_stream_events(stream, &n, &truncated);
     snprintf(r.version, sizeof(r.version), "%u", chain_version(chain));
     count_stream(&r, stream, truncated);
-    if (held) {
+    if (hold) {
         const char *values[] = {chain_name(chain), r.version};
-        metrics_observe(s->metrics, SERVER_METRIC_HELD, values, (double)*held);
+        metrics_observe(s->metrics, SERVER_METRIC_HELD, values, (double)hold->bytes);
+        metrics_observe(s->metrics, SERVER_METRIC_HOLD, values,
+                        (double)hold->longest_ns * 1e-9);
     }
     enum finding_texts wanted = finding_log_texts(s->findings);
     if (n == 0 && wanted != FINDING_TEXTS_ALL) {

@@ -11,6 +11,7 @@
 #include "filters/chain.h"
 #include "runtime/net/http_server.h"
 #include "runtime/serve/fed_texts.h"
+#include "runtime/serve/filter_hold.h"
 
 struct server;
 
@@ -24,12 +25,12 @@ struct filter_origin {
 /* Whether texts are wanted by filter_record at all. */
 bool filter_record_wants_texts(const struct server *s);
 
-/* place: "messages[0].content", or "" of an answer. texts: what was fed, or empty. held: the
- * most bytes that were held at once; NULL of a text that did not come in pieces. */
+/* place: "messages[0].content", or "" of an answer. texts: what was fed, or empty. hold:
+ * what was held back; NULL of a text that did not come in pieces. */
 void filter_record(const struct filter_origin *origin, const char *place,
                    const struct chain *chain, enum filter_side side,
                    const struct chain_stream *stream, const struct fed_texts *texts,
-                   const size_t *held);
+                   const struct filter_hold *hold);
 
 /* The same for a stream through which one whole text went, as content. */
 void filter_record_text(const struct filter_origin *origin, const char *place,

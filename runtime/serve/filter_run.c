@@ -7,6 +7,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 #include "runtime/serve/filter_findings.h"
+#include "runtime/serve/request_watch.h"
 #include "runtime/serve/server.h"
 
 static int emit(void *context, enum filter_channel channel, const char *text, size_t len)
@@ -80,7 +81,7 @@ static int open_text(struct filter_run *run, struct err *e)
     if (!run->stream) {
         return -1;
     }
-    chain_stream_set_outside(run->stream, &run->origin.server->outside.face, on_wake, run);
+    chain_stream_set_outside(run->stream, &run->outside.face, on_wake, run);
     return 0;
 }
 
@@ -199,6 +200,9 @@ int filter_run_start(struct filter_run *run, const struct filter_run_owner *owne
                                .origin = *origin,
                                .count = count,
                                .turn_began = clock_now_ns()};
+    char parent[TRACE_PARENT_LEN + 1];
+    request_watch_parent(origin->http, parent);
+    filter_outside_trace(&run->outside, &origin->server->outside, parent);
     int status = go_on(run, e);
     if (status != FILTER_RUN_WAITS) {
         close_run(run);

@@ -43,6 +43,7 @@ struct filter_run {
     void *user;
     struct chain *chain;
     struct filter_origin origin; /* whose texts they are */
+    struct filter_outside_traced outside;
     size_t index, count;
     struct filter_run_text text;
     struct chain_stream *stream; /* of the text that is under way, or NULL */

@@ -54,7 +54,18 @@ static int check_version(struct model *m, const struct generation_settings *s, s
     return 0;
 }
 
-static int load_model(struct generation *g, const struct generation_settings *s, struct err *e)
+/* Before anything is loaded: what ranks cannot share. */
+static int check_for_ranks(const struct generation_settings *s, struct err *e)
+{
+    bool adapted = s->n_adapters > 0 || (s->files && s->files->manifest->n_adapters > 0);
+    return s->ranks && adapted
+               ? err_set(e, ERR_UNSUPPORTED,
+                         "adapters cannot be shared out among ranks; serve the model merged "
+                         "with its adapter (weir train merge), or in one process")
+               : 0;
+}
+
+static int read_model(struct generation *g, const struct generation_settings *s, struct err *e)
 {
     const char *path = s->files ? s->files->path : s->model_path;
     struct team *team = team_create_behind(s->threads, e);
@@ -62,6 +73,7 @@ static int load_model(struct generation *g, const struct generation_settings *s,
         return -1;
     }
     struct parallel parallel = parallel_team(team);
+    parallel.ranks = rank_channel_ranks(g->ranks.channel);
     g->model = s->files ? open_version(s->files, &parallel, e)
                         : model_open(path, MODEL_HASHED, &parallel, e);
     team_destroy(team);
@@ -84,10 +96,22 @@ static int load_model(struct generation *g, const struct generation_settings *s,
                                                         g->model->tokenizer, e) != 0) {
         return err_prefix(e, "%s", path);
     }
-    if (self_test_run(g->model, s->cpu_features, e) != 0) {
-        return err_prefix(e, "%s", path);
-    }
     return 0;
+}
+
+/* Reads and tests it, with the other ranks where there are some. */
+static int load_model(struct generation *g, const struct generation_settings *s, struct err *e)
+{
+    int rc = check_for_ranks(s, e) == 0 ? read_model(g, s, e) : -1;
+    if (rank_load_agree(&g->ranks, rc == 0 ? g->model->sha256 : "", rc, e) != 0) {
+        return -1;
+    }
+    if (s->ranks) {
+        rank_load_log(&g->ranks, g->model);
+    }
+    rc = self_test_run(g->model, rank_channel_ranks(g->ranks.channel), s->cpu_features, e);
+    rc = rc == 0 ? 0 : err_prefix(e, "%s", s->files ? s->files->path : s->model_path);
+    return rank_load_agree(&g->ranks, "", rc, e);
 }
 
 /* Kept in memory: the loop has no files to read. */
@@ -181,6 +205,8 @@ static int create_engine(struct generation *g, const struct generation_settings 
     struct engine_settings engine = engine_settings_of(&g->model->config, s);
     engine.notify = wake_loop;
     engine.notify_ctx = g;
+    engine.ranks = rank_orders_group(s->ranks);
+    engine.rank_channel = g->ranks.channel;
     g->engine = engine_create(g->model, &engine, e);
     return g->engine ? 0 : -1;
 }
@@ -188,6 +214,9 @@ static int create_engine(struct generation *g, const struct generation_settings 
 static int create_embedder(struct generation *g, const struct generation_settings *s,
                            struct err *e)
 {
+    if (s->ranks) {
+        return 0; /* generation_check_vectors says so */
+    }
     /* Somebody reads along with answers, so beside them embeddings take half the cores. */
     int threads = g->engine ? (s->threads + 1) / 2 : s->threads;
     struct embedder_settings embedder = {
@@ -235,7 +264,10 @@ int generation_measure(const struct generation_settings *s, uint64_t *bytes, str
     int rc = g ? llama_config_from_gguf(&config, g, e) : -1;
     if (rc == 0) {
         const struct engine_settings engine = engine_settings_of(&config, s);
-        *bytes = loaded_bytes(g) + (config.encoder ? 0 : engine_kv_bytes(&config, &engine));
+        config.rank = rank_group_rank(rank_orders_group(s->ranks));
+        config.n_ranks = s->ranks ? rank_group_size(rank_orders_group(s->ranks)) : 0;
+        *bytes = loaded_bytes(g) / (s->ranks ? (uint64_t)config.n_ranks : 1) +
+                 (config.encoder ? 0 : engine_kv_bytes(&config, &engine));
     }
     gguf_close(g);
     return rc;
@@ -260,6 +292,38 @@ bool generation_is_stopped(const struct generation *g, struct err *e)
     return is_stopped(g->stop, e);
 }
 
+/* All that a generation consists of. */
+static int load_parts(struct generation *g, const struct generation_settings *s, struct err *e)
+{
+    if (read_card(g, s->files, e) != 0 || load_model_behind(g, s, e) != 0 ||
+        generation_is_stopped(g, e)) {
+        return -1;
+    }
+    if (!g->model->config.encoder && (create_vocab(g, e) != 0 || create_engine(g, s, e) != 0)) {
+        return -1;
+    }
+    return create_embedder(g, s, e);
+}
+
+/* Where ranks share the model they do all of it together, or none has it. */
+static int load_with_ranks(struct generation *g, const struct generation_settings *s,
+                           struct err *e)
+{
+    struct rank_model m;
+    const char *path = s->files ? s->files->path : s->model_path;
+    const char *template_path = s->files ? s->files->template_path : "";
+    if (snprintf(m.path, sizeof(m.path), "%s", path) >= (int)sizeof(m.path) ||
+        snprintf(m.template_path, sizeof(m.template_path), "%s", template_path) >=
+            (int)sizeof(m.template_path)) {
+        return err_set(e, ERR_LIMIT, "%s: the path is too long", path);
+    }
+    if (rank_load_begin(&g->ranks, s->ranks, &m, e) != 0) {
+        return -1;
+    }
+    int rc = load_parts(g, s, e);
+    return rank_load_end(&g->ranks, g->engine, rc, e);
+}
+
 struct generation *generation_load(const struct generation_settings *s, struct err *e)
 {
     struct generation *g = mem_zalloc(sizeof(*g));
@@ -276,11 +340,7 @@ struct generation *generation_load(const struct generation_settings *s, struct e
     g->refs = 1;
     g->used_ns = clock_now_ns();
     g->loaded_at = clock_unix_s();
-    if (read_card(g, s->files, e) != 0 || load_model_behind(g, s, e) != 0 ||
-        generation_is_stopped(g, e) ||
-        (!g->model->config.encoder &&
-         (create_vocab(g, e) != 0 || create_engine(g, s, e) != 0)) ||
-        create_embedder(g, s, e) != 0) {
+    if (load_with_ranks(g, s, e) != 0) {
         generation_discard(g);
         return NULL;
     }
@@ -299,6 +359,7 @@ struct generation *generation_load(const struct generation_settings *s, struct e
 static void release_parts(struct generation *g)
 {
     engine_destroy(g->engine);
+    rank_load_deinit(&g->ranks);
     embedder_destroy(g->embedder);
     form_cache_deinit(&g->forms);
     grammar_vocab_release(g->vocab);
@@ -350,7 +411,9 @@ static void on_wake(uv_async_t *handle)
     if (g->engine) {
         engine_drain_events(g->engine, pass_event, g);
     }
-    embedder_drain(g->embedder);
+    if (g->embedder) {
+        embedder_drain(g->embedder);
+    }
     generation_unref_aside(g);
 }
 
@@ -474,6 +537,15 @@ int generation_check_text(const struct generation *g, struct err *e)
                                      g->model->name);
 }
 
+int generation_check_vectors(const struct generation *g, struct err *e)
+{
+    return g->embedder ? 0
+                       : err_set_param(e, ERR_UNSUPPORTED, "model",
+                                       "the model \"%s\" is shared out among processes (MPI "
+                                       "ranks), which make no embeddings; one process does",
+                                       g->model->name);
+}
+
 int generation_context(const struct generation *g)
 {
     return g->engine ? engine_context(g->engine) : embedder_context(g->embedder);
@@ -497,7 +569,7 @@ void generation_describe(const struct generation *g, struct admin_model *out)
         .file_bytes = g->model->file_bytes,
         .memory_bytes = g->memory_bytes,
         .context = generation_context(g),
-        .embedding_length = g->model->config.d_model,
+        .embedding_length = g->embedder ? g->model->config.d_model : 0,
         .makes_text = g->engine != NULL,
         .running = stats.running,
         .waiting = stats.waiting,

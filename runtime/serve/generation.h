@@ -21,6 +21,7 @@
 #include "runtime/registry/model_repo.h"
 #include "runtime/serve/answer_form.h"
 #include "runtime/serve/engine_trial.h"
+#include "runtime/serve/rank_orders.h"
 #include "runtime/serve/served_adapters.h"
 
 struct generation_settings {
@@ -39,8 +40,9 @@ struct generation_settings {
     uint32_t cpu_features;
     const char *const *adapters; /* (n_adapters) served_adapters.h; borrowed as model_path is */
     size_t n_adapters;
-    bool any_base;           /* they may have been trained on another file of the model */
-    const atomic_bool *stop; /* once it is set a load ends with ERR_CANCELED; or NULL */
+    bool any_base;             /* they may have been trained on another file of the model */
+    const atomic_bool *stop;   /* once it is set a load ends with ERR_CANCELED; or NULL */
+    struct rank_orders *ranks; /* of those that share the model; NULL: it is here as a whole */
 
     /* A version from a repository: then model_path is not read. Borrowed. */
     const char *name;
@@ -66,9 +68,10 @@ struct generation {
     struct form_cache forms;         /* of answers: what was compiled for this model */
     struct output_format format;     /* how the model writes reasoning and calls of tools */
     struct engine *engine;           /* NULL: the model makes no text */
+    struct rank_load ranks;          /* how other ranks that share the model are reached */
     bool is_aside;                   /* generation_step_aside was called */
     int n_coming;                    /* requests for the engine that await a job off the loop */
-    struct embedder *embedder;
+    struct embedder *embedder;       /* NULL: it is shared out among ranks, which makes none */
     char id[MODEL_NAME_MAX * 2 + 16]; /* "name@version", as answers name it */
     struct model_manifest *manifest;  /* of a version from a repository, or NULL */
     char *card; /* (card_len) the version's model card, Markdown, or NULL */
@@ -132,6 +135,9 @@ bool generation_is_named(const struct generation *g, const char *asked);
 
 /* ERR_UNSUPPORTED, param "model", when the model makes no text. */
 int generation_check_text(const struct generation *g, struct err *e);
+
+/* The same, when it makes no vectors. */
+int generation_check_vectors(const struct generation *g, struct err *e);
 
 /* Tokens that a prompt and its answer, or a text to embed, may have. */
 int generation_context(const struct generation *g);

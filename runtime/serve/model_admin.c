@@ -467,11 +467,17 @@ static struct model_set *find_named(struct server *s, struct http_exchange *ex)
 
 static void answer_version(struct server *s, struct http_exchange *ex, enum route_id route)
 {
+    struct err e = {0};
     struct model_set *set = find_named(s, ex);
     if (!set) {
         return;
     }
-    if (route == ROUTE_ADMIN_MODEL_VERSION) {
+    bool decides = route == ROUTE_ADMIN_MODEL_ACTIVATE || route == ROUTE_ADMIN_MODEL_ROLLBACK;
+    if (decides && fleet_governs(s->fleet, FLEET_MODEL, model_set_name(set), &e)) {
+        struct api_error error =
+            api_error_make(409, "conflict", "fleet_decides", NULL, e.message);
+        respond_error(ex, &error);
+    } else if (route == ROUTE_ADMIN_MODEL_VERSION) {
         show(set, ex, strrchr(http_exchange_request(ex)->path, '/') + 1);
     } else if (route == ROUTE_ADMIN_MODEL_ACTIVATE) {
         activate(set, ex);

@@ -404,8 +404,11 @@ int model_attempt_begin(struct model_set *set, const struct load_wish *wish)
     }
     a->set = set;
     a->ex = wish->ex;
-    a->is_asked_for = wish->ex != NULL;
+    a->is_asked_for = wish->ex || wish->who;
     model_state_actor(wish->ex, a->who);
+    if (wish->who) {
+        snprintf(a->who, sizeof(a->who), "%s", wish->who);
+    }
     a->purpose = wish->purpose;
     a->hold = wish->hold;
     a->load.if_changed = wish->if_changed;

@@ -176,6 +176,11 @@ static int run_serving(const struct trial *t, struct engine_trial *trials, size_
     const struct generation_settings *set = t->gate->settings;
     const struct generation *g = t->gate->serving;
     struct engine_trial_bell bell;
+    if (set->ranks) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "a model that is shared out among ranks has no second engine to compare "
+                       "answers with the serving version's; leave that out of the gate");
+    }
     if (engine_trial_bell_init(&bell) != 0) {
         return err_nomem(e);
     }

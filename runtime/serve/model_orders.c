@@ -72,24 +72,33 @@ void model_set_hold(struct model_set *set, struct http_exchange *ex, const char 
     to->done(to, NULL, NULL);
 }
 
-static int begin(struct model_set *set, struct http_exchange *ex, const char *version,
+/* Who has asked: an admin at a connection, or an owner of this name elsewhere. */
+struct orderer {
+    struct http_exchange *ex; /* or NULL */
+    const char *who;          /* or NULL */
+};
+
+static int begin(struct model_set *set, const struct orderer *by, const char *version,
                  enum load_purpose purpose)
 {
     struct listed_version *v = model_list_find(&set->list, version);
     if (v) {
         v->is_wanted = false;
     }
-    const struct load_wish wish = {.version = version, .purpose = purpose, .ex = ex};
+    const struct load_wish wish = {
+        .version = version, .purpose = purpose, .ex = by->ex, .who = by->who};
     return model_attempt_begin(set, &wish);
 }
 
 static void publish_loaded(struct model_set *set, struct generation *g,
-                           struct http_exchange *ex, enum load_purpose purpose)
+                           const struct orderer *by, enum load_purpose purpose)
 {
     char who[VERSION_ACTOR_MAX + 1];
-    model_state_actor(ex, who);
-    const struct publish_wish wish = {
-        .purpose = purpose, .is_asked_for = ex != NULL, .who = who, .ex = ex};
+    model_state_actor(by->ex, who);
+    const struct publish_wish wish = {.purpose = purpose,
+                                      .is_asked_for = by->ex || by->who,
+                                      .who = by->who ? by->who : who,
+                                      .ex = by->ex};
     model_publish(set, generation_ref(g), &wish);
 }
 
@@ -102,24 +111,36 @@ static void see_all(struct model_set *set)
     }
 }
 
-void model_set_activate(struct model_set *set, struct http_exchange *ex, const char *version)
+static void activate(struct model_set *set, const struct orderer *by, const char *version)
 {
     const struct listed_version *v = resolve(set, version);
     if (!v) {
-        model_set_answer_unknown(set, ex, version);
+        model_set_answer_unknown(set, by->ex, version);
         return;
     }
     struct generation *g = ready(set, v->name);
     if (g && g == set->serving && model_publish_is_decided(set)) {
-        model_attempt_answer(ex, "unchanged", g);
-    } else if (!is_busy(set, ex)) {
+        model_attempt_answer(by->ex, "unchanged", g);
+    } else if (!is_busy(set, by->ex)) {
         see_all(set);
         if (g) {
-            publish_loaded(set, g, ex, LOAD_TO_SERVE);
+            publish_loaded(set, g, by, LOAD_TO_SERVE);
         } else {
-            begin(set, ex, v->name, LOAD_TO_SERVE);
+            begin(set, by, v->name, LOAD_TO_SERVE);
         }
     }
+}
+
+void model_set_activate(struct model_set *set, struct http_exchange *ex, const char *version)
+{
+    const struct orderer by = {.ex = ex};
+    activate(set, &by, version);
+}
+
+void model_set_order(struct model_set *set, const char *version, const char *who)
+{
+    const struct orderer by = {.who = who};
+    activate(set, &by, version);
 }
 
 static struct generation *kept_number(const struct model_set *set, uint64_t number)
@@ -148,10 +169,11 @@ void model_set_roll_back(struct model_set *set, struct http_exchange *ex)
         model_set_answer_unknown(set, ex, p->version);
         return;
     }
+    const struct orderer by = {.ex = ex};
     if (g) {
-        publish_loaded(set, g, ex, LOAD_TO_GO_BACK);
+        publish_loaded(set, g, &by, LOAD_TO_GO_BACK);
     } else {
-        begin(set, ex, p->version, LOAD_TO_GO_BACK);
+        begin(set, &by, p->version, LOAD_TO_GO_BACK);
     }
 }
 
@@ -191,11 +213,12 @@ void model_set_load(struct model_set *set, struct http_exchange *ex, const char 
         if (version[0]) {
             see_all(set);
         }
+        const struct orderer by = {.ex = ex};
         if (g) {
             /* A request that named it has had it loaded beside nothing. */
-            publish_loaded(set, g, ex, LOAD_TO_SERVE);
+            publish_loaded(set, g, &by, LOAD_TO_SERVE);
         } else {
-            begin(set, ex, v->name, set->serving ? LOAD_TO_KEEP : LOAD_TO_SERVE);
+            begin(set, &by, v->name, set->serving ? LOAD_TO_KEEP : LOAD_TO_SERVE);
         }
     }
 }

@@ -31,6 +31,9 @@ static void count(struct metrics *m, const struct generation *g, const struct mo
     }
     if (o->ending == MODEL_ENDING_COMPLETE || o->ending == MODEL_ENDING_LENGTH) {
         metrics_observe(m, SERVER_METRIC_MODEL_ANSWER_TOKENS, values, (double)o->tokens);
+        if (o->entropy >= 0) {
+            metrics_observe(m, SERVER_METRIC_MODEL_ANSWER_ENTROPY, values, o->entropy);
+        }
     }
 }
 

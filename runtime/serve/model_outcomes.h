@@ -41,6 +41,7 @@ struct model_outcome {
     double first_token_s;
     double token_s; /* from one token to the next, in the mean; < 0: there were not two */
     size_t tokens;  /* of an answer; of several in one exchange the mean */
+    double entropy; /* of a token's distribution, in nats, the first answer's mean; < 0: none */
     bool is_refusal;
 };
 

@@ -178,6 +178,9 @@ const struct generation *model_set_kept(const struct model_set *set, size_t i);
  * 409 while another one is being loaded. */
 void model_set_activate(struct model_set *set, struct http_exchange *ex, const char *version);
 
+/* The same for an owner who waits elsewhere and looks at model_set_at for what came of it. */
+void model_set_order(struct model_set *set, const char *version, const char *who);
+
 /* What is to be done with a version once it is loaded. The holder's until `done`, which is
  * called exactly once, maybe before model_set_hold returns: g is loaded, has passed its gate,
  * and stays if it is in use when done returns. NULL: it could not be, and ex has been answered.

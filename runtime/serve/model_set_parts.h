@@ -130,6 +130,7 @@ struct load_wish {
     enum load_purpose purpose;
     bool if_changed;
     struct http_exchange *ex;
+    const char *who;         /* an owner who waits elsewhere, or NULL */
     struct model_hold *hold; /* what is to be done with one that is kept, or NULL */
 };
 

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
-#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/model_set_parts.h"
+#include "runtime/serve/request_watch.h"
 #include "runtime/serve/respond.h"
 #include "runtime/serve/router.h"
 
@@ -185,7 +185,7 @@ static void park(struct server *s, struct http_exchange *http,
         uv_timer_start(&s->waits.timer, on_deadlines, DEADLINE_TICK_MS, DEADLINE_TICK_MS);
     }
     if (model_set_want(missing->set, missing->version, &e) != 0) {
-        log_error("request %s: %s", http_exchange_request(http)->id, e.message);
+        request_watch_log_error(http, "%s", e.message);
         take_out(s, w);
         refuse_failed(w, &e);
     } else {

@@ -270,11 +270,14 @@ static int put(struct version_request *r, struct err *e)
 {
     struct prompt *p = prompt_from_json(r->body, r->body_len, e);
     int rc = p ? check_fits(of(r), p, e) : -1;
+    if (rc == 0) {
+        rc = version_work_activate_numbered(r, p->sha256, e);
+    }
     if (rc == 0 && !version_work_is_stored(r, p->sha256)) {
         rc = prompt_store_put(r->store, r->name, p, r->activate, &r->change, NULL, e);
     }
     prompt_unref(p);
-    return rc;
+    return rc < 0 ? -1 : 0;
 }
 
 /* One that the model can read. */

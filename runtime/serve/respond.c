@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/serve/request_watch.h"
 
 #define HEADERS_MAX 8
 
@@ -51,7 +51,7 @@ void respond_err(struct http_exchange *ex, const struct err *e)
 {
     struct api_error error = api_error_from(e);
     if (error.status >= 500) {
-        log_error("request %s: %s", http_exchange_request(ex)->id, e->message);
+        request_watch_log_error(ex, "%s", e->message);
     }
     respond_error(ex, &error);
 }

@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "runtime/api/admin_reply.h"
+#include "runtime/api/json_text.h"
 #include "runtime/api/openapi.h"
 #include "runtime/api/routes.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/count_tokens.h"
+#include "runtime/serve/drift_admin.h"
 #include "runtime/serve/embeddings.h"
 #include "runtime/serve/exchange.h"
 #include "runtime/serve/feedback.h"
@@ -16,29 +18,14 @@
 #include "runtime/serve/model_wait.h"
 #include "runtime/serve/moderations.h"
 #include "runtime/serve/replay_admin.h"
+#include "runtime/serve/request_watch.h"
 #include "runtime/serve/respond.h"
 #include "runtime/serve/server_metrics.h"
 #include "runtime/serve/tokens.h"
 #include "runtime/serve/upgrade.h"
 #include "runtime/serve/upgrade_admin.h"
 #include "runtime/serve/version_admin.h"
-#include "runtime/web/page.h"
-
-static void chat_page(struct http_exchange *ex)
-{
-    static const struct http_header headers[] = {
-        {"Content-Type", "text/html; charset=utf-8"},
-        {"Cache-Control", "no-cache"},
-        /* The page is one file and talks to nobody but this server. */
-        {"Content-Security-Policy",
-         "default-src 'none'; style-src 'unsafe-inline'; "
-         "script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
-         "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
-        {"X-Content-Type-Options", "nosniff"},
-    };
-    http_respond(ex, 200, headers, sizeof(headers) / sizeof(headers[0]), web_page,
-                 web_page_len);
-}
+#include "runtime/serve/web_pages.h"
 
 static void openapi(struct http_exchange *ex)
 {
@@ -65,10 +52,18 @@ static bool is_draining(const struct server *s)
 static void ready(const struct server *s, struct http_exchange *ex)
 {
     bool has_model = s->generation || model_set_is_coming(s->models);
-    status(ex, has_model && !is_draining(s) ? 200 : 503,
-           is_draining(s) ? "draining"
-           : !has_model   ? "no_model"
-                          : "ready");
+    bool has_fleet = fleet_is_ready(s->fleet);
+    bool is_ready = has_model && has_fleet && !is_draining(s);
+    cJSON *root = cJSON_CreateObject();
+    size_t len = 0;
+    cJSON_AddStringToObject(root, "status",
+                            is_draining(s) ? "draining"
+                            : !has_model   ? "no_model"
+                            : !has_fleet   ? "waits_for_fleet"
+                                           : "ready");
+    fleet_describe(s->fleet, root);
+    char *text = json_text_take(root, &len);
+    respond_json(ex, is_ready ? 200 : 503, text, len, NULL, 0);
 }
 
 static void not_found(struct http_exchange *ex)
@@ -95,7 +90,9 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
 {
     switch (id) {
     case ROUTE_CHAT_PAGE:
-        chat_page(ex);
+    case ROUTE_CONSOLE_PAGE:
+    case ROUTE_WEB_ASSET:
+        web_pages_answer(ex);
         break;
     case ROUTE_HEALTHZ:
         status(ex, 200, "ok");
@@ -107,6 +104,7 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
         openapi(ex);
         break;
     case ROUTE_METRICS:
+    case ROUTE_ADMIN_STATS:
         server_metrics_answer(s, ex);
         break;
     case ROUTE_CHAT_COMPLETIONS:
@@ -159,6 +157,11 @@ static void dispatch(struct server *s, struct http_exchange *ex, enum route_id i
     case ROUTE_ADMIN_FEEDBACK_EXPORT:
         feedback_admin_begin(s, ex, id);
         break;
+    case ROUTE_ADMIN_DRIFT:
+    case ROUTE_ADMIN_DRIFT_ALERTS:
+    case ROUTE_ADMIN_DRIFT_BASELINE:
+        drift_admin_begin(s, ex, id);
+        break;
     case ROUTE_ADMIN_MODELS:
     case ROUTE_ADMIN_RELOAD:
     case ROUTE_ADMIN_MODEL_VERSION:
@@ -193,6 +196,7 @@ static void on_headers(void *ctx, struct http_exchange *ex)
 {
     char allow[64];
     const struct route *route = find(ex, allow);
+    request_watch_begin(ctx, ex, route);
     if (!gate_pass(ctx, ex, route, allow)) {
         return;
     }
@@ -246,6 +250,8 @@ static void on_abort(void *ctx, struct http_exchange *ex)
         moderations_abort(ex);
     } else if (route == ROUTE_FEEDBACK || feedback_admin_has(route)) {
         feedback_abort(ex);
+    } else if (drift_admin_has(route)) {
+        drift_admin_abort(ex);
     } else if (version_admin_has(route)) {
         version_admin_abort(ex);
     } else {
@@ -256,6 +262,7 @@ static void on_abort(void *ctx, struct http_exchange *ex)
 static void on_response(void *ctx, const struct http_exchange *ex, struct buf *head)
 {
     gate_add_fields(ctx, ex, head);
+    request_watch_add_fields(ex, head);
 }
 
 static void on_end(void *ctx, struct http_exchange *ex)
@@ -263,6 +270,7 @@ static void on_end(void *ctx, struct http_exchange *ex)
     struct server *s = ctx;
     char allow[64];
     server_metrics_count_request(s->metrics, find(ex, allow), ex);
+    request_watch_end(s, ex);
     gate_leave(ex);
 }
 
@@ -273,7 +281,7 @@ static void on_drain(void *ctx, struct http_exchange *ex)
     enum route_id route = find(ex, allow)->id;
     if (route != ROUTE_EMBEDDINGS && route != ROUTE_MODERATIONS && !version_admin_has(route) &&
         route != ROUTE_ADMIN_FILTERS_REPLAY && route != ROUTE_ADMIN_FINDINGS &&
-        route != ROUTE_FEEDBACK && !feedback_admin_has(route)) {
+        route != ROUTE_FEEDBACK && !feedback_admin_has(route) && !drift_admin_has(route)) {
         exchange_drained(ex);
     }
 }

@@ -58,6 +58,7 @@ static void on_http_closed(void *ctx)
     s->http = NULL;
     atomic_store(&s->gives_up_loads, true); /* whoever waited for one is gone */
     successor_stop(s);
+    fleet_leave(s->fleet);
     close_handle(&s->drain_timer);
     close_handle(&s->ping_timer);
     service_watchdog_stop(&s->watchdog);
@@ -67,6 +68,7 @@ static void on_http_closed(void *ctx)
     certificate_stop_watching(&s->certificate);
     finding_log_stop(s->findings);
     feedback_desk_stop(s->feedback);
+    drift_desk_stop(s->drift);
     watched_dir_stop(s->prompts_dir);
     s->prompts_dir = NULL;
     chain_files_stop(s);
@@ -91,6 +93,7 @@ void server_stop(struct server *s, uint32_t idle_ms)
 {
     uint32_t drain_ms = s->set.drain_timeout_ms;
     s->stopping = true;
+    fleet_leave(s->fleet);
     atomic_store(&s->gives_up_loads, s->waits.count == 0);
     uv_timer_start(&s->drain_timer, on_drain_timeout, drain_ms, 0);
     /* Those that nothing comes from are closed before what is left is cut. */
@@ -139,6 +142,7 @@ static void on_reload_signal(uv_signal_t *handle, int number)
         return;
     }
     service_reload_begin(s);
+    bool is_other_model = s->set.reread && s->set.reread(s->set.reread_ctx, s);
     certificate_reload(&s->certificate);
     if (access_reload_key_file(&s->set.access, &e) != 0) {
         log_error("the keys stay as they are: %s", e.message);
@@ -150,7 +154,7 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     } else if (s->catalog) {
         model_catalog_reload(s->catalog);
     } else {
-        reload_begin(s, NULL, false);
+        reload_begin(s, NULL, is_other_model);
     }
 }
 
@@ -209,10 +213,9 @@ static void on_ping_timer(uv_timer_t *timer)
     exchange_ping_quiet(s, (uint64_t)s->set.ping_ms * 1000000);
 }
 
-static void start_pings(struct server *s)
+void server_start_pings(struct server *s)
 {
-    s->ping_timer.data = s;
-    uv_timer_init(&s->loop, &s->ping_timer);
+    uv_timer_stop(&s->ping_timer);
     if (s->set.ping_ms > 0) {
         /* Twice as often, so that no stream is quiet for much longer than was set. */
         uint64_t every_ms = s->set.ping_ms / 2 + 1;
@@ -226,6 +229,12 @@ static int load_versions(struct server *s, struct err *e)
     s->no_prompt = prompt_create(0, "", 0, e);
     s->database = s->no_prompt ? version_database_open(s->set.state_path, e) : NULL;
     return s->database && prompt_files_load(s, e) == 0 ? chain_files_load(s, e) : -1;
+}
+
+static int load_fleet(struct server *s, struct err *e)
+{
+    s->fleet = s->set.fleet.name ? fleet_start(s, e) : NULL;
+    return s->fleet || !s->set.fleet.name ? 0 : -1;
 }
 
 static int load_generation(struct server *s, struct err *e)
@@ -256,16 +265,28 @@ static int start_watching(struct server *s, struct err *e)
     s->metrics = server_metrics_create(s->set.version, e);
     s->findings =
         s->metrics ? finding_log_start(&s->loop, &s->set.findings, s->metrics, e) : NULL;
+    if (s->findings && s->set.spans.endpoint) {
+        s->spans = span_export_start(&s->set.spans, e);
+        if (!s->spans) {
+            return -1;
+        }
+    }
     if (s->findings && s->set.feedback.keeping != FEEDBACK_OFF) {
-        s->feedback = feedback_desk_start(&s->loop, &s->set.feedback, e);
-        return s->feedback ? 0 : err_prefix(e, "--feedback");
+        s->feedback = feedback_desk_start(&s->loop, &s->set.feedback, s->metrics, e);
+        if (!s->feedback) {
+            return err_prefix(e, "--feedback");
+        }
+    }
+    if (s->findings && !s->set.drift.is_off) {
+        s->drift = drift_desk_start(&s->loop, &s->set.drift, s->metrics, e);
+        return s->drift ? 0 : err_prefix(e, "--drift");
     }
     return s->findings ? 0 : -1;
 }
 
 static int start(struct server *s, struct err *e)
 {
-    if (start_watching(s, e) != 0 || load_versions(s, e) != 0) {
+    if (start_watching(s, e) != 0 || load_versions(s, e) != 0 || load_fleet(s, e) != 0) {
         return -1;
     }
     s->http = http_server_create(&s->loop, &s->set.http, &router_handler, s, e);
@@ -294,6 +315,9 @@ int server_open(struct server *s, struct err *e)
     if (pid_file_write(s->set.pid_file, e) != 0) {
         return err_prefix(e, "--pid-file");
     }
+    if (fleet_join(s->fleet, e) != 0) {
+        return -1;
+    }
     listening_announce(s);
     if (s->set.predecessor < 0) { /* else that one says so, with who is the main process now */
         service_notify("READY=1\nSTATUS=Serving");
@@ -309,6 +333,12 @@ static void release(struct server *s)
     model_catalog_destroy(s->catalog);
     finding_log_destroy(s->findings);
     feedback_desk_destroy(s->feedback);
+    span_export_stop(s->spans);
+    if (!s->handed_over) {
+        drift_desk_save(s->drift);
+    }
+    drift_desk_destroy(s->drift);
+    fleet_destroy(s->fleet);
     metrics_destroy(s->metrics);
     prompt_set_deinit(&s->prompts);
     chain_set_deinit(&s->chains);
@@ -349,7 +379,9 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     end_at_signals_of_start();
     uv_timer_init(&s->loop, &s->drain_timer);
     s->drain_timer.data = s;
-    start_pings(s);
+    uv_timer_init(&s->loop, &s->ping_timer);
+    s->ping_timer.data = s;
+    server_start_pings(s);
     service_reload_init(s);
     rc = start(s, e);
     watch_signal(s, &s->on_term, on_stop_signal, SIGTERM);

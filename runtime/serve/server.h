@@ -21,9 +21,11 @@
 #include "runtime/serve/certificate.h"
 #include "runtime/serve/chain_set.h"
 #include "runtime/serve/cors.h"
+#include "runtime/serve/drift_desk.h"
 #include "runtime/serve/feedback.h"
 #include "runtime/serve/filter_outside.h"
 #include "runtime/serve/finding_log.h"
+#include "runtime/serve/fleet.h"
 #include "runtime/serve/generation.h"
 #include "runtime/serve/loop_turns.h"
 #include "runtime/serve/model_catalog.h"
@@ -31,6 +33,7 @@
 #include "runtime/serve/prompt_set.h"
 #include "runtime/serve/service_reload.h"
 #include "runtime/serve/service_watchdog.h"
+#include "runtime/serve/span_export.h"
 #include "runtime/serve/watched_dir.h"
 
 /* Who may read GET /metrics. */
@@ -39,6 +42,8 @@ enum metrics_readers {
     METRICS_KEY,  /* an API key with the scope for it */
     METRICS_OFF,  /* the route is not there */
 };
+
+struct server;
 
 struct server_settings {
     const char *version;           /* of the program */
@@ -75,14 +80,24 @@ struct server_settings {
     size_t n_filters_for;
     struct finding_settings findings;
     struct feedback_settings feedback;
+    struct drift_desk_settings drift;
+    struct fleet_settings fleet; /* name NULL: in none */
     enum metrics_readers metrics;
+    struct span_settings spans;
+    bool log_requests; /* a line for each that is over */
     struct access access;
     bool admin_key_is_made; /* and was shown */
     struct cors cors;
     struct http_server_settings http;
     struct sampling sampling; /* of requests that say nothing */
     uint32_t drain_timeout_ms;
-    uint32_t ping_ms; /* streams that are quiet for so long get a comment; 0: never */
+    bool late_streams; /* the head of a stream goes out with its first piece */
+    uint32_t ping_ms;  /* streams that are quiet for so long get a comment; 0: never */
+
+    /* SIGHUP: reads the settings anew and takes over what can be (live_settings.h). True: those
+     * of the model have changed. NULL: they are in no file. */
+    bool (*reread)(void *ctx, struct server *s);
+    void *reread_ctx;
 };
 
 struct server {
@@ -109,8 +124,11 @@ struct server {
     struct filter_outside outside; /* whom filters ask */
     struct loop_turns turns;       /* filtering that takes long */
     struct metrics *metrics;
+    struct span_export *spans; /* NULL: no traces are told */
     struct finding_log *findings;
     struct feedback_desk *feedback; /* NULL: it is off */
+    struct drift_desk *drift;       /* likewise */
+    struct fleet *fleet;            /* NULL: in none */
     struct exchange *exchanges;     /* all that are under way */
     uint64_t next_generation;
     uint64_t next_request;
@@ -147,6 +165,9 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
 
 /* Swaps what new requests get that name no model; takes over the reference. NULL: they wait. */
 void server_publish_generation(struct server *s, struct generation *g);
+
+/* As set.ping_ms is now. */
+void server_start_pings(struct server *s);
 
 /* Everything is loaded, and the sockets are open: says so, to all who want to know. */
 int server_open(struct server *s, struct err *e);

@@ -227,6 +227,10 @@ static const char *objection(const struct server *s)
     if (is_service_that_cannot_say()) {
         return "systemd would end the service with this process: the unit needs Type=notify";
     }
+    if (s->set.generation.ranks) {
+        return "the model is shared out among MPI ranks, which one new process cannot replace: "
+               "start all of them anew";
+    }
     if (reads_input) {
         return "a file was read from standard input, which the new process could not do again";
     }

@@ -14,22 +14,22 @@
 
 static const struct {
     enum route_id first, last;
+    enum version_op op; /* of the first */
     const struct version_api *api;
 } kinds[] = {
-    {ROUTE_ADMIN_PROMPTS, ROUTE_ADMIN_PROMPT_SPLIT, &prompt_work_api},
-    {ROUTE_ADMIN_CHAINS, ROUTE_ADMIN_CHAIN_DRY_RUN, &chain_work_api},
+    {ROUTE_ADMIN_PROMPTS, ROUTE_ADMIN_PROMPT_SPLIT, VERSION_OP_LIST, &prompt_work_api},
+    {ROUTE_ADMIN_CHAINS, ROUTE_ADMIN_CHAIN_DRY_RUN, VERSION_OP_LIST, &chain_work_api},
+    {ROUTE_ADMIN_CHAIN_TRACE, ROUTE_ADMIN_CHAIN_TRACE, VERSION_OP_TRACE, &chain_work_api},
+    /* Of all kinds: it does not matter which. */
+    {ROUTE_ADMIN_AUDIT, ROUTE_ADMIN_AUDIT, VERSION_OP_AUDIT, &prompt_work_api},
 };
 
 /* NULL: none of these routes. */
 static const struct version_api *find_api(enum route_id route, enum version_op *op)
 {
-    if (route == ROUTE_ADMIN_AUDIT) {
-        *op = VERSION_OP_AUDIT;
-        return kinds[0].api; /* it does not matter which */
-    }
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (route >= kinds[i].first && route <= kinds[i].last) {
-            *op = (enum version_op)(route - kinds[i].first);
+            *op = (enum version_op)(kinds[i].op + (route - kinds[i].first));
             return kinds[i].api;
         }
     }
@@ -161,6 +161,16 @@ static int read_request(struct version_request *r, const struct http_request *re
     return read_audit_kind(r, request->query, e) == 0 ? read_conditions(r, request, e) : -1;
 }
 
+/* Labels, and what is only read, are each server's own. */
+static bool is_of_fleet(const struct version_request *r, struct err *e)
+{
+    bool changes = r->op == VERSION_OP_PUT || r->op == VERSION_OP_DELETE ||
+                   r->op == VERSION_OP_VERSION_DELETE || r->op == VERSION_OP_ACTIVATE ||
+                   r->op == VERSION_OP_ROLLBACK || r->op == VERSION_OP_SPLIT;
+    enum fleet_kind kind = r->api->kind == VERSION_PROMPTS ? FLEET_PROMPT : FLEET_FILTERS;
+    return changes && fleet_governs(r->server->fleet, kind, r->name, e);
+}
+
 /* --- the way of a job --- */
 
 static void destroy(struct version_request *r)
@@ -182,6 +192,9 @@ static void answer(void *user)
         if (r->failed && r->from_folder) {
             r->api->put_failed(r);
         }
+        if (r->told) {
+            r->told(r->told_user, r->failed ? &r->e : NULL);
+        }
     } else if (r->failed) {
         respond_err(r->http, &r->e);
     } else {
@@ -191,6 +204,9 @@ static void answer(void *user)
             {"Content-Type", r->is_text ? "text/plain; charset=utf-8" : "application/json"},
             {"ETag", etag}};
         http_respond(r->http, r->status, headers, r->etag > 0 ? 2 : 1, r->reply, r->reply_len);
+    }
+    if (r->publish) {
+        fleet_note_change(r->server->fleet);
     }
     destroy(r);
 }
@@ -250,6 +266,14 @@ void version_admin_begin(struct server *s, struct http_exchange *http,
     const struct version_api *api = find_api(route->id, &op);
     struct version_request *r = create(s, api, op, "");
     int rc = r ? read_request(r, http_exchange_request(http), &e) : err_nomem(&e);
+    if (rc == 0 && is_of_fleet(r, &e)) {
+        struct api_error error =
+            api_error_make(409, "conflict", "fleet_decides", r->api->param, e.message);
+        destroy(r);
+        http_exchange_set_data(http, NULL);
+        respond_error(http, &error);
+        return;
+    }
     if (rc == 0) {
         r->http = http;
         http_exchange_set_data(http, r);
@@ -272,22 +296,55 @@ void version_admin_abort(struct http_exchange *http)
     }
 }
 
-int version_admin_put(struct server *s, const struct version_api *api, const char *name,
-                      const char *json, size_t len, const char *actor, struct err *e)
+/* A PUT that nobody waits for at a connection. */
+static struct version_request *create_put(struct server *s, const struct version_api *api,
+                                          const struct version_order *order)
 {
-    struct version_request *r = create(s, api, VERSION_OP_PUT, name);
+    struct version_request *r = create(s, api, VERSION_OP_PUT, order->name);
+    if (!r) {
+        return NULL;
+    }
+    snprintf(r->actor, sizeof(r->actor), "%s", order->actor);
+    r->change.actor = r->actor;
+    r->change.number = order->number;
+    snprintf(r->sha256, sizeof(r->sha256), "%s", order->sha256 ? order->sha256 : "");
+    r->activate = true;
+    r->told = order->told;
+    r->told_user = order->user;
+    r->body = mem_strndup(order->json, order->len);
+    r->body_len = order->len;
+    if (!r->body) {
+        destroy(r);
+        return NULL;
+    }
+    return r;
+}
+
+static int start_put(struct version_request *r, struct err *e)
+{
     if (!r) {
         return err_nomem(e);
     }
-    snprintf(r->actor, sizeof(r->actor), "%s", actor);
-    r->change.actor = r->actor;
-    r->activate = true;
-    r->from_folder = true;
-    r->body = mem_strndup(json, len);
-    r->body_len = len;
-    int rc = r->body ? start(r, e) : err_nomem(e);
+    int rc = start(r, e);
     if (rc != 0) {
         destroy(r);
     }
     return rc;
+}
+
+int version_admin_put(struct server *s, const struct version_api *api, const char *name,
+                      const char *json, size_t len, const char *actor, struct err *e)
+{
+    const struct version_order order = {.name = name, .json = json, .len = len, .actor = actor};
+    struct version_request *r = create_put(s, api, &order);
+    if (r) {
+        r->from_folder = true;
+    }
+    return start_put(r, e);
+}
+
+int version_admin_order(struct server *s, const struct version_api *api,
+                        const struct version_order *order, struct err *e)
+{
+    return start_put(create_put(s, api, order), e);
 }

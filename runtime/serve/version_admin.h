@@ -26,3 +26,20 @@ void version_admin_abort(struct http_exchange *http);
  * later failure is logged and told to the kind's put_failed. */
 int version_admin_put(struct server *s, const struct version_api *api, const char *name,
                       const char *json, size_t len, const char *actor, struct err *e);
+
+/* A version that was numbered elsewhere, as it is in a whole fleet. Borrowed for the call. */
+struct version_order {
+    const char *name;
+    const char *json; /* (len) what PUT takes */
+    size_t len;
+    uint64_t number;
+    const char *sha256; /* that it must have */
+    const char *actor;
+    /* Called once, unless version_admin_order fails: e is NULL when it is in force. */
+    void (*told)(void *user, const struct err *e);
+    void *user;
+};
+
+/* Stores it under its number, or finds it there, and makes it what requests get. */
+int version_admin_order(struct server *s, const struct version_api *api,
+                        const struct version_order *order, struct err *e);

@@ -1,5 +1,6 @@
 #include "runtime/serve/version_work.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -146,6 +147,39 @@ bool version_work_is_stored(struct version_request *r, const char *sha256)
     return is_same;
 }
 
+int version_work_activate_numbered(struct version_request *r, const char *sha256, struct err *e)
+{
+    char which[24];
+    struct version_text t;
+    if (r->change.number == 0) {
+        return 0;
+    }
+    if (strcmp(r->sha256, sha256) != 0) {
+        return err_set(e, ERR_FORMAT,
+                       "its content has the SHA-256 %.12s and is said to have %.12s", sha256,
+                       r->sha256);
+    }
+    snprintf(which, sizeof(which), "%" PRIu64, r->change.number);
+    if (version_store_get(r->store, r->name, which, &t, e) != 0) {
+        bool is_new = e->kind == ERR_NOT_FOUND;
+        if (is_new) {
+            *e = (struct err){0};
+        }
+        return is_new ? 0 : -1;
+    }
+    bool is_same = strcmp(t.sha256, sha256) == 0;
+    version_text_deinit(&t);
+    if (!is_same) {
+        return err_set(e, ERR_CONFLICT,
+                       "version %s of %s \"%s\" is another one here; set it anew, under a "
+                       "number that no replica has",
+                       which, r->api->noun, r->name);
+    }
+    return version_store_activate(r->store, r->name, r->change.number, &r->change, NULL, e) == 0
+               ? 1
+               : -1;
+}
+
 int version_work_which(const cJSON *body, char which[VERSION_NAME_MAX + 1], struct err *e)
 {
     const cJSON *item = json_field_get(body, "version");
@@ -263,6 +297,8 @@ static int run(struct version_request *r, struct err *e)
         return show_diff(r, e);
     case VERSION_OP_DRY_RUN:
         return r->api->dry_run(r, e);
+    case VERSION_OP_TRACE:
+        return r->api->trace(r, e);
     case VERSION_OP_AUDIT:
         return list_audit(r, e);
     case VERSION_OP_DELETE:

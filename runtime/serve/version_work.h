@@ -27,6 +27,7 @@ enum version_op {
     VERSION_OP_UNLABEL,
     VERSION_OP_DRY_RUN,
     VERSION_OP_SPLIT, /* prompts only */
+    VERSION_OP_TRACE, /* filter chains only */
     VERSION_OP_AUDIT, /* of all kinds */
 };
 
@@ -60,6 +61,7 @@ struct version_api {
     int (*diff)(struct version_request *r, const char *from, const char *to, struct buf *out,
                 struct err *e);
     int (*dry_run)(struct version_request *r, struct err *e);
+    int (*trace)(struct version_request *r, struct err *e); /* or NULL */
 
     /* On the loop: makes r->state what requests get, then calls `done` with r. */
     int (*publish)(struct version_request *r, void (*done)(void *r), struct err *e);
@@ -74,6 +76,10 @@ struct version_request {
     struct version_store *store;
     struct http_exchange *http; /* NULL: nobody waits */
     bool from_folder;           /* a watched folder wants to know of a failure */
+    /* Who else wants to know how it ended, on the loop: NULL for e where all went well. */
+    void (*told)(void *user, const struct err *e);
+    void *told_user;
+    char sha256[HASH_HEX_LEN + 1]; /* that what is put must have, or "" */
     enum version_op op;
 
     /* What was asked for. */
@@ -111,6 +117,11 @@ int version_work_reply(struct version_request *r, cJSON *root, struct err *e);
 /* Of a watched folder's file: its content is active in the store already, where another process
  * that watches the folder, as this one's successor, was faster. sha256: of what it means. */
 bool version_work_is_stored(struct version_request *r, const char *sha256);
+
+/* Of a version that others have numbered (change.number): 1: it is stored and active now, as it
+ * was stored before; 0: it is to be stored; -1: another text has its number, or it failed. */
+int version_work_activate_numbered(struct version_request *r, const char *sha256,
+                                   struct err *e);
 
 /* Of a body: "version", a number or a name, as text. */
 int version_work_which(const cJSON *body, char which[VERSION_NAME_MAX + 1], struct err *e);

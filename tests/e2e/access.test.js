@@ -53,7 +53,8 @@ test('each route wants its own key', { skip }, async (t) => {
             { authorization: 'Basic public-key' }];
         const other = route.auth === 'ROUTE_ADMIN' ? 'public-key' : server.adminKey;
         if (route.auth === 'ROUTE_OPEN') {
-            assert.equal(await statusOf(server, route), 200, name);
+            const isThere = !route.path.includes('{'); // there is no file of the name {name}
+            assert.equal(await statusOf(server, route), isThere ? 200 : 404, name);
             continue;
         }
         for (const headers of [...wrong, bearer(other), { 'x-api-key': other }]) {

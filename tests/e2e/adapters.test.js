@@ -160,7 +160,7 @@ test('the owner can say that another file is the same model; the log says that i
     await waitFor(async () => (await versions()).includes('is for another base model'));
     const alone = spawnSync(programPath(), ['serve', '-m', modelPath(), '--any-base'], { encoding: 'utf8' });
     assert.equal(alone.status, 2);
-    assert.match(alone.stderr, /--any-base goes with --adapter/);
+    assert.match(alone.stderr, /--any-base: goes with --adapter/);
 });
 
 test('weir logits takes an adapter, and its scale', { skip }, (t) => {

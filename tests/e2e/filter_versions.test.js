@@ -318,7 +318,7 @@ test('a key and a model have chains of their own, and no client has a say', { sk
     assert.equal(await as(kids, { 'weir-filters': 'house' }), 'kids@1');
     const refused = await as(lost);
     assert.match(refused.message, /"nobody-made-it", which this request must pass, is not published/);
-    assert.match(server.stderr, /error request .* is refused: filter chain "nobody-made-it"/);
+    assert.match(server.stderr, /error a request is refused: filter chain "nobody-made-it"/);
     for (const [route, value] of [['/v1/embeddings', { input: 'a' }], ['/v1/moderations', { input: 'a' }], ['/v1/responses', { input: 'a' }],
         ['/v1/messages', { model: 'weir-tiny', max_tokens: 1, messages: [{ role: 'user', content: 'a' }] }], ['/v1/completions', { prompt: 'a' }]]) {
         const headers = (key) => ({ headers: { authorization: `Bearer ${key}` } });
@@ -384,4 +384,32 @@ test('weir ctl filters', { skip }, async (t) => {
         [['try', 'shop@1', text, '--chain', first], 2], [['list', '--side', 'x'], 2]]) {
         assert.equal((await ctl([...args, '--url', server.url])).status, status, args.join(' '));
     }
+});
+
+test('trace: what a chain releases and holds, step by step', { skip }, async (t) => {
+    const server = await startServer(t);
+    await put(server, 'default', { filters: [{ type: 'wordlist', words: ['heron'], action: 'mask' }] });
+    const trace = async (value) => admin(server, 'POST', `${FILTERS}/default/trace`, value);
+    const text = 'My herons: a heron.';
+    const { status, body } = await trace({ text });
+    assert.equal(status, 200);
+    assert.deepEqual([body.text, body.version, body.stopped, body.steps.length], ['My herons: a *****.', 1, false, text.length + 1]);
+    assert.equal(body.steps.map(({ released }) => released).join(''), body.text);
+    assert.deepEqual(body.steps[5], { fed: 6, released: '', held_bytes: 3, held: 'her', events: [] });
+    assert.deepEqual(body.steps.flatMap(({ events }) => events), body.events);
+    assert.equal(body.steps.findIndex(({ events }) => events.length > 0), text.length - 1, 'the byte behind the word decides');
+    for (const chunk of [2, 5, 16384]) {
+        const other = (await trace({ text, chunk })).body;
+        assert.deepEqual([other.text, other.events], [body.text, body.events], 'as for any other cut');
+        assert.equal(other.steps.length, Math.ceil(text.length / chunk) + 1);
+    }
+    const stopped = (await trace({ text, chain: { filters: [{ type: 'wordlist', words: ['a'] }] } })).body;
+    assert.deepEqual([stopped.text, stopped.stopped, stopped.steps.at(-1).held], ['My herons: ', true, '']);
+    const empty = (await trace({ text: '' })).body;
+    assert.deepEqual(empty.steps, [{ fed: 0, released: '', held_bytes: 0, held: '', events: [] }]);
+    for (const [value, param] of [[{}, 'text'], [{ text: 'a', chunk: 0 }, 'chunk'], [{ text: 'a'.repeat(16385), chunk: 16384 }, 'text'],
+        [{ text: 'a'.repeat(4097) }, 'chunk'], [{ text: 'a', side: 'x' }, 'side'], [{ text: 'a', version: 9 }, 'version']]) {
+        assert.equal((await trace(value)).body.error.param, param);
+    }
+    assert.equal((await admin(server, 'POST', `${FILTERS}/nobody/trace`, { text: 'a' })).status, 404);
 });

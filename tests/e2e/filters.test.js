@@ -115,6 +115,40 @@ test('moderation: the answer tells what the filters found, and is blocked if the
     assert.equal(stream.chunks.at(-1).moderation.output.results[0].flagged, true);
 });
 
+test('moderation: the answer tells where filters have changed or ended it', { skip }, async (t) => {
+    const server = await startServer(t);
+    const publish = async (...filters) => {
+        const put = await server.admin('PUT', '/admin/filters/default', { ...chain(...filters), refusal: 'No.' });
+        assert.equal(put.status, 200, await put.text());
+    };
+    const request = ask('What is 23 + 45?', { moderation: {} });
+    // The spans of an answer, each with the text that it is about.
+    const spans = async (run) => {
+        const answer = await run(server, request);
+        const moderation = answer.chunks ? answer.chunks.at(-1).moderation : answer.body.moderation;
+        const bytes = Buffer.from(answer.text);
+        return (moderation.output.results[0].spans ?? []).map((span) =>
+            ({ ...span, text: bytes.subarray(span.at, span.at + span.bytes).toString() }));
+    };
+    for (const run of [whole, streamed]) {
+        await publish();
+        assert.deepEqual(await spans(run), []);
+        await publish({ words: ['23'], action: 'replace', replacement: 'zwölf' }, { words: ['45'], action: 'replace', replacement: '', name: 'gone' },
+            { words: ['68'], action: 'mask', name: 'hidden' }, { words: ['68'], action: 'note' });
+        const told = await spans(run);
+        assert.deepEqual(told.map(({ choice, verdict, name, code, text }) => [choice, verdict, name, code, text]), [
+            [0, 'replace', 'wordlist', 'wordlist', 'zwölf'],
+            [0, 'replace', 'gone', 'wordlist', ''],
+            [0, 'replace', 'hidden', 'wordlist', '**'],
+        ]);
+        await publish({ words: ['68'], action: 'stop' }, { words: ['23'], action: 'replace', replacement: '#', mode: 'record' });
+        const stopped = await spans(run);
+        assert.deepEqual(stopped.map(({ verdict, bytes }) => [verdict, bytes]), [['stop', 0]]);
+        const { text } = await run(server, request);
+        assert.equal(text.slice(stopped[0].at), '\n\nNo.', 'behind it is what the owner says');
+    }
+});
+
 test('a refusal of the owner closes what a filter has ended, on every route', { skip }, async (t) => {
     const server = await startServer(t);
     const refusal = 'I cannot say that.';

@@ -2,7 +2,6 @@
 // GET /metrics: every verdict of a filter is counted once, on every route, and no text stands in it.
 
 const assert = require('node:assert/strict');
-const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
@@ -11,6 +10,7 @@ const { ROUTE, ask, whole, beginStream, readStream } = require('./lib/chat.js');
 const { succeed } = require('./lib/command.js');
 const { makeFolder, writeFile, writeOtherVersion } = require('./lib/files.js');
 const { parseMetrics, readMetrics } = require('./lib/metrics.js');
+const { lintMetrics } = require('./lib/prometheus.js');
 const { startRepo, putVersion, waitFor, waitForState } = require('./lib/model_repo.js');
 const { startServer, missing, modelPath } = require('./lib/server.js');
 const { readEvents } = require('./lib/sse.js');
@@ -47,9 +47,9 @@ test('the reader of these tests refuses what is malformed', () => {
 
 test('the documentation lists what there is', () => {
     const table = fs.readFileSync(path.join(REPO, 'runtime/serve/server_metrics.h'), 'utf8');
-    const names = [...table.matchAll(/"(weir_[a-z_]+)"/g)].map(([, name]) => name);
+    const names = [...table.matchAll(/"((?:weir_|gen_ai_server_|vllm:)[a-z0-9_]+)"/g)].map(([, name]) => name);
     const docs = fs.readFileSync(path.join(REPO, 'docs/operations.md'), 'utf8');
-    const listed = [...docs.matchAll(/^\| `(weir_[a-z_]+)`/gm)].map(([, name]) => name);
+    const listed = [...docs.matchAll(/^\| (`(?:weir_|gen_ai_server_|vllm:)[^|]+) \|/gm)].flatMap(([, cell]) => cell.replaceAll('`', '').split(', '));
     assert.ok(names.length > 10);
     assert.deepEqual(listed.sort(), names.sort());
 });
@@ -98,13 +98,7 @@ test('verdicts are counted on all routes that make text, streamed or not', { ski
     assert.ok(noted.get(ROUTE) > 0, 'the answer has numbers in it');
     assert.doesNotMatch(before.text, /canarybird|What is/);
     assert.doesNotMatch(server.stderr, /canarybird/);
-    const promtool = spawnSync('promtool', ['check', 'metrics'], { input: before.text, encoding: 'utf8' });
-    if (promtool.error) {
-        t.diagnostic('promtool is not here: the text was read by these tests alone');
-    } else {
-        assert.equal(promtool.stdout + promtool.stderr, '');
-        assert.equal(promtool.status, 0);
-    }
+    assert.equal(lintMetrics(before.text), '');
 });
 
 test('stops are counted by code, on both sides and on the routes without answers', { skip }, async (t) => {
@@ -212,6 +206,10 @@ test('who may read them is for the owner to say', { skip }, async (t) => {
     assert.equal((await closed.post(ROUTE, ask('Hi'), bearer(scraper))).status, 403);
     const off = await startServer(t, { args: ['--metrics', 'off'] });
     assert.equal((await off.fetch('/metrics')).status, 404);
+    // The owner reads them anyhow, as the console does.
+    const owner = await off.admin('GET', '/admin/stats');
+    assert.equal(owner.status, 200);
+    assert.equal(parseMetrics(await owner.text()).value('weir_build_info'), 1);
 });
 
 test('names of filters and verdicts that are only recorded', { skip }, async (t) => {
@@ -318,4 +316,92 @@ test('metrics of models, versions and shares are there and move', { skip }, asyn
         { role: 'user', content: 'Do you have advice about chess?' }] });
     assert.equal(refusal.finish, 'stop', refusal.text);
     assert.equal(await value('weir_model_refusals_total', { model: 'tiny', version: '1' }), 1, refusal.text);
+});
+
+// Of each request that a model was asked for, under all names.
+test('requests are counted by outcome, their stages are timed, and tokens are told while they come', { skip }, async (t) => {
+    const server = await startWith(t, { ...CHAIN, filters: [...CHAIN.filters, { type: 'wordlist', words: ['number'], side: 'output', action: 'note' }] },
+        ['--parallel', '1', '--queue', '1']);
+    const story = (more) => ask('Tell me a story.', { max_tokens: 12, ignore_eos: true, ...more });
+    const outcomes = async () => {
+        const { families } = await readMetrics(server);
+        return Object.fromEntries((families.get('weir_requests_total')?.samples ?? [])
+            .map(({ labels: { operation, model, outcome }, value }) => [[operation, model, outcome].join(' '), value]));
+    };
+    assert.deepEqual(await outcomes(), {});
+    assert.equal((await whole(server, story())).finish, 'length');
+    assert.equal((await whole(server, ask('What is 23 + 45?'))).finish, 'stop');
+    for (const [route, body, status] of [
+        [ROUTE, { ...ask('x'), model: 'gpt-9' }, 404], [ROUTE, '{', 400], [ROUTE, ask('forbiddenword'), 400], ['/v1/embeddings', { input: 'x' }, 200],
+        ['/v1/completions', { prompt: 'x', max_tokens: 900, deadline_ms: 20, ignore_eos: true }, 504],
+    ]) {
+        const response = await server.post(route, body);
+        assert.equal(response.status, status, await response.text());
+    }
+    assert.deepEqual(await outcomes(), {
+        'chat weir-tiny length': 1, 'chat weir-tiny complete': 1, 'chat  invalid': 2, 'chat weir-tiny blocked': 1, 'embeddings weir-tiny complete': 1,
+        'text_completion weir-tiny late': 1,
+    });
+    const { value, families, text } = await readMetrics(server);
+    const both = [['weir_request_queue_seconds', 'vllm:request_queue_time_seconds'], ['weir_request_prefill_seconds', 'vllm:request_prefill_time_seconds'],
+        ['weir_request_decode_seconds', 'vllm:request_decode_time_seconds'], ['weir_inter_token_seconds', 'vllm:inter_token_latency_seconds']];
+    for (const [own, alias] of both) {
+        assert.ok(value(own, {}, '_count') >= 2, own);
+        assert.equal(value(own, {}, '_count'), value(alias, { model_name: 'weir-tiny' }, '_count'), alias);
+        assert.equal(value(own, {}, '_sum'), value(alias, {}, '_sum'), alias);
+    }
+    assert.equal(value('vllm:request_success_total', { finished_reason: 'length' }), 1);
+    assert.equal(value('vllm:request_success_total', { finished_reason: 'stop' }), 1);
+    assert.equal(value('vllm:e2e_request_latency_seconds', {}, '_count'), 2);
+    assert.equal(value('weir_filter_hold_seconds', { chain: 'shop', version: 7 }, '_count'), value('weir_filter_held_bytes', {}, '_count'));
+    const duration = (labels) => value('gen_ai_server_request_duration_seconds', labels, '_count');
+    assert.equal(duration({}), 7);
+    assert.equal(duration({ gen_ai_operation_name: 'chat', gen_ai_provider_name: 'weir', gen_ai_request_model: 'weir-tiny', error_type: '' }), 2);
+    assert.equal(duration({ error_type: '504', gen_ai_operation_name: 'text_completion' }), 1);
+    assert.equal(duration({ error_type: '400' }), 2);
+    assert.equal(value('gen_ai_server_time_to_first_token_seconds', {}, '_count'), 2);
+    assert.equal(value('gen_ai_server_time_per_output_token_seconds', {}, '_count'), 2);
+    assert.doesNotMatch(text, /gpt-9/, 'what a client calls a model is no label');
+    const edges = (name) => [...new Set(families.get(name).samples.filter(({ labels }) => labels.le).map(({ labels: { le } }) => le))].slice(0, -1).map(Number);
+    assert.deepEqual(edges('gen_ai_server_request_duration_seconds'), Array.from({ length: 14 }, (_, i) => Number((0.01 * 2 ** i).toFixed(2))));
+    assert.deepEqual(edges('gen_ai_server_time_to_first_token_seconds'),
+        [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80]);
+    assert.deepEqual(edges('gen_ai_server_time_per_output_token_seconds'), [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5]);
+
+    // While one runs and one waits, a third is turned away; tokens of the one that runs are told already.
+    const before = await readMetrics(server);
+    const leaver = new AbortController();
+    const running = await beginStream(server, story({ max_tokens: 900 }), { signal: leaver.signal });
+    await running.body.getReader().read();
+    const waiting = server.post(ROUTE, story({ max_tokens: 900 }), { signal: leaver.signal }).catch(() => null);
+    await waitFor(async () => {
+        const now = await readMetrics(server);
+        return now.value('weir_requests_running') === 1 && now.value('weir_requests_waiting', { model: 'weir-tiny' }) === 1;
+    });
+    const busy = await server.post(ROUTE, story());
+    assert.equal(busy.status, 429, await busy.text());
+    const during = await readMetrics(server);
+    assert.equal(during.value('weir_requests_running'), 1);
+    assert.equal(during.value('vllm:num_requests_running', { model_name: 'weir-tiny' }), 1);
+    assert.equal(during.value('vllm:num_requests_waiting', { model_name: 'weir-tiny' }), 1);
+    assert.ok(during.value('weir_requests_waiting_tokens') > 0);
+    assert.ok(during.value('weir_kv_cache_pages_used') > 0 && during.value('weir_kv_cache_pages_used') <= during.value('weir_kv_cache_pages'));
+    assert.equal(during.value('vllm:kv_cache_usage_perc'), during.value('weir_kv_cache_pages_used') / during.value('weir_kv_cache_pages'));
+    assert.ok(during.value('weir_output_tokens_total') > before.value('weir_output_tokens_total'));
+    assert.ok(during.value('weir_prompt_tokens_total') > before.value('weir_prompt_tokens_total'));
+    leaver.abort();
+    await waiting;
+    await waitFor(async () => (await outcomes())['chat weir-tiny left'] === 2);
+    assert.equal((await outcomes())['chat  busy'], 1);
+    await waitFor(async () => {
+        const now = await readMetrics(server);
+        return now.value('weir_requests_running') + now.value('weir_requests_waiting') === 0;
+    });
+    const { usage } = await whole(server, story());
+    const after = await readMetrics(server);
+    assert.equal(after.value('vllm:generation_tokens_total'), after.value('weir_output_tokens_total'));
+    assert.equal(after.value('vllm:prefix_cache_queries_total'), after.value('weir_prompt_tokens_total'));
+    assert.equal(after.value('vllm:prefix_cache_hits_total'), after.value('weir_cached_prompt_tokens_total'));
+    assert.ok(usage.prompt_tokens > 0);
+    assert.equal(after.value('weir_model_generation', { model: 'weir-tiny' }), 1);
 });

@@ -122,7 +122,7 @@ test('answers are what the document says', { skip: missing() }, async (t) => {
             await check(method, route, { model: 3 }, 400);
         }
     }
-    for (const route of ['/healthz', '/readyz', '/v1/models', '/admin/models', '/admin/prompts', '/admin/audit', '/admin/filters', '/admin/upgrade']) {
+    for (const route of ['/healthz', '/readyz', '/v1/models', '/admin/models', '/admin/prompts', '/admin/audit', '/admin/filters', '/admin/upgrade', '/admin/drift', '/admin/drift/alerts']) {
         await check('get', route);
     }
     await check('get', '/v1/models/{id}', undefined, 200, '/v1/models/weir-tiny');
@@ -146,6 +146,8 @@ test('answers are what the document says', { skip: missing() }, async (t) => {
     await check('get', `${chain}/versions`, undefined, 200, '/admin/filters/default/versions');
     await check('get', `${chain}/versions/{version}`, undefined, 200, '/admin/filters/default/versions/1');
     await check('post', `${chain}/dry-run`, { text: 'A heron.', chain: herons }, 200, '/admin/filters/default/dry-run');
+    await check('post', `${chain}/trace`, { text: 'A heron.', chain: herons, chunk: 3 }, 200, '/admin/filters/default/trace');
+    await check('post', `${chain}/trace`, { text: 'A heron.', chunk: 0 }, 400, '/admin/filters/default/trace');
     await check('put', `${chain}/labels/{label}`, { version: 1 }, 200, '/admin/filters/default/labels/stable');
     await check('post', '/v1/moderations', { input: ['a heron', 'nothing'] });
     await check('get', '/admin/findings');

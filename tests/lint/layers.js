@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const ROOT = path.resolve(__dirname, '../..');
-const ALL = ['net', 'api', 'sched', 'engine', 'grammar', 'registry', 'filters', 'models', 'quant', 'base'];
+const ALL = ['net', 'api', 'sched', 'engine', 'ranks', 'grammar', 'registry', 'filters', 'models', 'quant', 'base'];
 
 // A layer may always use itself.
 const MAY_USE = {
@@ -18,7 +18,8 @@ const MAY_USE = {
     api: ['grammar', 'registry', 'models', 'base'],
     registry: ['models', 'filters', 'base'],
     sched: ['engine', 'base'],
-    engine: ['grammar', 'models', 'quant', 'base'],
+    engine: ['ranks', 'grammar', 'models', 'quant', 'base'],
+    ranks: ['models', 'base'],
     grammar: ['models', 'base'],
     models: ['quant', 'base'],
     curate: ['train', 'models', 'filters', 'base'],

@@ -134,9 +134,17 @@ class Server {
         await this.exited;
     }
 
+    end() {
+        if (this.pidToStop === undefined) {
+            this.child.kill('SIGTERM');
+        } else if (this.child.exitCode === null) {
+            process.kill(this.pidToStop, 'SIGTERM');
+        }
+    }
+
     // Ends the server in order and returns {code, signal}.
     async stop() {
-        this.child.kill('SIGTERM');
+        this.end();
         const timer = setTimeout(() => this.child.kill('SIGKILL'), STOP_TIMEOUT_MS);
         const outcome = await this.exited;
         clearTimeout(timer);
@@ -145,11 +153,14 @@ class Server {
 }
 
 // args: more options for `weir serve`; model and env replace the defaults. port null: none is asked for. uid: whose
-// process it shall be.
-async function startServer(t, { args = [], model = modelPath(), env = {}, port = 0, uid } = {}) {
+// process it shall be. launcher: a command line that starts the program; server.pidToStop is then for the test to set.
+// ignoresFileLimit: a write beyond RLIMIT_FSIZE fails, as on a full disk, and does not end it.
+async function startServer(t, { args = [], model = modelPath(), env = {}, port = 0, uid, launcher = [], ignoresFileLimit } = {}) {
     const where = port === null ? [] : ['--port', String(port)];
     const all = ['serve', '--model', model, ...where, '--admin-key', ADMIN_KEY, ...args];
-    const child = spawn(programPath(), all, {
+    const before = ignoresFileLimit ? ['bash', '-c', `trap '' XFSZ; exec "$0" "$@"`] : launcher;
+    const [command, ...first] = [...before, programPath()];
+    const child = spawn(command, [...first, ...all], {
         stdio: ['ignore', 'pipe', 'pipe'],
         env: { ...process.env, ...env },
         uid,

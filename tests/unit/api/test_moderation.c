@@ -128,6 +128,32 @@ static void a_result_names_what_was_looked_for_and_what_was_found(void **state)
     }
 }
 
+static void spans_say_where_an_answer_was_changed(void **state)
+{
+    (void)state;
+    struct moderation_result r = {0};
+    for (size_t i = 0; i < 20; i++) {
+        struct moderation_span span = {.choice = i / 10,
+                                       .at = 7 * i,
+                                       .bytes = i % 2,
+                                       .verdict = i < 19 ? "replace" : "stop",
+                                       .name = "no \"names\"",
+                                       .code = "email"};
+        assert_int_equal(moderation_result_add_span(&r, &span), 0);
+    }
+    struct buf out;
+    buf_init(&out, 1 << 16);
+    moderation_append_side(&out, "default", &r);
+    char *text = buf_take(&out, NULL);
+    assert_non_null(strstr(text, "\"spans\":[{\"choice\":0,\"at\":0,\"bytes\":0,"
+                                 "\"verdict\":\"replace\",\"name\":\"no \\u0022names\\u0022\","
+                                 "\"code\":\"email\"},{"));
+    assert_non_null(strstr(text, "{\"choice\":1,\"at\":133,\"bytes\":1,\"verdict\":\"stop\","));
+    mem_free(text);
+    buf_deinit(&out);
+    moderation_result_deinit(&r);
+}
+
 static void a_weighed_category_has_its_greatest_score(void **state)
 {
     (void)state;
@@ -170,6 +196,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(limits_are_exact),
         cmocka_unit_test(a_result_names_what_was_looked_for_and_what_was_found),
+        cmocka_unit_test(spans_say_where_an_answer_was_changed),
         cmocka_unit_test(a_weighed_category_has_its_greatest_score),
         cmocka_unit_test(many_categories_are_kept_apart),
     };

@@ -62,12 +62,26 @@ static void the_valid_prefix_ends_before_the_first_fault(void **state)
     assert_true(utf8_is_valid("", 0));
 }
 
+static void chunks_are_whole_characters(void **state)
+{
+    (void)state;
+    const char *text = "a\xE2\x82\xAC"
+                       "b";
+    assert_int_equal(utf8_chunk_len(text, 5, 1), 1);
+    assert_int_equal(utf8_chunk_len(text, 5, 3), 1);
+    assert_int_equal(utf8_chunk_len(text, 5, 4), 4);
+    assert_int_equal(utf8_chunk_len(text, 5, 100), 5);
+    assert_int_equal(utf8_chunk_len(text + 1, 4, 1), 3); /* one character at least */
+    assert_int_equal(utf8_chunk_len(text, 0, 4), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_point_survives),
         cmocka_unit_test(forbidden_sequences_are_invalid),
         cmocka_unit_test(the_valid_prefix_ends_before_the_first_fault),
+        cmocka_unit_test(chunks_are_whole_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,6 +88,36 @@ static void what_is_no_number_has_no_part(void **state)
     assert_int_equal(token_logprobs(none, 2, 0, &logprob, top, 20, &scratch), 0);
 }
 
+static void entropy_is_that_of_the_softmax(void **state)
+{
+    (void)state;
+    struct rng r;
+    float logits[VOCAB];
+    rng_seed(&r, 3);
+    for (int round = 0; round < 20; round++) {
+        random_logits(&r, logits);
+        logits[7] = -INFINITY;
+        logits[8] = NAN;
+        double sum = 0.0, entropy = 0.0;
+        for (int t = 0; t < VOCAB; t++) {
+            sum += t == 7 || t == 8 ? 0.0 : exp((double)logits[t]);
+        }
+        for (int t = 0; t < VOCAB; t++) {
+            double p = t == 7 || t == 8 ? 0.0 : exp((double)logits[t]) / sum;
+            entropy -= p > 0.0 ? p * log(p) : 0.0;
+        }
+        assert_true(fabs((double)token_entropy(logits, VOCAB, &scratch) - entropy) < 1e-5);
+    }
+    for (int t = 0; t < VOCAB; t++) {
+        logits[t] = -2.5f;
+    }
+    assert_true(fabs((double)token_entropy(logits, VOCAB, &scratch) - log(VOCAB)) < 1e-5);
+    logits[5] = 1000.0f;
+    assert_true(token_entropy(logits, VOCAB, &scratch) == 0.0f);
+    const float none[] = {NAN, -INFINITY};
+    assert_true(token_entropy(none, 2, &scratch) == 0.0f);
+}
+
 static void the_logarithm_is_right(void **state)
 {
     (void)state;
@@ -121,6 +151,7 @@ int main(void)
         cmocka_unit_test(they_are_those_of_the_softmax),
         cmocka_unit_test(the_top_are_the_best_by_logit_then_by_id),
         cmocka_unit_test(what_is_no_number_has_no_part),
+        cmocka_unit_test(entropy_is_that_of_the_softmax),
         cmocka_unit_test(the_logarithm_is_right),
     };
     return cmocka_run_group_tests(tests, make_scratch, drop_scratch);

@@ -180,7 +180,8 @@ static void put_metadata(struct weights *w, const struct gguf *vocab)
     gguf_put_copies(w->out, vocab, "tokenizer.");
 }
 
-static struct model *open_as(const char *arch, enum ffn ffn, enum llama_precision precision)
+static struct model *open_share(const char *arch, enum ffn ffn, enum llama_precision precision,
+                                const struct parallel *parallel)
 {
     char path[64];
     struct err e = {0};
@@ -195,9 +196,8 @@ static struct model *open_as(const char *arch, enum ffn ffn, enum llama_precisio
     if (gguf_writer_write(w.out, path, &e) != 0) {
         fail_msg("%s", e.message);
     }
-    struct model *m = precision == LLAMA_INT8
-                          ? model_open(path, MODEL_HASHED, &parallel_none, &e)
-                          : model_open_as(path, precision, &parallel_none, &e);
+    struct model *m = precision == LLAMA_INT8 ? model_open(path, MODEL_HASHED, parallel, &e)
+                                              : model_open_as(path, precision, parallel, &e);
     unlink(path);
     if (!m) {
         fail_msg("%s", e.message);
@@ -206,6 +206,26 @@ static struct model *open_as(const char *arch, enum ffn ffn, enum llama_precisio
     gguf_close(vocab);
     test_free(pool);
     return m;
+}
+
+static struct model *open_as(const char *arch, enum ffn ffn, enum llama_precision precision)
+{
+    return open_share(arch, ffn, precision, &parallel_none);
+}
+
+struct model *tiny_model_open_share(enum tiny_model kind, const struct parallel *parallel)
+{
+    switch (kind) {
+    case TINY_MODEL:
+        break;
+    case TINY_MODEL_QWEN2:
+        return open_share("qwen2", DENSE, LLAMA_INT8, parallel);
+    case TINY_MODEL_F32:
+        return open_share("llama", DENSE, LLAMA_F32, parallel);
+    case TINY_MODEL_MIXTURE:
+        return open_share("llama", MIXTURE, LLAMA_INT8, parallel);
+    }
+    return open_share("llama", DENSE, LLAMA_INT8, parallel);
 }
 
 struct model *tiny_model_open(void)

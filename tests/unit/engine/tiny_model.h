@@ -20,3 +20,7 @@ struct model *tiny_model_open_mixture(void);
 /* The one with float weights, its feed-forward networks being mixtures of experts that are all
  * the same: whatever the router says, it computes what tiny_model_open_f32 does. */
 struct model *tiny_model_open_same_experts(void);
+
+/* One of the first four, the share of it that parallel->ranks says, loaded by that. */
+enum tiny_model { TINY_MODEL, TINY_MODEL_QWEN2, TINY_MODEL_F32, TINY_MODEL_MIXTURE };
+struct model *tiny_model_open_share(enum tiny_model kind, const struct parallel *parallel);

@@ -118,6 +118,9 @@ static void respond(struct peer *p)
         memset(longest + n, 'x', 3000);
         longest[n + 3000] = '\0';
         say(p, longest);
+    } else if (strncmp(p->in, "POST /stream", 12) == 0) {
+        say(p, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n");
+        say(p, "4\r\ntwo\n\r\n");
     } else if (strncmp(p->in, "POST /trickle", 13) == 0) {
         say(p, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
         uv_timer_start(&p->trickle, on_trickle, 5, 5);
@@ -537,6 +540,75 @@ static void running_out_of_memory_leaks_nothing(void **state)
     }
 }
 
+/* ---- streams ---- */
+
+struct stream {
+    struct result end; /* first */
+    char text[64];
+    bool is_canceled; /* when all that was said has come */
+};
+
+static void take_data(void *user, const char *data, size_t len)
+{
+    struct stream *s = user;
+    size_t had = strlen(s->text);
+    assert_true(had + len < sizeof(s->text));
+    memcpy(s->text + had, data, len);
+    if (s->is_canceled && strcmp(s->text, "one\ntwo\n") == 0) {
+        http_call_cancel(s->end.call);
+        s->end.call = NULL;
+    }
+}
+
+/* Until what was wanted has come, or the call is over. */
+static struct stream stream_from(const char *path, uint32_t timeout_ms, bool is_canceled)
+{
+    char url[128];
+    struct http_call_request request = request_to(url, sizeof(url), path);
+    struct stream s = {.is_canceled = is_canceled};
+    request.timeout_ms = timeout_ms;
+    request.on_data = take_data;
+    s.end.call = http_call_begin(calls, &request, take, &s);
+    assert_non_null(s.end.call);
+    while (!s.end.done && s.end.call) {
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+    return s;
+}
+
+static void a_stream_is_told_as_it_comes_until_it_is_canceled(void **state)
+{
+    (void)state;
+    struct stream s = stream_from("/stream", 0, true);
+    assert_string_equal(s.text, "one\ntwo\n");
+    assert_int_equal(s.end.done, 0);
+}
+
+static void a_stream_ends_by_its_time_and_by_its_peer(void **state)
+{
+    (void)state;
+    struct stream s = stream_from("/stream", 300, false);
+    assert_string_equal(s.text, "one\ntwo\n");
+    assert_int_equal(s.end.status, 0);
+    assert_non_null(strstr(s.end.error, "300 ms"));
+    s = stream_from("/half", 0, false);
+    assert_string_equal(s.text, "half");
+    assert_string_equal(s.end.error, "the service hung up");
+    s = stream_from("/ok", 0, false);
+    assert_string_equal(s.text, "fine");
+    assert_int_equal(s.end.status, 200);
+    assert_string_equal(s.end.body, "");
+}
+
+static void an_error_in_place_of_a_stream_is_kept(void **state)
+{
+    (void)state;
+    struct stream s = stream_from("/500", 0, false);
+    assert_string_equal(s.text, "");
+    assert_int_equal(s.end.status, 500);
+    assert_string_equal(s.end.body, "no");
+}
+
 #define CALL_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -552,6 +624,9 @@ int main(void)
         CALL_TEST(the_queue_is_bounded_and_its_time_runs),
         CALL_TEST(a_call_may_be_canceled_at_any_time),
         CALL_TEST(closing_ends_all_that_is_left),
+        CALL_TEST(a_stream_is_told_as_it_comes_until_it_is_canceled),
+        CALL_TEST(a_stream_ends_by_its_time_and_by_its_peer),
+        CALL_TEST(an_error_in_place_of_a_stream_is_kept),
         CALL_TEST(running_out_of_memory_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,11 +71,11 @@ static void interval_of_shares_has_known_values(void **state)
 static void interval_of_means_has_known_values(void **state)
 {
     (void)state;
-    const struct canary_moments a = {10, 20, 4}, b = {15, 23, 9};
+    const struct value_moments a = {10, 20, 4}, b = {15, 23, 9};
     struct canary_interval i = canary_mean_interval(&a, &b, 0.025);
     assert_close(i.low, 3 - 2.0687 * 1, 1e-3);
     assert_close(i.high, 3 + 2.0687 * 1, 1e-3);
-    const struct canary_moments same = {10, 20, 0}, one = {1, 20, 0};
+    const struct value_moments same = {10, 20, 0}, one = {1, 20, 0};
     i = canary_mean_interval(&same, &same, 0.01);
     assert_true(i.low == 0 && i.high == 0);
     i = canary_mean_interval(&same, &one, 0.01);

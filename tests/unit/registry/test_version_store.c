@@ -216,6 +216,34 @@ static void a_stale_revision_changes_nothing(void **state)
     store_close(s);
 }
 
+static void a_number_that_was_given_elsewhere_is_kept(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct version_state now;
+    struct version_text t;
+    struct version_store *s = store_must_open(NULL);
+    const struct version_change fifth = {.number = 5}, third = {.number = 3};
+    assert_int_equal(store_put(s, "a", "five", true, &fifth, &now, &e), 0);
+    assert_int_equal(now.active, 5);
+    assert_int_equal(now.latest, 5);
+    /* One that others had before; numbers of this store go on above all. */
+    assert_int_equal(store_put(s, "a", "three", true, &third, &now, &e), 0);
+    assert_int_equal(now.active, 3);
+    assert_int_equal(now.latest, 5);
+    assert_int_equal(now.n_versions, 2);
+    assert_refused(store_put(s, "a", "other", true, &fifth, &now, &e), &e, ERR_CONFLICT,
+                   "version");
+    assert_int_equal(store_put_text(s, "a", "six", true), 6);
+    e = (struct err){0};
+    assert_int_equal(version_store_get(s, "a", "5", &t, &e), 0);
+    assert_int_equal(t.number, 5);
+    version_text_deinit(&t);
+    assert_int_equal(version_store_rollback(s, "a", &any_change, &now, &e), 0);
+    assert_int_equal(now.active, 3);
+    store_close(s);
+}
+
 static uint64_t roll_back(struct version_store *s, const char *profile)
 {
     struct err e = {0};
@@ -590,6 +618,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(versions_are_numbered_and_read_back),
         cmocka_unit_test(a_number_can_be_asked_to_be_greater),
+        cmocka_unit_test(a_number_that_was_given_elsewhere_is_kept),
         cmocka_unit_test(kinds_have_names_of_their_own),
         cmocka_unit_test(what_is_wrong_is_not_stored),
         cmocka_unit_test(a_stale_revision_changes_nothing),

@@ -1,0 +1,122 @@
+#include "runtime/cli/chat_session.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/cli/chat_stop.h"
+
+struct showing {
+    struct buf text; /* of the answer so far */
+    bool is_terminal;
+};
+
+/* What would move the cursor, clear the screen or do worse on a terminal; line breaks and tabs
+ * do not. C1 controls are two bytes in UTF-8. */
+static size_t control_len(const char *text, size_t left)
+{
+    unsigned char c = (unsigned char)text[0];
+    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
+        return 1;
+    }
+    bool is_c1 = left > 1 && c == 0xC2 && (unsigned char)text[1] >= 0x80 &&
+                 (unsigned char)text[1] < 0xA0;
+    return is_c1 ? 2 : 0;
+}
+
+static void print_safely(const char *text, size_t len)
+{
+    size_t from = 0;
+    for (size_t at = 0; at < len;) {
+        size_t n = control_len(text + at, len - at);
+        if (n > 0) {
+            fwrite(text + from, 1, at - from, stdout);
+            putchar('?');
+            from = at + n;
+        }
+        at += n > 0 ? n : 1;
+    }
+    fwrite(text + from, 1, len - from, stdout);
+}
+
+static int show(void *ctx, const char *text, size_t len)
+{
+    struct showing *s = ctx;
+    if (s->is_terminal) {
+        print_safely(text, len);
+    } else {
+        fwrite(text, 1, len, stdout);
+    }
+    fflush(stdout);
+    if (buf_append(&s->text, text, len) != 0) {
+        return -1;
+    }
+    return s->is_terminal && chat_stop_is_wanted() ? -1 : 0;
+}
+
+int chat_session_answer(struct chat_session *s, struct err *e)
+{
+    struct showing showing = {.is_terminal = s->is_terminal};
+    const struct chat_request request = {.turns = &s->turns,
+                                         .parameters = &s->parameters,
+                                         .on_text = show,
+                                         .text_ctx = &showing};
+    buf_init(&showing.text, CHAT_ANSWER_MAX);
+    chat_stop_forget();
+    int rc = s->source->answer(s->source->ctx, &request, e);
+    bool was_stopped = rc != 0 && s->is_terminal && chat_stop_is_wanted();
+    chat_stop_forget();
+    puts(was_stopped ? "\n(stopped)" : "");
+    /* What was said before it was stopped is part of the conversation. */
+    if (rc == 0 || (was_stopped && showing.text.len > 0)) {
+        rc = chat_turns_add(&s->turns, "assistant", showing.text.data ? showing.text.data : "",
+                            showing.text.len, e);
+    } else {
+        chat_turns_drop(&s->turns);
+        rc = was_stopped ? 0 : -1;
+    }
+    buf_deinit(&showing.text);
+    return rc;
+}
+
+/* "//..." is a message that begins with a slash. */
+static int take(struct chat_session *s, const char *text, struct err *e)
+{
+    if (text[0] == '/' && text[1] != '/') {
+        return chat_command(s, text, e);
+    }
+    text += text[0] == '/' ? 1 : 0;
+    if (chat_turns_add(&s->turns, "user", text, strlen(text), e) != 0) {
+        return -1;
+    }
+    return chat_session_answer(s, e);
+}
+
+int chat_session_run(struct chat_session *s, struct err *e)
+{
+    struct buf message;
+    int rc = 1;
+    buf_init(&message, CHAT_MESSAGE_MAX);
+    if (s->is_terminal) {
+        puts("/help lists commands; Ctrl-C stops an answer, Ctrl-D or /exit ends.");
+    }
+    while (rc == 1 && !s->has_ended) {
+        rc = chat_input_read(s->input, &message, e);
+        if (rc != 1 || message.data[strspn(message.data, " \t\n")] == '\0') {
+            continue;
+        }
+        if (take(s, message.data, e) == 0) {
+            continue;
+        }
+        if (s->is_terminal) {
+            fprintf(stderr, "%s\n", e->message);
+            *e = (struct err){0};
+        } else {
+            rc = -1;
+        }
+    }
+    if (s->is_terminal && rc == 0) {
+        putchar('\n'); /* behind the prompt at which Ctrl-D was pressed */
+    }
+    buf_deinit(&message);
+    return rc < 0 ? -1 : 0;
+}

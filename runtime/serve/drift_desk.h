@@ -1,0 +1,78 @@
+/* drift_desk.h: watches whether the answers of a version stay as they were: a series of them
+ * for each model version and prompt version (registry/drift_series.h), baselines and alerts in
+ * a file, and alerts in the log, in metrics and for the admin.
+ *
+ * Memory is bounded: DRIFT_SERIES_MAX series, of which the longest unused leaves, and
+ * DRIFT_ALERTS_MAX alerts. Nothing here delays or fails an answer. What cannot be written (the
+ * disk is full) stays in memory, is told once in the log and tried again.
+ *
+ * Threads: the loop. */
+#pragma once
+
+#include <uv.h>
+
+#include "runtime/base/metrics.h"
+#include "runtime/registry/drift_series.h"
+#include "runtime/registry/drift_store.h"
+
+struct drift_desk_settings {
+    bool is_off;
+    const char *path; /* NULL: in memory */
+    struct drift_settings test;
+};
+
+struct drift_desk;
+
+/* Reads what was stored. */
+struct drift_desk *drift_desk_start(uv_loop_t *loop, const struct drift_desk_settings *set,
+                                    struct metrics *metrics, struct err *e);
+
+/* Lets go of the loop. Accepts NULL, as the next two. */
+void drift_desk_stop(struct drift_desk *d);
+/* Writes what is not stored yet; after the loop's end. Not once another process serves, which
+ * goes on with what was stored when it began. */
+void drift_desk_save(struct drift_desk *d);
+void drift_desk_destroy(struct drift_desk *d);
+
+/* An answer was given. The id of its series, for feedback; 0: it is watched by none. */
+uint64_t drift_desk_note(struct drift_desk *d, const struct drift_key *key,
+                         const struct answer_seen *a);
+
+/* Somebody has spoken for the first time of an answer of this series. */
+void drift_desk_note_feedback(struct drift_desk *d, uint64_t series, bool is_disliked);
+
+/* --- for the admin --- */
+
+/* Which series are meant; "" matches all. */
+struct drift_asked {
+    char model[DRIFT_NAME_SIZE], version[DRIFT_NAME_SIZE], prompt[DRIFT_PROMPT_SIZE];
+};
+
+/* Appends {"settings": ..., "series": [...]}. 0, or -1 as buf.h. */
+int drift_desk_list(const struct drift_desk *d, const struct drift_asked *asked, bool with_bins,
+                    struct buf *out);
+
+/* Appends {"alerts": [...]}, newest first, of these series; at most `limit` with numbers below
+ * `before`. */
+int drift_desk_list_alerts(const struct drift_desk *d, const struct drift_asked *asked,
+                           uint64_t before, size_t limit, struct buf *out);
+
+/* Where a new baseline comes from. */
+enum drift_take {
+    DRIFT_TAKE_NEWEST, /* the newest answers, up to 16 windows of them */
+    DRIFT_TAKE_NEXT,   /* those that come */
+    DRIFT_TAKE_OTHER,  /* the baseline of another series */
+};
+
+/* Called on the loop once the new baseline is on disk and in force; series: its id. Or with e,
+ * and nothing has changed; ERR_IO: it could not be stored. */
+typedef void drift_taken(void *ctx, uint64_t series, const struct err *e);
+
+/* Of the one series that is asked for; `other` for DRIFT_TAKE_OTHER. ERR_NOT_FOUND: there is
+ * none, ERR_CONFLICT: several, or there are too few answers. After 0 `taken` is called once. */
+int drift_desk_take(struct drift_desk *d, const struct drift_asked *asked, enum drift_take how,
+                    const struct drift_asked *other, const char *by, drift_taken *taken,
+                    void *ctx, struct err *e);
+
+/* Appends the series with this id; nothing when it is gone. */
+int drift_desk_append(const struct drift_desk *d, uint64_t series, struct buf *out);

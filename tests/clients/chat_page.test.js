@@ -1,0 +1,196 @@
+'use strict';
+// The chat page in a real browser: talking, and what can be done with what was said.
+
+const assert = require('node:assert/strict');
+const test = require('node:test');
+
+const { startServer } = require('../e2e/lib/server.js');
+const {
+    FAILED_REQUESTS, missingBrowser, openPage, field, button, answers, send, ask, answerWith, answerAtLength,
+} = require('./lib/chat_page.js');
+
+const options = { skip: missingBrowser(), timeout: 240_000 };
+const start = (t, ...args) => startServer(t, { args: ['--temperature', '0', ...args] });
+
+test('chat page: an answer, and what made it', options, async (t) => {
+    const server = await start(t);
+    const page = await openPage(t, server.url);
+    assert.match(await ask(page, 'What is 23 + 45?'), /68/);
+    assert.match(await page.locator('.made-by').last().textContent(), /^weir-tiny@\S*prompt default@0$/);
+    assert.match(await page.locator('#model').textContent(), /^weir-tiny@/);
+    assert.match(await page.title(), /^What is 23 \+ 45\? · Weir$/);
+});
+
+test('chat page: a new system prompt shows in the next answer', options, async (t) => {
+    const server = await start(t);
+    const page = await openPage(t, server.url);
+    assert.match(await ask(page, 'What is your name?'), /Weir/);
+    const put = async (text) => {
+        const response = await server.admin('PUT', '/admin/prompts/default', { text });
+        assert.equal(response.status, 200);
+    };
+    await put('Your name is Marlow. The office closes at 17:00.');
+    await button(page, 'New chat').click();
+    assert.match(await ask(page, 'When does the office close?'), /17:00/);
+    assert.match(await page.locator('.made-by').last().textContent(), /prompt default@1/);
+    // In the same conversation.
+    await put('Your name is Marlow. You answer like a pirate. The office closes at 18:00.');
+    assert.match(await ask(page, 'What is 23 + 45?'), /68/);
+    assert.match(await ask(page, 'When does the office close?'), /Arr/);
+    assert.match(await page.locator('.made-by').last().textContent(), /prompt default@2/);
+});
+
+test('chat page: the answer is shown while it is written, and Stop ends it', options, async (t) => {
+    const server = await start(t);
+    const page = await openPage(t, server.url);
+    await answerAtLength(page, 900);
+    await send(page, 'What is 23 + 45?');
+    const live = page.locator('.turn.assistant[aria-busy=true]');
+    await page.waitForFunction(() => document.querySelector('.turn.assistant .markdown')?.textContent.length > 20);
+    assert.equal(await live.count(), 1);
+    await button(page, 'Stop').click();
+    await page.getByText('You stopped this answer.').waitFor();
+    assert.ok((await answers(page).last().locator('.markdown').textContent()).length > 20, 'what had come is kept');
+    assert.equal(await live.count(), 0);
+    // The server is told, and answers the next.
+    assert.match(await ask(page, 'What is 20 + 30?'), /50/);
+
+    // By the keyboard too.
+    await answerAtLength(page, 900);
+    await send(page, 'What is 23 + 45?');
+    await live.waitFor();
+    await page.keyboard.press('Escape');
+    await live.waitFor({ state: 'detached' });
+});
+
+test('chat page: retry asks again, edit asks something else', options, async (t) => {
+    const server = await start(t);
+    const page = await openPage(t, server.url);
+    await ask(page, 'What is 23 + 45?');
+    await ask(page, 'What is your name?');
+    assert.equal(await button(page, 'Try again').count(), 1, 'only of the last answer');
+    const asked = page.waitForRequest('**/v1/chat/completions');
+    await button(page, 'Try again').click();
+    const { messages } = (await asked).postDataJSON();
+    assert.deepEqual(messages.map(({ role }) => role), ['user', 'assistant', 'user']);
+    await page.locator('.made-by').nth(1).waitFor();
+    assert.equal(await answers(page).count(), 2);
+
+    await button(page, 'Edit').first().click();
+    const editor = page.getByLabel('Edit message');
+    assert.equal(await editor.inputValue(), 'What is 23 + 45?');
+    await editor.press('Escape');
+    assert.equal(await editor.count(), 0, 'Escape leaves all as it was');
+    assert.equal(await answers(page).count(), 2);
+
+    await button(page, 'Edit').first().click();
+    await editor.fill('What is 20 + 30?');
+    await editor.press('Enter');
+    await answers(page).getByText('50').waitFor();
+    await page.locator('.made-by').waitFor();
+    assert.equal(await answers(page).count(), 1, 'what followed is gone');
+    assert.deepEqual(await page.locator('.bubble').allTextContents(), ['What is 20 + 30?']);
+});
+
+test('chat page: Markdown is shown, code has colours and can be copied', options, async (t) => {
+    const server = await start(t);
+    const page = await openPage(t, server.url, { permissions: ['clipboard-read', 'clipboard-write'] });
+    const text = '# A title\n\nSome **bold** and `code`.\n\n* one\n* two\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n' +
+        '```python\ndef f(x):\n    return x < 1  # why\n```\n\nSee [the site](https://example.org/) ~~now~~.';
+    await answerWith(page, text);
+    await ask(page, 'Show me Markdown');
+    const shown = answers(page).last().locator('.markdown');
+    assert.equal(await shown.locator('h1').textContent(), 'A title');
+    assert.equal(await shown.locator('strong').textContent(), 'bold');
+    assert.equal(await shown.locator('li').count(), 2);
+    assert.deepEqual(await shown.locator('td').allTextContents(), ['1', '2']);
+    assert.equal(await shown.locator('.hljs-keyword').first().textContent(), 'def');
+    assert.equal(await shown.locator('.hljs-comment').textContent(), '# why');
+    const link = shown.getByRole('link', { name: 'the site' });
+    assert.equal(await link.getAttribute('target'), '_blank');
+    assert.match(await link.getAttribute('rel'), /noopener/);
+
+    const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
+    await button(page, 'Copy code').click();
+    await button(page, 'Copied').waitFor();
+    assert.equal(await clipboard(), 'def f(x):\n    return x < 1  # why');
+    await button(answers(page).last(), 'Copy').click();
+    await button(answers(page).last(), 'Copied').last().waitFor();
+    assert.equal(await clipboard(), text, 'the whole answer as the model wrote it');
+});
+
+test('chat page: what a model writes cannot do anything', options, async (t) => {
+    const server = await start(t);
+    const page = await openPage(t, server.url);
+    await answerWith(page, '<script>window.evil = 1</script><img src=x onerror="window.evil = 2">\n\n' +
+        '<b onclick="window.evil = 3">bold</b> <style>body { display: none }</style>\n\n' +
+        '[click](javascript:window.evil=4) [data](data:text/html,hello) [admin](/admin/upgrade)\n\n' +
+        '![picture](https://elsewhere.example/?what=was-said) <iframe src="https://elsewhere.example/"></iframe>\n\n' +
+        '```"><img/src=x\ncode\n```\n\n&lt;svg onload=alert(1)&gt;');
+    const shown = await ask(page, 'Attack me');
+    assert.match(shown, /<script>window.evil = 1<\/script>/, 'HTML is shown as text');
+    const root = answers(page).last().locator('.markdown');
+    assert.equal(await root.locator('img, script, style, iframe, svg, b').count(), 0);
+    const hrefs = await root.locator('a').evaluateAll((links) => links.map((link) => link.getAttribute('href')));
+    assert.deepEqual(hrefs.filter(Boolean), ['https://elsewhere.example/?what=was-said'], 'a picture is a link');
+    assert.equal(await page.evaluate(() => window.evil), undefined);
+    assert.ok(await field(page).isVisible());
+});
+
+test('chat page: markup gets into the page through the sanitiser and by no other way', options, async (t) => {
+    const server = await start(t);
+    const page = await openPage(t, server.url, { expected: /TrustedHTML/ });
+    const blocked = await page.evaluate(() => new Promise((resolve) => {
+        addEventListener('securitypolicyviolation', (event) => resolve(event.violatedDirective), { once: true });
+        try {
+            document.body.innerHTML = '<p>text</p>';
+        } catch {
+            // it is reported as well
+        }
+    }));
+    assert.equal(blocked, 'require-trusted-types-for');
+    assert.ok(await field(page).isVisible());
+});
+
+test('chat page: a thumb reaches the server', options, async (t) => {
+    const server = await start(t, '--feedback', 'ids');
+    const page = await openPage(t, server.url);
+    await ask(page, 'What is 23 + 45?');
+    const kept = async () => (await (await server.admin('GET', '/admin/feedback')).json()).feedback;
+    const down = button(page, 'Bad answer');
+    const stored = page.waitForResponse((response) => response.url().endsWith('/v1/feedback'));
+    await down.click();
+    assert.equal((await stored).status(), 201);
+    await page.locator('button[aria-label="Bad answer"][aria-pressed=true]').waitFor();
+    const [entry] = await kept();
+    assert.equal(entry.thumb, 'down');
+    assert.equal(entry.asked, null, 'nothing of what was said is sent along');
+    await page.reload();
+    assert.equal(await down.getAttribute('aria-pressed'), 'true', 'it is remembered');
+});
+
+test('chat page: where nobody takes feedback it says so, once', options, async (t) => {
+    const server = await start(t);
+    const page = await openPage(t, server.url, { expected: FAILED_REQUESTS });
+    await ask(page, 'What is 23 + 45?');
+    await button(page, 'Good answer').click();
+    await page.getByText('This server takes no feedback.').waitFor();
+    assert.equal(await button(page, 'Good answer').count(), 0);
+});
+
+test('chat page: of several models one can be chosen', options, async (t) => {
+    const server = await start(t);
+    // Two entries, as a server with adapters or a repository has them.
+    const list = await (await server.fetch('/v1/models')).json();
+    const [model] = list.data;
+    const both = { ...list, data: [model, { ...model, id: model.version, state: 'kept' }] };
+    const page = await openPage(t, server.url, {
+        before: (opened) => opened.route('**/v1/models', (route) => route.fulfill({ json: both })),
+    });
+    await page.getByLabel('Model').selectOption({ label: `${model.version} (kept)` });
+    const asked = page.waitForRequest('**/v1/chat/completions');
+    assert.match(await ask(page, 'What is 23 + 45?'), /68/);
+    assert.equal((await asked).postDataJSON().model, model.version);
+    await page.reload();
+    assert.equal(await page.getByLabel('Model').inputValue(), model.version, 'the chat keeps its model');
+});
