@@ -226,7 +226,7 @@ test('versions of a repository come and go on all ranks', { skip, timeout: 120_0
     writeOtherVersion(modelPath(), other);
     putVersion(repo, NAME, '1', { file: modelPath() });
     const server = await startRanks(t, 2, { model: NAME, args: ['--repo', repo, '-t', '1', '--rank-timeout', '6'] });
-    const first = await whole(server, ask('Hello', { max_tokens: 4 }));
+    const first = await whole(server, ask('Hello', few));
     putVersion(repo, NAME, '2', { file: other });
     await waitFor(async () => (await whole(server, ask('Hello', few))).madeBy.model.includes('@2'), 'version 2 serves');
     const pinned = await whole(server, ask('Hello', { ...few, model: `${NAME}@1` })); // it is kept, with an engine of its own
