@@ -88,7 +88,7 @@ async function answers(server) {
 const share = (server, rank) => Number(new RegExp(`rank ${rank} of \\d+ has its share of .*: ([\\d.]+) MiB`).exec(server.stderr)?.[1]);
 
 async function shares(server) {
-    await waitFor(() => server.pids.every((_, rank) => share(server, rank) > 0), 'each rank says what it has');
+    await waitFor(() => server.pids.every((_, rank) => share(server, rank) > 0));
     return server.pids.map((_, rank) => share(server, rank));
 }
 
@@ -226,9 +226,9 @@ test('versions of a repository come and go on all ranks', { skip, timeout: 120_0
     writeOtherVersion(modelPath(), other);
     putVersion(repo, NAME, '1', { file: modelPath() });
     const server = await startRanks(t, 2, { model: NAME, args: ['--repo', repo, '-t', '1', '--rank-timeout', '6'] });
-    const first = await whole(server, ask('Hello', { max_tokens: 4 }));
+    const first = await whole(server, ask('Hello', few));
     putVersion(repo, NAME, '2', { file: other });
-    await waitFor(async () => (await whole(server, ask('Hello', few))).madeBy.model.includes('@2'), 'version 2 serves');
+    await waitFor(async () => (await whole(server, ask('Hello', few))).madeBy.model.includes('@2'));
     const pinned = await whole(server, ask('Hello', { ...few, model: `${NAME}@1` })); // it is kept, with an engine of its own
     assert.equal(pinned.text, first.text);
 });
