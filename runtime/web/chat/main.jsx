@@ -80,7 +80,7 @@ function Welcome({ talk }) {
 }
 
 function Log({ talk }) {
-    const { messages, running } = talk;
+    const { messages, running, conversation: { id } } = talk;
     const main = useRef(null);
     const [isAtEnd, setIsAtEnd] = useState(true);
     const toEnd = () => main.current.scrollTo({ top: main.current.scrollHeight });
@@ -89,7 +89,7 @@ function Log({ talk }) {
         setIsAtEnd(scrollHeight - scrollTop - clientHeight < FOLLOW_WITHIN);
     };
     // A message of one's own is always shown.
-    useLayoutEffect(toEnd, [talk.conversation.id, messages.length]);
+    useLayoutEffect(toEnd, [id, messages.length]);
     useEffect(() => {
         if (isAtEnd) toEnd();
     });
@@ -102,9 +102,9 @@ function Log({ talk }) {
                     ? <Welcome talk={talk} />
                     : <h1 class="unseen">{titleOf(talk.conversation)}</h1>}
                 {messages.map((message, i) => (message.role === 'user'
-                    ? <UserMessage key={i} talk={talk} message={message} index={i} />
-                    : <Answer key={i} talk={talk} message={message} isLast={i === last && !running} isLive={false} />))}
-                {running && <Answer key={messages.length} talk={talk} message={running.answer} isLive />}
+                    ? <UserMessage key={`${id}:${i}`} talk={talk} message={message} index={i} />
+                    : <Answer key={`${id}:${i}`} talk={talk} message={message} isLast={i === last && !running} isLive={false} />))}
+                {running && <Answer key={`${id}:${messages.length}`} talk={talk} message={running.answer} isLive />}
                 {!running && (talk.failure || lacksAnswer) && <Failure talk={talk} />}
             </div>
             {!isAtEnd && <IconButton icon="newest" label="To the newest message" class="icon-button to-end" onClick={toEnd} />}

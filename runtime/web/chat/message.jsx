@@ -163,8 +163,8 @@ export function Failure({ talk }) {
     }, [waitUntil]);
     const left = Math.max(0, Math.ceil((waitUntil - now) / 1000));
     return (
-        <div class="failure" role="alert">
-            <p>{failure ? failure.message : 'This message has no answer yet.'}</p>
+        <div class="failure">
+            <p role="alert">{failure ? failure.message : 'This message has no answer yet.'}</p>
             {failure?.request && <p class="fine">Request {failure.request}</p>}
             <button type="button" disabled={left > 0} onClick={() => talk.retry()}>
                 <Icon name="retry" /> Try again{left > 0 && ` in ${left} s`}

@@ -148,8 +148,8 @@ export class Talk {
             const ended = !error ? null : isStopped ? 'stopped' : 'broken';
             conversation.messages.push({ role: 'assistant', ...answer, ended });
         }
-        if (conversation !== this.conversation) { // the reader has left it
-            history.save(conversation);
+        if (conversation !== this.conversation) { // the reader has left it, or deleted it
+            if (history.load(conversation.id)) history.save(conversation);
             this.changed({ chats: history.all() });
             return;
         }
