@@ -131,7 +131,9 @@ struct chain_event {
     uint32_t ordinal;  /* which text of the channel, from 0 */
     uint64_t from, to; /* the range it rests on, in the text as that filter saw it */
     uint64_t at;       /* where in the released text it stands */
-    uint32_t put; /* bytes that a replacement put there, escapes of JSON not counted; else 0 */
+    /* Bytes that a replacement put there when it began, escapes of JSON not counted; what goes
+     * on after that, as a mask does character by character, is not in it. Else 0. */
+    uint32_t put;
     bool is_recorded; /* of a filter in mode "record": nothing of it was done */
     char code[FILTER_MAX_CODE + 1];
     char message[FILTER_MAX_MESSAGE + 1];

@@ -179,27 +179,11 @@ static int advance_lane(const struct chain_stream *stream, struct lane *lane, bo
     return 0;
 }
 
-static void add_more(struct chain_stream *stream, const struct chain_event *more)
-{
-    for (size_t i = stream->event_count; i-- > 0;) {
-        struct chain_event *event = &stream->events[i];
-        if (event->filter == more->filter && event->channel == more->channel &&
-            event->kind == CHAIN_REPLACE) {
-            event->put += more->put;
-            return;
-        }
-    }
-}
-
 static int add_event(struct chain_stream *stream, const struct chain_event *event,
                      struct err *e)
 {
     if (stage_is_overflow(event)) {
         stream->is_truncated = true;
-        return 0;
-    }
-    if (stage_is_more(event)) {
-        add_more(stream, event);
         return 0;
     }
     if (stream->event_count == stream->event_cap) {

@@ -43,11 +43,6 @@ int flow_append_event(struct flow *flow, const struct chain_event *event)
     return 0;
 }
 
-struct chain_event *flow_last_event(struct flow *flow)
-{
-    return flow->event_head < flow->event_count ? &flow->events[flow->event_count - 1] : NULL;
-}
-
 int flow_move_events(struct flow *flow, uint64_t end, struct flow *to)
 {
     while (flow->event_head < flow->event_count && flow->events[flow->event_head].at < end) {

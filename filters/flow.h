@@ -51,8 +51,6 @@ static inline uint64_t flow_end(const struct flow *flow)
 int flow_append(struct flow *flow, const char *text, size_t len);
 /* A copy of the event rides at the end of the text so far. */
 int flow_append_event(struct flow *flow, const struct chain_event *event);
-/* The last one that has not gone on; NULL: there is none. */
-struct chain_event *flow_last_event(struct flow *flow);
 
 /* The first len bytes go on into `to`, events before each of them included. */
 int flow_move(struct flow *flow, size_t len, struct flow *to);

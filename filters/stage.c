@@ -89,29 +89,6 @@ bool stage_is_overflow(const struct chain_event *event)
     return !event->type;
 }
 
-/* The change whose event was sent last has put in more. It may have gone on to the next filter
- * already, so that the rest follows it. */
-static int send_more(struct stage *stage, uint32_t put)
-{
-    if (put == 0 || stage->account->events > CHAIN_MAX_EVENTS) {
-        return 0;
-    }
-    struct chain_event *last = flow_last_event(stage->out);
-    if (last && last->filter == stage->index && last->kind == CHAIN_REPLACE) {
-        last->put += put;
-        return 0;
-    }
-    struct chain_event more = make_event(stage, CHAIN_REPLACE, "", "", 0, 0);
-    more.put = put;
-    more.name = NULL;
-    return flow_append_event(stage->out, &more) == 0 ? 0 : out_of_space(stage);
-}
-
-bool stage_is_more(const struct chain_event *event)
-{
-    return !event->name;
-}
-
 /* ---- the verbs ---- */
 
 static int check_verb(struct stage *stage, uint64_t upto, const struct filter_reason *why)
@@ -190,8 +167,7 @@ static int verb_replace(struct filter_host *host, uint64_t upto, const char *tex
     if (stage_text_replace(stage, upto) != 0) {
         return out_of_space(stage);
     }
-    bool is_new = why || !stage->is_changing;
-    if ((is_new ? send_event(stage, &event) : send_more(stage, event.put)) != 0) {
+    if ((why || !stage->is_changing) && send_event(stage, &event) != 0) {
         return -1;
     }
     stage->is_changing = true;

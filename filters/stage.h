@@ -97,7 +97,3 @@ void stage_account_deinit(struct stage_account *account);
 
 /* A filter beyond its events leaves one event without a type in their place. */
 bool stage_is_overflow(const struct chain_event *event);
-
-/* An event without a name is no event of its own: what it says was put in belongs to the
- * filter's last change on that channel. */
-bool stage_is_more(const struct chain_event *event);

@@ -32,7 +32,13 @@ test('chat page: what a filter has replaced is marked', options, async (t) => {
     assert.deepEqual(await mark.allTextContents(), ['[näme]']);
     assert.equal(await mark.getAttribute('title'), 'Put here by a filter (wordlist)');
     await page.getByText('A filter changed what is marked (wordlist).').waitFor();
-    assert.match(await page.locator('.made-by').textContent(), /filters default@1/);
+    await setFilters(server, { filters: [{ type: 'wordlist', words: ['68'], action: 'mask' }] });
+    assert.match(await ask(page, 'What is 23 + 45?'), /\*\*/);
+    assert.deepEqual(await mark.allTextContents(), ['**']);
+    await setFilters(server, { filters: [{ type: 'wordlist', words: ['Weir'], action: 'replace', replacement: '[näme]' }] });
+    await button(page, 'New chat').click();
+    await ask(page, 'What is your name?');
+    assert.match(await page.locator('.made-by').textContent(), /filters default@3/);
 });
 
 test('chat page: where a filter has ended an answer is marked, and what the owner says of it', options, async (t) => {

@@ -142,7 +142,12 @@ export function withMarks(text, spans) {
     for (const span of spans) {
         if (span.at < at || span.at > bytes.length) continue;
         // Behind a stop is what the owner says of it.
-        const end = span.verdict === 'stop' ? bytes.length : Math.min(span.at + span.bytes, bytes.length);
+        let end = span.verdict === 'stop' ? bytes.length : Math.min(span.at + span.bytes, bytes.length);
+        // Of a mask only the first character is told.
+        const put = bytes.subarray(span.at, end);
+        if ([...decoder.decode(put)].length === 1) {
+            while (put.every((byte, i) => bytes[end + i] === byte)) end += put.length;
+        }
         out += `${decoder.decode(bytes.subarray(at, span.at))}${OPEN}${decoder.decode(bytes.subarray(span.at, end)) || '⋯'}${CLOSE}`;
         at = end;
     }

@@ -18,6 +18,7 @@ void trace_init(struct trace *trace)
         buf_init(&trace->text[i], 1 << 24);
     }
     buf_init(&trace->events, 1 << 24);
+    buf_init(&trace->put, 1 << 20);
 }
 
 void trace_deinit(struct trace *trace)
@@ -26,6 +27,7 @@ void trace_deinit(struct trace *trace)
         buf_deinit(&trace->text[i]);
     }
     buf_deinit(&trace->events);
+    buf_deinit(&trace->put);
 }
 
 const char *trace_string(const struct buf *b)
@@ -83,6 +85,7 @@ static void write_events(struct trace *trace, const struct chain_stream *stream)
                    v->is_recorded ? "recorded " : "", chain_event_name(v->kind), v->filter,
                    v->type, chain_channel_name(v->channel), v->ordinal, (uintmax_t)v->from,
                    (uintmax_t)v->to, (uintmax_t)v->at, v->code, v->message);
+        buf_printf(&trace->put, "%u ", v->put);
     }
     if (truncated) {
         buf_append_str(&trace->events, "truncated\n");
@@ -135,6 +138,7 @@ void trace_assert_equal(const struct trace *a, const struct trace *b)
         assert_string_equal(trace_string(&a->text[i]), trace_string(&b->text[i]));
     }
     assert_string_equal(trace_string(&a->events), trace_string(&b->events));
+    assert_string_equal(trace_string(&a->put), trace_string(&b->put));
     assert_int_equal(a->status, b->status);
 }
 

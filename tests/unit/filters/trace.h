@@ -19,6 +19,7 @@ struct trace_step {
 struct trace {
     struct buf text[FILTER_CHANNELS];
     struct buf events; /* one line each */
+    struct buf put;    /* of each event, how much it put in */
     int status;        /* of the last call */
     bool emitted_after_stop;
 };
