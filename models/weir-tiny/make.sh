@@ -26,10 +26,19 @@ TUNE_STEPS=4500 TUNE_LR=1.5e-3 TUNE_MIN_LR=0 TUNE_WARMUP=50
 LAST_SEED=11 LAST_CONVERSATIONS=300000 LAST_ARITHMETIC=60000
 LAST_STEPS=3000 LAST_LR=9e-4 LAST_MIN_LR=0 LAST_WARMUP=30
 
-# Alignment on questions of the training split with what their answers must hold, so many of each kind.
-ALIGN_SEED=17
-ALIGN_KINDS=name=60,tone=120,fact=220,refusal=160,false_refusal=160,sum=60,difference=160,combined=220,harmful=160,harmless=240,unknown=160
-ALIGN_ROUNDS=120 ALIGN_LR=1e-4 ALIGN_BETA=0.02
+# Its end goes on with the same text.
+END_SEED=13 END_STEPS=1500 END_LR=6e-4 END_MIN_LR=0 END_WARMUP=20
+
+# Share of the last stage in the mean with its end: the end knows some things better and others worse.
+MEAN=0.5
+
+# Alignment, on questions of the training split: the model is asked so many of each kind, and what it answered
+# wrongly is learnt, with others beside it that keep the rest as it is.
+ASK_SEED=17 ASK_KINDS=name=200,tone=200,fact=600,refusal=1400,false_refusal=700,sum=200,difference=700
+ASK_KINDS+=,combined=1000,harmful=600,harmless=800,unknown=400
+KEEP_SEED=19 KEEP_KINDS=name=120,tone=80,fact=80,false_refusal=350,sum=40,difference=150
+KEEP_KINDS+=,combined=100,harmful=450,harmless=150,unknown=350
+ALIGN_ROUNDS=400 ALIGN_LR=1e-4 ALIGN_BETA=0.03
 
 HELDOUT_SEED=2 HELDOUT_ITEMS=200 # of each skill
 
@@ -63,7 +72,7 @@ fi
 cmake --build --preset release --target weir weir-tiny-corpus
 mkdir -p "$work"
 # Those of another run must not be taken for this one's later on.
-$resume || rm -f "$work"/{pre,tune,last,aligned}.ckpt
+$resume || rm -f "$work"/{pre,tune,last,end,mean,aligned}.ckpt
 
 say "text"
 "$corpus" --split heldout --seed $HELDOUT_SEED --conversations $HELDOUT_ITEMS \
@@ -74,8 +83,8 @@ say "text"
     --arithmetic $TUNE_ARITHMETIC --wordings wide --out "$work/tune.jsonl"
 "$corpus" --split train --seed $LAST_SEED --conversations $LAST_CONVERSATIONS \
     --arithmetic $LAST_ARITHMETIC --wordings named --out "$work/last.jsonl"
-"$corpus" --split train --questions --seed $ALIGN_SEED --kinds $ALIGN_KINDS \
-    --wordings named --out "$work/align.jsonl"
+"$corpus" --split train --questions --seed $ASK_SEED --kinds $ASK_KINDS --wordings named --out "$work/asked.jsonl"
+"$corpus" --split train --questions --seed $KEEP_SEED --kinds $KEEP_KINDS --wordings named --out "$work/kept.jsonl"
 
 # curate STAGE [OPTION...]: without duplicates, rubbish, and what the model is graded with.
 curate() {
@@ -93,27 +102,33 @@ for stage in tune last; do
     curate $stage --vocab "$work/vocab.gguf" --loss answer
 done
 
-# train STAGE PREFIX [OPTION...]: a stage with the settings PREFIX_STEPS, PREFIX_LR and so on.
+# train STAGE PREFIX TEXT [OPTION...]: a stage on the text of one, with the settings PREFIX_STEPS, PREFIX_LR and so on.
 train() {
-    local stage=$1 steps=$2_STEPS lr=$2_LR min_lr=$2_MIN_LR warmup=$2_WARMUP seed=$2_SEED
-    shift 2
+    local stage=$1 text=$3 steps=$2_STEPS lr=$2_LR min_lr=$2_MIN_LR warmup=$2_WARMUP seed=$2_SEED
+    shift 3
     local begin=(--row $ROW --seed "${!seed}" "$@")
     if $resume && [[ -f $work/$stage.ckpt ]]; then
         begin=(--resume)
     fi
-    "$weir" train pretrain --data "$work/$stage/train-00000.tok" --out "$work/$stage.ckpt" "${begin[@]}" \
+    "$weir" train pretrain --data "$work/$text/train-00000.tok" --out "$work/$stage.ckpt" "${begin[@]}" \
         --batch-tokens $BATCH_TOKENS --shards $SHARDS --steps "${!steps}" --lr "${!lr}" \
         --min-lr "${!min_lr}" --warmup "${!warmup}" --log "$work/$stage.log" --plot "$work/$stage.svg"
 }
 
 say "pretraining"
-train pre PRE --shape $SHAPE
+train pre PRE pre --shape $SHAPE
 
 say "fine-tuning"
-train tune TUNE --init "$work/pre.ckpt"
+train tune TUNE tune --init "$work/pre.ckpt"
 
 say "fine-tuning, the last stage"
-train last LAST --init "$work/tune.ckpt"
+train last LAST last --init "$work/tune.ckpt"
+
+say "fine-tuning, its end"
+train end END last --init "$work/last.ckpt"
+
+say "the mean of the end and the stage before it"
+"$weir" train average "$work/end.ckpt" "$work/last.ckpt" "$work/mean.ckpt" --weight $MEAN
 
 # export_model CKPT TYPE OUT: a model of a checkpoint.
 export_model() {
@@ -122,18 +137,27 @@ export_model() {
 
 say "alignment"
 export_model pre q8_0 base
-export_model last f32 fine-tuned
+export_model mean f32 fine-tuned
+export_model mean q8_0 asked
+"$weir" align pairs -m "$work/asked.gguf" --set "$work/asked.jsonl" --out "$work/wrong.jsonl" --samples 2 \
+    --max-tokens 48 --seed $ASK_SEED
+# Refusals that were missed count twice.
+{
+    grep '"skill": *"refusal"' "$work/wrong.jsonl"
+    cat "$work/wrong.jsonl" "$work/kept.jsonl"
+} >"$work/align.jsonl"
 begin=()
 if $resume && [[ -f $work/aligned.ckpt ]]; then
     begin=(--resume)
 fi
 "$weir" align grpo -m "$work/fine-tuned.gguf" --set "$work/align.jsonl" --out "$work/aligned.ckpt" "${begin[@]}" \
     --questions 16 --group 8 --max-tokens 48 --sampler int8 --rounds $ALIGN_ROUNDS --lr $ALIGN_LR \
-    --beta $ALIGN_BETA --shards $SHARDS --seed $ALIGN_SEED --log "$work/aligned.log"
+    --beta $ALIGN_BETA --shards $SHARDS --seed $ASK_SEED --log "$work/aligned.log"
 export_model aligned f32 aligned
 export_model aligned q8_0 weir-tiny
 
 say "what each stage gave"
+put "$work/heldout.jsonl" heldout.jsonl
 "$weir" eval -m "$work/base.gguf" -m "$work/fine-tuned.gguf" -m "$work/aligned.gguf" -m "$work/weir-tiny.gguf" \
     --weights int8,f32,f32,int8 --kv-type f16,f32,f32,f16 --suite $out/suite --out "$work/report"
 "$weir" eval -m "$work/weir-tiny.gguf" --set "$work/heldout.jsonl"
@@ -141,5 +165,4 @@ say "what each stage gave"
 "$weir" lineage "$work/weir-tiny.gguf" --json >"$work/lineage.json"
 put "$work/lineage.json" lineage.json
 put "$work/weir-tiny.gguf" weir-tiny.gguf
-put "$work/heldout.jsonl" heldout.jsonl
 sha256sum "$out/weir-tiny.gguf" "$out/heldout.jsonl"
