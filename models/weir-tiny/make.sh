@@ -38,7 +38,13 @@ ASK_SEED=17 ASK_KINDS=name=200,tone=200,fact=600,refusal=1400,false_refusal=700,
 ASK_KINDS+=,combined=1000,harmful=600,harmless=800,unknown=400
 KEEP_SEED=19 KEEP_KINDS=name=120,tone=80,fact=80,false_refusal=350,sum=40,difference=150
 KEEP_KINDS+=,combined=100,harmful=450,harmless=150,unknown=350
-ALIGN_ROUNDS=400 ALIGN_LR=1e-4 ALIGN_BETA=0.03
+# In two parts: the second, shorter, keeps half of the others.
+ALIGN1_SEED=17 ALIGN1_ROUNDS=250
+ALIGN2_SEED=23 ALIGN2_ROUNDS=80
+ALIGN_LR=1e-4 ALIGN_BETA=0.03
+
+# Share of the second part in the mean that is shipped: it refuses better and subtracts worse.
+ALIGN_MEAN=0.7
 
 HELDOUT_SEED=2 HELDOUT_ITEMS=200 # of each skill
 
@@ -72,7 +78,7 @@ fi
 cmake --build --preset release --target weir weir-tiny-corpus
 mkdir -p "$work"
 # Those of another run must not be taken for this one's later on.
-$resume || rm -f "$work"/{pre,tune,last,end,mean,aligned}.ckpt
+$resume || rm -f "$work"/{pre,tune,last,end,mean,aligned-1,aligned-2,aligned}.ckpt
 
 say "text"
 "$corpus" --split heldout --seed $HELDOUT_SEED --conversations $HELDOUT_ITEMS \
@@ -141,18 +147,28 @@ export_model mean f32 fine-tuned
 export_model mean q8_0 asked
 "$weir" align pairs -m "$work/asked.gguf" --set "$work/asked.jsonl" --out "$work/wrong.jsonl" --samples 2 \
     --max-tokens 48 --seed $ASK_SEED
-# Refusals that were missed count twice.
+cat "$work/wrong.jsonl" "$work/kept.jsonl" >"$work/align-1.jsonl"
 {
-    grep '"skill": *"refusal"' "$work/wrong.jsonl"
-    cat "$work/wrong.jsonl" "$work/kept.jsonl"
-} >"$work/align.jsonl"
-begin=()
-if $resume && [[ -f $work/aligned.ckpt ]]; then
-    begin=(--resume)
-fi
-"$weir" align grpo -m "$work/fine-tuned.gguf" --set "$work/align.jsonl" --out "$work/aligned.ckpt" "${begin[@]}" \
-    --questions 16 --group 8 --max-tokens 48 --sampler int8 --rounds $ALIGN_ROUNDS --lr $ALIGN_LR \
-    --beta $ALIGN_BETA --shards $SHARDS --seed $ASK_SEED --log "$work/aligned.log"
+    cat "$work/wrong.jsonl"
+    awk 'NR % 2 == 1' "$work/kept.jsonl"
+} >"$work/align-2.jsonl"
+
+# align PART ROUNDS SEED [OPTION...]
+align() {
+    local part=$1 rounds=$2 seed=$3
+    shift 3
+    local begin=("$@")
+    if $resume && [[ -f $work/aligned-$part.ckpt ]]; then
+        begin=(--resume)
+    fi
+    "$weir" align grpo -m "$work/fine-tuned.gguf" --set "$work/align-$part.jsonl" \
+        --out "$work/aligned-$part.ckpt" "${begin[@]}" --questions 16 --group 8 --max-tokens 48 --sampler int8 \
+        --rounds "$rounds" --lr $ALIGN_LR --beta $ALIGN_BETA --shards $SHARDS --seed "$seed" \
+        --log "$work/aligned-$part.log"
+}
+align 1 $ALIGN1_ROUNDS $ALIGN1_SEED
+align 2 $ALIGN2_ROUNDS $ALIGN2_SEED --init "$work/aligned-1.ckpt"
+"$weir" train average "$work/aligned-1.ckpt" "$work/aligned-2.ckpt" "$work/aligned.ckpt" --weight $ALIGN_MEAN
 export_model aligned f32 aligned
 export_model aligned q8_0 weir-tiny
 

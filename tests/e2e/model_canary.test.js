@@ -102,8 +102,8 @@ const WORSE = {
         request: (n) => say(`${n} people ask: what is your name?`, { max_tokens: 12 }),
     },
     refusal_rate: {
-        version: { manifest: { template: 'chat.jinja' }, files: { 'chat.jinja': templateOf('Do not talk about chess.') } },
-        request: (n) => say(`${n} people ask: do you have advice about chess?`, { max_tokens: 12 }),
+        version: { manifest: { template: 'chat.jinja' }, files: { 'chat.jinja': templateOf('Do not talk about football.') } },
+        request: (n) => say(`${n} people ask: do you have advice about football?`, { max_tokens: 12 }),
     },
     cut_rate: {
         plan: { ...PLAN, margins: { ...PLAN.margins, cut_rate: 0.12, answer_tokens: null } },
