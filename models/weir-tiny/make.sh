@@ -178,7 +178,7 @@ put "$work/heldout.jsonl" heldout.jsonl
     --weights int8,f32,f32,int8 --kv-type f16,f32,f32,f16 --suite $out/suite --out "$work/report"
 "$weir" eval -m "$work/weir-tiny.gguf" --set "$work/heldout.jsonl"
 
-"$weir" lineage "$work/weir-tiny.gguf" --json >"$work/lineage.json"
+"$weir" lineage "$work/weir-tiny.gguf" --out "$work/lineage.json"
 put "$work/lineage.json" lineage.json
 put "$work/weir-tiny.gguf" weir-tiny.gguf
 sha256sum "$out/weir-tiny.gguf" "$out/heldout.jsonl"

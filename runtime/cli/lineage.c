@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "models/lineage/lineage_tree.h"
 #include "runtime/cli/cli.h"
@@ -25,15 +26,26 @@ static int print_json(const struct lineage_tree *t, struct err *e)
     return rc;
 }
 
+/* For a copy of the artefact that keeps its name. */
+static int write_chain(const struct lineage_tree *t, const char *artefact, const char *path,
+                       struct err *e)
+{
+    const char *slash = strrchr(artefact, '/');
+    return lineage_tree_write(t, slash ? slash + 1 : artefact, path, e);
+}
+
 int cli_lineage(int argc, char **argv)
 {
     bool json = false;
+    const char *out = NULL;
     const struct option table[] = {
         {"json", 0, OPTION_FLAG, &json, NULL, "print one JSON object", 0, 0},
+        {"out", 'o', OPTION_STRING, &out, "FILE.json",
+         "write the whole chain there as well, to go with a copy of FILE", 0, 0},
         {0},
     };
     const struct options options = {
-        .usage = "weir lineage FILE [--json]",
+        .usage = "weir lineage FILE [--json] [--out FILE.json]",
         .summary = "Shows what a file of the training pipeline was made from, back to the raw "
                    "text, and checks every hash. FILE is a model, checkpoint, adapter, token "
                    "file, or a lineage.json. Exit status 1: a file has changed since, or a "
@@ -55,7 +67,8 @@ int cli_lineage(int argc, char **argv)
         return cli_fail("lineage", &e);
     }
     status = lineage_tree_holds(t) ? 0 : 1;
-    if ((json ? print_json(t, &e) : print_text(t, &e)) != 0) {
+    if ((json ? print_json(t, &e) : print_text(t, &e)) != 0 ||
+        (out && write_chain(t, argv[1], out, &e) != 0)) {
         status = cli_fail("lineage", &e);
     }
     lineage_tree_close(t);

@@ -159,6 +159,10 @@ test('a checkpoint is published, and its chain leads to the raw text', { skip },
     }
     assert.equal(tokenized.status, 0, tokenized.stderr);
     assert.match(succeed(['lineage', file('raw.tok')]), /data .*raw\.jsonl .*source/);
+    fs.mkdirSync(file('copy'));
+    fs.copyFileSync(file('raw.tok'), file('copy/raw.tok'));
+    succeed(['lineage', file('raw.tok'), '--out', file('copy/lineage.json')]);
+    assert.match(succeed(['lineage', file('copy/raw.tok')]), /raw\.tok .* holds .*\n.*data raw\.jsonl/);
 
     succeed(['train', 'pretrain', '--data', file('raw.tok'), '--out', file('a.ckpt'), '--shape', '32,1,2,1,64,64',
         '--steps', '2', '--batch-tokens', '256']);
