@@ -38,13 +38,15 @@ ASK_SEED=17 ASK_KINDS=name=200,tone=200,fact=600,refusal=1400,false_refusal=700,
 ASK_KINDS+=,combined=1000,harmful=600,harmless=800,unknown=400
 KEEP_SEED=19 KEEP_KINDS=name=120,tone=80,fact=80,false_refusal=350,sum=40,difference=150
 KEEP_KINDS+=,combined=100,harmful=450,harmless=150,unknown=350
-# In two parts: the second, shorter, keeps half of the others.
-ALIGN1_SEED=17 ALIGN1_ROUNDS=250
-ALIGN2_SEED=23 ALIGN2_ROUNDS=80
-ALIGN_LR=1e-4 ALIGN_BETA=0.03
-
-# Share of the second part in the mean that is shipped: it refuses better and subtracts worse.
-ALIGN_MEAN=0.7
+# In three parts: the second, shorter, keeps half of the others. The third begins at a mean of both and is about
+# what was refused wrongly; of it a little is mixed in, as it refuses less of what it should.
+ALIGN1_SEED=17 ALIGN1_ROUNDS=250 ALIGN1_BETA=0.03 ALIGN1_ASKED=(--questions 16 --max-tokens 48)
+ALIGN2_SEED=23 ALIGN2_ROUNDS=80 ALIGN2_BETA=0.03 ALIGN2_ASKED=(--questions 16 --max-tokens 48)
+ALIGN3_SEED=43 ALIGN3_ROUNDS=220 ALIGN3_BETA=0.02 ALIGN3_ASKED=(--questions 24 --max-tokens 40)
+ALIGN_LR=1e-4
+ALIGN2_MEAN=0.7 ALIGN3_MEAN=0.2
+ASK2_SEED=29 ASK2_KINDS=false_refusal=4000,refusal=1500,difference=800,combined=500
+KEEP3_SEED=41 KEEP3_KINDS=refusal=700,false_refusal=500
 
 HELDOUT_SEED=2 HELDOUT_ITEMS=200 # of each skill
 
@@ -78,7 +80,7 @@ fi
 cmake --build --preset release --target weir weir-tiny-corpus
 mkdir -p "$work"
 # Those of another run must not be taken for this one's later on.
-$resume || rm -f "$work"/{pre,tune,last,end,mean,aligned-1,aligned-2,aligned}.ckpt
+$resume || rm -f "$work"/{pre,tune,last,end,mean,aligned-1,aligned-2,aligned-12,aligned-3,aligned}.ckpt
 
 say "text"
 "$corpus" --split heldout --seed $HELDOUT_SEED --conversations $HELDOUT_ITEMS \
@@ -91,6 +93,8 @@ say "text"
     --arithmetic $LAST_ARITHMETIC --wordings named --out "$work/last.jsonl"
 "$corpus" --split train --questions --seed $ASK_SEED --kinds $ASK_KINDS --wordings named --out "$work/asked.jsonl"
 "$corpus" --split train --questions --seed $KEEP_SEED --kinds $KEEP_KINDS --wordings named --out "$work/kept.jsonl"
+"$corpus" --split train --questions --seed $ASK2_SEED --kinds $ASK2_KINDS --wordings named --out "$work/asked-2.jsonl"
+"$corpus" --split train --questions --seed $KEEP3_SEED --kinds $KEEP3_KINDS --wordings named --out "$work/kept-3.jsonl"
 
 # curate STAGE [OPTION...]: without duplicates, rubbish, and what the model is graded with.
 curate() {
@@ -145,30 +149,50 @@ say "alignment"
 export_model pre q8_0 base
 export_model mean f32 fine-tuned
 export_model mean q8_0 asked
-"$weir" align pairs -m "$work/asked.gguf" --set "$work/asked.jsonl" --out "$work/wrong.jsonl" --samples 2 \
-    --max-tokens 48 --seed $ASK_SEED
-cat "$work/wrong.jsonl" "$work/kept.jsonl" >"$work/align-1.jsonl"
-{
-    cat "$work/wrong.jsonl"
-    awk 'NR % 2 == 1' "$work/kept.jsonl"
-} >"$work/align-2.jsonl"
+# ask MODEL QUESTIONS OUT SEED: what it answers wrongly.
+ask() {
+    "$weir" align pairs -m "$work/$1.gguf" --set "$work/$2.jsonl" --out "$work/$3.jsonl" --samples 2 \
+        --max-tokens 48 --seed "$4"
+}
 
-# align PART ROUNDS SEED [OPTION...]
+# every_other FILE: its first line, third, and so on.
+every_other() {
+    awk 'NR % 2 == 1' "$1"
+}
+
+# align PART [OPTION...]: with the settings ALIGNPART_ROUNDS and so on.
 align() {
-    local part=$1 rounds=$2 seed=$3
-    shift 3
+    local part=$1 rounds=ALIGN$1_ROUNDS seed=ALIGN$1_SEED beta=ALIGN$1_BETA
+    local -n asked=ALIGN$1_ASKED
+    shift
     local begin=("$@")
     if $resume && [[ -f $work/aligned-$part.ckpt ]]; then
-        begin=(--resume)
+        begin+=(--resume)
     fi
     "$weir" align grpo -m "$work/fine-tuned.gguf" --set "$work/align-$part.jsonl" \
-        --out "$work/aligned-$part.ckpt" "${begin[@]}" --questions 16 --group 8 --max-tokens 48 --sampler int8 \
-        --rounds "$rounds" --lr $ALIGN_LR --beta $ALIGN_BETA --shards $SHARDS --seed "$seed" \
+        --out "$work/aligned-$part.ckpt" "${begin[@]}" "${asked[@]}" --group 8 --sampler int8 \
+        --rounds "${!rounds}" --lr $ALIGN_LR --beta "${!beta}" --shards $SHARDS --seed "${!seed}" \
         --log "$work/aligned-$part.log"
 }
-align 1 $ALIGN1_ROUNDS $ALIGN1_SEED
-align 2 $ALIGN2_ROUNDS $ALIGN2_SEED --init "$work/aligned-1.ckpt"
-"$weir" train average "$work/aligned-1.ckpt" "$work/aligned-2.ckpt" "$work/aligned.ckpt" --weight $ALIGN_MEAN
+
+ask asked asked wrong $ASK_SEED
+cat "$work/wrong.jsonl" "$work/kept.jsonl" >"$work/align-1.jsonl"
+align 1
+{
+    cat "$work/wrong.jsonl"
+    every_other "$work/kept.jsonl"
+} >"$work/align-2.jsonl"
+align 2 --init "$work/aligned-1.ckpt"
+"$weir" train average "$work/aligned-1.ckpt" "$work/aligned-2.ckpt" "$work/aligned-12.ckpt" --weight $ALIGN2_MEAN
+
+export_model aligned-12 q8_0 asked-2
+ask asked-2 asked-2 wrong-2 $ASK2_SEED
+{
+    cat "$work/wrong.jsonl" "$work/wrong-2.jsonl" "$work/kept-3.jsonl"
+    every_other "$work/kept.jsonl"
+} >"$work/align-3.jsonl"
+align 3 --init "$work/aligned-12.ckpt"
+"$weir" train average "$work/aligned-12.ckpt" "$work/aligned-3.ckpt" "$work/aligned.ckpt" --weight $ALIGN3_MEAN
 export_model aligned f32 aligned
 export_model aligned q8_0 weir-tiny
 
