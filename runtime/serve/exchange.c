@@ -448,14 +448,16 @@ void exchange_on_wake(void *user)
     exchange_release(x);
 }
 
-/* Of each prompt counts what its first answer found: the others share it. */
+/* Of each prompt counts what its first answer found: the others share it. An answer may end
+ * before its first token. */
 static void note_cached(struct choice *c, const struct engine_event *ev)
 {
     struct exchange *x = c->exchange;
     if (c->index % (size_t)x->request.n_choices != 0) {
         return;
     }
-    if (c->index == 0 && !x->prefix_counted && ev->token != TOKEN_NONE) {
+    bool is_answered = ev->token != TOKEN_NONE || ev->finish == ENGINE_FINISH_EOG;
+    if (c->index == 0 && !x->prefix_counted && is_answered) {
         x->prefix_counted = true;
         prompt_set_count(&x->server->prompts, x->prompt, x->generation,
                          x->request.prompt_variables != NULL, (size_t)ev->cached_tokens);

@@ -102,7 +102,7 @@ for (const model of Object.keys(MODELS)) {
 }
 
 test('openai: a model calls as its template taught it to', { skip }, async (t) => {
-    const wrote = { shipped: /^\s*\{\s*"tool_calls"/, thinking: /<tool_call>\s*\{\s*"name": "get_weather"/ };
+    const wrote = { shipped: /^\s*\{\s*"tool_calls"/, thinking: /<tool_call>\s*\{\s*"name"\s*:\s*"get_weather"/ };
     for (const [model, pattern] of Object.entries(wrote)) {
         const client = clientOf(await start(t, { model }));
         const { choices } = await client.chat.completions.create({ ...CALL, logprobs: true });

@@ -198,7 +198,7 @@ test('bad input', { skip: missing() }, async (t) => {
     });
 
     await t.test('routes and methods', async () => {
-        for (const route of ['/v1', '/v1/chat', '/admin', '/v1/chat/completions/', '/%00', '/../etc/passwd']) {
+        for (const route of ['/v1', '/v1/chat', '/administrator', '/v1/chat/completions/', '/%00', '/../etc/passwd']) {
             const { status, body } = await server.raw(`GET ${route} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
             assert.ok(status === 404 || status === 400, `${route}: ${status}`);
             assertError(status, body, { wanted: status });

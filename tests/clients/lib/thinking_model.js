@@ -30,21 +30,28 @@ const TEMPLATE = `{%- macro turn(role, text) %}{{ '<|im_start|>' + role + '\\n' 
     {%- endif %}
 {%- endfor %}
 {%- if add_generation_prompt %}
-    {{- '<|im_start|>assistant\\n<think>\\n' }}
+    {{- '<|im_start|>assistant<think>' }}
     {%- if enable_thinking is defined and not enable_thinking %}{{ '\\n</think>\\n\\n' }}{% endif %}
 {%- endif %}`;
 
 // A word of the shipped model's answers that stands for the end of reasoning. The model never learnt to think; this way
 // it thinks up to where it would have said the word, and answers with the rest: "23 + 45", then "68."
 const WORD = 'Ġ='; // " =" as the vocabulary writes it
+// The beginning of reasoning is a token that no text in ASCII has, with the numbers of the line break that is behind the
+// role otherwise: so the model reads what it reads ever.
+const BEGIN = 'õ', LINE_BREAK = 'Ċ';
 const CONTROL = 3; // a token's type
 
 function writeThinkingModel(t) {
     const file = path.join(makeFolder(t), 'weir-tiny.gguf');
-    rewriteGguf(modelPath(), file, (metadata) => {
-        const id = metadata['tokenizer.ggml.tokens'].indexOf(WORD);
-        metadata['tokenizer.ggml.tokens'][id] = '</think>';
-        metadata['tokenizer.ggml.token_type'][id] = CONTROL;
+    rewriteGguf(modelPath(), file, (metadata, row) => {
+        const tokens = metadata['tokenizer.ggml.tokens'];
+        const begin = tokens.indexOf(BEGIN);
+        row('token_embd.weight', tokens.indexOf(LINE_BREAK)).copy(row('token_embd.weight', begin));
+        for (const [id, name] of [[begin, '<think>'], [tokens.indexOf(WORD), '</think>']]) {
+            tokens[id] = name;
+            metadata['tokenizer.ggml.token_type'][id] = CONTROL;
+        }
         metadata['tokenizer.ggml.merges'] = metadata['tokenizer.ggml.merges'].filter(
             (merge) => ![...merge.split(' '), merge.replace(' ', '')].includes(WORD));
         metadata['tokenizer.chat_template'] = TEMPLATE;

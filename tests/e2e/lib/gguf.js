@@ -82,12 +82,17 @@ function encodeField({ type, itemType, value }) {
         : [encode(4, type), encode(type, value)];
 }
 
-// Copies a model; `change` gets its metadata, as readGguf gives it, to alter the values.
+// Copies a model; `change` gets its metadata, as readGguf gives it, to alter the values, and a function that gives the
+// bytes of a row of a Q8_0 matrix, to alter them.
 function rewriteGguf(source, target, change) {
     const bytes = fs.readFileSync(source);
     const { fields, tensors, infos, data, alignment } = parse(bytes);
     const metadata = Object.fromEntries(Object.entries(fields).map(([key, { value }]) => [key, value]));
-    change(metadata);
+    change(metadata, (name, row) => {
+        const { dims, offset } = tensors.find((t) => t.name === name);
+        const size = (dims[0] / 32) * 34; // a scale of 2 bytes for each 32
+        return data.subarray(offset + row * size, offset + (row + 1) * size);
+    });
     const head = Buffer.concat([
         bytes.subarray(0, 8), encode(10, tensors.length), encode(10, Object.keys(fields).length),
         ...Object.entries(fields).flatMap(([key, field]) =>
