@@ -10,7 +10,8 @@ const DONE_MS = 2000;
 
 function Markdown({ text, spans }) {
     const root = useRef(null);
-    useEffect(() => show(root.current, text, spans), [text, spans]);
+    // Before the next picture, so that no answer is there without its text.
+    useLayoutEffect(() => show(root.current, text, spans), [text, spans]);
     const copyCode = async (event) => {
         const button = event.target.closest('.copy-code');
         if (!button) return;
