@@ -4,7 +4,7 @@
 # Builds Weir, writes and curates the training text, learns the vocabulary, trains, fine-tunes, aligns, exports
 # and grades.
 # With --resume, training goes on from the checkpoints that an interrupted run left in the work folder.
-# On two cores with AVX2 it takes three hours or more, and about 1 GB of disk. The text depends
+# On two cores with AVX2 it takes three hours or more, and about 2 GB of disk. The text depends
 # on the seeds alone; the weights also on SHARDS and on the kind of processor (models/train/README.md).
 set -euo pipefail
 cd "$(dirname "$0")/../.."

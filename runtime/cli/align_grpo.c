@@ -308,7 +308,7 @@ static int draw_log(const struct run *run, struct err *e)
         {"Length of answers", "tokens", false, {"tokens"}},
     };
     char svg[4096];
-    if (!run->r->log) {
+    if (!run->r->log || optimizer_steps_done(run->policy->optimizer) == 0) {
         return 0;
     }
     snprintf(svg, sizeof(svg), "%s.svg", run->r->log);
@@ -330,8 +330,7 @@ static int run_rounds(struct run *run, struct err *e)
         done++;
         answers += (double)run->n_answers;
         rc = rc ? rc : log_round(run, done, e);
-        bool saves =
-            done % (uint64_t)r->checkpoint_every == 0 || done == rounds || stop_signal_number();
+        bool saves = done % (uint64_t)r->checkpoint_every == 0 || done == rounds;
         if (!rc && saves) {
             rc = align_policy_save(run->policy, r->out, run->mark, e);
         }
@@ -341,6 +340,9 @@ static int run_rounds(struct run *run, struct err *e)
     }
     progress_end(&p);
     unlink(run->sample_path);
+    if (!rc && stop_signal_number()) {
+        rc = align_policy_save(run->policy, r->out, run->mark, e);
+    }
     if (!rc && stop_signal_number()) {
         fprintf(stderr, "stopped by signal %d; %s is written, go on with --resume\n",
                 stop_signal_number(), r->out);
@@ -368,6 +370,8 @@ static int write_lineage(const struct run *run, struct err *e)
     lineage_option_number(l, "clip", r->clip);
     lineage_option_number(l, "beta", r->beta);
     lineage_option_number(l, "temperature", r->temperature);
+    lineage_option_number(l, "max_tokens", (double)r->max_tokens);
+    lineage_option(l, "sampler", r->sampler);
     lineage_option_number(l, "seed", (double)r->seed);
     lineage_metric(l, "reward", run->round.reward);
     lineage_metric(l, "kl", run->last.kl);

@@ -27,11 +27,10 @@ static int print_json(const struct lineage_tree *t, struct err *e)
 }
 
 /* For a copy of the artefact that keeps its name. */
-static int write_chain(const struct lineage_tree *t, const char *artefact, const char *path,
-                       struct err *e)
+static int write_chain(const struct lineage_tree *t, const char *path, struct err *e)
 {
-    const char *slash = strrchr(artefact, '/');
-    return lineage_tree_write(t, slash ? slash + 1 : artefact, path, e);
+    const char *slash = strrchr(t->root->path, '/');
+    return lineage_tree_write(t, slash ? slash + 1 : t->root->path, path, e);
 }
 
 int cli_lineage(int argc, char **argv)
@@ -68,7 +67,7 @@ int cli_lineage(int argc, char **argv)
     }
     status = lineage_tree_holds(t) ? 0 : 1;
     if ((json ? print_json(t, &e) : print_text(t, &e)) != 0 ||
-        (out && write_chain(t, argv[1], out, &e) != 0)) {
+        (out && write_chain(t, out, &e) != 0)) {
         status = cli_fail("lineage", &e);
     }
     lineage_tree_close(t);

@@ -8,6 +8,7 @@ const axe = require('axe-core');
 
 const { startServer } = require('../e2e/lib/server.js');
 const { missingBrowser, openPage, field, button, ask, answerWith } = require('./lib/chat_page.js');
+const { focused, focusComes, focusComesTo } = require('./lib/focus.js');
 
 const options = { skip: missingBrowser(), timeout: 240_000 };
 const start = (t) => startServer(t, { args: ['--temperature', '0'] });
@@ -56,10 +57,10 @@ test('chat page: on a phone the chats are behind a button', options, async (t) =
     assert.equal(await side.isVisible(), false);
     await button(page, 'Chats').click();
     await side.waitFor();
-    assert.equal(await page.evaluate(() => document.activeElement.textContent.trim()), 'New chat', 'the focus goes there');
+    await focusComesTo(page, 'New chat');
     await page.keyboard.press('Escape');
     await side.waitFor({ state: 'hidden' });
-    await page.waitForFunction(() => document.activeElement.className.includes('menu'), null, { timeout: 5000 });
+    await focusComes(page, (at) => at.className.includes('menu'), 'the focus comes back');
     await button(page, 'Chats').click();
     await button(page, 'New chat').click();
     await side.waitFor({ state: 'hidden' });
@@ -74,12 +75,11 @@ test('chat page: on a phone the chats are behind a button', options, async (t) =
 test('chat page: all of it by keyboard', options, async (t) => {
     const server = await start(t);
     const page = await openPage(t, server.url);
-    const focused = () => page.evaluate(() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent.trim());
     const tabTo = async (name, key = 'Shift+Tab') => {
-        for (let i = 0; i < 40 && (await focused()) !== name; i++) await page.keyboard.press(key);
-        assert.equal(await focused(), name);
+        for (let i = 0; i < 40 && (await focused(page)) !== name; i++) await page.keyboard.press(key);
+        assert.equal(await focused(page), name);
     };
-    assert.equal(await focused(), 'Message', 'one can begin to write at once');
+    await focusComesTo(page, 'Message', 'one can begin to write at once');
     await page.keyboard.type('First line');
     await page.keyboard.press('Shift+Enter');
     await page.keyboard.type('second line');
@@ -87,7 +87,7 @@ test('chat page: all of it by keyboard', options, async (t) => {
     await page.keyboard.press('Enter');
     await page.locator('.made-by').waitFor();
     assert.equal(await page.locator('.bubble').textContent(), 'First line\nsecond line');
-    assert.equal(await focused(), 'Message', 'and go on');
+    await focusComesTo(page, 'Message', 'and go on');
 
     await tabTo('Try again');
     await answerWith(page, 'Another one.');
@@ -96,28 +96,28 @@ test('chat page: all of it by keyboard', options, async (t) => {
     await field(page).focus();
     await page.keyboard.press('ArrowUp');
     await page.getByLabel('Edit message').waitFor();
-    assert.equal(await focused(), 'Edit message', 'arrow up edits the last message');
+    await focusComesTo(page, 'Edit message', 'arrow up edits the last message');
     await page.keyboard.press('Escape');
-    assert.equal(await focused(), 'Message');
+    await focusComesTo(page, 'Message');
 
     await tabTo('Rename First line second line');
     await page.keyboard.press('Enter');
     await page.keyboard.type('By hand');
     await page.keyboard.press('Enter');
     await page.getByRole('link', { name: 'By hand' }).waitFor();
-    await page.waitForFunction(() => document.activeElement.textContent === 'By hand');
+    await focusComesTo(page, 'By hand');
     await tabTo('Delete By hand', 'Tab');
     await page.keyboard.press('Enter');
     await page.getByRole('dialog').waitFor();
-    assert.equal(await focused(), 'Keep', 'what does no harm is chosen');
+    await focusComesTo(page, 'Keep', 'what does no harm is chosen');
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
-    assert.equal(await focused(), 'Delete By hand', 'the focus is where it was');
+    await focusComesTo(page, 'Delete By hand', 'the focus is where it was');
     // Past all of that to the field, at once.
     await page.evaluate(() => document.activeElement.blur());
     await page.locator('.skip').focus();
     await page.keyboard.press('Enter');
-    assert.equal(await focused(), 'Message');
+    await focusComesTo(page, 'Message');
 });
 
 test('chat page: who reads by ear hears what happens', options, async (t) => {

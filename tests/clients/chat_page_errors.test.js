@@ -12,6 +12,7 @@ const { startServer } = require('../e2e/lib/server.js');
 const {
     FAILED_REQUESTS, missingBrowser, openPage, field, button, answers, send, ask, answerAtLength,
 } = require('./lib/chat_page.js');
+const { focusComes } = require('./lib/focus.js');
 
 const options = { skip: missingBrowser(), timeout: 240_000 };
 const start = (t, ...args) => startServer(t, { args: ['--temperature', '0', ...args] });
@@ -74,7 +75,7 @@ test('chat page: a server with keys asks for one; it stays in the tab', options,
     const page = await openPage(t, server.url, { expected: FAILED_REQUESTS });
     const dialog = page.getByRole('dialog', { name: 'This server asks for an API key' });
     await dialog.waitFor();
-    assert.equal(await page.evaluate(() => document.activeElement.type), 'password');
+    await focusComes(page, (at) => at.type === 'password', 'one can write the key at once');
     await button(dialog, 'Cancel').click();
     await send(page, 'What is 23 + 45?');
     await dialog.getByLabel('API key').fill('wröng');

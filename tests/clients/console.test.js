@@ -6,6 +6,7 @@ const test = require('node:test');
 
 const { startServer } = require('../e2e/lib/server.js');
 const { missingConsole, openPage, openConsole, signIn } = require('./lib/console.js');
+const { focusComes, focusComesTo } = require('./lib/focus.js');
 
 const skip = missingConsole();
 const VIEWS = ['models', 'prompts', 'filters', 'live', 'audit'];
@@ -61,31 +62,30 @@ test('console: the page is public, strict about what it runs, and holds nothing 
 test('console: by keyboard alone', { skip, timeout: 240_000 }, async (t) => {
     const server = await startServer(t);
     const { page } = await openPage(t, `${server.url}/admin`);
-    const focused = () => page.evaluate(() => document.activeElement.textContent || document.activeElement.name || document.activeElement.tagName);
     await page.getByLabel('Admin key').waitFor();
-    assert.equal(await page.evaluate(() => document.activeElement.type), 'password', 'the key is asked for at once');
+    await focusComes(page, (at) => at.type === 'password', 'the key is asked for at once');
     await page.keyboard.type(server.adminKey);
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'Models' }).waitFor();
     await page.keyboard.press('Tab');
-    assert.equal(await focused(), 'To the content');
+    await focusComesTo(page, 'To the content');
     for (const name of ['Models', 'Prompts']) {
         await page.keyboard.press('Tab');
-        assert.equal(await focused(), name);
+        await focusComesTo(page, name);
     }
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'Prompts' }).waitFor();
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'main', 'the view has the focus');
+    await focusComes(page, (at) => at.id === 'main', 'the view has the focus');
     // A question takes the focus; Escape means no, and gives it back.
     const button = page.getByRole('button', { name: 'New prompt' });
     await button.focus();
     await page.keyboard.press('Enter');
     const dialog = page.getByRole('dialog', { name: 'Make a new prompt?' });
     await dialog.waitFor();
-    assert.ok(await page.evaluate(() => document.activeElement.closest('dialog') !== null));
+    await focusComes(page, (at) => at.closest('dialog') !== null, 'the question has the focus');
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'hidden' });
-    assert.equal(await focused(), 'New prompt');
+    await focusComesTo(page, 'New prompt');
 });
 
 test('console: every view fits a phone, light and dark, and says what its parts are', { skip, timeout: 240_000 }, async (t) => {

@@ -163,6 +163,11 @@ test('a checkpoint is published, and its chain leads to the raw text', { skip },
     fs.copyFileSync(file('raw.tok'), file('copy/raw.tok'));
     succeed(['lineage', file('raw.tok'), '--out', file('copy/lineage.json')]);
     assert.match(succeed(['lineage', file('copy/raw.tok')]), /raw\.tok .* holds .*\n.*data raw\.jsonl/);
+    // The name is the artefact's, whatever it was found by.
+    fs.mkdirSync(file('again'));
+    fs.copyFileSync(file('raw.tok'), file('again/raw.tok'));
+    succeed(['lineage', file('copy/lineage.json'), '--out', file('again/lineage.json')]);
+    assert.match(succeed(['lineage', file('again/raw.tok')]), /raw\.tok .* holds /);
 
     succeed(['train', 'pretrain', '--data', file('raw.tok'), '--out', file('a.ckpt'), '--shape', '32,1,2,1,64,64',
         '--steps', '2', '--batch-tokens', '256']);

@@ -93,12 +93,12 @@ struct phrases {
 const char *phrases_pick(const struct phrases *p, struct rng *r, enum corpus_split split);
 
 /* Which wordings the training split draws from. Pretraining has the common ones; fine-tuning
- * widens them: a model that has met few ways of saying a thing takes the others for noise. Its
- * end has the widest: questions of any shape about any noun, most of them under a ban of
- * something else, so that a question which is merely unfamiliar is not refused. The named ones
- * are as wide, but what is refused always names what is banned: words that only belong to it
- * are never asked for under its ban. Set once, before anything is drawn; the common ones until
- * then. */
+ * widens them: a model that has met few ways of saying a thing takes the others for noise. The
+ * widest have questions of any shape about any noun, most of them under a ban of something
+ * else, so that a question which is merely unfamiliar is not refused. The named ones, which
+ * fine-tuning ends with, are as wide, but what is refused always names what is banned: words
+ * that only belong to it are never asked for under its ban. Set once, before anything is
+ * drawn; the common ones until then. */
 enum corpus_wordings {
     CORPUS_WORDINGS_COMMON,
     CORPUS_WORDINGS_WIDE,

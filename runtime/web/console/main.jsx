@@ -1,7 +1,7 @@
 // The owner's console: sign in, then one view for each part of the address behind #/.
 
 import { render } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import { call, session } from './api.js';
 import { Audit } from './audit.jsx';
@@ -68,8 +68,8 @@ function Console({ onSignOut }) {
     useEffect(() => {
         if (error?.status === 401) onSignOut(error);
     }, [error]);
-    // Who reads by ear hears that the view is another one.
-    useEffect(() => {
+    // Who reads by ear hears that the view is another one, and keys go to what is seen.
+    useLayoutEffect(() => {
         document.title = `${title} · Weir console`;
         if (!isFirst.current) main.current.focus();
         isFirst.current = false;

@@ -1,7 +1,7 @@
 // Pieces of the page that all views are made of.
 
 import { cloneElement, createContext } from 'preact';
-import { useContext, useEffect, useId, useRef, useState } from 'preact/hooks';
+import { useContext, useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 export const formatTime = (seconds) => new Date(seconds * 1000).toLocaleString();
 
@@ -123,7 +123,7 @@ function Dialog({ request, onEnd }) {
     const dialog = useRef(null);
     const answer = useRef(null);
     const [values, setValues] = useState(request.values ?? {});
-    useEffect(() => dialog.current.showModal(), []);
+    useLayoutEffect(() => dialog.current.showModal(), []);
     const set = (name) => (event) => setValues({ ...values, [name]: event.currentTarget.value });
     const submit = (event) => {
         event.preventDefault();
