@@ -44,8 +44,12 @@ size_t q8_acts_bytes(size_t rows, size_t k)
     if (!size_is_sane(rows, k)) {
         return 0;
     }
-    size_t per_group = round_up(rows * (k / Q8_GROUP) * 4, Q8_ALIGN);
-    return rows * acts_q_stride(k) + 2 * per_group;
+    const size_t groups = k / Q8_GROUP;
+    const size_t arrays =
+        rows * acts_q_stride(k) + 2 * round_up(rows * groups * sizeof(float), Q8_ALIGN);
+    const size_t panels =
+        (rows + Q8_PANEL_ROWS - 1) / Q8_PANEL_ROWS * groups * sizeof(struct q8_panel_group);
+    return arrays > panels ? arrays : panels;
 }
 
 void q8_packed_init(struct q8_packed *p, const void *block, size_t n, size_t k)
@@ -70,6 +74,11 @@ void q8_acts_init(struct q8_acts *a, void *block, size_t rows, size_t k)
     };
 }
 
+void q8_acts_arrange(struct q8_acts *a, bool in_panels)
+{
+    a->panels = in_panels ? (void *)a->q : NULL;
+}
+
 void q8_acts_from(struct q8_acts *view, const struct q8_acts *a, size_t first)
 {
     *view = *a;
@@ -77,14 +86,20 @@ void q8_acts_from(struct q8_acts *view, const struct q8_acts *a, size_t first)
     view->q += first * a->q_stride;
     view->scale += first * a->groups;
     view->correction += first * a->groups;
+    if (a->panels) {
+        view->panels += first / Q8_PANEL_ROWS * a->groups;
+    }
 }
 
 void q8_acts_copy(struct q8_acts *a, size_t to, const struct q8_acts *source, size_t from)
 {
-    const size_t n = a->groups;
-    memcpy(a->q + to * a->q_stride, source->q + from * a->q_stride, a->k);
-    memcpy(a->scale + to * n, source->scale + from * n, n * sizeof(*a->scale));
-    memcpy(a->correction + to * n, source->correction + from * n, n * sizeof(*a->correction));
+    for (size_t g = 0; g < a->groups; g++) {
+        const struct q8_acts_group copy = q8_acts_at(a, to, g);
+        const struct q8_acts_group of = q8_acts_at(source, from, g);
+        memcpy(copy.q, of.q, Q8_GROUP);
+        *copy.scale = *of.scale;
+        *copy.correction = *of.correction;
+    }
 }
 
 /* Puts one row's block into lane `lane` of group g of a tile. */

@@ -38,6 +38,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,7 @@
 #define Q8_TILE        16 /* output rows in a tile */
 #define Q8_BLOCK_BYTES 34 /* a Q8_0 block in a file: f16 scale, then 32 int8 */
 #define Q8_ALIGN       64 /* alignment of packed weights and of activations */
+#define Q8_PANEL_ROWS  6
 
 /* A matrix of weights, [n][k] row-major, packed. Immutable once filled. */
 struct q8_packed {
@@ -54,15 +56,35 @@ struct q8_packed {
     size_t tile_bytes;   /* bytes from one tile to the next */
 };
 
-/* Rows of quantised activations. The arrays lie in one block of the caller's. */
+/* One group of up to six rows, as a kernel reads them that takes six at a time: four cache
+ * lines that follow one another from group to group. */
+struct q8_panel_group {
+    int8_t q[Q8_PANEL_ROWS][Q8_GROUP];
+    float scale[Q8_PANEL_ROWS];
+    int32_t correction[Q8_PANEL_ROWS];
+    uint8_t unused[16];
+};
+
+/* Rows of quantised activations, in one block of the caller's: three arrays, or panels of six
+ * rows (a micro-panel of the left matrix, in the words of Goto and van de Geijn, "Anatomy of
+ * High-Performance Matrix Multiplication", 2008). Read and write single groups by q8_acts_at,
+ * which knows either. */
 struct q8_acts {
     size_t rows, k;
     size_t q_stride; /* bytes from one row to the next: an odd number of cache lines, so that
                         the same column of many rows does not fall into the same cache set */
     size_t groups;   /* k / 32 */
-    int8_t *q;       /* [rows][q_stride] */
+    int8_t *q;       /* [rows][q_stride], where the block begins */
     float *scale;    /* [rows][groups] */
-    int32_t *correction; /* [rows][groups]: -128 * sum of the group's q */
+    int32_t *correction;           /* [rows][groups]: -128 * sum of the group's q */
+    struct q8_panel_group *panels; /* [rows / 6, rounded up][groups]; NULL: the arrays */
+};
+
+/* Where a row's group is. */
+struct q8_acts_group {
+    int8_t *q; /* [Q8_GROUP] */
+    float *scale;
+    int32_t *correction;
 };
 
 /* Sizes: 0 if k is not a positive multiple of Q8_GROUP or the size does not fit. */
@@ -73,11 +95,27 @@ size_t q8_acts_bytes(size_t rows, size_t k);
 void q8_packed_init(struct q8_packed *p, const void *block, size_t n, size_t k);
 void q8_acts_init(struct q8_acts *a, void *block, size_t rows, size_t k);
 
-/* *view shows the rows of a from `first` on. */
+/* From here on the rows lie in panels, or not; what they held is lost. After q8_acts_init they
+ * do not. */
+void q8_acts_arrange(struct q8_acts *a, bool in_panels);
+
+/* *view shows the rows of a from `first` on; in panels that is a multiple of Q8_PANEL_ROWS. */
 void q8_acts_from(struct q8_acts *view, const struct q8_acts *a, size_t first);
 
-/* Row `to` of a becomes row `from` of another with the same k. */
+/* Row `to` of a becomes row `from` of another with the same k, however either is arranged. */
 void q8_acts_copy(struct q8_acts *a, size_t to, const struct q8_acts *source, size_t from);
+
+static inline struct q8_acts_group q8_acts_at(const struct q8_acts *a, size_t row, size_t g)
+{
+    if (a->panels) {
+        struct q8_panel_group *p = &a->panels[row / Q8_PANEL_ROWS * a->groups + g];
+        const size_t r = row % Q8_PANEL_ROWS;
+        return (struct q8_acts_group){p->q[r], &p->scale[r], &p->correction[r]};
+    }
+    return (struct q8_acts_group){a->q + row * a->q_stride + g * Q8_GROUP,
+                                  &a->scale[row * a->groups + g],
+                                  &a->correction[row * a->groups + g]};
+}
 
 static inline size_t q8_tiles(const struct q8_packed *p)
 {

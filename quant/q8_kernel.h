@@ -5,6 +5,7 @@
  * quant/kernels/ and a line in q8_kernel.c.
  *
  * Use:  const struct q8_kernel *kern = q8_kernel_select(cpu_features());
+ *       q8_acts_arrange(&acts, q8_kernel_wants_panels(kern, m));
  *       kern->quantize(&acts, x, x_stride, row0, row1);              split over rows by a team
  *       (barrier)
  *       kern->matmul(y, y_stride, &acts, m, &w, tile0, tile1);       split over tiles by a team
@@ -14,6 +15,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +24,10 @@
 struct q8_kernel {
     const char *name; /* "avx512vnni", as for --cpu */
     uint32_t needs;   /* all of these cpu_feature bits */
+
+    /* So many rows and more are multiplied faster if they lie in panels; 0: never, matmul then
+     * takes no panels at all. The result is the same. */
+    size_t panels_from;
 
     /* Quantises rows [row0, row1) of x into the same rows of `out`. x is [rows][x_stride]
      * floats, of which the first out->k count; row 0 of x is row 0 of out. */
@@ -48,3 +54,8 @@ extern const struct q8_kernel *const q8_kernels[];
 
 /* The best kernel that `features` allows; never NULL. */
 const struct q8_kernel *q8_kernel_select(uint32_t features);
+
+static inline bool q8_kernel_wants_panels(const struct q8_kernel *kernel, size_t m)
+{
+    return kernel->panels_from > 0 && m >= kernel->panels_from;
+}

@@ -50,10 +50,10 @@ q8_quantize_rows(struct q8_acts *out, const float *x, size_t x_stride, size_t ro
 {
     for (size_t r = row0; r < row1; r++) {
         for (size_t g = 0; g < out->groups; g++) {
-            int8_t *q = out->q + r * out->q_stride + g * Q8_GROUP;
-            struct q8_group made = group(q, x + r * x_stride + g * Q8_GROUP);
-            out->scale[r * out->groups + g] = made.scale;
-            out->correction[r * out->groups + g] = -128 * made.sum;
+            const struct q8_acts_group to = q8_acts_at(out, r, g);
+            const struct q8_group made = group(to.q, x + r * x_stride + g * Q8_GROUP);
+            *to.scale = made.scale;
+            *to.correction = -128 * made.sum;
         }
     }
 }

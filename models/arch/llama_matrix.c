@@ -54,6 +54,13 @@ void llama_input_init(struct llama_input *in, enum llama_precision precision, vo
     }
 }
 
+void llama_input_expect(struct llama_input *in, const struct q8_kernel *kernel, size_t n_rows)
+{
+    if (!in->f32) {
+        q8_acts_arrange(&in->q8, q8_kernel_wants_panels(kernel, n_rows));
+    }
+}
+
 void llama_input_set(struct llama_input *in, const struct q8_kernel *kernel, const float *x,
                      size_t x_stride, size_t row0, size_t row1)
 {

@@ -49,6 +49,10 @@ size_t llama_input_bytes(enum llama_precision precision, size_t rows, size_t k);
 void llama_input_init(struct llama_input *in, enum llama_precision precision, void *block,
                       size_t rows, size_t k);
 
+/* To be called by one thread before the rows of a product are set: there will be n_rows of
+ * them. What the input held is lost. */
+void llama_input_expect(struct llama_input *in, const struct q8_kernel *kernel, size_t n_rows);
+
 /* Takes over rows [row0, row1) of x, [rows][x_stride], quantised where products are int8. */
 void llama_input_set(struct llama_input *in, const struct q8_kernel *kernel, const float *x,
                      size_t x_stride, size_t row0, size_t row1);
@@ -64,7 +68,8 @@ static inline size_t llama_matrix_tiles(const struct llama_matrix *m)
 }
 
 /* y[r][j] = row first + r of the input times row j of the matrix, for r in [0, n_rows) and the
- * outputs j of tiles [tile0, tile1). y is [n_rows][m->n]. */
+ * outputs j of tiles [tile0, tile1). y is [n_rows][m->n]. After llama_input_expect `first` is
+ * 0. */
 void llama_matrix_multiply(float *y, const struct llama_matrix *m, const struct llama_input *in,
                            size_t first, size_t n_rows, size_t tile0, size_t tile1,
                            const struct q8_kernel *kernel, const struct ops *ops);

@@ -427,8 +427,17 @@ static void make_logits(struct llama_state *s, size_t n_rows, int worker, int n_
     }
 }
 
+/* Inputs of the products of n_rows rows. */
+static void expect_rows(struct llama_state *s, size_t n_rows)
+{
+    llama_input_expect(&s->in_d, s->set.kernel, n_rows);
+    llama_input_expect(&s->in_q, s->set.kernel, n_rows);
+    llama_input_expect(&s->in_ff, s->set.kernel, n_rows);
+}
+
 static void gather_wanted(struct llama_state *s)
 {
+    expect_rows(s, s->n_wanted);
     if (s->adapt) {
         llama_adapt_rows(s->adapt, s->rows, s->wanted, s->n_wanted);
     }
@@ -615,6 +624,7 @@ bool llama_step(struct llama_state *s, const struct llama_weights *w, struct kv_
     if (s->adapt) {
         llama_adapt_rows(s->adapt, rows, NULL, s->n_rows);
     }
+    expect_rows(s, s->n_rows);
     s->set.parallel.run(s->set.parallel.team, work, s);
     return !s->gave_up;
 }

@@ -1,9 +1,10 @@
-/* avx512.h: what the AVX-512 VNNI and AMX kernels share; included by those two alone. */
+/* avx512.h: what the AVX-512 VNNI and AMX kernels share; included by those alone. */
 #pragma once
 
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "quant/q8.h"
 
@@ -12,11 +13,17 @@
 /* Rows of activations that stay in the second-level cache while all the weights pass by. */
 #define M_BLOCK_BYTES ((size_t)640 * 1024)
 
+/* From so many rows on, panels are faster. */
+#define PANELS_FROM 12
+
 #define GROUP_Q_BYTES ((size_t)Q8_TILE * Q8_GROUP)
 
 void q8_avx512_quantize(struct q8_acts *out, const float *x, size_t x_stride, size_t row0,
                         size_t row1);
 void q8_avx512_vnni_matmul(float *y, size_t y_stride, const struct q8_acts *x, size_t m,
+                           const struct q8_packed *w, size_t tile0, size_t tile1);
+/* Rows in panels. */
+void q8_avx512_vnni_panels(float *y, size_t y_stride, const struct q8_acts *x, size_t m,
                            const struct q8_packed *w, size_t tile0, size_t tile1);
 
 ALWAYS_INLINE size_t min_size(size_t a, size_t b)
@@ -39,6 +46,19 @@ ALWAYS_INLINE const uint8_t *tile_scales(const uint8_t *tile, size_t groups)
 ALWAYS_INLINE __m512 load_scales(const uint8_t *scales, size_t g)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(scales + g * Q8_TILE * 2)));
+}
+
+ALWAYS_INLINE __m512i broadcast4(const int8_t *q)
+{
+    int32_t four;
+    memcpy(&four, q, 4);
+    return _mm512_set1_epi32(four);
+}
+
+/* 16 outputs times 4 weights, as q + 128. */
+ALWAYS_INLINE __m512i load_unsigned(const uint8_t *q)
+{
+    return _mm512_xor_si512(_mm512_loadu_si512(q), _mm512_set1_epi8((char)0x80));
 }
 
 /* acc + isum * (x_scale * w_scale), as q8.h says. */

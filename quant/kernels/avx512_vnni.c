@@ -4,11 +4,11 @@
  *
  * Up to six rows read the weights once, straight from memory. More rows are taken in chunks of
  * up to six, a pair of tiles and a block of groups at a time, so that all chunks but the first
- * find the weights in a cache; meanwhile the next block is fetched. Where there are many
- * chunks, the block is unpacked for them, sign flipped and scales as floats. The sums wait in y
- * from one block to the next; a float in memory is the same float.
+ * find the weights in a cache; meanwhile the next block is fetched. The sums wait in y from one
+ * block to the next; a float in memory is the same float.
+ *
+ * So many rows that they lie in panels are avx512_vnni_panels.c's.
  */
-#include <stdbool.h>
 #include <string.h>
 
 #include "quant/cpu.h"
@@ -19,28 +19,17 @@
 #define ROWS  6
 #define TILES 2
 
-/* Groups in a block, at most: of one that is unpacked, and of one that is used as it is. */
-#define K_BLOCK_PANEL  32
-#define K_BLOCK_PACKED 16
-
-/* From so many chunks on, unpacking a block takes less than it saves. */
-#define UNPACK_CHUNKS 12
+/* Groups in a block, at most. */
+#define K_BLOCK 16
 
 /* How far ahead of their use weights are prefetched where they are used once: the hardware's
  * own prefetching stops at each page. */
 #define PREFETCH_BYTES 2048
 
-/* The weights of up to two tiles for the groups from some g0 on, unpacked. */
-struct panel {
-    _Alignas(64) uint8_t q[TILES][K_BLOCK_PANEL * GROUP_Q_BYTES];
-    float scale[TILES][K_BLOCK_PANEL * Q8_TILE];
-};
-
-/* How a call of `sums` finds weights. */
+/* How a call of `sums` finds weights, packed as q8.h says. */
 enum form {
-    STREAM, /* packed as q8.h says, in memory */
-    PACKED, /* the same, in a cache */
-    PANEL,
+    STREAM, /* in memory */
+    CACHED,
 };
 
 /* Where it finds them, and what it prefetches: so much with each of its groups. */
@@ -62,30 +51,11 @@ struct region {
     __mmask16 mask[TILES];
 };
 
-ALWAYS_INLINE __m512i broadcast4(const int8_t *q)
-{
-    int32_t four;
-    memcpy(&four, q, 4);
-    return _mm512_set1_epi32(four);
-}
-
-ALWAYS_INLINE __m512i load_weights(const uint8_t *q, int packed)
-{
-    __m512i w = _mm512_loadu_si512(q);
-    return packed ? _mm512_xor_si512(w, _mm512_set1_epi8((char)0x80)) : w;
-}
-
-ALWAYS_INLINE __m512 load_w_scale(const uint8_t *scale, size_t g, int packed)
-{
-    return packed ? load_scales(scale, g) : _mm512_loadu_ps(scale + g * Q8_TILE * 4);
-}
-
 /* The heart: n_rows rows times n_tiles tiles, both constant where this is inlined. Group g's
  * weights are at index g - g0 of the source. */
 ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const enum form form,
                         const struct region *a, const struct source *w)
 {
-    const int packed = form != PANEL;
     const size_t ahead_bytes = form == STREAM ? GROUP_Q_BYTES : w->ahead_bytes;
     const struct q8_acts *x = a->x;
     const size_t groups = x->groups;
@@ -119,7 +89,7 @@ ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const enum form for
         for (size_t j = 0; j < Q8_GROUP / 4; j++) {
             __m512i wq[TILES];
             for (int t = 0; t < n_tiles; t++) {
-                wq[t] = load_weights(w->q[t] + g * GROUP_Q_BYTES + j * 64, packed);
+                wq[t] = load_unsigned(w->q[t] + g * GROUP_Q_BYTES + j * 64);
             }
             for (int r = 0; r < n_rows; r++) {
                 __m512i four = broadcast4(xq + (size_t)r * x->q_stride + j * 4);
@@ -129,7 +99,7 @@ ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const enum form for
             }
         }
         for (int t = 0; t < n_tiles; t++) {
-            __m512 ws = load_w_scale(w->scale[t], g, packed);
+            __m512 ws = load_scales(w->scale[t], g);
             for (int r = 0; r < n_rows; r++) {
                 acc[r][t] = accumulate(acc[r][t], isum[r][t], xs[(size_t)r * groups + g], ws);
             }
@@ -167,8 +137,7 @@ ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const enum form for
         }                                                                   \
     }
 SUMS_OF(sums_stream, STREAM)
-SUMS_OF(sums_packed, PACKED)
-SUMS_OF(sums_panel, PANEL)
+SUMS_OF(sums_cached, CACHED)
 
 /* The groups of region a, where they lie packed. */
 static void point_at(struct source *src, const struct q8_packed *w, const struct region *a,
@@ -178,21 +147,6 @@ static void point_at(struct source *src, const struct q8_packed *w, const struct
         const uint8_t *tile = w->data + (a->tile + t) * w->tile_bytes;
         src->q[t] = tile + a->g0 * GROUP_Q_BYTES;
         src->scale[t] = tile_scales(tile, a->x->groups) + a->g0 * Q8_TILE * 2;
-    }
-}
-
-/* Unpacks what src points at, and makes it point there. */
-static void unpack(struct panel *p, struct source *src, size_t n_groups, size_t n_tiles)
-{
-    for (size_t t = 0; t < n_tiles; t++) {
-        for (size_t i = 0; i < n_groups * GROUP_Q_BYTES; i += 64) {
-            _mm512_storeu_si512(p->q[t] + i, load_weights(src->q[t] + i, 1));
-        }
-        for (size_t g = 0; g < n_groups; g++) {
-            _mm512_storeu_ps(p->scale[t] + g * Q8_TILE, load_scales(src->scale[t], g));
-        }
-        src->q[t] = p->q[t];
-        src->scale[t] = (const uint8_t *)p->scale[t];
     }
 }
 
@@ -222,23 +176,17 @@ static void matmul_blocks(struct region *a, const struct q8_packed *w, size_t n_
 {
     const size_t groups = a->x->groups;
     const size_t chunks = (m1 - m0 + ROWS - 1) / ROWS;
-    const bool unpacked = chunks >= UNPACK_CHUNKS;
-    const size_t most = unpacked ? K_BLOCK_PANEL : K_BLOCK_PACKED;
-    const size_t blocks = (groups + most - 1) / most;
-    struct panel panel;
+    const size_t blocks = (groups + K_BLOCK - 1) / K_BLOCK;
     struct source src = {0};
     for (size_t b = 0; b < blocks; b++) {
         a->g0 = share_start(groups, blocks, b);
         a->g1 = share_start(groups, blocks, b + 1);
         point_at(&src, w, a, n_tiles);
-        if (unpacked) {
-            unpack(&panel, &src, a->g1 - a->g0, n_tiles);
-        }
         for (size_t c = 0; c < chunks; c++) {
             a->row = m0 + share_start(m1 - m0, chunks, c);
             const size_t end = m0 + share_start(m1 - m0, chunks, c + 1);
             look_ahead(&src, a, w, n_tiles, c, chunks);
-            (unpacked ? sums_panel : sums_packed)(end - a->row, n_tiles, a, &src);
+            sums_cached(end - a->row, n_tiles, a, &src);
         }
     }
 }
@@ -260,6 +208,10 @@ static void matmul_stream(struct region *a, const struct q8_packed *w, size_t n_
 void q8_avx512_vnni_matmul(float *y, size_t y_stride, const struct q8_acts *x, size_t m,
                            const struct q8_packed *w, size_t tile0, size_t tile1)
 {
+    if (x->panels) {
+        q8_avx512_vnni_panels(y, y_stride, x, m, w, tile0, tile1);
+        return;
+    }
     const size_t most = m_block_rows(x, ROWS);
     const size_t blocks = (m + most - 1) / most;
     struct region a = {.x = x, .y = y, .y_stride = y_stride};
@@ -333,6 +285,7 @@ static uint64_t spin_peak(uint64_t rounds)
 const struct q8_kernel q8_kernel_avx512_vnni = {
     .name = "avx512vnni",
     .needs = CPU_AVX2 | CPU_AVX512 | CPU_AVX512_VNNI,
+    .panels_from = PANELS_FROM,
     .quantize = q8_avx512_quantize,
     .matmul = q8_avx512_vnni_matmul,
     .spin_peak = spin_peak,

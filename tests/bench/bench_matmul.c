@@ -101,6 +101,7 @@ static void bench_batch(struct team *team, struct product *p, const uint8_t *wei
     p->m = m;
     p->y = must(mem_zalloc_aligned(m * n * sizeof(float)));
     q8_acts_init(&p->acts, acts, m, k);
+    q8_acts_arrange(&p->acts, q8_kernel_wants_panels(p->kernel, m));
     p->kernel->quantize(&p->acts, x, k, 0, m);
 
     const double s = time_product(team, p, weights, copies);

@@ -161,8 +161,9 @@ static void compare_quantize(const struct q8_kernel *kernel, const float *x, siz
     mem_free_aligned(memory[1]);
 }
 
-static void compare_matmul(const struct q8_kernel *kernel, const struct q8_acts *x, size_t m,
-                           const struct q8_packed *w, size_t tile0, size_t tile1)
+static void compare_matmul(const struct q8_kernel *kernel, const struct q8_acts *x,
+                           const struct q8_acts *panels, size_t m, const struct q8_packed *w,
+                           size_t tile0, size_t tile1)
 {
     struct output want = make_output(m, w->n), got = make_output(m, w->n);
     reference()->matmul(want.y, want.stride, x, m, w, tile0, tile1);
@@ -170,8 +171,36 @@ static void compare_matmul(const struct q8_kernel *kernel, const struct q8_acts 
     ASSERT_SAME(want.memory, got.memory, want.floats * sizeof(float),
                 "%s: matmul, m %zu n %zu k %zu tiles %zu to %zu", kernel->name, m, w->n, w->k,
                 tile0, tile1);
+    if (panels) {
+        memset(got.memory, GUARD, got.floats * sizeof(float));
+        kernel->matmul(got.y, got.stride, panels, m, w, tile0, tile1);
+        ASSERT_SAME(want.memory, got.memory, want.floats * sizeof(float),
+                    "%s: matmul of panels, m %zu n %zu k %zu tiles %zu to %zu", kernel->name, m,
+                    w->n, w->k, tile0, tile1);
+    }
     mem_free(want.memory);
     mem_free(got.memory);
+}
+
+/* The same rows, quantised into panels by parts of uneven size. */
+static struct q8_acts make_panels(const struct q8_kernel *kernel, const struct q8_acts *want,
+                                  const float *x, size_t stride, void **memory)
+{
+    struct q8_acts got = make_acts(want->rows, want->k, memory);
+    q8_acts_arrange(&got, true);
+    kernel->quantize(&got, x, stride, 0, want->rows / 3);
+    kernel->quantize(&got, x, stride, want->rows / 3, want->rows);
+    for (size_t r = 0; r < want->rows; r++) {
+        for (size_t g = 0; g < want->groups; g++) {
+            const struct q8_acts_group a = q8_acts_at(want, r, g), b = q8_acts_at(&got, r, g);
+            ASSERT_SAME(a.q, b.q, Q8_GROUP, "%s: row %zu group %zu", kernel->name, r, g);
+            ASSERT_SAME(a.scale, b.scale, sizeof(float), "%s: scale of row %zu group %zu",
+                        kernel->name, r, g);
+            ASSERT_SAME(a.correction, b.correction, sizeof(int32_t),
+                        "%s: correction of row %zu group %zu", kernel->name, r, g);
+        }
+    }
+    return got;
 }
 
 static void compare_on(const struct q8_kernel *kernel, struct rng *r, size_t m, size_t n,
@@ -188,9 +217,16 @@ static void compare_on(const struct q8_kernel *kernel, struct rng *r, size_t m, 
 
     compare_quantize(kernel, x, m, k, stride);
     reference()->quantize(&acts, x, stride, 0, m);
-    compare_matmul(kernel, &acts, m, &w.packed, 0, tiles);
-    compare_matmul(kernel, &acts, m, &w.packed, tile0, tile1);
+    void *panels_memory = NULL;
+    struct q8_acts panels;
+    const bool has_panels = kernel->panels_from > 0;
+    if (has_panels) {
+        panels = make_panels(kernel, &acts, x, stride, &panels_memory);
+    }
+    compare_matmul(kernel, &acts, has_panels ? &panels : NULL, m, &w.packed, 0, tiles);
+    compare_matmul(kernel, &acts, has_panels ? &panels : NULL, m, &w.packed, tile0, tile1);
     mem_free_aligned(memory);
+    mem_free_aligned(panels_memory);
     mem_free(x);
     free_weights(&w);
 }
@@ -240,6 +276,7 @@ static void check_large(const struct q8_kernel *kernel, struct rng *r)
     compare_on(kernel, r, 150, 35, 5632); /* more rows than a cache block */
     compare_on(kernel, r, 40, 35, 1120);  /* several blocks of groups, of uneven size */
     compare_on(kernel, r, 3, 1000, 2048);
+    compare_on(kernel, r, 50, 70, 6400); /* several blocks of panels, of uneven size */
 }
 
 static void kernels_equal_the_reference_beyond_one_cache_block(void **state)
@@ -267,7 +304,7 @@ static void check_saturation(const struct q8_kernel *kernel, struct rng *r)
         struct q8_acts acts = make_acts(m, k, &memory);
         kernel->quantize(&acts, x, k, 0, m);
         assert_int_equal(abs(acts.q[0]), 127);
-        compare_matmul(kernel, &acts, m, &w.packed, 0, q8_tiles(&w.packed));
+        compare_matmul(kernel, &acts, NULL, m, &w.packed, 0, q8_tiles(&w.packed));
         mem_free_aligned(memory);
     }
     mem_free(x);
@@ -278,6 +315,34 @@ static void no_kernel_saturates(void **state)
 {
     (void)state;
     for_each_kernel(check_saturation);
+}
+
+/* Rows keep what they hold on their way from one arrangement to the other. */
+static void rows_are_copied_between_arrangements(void **state)
+{
+    (void)state;
+    const size_t m = 20, k = 96;
+    struct rng r;
+    rng_seed(&r, seed);
+    float *x = make_rows(&r, m, k);
+    void *memory[3];
+    struct q8_acts rows = make_acts(m, k, &memory[0]), back = make_acts(m, k, &memory[1]);
+    struct q8_acts panels = make_acts(m, k, &memory[2]), view;
+    q8_acts_arrange(&panels, true);
+    reference()->quantize(&rows, x, k, 0, m);
+    for (size_t i = 0; i < m; i++) {
+        q8_acts_copy(&panels, m - 1 - i, &rows, i);
+    }
+    q8_acts_from(&view, &panels, (size_t)2 * Q8_PANEL_ROWS);
+    for (size_t i = 0; i < m; i++) {
+        const size_t first = (size_t)2 * Q8_PANEL_ROWS, at = m - 1 - i;
+        q8_acts_copy(&back, i, at < first ? &panels : &view, at < first ? at : at - first);
+    }
+    ASSERT_SAME(memory[0], memory[1], q8_acts_bytes(m, k), "copied there and back");
+    for (size_t i = 0; i < 3; i++) {
+        mem_free_aligned(memory[i]);
+    }
+    mem_free(x);
 }
 
 static void check_row_independence(const struct q8_kernel *kernel, struct rng *r)
@@ -472,6 +537,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(kernels_equal_the_reference_for_every_small_number_of_rows),
         cmocka_unit_test(kernels_equal_the_reference_beyond_one_cache_block),
         cmocka_unit_test(no_kernel_saturates),
+        cmocka_unit_test(rows_are_copied_between_arrangements),
         cmocka_unit_test(a_row_gives_the_same_bits_alone_and_in_a_batch),
         cmocka_unit_test(a_value_that_is_not_finite_spoils_its_own_row_and_no_other),
         cmocka_unit_test(the_product_is_close_to_that_of_the_floats),
