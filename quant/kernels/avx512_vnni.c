@@ -194,7 +194,7 @@ static void matmul_blocks(struct region *a, const struct q8_packed *w, size_t n_
 /* At most ROWS rows. */
 static void matmul_stream(struct region *a, const struct q8_packed *w, size_t n_tiles, size_t m)
 {
-    struct source src;
+    struct source src = {0};
     a->row = 0;
     a->g0 = 0;
     a->g1 = a->x->groups;
@@ -217,7 +217,7 @@ void q8_avx512_vnni_matmul(float *y, size_t y_stride, const struct q8_acts *x, s
     struct region a = {.x = x, .y = y, .y_stride = y_stride};
     for (size_t b = 0; b < blocks; b++) {
         for (size_t t = tile0; t < tile1; t += TILES) {
-            const size_t n_tiles = min_size(TILES, tile1 - t);
+            const size_t n_tiles = t + 1 < tile1 ? TILES : 1;
             a.tile = t;
             for (size_t i = 0; i < n_tiles; i++) {
                 a.mask[i] = tile_mask(w, t + i);

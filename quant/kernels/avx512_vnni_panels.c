@@ -4,7 +4,7 @@
  * A block of groups of a pair of tiles stays in the second-level cache while the panels pass
  * by, four at a time; those take one slice of it after the other, short enough for the
  * first-level cache, so that a slice comes from the second once for four panels. Meanwhile the
- * next block is fetched into the second. Sums wait in a small array from one slice to the next,
+ * next block is fetched from memory. Sums wait in a small array from one slice to the next,
  * and in y from one block to the next; a float in memory is the same float.
  *
  * Weights are used as they lie: flipping their signs and widening their scales is for
@@ -66,8 +66,11 @@ ALWAYS_INLINE void add_products(const int n_rows, const int n_tiles,
     __m512 acc[ROWS][TILES];
     for (int r = 0; r < n_rows; r++) {
         for (int t = 0; t < n_tiles; t++) {
-            const float *sum = from.at + (size_t)r * from.stride + t * Q8_TILE;
-            acc[r][t] = from.at ? _mm512_maskz_loadu_ps(mask[t], sum) : _mm512_setzero_ps();
+            acc[r][t] = _mm512_setzero_ps();
+            if (from.at) {
+                acc[r][t] = _mm512_maskz_loadu_ps(mask[t], from.at + (size_t)r * from.stride +
+                                                               t * Q8_TILE);
+            }
         }
     }
     for (size_t g = 0; g < n_groups; g++, x++) {
@@ -159,13 +162,17 @@ static struct ahead look_ahead(const struct product *p, const struct block *b)
     const size_t n_groups = min_size(b->g1 - b->g0, groups - g);
     const size_t lines = GROUP_Q_BYTES / 64, n_panels = (p->m + ROWS - 1) / ROWS;
     struct ahead ahead = {.bytes = (lines + n_panels - 1) / n_panels * 64};
-    for (size_t t = 0; t < TILES && tile + t < p->tile1; t++) {
-        const uint8_t *data = p->w->data + (tile + t) * p->w->tile_bytes;
+    for (size_t t = 0; t < TILES; t++) {
+        /* Where there is one tile more, it is fetched twice; where there is none, nothing. */
+        const size_t at = min_size(tile + t, p->tile1 - 1);
+        const uint8_t *data = p->w->data + at * p->w->tile_bytes;
         const uint8_t *scales = tile_scales(data, groups) + g * Q8_TILE * 2;
         for (size_t i = 0; i < n_groups * Q8_TILE * 2; i += 64) {
             _mm_prefetch((const char *)scales + i, _MM_HINT_T1);
         }
         ahead.q[t] = data + g * GROUP_Q_BYTES;
+    }
+    if (tile < p->tile1) {
         ahead.steps = n_groups * GROUP_Q_BYTES / ahead.bytes;
     }
     return ahead;
@@ -209,7 +216,7 @@ void q8_avx512_vnni_panels(float *y, size_t y_stride, const struct q8_acts *x, s
     const struct product p = {x, w, y, y_stride, m, tile0, tile1};
     const size_t blocks = (x->groups + K_BLOCK - 1) / K_BLOCK;
     for (size_t t = tile0; t < tile1; t += TILES) {
-        struct block b = {.tile = t, .n_tiles = min_size(TILES, tile1 - t)};
+        struct block b = {.tile = t, .n_tiles = t + 1 < tile1 ? TILES : 1};
         for (size_t i = 0; i < b.n_tiles; i++) {
             b.mask[i] = tile_mask(w, t + i);
         }
