@@ -149,7 +149,7 @@ static void on_look(void *ctx, const struct drift_look *look)
 static void forget(struct drift_desk *d, size_t i)
 {
     struct drift_entry *entry = d->entries[i];
-    struct drift_write *w = mem_zalloc(sizeof(*w));
+    struct drift_write *w = d->is_retired ? NULL : mem_zalloc(sizeof(*w));
     if (w) { /* else the row stays, and leaves another time */
         w->kind = DRIFT_WRITE_DELETE;
         w->row.key = entry->key;
@@ -289,14 +289,23 @@ struct drift_desk *drift_desk_start(uv_loop_t *loop, const struct drift_desk_set
     d->next_id = d->next_alert = 1;
     d->queue_end = &d->queue;
     d->store = drift_store_open(set->path, e);
-    if (!d->store || drift_store_each(d->store, load_series, d, e) != 0 ||
-        drift_store_each_alert(d->store, load_alert, d, e) != 0) {
+    if (!d->store) {
         drift_desk_destroy(d);
         return NULL;
     }
     uv_timer_init(loop, &d->retry);
     d->retry.data = d;
     return d;
+}
+
+int drift_desk_load(struct drift_desk *d, struct err *e)
+{
+    if (!d) {
+        return 0;
+    }
+    return drift_store_each(d->store, load_series, d, e) == 0
+               ? drift_store_each_alert(d->store, load_alert, d, e)
+               : -1;
 }
 
 void drift_desk_stop(struct drift_desk *d)

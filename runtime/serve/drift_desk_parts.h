@@ -62,6 +62,7 @@ struct drift_desk {
     struct drift_write *current; /* on a worker; or NULL */
     bool waits;                  /* after a failure, for the timer */
     bool was_failed;             /* which was told */
+    bool is_retired;             /* what is stored is another process's */
     bool is_stopped;
 };
 

@@ -279,7 +279,10 @@ static int start_watching(struct server *s, struct err *e)
     }
     if (s->findings && !s->set.drift.is_off) {
         s->drift = drift_desk_start(&s->loop, &s->set.drift, s->metrics, e);
-        return s->drift ? 0 : err_prefix(e, "--drift");
+        /* A successor reads when the process before it stores nothing any more. */
+        bool is_ready =
+            s->drift && (s->set.predecessor >= 0 || drift_desk_load(s->drift, e) == 0);
+        return is_ready ? 0 : err_prefix(e, "--drift");
     }
     return s->findings ? 0 : -1;
 }
@@ -334,9 +337,7 @@ static void release(struct server *s)
     finding_log_destroy(s->findings);
     feedback_desk_destroy(s->feedback);
     span_export_stop(s->spans);
-    if (!s->handed_over) {
-        drift_desk_save(s->drift);
-    }
+    drift_desk_save(s->drift);
     drift_desk_destroy(s->drift);
     fleet_destroy(s->fleet);
     metrics_destroy(s->metrics);
