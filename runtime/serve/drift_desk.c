@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/api/drift_reply.h"
+#include "runtime/base/json.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/drift_desk_parts.h"
@@ -257,21 +258,42 @@ static int load_series(void *ctx, const struct drift_row *row, struct err *e)
     return 0;
 }
 
+/* Whether it is an object that members can be put before, as drift_alert_append does. */
+static bool is_alert_text(const char *text, struct err *why)
+{
+    cJSON *root = json_parse_object(text, strlen(text), why);
+    bool is_whole = root && root->child && text[0] == '{';
+    cJSON_Delete(root);
+    if (root && !is_whole) {
+        err_set(why, ERR_FORMAT, "the text begins otherwise than an alert");
+    }
+    return is_whole;
+}
+
 static int load_alert(void *ctx, const struct drift_alert *a, struct err *e)
 {
     struct drift_desk *d = ctx;
     struct drift_alert copy = *a;
+    struct err why = {0};
+    if (!is_alert_text(a->text, &why)) {
+        log_warn("drift of %s@%s: alert %llu is left out: %s", a->key.model, a->key.version,
+                 (unsigned long long)a->number, why.message);
+        d->next_alert = a->number >= d->next_alert ? a->number + 1 : d->next_alert;
+        return 0;
+    }
     copy.text = mem_strdup(a->text);
     if (!copy.text) {
         return err_nomem(e);
     }
     struct drift_entry *entry = copy.ended_ms == 0 ? find(d, &copy.key) : NULL;
+    bool is_over = copy.ended_ms == 0 && !entry; /* its series has left */
     if (entry) {
         entry->alerts[copy.measure] = copy.number;
         entry->series.drifts[copy.measure] = 1;
         show(d, entry, copy.measure, 1);
     }
-    keep_alert(d, &copy, false);
+    copy.ended_ms = is_over ? drift_desk_now_ms() : copy.ended_ms;
+    keep_alert(d, &copy, is_over);
     return 0;
 }
 
