@@ -230,6 +230,9 @@ void drift_desk_save(struct drift_desk *d)
     while (!failed && (w = next_write(d)) != NULL) {
         failed = write_now(d->store, w) != 0;
         tell(d, w);
+        if (w->taken) {
+            drift_desk_end_take(d, w);
+        }
         drift_write_destroy(w);
     }
 }
