@@ -312,7 +312,8 @@ static void after_work(uv_work_t *work, int status)
     if (j->kind == JOB_ADD) {
         tell(j->desk, j);
         if (j->failed) {
-            feedback_count_refusal(j->server->metrics, FEEDBACK_NOT_STORED);
+            feedback_count_refusal(j->server->metrics,
+                                   j->e.kind == ERR_BUSY ? FEEDBACK_BUSY : FEEDBACK_NOT_STORED);
         } else {
             feedback_count(j->server, j->desk->memory, &j->feedback, j->tenant);
         }
