@@ -196,19 +196,20 @@ static struct drift_entry *find(const struct drift_desk *d, const struct drift_k
     return NULL;
 }
 
-uint64_t drift_desk_note(struct drift_desk *d, const struct drift_key *key,
-                         const struct answer_seen *a)
+struct drift_mark drift_desk_note(struct drift_desk *d, const struct drift_key *key,
+                                  const struct answer_seen *a)
 {
     struct drift_entry *entry = d ? find(d, key) : NULL;
     if (!entry) {
         entry = d ? add_entry(d, key) : NULL;
     }
     if (!entry) {
-        return 0;
+        return (struct drift_mark){0};
     }
     struct looking l = {d, entry};
     struct answer_seen seen = *a;
     struct drift_series *s = &entry->series;
+    const struct drift_mark mark = {.series = entry->id, .number = s->answers};
     seen.time_ms = entry->used_ms = drift_desk_now_ms();
     entry->is_new = true;
     if (drift_series_add(s, &d->set, &seen, on_look, &l)) {
@@ -220,15 +221,17 @@ uint64_t drift_desk_note(struct drift_desk *d, const struct drift_key *key,
     entry->is_due =
         entry->is_due || (!s->has_baseline && s->baseline.answers % d->set.window == 0);
     drift_desk_pump(d);
-    return entry->id;
+    return mark;
 }
 
-void drift_desk_note_feedback(struct drift_desk *d, uint64_t series, bool is_disliked)
+void drift_desk_note_feedback(struct drift_desk *d, const struct drift_mark *mark,
+                              bool is_spoken_of, bool is_disliked)
 {
-    struct drift_entry *entry = d ? drift_desk_find_id(d, series) : NULL;
+    struct drift_entry *entry = d ? drift_desk_find_id(d, mark->series) : NULL;
+    const struct answer_feedback f = {mark->number, is_spoken_of, is_disliked};
     if (entry) {
         entry->is_new = true;
-        drift_series_add_feedback(&entry->series, is_disliked);
+        drift_series_add_feedback(&entry->series, &f);
     }
 }
 

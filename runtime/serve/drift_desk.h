@@ -49,12 +49,13 @@ void drift_desk_stop(struct drift_desk *d);
 void drift_desk_save(struct drift_desk *d);
 void drift_desk_destroy(struct drift_desk *d);
 
-/* An answer was given. The id of its series, for feedback; 0: it is watched by none. */
-uint64_t drift_desk_note(struct drift_desk *d, const struct drift_key *key,
-                         const struct answer_seen *a);
+/* An answer was given. */
+struct drift_mark drift_desk_note(struct drift_desk *d, const struct drift_key *key,
+                                  const struct answer_seen *a);
 
-/* Somebody has spoken for the first time of an answer of this series. */
-void drift_desk_note_feedback(struct drift_desk *d, uint64_t series, bool is_disliked);
+/* Of the answer with this mark nothing more can be said; once for each. Accepts NULL. */
+void drift_desk_note_feedback(struct drift_desk *d, const struct drift_mark *mark,
+                              bool is_spoken_of, bool is_disliked);
 
 /* --- for the admin --- */
 

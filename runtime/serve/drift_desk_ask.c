@@ -124,6 +124,8 @@ static struct answer_sample *new_baseline(const struct drift_desk *d,
         *sample = from->series.baseline;
     } else {
         drift_series_newest(&from->series, sample);
+        answer_sample_drop_feedback(
+            sample); /* of older answers; that of these is still to come */
     }
     if (sample->answers < TAKE_MIN) {
         err_set_param(e, ERR_CONFLICT, "take", "there are %llu answers yet, %d are needed",

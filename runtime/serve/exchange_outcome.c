@@ -102,7 +102,7 @@ static void note_drift(struct exchange *x, const struct model_outcome *o)
                                      .tokens = (double)o->tokens,
                                      .entropy = o->entropy};
     fill_key(x, &key);
-    x->drift_series = drift_desk_note(x->server->drift, &key, &seen);
+    x->drift_mark = drift_desk_note(x->server->drift, &key, &seen);
 }
 
 void exchange_note_outcome(struct exchange *x)

@@ -92,8 +92,14 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
+static void on_forgotten(void *ctx, const struct remembered_answer *a)
+{
+    drift_desk_note_feedback(ctx, &a->mark, a->is_spoken_of, a->is_disliked);
+}
+
 struct feedback_desk *feedback_desk_start(uv_loop_t *loop, const struct feedback_settings *set,
-                                          struct metrics *metrics, struct err *e)
+                                          struct drift_desk *drift, struct metrics *metrics,
+                                          struct err *e)
 {
     struct feedback_desk *d = mem_zalloc(sizeof(*d));
     if (!d) {
@@ -102,7 +108,7 @@ struct feedback_desk *feedback_desk_start(uv_loop_t *loop, const struct feedback
     }
     d->loop = loop;
     d->keeping = set->keeping;
-    d->memory = answer_memory_create(set->answers);
+    d->memory = answer_memory_create(set->answers, on_forgotten, drift);
     d->store = d->memory ? feedback_store_open(set->path, &set->limits, e) : NULL;
     if (!d->store) {
         if (!d->memory) {

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
-#include "runtime/serve/drift_desk.h"
 #include "runtime/serve/server.h"
 #include "runtime/serve/server_metrics.h"
 
@@ -52,12 +51,12 @@ static void count_kind(struct server *s, const struct feedback *f, const char *k
     metrics_add(s->metrics, SERVER_METRIC_FEEDBACK, values, 1);
 }
 
-/* Of all that is said of an answer drift counts what comes first. */
-static void note_drift(struct server *s, struct remembered_answer *a, bool is_disliked)
+/* Of all that is said of an answer drift counts what comes first, once it is forgotten. */
+static void note_drift(struct remembered_answer *a, bool is_disliked)
 {
     if (!a->is_spoken_of) {
         a->is_spoken_of = true;
-        drift_desk_note_feedback(s->drift, a->series, is_disliked);
+        a->is_disliked = is_disliked;
     }
 }
 
@@ -78,9 +77,9 @@ void feedback_count(struct server *s, struct answer_memory *memory, const struct
     struct remembered_answer *over =
         f->over[0] ? answer_memory_find(memory, f->over, tenant, now_ns) : NULL;
     if (a) { /* else it was forgotten meanwhile */
-        note_drift(s, a, f->thumb < 0 || f->correction);
+        note_drift(a, f->thumb < 0 || f->correction);
     }
     if (over && over != a) {
-        note_drift(s, over, true);
+        note_drift(over, true);
     }
 }

@@ -271,18 +271,20 @@ static int start_watching(struct server *s, struct err *e)
             return -1;
         }
     }
-    if (s->findings && s->set.feedback.keeping != FEEDBACK_OFF) {
-        s->feedback = feedback_desk_start(&s->loop, &s->set.feedback, s->metrics, e);
-        if (!s->feedback) {
-            return err_prefix(e, "--feedback");
-        }
-    }
     if (s->findings && !s->set.drift.is_off) {
         s->drift = drift_desk_start(&s->loop, &s->set.drift, s->metrics, e);
         /* A successor reads when the process before it stores nothing any more. */
         bool is_ready =
             s->drift && (s->set.predecessor >= 0 || drift_desk_load(s->drift, e) == 0);
-        return is_ready ? 0 : err_prefix(e, "--drift");
+        if (!is_ready) {
+            return err_prefix(e, "--drift");
+        }
+    }
+    if (s->findings && s->set.feedback.keeping != FEEDBACK_OFF) {
+        s->feedback = feedback_desk_start(&s->loop, &s->set.feedback, s->drift, s->metrics, e);
+        if (!s->feedback) {
+            return err_prefix(e, "--feedback");
+        }
     }
     return s->findings ? 0 : -1;
 }

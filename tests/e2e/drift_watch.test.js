@@ -123,7 +123,7 @@ test('answers become longer: an alert shows both distributions, and a restart fo
 });
 
 test('a prompt that changes is watched by itself, and can take the other one\'s baseline', { skip }, async (t) => {
-    const server = await startServer(t, { args: [...SMALL, '--feedback', 'ids'] });
+    const server = await startServer(t, { args: [...SMALL, '--feedback', 'ids', '--feedback-answers', '10'] });
     const ask = async (n) => {
         for (let i = 0; i < n; i++) {
             const messages = [{ role: 'user', content: `What is ${i} + ${i}?` }];
@@ -162,16 +162,21 @@ test('a prompt that changes is watched by itself, and can take the other one\'s 
     const again = await take(server, { model, prompt: 'default@1', take: 'next' });
     assert.deepEqual([again.status, again.body.state, again.body.baseline.answers], [200, 'taking_baseline', 0]);
 
-    // What users say of answers counts once for each.
+    // What users say of answers counts once for each, when nobody can speak of them any more.
     for (const thumb of ['down', 'down', 'up']) {
         assert.equal((await server.post('/v1/feedback', { id: ids[99], thumb })).status, 201);
     }
     assert.equal((await server.post('/v1/feedback', { id: ids[98], over: ids[97] })).status, 201);
     assert.equal((await server.post('/v1/feedback', { id: 'cmpl-none', thumb: 'up' })).status, 404);
-    const now = (await get(server, '/admin/drift?prompt=default%402')).series[0].measures;
-    const of = (name) => now.find(({ measure }) => measure === name);
-    assert.deepEqual([of('dislike_rate').baseline.hits + of('dislike_rate').now.hits,
-        of('dislike_rate').baseline.n + of('dislike_rate').now.n], [2, 3]);
+    const shares = async (name) => {
+        const { measures } = (await get(server, '/admin/drift?prompt=default%402')).series[0];
+        const { baseline, now } = measures.find(({ measure }) => measure === name);
+        return [baseline.hits + now.hits, baseline.n + now.n];
+    };
+    assert.deepEqual(await shares('feedback_rate'), [0, 91]);
+    await answers(server, 10, 2);
+    assert.deepEqual(await shares('feedback_rate'), [3, 101]);
+    assert.deepEqual(await shares('dislike_rate'), [2, 3]);
     const metrics = await readMetrics(server);
     assert.equal(metrics.value('weir_feedback_total', { kind: 'down' }), 2);
     assert.equal(metrics.value('weir_feedback_total', { kind: 'up' }), 1);

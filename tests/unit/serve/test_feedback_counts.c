@@ -17,7 +17,7 @@ static void what_was_stored_counts_also_when_the_answer_is_forgotten(void **stat
     static struct server s;
     struct err e = {0};
     s.metrics = server_metrics_create("test", &e);
-    struct answer_memory *memory = answer_memory_create(1);
+    struct answer_memory *memory = answer_memory_create(1, NULL, NULL);
     const struct feedback f = {.answer = "gone",
                                .model = "tiny@3",
                                .thumb = -1,
