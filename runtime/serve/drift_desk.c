@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/api/drift_reply.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/json.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
@@ -11,13 +12,6 @@
 #include "runtime/serve/server_metrics.h"
 
 #define DESCRIPTION 160 /* bytes of one in the log */
-
-int64_t drift_desk_now_ms(void)
-{
-    uv_timeval64_t now;
-    uv_gettimeofday(&now);
-    return now.tv_sec * 1000 + now.tv_usec / 1000;
-}
 
 struct drift_kept_alert *drift_desk_find_alert(struct drift_desk *d, uint64_t number)
 {
@@ -65,7 +59,7 @@ void drift_desk_end_alerts(struct drift_desk *d, struct drift_entry *entry)
 {
     for (int m = 0; m < ANSWER_MEASURE_COUNT; m++) {
         if (entry->alerts[m]) {
-            end_alert(d, entry, m, drift_desk_now_ms());
+            end_alert(d, entry, m, clock_unix_ms());
         }
         show(d, entry, m, 0);
     }
@@ -107,7 +101,7 @@ static void raise_alert(struct drift_desk *d, struct drift_entry *entry, int m,
         .number = d->next_alert,
         .key = *k,
         .measure = m,
-        .began_ms = drift_desk_now_ms(),
+        .began_ms = clock_unix_ms(),
         .text = drift_alert_text(k, (enum answer_measure)m, look, &entry->series.baseline)};
     metrics_add(d->metrics, SERVER_METRIC_DRIFT_ALERTS, values, 1);
     log_alert(entry, m, look, a.number);
@@ -133,7 +127,7 @@ static void on_look(void *ctx, const struct drift_look *look)
         if (look->changes[m] == DRIFT_BEGAN) {
             raise_alert(l->desk, entry, m, look);
         } else if (look->changes[m] == DRIFT_ENDED) {
-            end_alert(l->desk, entry, m, drift_desk_now_ms());
+            end_alert(l->desk, entry, m, clock_unix_ms());
             log_info("drift of %s@%s, prompt %s: %s is again as in the baseline",
                      entry->key.model, entry->key.version, entry->key.prompt,
                      answer_measure_name((enum answer_measure)m));
@@ -210,7 +204,7 @@ struct drift_mark drift_desk_note(struct drift_desk *d, const struct drift_key *
     struct answer_seen seen = *a;
     struct drift_series *s = &entry->series;
     const struct drift_mark mark = {.series = entry->id, .number = s->answers};
-    seen.time_ms = entry->used_ms = drift_desk_now_ms();
+    seen.time_ms = entry->used_ms = clock_unix_ms();
     entry->is_new = true;
     if (drift_series_add(s, &d->set, &seen, on_look, &l)) {
         entry->taken_ms = entry->used_ms;
@@ -295,7 +289,7 @@ static int load_alert(void *ctx, const struct drift_alert *a, struct err *e)
         entry->series.drifts[copy.measure] = 1;
         show(d, entry, copy.measure, 1);
     }
-    copy.ended_ms = is_over ? drift_desk_now_ms() : copy.ended_ms;
+    copy.ended_ms = is_over ? clock_unix_ms() : copy.ended_ms;
     keep_alert(d, &copy, is_over);
     return 0;
 }

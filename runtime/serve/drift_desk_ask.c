@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "runtime/api/drift_reply.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/drift_desk_parts.h"
@@ -154,7 +155,7 @@ int drift_desk_take(struct drift_desk *d, const struct drift_asked *asked, enum 
         return err_nomem(e);
     }
     w->row.has_baseline = how != DRIFT_TAKE_NEXT;
-    w->row.taken_ms = how != DRIFT_TAKE_NEXT ? drift_desk_now_ms() : 0;
+    w->row.taken_ms = how != DRIFT_TAKE_NEXT ? clock_unix_ms() : 0;
     w->row.looks = 0;
     snprintf(w->row.by, sizeof(w->row.by), "%s", by);
     w->sample = sample;

@@ -66,9 +66,6 @@ struct drift_desk {
     bool is_stopped;
 };
 
-/* Unix time. */
-int64_t drift_desk_now_ms(void);
-
 struct drift_entry *drift_desk_find_id(const struct drift_desk *d, uint64_t id);
 struct drift_kept_alert *drift_desk_find_alert(struct drift_desk *d, uint64_t number);
 

@@ -59,18 +59,11 @@ struct feedback_job {
 
 /* --- the desk --- */
 
-static int64_t now_ms(void)
-{
-    uv_timeval64_t now;
-    uv_gettimeofday(&now);
-    return now.tv_sec * 1000 + now.tv_usec / 1000;
-}
-
 static void prune_on_worker(uv_work_t *work)
 {
     struct feedback_desk *d = work->data;
     d->prune_error = (struct err){0};
-    (void)feedback_store_prune(d->store, now_ms(), &d->prune_error);
+    (void)feedback_store_prune(d->store, clock_unix_ms(), &d->prune_error);
 }
 
 static void after_prune(uv_work_t *work, int status)
@@ -426,7 +419,7 @@ static int fill(struct feedback_job *j, const struct feedback_request *r, struct
         return -1;
     }
     const char *key = access_key_name(&j->server->set.access, http_exchange_request(j->http));
-    f->time_ms = now_ms();
+    f->time_ms = clock_unix_ms();
     f->choice = r->choice;
     f->thumb = r->thumb;
     f->over_choice = r->over_choice;
@@ -503,7 +496,7 @@ static int read_list(struct feedback_job *j, const char *query, struct err *e)
     q->before = before;
     q->after = after;
     q->is_oldest_first = j->kind == JOB_EXPORT;
-    q->now_ms = now_ms();
+    q->now_ms = clock_unix_ms();
     j->pairs_only = strcmp(pairs, "true") == 0;
     return 0;
 }
