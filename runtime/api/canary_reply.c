@@ -39,7 +39,7 @@ static void add_number(cJSON *o, const char *name, double value)
     cJSON_AddItemToObject(o, name, number);
 }
 
-static void add_interval(cJSON *o, const char *name, const struct canary_interval *i)
+static void add_interval(cJSON *o, const char *name, const struct interval *i)
 {
     cJSON *pair = cJSON_AddObjectToObject(o, name);
     add_number(pair, "low", i->low);

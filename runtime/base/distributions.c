@@ -91,3 +91,17 @@ double binomial_high(double hits, double n, double p)
 {
     return hits >= n ? 1.0 : beta_quantile(hits + 1.0, n - hits, 1.0 - p);
 }
+
+struct interval share_difference_interval(double hits_a, double n_a, double hits_b, double n_b,
+                                          double p)
+{
+    if (n_a <= 0 || n_b <= 0) {
+        return (struct interval){-1, 1};
+    }
+    double a = hits_a / n_a, b = hits_b / n_b;
+    double a_below = a - binomial_low(hits_a, n_a, p),
+           a_above = binomial_high(hits_a, n_a, p) - a;
+    double b_below = b - binomial_low(hits_b, n_b, p),
+           b_above = binomial_high(hits_b, n_b, p) - b;
+    return (struct interval){b - a - hypot(b_below, a_above), b - a + hypot(b_above, a_below)};
+}

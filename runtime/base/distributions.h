@@ -2,9 +2,10 @@
  *
  * The regularised incomplete beta function by its continued fraction (NIST DLMF 8.17.22,
  * evaluated as by Lentz 1976); the others follow from it: Student's t (Abramowitz and Stegun
- * 26.7.1) and the limits of a binomial share (Clopper and Pearson 1934). Inverses halve an
- * interval, so they are as exact as what they invert: about 1e-9 of the value for parameters up
- * to a million.
+ * 26.7.1) and the limits of a binomial share (Clopper and Pearson 1934), of which the interval
+ * of the difference of two is made by squaring and adding (Zou and Donner 2008). Inverses halve
+ * an interval, so they are as exact as what they invert: about 1e-9 of the value for parameters
+ * up to a million.
  *
  * Threads: pure functions. */
 #pragma once
@@ -28,3 +29,12 @@ double student_quantile_above(double p, double df);
  * and 1. */
 double binomial_low(double hits, double n, double p);
 double binomial_high(double hits, double n, double p);
+
+struct interval {
+    double low, high;
+};
+
+/* In which the true share of b less that of a lies. p: of each end, as above. Without any n of
+ * one of them: -1 and 1. */
+struct interval share_difference_interval(double hits_a, double n_a, double hits_b, double n_b,
+                                          double p);

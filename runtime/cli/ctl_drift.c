@@ -106,7 +106,7 @@ static void add_row(struct text_table *t, const char *const *cells, size_t n)
 
 static void add_series(struct text_table *t, const cJSON *s)
 {
-    char text[64];
+    char text[128]; /* the names of all measures */
     const cJSON *baseline = member(s, "baseline"), *m;
     ctl_add_cell(t, s, "model");
     ctl_add_cell(t, s, "version");

@@ -120,7 +120,8 @@ struct engine_event {
     int32_t token;
     enum engine_finish finish;
     float logprob; /* natural logarithm of the token's probability, before sampling settings */
-    float entropy; /* of the model's distribution there, likewise, in nats */
+    float entropy; /* of the model's distribution there, likewise, in nats; 0 unless
+                      want_entropy */
     const struct engine_top_logprob *top; /* (n_top) likeliest first, then by id; valid during
                                              the callback of engine_drain_events */
     int n_top;           /* n_top_logprobs, or fewer where fewer tokens can come */

@@ -98,7 +98,6 @@ void answer_sample_add(struct answer_sample *s, const struct answer_seen *a)
     s->last_ms = a->time_ms;
     s->answers++;
     add(&v[ANSWER_MEASURE_BLOCK], at, a->is_blocked);
-    add(&v[ANSWER_MEASURE_FEEDBACK], at, 0);
     if (a->is_blocked) {
         return;
     }
@@ -111,16 +110,19 @@ void answer_sample_add(struct answer_sample *s, const struct answer_seen *a)
     }
 }
 
-void answer_sample_add_feedback(struct answer_sample *s, uint64_t number, bool is_disliked)
+void answer_sample_add_feedback(struct answer_sample *s, const struct answer_feedback *f)
 {
-    size_t at = value_time_group(number);
-    struct answer_values *spoken = &s->values[ANSWER_MEASURE_FEEDBACK];
-    add(&s->values[ANSWER_MEASURE_DISLIKE], at, is_disliked);
-    if (spoken->sum < spoken->n) { /* else it is about answers of an earlier sample */
-        spoken->sum++;
-        spoken->squares++;
-        spoken->by_time.sum[at]++;
+    size_t at = value_time_group(f->number);
+    add(&s->values[ANSWER_MEASURE_FEEDBACK], at, f->is_spoken_of);
+    if (f->is_spoken_of) {
+        add(&s->values[ANSWER_MEASURE_DISLIKE], at, f->is_disliked);
     }
+}
+
+void answer_sample_drop_feedback(struct answer_sample *s)
+{
+    s->values[ANSWER_MEASURE_FEEDBACK] = (struct answer_values){0};
+    s->values[ANSWER_MEASURE_DISLIKE] = (struct answer_values){0};
 }
 
 static void merge(struct answer_values *v, const struct answer_values *from)

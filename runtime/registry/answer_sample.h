@@ -23,7 +23,8 @@
                                           /* before sampling settings; the answer's mean */ \
     X(REFUSAL, "refusal_rate", "share")   /* of answers that were not blocked */            \
     X(BLOCK, "block_rate", "share")       /* of answers */                                  \
-    X(FEEDBACK, "feedback_rate", "share") /* answers that users spoke of, of all */         \
+    X(FEEDBACK, "feedback_rate", "share") /* answers that users spoke of, of those that */  \
+                                          /* nobody can speak of any more */                \
     X(DISLIKE, "dislike_rate", "share")   /* thumb down, corrected, or the worse of two, */ \
                                           /* of those that users spoke of */
 
@@ -72,8 +73,16 @@ struct answer_seen {
 
 void answer_sample_add(struct answer_sample *s, const struct answer_seen *a);
 
-/* Somebody has spoken of one of the answers, for the first time; number: that of the newest. */
-void answer_sample_add_feedback(struct answer_sample *s, uint64_t number, bool is_disliked);
+/* What users thought of an answer, once nothing more can be said of it: each answer counts as
+ * spoken of or not, so that it makes no difference how long users take. */
+struct answer_feedback {
+    uint64_t number; /* of the answer, as above */
+    bool is_spoken_of;
+    bool is_disliked; /* if so */
+};
+
+void answer_sample_add_feedback(struct answer_sample *s, const struct answer_feedback *f);
+void answer_sample_drop_feedback(struct answer_sample *s); /* all of it */
 
 void answer_sample_merge(struct answer_sample *s, const struct answer_sample *from);
 

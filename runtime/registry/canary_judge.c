@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-#include "runtime/base/distributions.h"
-
 /* Times and lengths of fewer answers are no sample. */
 #define VALUES_MIN 20
 
@@ -51,27 +49,12 @@ void canary_sample_add(struct canary_sample *s, const struct canary_answer *a)
 
 /* --- intervals --- */
 
-struct canary_interval canary_share_interval(double hits_stable, double n_stable,
-                                             double hits_canary, double n_canary, double level)
-{
-    if (n_stable <= 0 || n_canary <= 0) {
-        return (struct canary_interval){-1, 1};
-    }
-    double stable = hits_stable / n_stable, canary = hits_canary / n_canary;
-    double stable_low = stable - binomial_low(hits_stable, n_stable, level);
-    double stable_high = binomial_high(hits_stable, n_stable, level) - stable;
-    double canary_low = canary - binomial_low(hits_canary, n_canary, level);
-    double canary_high = binomial_high(hits_canary, n_canary, level) - canary;
-    return (struct canary_interval){canary - stable - hypot(canary_low, stable_high),
-                                    canary - stable + hypot(canary_high, stable_low)};
-}
-
-struct canary_interval canary_mean_interval(const struct value_moments *stable,
-                                            const struct value_moments *canary, double level)
+struct interval canary_mean_interval(const struct value_moments *stable,
+                                     const struct value_moments *canary, double level)
 {
     double difference = canary->mean - stable->mean;
     if (stable->n < 2 || canary->n < 2) {
-        return (struct canary_interval){-INFINITY, INFINITY};
+        return (struct interval){-INFINITY, INFINITY};
     }
     double a = stable->variance / stable->n, b = canary->variance / canary->n;
     double width = 0;
@@ -80,7 +63,7 @@ struct canary_interval canary_mean_interval(const struct value_moments *stable,
         double df = (a + b) * (a + b) / (a * a / (stable->n - 1) + b * b / (canary->n - 1));
         width = student_quantile_above(level, df) * sqrt(a + b);
     }
-    return (struct canary_interval){difference - width, difference + width};
+    return (struct interval){difference - width, difference + width};
 }
 
 /* --- findings --- */
@@ -102,12 +85,12 @@ struct pair {
     struct value_spread stable_spread, canary_spread;
 };
 
-static struct canary_interval share_at(const struct pair *p, double level)
+static struct interval share_at(const struct pair *p, double level)
 {
     double n_stable = value_effective_n(&p->stable, &p->stable_spread, level);
     double n_canary = value_effective_n(&p->canary, &p->canary_spread, level);
-    return canary_share_interval(p->stable.mean * n_stable, n_stable, p->canary.mean * n_canary,
-                                 n_canary, level);
+    return share_difference_interval(p->stable.mean * n_stable, n_stable,
+                                     p->canary.mean * n_canary, n_canary, level);
 }
 
 static void judge_share(enum canary_measure m, const struct pair *p, const double levels[2],
@@ -122,7 +105,7 @@ static void judge_share(enum canary_measure m, const struct pair *p, const doubl
     f->verdict = rule(m, f, f->margin);
 }
 
-static struct canary_interval mean_at(const struct pair *p, double level)
+static struct interval mean_at(const struct pair *p, double level)
 {
     struct value_moments stable = p->stable, canary = p->canary;
     stable.n = value_effective_n(&stable, &p->stable_spread, level);
@@ -130,9 +113,9 @@ static struct canary_interval mean_at(const struct pair *p, double level)
     return canary_mean_interval(&stable, &canary, level);
 }
 
-static struct canary_interval as_ratio(struct canary_interval i)
+static struct interval as_ratio(struct interval i)
 {
-    return (struct canary_interval){exp(i.low), exp(i.high)};
+    return (struct interval){exp(i.low), exp(i.high)};
 }
 
 static void judge_ratio(enum canary_measure m, const struct pair *p, const double levels[2],

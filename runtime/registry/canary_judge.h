@@ -37,6 +37,7 @@
 
 #include <stdint.h>
 
+#include "runtime/base/distributions.h"
 #include "runtime/base/grouped_values.h"
 #include "runtime/registry/canary_plan.h"
 
@@ -67,10 +68,6 @@ void canary_sample_add(struct canary_sample *s, const struct canary_answer *a);
 enum canary_verdict { CANARY_UNDECIDED, CANARY_GOOD, CANARY_WORSE };
 const char *canary_verdict_name(enum canary_verdict v); /* "undecided" */
 
-struct canary_interval {
-    double low, high;
-};
-
 /* Of one measure. Shares, or geometric means and their ratio. */
 struct canary_finding {
     bool is_judged; /* false: the plan has no margin for it, or neither side has values */
@@ -80,8 +77,8 @@ struct canary_finding {
     double stable, canary;
     double design_stable, design_canary; /* design effects, >= 1 */
     double difference;                   /* or ratio */
-    struct canary_interval worse;        /* at the level at which it is called worse */
-    struct canary_interval good;         /* and good */
+    struct interval worse;               /* at the level at which it is called worse */
+    struct interval good;                /* and good */
 };
 
 struct canary_judgement {
@@ -94,9 +91,6 @@ struct canary_judgement {
 void canary_judge(const struct canary_sample *stable, const struct canary_sample *canary,
                   const struct canary_plan *plan, struct canary_judgement *out);
 
-/* The two intervals by themselves. level: of each of their ends. Counts may be fractions. */
-struct canary_interval canary_share_interval(double hits_stable, double n_stable,
-                                             double hits_canary, double n_canary, double level);
-
-struct canary_interval canary_mean_interval(const struct value_moments *stable,
-                                            const struct value_moments *canary, double level);
+/* That of means by itself. level: of each of its ends. */
+struct interval canary_mean_interval(const struct value_moments *stable,
+                                     const struct value_moments *canary, double level);

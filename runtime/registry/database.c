@@ -194,6 +194,15 @@ int database_commit(struct database *d, struct err *e)
     return rc;
 }
 
+int database_end(struct database *d, int rc, struct err *e)
+{
+    if (rc == 0) {
+        return database_commit(d, e);
+    }
+    database_rollback(d);
+    return -1;
+}
+
 /* --- opening --- */
 
 /* SQLite would make it readable by everybody. Its other files take this one's mode. */
@@ -298,11 +307,7 @@ static int migrate(struct database *d, const struct database_schema *schema, str
     if (rc == 0) {
         rc = run_script(d, e, sql) == 0 ? check_references(d, e) : -1;
     }
-    if (rc != 0) {
-        database_rollback(d);
-        return -1;
-    }
-    return database_commit(d, e);
+    return database_end(d, rc, e);
 }
 
 static int open_file(struct database *d, const char *path, const struct database_schema *schema,

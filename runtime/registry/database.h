@@ -67,3 +67,5 @@ int database_run(struct database *d, struct err *e, const char *sql, const char 
 int database_begin(struct database *d, struct err *e);
 int database_commit(struct database *d, struct err *e); /* on failure it is rolled back */
 void database_rollback(struct database *d);
+/* Commits if all that was done has succeeded, rc 0, else rolls back and returns -1. */
+int database_end(struct database *d, int rc, struct err *e);

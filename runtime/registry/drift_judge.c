@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "runtime/registry/canary_judge.h"
+#include "runtime/base/distributions.h"
 
 /* Fewer are no distribution. */
 #define VALUES_MIN 20
@@ -78,9 +78,9 @@ static void judge_share(const struct answer_values *baseline,
         return;
     }
     struct sides s = look_at(baseline, window, f->level / 2, f);
-    struct canary_interval i =
-        canary_share_interval(s.baseline.mean * s.n_baseline, s.n_baseline,
-                              s.window.mean * s.n_window, s.n_window, f->level / 2);
+    struct interval i =
+        share_difference_interval(s.baseline.mean * s.n_baseline, s.n_baseline,
+                                  s.window.mean * s.n_window, s.n_window, f->level / 2);
     f->difference = s.window.mean - s.baseline.mean;
     f->at_least = fmax(0, fmax(i.low, -i.high));
 }

@@ -8,8 +8,8 @@
  *            differs when D - e > margin, where e = sqrt(ln(2 / level) / 2 * (1/n + 1/m)) is
  *            what D may be off by (Smirnov 1939; Massart 1990). Counting in bins can only make
  *            D smaller.
- *   shares   the interval of the difference (canary_share_interval: Clopper and Pearson's exact
- *            limits, joined as Zou and Donner do) lies wholly beyond +-margin.
+ *   shares   the interval of the difference (share_difference_interval: Clopper and Pearson's
+ *            exact limits, joined as Zou and Donner do) lies wholly beyond +-margin.
  *
  * n and m are divided by the design effect of answers that came together and resemble each
  * other (base/grouped_values.h). Its runs are short: where many more answers in a row than

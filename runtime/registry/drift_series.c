@@ -56,10 +56,13 @@ bool drift_series_add(struct drift_series *s, const struct drift_settings *set,
     return false;
 }
 
-void drift_series_add_feedback(struct drift_series *s, bool is_disliked)
+void drift_series_add_feedback(struct drift_series *s, const struct answer_feedback *f)
 {
-    answer_sample_add_feedback(s->has_baseline ? &s->sizes[0] : &s->baseline, s->answers,
-                               is_disliked);
+    double n = answer_sample_count(&s->baseline, ANSWER_MEASURE_FEEDBACK);
+    bool is_of_baseline = !s->has_baseline || n < (double)s->baseline.answers;
+    if (f->number >= s->feedback_from) {
+        answer_sample_add_feedback(is_of_baseline ? &s->baseline : &s->sizes[0], f);
+    }
 }
 
 void drift_series_newest(const struct drift_series *s, struct answer_sample *out)
@@ -74,6 +77,9 @@ void drift_series_restart(struct drift_series *s, const struct answer_sample *ba
 {
     uint64_t answers = s->answers;
     struct answer_sample taken = baseline ? *baseline : (struct answer_sample){0};
-    *s = (struct drift_series){.has_baseline = baseline != NULL, .answers = answers};
+    *s = (struct drift_series){
+        .has_baseline = baseline != NULL,
+        .answers = answers,
+        .feedback_from = answers - (taken.answers < answers ? taken.answers : answers)};
     s->baseline = taken;
 }

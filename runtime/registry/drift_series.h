@@ -5,6 +5,10 @@
  * making one of the next: what changes much is seen soon, what changes little once there are
  * enough answers. Each full window of any size is one look.
  *
+ * What users thought of an answer is known long after it, when nobody can speak of it any more.
+ * So of these two measures the baseline is complete later: it has the first answers from where
+ * it begins, as many as it has of the others.
+ *
  * Memory: seven samples of 7 KiB, however many answers there are.
  *
  * Threads: one at a time. */
@@ -36,6 +40,13 @@ struct drift_series {
     struct answer_sample before;             /* the last full one of the largest size */
     struct answer_sample judged;             /* of the last look */
     struct drift_finding findings[ANSWER_MEASURE_COUNT]; /* likewise */
+    uint64_t feedback_from; /* number of the first answer whose feedback counts */
+};
+
+/* Which answer of which series it was. */
+struct drift_mark {
+    uint64_t series; /* drift_desk.h; 0: of none */
+    uint64_t number;
 };
 
 /* Calls look for each window that is full with this answer. a->number is set here. True: the
@@ -44,11 +55,12 @@ bool drift_series_add(struct drift_series *s, const struct drift_settings *set,
                       const struct answer_seen *a,
                       void (*look)(void *ctx, const struct drift_look *look), void *ctx);
 
-/* Somebody has spoken of an answer for the first time. */
-void drift_series_add_feedback(struct drift_series *s, bool is_disliked);
+/* Of an answer of this series. */
+void drift_series_add_feedback(struct drift_series *s, const struct answer_feedback *f);
 
 /* The newest answers since the baseline, up to 16 windows of them. */
 void drift_series_newest(const struct drift_series *s, struct answer_sample *out);
 
-/* Begins anew with this baseline; NULL: with the taking of one. */
+/* Begins anew with this baseline, whose answers are taken for the newest; NULL: with the taking
+ * of one. */
 void drift_series_restart(struct drift_series *s, const struct answer_sample *baseline);

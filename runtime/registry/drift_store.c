@@ -75,16 +75,6 @@ void drift_store_close(struct drift_store *s)
 
 /* --- changes --- */
 
-/* Ends a transaction in which `rc` was the result of all statements. */
-static int end(struct drift_store *s, int rc, struct err *e)
-{
-    if (rc == 0) {
-        return database_commit(&s->database, e);
-    }
-    database_rollback(&s->database);
-    return -1;
-}
-
 int drift_store_put(struct drift_store *s, const struct drift_row *row, struct err *e)
 {
     const struct drift_key *k = &row->key;
@@ -98,7 +88,7 @@ int drift_store_put(struct drift_store *s, const struct drift_row *row, struct e
                           "ttttiiiitt", k->model, k->version, k->hashes, k->prompt,
                           (int64_t)row->has_baseline, row->taken_ms, row->used_ms,
                           (int64_t)row->looks, row->by, row->baseline);
-        rc = end(s, rc, e);
+        rc = database_end(&s->database, rc, e);
     }
     pthread_mutex_unlock(&s->lock);
     return rc;
@@ -123,7 +113,7 @@ int drift_store_put_alert(struct drift_store *s, const struct drift_alert *a, st
                               "alert) - ?1",
                               "i", (int64_t)DRIFT_ALERTS_MAX);
         }
-        rc = end(s, rc, e);
+        rc = database_end(&s->database, rc, e);
     }
     pthread_mutex_unlock(&s->lock);
     return rc;
@@ -138,7 +128,7 @@ int drift_store_delete(struct drift_store *s, const struct drift_key *key, struc
                           "DELETE FROM series WHERE model = ?1 AND version = ?2 AND hashes = "
                           "?3 AND prompt = ?4",
                           "tttt", key->model, key->version, key->hashes, key->prompt);
-        rc = end(s, rc, e);
+        rc = database_end(&s->database, rc, e);
     }
     pthread_mutex_unlock(&s->lock);
     return rc;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "runtime/base/err.h"
+#include "runtime/registry/version_store.h"
 
 #define DRIFT_SERIES_MAX 128 /* the longest unused leave */
 #define DRIFT_ALERTS_MAX 256 /* the newest stay */
@@ -20,7 +21,7 @@
 #define DRIFT_NAME_SIZE   128
 #define DRIFT_HASHES_SIZE 68
 #define DRIFT_PROMPT_SIZE 96 /* "name@version", or "" */
-#define DRIFT_BY_SIZE     72
+#define DRIFT_BY_SIZE     (VERSION_ACTOR_MAX + 1)
 
 /* Which answers a series is of. */
 struct drift_key {

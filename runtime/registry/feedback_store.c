@@ -126,11 +126,7 @@ static int change(struct feedback_store *s, const struct feedback *f, int64_t no
     int rc = database_begin(&s->database, e);
     if (rc == 0) {
         rc = (f ? insert(s, f, e) : 0) == 0 ? prune(s, now_ms, &pruned, e) : -1;
-        if (rc == 0) {
-            rc = database_commit(&s->database, e);
-        } else {
-            database_rollback(&s->database);
-        }
+        rc = database_end(&s->database, rc, e);
     }
     if (rc == 0) {
         atomic_fetch_add(&s->pruned, pruned);
@@ -160,15 +156,12 @@ static int delete_rows(struct feedback_store *s, const char *user, const char *k
     if (database_begin(&s->database, e) != 0) {
         return -1;
     }
-    if (database_run(&s->database, e,
-                     "DELETE FROM feedback WHERE (?1 = '' OR user = ?1) AND (?2 = '' OR key = "
-                     "?2) AND (?3 = '' OR id = ?3)",
-                     "ttt", user, key, id) != 0) {
-        database_rollback(&s->database);
-        return -1;
-    }
-    *n = (uint64_t)sqlite3_changes(s->database.handle);
-    return database_commit(&s->database, e);
+    int rc = database_run(&s->database, e,
+                          "DELETE FROM feedback WHERE (?1 = '' OR user = ?1) AND (?2 = '' OR "
+                          "key = ?2) AND (?3 = '' OR id = ?3)",
+                          "ttt", user, key, id);
+    *n = rc == 0 ? (uint64_t)sqlite3_changes(s->database.handle) : 0;
+    return database_end(&s->database, rc, e);
 }
 
 int feedback_store_delete(struct feedback_store *s, const char *user, const char *key,

@@ -238,11 +238,7 @@ int finding_store_add(struct finding_store *s, const struct finding_batch *batch
     int rc = database_begin(&s->database, e);
     if (rc == 0) {
         rc = add_texts(s, batch, ids, &bytes, e) == 0 ? add_findings(s, batch, ids, e) : -1;
-        if (rc == 0) {
-            rc = database_commit(&s->database, e);
-        } else {
-            database_rollback(&s->database);
-        }
+        rc = database_end(&s->database, rc, e);
     }
     s->text_bytes += rc == 0 ? bytes : 0;
     pthread_mutex_unlock(&s->lock);

@@ -429,8 +429,7 @@ int model_store_change(struct version_database *d, const char *name,
     if (rc == 0) {
         rc = model_store_find(t.db, name, &t.id, &t.record, e);
         rc = rc == 0 ? change_found(&t, after) : -1;
-        rc = rc == 0 ? database_commit(t.db, e) : -1;
-        database_rollback(t.db); /* after a commit it does nothing */
+        rc = database_end(t.db, rc, e);
     }
     pthread_mutex_unlock(&d->lock);
     if (rc == 0 && after) {

@@ -6,6 +6,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/utf8.h"
 #include "runtime/registry/prompt_parts.h"
+#include "runtime/registry/version_store.h"
 
 /* --- life --- */
 
@@ -96,6 +97,12 @@ void prompt_set_version(struct prompt *p, const char *name, uint64_t version, in
     snprintf(p->name, sizeof(p->name), "%s", name);
     p->version = version;
     p->created = created;
+}
+
+void prompt_id(const struct prompt *p, char out[PROMPT_ID_SIZE])
+{
+    snprintf(out, PROMPT_ID_SIZE, "%s@%llu", p->name[0] ? p->name : VERSION_DEFAULT_NAME,
+             (unsigned long long)p->version);
 }
 
 const char *prompt_mode_name(enum prompt_mode mode)

@@ -93,6 +93,10 @@ const char *prompt_mode_name(enum prompt_mode mode);
  */
 void prompt_set_version(struct prompt *p, const char *name, uint64_t version, int64_t created);
 
+/* "name@version", that of the default profile where it has no name. */
+#define PROMPT_ID_SIZE (VERSION_NAME_MAX + 22)
+void prompt_id(const struct prompt *p, char out[PROMPT_ID_SIZE]);
+
 /* --- JSON --- */
 
 /* {"text": "...", "mode": "prepend", "examples": [{"user", "assistant"}],

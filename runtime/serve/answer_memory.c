@@ -12,6 +12,8 @@ struct answer_memory {
     struct remembered_answer **buckets; /* (n_buckets), a power of two */
     size_t n_buckets;
     size_t bytes;
+    answer_forgotten *forgotten; /* or NULL */
+    void *ctx;
 };
 
 void remembered_answer_destroy(struct remembered_answer *a)
@@ -27,13 +29,15 @@ void remembered_answer_destroy(struct remembered_answer *a)
     mem_free(a);
 }
 
-struct answer_memory *answer_memory_create(size_t most)
+struct answer_memory *answer_memory_create(size_t most, answer_forgotten *forgotten, void *ctx)
 {
     struct answer_memory *m = mem_zalloc(sizeof(*m));
     if (!m) {
         return NULL;
     }
     m->most = most;
+    m->forgotten = forgotten;
+    m->ctx = ctx;
     m->n_buckets = 1;
     while (m->n_buckets < most) {
         m->n_buckets *= 2;
@@ -65,6 +69,9 @@ static void drop_oldest(struct answer_memory *m)
     m->first = (m->first + 1) % m->most;
     m->count--;
     m->bytes -= a->bytes;
+    if (m->forgotten) {
+        m->forgotten(m->ctx, a);
+    }
     remembered_answer_destroy(a);
 }
 
@@ -73,6 +80,7 @@ void answer_memory_destroy(struct answer_memory *m)
     if (!m) {
         return;
     }
+    m->forgotten = NULL;
     while (m->count > 0) {
         drop_oldest(m);
     }

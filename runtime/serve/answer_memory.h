@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/registry/drift_series.h"
 #include "runtime/registry/feedback_store.h"
 
 #define ANSWER_MEMORY_BYTES ((size_t)64 << 20)             /* of texts */
@@ -20,8 +21,8 @@
 struct remembered_answer {
     char id[FEEDBACK_ID_SIZE];
     uint64_t tenant; /* access.h */
-    uint64_t series; /* drift_desk.h; 0: none */
-    bool is_spoken_of;
+    struct drift_mark mark;
+    bool is_spoken_of, is_disliked; /* as was said first */
     uint64_t time_ns;
     char model[sizeof(((struct feedback *)0)->model)];
     size_t n_choices;
@@ -36,8 +37,12 @@ void remembered_answer_destroy(struct remembered_answer *a); /* accepts NULL */
 
 struct answer_memory;
 
-/* The newest `most` answers are kept. NULL: no memory. */
-struct answer_memory *answer_memory_create(size_t most);
+/* An answer is forgotten: from now on nobody can speak of it. */
+typedef void answer_forgotten(void *ctx, const struct remembered_answer *a);
+
+/* The newest `most` answers are kept. forgotten (may be NULL) is called for each that leaves,
+ * but not at the end. NULL: no memory. */
+struct answer_memory *answer_memory_create(size_t most, answer_forgotten *forgotten, void *ctx);
 void answer_memory_destroy(struct answer_memory *m); /* accepts NULL */
 
 /* Takes `a` over. Answers come in the order of their times. */

@@ -4,19 +4,14 @@
 #include <string.h>
 
 #include "runtime/api/drift_reply.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/json.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/drift_desk_parts.h"
 #include "runtime/serve/server_metrics.h"
 
 #define DESCRIPTION 160 /* bytes of one in the log */
-
-int64_t drift_desk_now_ms(void)
-{
-    uv_timeval64_t now;
-    uv_gettimeofday(&now);
-    return now.tv_sec * 1000 + now.tv_usec / 1000;
-}
 
 struct drift_kept_alert *drift_desk_find_alert(struct drift_desk *d, uint64_t number)
 {
@@ -64,7 +59,7 @@ void drift_desk_end_alerts(struct drift_desk *d, struct drift_entry *entry)
 {
     for (int m = 0; m < ANSWER_MEASURE_COUNT; m++) {
         if (entry->alerts[m]) {
-            end_alert(d, entry, m, drift_desk_now_ms());
+            end_alert(d, entry, m, clock_unix_ms());
         }
         show(d, entry, m, 0);
     }
@@ -106,7 +101,7 @@ static void raise_alert(struct drift_desk *d, struct drift_entry *entry, int m,
         .number = d->next_alert,
         .key = *k,
         .measure = m,
-        .began_ms = drift_desk_now_ms(),
+        .began_ms = clock_unix_ms(),
         .text = drift_alert_text(k, (enum answer_measure)m, look, &entry->series.baseline)};
     metrics_add(d->metrics, SERVER_METRIC_DRIFT_ALERTS, values, 1);
     log_alert(entry, m, look, a.number);
@@ -132,7 +127,7 @@ static void on_look(void *ctx, const struct drift_look *look)
         if (look->changes[m] == DRIFT_BEGAN) {
             raise_alert(l->desk, entry, m, look);
         } else if (look->changes[m] == DRIFT_ENDED) {
-            end_alert(l->desk, entry, m, drift_desk_now_ms());
+            end_alert(l->desk, entry, m, clock_unix_ms());
             log_info("drift of %s@%s, prompt %s: %s is again as in the baseline",
                      entry->key.model, entry->key.version, entry->key.prompt,
                      answer_measure_name((enum answer_measure)m));
@@ -149,7 +144,7 @@ static void on_look(void *ctx, const struct drift_look *look)
 static void forget(struct drift_desk *d, size_t i)
 {
     struct drift_entry *entry = d->entries[i];
-    struct drift_write *w = mem_zalloc(sizeof(*w));
+    struct drift_write *w = d->is_retired ? NULL : mem_zalloc(sizeof(*w));
     if (w) { /* else the row stays, and leaves another time */
         w->kind = DRIFT_WRITE_DELETE;
         w->row.key = entry->key;
@@ -195,20 +190,21 @@ static struct drift_entry *find(const struct drift_desk *d, const struct drift_k
     return NULL;
 }
 
-uint64_t drift_desk_note(struct drift_desk *d, const struct drift_key *key,
-                         const struct answer_seen *a)
+struct drift_mark drift_desk_note(struct drift_desk *d, const struct drift_key *key,
+                                  const struct answer_seen *a)
 {
     struct drift_entry *entry = d ? find(d, key) : NULL;
     if (!entry) {
         entry = d ? add_entry(d, key) : NULL;
     }
     if (!entry) {
-        return 0;
+        return (struct drift_mark){0};
     }
     struct looking l = {d, entry};
     struct answer_seen seen = *a;
     struct drift_series *s = &entry->series;
-    seen.time_ms = entry->used_ms = drift_desk_now_ms();
+    const struct drift_mark mark = {.series = entry->id, .number = s->answers};
+    seen.time_ms = entry->used_ms = clock_unix_ms();
     entry->is_new = true;
     if (drift_series_add(s, &d->set, &seen, on_look, &l)) {
         entry->taken_ms = entry->used_ms;
@@ -219,15 +215,17 @@ uint64_t drift_desk_note(struct drift_desk *d, const struct drift_key *key,
     entry->is_due =
         entry->is_due || (!s->has_baseline && s->baseline.answers % d->set.window == 0);
     drift_desk_pump(d);
-    return entry->id;
+    return mark;
 }
 
-void drift_desk_note_feedback(struct drift_desk *d, uint64_t series, bool is_disliked)
+void drift_desk_note_feedback(struct drift_desk *d, const struct drift_mark *mark,
+                              bool is_spoken_of, bool is_disliked)
 {
-    struct drift_entry *entry = d ? drift_desk_find_id(d, series) : NULL;
+    struct drift_entry *entry = d ? drift_desk_find_id(d, mark->series) : NULL;
+    const struct answer_feedback f = {mark->number, is_spoken_of, is_disliked};
     if (entry) {
         entry->is_new = true;
-        drift_series_add_feedback(&entry->series, is_disliked);
+        drift_series_add_feedback(&entry->series, &f);
     }
 }
 
@@ -257,21 +255,42 @@ static int load_series(void *ctx, const struct drift_row *row, struct err *e)
     return 0;
 }
 
+/* Whether it is an object that members can be put before, as drift_alert_append does. */
+static bool is_alert_text(const char *text, struct err *why)
+{
+    cJSON *root = json_parse_object(text, strlen(text), why);
+    bool is_whole = root && root->child && text[0] == '{';
+    cJSON_Delete(root);
+    if (root && !is_whole) {
+        err_set(why, ERR_FORMAT, "the text begins otherwise than an alert");
+    }
+    return is_whole;
+}
+
 static int load_alert(void *ctx, const struct drift_alert *a, struct err *e)
 {
     struct drift_desk *d = ctx;
     struct drift_alert copy = *a;
+    struct err why = {0};
+    if (!is_alert_text(a->text, &why)) {
+        log_warn("drift of %s@%s: alert %llu is left out: %s", a->key.model, a->key.version,
+                 (unsigned long long)a->number, why.message);
+        d->next_alert = a->number >= d->next_alert ? a->number + 1 : d->next_alert;
+        return 0;
+    }
     copy.text = mem_strdup(a->text);
     if (!copy.text) {
         return err_nomem(e);
     }
     struct drift_entry *entry = copy.ended_ms == 0 ? find(d, &copy.key) : NULL;
+    bool is_over = copy.ended_ms == 0 && !entry; /* its series has left */
     if (entry) {
         entry->alerts[copy.measure] = copy.number;
         entry->series.drifts[copy.measure] = 1;
         show(d, entry, copy.measure, 1);
     }
-    keep_alert(d, &copy, false);
+    copy.ended_ms = is_over ? clock_unix_ms() : copy.ended_ms;
+    keep_alert(d, &copy, is_over);
     return 0;
 }
 
@@ -289,14 +308,23 @@ struct drift_desk *drift_desk_start(uv_loop_t *loop, const struct drift_desk_set
     d->next_id = d->next_alert = 1;
     d->queue_end = &d->queue;
     d->store = drift_store_open(set->path, e);
-    if (!d->store || drift_store_each(d->store, load_series, d, e) != 0 ||
-        drift_store_each_alert(d->store, load_alert, d, e) != 0) {
+    if (!d->store) {
         drift_desk_destroy(d);
         return NULL;
     }
     uv_timer_init(loop, &d->retry);
     d->retry.data = d;
     return d;
+}
+
+int drift_desk_load(struct drift_desk *d, struct err *e)
+{
+    if (!d) {
+        return 0;
+    }
+    return drift_store_each(d->store, load_series, d, e) == 0
+               ? drift_store_each_alert(d->store, load_alert, d, e)
+               : -1;
 }
 
 void drift_desk_stop(struct drift_desk *d)

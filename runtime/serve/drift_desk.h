@@ -23,23 +23,39 @@ struct drift_desk_settings {
 
 struct drift_desk;
 
-/* Reads what was stored. */
 struct drift_desk *drift_desk_start(uv_loop_t *loop, const struct drift_desk_settings *set,
                                     struct metrics *metrics, struct err *e);
 
-/* Lets go of the loop. Accepts NULL, as the next two. */
+/* Reads what was stored; before the first answer, and while no other process stores. Accepts
+ * NULL, as all down to destroy. */
+int drift_desk_load(struct drift_desk *d, struct err *e);
+
+/* --- another process is to go on with what is stored --- */
+
+/* All that is new is to be stored now. */
+void drift_desk_settle(struct drift_desk *d);
+/* Whether something is being stored. What could not be, and waits, does not count. */
+bool drift_desk_is_storing(const struct drift_desk *d);
+/* From now on nothing is stored: the file is the other process's. */
+void drift_desk_retire(struct drift_desk *d);
+/* It was not to be: all is as before drift_desk_retire. */
+void drift_desk_resume(struct drift_desk *d);
+
+/* --- the end --- */
+
+/* Lets go of the loop. */
 void drift_desk_stop(struct drift_desk *d);
-/* Writes what is not stored yet; after the loop's end. Not once another process serves, which
- * goes on with what was stored when it began. */
+/* Stores what is not stored yet, unless it is retired; after the loop's end. */
 void drift_desk_save(struct drift_desk *d);
 void drift_desk_destroy(struct drift_desk *d);
 
-/* An answer was given. The id of its series, for feedback; 0: it is watched by none. */
-uint64_t drift_desk_note(struct drift_desk *d, const struct drift_key *key,
-                         const struct answer_seen *a);
+/* An answer was given. */
+struct drift_mark drift_desk_note(struct drift_desk *d, const struct drift_key *key,
+                                  const struct answer_seen *a);
 
-/* Somebody has spoken for the first time of an answer of this series. */
-void drift_desk_note_feedback(struct drift_desk *d, uint64_t series, bool is_disliked);
+/* Of the answer with this mark nothing more can be said; once for each. Accepts NULL. */
+void drift_desk_note_feedback(struct drift_desk *d, const struct drift_mark *mark,
+                              bool is_spoken_of, bool is_disliked);
 
 /* --- for the admin --- */
 

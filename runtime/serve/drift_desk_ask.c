@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "runtime/api/drift_reply.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/drift_desk_parts.h"
@@ -124,6 +125,8 @@ static struct answer_sample *new_baseline(const struct drift_desk *d,
         *sample = from->series.baseline;
     } else {
         drift_series_newest(&from->series, sample);
+        answer_sample_drop_feedback(
+            sample); /* of older answers; that of these is still to come */
     }
     if (sample->answers < TAKE_MIN) {
         err_set_param(e, ERR_CONFLICT, "take", "there are %llu answers yet, %d are needed",
@@ -152,7 +155,7 @@ int drift_desk_take(struct drift_desk *d, const struct drift_asked *asked, enum 
         return err_nomem(e);
     }
     w->row.has_baseline = how != DRIFT_TAKE_NEXT;
-    w->row.taken_ms = how != DRIFT_TAKE_NEXT ? drift_desk_now_ms() : 0;
+    w->row.taken_ms = how != DRIFT_TAKE_NEXT ? clock_unix_ms() : 0;
     w->row.looks = 0;
     snprintf(w->row.by, sizeof(w->row.by), "%s", by);
     w->sample = sample;

@@ -62,11 +62,9 @@ struct drift_desk {
     struct drift_write *current; /* on a worker; or NULL */
     bool waits;                  /* after a failure, for the timer */
     bool was_failed;             /* which was told */
+    bool is_retired;             /* what is stored is another process's */
     bool is_stopped;
 };
-
-/* Unix time. */
-int64_t drift_desk_now_ms(void);
 
 struct drift_entry *drift_desk_find_id(const struct drift_desk *d, uint64_t id);
 struct drift_kept_alert *drift_desk_find_alert(struct drift_desk *d, uint64_t number);

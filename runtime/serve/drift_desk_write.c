@@ -76,20 +76,21 @@ void drift_desk_enqueue(struct drift_desk *d, struct drift_write *w)
 /* Those that are asked for come first. NULL: nothing is due, or there is no memory now. */
 static struct drift_write *next_write(struct drift_desk *d)
 {
+    bool is_quiet = d->waits || d->is_retired;
     struct drift_write *w = d->queue;
     if (w) {
         d->queue = w->next;
         d->queue_end = d->queue ? d->queue_end : &d->queue;
         return w;
     }
-    for (size_t i = 0; i < d->n_alerts && !d->waits; i++) {
+    for (size_t i = 0; i < d->n_alerts && !is_quiet; i++) {
         if (d->alerts[i].is_due) {
             w = write_alert(&d->alerts[i].alert);
             d->alerts[i].is_due = w == NULL;
             return w;
         }
     }
-    for (size_t i = 0; i < d->n && !d->waits; i++) {
+    for (size_t i = 0; i < d->n && !is_quiet; i++) {
         if (d->entries[i]->is_due) {
             w = drift_write_series(d->entries[i], NULL);
             d->entries[i]->is_due = d->entries[i]->is_new = w == NULL;
@@ -180,20 +181,58 @@ void drift_desk_pump(struct drift_desk *d)
     }
 }
 
+/* --- another process, and the end --- */
+
+static void make_all_due(struct drift_desk *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        d->entries[i]->is_due = d->entries[i]->is_new;
+    }
+}
+
+void drift_desk_settle(struct drift_desk *d)
+{
+    if (d) {
+        make_all_due(d);
+        drift_desk_pump(d);
+    }
+}
+
+bool drift_desk_is_storing(const struct drift_desk *d)
+{
+    return d && d->current;
+}
+
+void drift_desk_retire(struct drift_desk *d)
+{
+    if (d) {
+        d->is_retired = true;
+    }
+}
+
+void drift_desk_resume(struct drift_desk *d)
+{
+    if (d) {
+        d->is_retired = false;
+        drift_desk_pump(d);
+    }
+}
+
 void drift_desk_save(struct drift_desk *d)
 {
     struct drift_write *w;
     bool failed = false;
-    if (!d) {
+    if (!d || d->is_retired) {
         return;
     }
     d->waits = false;
-    for (size_t i = 0; i < d->n; i++) {
-        d->entries[i]->is_due = d->entries[i]->is_new;
-    }
+    make_all_due(d);
     while (!failed && (w = next_write(d)) != NULL) {
         failed = write_now(d->store, w) != 0;
         tell(d, w);
+        if (w->taken) {
+            drift_desk_end_take(d, w);
+        }
         drift_write_destroy(w);
     }
 }

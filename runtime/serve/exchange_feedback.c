@@ -87,7 +87,7 @@ void exchange_remember(const struct exchange *x)
         return;
     }
     a->tenant = x->tenant;
-    a->series = x->drift_series;
+    a->mark = x->drift_mark;
     a->time_ns = clock_now_ns();
     a->n_choices = x->n_choices;
     snprintf(a->id, sizeof(a->id), "%s", x->reply.id);

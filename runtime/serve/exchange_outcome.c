@@ -81,8 +81,7 @@ static void fill_key(const struct exchange *x, struct drift_key *key)
     const char *at = strrchr(id, '@');
     snprintf(key->model, sizeof(key->model), "%s", x->adapter ? x->adapter->name : m->name);
     snprintf(key->version, sizeof(key->version), "%s", at ? at + 1 : m->version);
-    snprintf(key->prompt, sizeof(key->prompt), "%s@%llu", p->name[0] ? p->name : "default",
-             (unsigned long long)p->version);
+    prompt_id(x->prompt, key->prompt);
     snprintf(key->hashes, sizeof(key->hashes), "%.*s-%.*s%s%.*s", SHORT_HASH, m->sha256,
              SHORT_HASH, p->sha256, x->adapter ? "-" : "", SHORT_HASH,
              x->adapter ? x->adapter->adapter->sha256 : "");
@@ -102,7 +101,7 @@ static void note_drift(struct exchange *x, const struct model_outcome *o)
                                      .tokens = (double)o->tokens,
                                      .entropy = o->entropy};
     fill_key(x, &key);
-    x->drift_series = drift_desk_note(x->server->drift, &key, &seen);
+    x->drift_mark = drift_desk_note(x->server->drift, &key, &seen);
 }
 
 void exchange_note_outcome(struct exchange *x)
@@ -186,9 +185,7 @@ void exchange_fill_record(struct exchange *x)
         snprintf(r->answered_by, sizeof(r->answered_by), "%s", x->reply.model);
     }
     if (x->prompt) {
-        snprintf(r->prompt, sizeof(r->prompt), "%s@%llu",
-                 x->prompt->name[0] ? x->prompt->name : VERSION_DEFAULT_NAME,
-                 (unsigned long long)x->prompt->version);
+        prompt_id(x->prompt, r->prompt);
     }
     if (x->chain) {
         snprintf(r->filters, sizeof(r->filters), "%s@%u", chain_name(x->chain),

@@ -98,7 +98,7 @@ struct exchange {
     uint64_t caller, conversation; /* sticky.h */
     bool names_version;            /* so that no chance chose it */
     struct answer_times times;
-    uint64_t drift_series;       /* that the answer was counted in; 0: in none */
+    struct drift_mark drift_mark;
     struct answer_usage counted; /* of the usage, what metrics have seen */
     enum err_kind failure;       /* that the client was told, or ERR_NONE */
     bool has_left;               /* the client, before it had the answer */

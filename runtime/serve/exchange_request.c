@@ -199,6 +199,7 @@ static int submit_prompt(struct exchange *x, size_t index, struct engine_request
     for (int i = 0; i < x->request.n_choices; i++) {
         struct choice *c = &choices[i];
         r->user = c;
+        r->options.want_entropy = x->server->drift && c->index == 0;
         r->constraint =
             grammar ? grammar_matcher_create(grammar, x->generation->vocab, e) : NULL;
         if (grammar && !r->constraint) {
@@ -247,8 +248,7 @@ int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e)
                     .adapter = x->adapter ? x->adapter->adapter : NULL,
                     .ignore_eog = q->ignore_eos,
                     .want_logprobs = q->logprobs,
-                    .n_top_logprobs = q->top_logprobs,
-                    .want_entropy = x->server->drift != NULL},
+                    .n_top_logprobs = q->top_logprobs},
     };
     x->times.submitted_ns = clock_now_ns();
     for (size_t i = 0; i < x->n_prompts; i++) {

@@ -59,18 +59,11 @@ struct feedback_job {
 
 /* --- the desk --- */
 
-static int64_t now_ms(void)
-{
-    uv_timeval64_t now;
-    uv_gettimeofday(&now);
-    return now.tv_sec * 1000 + now.tv_usec / 1000;
-}
-
 static void prune_on_worker(uv_work_t *work)
 {
     struct feedback_desk *d = work->data;
     d->prune_error = (struct err){0};
-    (void)feedback_store_prune(d->store, now_ms(), &d->prune_error);
+    (void)feedback_store_prune(d->store, clock_unix_ms(), &d->prune_error);
 }
 
 static void after_prune(uv_work_t *work, int status)
@@ -92,8 +85,14 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
+static void on_forgotten(void *ctx, const struct remembered_answer *a)
+{
+    drift_desk_note_feedback(ctx, &a->mark, a->is_spoken_of, a->is_disliked);
+}
+
 struct feedback_desk *feedback_desk_start(uv_loop_t *loop, const struct feedback_settings *set,
-                                          struct metrics *metrics, struct err *e)
+                                          struct drift_desk *drift, struct metrics *metrics,
+                                          struct err *e)
 {
     struct feedback_desk *d = mem_zalloc(sizeof(*d));
     if (!d) {
@@ -102,7 +101,7 @@ struct feedback_desk *feedback_desk_start(uv_loop_t *loop, const struct feedback
     }
     d->loop = loop;
     d->keeping = set->keeping;
-    d->memory = answer_memory_create(set->answers);
+    d->memory = answer_memory_create(set->answers, on_forgotten, drift);
     d->store = d->memory ? feedback_store_open(set->path, &set->limits, e) : NULL;
     if (!d->store) {
         if (!d->memory) {
@@ -312,7 +311,8 @@ static void after_work(uv_work_t *work, int status)
     if (j->kind == JOB_ADD) {
         tell(j->desk, j);
         if (j->failed) {
-            feedback_count_refusal(j->server->metrics, FEEDBACK_NOT_STORED);
+            feedback_count_refusal(j->server->metrics,
+                                   j->e.kind == ERR_BUSY ? FEEDBACK_BUSY : FEEDBACK_NOT_STORED);
         } else {
             feedback_count(j->server, j->desk->memory, &j->feedback, j->tenant);
         }
@@ -419,7 +419,7 @@ static int fill(struct feedback_job *j, const struct feedback_request *r, struct
         return -1;
     }
     const char *key = access_key_name(&j->server->set.access, http_exchange_request(j->http));
-    f->time_ms = now_ms();
+    f->time_ms = clock_unix_ms();
     f->choice = r->choice;
     f->thumb = r->thumb;
     f->over_choice = r->over_choice;
@@ -496,7 +496,7 @@ static int read_list(struct feedback_job *j, const char *query, struct err *e)
     q->before = before;
     q->after = after;
     q->is_oldest_first = j->kind == JOB_EXPORT;
-    q->now_ms = now_ms();
+    q->now_ms = clock_unix_ms();
     j->pairs_only = strcmp(pairs, "true") == 0;
     return 0;
 }

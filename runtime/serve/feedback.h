@@ -18,6 +18,7 @@
 #include "runtime/net/http_server.h"
 #include "runtime/registry/feedback_store.h"
 #include "runtime/serve/answer_memory.h"
+#include "runtime/serve/drift_desk.h"
 
 enum feedback_keeping { FEEDBACK_OFF, FEEDBACK_IDS, FEEDBACK_TEXTS };
 
@@ -31,9 +32,11 @@ struct feedback_settings {
 struct feedback_desk;
 struct server;
 
-/* Not for FEEDBACK_OFF: there is none then. */
+/* Not for FEEDBACK_OFF: there is none then. drift, which is told what users thought, outlives
+ * it; or NULL. */
 struct feedback_desk *feedback_desk_start(uv_loop_t *loop, const struct feedback_settings *set,
-                                          struct metrics *metrics, struct err *e);
+                                          struct drift_desk *drift, struct metrics *metrics,
+                                          struct err *e);
 
 /* Lets go of the loop. Accepts NULL, as the next. */
 void feedback_desk_stop(struct feedback_desk *d);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
-#include "runtime/serve/drift_desk.h"
 #include "runtime/serve/server.h"
 #include "runtime/serve/server_metrics.h"
 
@@ -40,10 +39,10 @@ void feedback_count_pruned(struct metrics *metrics, uint64_t all)
     metrics_set(metrics, SERVER_METRIC_FEEDBACK_DELETED, values, (double)all);
 }
 
-static void count_kind(struct server *s, const struct remembered_answer *a, const char *kind)
+static void count_kind(struct server *s, const struct feedback *f, const char *kind)
 {
-    char model[sizeof(a->model)];
-    snprintf(model, sizeof(model), "%s", a->model);
+    char model[sizeof(f->model)];
+    snprintf(model, sizeof(model), "%s", f->model);
     char *at = strchr(model, '@');
     const char *values[] = {model, at ? at + 1 : "", kind};
     if (at) {
@@ -52,36 +51,35 @@ static void count_kind(struct server *s, const struct remembered_answer *a, cons
     metrics_add(s->metrics, SERVER_METRIC_FEEDBACK, values, 1);
 }
 
-/* Of all that is said of an answer drift counts what comes first. */
-static void note_drift(struct server *s, struct remembered_answer *a, bool is_disliked)
+/* Of all that is said of an answer drift counts what comes first, once it is forgotten. */
+static void note_drift(struct remembered_answer *a, bool is_disliked)
 {
     if (!a->is_spoken_of) {
         a->is_spoken_of = true;
-        drift_desk_note_feedback(s->drift, a->series, is_disliked);
+        a->is_disliked = is_disliked;
     }
 }
 
 void feedback_count(struct server *s, struct answer_memory *memory, const struct feedback *f,
                     uint64_t tenant)
 {
-    uint64_t now_ns = clock_now_ns();
-    struct remembered_answer *a = answer_memory_find(memory, f->answer, tenant, now_ns);
-    if (!a) {
-        return; /* it was forgotten meanwhile */
-    }
     if (f->thumb != 0) {
-        count_kind(s, a, f->thumb > 0 ? "up" : "down");
+        count_kind(s, f, f->thumb > 0 ? "up" : "down");
     }
     if (f->correction) {
-        count_kind(s, a, "correction");
+        count_kind(s, f, "correction");
     }
     if (f->over[0]) {
-        count_kind(s, a, "preferred");
+        count_kind(s, f, "preferred");
     }
-    note_drift(s, a, f->thumb < 0 || f->correction);
+    uint64_t now_ns = clock_now_ns();
+    struct remembered_answer *a = answer_memory_find(memory, f->answer, tenant, now_ns);
     struct remembered_answer *over =
         f->over[0] ? answer_memory_find(memory, f->over, tenant, now_ns) : NULL;
+    if (a) { /* else it was forgotten meanwhile */
+        note_drift(a, f->thumb < 0 || f->correction);
+    }
     if (over && over != a) {
-        note_drift(s, over, true);
+        note_drift(over, true);
     }
 }

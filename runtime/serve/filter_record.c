@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/api/routes.h"
+#include "runtime/base/clock.h"
 #include "runtime/serve/finding_log.h"
 #include "runtime/serve/server.h"
 #include "runtime/serve/server_metrics.h"
@@ -96,13 +97,6 @@ static void count_stream(const struct record *r, const struct chain_stream *stre
 static void copy(char *out, size_t size, const char *text)
 {
     snprintf(out, size, "%s", text);
-}
-
-static int64_t now_ms(void)
-{
-    uv_timeval64_t now;
-    uv_gettimeofday(&now);
-    return now.tv_sec * 1000 + now.tv_usec / 1000;
 }
 
 static void keep_texts(struct record *r, int64_t time_ms)
@@ -203,7 +197,7 @@ void filter_record(const struct filter_origin *origin, const char *place,
         return;
     }
     struct finding finding;
-    int64_t time_ms = now_ms();
+    int64_t time_ms = clock_unix_ms();
     if (wanted != FINDING_TEXTS_NONE) {
         keep_texts(&r, time_ms);
     }

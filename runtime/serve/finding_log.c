@@ -134,13 +134,6 @@ void finding_log_add(struct finding_log *log, const struct finding *finding)
 
 /* --- storing --- */
 
-static int64_t now_ms(void)
-{
-    uv_timeval64_t now;
-    uv_gettimeofday(&now);
-    return now.tv_sec * 1000 + now.tv_usec / 1000;
-}
-
 /* On a worker, or at the end on the main thread. */
 static void store(struct finding_log *log)
 {
@@ -150,7 +143,8 @@ static void store(struct finding_log *log)
     log->is_failed =
         b->n_findings + b->n_texts > 0 && finding_store_add(log->store, &batch, &log->e) != 0;
     struct err e = {0};
-    if (finding_store_prune(log->store, now_ms(), &log->has_more, &e) != 0 && !log->is_failed) {
+    if (finding_store_prune(log->store, clock_unix_ms(), &log->has_more, &e) != 0 &&
+        !log->is_failed) {
         log->e = e;
     }
 }

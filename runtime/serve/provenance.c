@@ -16,13 +16,13 @@ struct http_header provenance_model(struct provenance *p, const struct generatio
 void provenance_fill(struct provenance *p, const struct generation *g,
                      const struct prompt *prompt, const struct chain *chain)
 {
+    char id[PROMPT_ID_SIZE];
     const char *filters = chain_hash(chain);
+    prompt_id(prompt, id);
     snprintf(p->fingerprint, sizeof(p->fingerprint), "weir-%.*s-%.*s-%.*s", SHORT_HASH,
              g->model->sha256, SHORT_HASH, prompt->sha256, SHORT_HASH, filters);
     (void)provenance_model(p, g);
-    snprintf(p->prompt, sizeof(p->prompt), "%s@%llu; sha256=%.*s",
-             prompt->name[0] ? prompt->name : "default", (unsigned long long)prompt->version,
-             SHORT_HASH, prompt->sha256);
+    snprintf(p->prompt, sizeof(p->prompt), "%s; sha256=%.*s", id, SHORT_HASH, prompt->sha256);
     snprintf(p->filters, sizeof(p->filters), "%s@%u; sha256=%.*s", chain_name(chain),
              chain_version(chain), SHORT_HASH, filters);
 }

@@ -271,15 +271,20 @@ static int start_watching(struct server *s, struct err *e)
             return -1;
         }
     }
+    if (s->findings && !s->set.drift.is_off) {
+        s->drift = drift_desk_start(&s->loop, &s->set.drift, s->metrics, e);
+        /* A successor reads when the process before it stores nothing any more. */
+        bool is_ready =
+            s->drift && (s->set.predecessor >= 0 || drift_desk_load(s->drift, e) == 0);
+        if (!is_ready) {
+            return err_prefix(e, "--drift");
+        }
+    }
     if (s->findings && s->set.feedback.keeping != FEEDBACK_OFF) {
-        s->feedback = feedback_desk_start(&s->loop, &s->set.feedback, s->metrics, e);
+        s->feedback = feedback_desk_start(&s->loop, &s->set.feedback, s->drift, s->metrics, e);
         if (!s->feedback) {
             return err_prefix(e, "--feedback");
         }
-    }
-    if (s->findings && !s->set.drift.is_off) {
-        s->drift = drift_desk_start(&s->loop, &s->set.drift, s->metrics, e);
-        return s->drift ? 0 : err_prefix(e, "--drift");
     }
     return s->findings ? 0 : -1;
 }
@@ -334,9 +339,7 @@ static void release(struct server *s)
     finding_log_destroy(s->findings);
     feedback_desk_destroy(s->feedback);
     span_export_stop(s->spans);
-    if (!s->handed_over) {
-        drift_desk_save(s->drift);
-    }
+    drift_desk_save(s->drift);
     drift_desk_destroy(s->drift);
     fleet_destroy(s->fleet);
     metrics_destroy(s->metrics);

@@ -54,7 +54,8 @@ static void refresh(struct successor *su)
 {
     struct err e = {0};
     su->step = REFRESHING;
-    if (version_refresh(su->server, &su->reading, &e) != 0) {
+    if (version_refresh(su->server, &su->reading, &e) != 0 ||
+        drift_desk_load(su->server->drift, &e) != 0) {
         fail(su, &e);
     }
 }

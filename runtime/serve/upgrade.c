@@ -78,6 +78,7 @@ static void conclude_failure(struct upgrade *u)
     snprintf(s->upgrade_problem, sizeof(s->upgrade_problem), "%s", u->why);
     count(s, "failed");
     answer_failure(u);
+    drift_desk_resume(s->drift);
     if (!s->stopping) {
         if (pid_file_write(s->set.pid_file, &e) != 0) { /* it may have written its own */
             log_warn("%s", e.message);
@@ -151,6 +152,7 @@ static void on_word(struct upgrade *u, enum handover_word word, const char *text
     } else if (word == HANDOVER_LOADED && u->step == LOADING) {
         snprintf(u->version, sizeof(u->version), "%.63s", text);
         u->step = SETTLING;
+        drift_desk_settle(u->server->drift);
     }
 }
 
@@ -174,7 +176,8 @@ static void go_on(struct upgrade *u)
 {
     struct server *s = u->server;
     char why[128];
-    if (u->step == SETTLING && s->version_requests == 0) {
+    if (u->step == SETTLING && s->version_requests == 0 && !drift_desk_is_storing(s->drift)) {
+        drift_desk_retire(s->drift);
         handover_send(u->end, HANDOVER_GO, NULL);
         u->step = HANDING_ON;
     }
@@ -309,11 +312,22 @@ bool upgrade_holds_folders(const struct server *s)
     return s->upgrade || upgrade_holds_changes(s);
 }
 
+/* Of models, and of what their answers are held against. */
+static bool waits_for_end(const char *path)
+{
+    static const char *const beginnings[] = {"/admin/models", "/admin/drift"};
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+        if (strncmp(path, beginnings[i], strlen(beginnings[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool upgrade_refuses(struct server *s, struct http_exchange *ex, const struct route *route)
 {
     bool is_change = route->auth == ROUTE_ADMIN && strcmp(route->method, "GET") != 0;
-    bool is_of_models = strncmp(route->path, "/admin/models", strlen("/admin/models")) == 0;
-    bool must_wait = upgrade_holds_changes(s) || (is_of_models && s->upgrade);
+    bool must_wait = upgrade_holds_changes(s) || (s->upgrade && waits_for_end(route->path));
     if (!is_change || !must_wait) {
         return false;
     }

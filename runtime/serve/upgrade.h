@@ -7,9 +7,10 @@
  * nothing else has happened than that it is logged and counted.
  *
  * No connection is refused or reset by it: the sockets are the same ones, and what waits in
- * them is accepted by whichever process comes first. While the new one loads, models are not
- * changed by anybody; between its words "loaded" and "serving", prompts and filter chains are
- * not either, so that it begins with what was the last word here.
+ * them is accepted by whichever process comes first. While the new one loads, models and
+ * baselines of drift are not changed by anybody; between its words "loaded" and "serving",
+ * prompts and filter chains are not either, so that it begins with what was the last word here.
+ * The watch on drift stores what it has before the word "go" and nothing after it.
  *
  * Threads: the loop's. */
 #pragma once

@@ -200,7 +200,7 @@ static double alarms(int n_stable, int n_canary, double stable, double canary, d
         int low = 0, high = n_canary + 1;
         while (low < high) {
             int y = (low + high) / 2;
-            struct canary_interval i = canary_share_interval(x, n_stable, y, n_canary, level);
+            struct interval i = share_difference_interval(x, n_stable, y, n_canary, level);
             if (i.low > canary - stable) {
                 high = y;
             } else {

@@ -129,11 +129,12 @@ static void feed(struct drift_series *s, const struct drift_settings *set,
                                   .is_refusal = uniform(r) < b->refusals * factor,
                                   .tokens = tokens,
                                   .entropy = entropy};
+    struct answer_feedback f = {.number = s->answers};
     t->answers++;
     drift_series_add(s, set, &a, on_look, t);
-    if (uniform(r) < b->spoken_of * factor) {
-        drift_series_add_feedback(s, uniform(r) < b->dislikes);
-    }
+    f.is_spoken_of = uniform(r) < b->spoken_of * factor;
+    f.is_disliked = f.is_spoken_of && uniform(r) < b->dislikes;
+    drift_series_add_feedback(s, &f);
 }
 
 static struct tally run(const struct scenario *s, const struct drift_settings *set, int windows,

@@ -3,6 +3,7 @@
 // log, in metrics, on the admin's route and in a terminal, and new baselines.
 
 const assert = require('node:assert/strict');
+const http = require('node:http');
 const path = require('node:path');
 const test = require('node:test');
 
@@ -11,6 +12,7 @@ const { makeFolder } = require('./lib/files.js');
 const { readMetrics } = require('./lib/metrics.js');
 const { validator } = require('./lib/schema.js');
 const { startServer, missing } = require('./lib/server.js');
+const { startUpgrading, until } = require('./lib/upgrading.js');
 
 const skip = missing();
 const SMALL = ['--drift-baseline', '100', '--drift-window', '50'];
@@ -121,7 +123,7 @@ test('answers become longer: an alert shows both distributions, and a restart fo
 });
 
 test('a prompt that changes is watched by itself, and can take the other one\'s baseline', { skip }, async (t) => {
-    const server = await startServer(t, { args: [...SMALL, '--feedback', 'ids'] });
+    const server = await startServer(t, { args: [...SMALL, '--feedback', 'ids', '--feedback-answers', '10'] });
     const ask = async (n) => {
         for (let i = 0; i < n; i++) {
             const messages = [{ role: 'user', content: `What is ${i} + ${i}?` }];
@@ -160,16 +162,21 @@ test('a prompt that changes is watched by itself, and can take the other one\'s 
     const again = await take(server, { model, prompt: 'default@1', take: 'next' });
     assert.deepEqual([again.status, again.body.state, again.body.baseline.answers], [200, 'taking_baseline', 0]);
 
-    // What users say of answers counts once for each.
+    // What users say of answers counts once for each, when nobody can speak of them any more.
     for (const thumb of ['down', 'down', 'up']) {
         assert.equal((await server.post('/v1/feedback', { id: ids[99], thumb })).status, 201);
     }
     assert.equal((await server.post('/v1/feedback', { id: ids[98], over: ids[97] })).status, 201);
     assert.equal((await server.post('/v1/feedback', { id: 'cmpl-none', thumb: 'up' })).status, 404);
-    const now = (await get(server, '/admin/drift?prompt=default%402')).series[0].measures;
-    const of = (name) => now.find(({ measure }) => measure === name);
-    assert.deepEqual([of('dislike_rate').baseline.hits + of('dislike_rate').now.hits,
-        of('dislike_rate').baseline.n + of('dislike_rate').now.n], [2, 3]);
+    const shares = async (name) => {
+        const { measures } = (await get(server, '/admin/drift?prompt=default%402')).series[0];
+        const { baseline, now } = measures.find(({ measure }) => measure === name);
+        return [baseline.hits + now.hits, baseline.n + now.n];
+    };
+    assert.deepEqual(await shares('feedback_rate'), [0, 91]);
+    await answers(server, 10, 2);
+    assert.deepEqual(await shares('feedback_rate'), [3, 101]);
+    assert.deepEqual(await shares('dislike_rate'), [2, 3]);
     const metrics = await readMetrics(server);
     assert.equal(metrics.value('weir_feedback_total', { kind: 'down' }), 2);
     assert.equal(metrics.value('weir_feedback_total', { kind: 'up' }), 1);
@@ -177,6 +184,38 @@ test('a prompt that changes is watched by itself, and can take the other one\'s 
     assert.equal(metrics.value('weir_feedback_refused_total', { reason: 'unknown_answer' }), 1);
     assert.equal((await server.admin('DELETE', '/admin/feedback?user=nobody')).status, 200);
     assert.equal((await readMetrics(server)).value('weir_feedback_deleted_total'), 0);
+});
+
+test('an upgrade goes on with the last baseline, and nothing of the old process comes over it', { skip }, async (t) => {
+    const server = await startUpgrading(t, { args: [...SMALL, '--state', path.join(makeFolder(t), 'state.db')] });
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    t.after(() => agent.destroy());
+    const answer = () =>
+        server.json('POST', '/v1/completions', { prompt: `Story ${asked++}: once`, max_tokens: 2 }, { agent });
+    const series = async () => (await server.json('GET', '/admin/drift')).body.series[0];
+    for (let i = 0; i < 99; i++) {
+        assert.equal((await answer()).status, 200);
+    }
+    const { model } = await series();
+    const first = (await server.status()).pid;
+    server.installSlow(1);
+    const upgrade = server.upgrade();
+    await until(async () => (await server.status()).state === 'upgrading', 'it has begun');
+    const early = await server.json('POST', '/admin/drift/baseline', { model, take: 'next' });
+    assert.deepEqual([early.status, early.body.error.code], [503, 'upgrading']);
+    const second = await upgrade;
+    assert.notEqual(second, first);
+    assert.equal((await series()).baseline.answers, 99); // also those that were in memory
+
+    const taken = await server.json('POST', '/admin/drift/baseline', { model, take: 'next' });
+    assert.deepEqual([taken.status, taken.body.baseline.answers, taken.body.baseline.by], [200, 0, 'admin']);
+    const late = await answer(); // with it the old process has a baseline of 100
+    assert.deepEqual([late.status, late.headers.connection], [200, 'close']);
+    await server.ended(first);
+    server.install();
+    assert.notEqual(await server.upgrade(), second);
+    const { state, baseline } = await series();
+    assert.deepEqual([state, baseline.answers, baseline.by], ['taking_baseline', 0, 'admin']);
 });
 
 test('options: off is off, and what is wrong is named', { skip }, async (t) => {

@@ -91,6 +91,52 @@ static void limits_of_a_share_are_exact(void **state)
     }
 }
 
+/* 15 of 100 against 5 of 100 at 2.5 %: Clopper and Pearson's limits are 0.0864531 .. 0.2353075
+ * and 0.0164318 .. 0.1128349; joined by squares. */
+static void interval_of_shares_has_known_values(void **state)
+{
+    (void)state;
+    struct interval i = share_difference_interval(5, 100, 15, 100, 0.025);
+    assert_close(i.low, 0.1 - hypot(0.15 - 0.0864531, 0.1128349 - 0.05), 1e-4);
+    assert_close(i.high, 0.1 + hypot(0.2353075 - 0.15, 0.05 - 0.0164318), 1e-4);
+    i = share_difference_interval(0, 0, 3, 10, 0.01);
+    assert_true(i.low == -1 && i.high == 1);
+}
+
+static double binomial(int k, int n, double p)
+{
+    double ways = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1);
+    return exp(ways + k * log(p) + (n - k) * log1p(-p));
+}
+
+/* Every outcome, weighed by its probability: the share of those whose interval lies above the
+ * true difference is the level at most. */
+static void interval_of_shares_keeps_its_level_exactly(void **state)
+{
+    (void)state;
+    static const double shares[] = {0.01, 0.05, 0.2, 0.5}, margins[] = {0, 0.02, 0.1};
+    const int n_stable = 60, n_canary = 40;
+    const double level = 0.002;
+    for (size_t s = 0; s < 4; s++) {
+        for (size_t m = 0; m < 3; m++) {
+            double above = 0, below = 0, canary = shares[s] + margins[m];
+            for (int x = 0; x <= n_stable; x++) {
+                for (int y = 0; y <= n_canary; y++) {
+                    double p = binomial(x, n_stable, shares[s]) * binomial(y, n_canary, canary);
+                    if (p < 1e-9) {
+                        continue;
+                    }
+                    struct interval i =
+                        share_difference_interval(x, n_stable, y, n_canary, level);
+                    above += i.low > margins[m] ? p : 0;
+                    below += i.high < margins[m] ? p : 0;
+                }
+            }
+            assert_true(above <= level && below <= level);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +144,8 @@ int main(void)
         cmocka_unit_test(student_has_known_values),
         cmocka_unit_test(limits_of_a_share_have_known_values),
         cmocka_unit_test(limits_of_a_share_are_exact),
+        cmocka_unit_test(interval_of_shares_has_known_values),
+        cmocka_unit_test(interval_of_shares_keeps_its_level_exactly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

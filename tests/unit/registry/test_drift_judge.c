@@ -70,12 +70,25 @@ static void blocked_answers_count_as_blocked_alone(void **state)
     assert_close(answer_sample_hits(&s, ANSWER_MEASURE_REFUSAL), 1, 0);
     assert_close(answer_sample_count(&s, ANSWER_MEASURE_TOKENS), 1, 0);
     assert_close(answer_sample_count(&s, ANSWER_MEASURE_ENTROPY), 0, 0);
-    for (int i = 0; i < 5; i++) { /* of earlier answers too: a share is never above 1 */
-        answer_sample_add_feedback(&s, 0, i == 0);
+    assert_close(answer_sample_count(&s, ANSWER_MEASURE_FEEDBACK), 0, 0);
+}
+
+static void an_answer_is_spoken_of_or_not(void **state)
+{
+    (void)state;
+    struct answer_sample s = {0};
+    for (uint64_t i = 0; i < 5; i++) {
+        const struct answer_feedback f = {i, .is_spoken_of = i < 3, .is_disliked = i == 0};
+        answer_sample_add_feedback(&s, &f);
     }
-    assert_close(answer_sample_hits(&s, ANSWER_MEASURE_FEEDBACK), 2, 0);
-    assert_close(answer_sample_count(&s, ANSWER_MEASURE_DISLIKE), 5, 0);
+    assert_close(answer_sample_count(&s, ANSWER_MEASURE_FEEDBACK), 5, 0);
+    assert_close(answer_sample_hits(&s, ANSWER_MEASURE_FEEDBACK), 3, 0);
+    assert_close(answer_sample_count(&s, ANSWER_MEASURE_DISLIKE), 3, 0);
     assert_close(answer_sample_hits(&s, ANSWER_MEASURE_DISLIKE), 1, 0);
+    assert_int_equal(s.answers, 0);
+    answer_sample_drop_feedback(&s);
+    assert_close(answer_sample_count(&s, ANSWER_MEASURE_FEEDBACK), 0, 0);
+    assert_close(answer_sample_count(&s, ANSWER_MEASURE_DISLIKE), 0, 0);
 }
 
 static void a_sample_survives_being_stored(void **state)
@@ -249,6 +262,95 @@ static void an_alert_begins_once_and_ends_when_it_is_over(void **state)
     assert_int_equal(seen.began, 1 + (s.drifts[ANSWER_MEASURE_TOKENS] != 0));
 }
 
+/* --- what users thought --- */
+
+/* n answers, each of which can be spoken of until `late` more were given; every `every`-th one
+ * is. */
+static void feed_spoken(struct drift_series *s, const struct drift_settings *set, int n,
+                        uint64_t late, uint64_t every, struct seen_looks *seen)
+{
+    for (int i = 0; i < n; i++) {
+        feed(s, set, 1, 5, seen);
+        if (s->answers > late) {
+            struct answer_feedback f = {.number = s->answers - 1 - late};
+            f.is_spoken_of = f.number % every == 0;
+            drift_series_add_feedback(s, &f);
+        }
+    }
+}
+
+static void feedback_may_come_after_the_baseline_is_complete(void **state)
+{
+    (void)state;
+    static struct drift_series s;
+    struct seen_looks seen = {0};
+    struct drift_settings set = drift_settings_default();
+    set.window = 50;
+    set.baseline = 200;
+    s = (struct drift_series){0};
+    feed_spoken(&s, &set, 850, 700, 5, &seen);
+    assert_true(s.looks > 0 && !s.findings[ANSWER_MEASURE_FEEDBACK].is_judged);
+    feed_spoken(&s, &set, 4150, 700, 5, &seen);
+    const struct drift_finding *f = &s.findings[ANSWER_MEASURE_FEEDBACK];
+    assert_close(answer_sample_count(&s.baseline, ANSWER_MEASURE_FEEDBACK), 200, 0);
+    assert_close(answer_sample_hits(&s.baseline, ANSWER_MEASURE_FEEDBACK), 40, 0);
+    assert_true(f->is_judged && s.drifts[ANSWER_MEASURE_FEEDBACK] == 0);
+    assert_close(f->difference, 0, 0.03);
+    feed_spoken(&s, &set, 2000, 700, 1, &seen);
+    assert_true(s.drifts[ANSWER_MEASURE_FEEDBACK] != 0);
+}
+
+/* As behind a restart: nobody can speak of what was answered before it. */
+static void nothing_is_known_of_answers_that_were_forgotten_untold(void **state)
+{
+    (void)state;
+    static struct drift_series s;
+    struct seen_looks seen = {0};
+    struct drift_settings set = drift_settings_default();
+    set.window = 50;
+    set.baseline = 200;
+    s = (struct drift_series){0};
+    feed_spoken(&s, &set, 1000, 100, 5, &seen);
+    feed(&s, &set, 1000, 5, &seen); /* feedback is off */
+    assert_true(s.drifts[ANSWER_MEASURE_FEEDBACK] == 0);
+    assert_false(s.findings[ANSWER_MEASURE_FEEDBACK].is_judged);
+    feed_spoken(&s, &set, 1000, 100, 5, &seen);
+    assert_true(s.findings[ANSWER_MEASURE_FEEDBACK].is_judged);
+    assert_true(s.drifts[ANSWER_MEASURE_FEEDBACK] == 0);
+}
+
+static void a_new_baseline_has_the_feedback_of_its_own_answers(void **state)
+{
+    (void)state;
+    static struct drift_series s;
+    static struct answer_sample newest;
+    struct seen_looks seen = {0};
+    struct drift_settings set = drift_settings_default();
+    set.window = 50;
+    set.baseline = 200;
+    s = (struct drift_series){0};
+    feed_spoken(&s, &set, 700, 400, 1, &seen); /* all are spoken of */
+    drift_series_restart(&s, NULL);
+    seen.n = 0;
+    feed_spoken(&s, &set, 400, 400, 1, &seen);
+    assert_close(answer_sample_count(&s.baseline, ANSWER_MEASURE_FEEDBACK), 0, 0);
+    feed_spoken(&s, &set, 300, 400, 1000000, &seen);
+    assert_close(answer_sample_count(&s.baseline, ANSWER_MEASURE_FEEDBACK), 200, 0);
+    assert_close(answer_sample_hits(&s.baseline, ANSWER_MEASURE_FEEDBACK), 0, 0);
+    assert_true(s.drifts[ANSWER_MEASURE_FEEDBACK] == 0);
+
+    drift_series_newest(&s, &newest);
+    answer_sample_drop_feedback(&newest);
+    uint64_t first = s.answers - newest.answers;
+    drift_series_restart(&s, &newest);
+    struct answer_feedback f = {.number = first - 1, .is_spoken_of = true};
+    drift_series_add_feedback(&s, &f);
+    assert_close(answer_sample_count(&s.baseline, ANSWER_MEASURE_FEEDBACK), 0, 0);
+    f.number = first;
+    drift_series_add_feedback(&s, &f);
+    assert_close(answer_sample_hits(&s.baseline, ANSWER_MEASURE_FEEDBACK), 1, 0);
+}
+
 /* --- how often it is wrong --- */
 
 static double uniform(struct rng *r)
@@ -320,12 +422,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bins_are_in_order_and_lengths_to_eight_are_exact),
         cmocka_unit_test(blocked_answers_count_as_blocked_alone),
+        cmocka_unit_test(an_answer_is_spoken_of_or_not),
         cmocka_unit_test(a_sample_survives_being_stored),
         cmocka_unit_test(distance_and_its_error_have_known_values),
         cmocka_unit_test(what_differs_entirely_differs_by_one_less_the_error),
         cmocka_unit_test(levels_of_all_looks_sum_to_alpha),
         cmocka_unit_test(windows_double_and_each_is_one_look),
         cmocka_unit_test(an_alert_begins_once_and_ends_when_it_is_over),
+        cmocka_unit_test(feedback_may_come_after_the_baseline_is_complete),
+        cmocka_unit_test(nothing_is_known_of_answers_that_were_forgotten_untold),
+        cmocka_unit_test(a_new_baseline_has_the_feedback_of_its_own_answers),
         cmocka_unit_test(answers_that_do_not_change_raise_no_alarm),
         cmocka_unit_test(answers_that_change_do),
     };

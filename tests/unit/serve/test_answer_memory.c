@@ -40,7 +40,7 @@ static void the_newest_answers_are_known(void **state)
 {
     (void)state;
     size_t before = mem_live();
-    struct answer_memory *m = answer_memory_create(3);
+    struct answer_memory *m = answer_memory_create(3, NULL, NULL);
     for (int i = 0; i < 100; i++) {
         add(m, i, 0, 1, 10);
         for (int k = 0; k <= i; k++) {
@@ -57,7 +57,7 @@ static void the_newest_answers_are_known(void **state)
 static void an_answer_is_known_to_its_tenant_alone(void **state)
 {
     (void)state;
-    struct answer_memory *m = answer_memory_create(10);
+    struct answer_memory *m = answer_memory_create(10, NULL, NULL);
     add(m, 1, 5, 1, 0);
     assert_true(knows(m, 1, 5, 1));
     assert_false(knows(m, 1, 6, 1));
@@ -68,7 +68,7 @@ static void an_answer_is_known_to_its_tenant_alone(void **state)
 static void what_is_old_is_forgotten(void **state)
 {
     (void)state;
-    struct answer_memory *m = answer_memory_create(10);
+    struct answer_memory *m = answer_memory_create(10, NULL, NULL);
     add(m, 1, 0, 1000, 0);
     add(m, 2, 0, 2000, 0);
     assert_true(knows(m, 1, 0, 1000 + ANSWER_MEMORY_NS));
@@ -81,7 +81,7 @@ static void what_is_old_is_forgotten(void **state)
 static void texts_are_bounded_together(void **state)
 {
     (void)state;
-    struct answer_memory *m = answer_memory_create(100);
+    struct answer_memory *m = answer_memory_create(100, NULL, NULL);
     for (int i = 0; i < 5; i++) {
         add(m, i, 0, 1, ANSWER_MEMORY_BYTES / 2);
     }
@@ -92,6 +92,31 @@ static void texts_are_bounded_together(void **state)
     answer_memory_destroy(m);
 }
 
+/* Numbers of what was forgotten, one behind the other. */
+static void note(void *ctx, const struct remembered_answer *a)
+{
+    strcat(ctx, a->id + 2);
+}
+
+static void each_answer_that_leaves_is_told_once(void **state)
+{
+    (void)state;
+    char told[64] = "";
+    struct answer_memory *m = answer_memory_create(2, note, told);
+    for (int i = 0; i < 5; i++) { /* by number */
+        add(m, i, 0, 1, 0);
+    }
+    assert_string_equal(told, "-0-1-2");
+    assert_true(knows(m, 4, 0, 1 + ANSWER_MEMORY_NS));
+    assert_false(knows(m, 4, 0, 2 + ANSWER_MEMORY_NS)); /* by age */
+    assert_string_equal(told, "-0-1-2-3-4");
+    add(m, 5, 0, 2 + ANSWER_MEMORY_NS, ANSWER_MEMORY_BYTES);
+    add(m, 6, 0, 2 + ANSWER_MEMORY_NS, 1); /* by bytes */
+    assert_string_equal(told, "-0-1-2-3-4-5");
+    answer_memory_destroy(m); /* of what is left more might have been said */
+    assert_string_equal(told, "-0-1-2-3-4-5");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +124,7 @@ int main(void)
         cmocka_unit_test(an_answer_is_known_to_its_tenant_alone),
         cmocka_unit_test(what_is_old_is_forgotten),
         cmocka_unit_test(texts_are_bounded_together),
+        cmocka_unit_test(each_answer_that_leaves_is_told_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
