@@ -113,6 +113,18 @@ ALWAYS_INLINE struct lanes lanes_scale(struct lanes a, struct lanes n_bits, int3
     return (struct lanes){_mm512_scalef_ps(a.v, _mm512_cvtepi32_ps(n))};
 }
 
+/* As below. */
+ALWAYS_INLINE struct lanes lanes_load_part(const float *p, size_t count, float fill)
+{
+    const __mmask16 mask = (__mmask16)((1u << count) - 1);
+    return (struct lanes){_mm512_mask_loadu_ps(_mm512_set1_ps(fill), mask, p)};
+}
+
+ALWAYS_INLINE void lanes_store_part(float *p, size_t count, struct lanes a)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), a.v);
+}
+
 #elif defined(__AVX2__)
 
 struct lanes {
@@ -325,6 +337,8 @@ ALWAYS_INLINE struct lanes lanes_scale(struct lanes a, struct lanes n_bits, int3
 
 #endif
 
+#if !defined(__AVX512F__)
+
 /* The first `count` < 16 floats at p, and `fill` after them. */
 ALWAYS_INLINE struct lanes lanes_load_part(const float *p, size_t count, float fill)
 {
@@ -341,6 +355,8 @@ ALWAYS_INLINE void lanes_store_part(float *p, size_t count, struct lanes a)
     lanes_store(part, a);
     memcpy(p, part, count * sizeof(float));
 }
+
+#endif
 
 /* Folds 16 -> 8 -> 4 -> 2 -> 1, adding the upper half to the lower. */
 ALWAYS_INLINE float lanes_sum(struct lanes a)

@@ -13,6 +13,10 @@
 #include "quant/kernels/lanes.h"
 #include "quant/kernels/ops_low_rank.h"
 
+/* Query vectors that go through keys and values together. Scratch holds a row of scores for
+ * each. */
+#define QUERIES 8
+
 /* --- exp --- */
 
 /* Below ln(2^-126) the result would be subnormal and is 0; above 89 it is infinite. */
@@ -167,16 +171,20 @@ static void softcap(float *x, float cap, size_t n)
     }
 }
 
-static void scale(float *x, float by, size_t n)
+ALWAYS_INLINE void multiply(float *x, struct lanes by, size_t n)
 {
-    const struct lanes b = lanes_set(by);
     size_t i = 0;
     for (; i + LANES <= n; i += LANES) {
-        lanes_store(x + i, lanes_mul(lanes_load(x + i), b));
+        lanes_store(x + i, lanes_mul(lanes_load(x + i), by));
     }
-    for (; i < n; i++) {
-        x[i] *= by;
+    if (i < n) {
+        lanes_store_part(x + i, n - i, lanes_mul(lanes_load_part(x + i, n - i, 0.0f), by));
     }
+}
+
+static void scale(float *x, float by, size_t n)
+{
+    multiply(x, lanes_set(by), n);
 }
 
 /* gelu(x) = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) */
@@ -261,9 +269,9 @@ static size_t argmax(const float *x, size_t n)
     return 0;
 }
 
-static void softmax(float *x, size_t n)
+/* x = exp(x - max); the sum, in lanes. */
+ALWAYS_INLINE struct lanes exp_below(float *x, size_t n, struct lanes max)
 {
-    const struct lanes max = lanes_set(greatest(x, n));
     struct lanes sum = lanes_set(0.0f);
     size_t i = 0;
     for (; i + LANES <= n; i += LANES) {
@@ -278,14 +286,31 @@ static void softmax(float *x, size_t n)
         lanes_store_part(x + i, n - i, e);
         sum = lanes_add(sum, e);
     }
-    const float inverse = 1.0f / lanes_sum(sum);
-    const struct lanes scale = lanes_set(inverse);
-    for (i = 0; i + LANES <= n; i += LANES) {
-        lanes_store(x + i, lanes_mul(lanes_load(x + i), scale));
+    return sum;
+}
+
+/* Softmax of up to QUERIES rows, step by step through all of them: a step of one row does not
+ * wait for the step before, which ends in a sum across lanes. */
+static void softmax_rows(float *const *x, const size_t *n, const size_t n_rows)
+{
+    struct lanes across[QUERIES];
+    for (size_t r = 0; r < n_rows; r++) {
+        across[r] = lanes_set(greatest(x[r], n[r]));
     }
-    for (; i < n; i++) {
-        x[i] *= inverse;
+    for (size_t r = 0; r < n_rows; r++) {
+        across[r] = exp_below(x[r], n[r], across[r]);
     }
+    for (size_t r = 0; r < n_rows; r++) {
+        across[r] = lanes_set(1.0f / lanes_sum(across[r]));
+    }
+    for (size_t r = 0; r < n_rows; r++) {
+        multiply(x[r], across[r], n[r]);
+    }
+}
+
+static void softmax(float *x, size_t n)
+{
+    softmax_rows(&x, &n, 1);
 }
 
 /* --- keys and values --- */
@@ -409,10 +434,6 @@ ALWAYS_INLINE struct lanes lanes_load_as(const char *p, enum ops_type type, size
 }
 
 /* --- attention --- */
-
-/* Query vectors that go through keys and values together. Scratch holds a row of scores for
- * each. */
-#define QUERIES 8
 
 /* The most sums side by side for one of them. */
 #define ABREAST_MAX 4
@@ -589,6 +610,22 @@ ALWAYS_INLINE void sum_values(const struct queries *s, size_t first, const size_
     }
 }
 
+/* Scores become weights. */
+ALWAYS_INLINE void weigh(const struct queries *s, size_t first, const size_t count,
+                         const struct ops_kv *kv, const enum ops_type type)
+{
+    float *row[QUERIES];
+    size_t n[QUERIES];
+    for (size_t i = 0; i < count; i++) {
+        row[i] = s->score[first + i] + s->begin[first + i];
+        n[i] = s->len[first + i] - s->begin[first + i];
+    }
+    softmax_rows(row, n, count);
+    for (size_t i = first; i < first + count && type == OPS_I8; i++) {
+        scale_by_values(s->score[i], s->begin[i], s->len[i], kv);
+    }
+}
+
 ALWAYS_INLINE void attend_queries(const struct queries *s, size_t first, const size_t count,
                                   const struct ops_kv *kv, const enum ops_type type,
                                   const struct scoring *how)
@@ -601,12 +638,7 @@ ALWAYS_INLINE void attend_queries(const struct queries *s, size_t first, const s
     for (; p < end; p += OPS_KV_BLOCK) {
         score_blocks(s, first, count, 1, kv, type, p, how);
     }
-    for (size_t i = first; i < first + count; i++) {
-        softmax(s->score[i] + s->begin[i], s->len[i] - s->begin[i]);
-        if (type == OPS_I8) {
-            scale_by_values(s->score[i], s->begin[i], s->len[i], kv);
-        }
-    }
+    weigh(s, first, count, kv, type);
     sum_values(s, first, count, kv, type);
 }
 
