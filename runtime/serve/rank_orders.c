@@ -169,7 +169,9 @@ int rank_load_end(struct rank_load *l, const struct engine *engine, int rc, stru
 
 void rank_load_log(const struct rank_load *l, const struct model *m)
 {
-    rank_order_log_share(l->orders->group, m);
+    if (l->orders) {
+        rank_order_log_share(l->orders->group, m);
+    }
 }
 
 void rank_load_deinit(struct rank_load *l)

@@ -9,7 +9,7 @@ const test = require('node:test');
 
 const { ask, whole } = require('./lib/chat.js');
 const { weir, succeed } = require('./lib/command.js');
-const { makeFolder, writeOtherVersion } = require('./lib/files.js');
+const { makeFolder, writeOtherVersion, writeOverflowing } = require('./lib/files.js');
 const { writeAdapter } = require('./lib/gguf.js');
 const { putVersion, waitFor } = require('./lib/model_repo.js');
 const { missingRanks, mpirun, startRanks } = require('./lib/ranks.js');
@@ -121,6 +121,13 @@ test('four ranks answer as one process, in any company, and load new versions to
     fs.writeFileSync(`${served}.new`, fs.readFileSync(other).subarray(0, 100_000));
     fs.renameSync(`${served}.new`, served);
     assert.equal((await ranks.admin('POST', '/admin/models/reload')).status, 422);
+    assert.deepEqual(await answers(ranks), changed);
+
+    writeOverflowing(other, `${served}.new`); // what rank 0 alone can see, in a test that all compute
+    fs.renameSync(`${served}.new`, served);
+    const refused = await ranks.admin('POST', '/admin/models/reload');
+    assert.equal(refused.status, 422);
+    assert.match((await refused.json()).error.message, /self-test: the model's logits are not finite/);
     assert.deepEqual(await answers(ranks), changed);
 
     const vectors = await ranks.post('/v1/embeddings', { input: 'x' });
