@@ -3,11 +3,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "models/arch/llama_step.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/cond.h"
 #include "runtime/base/mem.h"
 #include "runtime/engine/event_list.h"
 #include "runtime/engine/fair_queue.h"
@@ -20,6 +20,9 @@
 
 /* A step of which one sequence has so many rows is given up when that sequence is canceled. */
 #define GIVE_UP_ROWS 32
+
+/* How often it looks at deadlines while all are paused. */
+#define ALL_PAUSED_NS 50000000u
 
 #define RETRY_AFTER_MAX_S 60
 
@@ -379,14 +382,7 @@ static void wait_for_work(struct engine *en)
     bool stalled = en->schedule.n_running > 0 ? en->stalled : en->waiting.count > 0;
     if (!en->stop && stalled && !fair_queue_peek(&en->waiting)) {
         /* All are paused: until one goes on, or its time is up. */
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 50 * 1000 * 1000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
-        pthread_cond_timedwait(&en->work_arrived, &en->lock, &until);
+        cond_wait_until(&en->work_arrived, &en->lock, clock_now_ns() + ALL_PAUSED_NS);
     }
 }
 
@@ -571,7 +567,7 @@ struct engine *engine_create(const struct model *m, const struct engine_settings
     en->next_id = 1;
     en->last_end_s = clock_now_s();
     pthread_mutex_init(&en->lock, NULL);
-    pthread_cond_init(&en->work_arrived, NULL);
+    cond_init(&en->work_arrived);
     if (create_parts(en, e) != 0) {
         engine_destroy(en);
         return NULL;
