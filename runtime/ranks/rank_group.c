@@ -154,8 +154,9 @@ static void destroy(struct rank_group *g)
 int rank_group_open(struct rank_group **out, const struct rank_group_settings *s, struct err *e)
 {
     int provided;
+    const int n_launched = rank_launch_size();
     *out = NULL;
-    if (rank_launch_size() <= 1) {
+    if (n_launched == 1) {
         return s->wanted > 1 ? err_set_param(e, ERR_INVALID, "ranks",
                                              "--ranks: %d are wanted, and this process was "
                                              "started alone; start it with mpirun -np %d weir",
@@ -177,6 +178,11 @@ int rank_group_open(struct rank_group **out, const struct rank_group_settings *s
     if (provided < MPI_THREAD_MULTIPLE) {
         rc = err_set(e, ERR_UNSUPPORTED,
                      "this MPI does not let several threads talk (MPI_THREAD_MULTIPLE)");
+    } else if (n_launched != RANK_LAUNCH_UNKNOWN && g->n_ranks != n_launched) {
+        rc = err_set(e, ERR_INVALID,
+                     "%d processes were started together, this MPI sees %d; use the mpirun of "
+                     "the MPI that weir was built with",
+                     n_launched, g->n_ranks);
     } else if (g->n_ranks > RANKS_MAX) {
         rc = err_set(e, ERR_LIMIT, "%d ranks were started, at most %d can share a model",
                      g->n_ranks, RANKS_MAX);

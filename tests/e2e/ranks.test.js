@@ -12,7 +12,7 @@ const { weir, succeed } = require('./lib/command.js');
 const { makeFolder, writeOtherVersion, writeOverflowing } = require('./lib/files.js');
 const { writeAdapter } = require('./lib/gguf.js');
 const { putVersion, waitFor } = require('./lib/model_repo.js');
-const { missingRanks, mpirun, startRanks } = require('./lib/ranks.js');
+const { missingRanks, mpirun, run, startRanks } = require('./lib/ranks.js');
 const { startServer, modelPath, programPath } = require('./lib/server.js');
 
 const skip = missingRanks();
@@ -230,6 +230,9 @@ test('versions of a repository come and go on all ranks', { skip, timeout: 120_0
     const few = { max_tokens: 8 };
     const repo = makeFolder(t);
     const other = path.join(makeFolder(t), 'other.gguf');
+    const otherMpi = run([programPath(), 'logits', '-m', modelPath(), '--tokens', '1'], { env: { PMI_SIZE: '2' } });
+    assert.equal(otherMpi.status, 1);
+    assert.match(otherMpi.stderr, /2 processes were started together, this MPI sees 1; use the mpirun of the MPI/);
     writeOtherVersion(modelPath(), other);
     putVersion(repo, NAME, '1', { file: modelPath() });
     const server = await startRanks(t, 2, { model: NAME, args: ['--repo', repo, '-t', '1', '--rank-timeout', '6'] });
