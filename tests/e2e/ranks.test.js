@@ -221,6 +221,8 @@ test('what ranks cannot share is refused by name', { skip, timeout: 240_000 }, (
         assert.notEqual(status, 0);
         assert.match(stderr, expected);
     }
+        [2, ['serve', '--port', '0', '-m', modelPath(), '--pin'], /--pin: .* mpirun ties processes to cores/],
+        [2, ['bench', '-m', modelPath(), '-p', '1', '-n', '1', '--pin'], /--pin: .* mpirun ties processes to cores/],
     const alone = weir(['logits', '-m', modelPath(), '--tokens', '1', '--ranks', '2']);
     assert.equal(alone.status, 1);
     assert.match(alone.stderr, /started alone; start it with mpirun -np 2 weir/);
