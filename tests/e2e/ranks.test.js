@@ -154,6 +154,13 @@ test('ranks that wait use next to no processor time', { skip, timeout: 120_000 }
     assert.ok(used.every((ticks) => ticks < 30), `${used} of 200 ticks`); // measured: 1 or 2
 });
 
+test('all ranks log as they are asked to', { skip, timeout: 120_000 }, async (t) => {
+    const server = await startRanks(t, 2, { args: ['-t', '1', '--log-format', 'json'] });
+    const ofRank1 = () => server.stderr.split('\n').find((line) => line.includes('rank 1 of 2 has its share'));
+    await waitFor(() => ofRank1());
+    assert.match(JSON.parse(ofRank1()).message, /^rank 1 of 2 has its share/);
+});
+
 // --- what goes wrong ---
 
 test('ranks that have read other files refuse to serve', { skip, timeout: 120_000 }, (t) => {
