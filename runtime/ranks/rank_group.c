@@ -17,7 +17,7 @@
 #include "runtime/ranks/rank_launch.h"
 
 #define MAGIC          0x72616e6bu /* "rank" */
-#define TAGS           30000       /* MPI promises 32767 */
+#define TAGS           30000       /* 0 is the orders' own; MPI promises 32767 */
 #define HOST_MAX       64
 #define AGREE_PATIENCE 10 /* times as long as for a step */
 
@@ -277,6 +277,11 @@ void rank_group_close(struct rank_group *g)
 static bool gather(void *channel, unsigned char *blocks, const size_t *at, bool to_all,
                    bool flag);
 
+static int tag_of(int number)
+{
+    return number == RANK_CHANNEL_ORDERS ? 0 : 1 + (number - 1) % (TAGS - 1);
+}
+
 struct rank_channel *rank_channel_open(struct rank_group *g, int number, struct err *e)
 {
     struct rank_channel *c = mem_zalloc(sizeof(*c));
@@ -284,7 +289,7 @@ struct rank_channel *rank_channel_open(struct rank_group *g, int number, struct 
         err_nomem(e);
         return NULL;
     }
-    *c = (struct rank_channel){.group = g, .tag = number % TAGS};
+    *c = (struct rank_channel){.group = g, .tag = tag_of(number)};
     c->ranks =
         (struct ranks){.channel = c, .rank = g->rank, .n_ranks = g->n_ranks, .gather = gather};
     return c;

@@ -53,7 +53,9 @@ void rank_group_fail(const struct rank_group *g, const char *format, ...)
 
 #define RANK_CHANNEL_ORDERS 0
 
-/* The same number on all ranks, and never one that was used before. NULL: no memory. */
+/* The same number on all ranks, and never one that was used before: those that are 29,999
+ * apart, other than that for orders, are not told from each other, and the first must be closed
+ * by then. NULL: no memory. */
 struct rank_channel *rank_channel_open(struct rank_group *g, int number, struct err *e);
 void rank_channel_close(struct rank_channel *c); /* accepts NULL */
 
