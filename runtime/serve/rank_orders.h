@@ -1,8 +1,9 @@
 /* rank_orders.h: a server whose model is shared out among ranks: what rank 0, which serves,
  * tells the others, which follow.
  *
- * An order is a small message of fixed size. Where there is nothing to order rank 0 says that
- * it is there, so that who follows a server that hangs comes to an end too.
+ * An order is a small message of fixed size. Where there is nothing to order a thread of rank 0
+ * says that it is there, so that who follows a process that is stopped, lost or out of reach
+ * comes to an end too. Whether its other threads hang is not looked at here.
  *
  * A model is loaded by all ranks or by none. They load it side by side and come together three
  * times (rank_load_agree): when it is read, with its SHA-256, which must be the same
