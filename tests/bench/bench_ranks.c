@@ -28,8 +28,10 @@ static int measure(const struct ranks *ranks, size_t rows, size_t width, int rou
 {
     struct llama_split split;
     struct llama_exchange x;
+    struct parallel alone = parallel_none;
+    alone.ranks = ranks;
     llama_split_init(&split, width, Q8_TILE, ranks->n_ranks);
-    if (llama_exchange_init(&x, ranks, rows * width, NULL, e) != 0) {
+    if (llama_exchange_init(&x, &alone, rows * width, NULL, e) != 0) {
         return -1;
     }
     for (int i = 0; i < rounds; i++) {
