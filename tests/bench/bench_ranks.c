@@ -79,8 +79,9 @@ int main(int argc, char **argv)
     if (rc == 0 && !g) {
         rc = err_set(&e, ERR_INVALID, "alone: start it with mpirun -np N");
     }
-    if (rc == 0 && (channel = rank_channel_open(g, 1, &e))) {
-        rc = measure_all(g, rank_channel_ranks(channel), (int)rounds, &e);
+    if (rc == 0) {
+        channel = rank_channel_open(g, 1, &e);
+        rc = channel ? measure_all(g, rank_channel_ranks(channel), (int)rounds, &e) : -1;
     }
     rank_channel_close(channel);
     rank_group_close(g);
