@@ -134,6 +134,9 @@ static void take_down_ended(struct follow *w)
         struct followed *f = *at;
         if (rank_follower_is_over(f->follower)) {
             *at = f->next;
+            log_info("rank %d of %d has let go of its share of %s (sha256 %.12s)",
+                     rank_group_rank(w->group), rank_group_size(w->group), f->model->name,
+                     f->model->sha256);
             destroy(f);
             any = true;
         } else {

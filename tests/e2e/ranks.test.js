@@ -221,6 +221,8 @@ test('what ranks cannot share is refused by name', { skip, timeout: 240_000 }, (
         [2, ['serve', '--port', '0', '-m', modelPath(), '--adapter', `a=${adapter}`], /adapters cannot be shared out/],
         [2, ['serve', '--port', '0', '-m', bert], /an encoder \(bert\) cannot be shared out/],
         [2, ['logits', '-m', modelPath(), '--tokens', '1', '--adapter', adapter], /adapters cannot be shared out/],
+        [2, ['serve', '--port', '0', '-m', modelPath(), '--pin'], /--pin: .* mpirun ties processes to cores/],
+        [2, ['bench', '-m', modelPath(), '-p', '1', '-n', '1', '--pin'], /--pin: .* mpirun ties processes to cores/],
         [2, ['logits', '-m', modelPath(), '--tokens', '1', '--ranks', '3'], /3 are wanted, 2 were started; give mpirun -np 3/],
     ];
     for (const [n, args, expected] of cases) {
@@ -228,26 +230,38 @@ test('what ranks cannot share is refused by name', { skip, timeout: 240_000 }, (
         assert.notEqual(status, 0);
         assert.match(stderr, expected);
     }
-        [2, ['serve', '--port', '0', '-m', modelPath(), '--pin'], /--pin: .* mpirun ties processes to cores/],
-        [2, ['bench', '-m', modelPath(), '-p', '1', '-n', '1', '--pin'], /--pin: .* mpirun ties processes to cores/],
+    const otherMpi = run([programPath(), 'logits', '-m', modelPath(), '--tokens', '1'], { env: { PMI_SIZE: '2' } });
+    assert.equal(otherMpi.status, 1);
+    assert.match(otherMpi.stderr, /2 processes were started together, this MPI sees 1; use the mpirun of the MPI/);
     const alone = weir(['logits', '-m', modelPath(), '--tokens', '1', '--ranks', '2']);
     assert.equal(alone.status, 1);
     assert.match(alone.stderr, /started alone; start it with mpirun -np 2 weir/);
 });
 
+// Of the versions of which a rank says so.
+const hashesOf = (server, rank, what) =>
+    [...server.stderr.matchAll(new RegExp(`rank ${rank} of \\d+ ${what} .*sha256 (\\w+)`, 'g'))].map(([, hash]) => hash);
+const letGo = (server, rank) => hashesOf(server, rank, 'has let go of its share of');
+
 test('versions of a repository come and go on all ranks', { skip, timeout: 120_000 }, async (t) => {
     const few = { max_tokens: 8 };
     const repo = makeFolder(t);
     const other = path.join(makeFolder(t), 'other.gguf');
-    const otherMpi = run([programPath(), 'logits', '-m', modelPath(), '--tokens', '1'], { env: { PMI_SIZE: '2' } });
-    assert.equal(otherMpi.status, 1);
-    assert.match(otherMpi.stderr, /2 processes were started together, this MPI sees 1; use the mpirun of the MPI/);
     writeOtherVersion(modelPath(), other);
     putVersion(repo, NAME, '1', { file: modelPath() });
-    const server = await startRanks(t, 2, { model: NAME, args: ['--repo', repo, '-t', '1', '--rank-timeout', '6'] });
+    const server = await startRanks(t, 2, { model: NAME, args: ['--repo', repo, '--keep-generations', '1', '-t', '1', '--rank-timeout', '6'] });
+    const answersAs = async (version) => (await whole(server, ask('Hello', few))).madeBy.model.includes(`@${version}`);
     const first = await whole(server, ask('Hello', few));
     putVersion(repo, NAME, '2', { file: other });
-    await waitFor(async () => (await whole(server, ask('Hello', few))).madeBy.model.includes('@2'));
+    await waitFor(() => answersAs('2'));
     const pinned = await whole(server, ask('Hello', { ...few, model: `${NAME}@1` })); // it is kept, with an engine of its own
     assert.equal(pinned.text, first.text);
+    assert.deepEqual(letGo(server, 1), []);
+    putVersion(repo, NAME, '3', { file: modelPath() });
+    await waitFor(() => answersAs('3'));
+    await waitFor(() => letGo(server, 1).length > 0); // of the first, for one is kept beside the one that serves
+    const [one, two, three] = hashesOf(server, 1, 'has its share of');
+    assert.deepEqual([letGo(server, 1), one], [[one], three]);
+    assert.notEqual(one, two);
+    assert.equal((await whole(server, ask('Hello', few))).text, first.text);
 });
