@@ -22,10 +22,11 @@ static size_t block_at(const struct llama_split *s, size_t n_rows, int rank)
     return at;
 }
 
-int llama_exchange_init(struct llama_exchange *x, const struct ranks *ranks, size_t n,
+int llama_exchange_init(struct llama_exchange *x, const struct parallel *p, size_t n,
                         const atomic_bool *give_up, struct err *e)
 {
-    *x = (struct llama_exchange){.ranks = ranks, .give_up = give_up};
+    const struct ranks *ranks = p->ranks;
+    *x = (struct llama_exchange){.parallel = *p, .ranks = ranks, .give_up = give_up};
     if (!ranks) {
         return 0;
     }
@@ -90,4 +91,25 @@ void llama_exchange_unpack(const struct llama_exchange *x, const struct llama_sp
             memcpy(rows + r * s->width + s->at[i], from + r * own, own * sizeof(float));
         }
     }
+}
+
+void llama_exchange_meet(struct llama_exchange *x, const struct llama_split *s, size_t n_rows,
+                         bool to_all, int worker)
+{
+    x->parallel.barrier(x->parallel.team);
+    if (x->ranks && worker == 0) {
+        llama_exchange_gather(x, s, n_rows, to_all);
+    }
+    if (x->ranks) {
+        x->parallel.barrier(x->parallel.team);
+    }
+}
+
+void llama_exchange_collect(struct llama_exchange *x, const struct llama_split *s, float *rows,
+                            size_t n_rows, int worker, int n_workers)
+{
+    size_t r0, r1;
+    llama_exchange_meet(x, s, n_rows, true, worker);
+    parallel_share(n_rows, worker, n_workers, &r0, &r1);
+    llama_exchange_unpack(x, s, n_rows, rows, r0, r1);
 }

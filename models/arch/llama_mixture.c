@@ -185,22 +185,6 @@ static void activate(struct llama_mixture *m, size_t place, float *own)
     }
 }
 
-/* Between the ranks, where there are others: all places of `rows`, this worker's unpacked. */
-static void collect(struct llama_mixture *m, const struct llama_split *split, float *rows,
-                    size_t places, size_t p0, size_t p1, int worker)
-{
-    const struct parallel *p = &m->set.parallel;
-    if (!m->exchange->ranks) {
-        return;
-    }
-    p->barrier(p->team);
-    if (worker == 0) {
-        llama_exchange_gather(m->exchange, split, places, true);
-    }
-    p->barrier(p->team);
-    llama_exchange_unpack(m->exchange, split, places, rows, p0, p1);
-}
-
 void llama_mixture_run(struct llama_mixture *m, const struct llama_experts *w,
                        const float *normed, const struct llama_input *in, size_t n_rows,
                        int worker, int n_workers)
@@ -228,15 +212,17 @@ void llama_mixture_run(struct llama_mixture *m, const struct llama_experts *w,
     for (size_t place = p0; place < p1; place++) {
         activate(m, place, own);
     }
-    collect(m, &m->split_ff, m->hidden, places, p0, p1, worker);
+    llama_exchange_collect(m->exchange, &m->split_ff, m->hidden, places, worker, n_workers);
     if (m->hidden) {
         llama_input_set(&m->in_ff, m->set.kernel, m->hidden, m->ff, p0, p1);
+        p->barrier(p->team);
     }
-    p->barrier(p->team);
     own = llama_exchange_own(m->exchange, &m->split_d, places, m->out);
     multiply_all(m, own, w->down, &m->in_ff, worker, n_workers);
-    collect(m, &m->split_d, m->out, places, p0, p1, worker);
-    p->barrier(p->team);
+    llama_exchange_collect(m->exchange, &m->split_d, m->out, places, worker, n_workers);
+    if (m->exchange->ranks) {
+        p->barrier(p->team); /* each has unpacked what all read */
+    }
 }
 
 /* sigmoid(gate . row) */

@@ -1,10 +1,11 @@
 /* llama_share.h: what of a model falls to which rank (models/ranks.h).
  *
- *     query, key and value rows     by KV heads, query heads with the KV head that they share;
- *                                   where there are more ranks than KV heads by query heads,
- * and ranks that share a KV head all have its keys and values keys and values in the cache  as
- * those rows all other matrices            by their rows, in tiles of Q8_TILE norms, routers,
- * positions     whole, on every rank
+ * - Rows of queries, keys and values: by KV heads, query heads with the KV head that they
+ *   share. Where there are more ranks than KV heads, by query heads, and ranks that share a KV
+ *   head all have its keys and values.
+ * - Keys and values in the cache: as those rows.
+ * - All other matrices: by their rows, in tiles of Q8_TILE.
+ * - Norms, routers, positions: whole, on every rank.
  *
  * Shares are contiguous and, but for KV heads that several ranks have, differ by one unit at
  * the most. */

@@ -40,12 +40,10 @@ static size_t gate_up_source(const struct llama_config *c, struct llama_source *
         .bias = c->ffn_bias,
         .parts = {{shared ? "ffn_gate_shexp" : "ffn_gate", ff, .heads = LLAMA_NO_HEADS},
                   {up, ff, .heads = LLAMA_NO_HEADS}}};
-    if (c->fused_gate_up || c->ungated) {
-        from->parts[0] = (struct llama_part){up, c->ungated ? ff : 2 * ff, .of = 0};
+    if (c->ungated) {
+        from->parts[0] = (struct llama_part){up, ff, .heads = LLAMA_NO_HEADS};
         from->parts[1] = (struct llama_part){0};
-    }
-    if (c->fused_gate_up && c->n_ranks > 1) {
-        /* A rank has the same rows of both. */
+    } else if (c->fused_gate_up) {
         from->parts[0] = (struct llama_part){up, ff, 0, 2 * ff, LLAMA_NO_HEADS};
         from->parts[1] = (struct llama_part){up, ff, ff, 2 * ff, LLAMA_NO_HEADS};
     }

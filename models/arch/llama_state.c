@@ -174,8 +174,7 @@ struct llama_state *llama_state_create(const struct llama_config *c,
     s->set = *set;
     choose_shares(s);
     if (check_ranks(c, set, e) != 0 ||
-        llama_exchange_init(&s->exchange, set->parallel.ranks, exchanged(s), set->give_up, e) !=
-            0) {
+        llama_exchange_init(&s->exchange, &set->parallel, exchanged(s), set->give_up, e) != 0) {
         llama_state_destroy(s);
         return NULL;
     }

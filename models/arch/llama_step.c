@@ -39,29 +39,12 @@ static void apply_norm(const struct llama_state *s, float *y, const float *x,
 
 /* --- between ranks --- */
 
-/* One worker: this rank's columns to the others, theirs to it. */
-static void gather(struct llama_state *s, const struct llama_split *split, size_t n_rows,
-                   bool to_all, int worker)
-{
-    const struct parallel *p = &s->set.parallel;
-    p->barrier(p->team);
-    if (s->exchange.ranks && worker == 0) {
-        llama_exchange_gather(&s->exchange, split, n_rows, to_all);
-    }
-    if (s->exchange.ranks) {
-        p->barrier(p->team);
-    }
-}
-
 /* Behind it a worker has whole rows, those of its share. Every worker's columns of all rows are
  * where own_columns says. */
 static void collect(struct llama_state *s, const struct llama_split *split, float *rows,
                     size_t n_rows, int worker, int n_workers)
 {
-    size_t r0, r1;
-    gather(s, split, n_rows, true, worker);
-    parallel_share(n_rows, worker, n_workers, &r0, &r1);
-    llama_exchange_unpack(&s->exchange, split, n_rows, rows, r0, r1);
+    llama_exchange_collect(&s->exchange, split, rows, n_rows, worker, n_workers);
 }
 
 static float *own_columns(const struct llama_state *s, const struct llama_split *split,
@@ -106,7 +89,7 @@ static void look_up_shared(struct llama_state *s, size_t r0, size_t r1, int work
                              (size_t)token - s->split_vocab.at[rank]);
         }
     }
-    gather(s, &s->embeds, s->d, true, worker);
+    llama_exchange_meet(&s->exchange, &s->embeds, s->d, true, worker);
     for (size_t r = r0; r < r1; r++) {
         const float *from =
             llama_exchange_of(&s->exchange, &s->embeds, s->d, embedder_of(s, s->rows[r].token));
@@ -418,7 +401,7 @@ static void make_logits(struct llama_state *s, size_t n_rows, int worker, int n_
         }
     }
     if (s->exchange.ranks) {
-        gather(s, &s->split_vocab, n_rows, false, worker);
+        llama_exchange_meet(&s->exchange, &s->split_vocab, n_rows, false, worker);
     }
     if (s->c.rank == 0) {
         size_t r0, r1;

@@ -10,6 +10,10 @@
  * on adjacent pairs (Su et al. 2021), grouped-query attention (Ainslie et al. 2023), SwiGLU
  * (Shazeer 2020); llama_config.h has the variants.
  *
+ * Where ranks share the model (parallel.ranks) all of them call llama_step with the same rows,
+ * in the same order, on caches with the same tables; rank 0 alone has logits afterwards, and
+ * its give_up alone counts, for all.
+ *
  * Threads: one step at a time for a state; work inside is shared out by `parallel`. */
 #pragma once
 

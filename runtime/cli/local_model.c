@@ -15,6 +15,7 @@
 #include "runtime/base/buf.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/cli/ranks.h"
 #include "runtime/engine/parallel_team.h"
 
 #define CONTEXT_DEFAULT_MAX 8192
@@ -148,6 +149,9 @@ static int open_parts(struct local_model *l, const struct local_model_settings *
         return -1;
     }
     uint32_t features = cpu_features() & mask;
+    if (cli_ranks_check_pin(s->ranks, s->pin, e) != 0) {
+        return -1;
+    }
     l->team = team_create(s->threads, e);
     if (!l->team || (s->pin && team_pin(l->team, e) != 0)) {
         return -1;

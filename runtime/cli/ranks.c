@@ -12,6 +12,15 @@ int cli_ranks_open(const struct cli_ranks *r, struct rank_group **out, struct er
     return rank_group_open(out, &s, e);
 }
 
+int cli_ranks_check_pin(const struct rank_group *g, bool pin, struct err *e)
+{
+    return g && pin ? err_set_param(e, ERR_INVALID, "pin",
+                                    "--pin: ranks on one machine would all take the same "
+                                    "cores; leave it out, mpirun ties processes to cores "
+                                    "(--bind-to, --map-by)")
+                    : 0;
+}
+
 /* That this process may run on: mpirun ties it to some, unless it is told not to. */
 static long cores_allowed(void)
 {

@@ -19,5 +19,8 @@ struct cli_ranks {
 /* *out: NULL where this process is alone. */
 int cli_ranks_open(const struct cli_ranks *r, struct rank_group **out, struct err *e);
 
+/* Each rank knows its own threads alone, so it would tie them to the cores of another's. */
+int cli_ranks_check_pin(const struct rank_group *g, bool pin, struct err *e);
+
 /* Threads for one rank: its share of the cores that this machine has, at least one. */
 int cli_ranks_threads(const struct rank_group *g, long asked);

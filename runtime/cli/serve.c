@@ -81,7 +81,6 @@ static int serve(struct serve_config *c, int argc, char **argv, struct err *e)
         c->set.reread = serve_config_reread;
         c->set.reread_ctx = &reread;
     }
-    serve_config_set_log(c);
     const char *warning = serve_config_warning(c);
     if (warning) {
         log_warn("%s: %s", c->o.config, warning);
@@ -124,6 +123,7 @@ static int follow(const struct serve_config *c, struct err *e)
 /* Alone, or as one of several processes. */
 static int take_part(struct serve_config *c, int argc, char **argv, struct err *e)
 {
+    serve_config_set_log(c); /* of all ranks */
     if (cli_ranks_open(&c->o.ranks, &c->ranks, e) != 0) {
         return -1;
     }

@@ -243,7 +243,8 @@ static int set_generation(struct serve_config *c, struct err *e)
     uint32_t cpu_mask = 0;
     enum ops_type kv_type = OPS_F16;
     cpu_features_named(o->cpu, &cpu_mask);
-    if (kv_cache_type_named(o->kv_type, &kv_type, e) != 0) {
+    if (kv_cache_type_named(o->kv_type, &kv_type, e) != 0 ||
+        cli_ranks_check_pin(c->ranks, o->pin, e) != 0) {
         return -1;
     }
     c->set.generation = (struct generation_settings){

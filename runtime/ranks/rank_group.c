@@ -17,7 +17,7 @@
 #include "runtime/ranks/rank_launch.h"
 
 #define MAGIC          0x72616e6bu /* "rank" */
-#define TAGS           30000       /* MPI promises 32767 */
+#define TAGS           30000       /* 0 is the orders' own; MPI promises 32767 */
 #define HOST_MAX       64
 #define AGREE_PATIENCE 10 /* times as long as for a step */
 
@@ -154,8 +154,9 @@ static void destroy(struct rank_group *g)
 int rank_group_open(struct rank_group **out, const struct rank_group_settings *s, struct err *e)
 {
     int provided;
+    const int n_launched = rank_launch_size();
     *out = NULL;
-    if (rank_launch_size() <= 1) {
+    if (n_launched == 1) {
         return s->wanted > 1 ? err_set_param(e, ERR_INVALID, "ranks",
                                              "--ranks: %d are wanted, and this process was "
                                              "started alone; start it with mpirun -np %d weir",
@@ -177,6 +178,11 @@ int rank_group_open(struct rank_group **out, const struct rank_group_settings *s
     if (provided < MPI_THREAD_MULTIPLE) {
         rc = err_set(e, ERR_UNSUPPORTED,
                      "this MPI does not let several threads talk (MPI_THREAD_MULTIPLE)");
+    } else if (n_launched != RANK_LAUNCH_UNKNOWN && g->n_ranks != n_launched) {
+        rc = err_set(e, ERR_INVALID,
+                     "%d processes were started together, this MPI sees %d; use the mpirun of "
+                     "the MPI that weir was built with",
+                     n_launched, g->n_ranks);
     } else if (g->n_ranks > RANKS_MAX) {
         rc = err_set(e, ERR_LIMIT, "%d ranks were started, at most %d can share a model",
                      g->n_ranks, RANKS_MAX);
@@ -271,6 +277,11 @@ void rank_group_close(struct rank_group *g)
 static bool gather(void *channel, unsigned char *blocks, const size_t *at, bool to_all,
                    bool flag);
 
+static int tag_of(int number)
+{
+    return number == RANK_CHANNEL_ORDERS ? 0 : 1 + (number - 1) % (TAGS - 1);
+}
+
 struct rank_channel *rank_channel_open(struct rank_group *g, int number, struct err *e)
 {
     struct rank_channel *c = mem_zalloc(sizeof(*c));
@@ -278,7 +289,7 @@ struct rank_channel *rank_channel_open(struct rank_group *g, int number, struct 
         err_nomem(e);
         return NULL;
     }
-    *c = (struct rank_channel){.group = g, .tag = number % TAGS};
+    *c = (struct rank_channel){.group = g, .tag = tag_of(number)};
     c->ranks =
         (struct ranks){.channel = c, .rank = g->rank, .n_ranks = g->n_ranks, .gather = gather};
     return c;

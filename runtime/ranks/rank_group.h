@@ -5,10 +5,13 @@
  * has one of its own, and messages on one never meet those on another. What goes over a channel
  * is checked at the other end: its length, its place in the order of messages, who sent it.
  *
- * Nothing waits for ever. A rank that is lost, that does not answer for settings.timeout_ms, or
- * that is elsewhere in the program ends this process with a message, and by MPI all others
- * (rank_group_fail): the model is only there as long as all its parts are. Waiting costs next
- * to no processor time: who waits looks again after an eighth of the time that it has waited.
+ * A rank that is lost, that does not do its part of a step for settings.timeout_ms (of a load,
+ * or of the end, ten times as long), or that is elsewhere in the program ends this process with
+ * a message, and by MPI all others (rank_group_fail): the model is only there as long as all
+ * its parts are. Without a limit are rank_group_open, which waits until all processes have
+ * started, and rank_channel_hear where it is told so: who waits for a step, which may be long
+ * in coming, hears of rank 0 on the channel of orders. Waiting costs next to no processor time:
+ * who waits looks again after an eighth of the time that it has waited.
  *
  * Threads: channels are independent; one is used by one thread at a time. rank_group_open and
  * _close on the main thread, which is alone with MPI then. */
@@ -53,7 +56,9 @@ void rank_group_fail(const struct rank_group *g, const char *format, ...)
 
 #define RANK_CHANNEL_ORDERS 0
 
-/* The same number on all ranks, and never one that was used before. NULL: no memory. */
+/* The same number on all ranks, and never one that was used before: those that are 29,999
+ * apart, other than that for orders, are not told from each other, and the first must be closed
+ * by then. NULL: no memory. */
 struct rank_channel *rank_channel_open(struct rank_group *g, int number, struct err *e);
 void rank_channel_close(struct rank_channel *c); /* accepts NULL */
 

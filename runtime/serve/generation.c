@@ -99,19 +99,31 @@ static int read_model(struct generation *g, const struct generation_settings *s,
     return 0;
 }
 
+/* Computes with it, on all ranks where there are others. rc: whether it was read here. */
+static int test_model(struct generation *g, const struct generation_settings *s, int rc,
+                      struct err *e)
+{
+    struct self_test test = {0};
+    const char *path = s->files ? s->files->path : s->model_path;
+    const struct ranks *ranks = rank_channel_ranks(g->ranks.channel);
+    if (rc == 0 && self_test_init(&test, g->model, ranks, s->cpu_features, e) != 0) {
+        rc = err_prefix(e, "%s", path);
+    }
+    rc = rank_load_agree(&g->ranks, rc == 0 ? g->model->sha256 : "", rc, e);
+    if (rc == 0) {
+        rank_load_log(&g->ranks, g->model);
+        rc = self_test_run(&test, e) == 0 ? 0 : err_prefix(e, "%s", path);
+        rc = rank_load_agree(&g->ranks, "", rc, e);
+    }
+    self_test_deinit(&test);
+    return rc;
+}
+
 /* Reads and tests it, with the other ranks where there are some. */
 static int load_model(struct generation *g, const struct generation_settings *s, struct err *e)
 {
     int rc = check_for_ranks(s, e) == 0 ? read_model(g, s, e) : -1;
-    if (rank_load_agree(&g->ranks, rc == 0 ? g->model->sha256 : "", rc, e) != 0) {
-        return -1;
-    }
-    if (s->ranks) {
-        rank_load_log(&g->ranks, g->model);
-    }
-    rc = self_test_run(g->model, rank_channel_ranks(g->ranks.channel), s->cpu_features, e);
-    rc = rc == 0 ? 0 : err_prefix(e, "%s", s->files ? s->files->path : s->model_path);
-    return rank_load_agree(&g->ranks, "", rc, e);
+    return test_model(g, s, rc, e);
 }
 
 /* Kept in memory: the loop has no files to read. */

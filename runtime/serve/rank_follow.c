@@ -72,21 +72,30 @@ static int create_follower(const struct follow *w, struct followed *f, struct er
     return f->follower ? 0 : -1;
 }
 
-/* Comes together with the other ranks as rank_orders.h says. */
+/* The first two of the meetings of which rank_orders.h tells. */
+static int load_model(const struct follow *w, struct followed *f, const struct rank_model *m,
+                      struct err *e)
+{
+    struct self_test test = {0};
+    const struct ranks *ranks = rank_channel_ranks(f->channel);
+    f->model = open_model(w, f, m, e);
+    int rc = f->model ? self_test_init(&test, f->model, ranks, w->set->cpu_features, e) : -1;
+    rc = rank_channel_agree(f->channel, rc == 0 ? f->model->sha256 : "", rc, e);
+    if (rc == 0) {
+        rc = self_test_run(&test, e);
+        rc = rank_channel_agree(f->channel, "", rc, e);
+    }
+    self_test_deinit(&test);
+    return rc;
+}
+
 static int load(const struct follow *w, struct followed *f, const struct rank_model *m,
                 struct err *e)
 {
-    f->model = open_model(w, f, m, e);
-    int rc =
-        rank_channel_agree(f->channel, f->model ? f->model->sha256 : "", f->model ? 0 : -1, e);
-    if (rc != 0) {
-        return rc;
-    }
-    rc = self_test_run(f->model, rank_channel_ranks(f->channel), w->set->cpu_features, e);
-    if (rank_channel_agree(f->channel, "", rc, e) != 0) {
+    if (load_model(w, f, m, e) != 0) {
         return -1;
     }
-    rc = create_follower(w, f, e);
+    int rc = create_follower(w, f, e);
     rc = rank_channel_agree(f->channel, "", rc, e);
     if (rc == 0 && rank_follower_start(f->follower, e) != 0) {
         rank_group_fail(w->group, "%s", e->message);
@@ -125,6 +134,9 @@ static void take_down_ended(struct follow *w)
         struct followed *f = *at;
         if (rank_follower_is_over(f->follower)) {
             *at = f->next;
+            log_info("rank %d of %d has let go of its share of %s (sha256 %.12s)",
+                     rank_group_rank(w->group), rank_group_size(w->group), f->model->name,
+                     f->model->sha256);
             destroy(f);
             any = true;
         } else {

@@ -1,10 +1,9 @@
 #include "runtime/serve/rank_orders.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
-#include <time.h>
 
+#include "runtime/base/clock.h"
+#include "runtime/base/cond.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/rank_order.h"
@@ -34,17 +33,11 @@ static void order(struct rank_orders *o, enum rank_order_kind kind, int channel)
 /* Until it is time for a sign of life, or false: the end. */
 static bool wait_for_pulse(struct rank_orders *o)
 {
-    struct timespec until;
-    uint64_t ms = rank_group_timeout_ms(o->group) / PULSES;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    uint64_t until = clock_now_ns() + rank_group_timeout_ms(o->group) * 1000000ull / PULSES;
     pthread_mutex_lock(&o->stop_lock);
-    int rc = 0;
-    while (!o->stop && rc != ETIMEDOUT) {
-        rc = pthread_cond_timedwait(&o->stopped, &o->stop_lock, &until);
+    bool is_time = false;
+    while (!o->stop && !is_time) {
+        is_time = !cond_wait_until(&o->stopped, &o->stop_lock, until);
     }
     bool goes_on = !o->stop;
     pthread_mutex_unlock(&o->stop_lock);
@@ -75,7 +68,7 @@ struct rank_orders *rank_orders_create(struct rank_group *g, struct err *e)
     o->next_channel = RANK_CHANNEL_ORDERS + 1;
     pthread_mutex_init(&o->lock, NULL);
     pthread_mutex_init(&o->stop_lock, NULL);
-    pthread_cond_init(&o->stopped, NULL);
+    cond_init(&o->stopped);
     o->channel = rank_channel_open(g, RANK_CHANNEL_ORDERS, e);
     if (o->channel && pthread_create(&o->pulse, NULL, pulse, o) == 0) {
         return o;
@@ -169,7 +162,9 @@ int rank_load_end(struct rank_load *l, const struct engine *engine, int rc, stru
 
 void rank_load_log(const struct rank_load *l, const struct model *m)
 {
-    rank_order_log_share(l->orders->group, m);
+    if (l->orders) {
+        rank_order_log_share(l->orders->group, m);
+    }
 }
 
 void rank_load_deinit(struct rank_load *l)

@@ -1,15 +1,16 @@
 /* rank_orders.h: a server whose model is shared out among ranks: what rank 0, which serves,
  * tells the others, which follow.
  *
- * An order is a small message of fixed size. Where there is nothing to order rank 0 says that
- * it is there, so that who follows a server that hangs comes to an end too.
+ * An order is a small message of fixed size. Where there is nothing to order a thread of rank 0
+ * says that it is there, so that who follows a process that is stopped, lost or out of reach
+ * comes to an end too. Whether its other threads hang is not looked at here.
  *
  * A model is loaded by all ranks or by none. They load it side by side and come together three
  * times (rank_load_agree): when it is read, with its SHA-256, which must be the same
- * everywhere; when the self-test, which they compute together, is over; and when each has its
- * part of the engine. What one rank cannot do is every rank's failure, and rank 0's message.
- * From then on the engine's steps are told on the generation's own channel
- * (engine/rank_steps.h), and its end too, so generations come and go independently.
+ * everywhere, and there is memory for the self-test; when that, which they compute together, is
+ * over; and when each has its part of the engine. What one rank cannot do is every rank's
+ * failure, and rank 0's message. From then on the engine's steps are told on the generation's
+ * own channel (engine/rank_steps.h), and its end too, so generations come and go independently.
  *
  * Threads: rank_load_* on any, one load at a time (others wait); rank_follow on the main one.
  */
@@ -55,7 +56,7 @@ int rank_load_agree(struct rank_load *l, const char *fact, int rc, struct err *e
  * all ranks. Whatever it returns, another load may begin. engine: not NULL if rc is 0. */
 int rank_load_end(struct rank_load *l, const struct engine *engine, int rc, struct err *e);
 
-/* How much of the model is here. */
+/* How much of the model is here, where others have the rest. */
 void rank_load_log(const struct rank_load *l, const struct model *m);
 
 /* Behind the engine's end. */

@@ -28,8 +28,10 @@ static int measure(const struct ranks *ranks, size_t rows, size_t width, int rou
 {
     struct llama_split split;
     struct llama_exchange x;
+    struct parallel alone = parallel_none;
+    alone.ranks = ranks;
     llama_split_init(&split, width, Q8_TILE, ranks->n_ranks);
-    if (llama_exchange_init(&x, ranks, rows * width, NULL, e) != 0) {
+    if (llama_exchange_init(&x, &alone, rows * width, NULL, e) != 0) {
         return -1;
     }
     for (int i = 0; i < rounds; i++) {
@@ -77,8 +79,9 @@ int main(int argc, char **argv)
     if (rc == 0 && !g) {
         rc = err_set(&e, ERR_INVALID, "alone: start it with mpirun -np N");
     }
-    if (rc == 0 && (channel = rank_channel_open(g, 1, &e))) {
-        rc = measure_all(g, rank_channel_ranks(channel), (int)rounds, &e);
+    if (rc == 0) {
+        channel = rank_channel_open(g, 1, &e);
+        rc = channel ? measure_all(g, rank_channel_ranks(channel), (int)rounds, &e) : -1;
     }
     rank_channel_close(channel);
     rank_group_close(g);

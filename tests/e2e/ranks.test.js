@@ -9,10 +9,10 @@ const test = require('node:test');
 
 const { ask, whole } = require('./lib/chat.js');
 const { weir, succeed } = require('./lib/command.js');
-const { makeFolder, writeOtherVersion } = require('./lib/files.js');
+const { makeFolder, writeOtherVersion, writeOverflowing } = require('./lib/files.js');
 const { writeAdapter } = require('./lib/gguf.js');
 const { putVersion, waitFor } = require('./lib/model_repo.js');
-const { missingRanks, mpirun, startRanks } = require('./lib/ranks.js');
+const { missingRanks, mpirun, run, startRanks } = require('./lib/ranks.js');
 const { startServer, modelPath, programPath } = require('./lib/server.js');
 
 const skip = missingRanks();
@@ -123,6 +123,13 @@ test('four ranks answer as one process, in any company, and load new versions to
     assert.equal((await ranks.admin('POST', '/admin/models/reload')).status, 422);
     assert.deepEqual(await answers(ranks), changed);
 
+    writeOverflowing(other, `${served}.new`); // what rank 0 alone can see, in a test that all compute
+    fs.renameSync(`${served}.new`, served);
+    const refused = await ranks.admin('POST', '/admin/models/reload');
+    assert.equal(refused.status, 422);
+    assert.match((await refused.json()).error.message, /self-test: the model's logits are not finite/);
+    assert.deepEqual(await answers(ranks), changed);
+
     const vectors = await ranks.post('/v1/embeddings', { input: 'x' });
     assert.equal(vectors.status, 400);
     assert.match((await vectors.json()).error.message, /shared out among processes/);
@@ -145,6 +152,13 @@ test('ranks that wait use next to no processor time', { skip, timeout: 120_000 }
     await new Promise((resolve) => setTimeout(resolve, 2000));
     const used = server.pids.map((pid, rank) => cpuTicks(pid) - before[rank]);
     assert.ok(used.every((ticks) => ticks < 30), `${used} of 200 ticks`); // measured: 1 or 2
+});
+
+test('all ranks log as they are asked to', { skip, timeout: 120_000 }, async (t) => {
+    const server = await startRanks(t, 2, { args: ['-t', '1', '--log-format', 'json'] });
+    const ofRank1 = () => server.stderr.split('\n').find((line) => line.includes('rank 1 of 2 has its share'));
+    await waitFor(() => ofRank1());
+    assert.match(JSON.parse(ofRank1()).message, /^rank 1 of 2 has its share/);
 });
 
 // --- what goes wrong ---
@@ -207,6 +221,8 @@ test('what ranks cannot share is refused by name', { skip, timeout: 240_000 }, (
         [2, ['serve', '--port', '0', '-m', modelPath(), '--adapter', `a=${adapter}`], /adapters cannot be shared out/],
         [2, ['serve', '--port', '0', '-m', bert], /an encoder \(bert\) cannot be shared out/],
         [2, ['logits', '-m', modelPath(), '--tokens', '1', '--adapter', adapter], /adapters cannot be shared out/],
+        [2, ['serve', '--port', '0', '-m', modelPath(), '--pin'], /--pin: .* mpirun ties processes to cores/],
+        [2, ['bench', '-m', modelPath(), '-p', '1', '-n', '1', '--pin'], /--pin: .* mpirun ties processes to cores/],
         [2, ['logits', '-m', modelPath(), '--tokens', '1', '--ranks', '3'], /3 are wanted, 2 were started; give mpirun -np 3/],
     ];
     for (const [n, args, expected] of cases) {
@@ -214,10 +230,18 @@ test('what ranks cannot share is refused by name', { skip, timeout: 240_000 }, (
         assert.notEqual(status, 0);
         assert.match(stderr, expected);
     }
+    const otherMpi = run([programPath(), 'logits', '-m', modelPath(), '--tokens', '1'], { env: { PMI_SIZE: '2' } });
+    assert.equal(otherMpi.status, 1);
+    assert.match(otherMpi.stderr, /2 processes were started together, this MPI sees 1; use the mpirun of the MPI/);
     const alone = weir(['logits', '-m', modelPath(), '--tokens', '1', '--ranks', '2']);
     assert.equal(alone.status, 1);
     assert.match(alone.stderr, /started alone; start it with mpirun -np 2 weir/);
 });
+
+// Of the versions of which a rank says so.
+const hashesOf = (server, rank, what) =>
+    [...server.stderr.matchAll(new RegExp(`rank ${rank} of \\d+ ${what} .*sha256 (\\w+)`, 'g'))].map(([, hash]) => hash);
+const letGo = (server, rank) => hashesOf(server, rank, 'has let go of its share of');
 
 test('versions of a repository come and go on all ranks', { skip, timeout: 120_000 }, async (t) => {
     const few = { max_tokens: 8 };
@@ -225,10 +249,19 @@ test('versions of a repository come and go on all ranks', { skip, timeout: 120_0
     const other = path.join(makeFolder(t), 'other.gguf');
     writeOtherVersion(modelPath(), other);
     putVersion(repo, NAME, '1', { file: modelPath() });
-    const server = await startRanks(t, 2, { model: NAME, args: ['--repo', repo, '-t', '1', '--rank-timeout', '6'] });
+    const server = await startRanks(t, 2, { model: NAME, args: ['--repo', repo, '--keep-generations', '1', '-t', '1', '--rank-timeout', '6'] });
+    const answersAs = async (version) => (await whole(server, ask('Hello', few))).madeBy.model.includes(`@${version}`);
     const first = await whole(server, ask('Hello', few));
     putVersion(repo, NAME, '2', { file: other });
-    await waitFor(async () => (await whole(server, ask('Hello', few))).madeBy.model.includes('@2'));
+    await waitFor(() => answersAs('2'));
     const pinned = await whole(server, ask('Hello', { ...few, model: `${NAME}@1` })); // it is kept, with an engine of its own
     assert.equal(pinned.text, first.text);
+    assert.deepEqual(letGo(server, 1), []);
+    putVersion(repo, NAME, '3', { file: modelPath() });
+    await waitFor(() => answersAs('3'));
+    await waitFor(() => letGo(server, 1).length > 0); // of the first, for one is kept beside the one that serves
+    const [one, two, three] = hashesOf(server, 1, 'has its share of');
+    assert.deepEqual([letGo(server, 1), one], [[one], three]);
+    assert.notEqual(one, two);
+    assert.equal((await whole(server, ask('Hello', few))).text, first.text);
 });

@@ -7,7 +7,7 @@ const path = require('node:path');
 const test = require('node:test');
 
 const { ask, whole, beginStream, readStream } = require('./lib/chat.js');
-const { makeFolder, writeOtherVersion } = require('./lib/files.js');
+const { makeFolder, writeOtherVersion, writeOverflowing } = require('./lib/files.js');
 const { startServer, missing, modelPath } = require('./lib/server.js');
 
 const skip = missing();
@@ -98,6 +98,8 @@ test('a file that cannot serve leaves the old one serving', { skip, timeout: 240
     const { server, served, folder } = await startOnCopy(t);
     const before = await whole(server, ask('Hello'));
     const model = fs.readFileSync(modelPath());
+    const overflowing = path.join(folder, 'overflowing.gguf');
+    writeOverflowing(modelPath(), overflowing);
     const broken = {
         'not a GGUF': Buffer.from('this is text, not a model\n'.repeat(100)),
         empty: Buffer.alloc(0),
@@ -105,6 +107,7 @@ test('a file that cannot serve leaves the old one serving', { skip, timeout: 240
         'cut in the header': model.subarray(0, 3000),
         'of an unknown version': Buffer.concat([model.subarray(0, 4), Buffer.from([99]), model.subarray(5)]),
         'with NaN in its last weights': Buffer.concat([model.subarray(0, -4096), Buffer.alloc(4096, 0xff)]),
+        'of finite weights that overflow': fs.readFileSync(overflowing),
     };
     for (const [what, bytes] of Object.entries(broken)) {
         const file = path.join(folder, 'broken.gguf');

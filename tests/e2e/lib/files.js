@@ -22,10 +22,14 @@ function writeFile(folder, name, content) {
 
 const Q8_0_BLOCK = 34; // bytes: a float16 scale and 32 int8 values
 
+function findTensor(model, wanted) {
+    const json = execFileSync(programPath(), ['inspect', '--json', model], { maxBuffer: 1 << 28 });
+    return JSON.parse(json).tensors.find(({ name }) => name === wanted);
+}
+
 // A copy of the model that is valid and answers differently: in one matrix every weight has the other sign.
 function writeOtherVersion(model, target) {
-    const json = execFileSync(programPath(), ['inspect', '--json', model], { maxBuffer: 1 << 28 });
-    const tensor = JSON.parse(json).tensors.find(({ name }) => name === 'blk.5.ffn_down.weight');
+    const tensor = findTensor(model, 'blk.5.ffn_down.weight');
     const bytes = fs.readFileSync(model);
     for (let block = tensor.offset; block < tensor.offset + tensor.bytes; block += Q8_0_BLOCK) {
         bytes[block + 1] ^= 0x80; // the scale's sign bit
@@ -33,4 +37,14 @@ function writeOtherVersion(model, target) {
     fs.writeFileSync(target, bytes);
 }
 
-module.exports = { makeFolder, writeFile, writeOtherVersion };
+// A copy of finite weights with which no logits are: the last norm is near the largest float32.
+function writeOverflowing(model, target) {
+    const tensor = findTensor(model, 'output_norm.weight');
+    const bytes = fs.readFileSync(model);
+    for (let at = tensor.offset; at < tensor.offset + tensor.bytes; at += 4) {
+        bytes.writeFloatLE(3e38, at);
+    }
+    fs.writeFileSync(target, bytes);
+}
+
+module.exports = { makeFolder, writeFile, writeOtherVersion, writeOverflowing };

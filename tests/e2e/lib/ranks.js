@@ -28,8 +28,9 @@ function missingRanks() {
     return stderr.includes('without MPI') ? 'weir was built without MPI (libopenmpi-dev)' : false;
 }
 
-function mpirun(n, command, { env = {}, timeout = 120_000, cwd } = {}) {
-    return spawnSync('mpirun', ['-np', String(n), ...command], {
+// One process as a launcher would start it.
+function run([program, ...args], { env = {}, timeout = 120_000, cwd } = {}) {
+    return spawnSync(program, args, {
         encoding: 'utf8',
         timeout,
         cwd,
@@ -37,6 +38,8 @@ function mpirun(n, command, { env = {}, timeout = 120_000, cwd } = {}) {
         env: { ...process.env, ...ENV, ...env },
     });
 }
+
+const mpirun = (n, command, options) => run(['mpirun', '-np', String(n), ...command], options);
 
 const children = (pid) =>
     fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
@@ -59,4 +62,4 @@ async function startRanks(t, n, options = {}) {
     return server;
 }
 
-module.exports = { missingRanks, mpirun, startRanks };
+module.exports = { missingRanks, mpirun, run, startRanks };

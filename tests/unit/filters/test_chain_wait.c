@@ -13,7 +13,6 @@
 
 #include <cmocka.h>
 
-#include "filters/chain_queue.h"
 #include "filters/regex.h"
 #include "filters/webhook.h"
 #include "filters/webhook_answer.h"
@@ -21,10 +20,8 @@
 #include "filters/wordlist.h"
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
-#include "runtime/base/utf8.h"
-#include "tests/unit/filters/fake_outside.h"
+#include "tests/unit/filters/outside_run.h"
 #include "tests/unit/filters/toy_filters.h"
-#include "tests/unit/filters/trace.h"
 
 #define MAX_OPS 24
 
@@ -33,188 +30,6 @@ static uint64_t first_seed = 11;
 
 static const struct filter_type *const types[] = {
     &toy_swap, &toy_fail, &toy_chaos, &filter_wordlist, &filter_regex, &filter_webhook, NULL};
-
-/* ---- one run ---- */
-
-/* A text, the end of one (text is ""), or something that goes around. */
-struct op {
-    enum filter_channel channel;
-    bool around;
-    char text[200];
-};
-
-/* When questions are answered. */
-enum pace {
-    AT_ONCE,      /* after each call, until none is left */
-    NOW_AND_THEN, /* some, after some calls */
-    AT_THE_END,
-};
-
-struct run {
-    struct chain_stream *stream;
-    struct fake_outside outside;
-    struct rng *rng;
-    enum pace pace;
-    bool resumes_later; /* wake only takes note */
-    bool woken;
-    int channel; /* of the last bytes in the log; 9: they went around */
-    struct buf log;
-    struct buf events;
-    int status;
-};
-
-static int log_bytes(struct run *run, int channel, const char *text, size_t len)
-{
-    assert_int_not_equal(run->status, CHAIN_STOPPED);
-    if (run->channel != channel) {
-        buf_printf(&run->log, "[%d]", channel);
-        run->channel = channel;
-    }
-    return buf_append(&run->log, text, len);
-}
-
-static int emit(void *context, enum filter_channel channel, const char *text, size_t len)
-{
-    assert_true(len > 0 && utf8_is_valid(text, len));
-    return log_bytes(context, (int)channel, text, len);
-}
-
-static int around(void *context, uint64_t tag, const char *bytes, size_t len)
-{
-    assert_int_equal(tag, 7);
-    return log_bytes(context, 9, bytes, len);
-}
-
-static void resume(struct run *run)
-{
-    struct chain_sink sink = {.emit = emit, .around = around, .context = run};
-    struct err e;
-    int status = chain_resume(run->stream, &sink, &e);
-    run->woken = false;
-    run->status = status;
-}
-
-static void wake(void *ctx)
-{
-    struct run *run = ctx;
-    run->woken = true;
-    if (!run->resumes_later) {
-        resume(run);
-    }
-}
-
-static void answer_one(struct run *run)
-{
-    fake_outside_answer(&run->outside, rng_below(run->rng, (uint32_t)run->outside.count));
-    if (run->woken) {
-        resume(run);
-    }
-}
-
-static void answer_all(struct run *run)
-{
-    while (run->outside.count > 0) {
-        assert_true(chain_stream_is_waiting(run->stream));
-        answer_one(run);
-    }
-}
-
-static void after_call(struct run *run)
-{
-    if (run->pace == AT_ONCE) {
-        answer_all(run);
-    } else if (run->pace == NOW_AND_THEN) {
-        uint32_t n = rng_below(run->rng, 4);
-        while (n-- > 0 && run->outside.count > 0) {
-            answer_one(run);
-        }
-    }
-}
-
-static size_t next_cut(const char *text, size_t at, size_t len, enum trace_cuts cuts,
-                       struct rng *rng)
-{
-    size_t n = cuts == TRACE_WHOLE        ? len - at
-               : cuts == TRACE_CHARACTERS ? 1
-                                          : 1 + rng_below(rng, 9);
-    n = n < len - at ? n : len - at;
-    while (at + n < len && ((unsigned char)text[at + n] & 0xC0u) == 0x80u) {
-        n++;
-    }
-    return at + n;
-}
-
-static void feed(struct run *run, const struct op *op, enum trace_cuts cuts)
-{
-    struct chain_sink sink = {.emit = emit, .around = around, .context = run};
-    struct err e;
-    size_t len = strlen(op->text);
-    if (op->around) {
-        run->status = chain_around(run->stream, 7, op->text, len, &sink, &e);
-        after_call(run);
-    } else if (len == 0) {
-        run->status = chain_end_text(run->stream, op->channel, &sink, &e);
-        after_call(run);
-    }
-    for (size_t at = 0; !op->around && at < len && run->status == CHAIN_GOES_ON;) {
-        size_t end = next_cut(op->text, at, len, cuts, run->rng);
-        run->status = chain_feed(run->stream, op->channel, op->text + at, end - at, &sink, &e);
-        at = end;
-        after_call(run);
-    }
-}
-
-static void write_events(struct run *run)
-{
-    size_t count;
-    bool truncated;
-    const struct chain_event *events = chain_stream_events(run->stream, &count, &truncated);
-    for (size_t i = 0; i < count; i++) {
-        const struct chain_event *v = &events[i];
-        buf_printf(&run->events, "%s%s %zu %d#%u %ju-%ju @%ju %s: %s\n",
-                   v->is_recorded ? "recorded " : "", chain_event_name(v->kind), v->filter,
-                   (int)v->channel, v->ordinal, (uintmax_t)v->from, (uintmax_t)v->to,
-                   (uintmax_t)v->at, v->code, v->message);
-    }
-}
-
-static void begin(struct run *run, struct chain *chain, enum pace pace, struct rng *rng,
-                  uint32_t (*serve)(const struct fake_question *, char *, void *), void *ctx)
-{
-    *run = (struct run){.pace = pace, .rng = rng, .channel = -1};
-    struct err e;
-    run->stream = chain_stream_create(chain, FILTER_OUTPUT, &e);
-    assert_non_null(run->stream);
-    fake_outside_init(&run->outside, serve, ctx);
-    chain_stream_set_outside(run->stream, &run->outside.face, wake, run);
-    buf_init(&run->log, 1 << 24);
-    buf_init(&run->events, 1 << 24);
-}
-
-static void end(struct run *run)
-{
-    chain_stream_destroy(run->stream);
-    assert_int_equal(run->outside.count, 0); /* what was under way was taken back */
-    buf_deinit(&run->log);
-    buf_deinit(&run->events);
-}
-
-static void run_ops(struct run *run, const struct op *ops, size_t count, enum trace_cuts cuts)
-{
-    struct chain_sink sink = {.emit = emit, .around = around, .context = run};
-    struct err e;
-    for (size_t i = 0; i < count && run->status == CHAIN_GOES_ON; i++) {
-        feed(run, &ops[i], cuts);
-    }
-    if (run->status == CHAIN_GOES_ON) {
-        run->status = chain_finish(run->stream, &sink, &e);
-    }
-    answer_all(run);
-    assert_false(chain_stream_is_waiting(run->stream));
-    assert_int_equal(run->status == CHAIN_STOPPED, chain_stream_stop(run->stream) != NULL);
-    assert_int_equal(run->outside.count, 0);
-    write_events(run);
-}
 
 /* ---- the service ---- */
 
@@ -382,7 +197,7 @@ static const struct filter_type *const types_at_once[] = {
 
 /* ---- what holds ---- */
 
-static size_t random_ops(struct rng *rng, struct op ops[MAX_OPS])
+static size_t random_ops(struct rng *rng, struct outside_op ops[MAX_OPS])
 {
     /* The last ones are shown otherwise by the normalised view, or not at all. */
     static const char *const pieces[] = {
@@ -473,27 +288,27 @@ static void nothing_depends_on_when_answers_come(void **state)
     for (size_t i = 0; i < case_count; i++) {
         struct chain *plain_chain;
         struct chain *chain = random_chain(&rng, &plain_chain);
-        struct op ops[MAX_OPS];
+        struct outside_op ops[MAX_OPS];
         size_t count = random_ops(&rng, ops);
         uint64_t seed = at_once_seed = rng_next(&rng);
-        struct run plain, other;
-        begin(&plain, plain_chain, AT_ONCE, &rng, rule, &seed);
-        run_ops(&plain, ops, count, TRACE_WHOLE);
+        struct outside_run plain, other;
+        outside_run_begin(&plain, plain_chain, AT_ONCE, &rng, rule, &seed);
+        outside_run_ops(&plain, ops, count, TRACE_WHOLE);
         assert_int_equal(plain.outside.asked, 0);
         stops += plain.status == CHAIN_STOPPED;
         recorded += strstr(trace_string(&plain.events), "recorded") != NULL;
         for (int k = 0; k < 6; k++) {
-            begin(&other, chain, (enum pace)(k % 3), &rng, rule, &seed);
+            outside_run_begin(&other, chain, (enum outside_pace)(k % 3), &rng, rule, &seed);
             other.resumes_later = rng_below(&rng, 2) == 0;
-            run_ops(&other, ops, count, (enum trace_cuts)(rng_below(&rng, 3)));
+            outside_run_ops(&other, ops, count, (enum trace_cuts)(rng_below(&rng, 3)));
             assert_string_equal(trace_string(&other.log), trace_string(&plain.log));
             assert_string_equal(trace_string(&other.events), trace_string(&plain.events));
             assert_int_equal(other.status, plain.status);
             asked += other.outside.asked;
             with_many += other.outside.asked > 5;
-            end(&other);
+            outside_run_end(&other);
         }
-        end(&plain);
+        outside_run_end(&plain);
         chain_unref(plain_chain);
         chain_unref(chain);
     }
@@ -511,349 +326,22 @@ static void a_stream_may_be_destroyed_while_it_waits(void **state)
     size_t taken_back = 0;
     for (int i = 0; i < 500; i++) {
         struct chain *chain = random_chain(&rng, NULL);
-        struct op ops[MAX_OPS];
+        struct outside_op ops[MAX_OPS];
         size_t count = random_ops(&rng, ops);
         uint64_t seed = rng_next(&rng);
-        struct run run;
-        begin(&run, chain, i % 2 ? AT_THE_END : NOW_AND_THEN, &rng, rule, &seed);
+        struct outside_run run;
+        outside_run_begin(&run, chain, i % 2 ? AT_THE_END : NOW_AND_THEN, &rng, rule, &seed);
         for (size_t k = 0; k < count && run.status == CHAIN_GOES_ON; k++) {
-            feed(&run, &ops[k], TRACE_RANDOM);
+            outside_run_feed(&run, &ops[k], TRACE_RANDOM);
         }
         struct fake_outside *o = &run.outside;
         chain_stream_destroy(run.stream);
         run.stream = NULL;
         taken_back += o->taken_back;
-        end(&run);
+        outside_run_end(&run);
         chain_unref(chain);
     }
     assert_true(taken_back > 50);
-}
-
-/* ---- single cases ---- */
-
-#define HOOK "{\"name\":\"t\",\"filters\":[{\"type\":\"webhook\",\"url\":\"http://h/\"}]}"
-
-static uint32_t pass_all(const struct fake_question *q, char *out, void *ctx)
-{
-    (void)q, (void)ctx;
-    strcpy(out, "{\"verdict\":\"pass\"}");
-    return 200;
-}
-
-static int give(struct run *run, enum filter_channel channel, const char *text)
-{
-    struct chain_sink sink = {.emit = emit, .around = around, .context = run};
-    struct err e;
-    return chain_feed(run->stream, channel, text, strlen(text), &sink, &e);
-}
-
-static void nothing_leaves_before_it_was_ruled_on(void **state)
-{
-    (void)state;
-    struct rng rng;
-    rng_seed(&rng, 1);
-    struct chain *chain = trace_chain(HOOK, types);
-    struct run run;
-    begin(&run, chain, AT_THE_END, &rng, pass_all, NULL);
-    struct chain_sink sink = {.emit = emit, .around = around, .context = &run};
-    struct err e;
-    give(&run, FILTER_CONTENT, "One. Two. Th");
-    assert_true(chain_stream_is_waiting(run.stream));
-    assert_int_equal(run.log.len, 0);
-    give(&run, FILTER_REASONING, "hm");
-    chain_around(run.stream, 7, "<x>", 3, &sink, &e);
-    assert_int_equal(chain_stream_held(run.stream), strlen("One. Two. Th") + 2 + 3);
-    answer_one(&run);
-    assert_string_equal(trace_string(&run.log), "[0]One. ");
-    assert_int_equal(chain_resume(run.stream, &sink, &e),
-                     CHAIN_GOES_ON); /* too early: nothing */
-    assert_string_equal(trace_string(&run.log), "[0]One. ");
-    answer_one(&run);
-    assert_string_equal(trace_string(&run.log), "[0]One. Two. [9]<x>");
-    assert_false(chain_stream_is_waiting(run.stream));
-    give(&run, FILTER_CONTENT, "ree.");
-    assert_int_equal(chain_finish(run.stream, &sink, &e), CHAIN_GOES_ON);
-    assert_true(chain_stream_is_waiting(run.stream));
-    answer_one(&run);
-    answer_one(&run);
-    assert_string_equal(trace_string(&run.log), "[0]One. Two. [9]<x>[0]Three.[1]hm");
-    assert_false(chain_stream_is_waiting(run.stream));
-    assert_int_equal(give(&run, FILTER_CONTENT, "more"), -1);
-    end(&run);
-    chain_unref(chain);
-}
-
-static void a_stop_further_down_does_not_wait(void **state)
-{
-    (void)state;
-    struct rng rng;
-    rng_seed(&rng, 1);
-    struct chain *chain =
-        trace_chain("{\"name\":\"t\",\"filters\":[{\"type\":\"webhook\",\"url\":\"http://h/\"},"
-                    "{\"type\":\"wordlist\",\"words\":[\"two\"]}]}",
-                    types);
-    struct run run;
-    begin(&run, chain, AT_THE_END, &rng, pass_all, NULL);
-    give(&run, FILTER_CONTENT, "One two. Three. Four");
-    answer_one(&run);
-    assert_int_equal(run.status, CHAIN_STOPPED);
-    assert_string_equal(trace_string(&run.log), "[0]One ");
-    assert_int_equal(run.outside.count, 0);
-    end(&run);
-    chain_unref(chain);
-}
-
-static void without_somebody_who_asks_the_filter_fails(void **state)
-{
-    (void)state;
-    for (int open = 0; open < 2; open++) {
-        char json[200];
-        snprintf(json, sizeof(json),
-                 "{\"name\":\"t\",\"filters\":[{\"type\":\"webhook\",\"url\":\"http://h/\","
-                 "\"fail\":\"%s\"}]}",
-                 open ? "open" : "closed");
-        struct chain *chain = trace_chain(json, types);
-        struct trace trace;
-        trace_run_text(&trace, chain, "One. Two.", TRACE_WHOLE, NULL);
-        assert_string_equal(trace_string(&trace.text[0]), open ? "One. Two." : "");
-        assert_non_null(strstr(trace_string(&trace.events),
-                               "filter_failed: nothing is outside that could be asked here"));
-        trace_deinit(&trace);
-        chain_unref(chain);
-    }
-}
-
-static void a_question_that_can_not_be_sent_is_a_failure(void **state)
-{
-    (void)state;
-    struct rng rng;
-    rng_seed(&rng, 1);
-    struct chain *chain = trace_chain(HOOK, types);
-    struct run run;
-    begin(&run, chain, AT_ONCE, &rng, pass_all, NULL);
-    run.outside.refuse_at = 2;
-    const struct op op = {.text = "One. Two. Three."};
-    run_ops(&run, &op, 1, TRACE_WHOLE);
-    assert_int_equal(run.status, CHAIN_STOPPED);
-    assert_string_equal(trace_string(&run.log), "[0]One. ");
-    assert_non_null(strstr(trace_string(&run.events), "could not be sent"));
-    end(&run);
-    chain_unref(chain);
-}
-
-static void what_gathers_is_bounded(void **state)
-{
-    (void)state;
-    struct rng rng;
-    rng_seed(&rng, 1);
-    struct chain *chain = trace_chain(HOOK, types);
-    struct run run;
-    begin(&run, chain, AT_THE_END, &rng, pass_all, NULL);
-    static char text[100001];
-    memset(text, 'x', sizeof(text) - 1);
-    give(&run, FILTER_CONTENT, "One. ");
-    int status = CHAIN_GOES_ON;
-    size_t fed = 0;
-    for (; status == CHAIN_GOES_ON && fed < 3 * CHAIN_MAX_FLOW; fed += sizeof(text) - 1) {
-        status = give(&run, FILTER_CONTENT, text);
-    }
-    assert_int_equal(status, -1);
-    assert_true(fed > CHAIN_MAX_FLOW - sizeof(text) && fed < CHAIN_MAX_FLOW + 2 * sizeof(text));
-    assert_int_equal(run.outside.count, 0);
-    assert_int_equal(give(&run, FILTER_CONTENT, "x"), -1);
-    end(&run);
-
-    begin(&run, chain, AT_THE_END, &rng, pass_all, NULL);
-    struct chain_sink sink = {.emit = emit, .around = around, .context = &run};
-    struct err e;
-    give(&run, FILTER_CONTENT, "One. ");
-    for (int i = 0; i < CHAIN_MAX_STEPS; i++) {
-        assert_int_equal(chain_around(run.stream, 7, "", 0, &sink, &e), CHAIN_GOES_ON);
-    }
-    assert_int_equal(chain_around(run.stream, 7, "", 0, &sink, &e), -1);
-    assert_int_equal(e.kind, ERR_LIMIT);
-    end(&run);
-    chain_unref(chain);
-}
-
-/* Bounds are of what waits, not of all that ever did. */
-static void a_queue_that_never_empties_does_not_fill_up(void **state)
-{
-    (void)state;
-    size_t live = mem_live();
-    struct chain_queue q;
-    chain_queue_init(&q);
-    static char bytes[CHAIN_MAX_FLOW];
-    const struct chain_step around = {.kind = CHAIN_STEP_AROUND, .len = 100};
-    const char *first;
-    for (size_t i = 0; i < 2 * (size_t)CHAIN_MAX_STEPS; i++) {
-        memset(bytes, (int)(i % 251), around.len);
-        assert_int_equal(chain_queue_add(&q, &around, bytes), 0);
-        if (i >= 3000) {
-            assert_int_equal(chain_queue_first(&q, &first)->len, around.len);
-            assert_int_equal((unsigned char)first[99], (i - 3000) % 251);
-            chain_queue_drop(&q);
-        }
-    }
-    assert_true(q.cap < 10000);
-    chain_queue_deinit(&q);
-
-    const struct chain_step most = {.kind = CHAIN_STEP_TEXT, .len = CHAIN_MAX_FLOW};
-    assert_int_equal(chain_queue_add(&q, &most, bytes), 0);
-    chain_queue_consume(&q, 1000);
-    const struct chain_step more = {.kind = CHAIN_STEP_TEXT, .len = 1000};
-    assert_int_equal(chain_queue_add(&q, &more, bytes), 0);
-    const struct chain_step one = {.kind = CHAIN_STEP_TEXT, .len = 1};
-    assert_int_equal(chain_queue_add(&q, &one, bytes), -1);
-    assert_true(q.is_full);
-    chain_queue_deinit(&q);
-    assert_int_equal(mem_live(), live);
-}
-
-static void a_text_that_is_too_long_to_hold_is_a_failure(void **state)
-{
-    (void)state;
-    struct rng rng;
-    rng_seed(&rng, 1);
-    struct chain *chain =
-        trace_chain("{\"name\":\"t\",\"filters\":[{\"type\":\"webhook\",\"url\":\"http://h/\","
-                    "\"batch\":\"text\"}]}",
-                    types);
-    struct run run;
-    begin(&run, chain, AT_ONCE, &rng, pass_all, NULL);
-    static char text[FILTER_MAX_HOLD + 2];
-    memset(text, 'x', sizeof(text) - 1);
-    assert_int_equal(give(&run, FILTER_CONTENT, text), CHAIN_STOPPED);
-    assert_string_equal(chain_stream_stop(run.stream)->message, "it holds too much text");
-    assert_int_equal(run.log.len, 0);
-    end(&run);
-    chain_unref(chain);
-}
-
-/* Each allocation in turn fails: nothing is lost, nothing is let out that should not be. */
-static void expect_to_survive_lack_of_memory(const char *json, const char *log)
-{
-    struct rng rng;
-    rng_seed(&rng, 5);
-    struct chain *chain = trace_chain(json, types);
-    struct op ops[] = {{.text = "One. Two. Three"},
-                       {.around = true, .text = "<x>"},
-                       {.channel = FILTER_REASONING, .text = "Hm. Ha."},
-                       {.text = " four. Five."}};
-    bool reached = true;
-    for (size_t nth = 1; reached; nth++) {
-        size_t live = mem_live();
-        struct run run = {.pace = AT_THE_END, .rng = &rng, .channel = -1};
-        struct err e;
-        fake_outside_init(&run.outside, pass_all, NULL);
-        buf_init(&run.log, 1 << 20);
-        buf_init(&run.events, 1 << 20);
-        mem_fail_at(nth);
-        run.stream = chain_stream_create(chain, FILTER_OUTPUT, &e);
-        if (run.stream) {
-            chain_stream_set_outside(run.stream, &run.outside.face, wake, &run);
-            struct chain_sink sink = {.emit = emit, .around = around, .context = &run};
-            for (size_t i = 0; i < 4 && run.status == CHAIN_GOES_ON; i++) {
-                feed(&run, &ops[i], TRACE_WHOLE);
-            }
-            run.status =
-                run.status == CHAIN_GOES_ON ? chain_finish(run.stream, &sink, &e) : run.status;
-            while (run.outside.count > 0) {
-                answer_one(&run);
-            }
-        }
-        reached = mem_fail_reached();
-        mem_fail_at(0);
-        if (!reached) {
-            assert_string_equal(trace_string(&run.log), log);
-        }
-        end(&run);
-        assert_int_equal(mem_live(), live);
-    }
-    chain_unref(chain);
-}
-
-static void running_out_of_memory_ends_the_stream(void **state)
-{
-    (void)state;
-    expect_to_survive_lack_of_memory(
-        "{\"name\":\"t\",\"filters\":[{\"type\":\"webhook\",\"url\":\"http://h/\"},"
-        "{\"type\":\"wordlist\",\"words\":[\"Two\"],\"action\":\"mask\"}]}",
-        "[0]One. ***. [9]<x>[1]Hm. [0]Three four. Five.[1]Ha.");
-    expect_to_survive_lack_of_memory(
-        "{\"name\":\"t\",\"filters\":[{\"type\":\"webhook\",\"url\":\"http://h/\","
-        "\"view\":\"normalised\"},{\"type\":\"wordlist\",\"words\":[\"Two\"],\"action\":"
-        "\"mask\","
-        "\"view\":\"normalised\"}]}",
-        "[0]One. ***. [9]<x>[1]Hm. [0]Three four. Five.[1]Ha.");
-    expect_to_survive_lack_of_memory(
-        "{\"name\":\"t\",\"filters\":[{\"type\":\"webhook\",\"url\":\"http://h/\","
-        "\"view\":\"normalised\",\"mode\":\"record\"},{\"type\":\"wordlist\",\"words\":["
-        "\"Two\"],"
-        "\"action\":\"mask\",\"mode\":\"record\"}]}",
-        "[0]One. Two. Three[9]<x>[1]Hm. Ha.[0] four. Five.");
-}
-
-/* ---- types ---- */
-
-static int asks(void *filter, const struct filter_span *span, struct filter_host *host)
-{
-    (void)filter;
-    static const struct filter_question question = {
-        .size = sizeof(question), .url = "http://h/", .body = "", .timeout_ms = 1};
-    if (span->text[span->fresh] != '!') {
-        return 0;
-    }
-    return host->ask(host, &question);
-}
-
-static int asks_and_passes(void *filter, const struct filter_span *span,
-                           struct filter_host *host)
-{
-    asks(filter, span, host);
-    return host->pass(host, span->start + span->len);
-}
-
-static int lets_pass(void *filter, const struct filter_span *span, struct filter_host *host,
-                     const struct filter_answer *answer)
-{
-    (void)filter, (void)answer;
-    return host->pass(host, span->start + span->len);
-}
-
-static void a_filter_that_asks_in_a_wrong_way_has_failed(void **state)
-{
-    (void)state;
-    static const struct {
-        struct filter_type type;
-        const char *message;
-    } cases[] = {
-        {{.size = FILTER_TYPE_MIN_SIZE, .feed = asks, .answered = lets_pass},
-         "wrong call: a question, and the type takes no answers"},
-        {{.size = sizeof(struct filter_type), .feed = asks},
-         "wrong call: a question, and the type takes no answers"},
-        {{.size = sizeof(struct filter_type), .feed = asks_and_passes, .answered = lets_pass},
-         "wrong call: nothing can be decided after a question"},
-    };
-    struct rng rng;
-    rng_seed(&rng, 1);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct filter_type type = cases[i].type;
-        type.abi = FILTER_ABI;
-        type.name = "asks";
-        type.sides = FILTER_OUTPUT;
-        const struct filter_type *const mine[] = {&type, NULL};
-        struct chain *chain =
-            trace_chain("{\"name\":\"t\",\"filters\":[{\"type\":\"asks\"}]}", mine);
-        struct run run;
-        begin(&run, chain, AT_ONCE, &rng, pass_all, NULL);
-        assert_int_equal(give(&run, FILTER_CONTENT, "!"), CHAIN_STOPPED);
-        assert_string_equal(chain_stream_stop(run.stream)->message, cases[i].message);
-        assert_int_equal(run.outside.count, 0);
-        assert_int_equal(run.log.len, 0);
-        end(&run);
-        chain_unref(chain);
-    }
 }
 
 int main(int argc, char **argv)
@@ -865,17 +353,8 @@ int main(int argc, char **argv)
         first_seed = strtoull(argv[2], NULL, 10);
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_leaves_before_it_was_ruled_on),
         cmocka_unit_test(nothing_depends_on_when_answers_come),
         cmocka_unit_test(a_stream_may_be_destroyed_while_it_waits),
-        cmocka_unit_test(a_stop_further_down_does_not_wait),
-        cmocka_unit_test(without_somebody_who_asks_the_filter_fails),
-        cmocka_unit_test(a_question_that_can_not_be_sent_is_a_failure),
-        cmocka_unit_test(what_gathers_is_bounded),
-        cmocka_unit_test(a_queue_that_never_empties_does_not_fill_up),
-        cmocka_unit_test(a_text_that_is_too_long_to_hold_is_a_failure),
-        cmocka_unit_test(running_out_of_memory_ends_the_stream),
-        cmocka_unit_test(a_filter_that_asks_in_a_wrong_way_has_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

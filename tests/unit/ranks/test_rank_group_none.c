@@ -16,6 +16,7 @@ static int unset(void **state)
     (void)state;
     unsetenv("OMPI_COMM_WORLD_SIZE");
     unsetenv("PMI_SIZE");
+    unsetenv("PMIX_RANK");
     return 0;
 }
 
@@ -63,6 +64,11 @@ static void whoever_started_it_says_how_many_there_are(void **state)
         setenv("OMPI_COMM_WORLD_SIZE", nonsense[i], 1);
         assert_int_equal(rank_launch_size(), 1);
     }
+    unsetenv("OMPI_COMM_WORLD_SIZE");
+    setenv("PMIX_RANK", "0", 1);
+    assert_int_equal(rank_launch_size(), RANK_LAUNCH_UNKNOWN);
+    setenv("OMPI_COMM_WORLD_SIZE", "1", 1); /* Open MPI's mpirun gives both */
+    assert_int_equal(rank_launch_size(), 1);
 }
 
 int main(void)
