@@ -178,7 +178,25 @@ test('with systemd: the service starts, reloads, is upgraded under load, restart
     await until(() => /an upgrade has failed: .*status 7/.test(show('StatusText')), 'the status says why');
     assert.equal(show('MainPID'), serving, 'a program that is no good changes nothing');
     assert.match(root.sh(ASK), /"content":"\w/);
+    root.sh('chmod -x /usr/bin/weir; systemctl kill --kill-whom=main --signal=USR2 weir.service');
+    await until(() => /an upgrade was refused: .*Permission denied/.test(show('StatusText')), 'the status says why');
     install(root, second);
+
+    // As one that loads a large model for long.
+    root.write('/etc/systemd/system/weir.service.d/slow.conf', '[Service]\nExecStart=\n' +
+        "ExecStart=/bin/sh -c 'while [ -e /run/slow ]; do sleep 0.1; done; exec /usr/bin/weir serve $WEIR_OPTIONS'\n");
+    root.sh('touch /run/slow; systemctl daemon-reload; systemctl --no-block restart weir.service');
+    await until(() => show('SubState') === 'start', 'it loads');
+    const loading = show('InvocationID');
+    const installation = root.spawn('dpkg', '--install', '--force-confdef', '--force-confold', '/root/weir.deb');
+    const installed = new Promise((resolve) => installation.on('close', resolve));
+    await Promise.race([installed, until(() => show('InvocationID') !== loading, 'another one loads')]);
+    assert.notEqual(show('InvocationID'), loading, 'one that does not serve yet is started anew');
+    root.sh('rm /run/slow');
+    assert.equal(await installed, 0);
+    await ready(root);
+    assert.equal(show('SubState'), 'running');
+    root.sh('rm /etc/systemd/system/weir.service.d/slow.conf');
 
     root.write('/etc/systemd/system/weir.service.d/test.conf', '[Service]\nWatchdogSec=1\nRestartSec=100ms\n');
     root.sh('systemctl daemon-reload; systemctl restart weir.service');
