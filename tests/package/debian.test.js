@@ -12,6 +12,8 @@ const { BUILD, makePackage, makeOtherVersion } = require('./lib/package.js');
 const { missingRoot, startRoot, until, sleep } = require('./lib/root.js');
 
 const skip = missingRoot();
+const read = (file) => fs.readFileSync(path.resolve(__dirname, '../..', file), 'utf8');
+const SOCKET_ACTIVATION = 'systemctl stop weir && systemctl enable --now weir.socket';
 const URL = 'http://127.0.0.1:8080';
 const ASK = `curl -sS -m 60 ${URL}/v1/chat/completions -H 'content-type: application/json' ` +
     `-d '{"messages":[{"role":"user","content":"Hello"}],"max_tokens":8,"temperature":0}'`;
@@ -31,6 +33,14 @@ test.after(() => fs.rmSync(folder, { recursive: true, force: true }));
 function install(root, deb) {
     root.copyIn(deb, '/root/weir.deb');
     return root.get('dpkg', '--install', '--force-confdef', '--force-confold', '/root/weir.deb');
+}
+
+// Below a prefix, as `cmake --install` puts it there: the folder above that.
+function installBelow(prefix) {
+    const stage = path.join(folder, `stage${prefix.replaceAll('/', '-')}`);
+    execFileSync('cmake', ['--install', BUILD, '--prefix', prefix, '--component', 'weir'],
+        { stdio: 'pipe', env: { ...process.env, DESTDIR: stage } });
+    return stage;
 }
 
 const owner = (root, file) => root.get('stat', '--format=%U:%G %a', file);
@@ -68,9 +78,7 @@ test('the manual page names every command', { skip }, () => {
 });
 
 test('cmake --install puts it below any prefix, and nothing elsewhere', { skip }, () => {
-    const stage = path.join(folder, 'stage');
-    execFileSync('cmake', ['--install', BUILD, '--prefix', '/opt/weir', '--component', 'weir'],
-        { stdio: 'pipe', env: { ...process.env, DESTDIR: stage } });
+    const stage = installBelow('/opt/weir');
     assert.deepEqual(fs.readdirSync(stage), ['opt']);
     assert.deepEqual(fs.readdirSync(path.join(stage, 'opt/weir')).sort(), ['bin', 'lib', 'share']);
     const unit = fs.readFileSync(path.join(stage, 'opt/weir/lib/systemd/system/weir.service'), 'utf8');
@@ -216,7 +224,11 @@ test('with systemd: the service starts, reloads, is upgraded under load, restart
     assert.equal(show('SubState'), 'failed', 'wrong options are not tried again and again');
     assert.match(root.get('journalctl', '--no-pager', '-u', 'weir.service'), /nosuch/);
     root.sh('cp /root/default /etc/default/weir; systemctl reset-failed weir.service');
-    root.get('systemctl', 'start', 'weir.socket');
+    root.get('systemctl', 'start', 'weir.service');
+    for (const file of ['docs/install.md', 'packaging/systemd/weir.socket']) {
+        assert.ok(read(file).includes(`\`${SOCKET_ACTIVATION}\``), file);
+    }
+    root.sh(SOCKET_ACTIVATION);
     assert.equal(show('ActiveState'), 'inactive');
     assert.match(root.sh(ASK), /"content":"\w/, 'a connection starts it');
     assert.equal(owner(root, '/run/weir.sock'), 'weir:weir 660');
@@ -227,4 +239,23 @@ test('with systemd: the service starts, reloads, is upgraded under load, restart
     root.get('dpkg', '--purge', 'weir');
     assert.equal(root.run('systemctl', 'is-active', 'weir.service', 'weir.socket').stdout, 'inactive\ninactive\n');
     assert.equal(root.exists('/var/lib/weir'), false);
+});
+
+test('from source: the commands of docs/install.md give a service that serves', { skip }, async (t) => {
+    const block = /^## From source\n+```\n([^]*?)```/m.exec(read('docs/install.md'))[1];
+    const [build, installation, ...commands] = block.trim().split('\n').map((line) => line.replaceAll('sudo ', ''));
+    assert.match(build, /^cmake --preset release /);
+    assert.equal(installation, 'cmake --install build/release --prefix /usr/local');
+    const archive = path.join(folder, 'local.tar');
+    execFileSync('tar', ['-C', installBelow('/usr/local'), '-cf', archive, '.']);
+
+    const root = await startRoot(t, { systemd: true });
+    root.copyIn(archive, '/root/local.tar');
+    root.sh('tar -C / --no-same-owner -xf /root/local.tar');
+    root.sh(commands.join('\n'));
+    await ready(root);
+    assert.equal(owner(root, '/etc/weir/admin-key'), 'root:weir 640');
+    assert.equal(root.get('systemctl', 'is-enabled', 'weir.service'), 'enabled');
+    assert.match(root.sh(ASK), /"content":"\w/);
+    assert.match(root.sh(`PATH=$PATH:/usr/local/bin; ${CTL} server show`), /serving/);
 });
