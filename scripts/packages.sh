@@ -21,6 +21,34 @@ TEST_PACKAGES+=(prometheus)
 # For fleets of servers.
 TEST_PACKAGES+=(etcd-server etcd-client haproxy)
 
+# Those that Debian starts and enables once they are installed, and the names of their units. Tests start
+# their own.
+declare -A PACKAGES_UNITS=([prometheus]=prometheus [etcd-server]=etcd [haproxy]=haproxy)
+
+# packages_mask PACKAGE...: the units of these, which are not installed yet, are not to run. A unit that is
+# there all the same is somebody's own, and stays as it is.
+packages_mask() {
+    local name unit
+    for name in "$@"; do
+        unit=${PACKAGES_UNITS[$name]:-}
+        if [[ -n $unit ]] && ! packages_has_unit "$unit.service"; then
+            echo "masking $unit.service, which would run from now on; undo: systemctl unmask $unit" >&2
+            "${as_root[@]}" mkdir -p /etc/systemd/system &&
+                "${as_root[@]}" ln -s /dev/null "/etc/systemd/system/$unit.service" || return 1
+        fi
+    done
+}
+
+packages_has_unit() {
+    local folder
+    for folder in /etc /run /usr/local/lib /usr/lib /lib; do
+        if [[ -e $folder/systemd/system/$1 || -L $folder/systemd/system/$1 ]]; then
+            return 0
+        fi
+    done
+    return 1
+}
+
 # packages_install NAME...: nothing is asked of apt when everything is there.
 packages_install() {
     local missing=() name as_root=()
@@ -50,7 +78,8 @@ packages_install() {
         as_root=(sudo)
     fi
     echo "installing: ${missing[*]}" >&2
-    "${as_root[@]}" apt-get update -q >&2 &&
+    packages_mask "${missing[@]}" &&
+        "${as_root[@]}" apt-get update -q >&2 &&
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
 }
