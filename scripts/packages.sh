@@ -4,9 +4,9 @@
 BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config libuv1-dev libcjson-dev node-llhttp
     libpcre2-dev libsqlite3-dev libutf8proc-dev libssl-dev libcurl4-openssl-dev libopenblas-dev
     liblua5.4-dev libedit-dev)
-# They bundle the web pages.
-BUILD_PACKAGES+=(nodejs npm)
-TEST_PACKAGES=(git openssl libcmocka-dev curl clang-format clang-tidy cppcheck)
+# They fetch what the web pages are made of, and bundle it.
+BUILD_PACKAGES+=(nodejs npm ca-certificates)
+TEST_PACKAGES=(git openssl python3 libcmocka-dev curl clang-format clang-tidy cppcheck)
 # For the kernels of 64-bit Arm, which run under emulation.
 TEST_PACKAGES+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 # For models that are shared out among processes; Weir builds without it too.
