@@ -3,7 +3,7 @@
 // files that are watched; another one for a key or a model.
 
 const assert = require('node:assert/strict');
-const { execFile, execFileSync } = require('node:child_process');
+const { execFile, execFileSync, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
@@ -43,6 +43,26 @@ const servedBy = async (server, options) => {
     const body = await response.json();
     return response.status === 200 ? response.headers.get('weir-filters').split(';')[0] : body.error;
 };
+
+test('the walk-through of docs/filter-authors.md', { skip }, async (t) => {
+    const text = fs.readFileSync(path.resolve(__dirname, '../../docs/filter-authors.md'), 'utf8');
+    const block = (language) => new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'm').exec(text)[1];
+    const folder = makeFolder(t);
+    const script = writeFile(folder, 'digits.lua', block('lua'));
+    const chain = writeFile(folder, 'chain.json', block('json'));
+    const [, said, args, output, verdict] = /^\$ echo "(.*)" \| weir (filter .*)\n(.*\n)(.*\n)/m.exec(text);
+    const run = spawnSync(programPath(), args.split(' '), { cwd: folder, input: `${said}\n`, encoding: 'utf8' });
+    assert.equal(run.stdout, output);
+    assert.equal(run.stderr.slice(0, verdict.length), verdict);
+
+    const server = await startServer(t, { args: ['--filters', chain] });
+    assert.equal(await servedBy(server), 'default@0');
+    const refused = await admin(server, 'PUT', `${FILTERS}/default`, JSON.parse(block('json')));
+    assert.match(refused.body.error.message, /only a chain that is read from a file may name files/);
+    assert.match(text, /--rawfile code digits\.lua .*"script", code: \$code.* \| weir ctl filters put default -$/m);
+    await put(server, 'default', { name: 'default', filters: [{ type: 'script', code: fs.readFileSync(script, 'utf8') }] });
+    assert.equal(await servedBy(server), 'default@1');
+});
 
 test('versions: history, diff, rollback, labels, deletion, audit', { skip }, async (t) => {
     const server = await startServer(t);
