@@ -135,6 +135,17 @@ test('the manifests and the chart\'s defaults say the same', () => {
     for (const part of ['containers', 'initContainers', 'securityContext', 'terminationGracePeriodSeconds', 'volumes']) {
         assert.deepEqual(a[part], b[part], part);
     }
+    // But for the labels by which pods are found.
+    const spec = (objects, wanted) => {
+        const { podSelector: _, selector: __, ...rest } = objects.find(({ kind }) => kind === wanted).spec;
+        return rest;
+    };
+    for (const kind of ['NetworkPolicy', 'PersistentVolumeClaim', 'PodDisruptionBudget', 'Service']) {
+        assert.deepEqual(spec(plain(), kind), spec(chart(), kind), kind);
+    }
+    const out = (...args) => spec(chart(...args), 'NetworkPolicy').egress.flatMap(({ ports }) => ports.map(({ port }) => port));
+    assert.deepEqual(out(), [53, 53]);
+    assert.deepEqual(out('--set', 'networkPolicy.allowHttpsOut=true'), [53, 53, 443]);
 });
 
 // As the kubelet writes a config map: files are links into ..data, which is a link that is swapped.
