@@ -192,9 +192,14 @@ test('the command of the pods serves, and follows config maps that are changed',
     const [seed] = pod.initContainers;
     const script = seed.args[0].replace('/usr/share/weir/models/', 'SHIPPED/').replaceAll('/models', models)
         .replace('SHIPPED', path.dirname(shipped));
+    const hoursAgo = (hours) => Date.now() / 1000 - hours * 3600;
+    for (const [name, hours] of [['.seed.old', 2], ['.seed.young', 0]]) { // starts that were interrupted
+        fs.mkdirSync(path.join(models, name, '1'), { recursive: true });
+        fs.utimesSync(path.join(models, name), hoursAgo(hours), hoursAgo(hours));
+    }
     for (let i = 0; i < 2; i++) { // the second time it finds a repository
         execFileSync(seed.command[0], [...seed.command.slice(1), script]);
-        assert.deepEqual(fs.readdirSync(models), ['weir-tiny']);
+        assert.deepEqual(fs.readdirSync(models).sort(), ['.seed.young', 'weir-tiny']);
     }
     assert.ok(fs.existsSync(path.join(models, 'weir-tiny/1/model.gguf')));
 
