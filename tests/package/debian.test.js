@@ -61,7 +61,9 @@ test('what is in it, and what it needs', () => {
     for (const file of ['usr/bin/weir', 'usr/lib/systemd/system/weir.service', 'usr/lib/systemd/system/weir.socket',
         'usr/share/weir/models/weir-tiny/weir-tiny.gguf', 'usr/share/weir/models/weir-guard/weir-guard.bin',
         'usr/share/man/man1/weir.1.gz', 'usr/share/doc/weir/copyright', 'usr/share/doc/weir/docs/operations.md',
-        'usr/share/doc/weir/examples/helm/weir/Chart.yaml', 'etc/default/weir']) {
+        'usr/share/doc/weir/docs/weir.schema.json', 'usr/share/doc/weir/examples/helm/weir/Chart.yaml',
+        'usr/share/doc/weir/examples/kubernetes/deployment.yaml', 'usr/share/doc/weir/examples/monitoring/alerts.yml',
+        'usr/share/doc/weir/examples/haproxy/haproxy.cfg', 'etc/default/weir']) {
         assert.ok(files.includes(`root/root`) && files.includes(` ./${file}\n`), file);
     }
     assert.doesNotMatch(files, /\/(home|work|tmp|build|usr\/local)\//);
