@@ -12,6 +12,7 @@ const { admin } = require('./lib/admin.js');
 const { ROUTE, ask, whole, beginStream, readStream } = require('./lib/chat.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
 const { startServer, missing, programPath } = require('./lib/server.js');
+const { until } = require('./lib/wait.js');
 
 const skip = missing();
 const FILTERS = '/admin/filters';
@@ -27,16 +28,6 @@ async function put(server, name, value, headers) {
 const marks = (mark, more = {}) => ({ name: 'default', filters: [{ type: 'wordlist', words: ['a', 'e', 'i', 'o', 'u'],
     word_boundaries: false, action: 'replace', replacement: mark }], ...more });
 const blocks = (...words) => ({ name: 'default', filters: [{ type: 'wordlist', side: 'input', words }] });
-
-async function until(what, check) {
-    for (let i = 0; i < 200; i++) {
-        if (await check()) {
-            return;
-        }
-        await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    assert.fail(`${what} did not happen within 10 s`);
-}
 
 const servedBy = async (server, options) => {
     const response = await server.post(ROUTE, ask('Hi', { max_tokens: 1 }), options);
@@ -223,21 +214,21 @@ test('a file that was watched: changed, broken, with a list of words', { skip },
     const refuses = async (text) => (await server.post(ROUTE, ask(text, { max_tokens: 1 }))).status === 400;
     assert.equal(await refuses('a heron'), true);
     writeFile(folder, 'house.json', blocks('egret'));
-    await until('the change', () => refuses('an egret'));
+    await until(() => refuses('an egret'), 'the change');
     assert.equal(await refuses('a heron'), false);
 
     writeFile(folder, 'house.json', '{"name": "default", "filters": [{"type": "wordlist", "word": []}]}');
-    await until('the complaint', () => /house\.json: filters\[0\]/.test(server.stderr));
+    await until(() => /house\.json: filters\[0\]/.test(server.stderr), 'the complaint');
     assert.equal(await refuses('an egret'), true);
     await new Promise((resolve) => setTimeout(resolve, 2500));
     assert.equal(server.stderr.match(/house\.json: filters\[0\]/g).length, 1, 'it is said once');
 
     writeFile(folder, 'words.txt', 'stork\n');
     writeFile(folder, 'house.json', { name: 'house', version: 2, filters: [{ type: 'wordlist', side: 'input', file: 'words.txt' }] });
-    await until('the list', () => refuses('a stork'));
+    await until(() => refuses('a stork'), 'the list');
     writeFile(folder, 'words.txt', 'stork\ncrane\n');
     server.child.kill('SIGHUP');
-    await until('the longer list', () => refuses('a crane'));
+    await until(() => refuses('a crane'), 'the longer list');
     const { body } = await admin(server, 'GET', `${FILTERS}/default`);
     assert.deepEqual([body.active, body.version, body.filters, body.from], [0, 2, 1, 'file']);
     assert.equal((await admin(server, 'GET', FILTERS)).body.served[0].from, 'file');
@@ -251,7 +242,7 @@ test('a file that was watched: changed, broken, with a list of words', { skip },
     await put(server, 'default', blocks('ibis'));
     assert.deepEqual([await refuses('an ibis'), await refuses('a crane')], [true, false]);
     writeFile(folder, 'words.txt', 'heron\n');
-    await until('the word', () => /house\.json: not read/.test(server.stderr));
+    await until(() => /house\.json: not read/.test(server.stderr), 'the word');
     assert.deepEqual([await refuses('an ibis'), await refuses('a heron')], [true, false]);
 });
 
@@ -289,17 +280,17 @@ test('a folder of chains', { skip }, async (t) => {
         'one that names files is not in the store');
 
     writeFile(dir, 'default.json', marks('2'));
-    await until('version 2', async () => await servedBy(server) === 'default@2');
+    await until(async () => await servedBy(server) === 'default@2', 'version 2');
     const { body: { versions } } = await admin(server, 'GET', `${FILTERS}/default/versions`);
     assert.deepEqual(versions.map(({ version, author }) => [version, author]), [[2, ''], [1, 'Anna']]);
     const { body: { audit } } = await admin(server, 'GET', '/admin/audit?kind=filters');
     assert.deepEqual(audit.map(({ actor }) => actor), ['filters-dir', 'filters-dir']);
     writeFile(dir, 'words.txt', 'egret\n');
-    await until('the other word', () => flagged('an egret'));
+    await until(() => flagged('an egret'), 'the other word');
     writeFile(dir, 'extra.json', blocks('x'));
-    await until('a new chain', async () => (await admin(server, 'GET', `${FILTERS}/extra`)).status === 200);
+    await until(async () => (await admin(server, 'GET', `${FILTERS}/extra`)).status === 200, 'a new chain');
     writeFile(dir, 'extra.json', '{');
-    await until('the complaint', () => /extra\.json: /.test(server.stderr));
+    await until(() => /extra\.json: /.test(server.stderr), 'the complaint');
     assert.equal((await admin(server, 'GET', `${FILTERS}/extra`)).body.active, 1);
 
     // What an admin activates stays until the file's content changes.
@@ -308,7 +299,7 @@ test('a folder of chains', { skip }, async (t) => {
     await new Promise((resolve) => setTimeout(resolve, 2500));
     assert.equal(await servedBy(server), 'default@1');
     writeFile(dir, 'extra.json', blocks('y'));
-    await until('whole again', async () => (await admin(server, 'GET', `${FILTERS}/extra`)).body.active === 2);
+    await until(async () => (await admin(server, 'GET', `${FILTERS}/extra`)).body.active === 2, 'whole again');
     assert.equal((await server.stop()).code, 0);
     server.killed = true;
     server = await startServer(t, { args });

@@ -5,14 +5,15 @@
 const assert = require('node:assert/strict');
 const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
-const net = require('node:net');
 const path = require('node:path');
 const test = require('node:test');
 
 const { ask } = require('./lib/chat.js');
 const { makeFolder } = require('./lib/files.js');
+const { freePort } = require('./lib/port.js');
 const { missing, modelPath, programPath } = require('./lib/server.js');
-const { ADMIN_KEY, Upgrading, startUpgrading, sleep, until } = require('./lib/upgrading.js');
+const { ADMIN_KEY, Upgrading, startUpgrading } = require('./lib/upgrading.js');
+const { sleep, until } = require('./lib/wait.js');
 
 const skip = missing();
 const CHAT = '/v1/chat/completions';
@@ -158,16 +159,6 @@ test('the status says that an upgrade was refused, also after a reload, and not 
     await until(() => status() === 'STATUS=Serving', 'the new process serves');
     assert.equal(refusals(), 2);
 });
-
-// A port that nobody listens on now.
-function freePort() {
-    return new Promise((resolve) => {
-        const socket = net.createServer().listen(0, '127.0.0.1', () => {
-            const { port } = socket.address();
-            socket.close(() => resolve(port));
-        });
-    });
-}
 
 test('systemd-socket-activate: the first connection starts it, and is answered', { skip }, async (t) => {
     const port = await freePort();

@@ -8,8 +8,9 @@ const os = require('node:os');
 const path = require('node:path');
 const test = require('node:test');
 
+const { sleep, until } = require('../e2e/lib/wait.js');
 const { BUILD, makePackage, makeOtherVersion } = require('./lib/package.js');
-const { missingRoot, startRoot, until, sleep } = require('./lib/root.js');
+const { missingRoot, startRoot } = require('./lib/root.js');
 
 const skip = missingRoot(); // of tests that start a root
 const read = (file) => fs.readFileSync(path.resolve(__dirname, '../..', file), 'utf8');

@@ -10,7 +10,7 @@ const test = require('node:test');
 
 const { makeFolder, writeFile } = require('../e2e/lib/files.js');
 const { startServer, missing, modelPath, programPath } = require('../e2e/lib/server.js');
-const { until } = require('../e2e/lib/upgrading.js');
+const { until } = require('../e2e/lib/wait.js');
 const { problemsOfObject } = require('./lib/kubernetes.js');
 const { MODULES, runTool } = require('./lib/tools.js');
 
