@@ -20,7 +20,7 @@ static void on_timer(uv_timer_t *timer)
     s->service_reload.is_told = false;
     /* An upgrade that has begun meanwhile is one more reload, which tells its own end. */
     if (!s->upgrade && !s->stopping) {
-        service_notify("READY=1\nSTATUS=Serving");
+        service_notify(s->service_reload.keeps_status ? "READY=1" : "READY=1\nSTATUS=Serving");
     }
 }
 
@@ -36,6 +36,7 @@ void service_reload_begin(struct server *s)
         return;
     }
     s->service_reload.is_told = true;
+    s->service_reload.keeps_status = false;
     service_notify_reloading("Reloading");
     uv_timer_start(&s->service_reload.timer, on_timer, LOOK_EVERY_MS, LOOK_EVERY_MS);
 }

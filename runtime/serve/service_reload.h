@@ -11,7 +11,8 @@ struct server;
 
 struct service_reload {
     uv_timer_t timer;
-    bool is_told; /* that it has begun, and not yet that it is over */
+    bool is_told;      /* that it has begun, and not yet that it is over */
+    bool keeps_status; /* what was said meanwhile outlives it */
 };
 
 /* Before the others. */

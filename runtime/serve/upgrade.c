@@ -243,9 +243,19 @@ static const char *objection(const struct server *s)
     return NULL;
 }
 
+/* An upgrade that is under way and the end have words of their own. */
+static void notify_refused(struct server *s, const char *message)
+{
+    if (!s->upgrade && !s->stopping && !s->successor) {
+        s->service_reload.keeps_status = true;
+        service_notify("STATUS=Serving; an upgrade was refused: %.400s", message);
+    }
+}
+
 static void refuse(struct server *s, struct http_exchange *ex, int status, const char *message)
 {
     log_warn("upgrade refused: %s", message);
+    notify_refused(s, message);
     count(s, "refused");
     if (ex) {
         struct api_error error =

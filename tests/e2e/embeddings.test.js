@@ -10,6 +10,7 @@ const { ROUTE: CHAT, ask, whole } = require('./lib/chat.js');
 const { succeed } = require('./lib/command.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
 const { startServer, missing, modelPath } = require('./lib/server.js');
+const { until } = require('./lib/wait.js');
 
 const skip = missing();
 const ROUTE = '/v1/embeddings';
@@ -36,16 +37,6 @@ const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
 function floatsOf(base64) {
     const bytes = Buffer.from(base64, 'base64');
     return Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(4 * i));
-}
-
-async function until(condition, what) {
-    for (let i = 0; i < 400; i++) {
-        if (await condition()) {
-            return;
-        }
-        await new Promise((resolve) => setTimeout(resolve, 25));
-    }
-    assert.fail(what);
 }
 
 test('vectors of a model that writes', { skip }, async (t) => {
@@ -179,7 +170,7 @@ test('a client that leaves ends its work, and a short request does not wait for 
         const answer = await server.post(ROUTE, { input: MANY.slice(0, 20) });
         await answer.text();
         return answer.status === 200;
-    }, 'embeddings go on without a client');
+    }, 'none goes on without a client');
 
     const again = new AbortController();
     const running = server.post(ROUTE, { input: long }, { signal: again.signal }).catch(() => 'left');

@@ -7,7 +7,7 @@ const test = require('node:test');
 
 const { ask, whole, streamed, ROUTE } = require('./lib/chat.js');
 const { startServer, missing } = require('./lib/server.js');
-const { sleep } = require('./lib/webhook.js');
+const { sleep } = require('./lib/wait.js');
 
 const skip = missing();
 const MIB = 1 << 20;

@@ -3,7 +3,7 @@
 // files that are watched; another one for a key or a model.
 
 const assert = require('node:assert/strict');
-const { execFile, execFileSync } = require('node:child_process');
+const { execFile, execFileSync, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
@@ -12,6 +12,7 @@ const { admin } = require('./lib/admin.js');
 const { ROUTE, ask, whole, beginStream, readStream } = require('./lib/chat.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
 const { startServer, missing, programPath } = require('./lib/server.js');
+const { until } = require('./lib/wait.js');
 
 const skip = missing();
 const FILTERS = '/admin/filters';
@@ -28,21 +29,31 @@ const marks = (mark, more = {}) => ({ name: 'default', filters: [{ type: 'wordli
     word_boundaries: false, action: 'replace', replacement: mark }], ...more });
 const blocks = (...words) => ({ name: 'default', filters: [{ type: 'wordlist', side: 'input', words }] });
 
-async function until(what, check) {
-    for (let i = 0; i < 200; i++) {
-        if (await check()) {
-            return;
-        }
-        await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    assert.fail(`${what} did not happen within 10 s`);
-}
-
 const servedBy = async (server, options) => {
     const response = await server.post(ROUTE, ask('Hi', { max_tokens: 1 }), options);
     const body = await response.json();
     return response.status === 200 ? response.headers.get('weir-filters').split(';')[0] : body.error;
 };
+
+test('the walk-through of docs/filter-authors.md', { skip }, async (t) => {
+    const text = fs.readFileSync(path.resolve(__dirname, '../../docs/filter-authors.md'), 'utf8');
+    const block = (language) => new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'm').exec(text)[1];
+    const folder = makeFolder(t);
+    const script = writeFile(folder, 'digits.lua', block('lua'));
+    const chain = writeFile(folder, 'chain.json', block('json'));
+    const [, said, args, output, verdict] = /^\$ echo "(.*)" \| weir (filter .*)\n(.*\n)(.*\n)/m.exec(text);
+    const run = spawnSync(programPath(), args.split(' '), { cwd: folder, input: `${said}\n`, encoding: 'utf8' });
+    assert.equal(run.stdout, output);
+    assert.equal(run.stderr.slice(0, verdict.length), verdict);
+
+    const server = await startServer(t, { args: ['--filters', chain] });
+    assert.equal(await servedBy(server), 'default@0');
+    const refused = await admin(server, 'PUT', `${FILTERS}/default`, JSON.parse(block('json')));
+    assert.match(refused.body.error.message, /only a chain that is read from a file may name files/);
+    assert.match(text, /--rawfile code digits\.lua .*"script", code: \$code.* \| weir ctl filters put default -$/m);
+    await put(server, 'default', { name: 'default', filters: [{ type: 'script', code: fs.readFileSync(script, 'utf8') }] });
+    assert.equal(await servedBy(server), 'default@1');
+});
 
 test('versions: history, diff, rollback, labels, deletion, audit', { skip }, async (t) => {
     const server = await startServer(t);
@@ -203,21 +214,21 @@ test('a file that was watched: changed, broken, with a list of words', { skip },
     const refuses = async (text) => (await server.post(ROUTE, ask(text, { max_tokens: 1 }))).status === 400;
     assert.equal(await refuses('a heron'), true);
     writeFile(folder, 'house.json', blocks('egret'));
-    await until('the change', () => refuses('an egret'));
+    await until(() => refuses('an egret'), 'the change');
     assert.equal(await refuses('a heron'), false);
 
     writeFile(folder, 'house.json', '{"name": "default", "filters": [{"type": "wordlist", "word": []}]}');
-    await until('the complaint', () => /house\.json: filters\[0\]/.test(server.stderr));
+    await until(() => /house\.json: filters\[0\]/.test(server.stderr), 'the complaint');
     assert.equal(await refuses('an egret'), true);
     await new Promise((resolve) => setTimeout(resolve, 2500));
     assert.equal(server.stderr.match(/house\.json: filters\[0\]/g).length, 1, 'it is said once');
 
     writeFile(folder, 'words.txt', 'stork\n');
     writeFile(folder, 'house.json', { name: 'house', version: 2, filters: [{ type: 'wordlist', side: 'input', file: 'words.txt' }] });
-    await until('the list', () => refuses('a stork'));
+    await until(() => refuses('a stork'), 'the list');
     writeFile(folder, 'words.txt', 'stork\ncrane\n');
     server.child.kill('SIGHUP');
-    await until('the longer list', () => refuses('a crane'));
+    await until(() => refuses('a crane'), 'the longer list');
     const { body } = await admin(server, 'GET', `${FILTERS}/default`);
     assert.deepEqual([body.active, body.version, body.filters, body.from], [0, 2, 1, 'file']);
     assert.equal((await admin(server, 'GET', FILTERS)).body.served[0].from, 'file');
@@ -231,7 +242,7 @@ test('a file that was watched: changed, broken, with a list of words', { skip },
     await put(server, 'default', blocks('ibis'));
     assert.deepEqual([await refuses('an ibis'), await refuses('a crane')], [true, false]);
     writeFile(folder, 'words.txt', 'heron\n');
-    await until('the word', () => /house\.json: not read/.test(server.stderr));
+    await until(() => /house\.json: not read/.test(server.stderr), 'the word');
     assert.deepEqual([await refuses('an ibis'), await refuses('a heron')], [true, false]);
 });
 
@@ -269,17 +280,17 @@ test('a folder of chains', { skip }, async (t) => {
         'one that names files is not in the store');
 
     writeFile(dir, 'default.json', marks('2'));
-    await until('version 2', async () => await servedBy(server) === 'default@2');
+    await until(async () => await servedBy(server) === 'default@2', 'version 2');
     const { body: { versions } } = await admin(server, 'GET', `${FILTERS}/default/versions`);
     assert.deepEqual(versions.map(({ version, author }) => [version, author]), [[2, ''], [1, 'Anna']]);
     const { body: { audit } } = await admin(server, 'GET', '/admin/audit?kind=filters');
     assert.deepEqual(audit.map(({ actor }) => actor), ['filters-dir', 'filters-dir']);
     writeFile(dir, 'words.txt', 'egret\n');
-    await until('the other word', () => flagged('an egret'));
+    await until(() => flagged('an egret'), 'the other word');
     writeFile(dir, 'extra.json', blocks('x'));
-    await until('a new chain', async () => (await admin(server, 'GET', `${FILTERS}/extra`)).status === 200);
+    await until(async () => (await admin(server, 'GET', `${FILTERS}/extra`)).status === 200, 'a new chain');
     writeFile(dir, 'extra.json', '{');
-    await until('the complaint', () => /extra\.json: /.test(server.stderr));
+    await until(() => /extra\.json: /.test(server.stderr), 'the complaint');
     assert.equal((await admin(server, 'GET', `${FILTERS}/extra`)).body.active, 1);
 
     // What an admin activates stays until the file's content changes.
@@ -288,7 +299,7 @@ test('a folder of chains', { skip }, async (t) => {
     await new Promise((resolve) => setTimeout(resolve, 2500));
     assert.equal(await servedBy(server), 'default@1');
     writeFile(dir, 'extra.json', blocks('y'));
-    await until('whole again', async () => (await admin(server, 'GET', `${FILTERS}/extra`)).body.active === 2);
+    await until(async () => (await admin(server, 'GET', `${FILTERS}/extra`)).body.active === 2, 'whole again');
     assert.equal((await server.stop()).code, 0);
     server.killed = true;
     server = await startServer(t, { args });

@@ -10,12 +10,14 @@ const test = require('node:test');
 const { makeCertificate } = require('./lib/certificate.js');
 const { ask, whole } = require('./lib/chat.js');
 const { weir } = require('./lib/command.js');
-const { startEtcd, until, freePort } = require('./lib/etcd.js');
+const { startEtcd } = require('./lib/etcd.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
 const { readMetrics } = require('./lib/metrics.js');
 const { putVersion } = require('./lib/model_repo.js');
+const { freePort } = require('./lib/port.js');
 const { startServer, missing, modelPath } = require('./lib/server.js');
 const { startUpgrading } = require('./lib/upgrading.js');
+const { until } = require('./lib/wait.js');
 
 const skip = missing();
 const FLEET = 'shop';

@@ -9,11 +9,13 @@ const test = require('node:test');
 
 const { ROUTE, ask, whole, readStream } = require('./lib/chat.js');
 const { weir } = require('./lib/command.js');
-const { startEtcd, until, freePort } = require('./lib/etcd.js');
+const { startEtcd } = require('./lib/etcd.js');
 const { makeFolder, writeFile, writeOtherVersion } = require('./lib/files.js');
 const { startHaproxy } = require('./lib/haproxy.js');
 const { putVersion } = require('./lib/model_repo.js');
+const { freePort } = require('./lib/port.js');
 const { startServer, missing, modelPath } = require('./lib/server.js');
+const { until } = require('./lib/wait.js');
 
 const skip = missing();
 const FLEET = 'load';

@@ -10,22 +10,13 @@ const test = require('node:test');
 const { ask, whole, beginStream, readStream } = require('./lib/chat.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
 const { startServer, missing, modelPath, programPath } = require('./lib/server.js');
+const { until } = require('./lib/wait.js');
 
 const skip = missing();
 const LONG = ask('Tell me a very long story.', { max_tokens: 900, temperature: 1.9, seed: 3 });
 
 async function load(server) {
     return (await server.admin('GET', '/admin/models')).json();
-}
-
-async function until(condition, what) {
-    for (let i = 0; i < 200; i++) {
-        if (await condition()) {
-            return;
-        }
-        await new Promise((resolve) => setTimeout(resolve, 25));
-    }
-    assert.fail(what);
 }
 
 test('a client that leaves frees its place', { skip }, async (t) => {
@@ -36,13 +27,13 @@ test('a client that leaves frees its place', { skip }, async (t) => {
             server.post('/v1/chat/completions', { ...LONG, stream }, { signal: gone.signal })
                 .then((response) => response.text()));
         const ends = Promise.allSettled(requests);
-        await until(async () => (await load(server)).running > 0, 'nothing began');
+        await until(async () => (await load(server)).running > 0, 'some run');
         gone.abort();
         await ends;
         await until(async () => {
             const { running, waiting } = await load(server);
             return running === 0 && waiting === 0;
-        }, 'requests go on without a client');
+        }, 'none goes on without a client');
     }
     await whole(server, ask('Hello'));
 });

@@ -12,13 +12,13 @@ const { ask, whole } = require('./lib/chat.js');
 const { makeFolder } = require('./lib/files.js');
 const { startRepo, putVersion, listVersions, waitFor, waitForState } = require('./lib/model_repo.js');
 const { startServer, missing, modelPath, programPath } = require('./lib/server.js');
+const { sleep } = require('./lib/wait.js');
 
 const skip = missing();
 const NAME = 'tiny';
 const MANIFEST_MAX = 4 << 20;
 const NOBODY = 65534;
 
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const show = async (server, version) => (await server.admin('GET', `/admin/models/${NAME}/versions/${version}`)).json();
 const pipe = (file) => execFileSync('mkfifo', [file]);
 

@@ -13,7 +13,8 @@ const { makeFolder, writeFile, writeOtherVersion } = require('./lib/files.js');
 const { parseMetrics } = require('./lib/metrics.js');
 const { putVersion } = require('./lib/model_repo.js');
 const { missing, modelPath } = require('./lib/server.js');
-const { ADMIN_KEY, startUpgrading, until } = require('./lib/upgrading.js');
+const { ADMIN_KEY, startUpgrading } = require('./lib/upgrading.js');
+const { until } = require('./lib/wait.js');
 
 const skip = missing();
 const CHAT = '/v1/chat/completions';

@@ -4,14 +4,16 @@
 
 const assert = require('node:assert/strict');
 const { execFileSync, spawn } = require('node:child_process');
-const net = require('node:net');
+const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
 
 const { ask } = require('./lib/chat.js');
 const { makeFolder } = require('./lib/files.js');
+const { freePort } = require('./lib/port.js');
 const { missing, modelPath, programPath } = require('./lib/server.js');
-const { ADMIN_KEY, Upgrading, startUpgrading, sleep, until } = require('./lib/upgrading.js');
+const { ADMIN_KEY, Upgrading, startUpgrading } = require('./lib/upgrading.js');
+const { sleep, until } = require('./lib/wait.js');
 
 const skip = missing();
 const CHAT = '/v1/chat/completions';
@@ -127,15 +129,36 @@ test('after an upgrade the new process speaks, and the old one does not any more
     assert.ok(!words.slice(words.indexOf(`MAINPID=${next}`)).includes('WATCHDOG=1'));
 });
 
-// A port that nobody listens on now.
-function freePort() {
-    return new Promise((resolve) => {
-        const socket = net.createServer().listen(0, '127.0.0.1', () => {
-            const { port } = socket.address();
-            socket.close(() => resolve(port));
-        });
-    });
-}
+test('the status says that an upgrade was refused, also after a reload, and not while one is under way', { skip }, async (t) => {
+    const manager = await startManager(t);
+    const server = await startUpgrading(t, { env: manager.env });
+    const { pid } = server.child;
+    const status = () => manager.words().filter((word) => word.startsWith('STATUS=')).at(-1);
+    const refusals = () => manager.words().filter((word) => /an upgrade was refused/.test(word)).length;
+    await until(() => status() === 'STATUS=Serving', 'it is ready');
+    fs.chmodSync(server.program, 0o644);
+    process.kill(pid, 'SIGUSR2');
+    await until(() => /^STATUS=Serving; an upgrade was refused: .*Permission denied/.test(status()), 'the status says why');
+    assert.equal(manager.count(pid, 'READY=1'), 1);
+
+    process.kill(pid, 'SIGHUP');
+    await until(() => status() === 'STATUS=Serving', 'a reload has a status of its own');
+    const ready = manager.count(pid, 'READY=1');
+    process.kill(pid, 'SIGHUP');
+    await until(() => manager.count(pid, 'STATUS=Reloading') === 2, 'another reload');
+    process.kill(pid, 'SIGUSR2');
+    await until(() => refusals() === 2 && manager.count(pid, 'READY=1') > ready, 'the reload is over');
+    assert.match(status(), /^STATUS=Serving; an upgrade was refused: /);
+
+    server.installSlow(1);
+    const upgrade = server.upgrade();
+    await until(() => manager.count(pid, 'STATUS=Upgrading') === 1, 'an upgrade begins');
+    process.kill(pid, 'SIGUSR2');
+    await until(() => /upgrade refused: an upgrade is under way/.test(server.stderr), 'a second one is refused');
+    await upgrade;
+    await until(() => status() === 'STATUS=Serving', 'the new process serves');
+    assert.equal(refusals(), 2);
+});
 
 test('systemd-socket-activate: the first connection starts it, and is answered', { skip }, async (t) => {
     const port = await freePort();

@@ -16,7 +16,8 @@ const { startRepo, putVersion } = require('./lib/model_repo.js');
 const { missing, modelPath } = require('./lib/server.js');
 const { readEvents } = require('./lib/sse.js');
 const { random, below, pick, modelName, PUBLIC, ADMIN, CHAINS } = require('./lib/storm_requests.js');
-const { startService, sleep, until } = require('./lib/webhook.js');
+const { sleep } = require('./lib/wait.js');
+const { startService, until } = require('./lib/webhook.js');
 
 const skip = missing();
 const SECONDS = Number(process.env.WEIR_STORM_SECONDS ?? 20);

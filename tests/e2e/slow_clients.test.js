@@ -12,14 +12,13 @@ const tls = require('node:tls');
 const { makeCertificate } = require('./lib/certificate.js');
 const { makeFolder } = require('./lib/files.js');
 const { startServer, missing } = require('./lib/server.js');
+const { sleep } = require('./lib/wait.js');
 
 const skip = missing();
 const COUNT = Number(process.env.WEIR_SLOW_SOCKETS || 1000);
 const DRIP_MS = 1000;
 const HEAD_TIMEOUT_MS = 10_000; // header_timeout_ms of runtime/net/http_server.c
 const GET_HEALTH = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n';
-
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function residentMiB(server) {
     const status = fs.readFileSync(`/proc/${server.child.pid}/status`, 'utf8');

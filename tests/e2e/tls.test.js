@@ -12,6 +12,7 @@ const tls = require('node:tls');
 const { makeCertificate } = require('./lib/certificate.js');
 const { makeFolder } = require('./lib/files.js');
 const { startServer, missing, programPath, RawSocket } = require('./lib/server.js');
+const { until } = require('./lib/wait.js');
 
 const skip = missing();
 const GET_HEALTH = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n';
@@ -41,16 +42,6 @@ function servedName(server) {
         });
         socket.on('error', reject);
     });
-}
-
-async function until(condition, what) {
-    for (let i = 0; i < 400; i++) {
-        if (await condition()) {
-            return;
-        }
-        await new Promise((resolve) => setTimeout(resolve, 25));
-    }
-    assert.fail(`in vain: ${what}`);
 }
 
 function request(server, route, { ca, body, ...options } = {}) {

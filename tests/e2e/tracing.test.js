@@ -12,6 +12,7 @@ const { weir } = require('./lib/command.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
 const { readMetrics } = require('./lib/metrics.js');
 const { waitFor } = require('./lib/model_repo.js');
+const { freePort } = require('./lib/port.js');
 const { startServer, missing, modelPath } = require('./lib/server.js');
 const { startService } = require('./lib/webhook.js');
 
@@ -153,14 +154,6 @@ async function getMany(server, count) {
     socket.write(`GET /nowhere HTTP/1.1\r\nHost: ${server.host}\r\n\r\n`.repeat(count));
     await waitFor(() => text.split('HTTP/1.1 404 ').length === count + 1);
     socket.destroy();
-}
-
-async function freePort() {
-    const server = net.createServer();
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address();
-    await new Promise((resolve) => server.close(resolve));
-    return port;
 }
 
 test('without a collector there is one warning; what waits is bounded, and told once it is back', { skip }, async (t) => {

@@ -14,7 +14,8 @@ const { ask } = require('./lib/chat.js');
 const { makeCertificate } = require('./lib/certificate.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
 const { missing, modelPath, programPath, RawSocket } = require('./lib/server.js');
-const { ADMIN_KEY, Upgrading, startUpgrading, isAlive, sleep, until } = require('./lib/upgrading.js');
+const { ADMIN_KEY, Upgrading, startUpgrading, isAlive } = require('./lib/upgrading.js');
+const { sleep, until } = require('./lib/wait.js');
 
 const skip = missing();
 const CHAT = '/v1/chat/completions';

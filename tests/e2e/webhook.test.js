@@ -13,7 +13,8 @@ const { weir } = require('./lib/command.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
 const { startServer, missing } = require('./lib/server.js');
 const { readEvents } = require('./lib/sse.js');
-const { startService, until, sleep } = require('./lib/webhook.js');
+const { sleep } = require('./lib/wait.js');
+const { startService, until } = require('./lib/webhook.js');
 
 const skip = missing();
 const REQUEST = ask('Tell me a story.', { max_tokens: 60 });

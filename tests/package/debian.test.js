@@ -8,10 +8,13 @@ const os = require('node:os');
 const path = require('node:path');
 const test = require('node:test');
 
+const { sleep, until } = require('../e2e/lib/wait.js');
 const { BUILD, makePackage, makeOtherVersion } = require('./lib/package.js');
-const { missingRoot, startRoot, until, sleep } = require('./lib/root.js');
+const { missingRoot, startRoot } = require('./lib/root.js');
 
-const skip = missingRoot();
+const skip = missingRoot(); // of tests that start a root
+const read = (file) => fs.readFileSync(path.resolve(__dirname, '../..', file), 'utf8');
+const SOCKET_ACTIVATION = 'systemctl stop weir && systemctl enable --now weir.socket';
 const URL = 'http://127.0.0.1:8080';
 const ASK = `curl -sS -m 60 ${URL}/v1/chat/completions -H 'content-type: application/json' ` +
     `-d '{"messages":[{"role":"user","content":"Hello"}],"max_tokens":8,"temperature":0}'`;
@@ -21,8 +24,8 @@ const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-package-'));
 let first, second;
 
 test.before(() => {
+    first = makePackage(folder);
     if (!skip) {
-        first = makePackage(folder);
         second = makeOtherVersion(first, '9.9.9-1', (files) => fs.appendFileSync(path.join(files, 'etc/default/weir'), '# new\n'));
     }
 });
@@ -33,13 +36,21 @@ function install(root, deb) {
     return root.get('dpkg', '--install', '--force-confdef', '--force-confold', '/root/weir.deb');
 }
 
+// Below a prefix, as `cmake --install` puts it there: the folder above that.
+function installBelow(prefix) {
+    const stage = path.join(folder, `stage${prefix.replaceAll('/', '-')}`);
+    execFileSync('cmake', ['--install', BUILD, '--prefix', prefix, '--component', 'weir'],
+        { stdio: 'pipe', env: { ...process.env, DESTDIR: stage } });
+    return stage;
+}
+
 const owner = (root, file) => root.get('stat', '--format=%U:%G %a', file);
 
 async function ready(root) {
     await until(() => root.run('curl', '-fsS', '-m', '5', `${URL}/readyz`).status === 0, 'it serves');
 }
 
-test('what is in it, and what it needs', { skip }, () => {
+test('what is in it, and what it needs', () => {
     const field = (name) => execFileSync('dpkg-deb', ['--field', first, name], { encoding: 'utf8' }).trim();
     const names = field('Depends').split(', ').map((one) => one.split(' ')[0]);
     const linked = ['libc6', 'libcjson1', 'libcurl4', 'libpcre2-8-0', 'libsqlite3-0', 'libssl3', 'libutf8proc2', 'libuv1'];
@@ -51,13 +62,15 @@ test('what is in it, and what it needs', { skip }, () => {
     for (const file of ['usr/bin/weir', 'usr/lib/systemd/system/weir.service', 'usr/lib/systemd/system/weir.socket',
         'usr/share/weir/models/weir-tiny/weir-tiny.gguf', 'usr/share/weir/models/weir-guard/weir-guard.bin',
         'usr/share/man/man1/weir.1.gz', 'usr/share/doc/weir/copyright', 'usr/share/doc/weir/docs/operations.md',
-        'usr/share/doc/weir/examples/helm/weir/Chart.yaml', 'etc/default/weir']) {
+        'usr/share/doc/weir/docs/weir.schema.json', 'usr/share/doc/weir/examples/helm/weir/Chart.yaml',
+        'usr/share/doc/weir/examples/kubernetes/deployment.yaml', 'usr/share/doc/weir/examples/monitoring/alerts.yml',
+        'usr/share/doc/weir/examples/haproxy/haproxy.cfg', 'etc/default/weir']) {
         assert.ok(files.includes(`root/root`) && files.includes(` ./${file}\n`), file);
     }
     assert.doesNotMatch(files, /\/(home|work|tmp|build|usr\/local)\//);
 });
 
-test('the manual page names every command', { skip }, () => {
+test('the manual page names every command', () => {
     const help = execFileSync(path.join(BUILD, 'weir'), ['--help'], { encoding: 'utf8' });
     const page = fs.readFileSync(path.resolve(__dirname, '../../packaging/weir.1'), 'utf8');
     const commands = [...help.matchAll(/^ {2}(\S+) /gm)].map((match) => match[1]);
@@ -67,10 +80,8 @@ test('the manual page names every command', { skip }, () => {
     }
 });
 
-test('cmake --install puts it below any prefix, and nothing elsewhere', { skip }, () => {
-    const stage = path.join(folder, 'stage');
-    execFileSync('cmake', ['--install', BUILD, '--prefix', '/opt/weir', '--component', 'weir'],
-        { stdio: 'pipe', env: { ...process.env, DESTDIR: stage } });
+test('cmake --install puts it below any prefix, and nothing elsewhere', () => {
+    const stage = installBelow('/opt/weir');
     assert.deepEqual(fs.readdirSync(stage), ['opt']);
     assert.deepEqual(fs.readdirSync(path.join(stage, 'opt/weir')).sort(), ['bin', 'lib', 'share']);
     const unit = fs.readFileSync(path.join(stage, 'opt/weir/lib/systemd/system/weir.service'), 'utf8');
@@ -178,7 +189,25 @@ test('with systemd: the service starts, reloads, is upgraded under load, restart
     await until(() => /an upgrade has failed: .*status 7/.test(show('StatusText')), 'the status says why');
     assert.equal(show('MainPID'), serving, 'a program that is no good changes nothing');
     assert.match(root.sh(ASK), /"content":"\w/);
+    root.sh('chmod -x /usr/bin/weir; systemctl kill --kill-whom=main --signal=USR2 weir.service');
+    await until(() => /an upgrade was refused: .*Permission denied/.test(show('StatusText')), 'the status says why');
     install(root, second);
+
+    // As one that loads a large model for long.
+    root.write('/etc/systemd/system/weir.service.d/slow.conf', '[Service]\nExecStart=\n' +
+        "ExecStart=/bin/sh -c 'while [ -e /run/slow ]; do sleep 0.1; done; exec /usr/bin/weir serve $WEIR_OPTIONS'\n");
+    root.sh('touch /run/slow; systemctl daemon-reload; systemctl --no-block restart weir.service');
+    await until(() => show('SubState') === 'start', 'it loads');
+    const loading = show('InvocationID');
+    const installation = root.spawn('dpkg', '--install', '--force-confdef', '--force-confold', '/root/weir.deb');
+    const installed = new Promise((resolve) => installation.on('close', resolve));
+    await Promise.race([installed, until(() => show('InvocationID') !== loading, 'another one loads')]);
+    assert.notEqual(show('InvocationID'), loading, 'one that does not serve yet is started anew');
+    root.sh('rm /run/slow');
+    assert.equal(await installed, 0);
+    await ready(root);
+    assert.equal(show('SubState'), 'running');
+    root.sh('rm /etc/systemd/system/weir.service.d/slow.conf');
 
     root.write('/etc/systemd/system/weir.service.d/test.conf', '[Service]\nWatchdogSec=1\nRestartSec=100ms\n');
     root.sh('systemctl daemon-reload; systemctl restart weir.service');
@@ -198,7 +227,11 @@ test('with systemd: the service starts, reloads, is upgraded under load, restart
     assert.equal(show('SubState'), 'failed', 'wrong options are not tried again and again');
     assert.match(root.get('journalctl', '--no-pager', '-u', 'weir.service'), /nosuch/);
     root.sh('cp /root/default /etc/default/weir; systemctl reset-failed weir.service');
-    root.get('systemctl', 'start', 'weir.socket');
+    root.get('systemctl', 'start', 'weir.service');
+    for (const file of ['docs/install.md', 'packaging/systemd/weir.socket']) {
+        assert.ok(read(file).includes(`\`${SOCKET_ACTIVATION}\``), file);
+    }
+    root.sh(SOCKET_ACTIVATION);
     assert.equal(show('ActiveState'), 'inactive');
     assert.match(root.sh(ASK), /"content":"\w/, 'a connection starts it');
     assert.equal(owner(root, '/run/weir.sock'), 'weir:weir 660');
@@ -209,4 +242,23 @@ test('with systemd: the service starts, reloads, is upgraded under load, restart
     root.get('dpkg', '--purge', 'weir');
     assert.equal(root.run('systemctl', 'is-active', 'weir.service', 'weir.socket').stdout, 'inactive\ninactive\n');
     assert.equal(root.exists('/var/lib/weir'), false);
+});
+
+test('from source: the commands of docs/install.md give a service that serves', { skip }, async (t) => {
+    const block = /^## From source\n+```\n([^]*?)```/m.exec(read('docs/install.md'))[1];
+    const [build, installation, ...commands] = block.trim().split('\n').map((line) => line.replaceAll('sudo ', ''));
+    assert.match(build, /^cmake --preset release /);
+    assert.equal(installation, 'cmake --install build/release --prefix /usr/local');
+    const archive = path.join(folder, 'local.tar');
+    execFileSync('tar', ['-C', installBelow('/usr/local'), '-cf', archive, '.']);
+
+    const root = await startRoot(t, { systemd: true });
+    root.copyIn(archive, '/root/local.tar');
+    root.sh('tar -C / --no-same-owner -xf /root/local.tar');
+    root.sh(commands.join('\n'));
+    await ready(root);
+    assert.equal(owner(root, '/etc/weir/admin-key'), 'root:weir 640');
+    assert.equal(root.get('systemctl', 'is-enabled', 'weir.service'), 'enabled');
+    assert.match(root.sh(ASK), /"content":"\w/);
+    assert.match(root.sh(`PATH=$PATH:/usr/local/bin; ${CTL} server show`), /serving/);
 });

@@ -10,7 +10,7 @@ trap 'rm -rf "$folder"' EXIT
 
 (cd "$folder" && cpack --config "$build/CPackConfig.cmake" -B "$folder/packed" -G DEB >/dev/null)
 depends=$(dpkg-deb --field "$folder"/packed/weir_*.deb Depends | sed 's/([^)]*)//g; s/|[^,]*//g; s/ //g')
-mmdebstrap --quiet --variant=minbase --include="$depends,systemd,systemd-sysv,curl,iproute2" bookworm "$folder/root"
+mmdebstrap --quiet --variant=minbase --include="$depends,systemd,systemd-sysv,curl,iproute2,openssl" bookworm "$folder/root"
 if [[ -n $(chroot "$folder/root" dpkg-query -W -f '${Package}\n' | grep -E '^(build-essential|.*-dev)$') ]]; then
     echo "this is no fresh root" >&2
     exit 1

@@ -10,7 +10,7 @@ const test = require('node:test');
 
 const { makeFolder, writeFile } = require('../e2e/lib/files.js');
 const { startServer, missing, modelPath, programPath } = require('../e2e/lib/server.js');
-const { until } = require('../e2e/lib/upgrading.js');
+const { until } = require('../e2e/lib/wait.js');
 const { problemsOfObject } = require('./lib/kubernetes.js');
 const { MODULES, runTool } = require('./lib/tools.js');
 
@@ -135,6 +135,17 @@ test('the manifests and the chart\'s defaults say the same', () => {
     for (const part of ['containers', 'initContainers', 'securityContext', 'terminationGracePeriodSeconds', 'volumes']) {
         assert.deepEqual(a[part], b[part], part);
     }
+    // But for the labels by which pods are found.
+    const spec = (objects, wanted) => {
+        const { podSelector: _, selector: __, ...rest } = objects.find(({ kind }) => kind === wanted).spec;
+        return rest;
+    };
+    for (const kind of ['NetworkPolicy', 'PersistentVolumeClaim', 'PodDisruptionBudget', 'Service']) {
+        assert.deepEqual(spec(plain(), kind), spec(chart(), kind), kind);
+    }
+    const out = (...args) => spec(chart(...args), 'NetworkPolicy').egress.flatMap(({ ports }) => ports.map(({ port }) => port));
+    assert.deepEqual(out(), [53, 53]);
+    assert.deepEqual(out('--set', 'networkPolicy.allowHttpsOut=true'), [53, 53, 443]);
 });
 
 // As the kubelet writes a config map: files are links into ..data, which is a link that is swapped.
@@ -181,9 +192,14 @@ test('the command of the pods serves, and follows config maps that are changed',
     const [seed] = pod.initContainers;
     const script = seed.args[0].replace('/usr/share/weir/models/', 'SHIPPED/').replaceAll('/models', models)
         .replace('SHIPPED', path.dirname(shipped));
+    const hoursAgo = (hours) => Date.now() / 1000 - hours * 3600;
+    for (const [name, hours] of [['.seed.old', 2], ['.seed.young', 0]]) { // starts that were interrupted
+        fs.mkdirSync(path.join(models, name, '1'), { recursive: true });
+        fs.utimesSync(path.join(models, name), hoursAgo(hours), hoursAgo(hours));
+    }
     for (let i = 0; i < 2; i++) { // the second time it finds a repository
         execFileSync(seed.command[0], [...seed.command.slice(1), script]);
-        assert.deepEqual(fs.readdirSync(models), ['weir-tiny']);
+        assert.deepEqual(fs.readdirSync(models).sort(), ['.seed.young', 'weir-tiny']);
     }
     assert.ok(fs.existsSync(path.join(models, 'weir-tiny/1/model.gguf')));
 

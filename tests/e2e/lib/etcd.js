@@ -3,33 +3,11 @@
 
 const assert = require('node:assert/strict');
 const { spawn, spawnSync } = require('node:child_process');
-const net = require('node:net');
 const path = require('node:path');
 
 const { makeFolder } = require('./files.js');
-
-const READY_MS = 30_000;
-
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-// A port that nobody has just now.
-async function freePort() {
-    const server = net.createServer();
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address();
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-}
-
-async function until(condition, what, ms = READY_MS) {
-    const begin = Date.now();
-    let seen;
-    while (!(seen = await condition())) {
-        assert.ok(Date.now() - begin < ms, `${what} has not come within ${ms} ms`);
-        await sleep(25);
-    }
-    return seen;
-}
+const { freePort } = require('./port.js');
+const { until } = require('./wait.js');
 
 class Etcd {
     constructor(folder, ports, args, scheme) {
@@ -131,4 +109,4 @@ async function startEtcd(t, { args = [], scheme = 'http', isReady, started = tru
     return etcd;
 }
 
-module.exports = { startEtcd, freePort, until, sleep };
+module.exports = { startEtcd };

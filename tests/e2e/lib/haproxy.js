@@ -7,8 +7,9 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 
-const { freePort, until } = require('./etcd.js');
 const { makeFolder } = require('./files.js');
+const { freePort } = require('./port.js');
+const { until } = require('./wait.js');
 
 const SHIPPED = path.resolve(__dirname, '../../../packaging/haproxy/haproxy.cfg');
 

@@ -3,10 +3,10 @@
 
 const assert = require('node:assert/strict');
 const { spawn, spawnSync } = require('node:child_process');
-const net = require('node:net');
 const path = require('node:path');
 
 const { makeFolder, writeFile } = require('./files.js');
+const { freePort } = require('./port.js');
 
 // Standard output. What is missing is an error, never a test that is skipped: scripts/packages.sh lists it.
 function promtool(args, input = '') {
@@ -19,14 +19,6 @@ function promtool(args, input = '') {
 // What Prometheus' linter says of a text, but for names that are vLLM's.
 function lintMetrics(text) {
     return promtool(['check', 'metrics'], text.split('\n').filter((line) => !line.includes('vllm:')).join('\n'));
-}
-
-async function freePort() {
-    const server = net.createServer();
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address();
-    await new Promise((resolve) => server.close(resolve));
-    return port;
 }
 
 // config: prometheus.yml.

@@ -11,21 +11,10 @@ const path = require('node:path');
 
 const { makeFolder } = require('./files.js');
 const { modelPath, programPath } = require('./server.js');
+const { sleep, until } = require('./wait.js');
 
 const ADMIN_KEY = 'an-admin-key-for-tests';
 const ENDS_WITHIN_MS = 30_000;
-
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function until(condition, what, timeoutMs = 60_000) {
-    for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(20)) {
-        const value = await condition();
-        if (value) {
-            return value;
-        }
-    }
-    return assert.fail(`${what} within ${timeoutMs} ms`);
-}
 
 // Whether there is such a process that has not ended; a zombie has.
 function isAlive(pid) {
@@ -168,4 +157,4 @@ async function startUpgrading(t, { args = [], port = 0, model = modelPath(), env
     return server;
 }
 
-module.exports = { ADMIN_KEY, Upgrading, startUpgrading, isAlive, sleep, until };
+module.exports = { ADMIN_KEY, Upgrading, startUpgrading, isAlive };

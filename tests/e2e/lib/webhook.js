@@ -65,6 +65,5 @@ async function until(holds, ms = 10_000, what = () => 'nothing') {
 }
 
 const startService = (t, tls) => new Service(t, tls).listen();
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-module.exports = { startService, until, sleep };
+module.exports = { startService, until };

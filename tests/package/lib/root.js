@@ -7,20 +7,10 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
+const { until } = require('../../e2e/lib/wait.js');
+
 const NAMESPACES = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup'];
 const SYSTEMD = ['/lib/systemd/systemd', '--system', '--unit=basic.target', '--log-target=journal', '--show-status=0'];
-
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function until(condition, what, timeoutMs = 120_000) {
-    for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(50)) {
-        const value = await condition();
-        if (value) {
-            return value;
-        }
-    }
-    throw new Error(`not within ${timeoutMs} ms: ${what}`);
-}
 
 // Where the second version of control groups is mounted.
 function cgroupRoot() {
@@ -126,4 +116,4 @@ async function startRoot(t, { systemd }) {
     return root;
 }
 
-module.exports = { missingRoot, startRoot, until, sleep };
+module.exports = { missingRoot, startRoot };
