@@ -5,14 +5,14 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 
 const { startServer } = require('../e2e/lib/server.js');
-const { missingConsole, openConsole, confirm, done } = require('./lib/console.js');
+const { FAILED_REQUESTS, missingBrowser, openConsole, confirm, done } = require('./lib/console.js');
 
-const skip = missingConsole();
+const skip = missingBrowser();
 
 test('console: a prompt is edited, tried, stored, compared, activated and rolled back', { skip, timeout: 240_000 }, async (t) => {
     const server = await startServer(t);
     const state = async (name = 'default') => (await server.admin('GET', `/admin/prompts/${name}`)).json();
-    const { page } = await openConsole(t, server, { view: 'prompts', errorsExpected: true });
+    const page = await openConsole(t, server, { view: 'prompts', expected: FAILED_REQUESTS });
     const button = (name) => page.getByRole('button', { name, exact: true });
     const text = page.getByLabel('Text', { exact: true });
 
@@ -66,13 +66,13 @@ test('console: a prompt is edited, tried, stored, compared, activated and rolled
     await confirm(page, button('New prompt'), 'Make it', { Name: 'support', Text: 'You help.' });
     await page.getByRole('heading', { name: /^support/ }).waitFor();
     assert.equal((await state('support')).text, 'You help.');
-    await done(page);
+    await done(page, 'Make a new prompt');
 });
 
 test('console: who was slower is told, and overwrites nothing', { skip, timeout: 240_000 }, async (t) => {
     const server = await startServer(t);
     await server.admin('PUT', '/admin/prompts/default', { text: 'One.' });
-    const { page } = await openConsole(t, server, { view: 'prompts', errorsExpected: true });
+    const page = await openConsole(t, server, { view: 'prompts', expected: FAILED_REQUESTS });
     await page.getByText('version 1 is active').waitFor();
     await page.getByLabel('Text', { exact: true }).fill('Two.');
     await page.getByRole('button', { name: 'Store and activate', exact: true }).click();
