@@ -6,7 +6,7 @@ const test = require('node:test');
 
 const { startServer } = require('../e2e/lib/server.js');
 const {
-    FAILED_REQUESTS, missingBrowser, openPage, field, button, answers, send, ask, answerWith, answerAtLength,
+    FAILED_REQUESTS, missingBrowser, openPage, field, button, answers, live, ask, answerWith, sendAndHold, refuse,
 } = require('./lib/chat_page.js');
 
 const options = { skip: missingBrowser(), timeout: 240_000 };
@@ -43,24 +43,20 @@ test('chat page: a new system prompt shows in the next answer', options, async (
 test('chat page: the answer is shown while it is written, and Stop ends it', options, async (t) => {
     const server = await start(t);
     const page = await openPage(t, server.url);
-    await answerAtLength(page, 900);
-    await send(page, 'What is 23 + 45?');
-    const live = page.locator('.turn.assistant[aria-busy=true]');
-    await page.waitForFunction(() => document.querySelector('.turn.assistant .markdown')?.textContent.length > 20);
-    assert.equal(await live.count(), 1);
+    const held = await sendAndHold(t, page, server, 'What is 23 + 45?');
+    assert.equal(await live(page).count(), 1);
     await button(page, 'Stop').click();
     await page.getByText('You stopped this answer.').waitFor();
     assert.ok((await answers(page).last().locator('.markdown').textContent()).length > 20, 'what had come is kept');
-    assert.equal(await live.count(), 0);
-    // The server is told, and answers the next.
+    assert.equal(await live(page).count(), 0);
+    await held.left; // the server is told, and answers the next
     assert.match(await ask(page, 'What is 20 + 30?'), /50/);
 
     // By the keyboard too.
-    await answerAtLength(page, 900);
-    await send(page, 'What is 23 + 45?');
-    await live.waitFor();
+    await sendAndHold(t, page, server, 'What is 23 + 45?');
     await page.keyboard.press('Escape');
-    await live.waitFor({ state: 'detached' });
+    await page.getByText('You stopped this answer.').nth(1).waitFor();
+    assert.equal(await live(page).count(), 0);
 });
 
 test('chat page: retry asks again, edit asks something else', options, async (t) => {

@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const test = require('node:test');
 
 const { startServer } = require('../e2e/lib/server.js');
-const { missingBrowser, openPage, field, button, send, ask, answerWith, answerAtLength } = require('./lib/chat_page.js');
+const { missingBrowser, openPage, field, button, ask, answerWith, sendAndHold } = require('./lib/chat_page.js');
 
 const options = { skip: missingBrowser(), timeout: 240_000 };
 const start = (t) => startServer(t, { args: ['--temperature', '0'] });
@@ -85,22 +85,18 @@ test('chat history: a chat can be renamed and deleted', options, async (t) => {
 test('chat history: a chat that is left while it is answered keeps what had come; one that is deleted is gone', options, async (t) => {
     const server = await start(t);
     const page = await openPage(t, server.url);
-    const begin = async (text) => {
-        await answerAtLength(page, 900);
-        await send(page, text);
-        await page.waitForFunction(() => document.querySelector('.turn.assistant .markdown')?.textContent.length > 20);
-    };
-    await begin('What is 23 + 45?');
+    await sendAndHold(t, page, server, 'What is 23 + 45?');
     await button(page, 'New chat').click();
     await page.getByText('Ask something').waitFor();
     await chats(page).getByRole('link', { name: 'What is 23 + 45?' }).click();
     await page.getByText('You stopped this answer.').waitFor();
     await button(page, 'New chat').click();
-    await begin('What is 20 + 30?');
+    const held = await sendAndHold(t, page, server, 'What is 20 + 30?');
     await button(page, 'Delete What is 20 + 30?').click();
     await button(page.getByRole('dialog'), 'Delete').click();
     await page.getByText('Ask something').waitFor();
-    assert.match(await ask(page, 'What is 23 + 45?'), /68/); // the one before has ended by now
+    await held.left; // the answer has ended
+    assert.match(await ask(page, 'What is 23 + 45?'), /68/);
     assert.deepEqual(await titles(page), ['What is 23 + 45?', 'What is 23 + 45?']);
 });
 
