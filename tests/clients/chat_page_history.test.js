@@ -136,7 +136,27 @@ test('chat history: two tabs know of each other, and a full browser says so', op
     });
     await answerWith(page, 'Still here. '.repeat(20));
     assert.match(await ask(page, 'Go on '.repeat(20)), /Still here/, 'talking goes on');
-    await page.getByRole('alert').getByText('no more room').waitFor();
+    const notice = page.getByRole('alert').getByText('no more room');
+    await notice.waitFor();
+
+    // What there is no room for is listed, can be left, opened and exported, and is stored as soon as there is room.
+    await button(page, 'New chat').click();
+    await answerWith(page, 'Five. '.repeat(100));
+    await ask(page, 'The fifth chat');
+    await chats(page).getByRole('link', { name: 'The second chat' }).click();
+    await page.getByText('Still here').waitFor();
+    assert.deepEqual(await titles(page), ['The fifth chat', 'The second chat', 'The third chat', 'The first chat']);
+    assert.match((await downloaded(page, () => button(page, 'Export The second chat').click())).text, /Still here/);
+    assert.match((await downloaded(page, () => button(page, 'Export all').click())).text, /Five.*Still here/s);
+    assert.ok(await notice.isVisible());
+    await page.evaluate(() => localStorage.removeItem('filler0'));
+    await chats(page).getByRole('link', { name: 'The third chat' }).hover();
+    await button(page, 'Delete The third chat').click();
+    await button(page.getByRole('dialog'), 'Delete').click();
+    await notice.waitFor({ state: 'detached' });
+    await page.reload();
+    await page.getByText('Still here').waitFor();
+    assert.deepEqual(await titles(page), ['The fifth chat', 'The second chat', 'The first chat']);
 });
 
 test('chat history: what is in the browser and is no chat is passed over', options, async (t) => {
