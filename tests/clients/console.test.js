@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 
 const { startServer } = require('../e2e/lib/server.js');
-const { FAILED_REQUESTS, missingBrowser, openPage, openConsole, signIn } = require('./lib/console.js');
+const { FAILED_REQUESTS, missingBrowser, openPage, openConsole, signIn, holdRequests } = require('./lib/console.js');
 const { focusComes, focusComesTo } = require('./lib/focus.js');
 
 const skip = missingBrowser();
@@ -89,6 +89,29 @@ test('console: by keyboard alone', { skip, timeout: 240_000 }, async (t) => {
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'hidden' });
     await focusComesTo(page, 'New prompt');
+});
+
+test('console: a slow server is waited for, and asked no more often for that', { skip, timeout: 240_000 }, async (t) => {
+    const server = await startServer(t);
+    const page = await openConsole(t, server, { view: 'audit' });
+    await page.clock.install();
+    const held = await holdRequests(page, (request) => request.url().endsWith('/admin/models'));
+    await page.getByRole('link', { name: 'Models' }).click();
+    const first = await held.next();
+    await page.clock.runFor(60_000);
+    assert.equal(held.count, 1);
+    await first.continue();
+    await page.getByText('One file, without a repository').waitFor();
+    await page.clock.runFor(10_000);
+    await held.next(); // and again after that
+});
+
+test('console: that the server is gone is said in words', { skip, timeout: 240_000 }, async (t) => {
+    const server = await startServer(t);
+    const page = await openConsole(t, server, { view: 'audit', expected: FAILED_REQUESTS });
+    await server.stop();
+    await page.getByRole('button', { name: 'Refresh' }).click();
+    await page.getByRole('alert').getByText('The server cannot be reached.').waitFor();
 });
 
 test('console: every view fits a phone, light and dark, and says what its parts are', { skip, timeout: 240_000 }, async (t) => {

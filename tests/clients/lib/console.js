@@ -40,6 +40,37 @@ async function confirm(page, button, answer, fields = {}) {
     await dialog.waitFor({ state: 'hidden' });
 }
 
+// Keeps the requests of a page that match from their answers, until they are told to go on.
+//
+//   const held = await holdRequests(page, (request) => request.method() === 'PUT');
+//   const route = await held.next();   the next of them; route.continue()
+//   held.count                         how many there were
+//   await held.end()                   all go on from now
+async function holdRequests(page, isHeld) {
+    const routes = [];
+    const waiting = [];
+    let isOver = false;
+    const held = {
+        count: 0,
+        next: () => new Promise((resolve) => {
+            if (routes.length > 0) resolve(routes.shift());
+            else waiting.push(resolve);
+        }),
+        end: () => {
+            isOver = true;
+            return Promise.all(routes.splice(0).map((route) => route.continue()));
+        },
+    };
+    await page.route('**/admin/**', (route) => {
+        if (isOver || !isHeld(route.request())) return route.fallback();
+        held.count++;
+        if (waiting.length > 0) waiting.shift()(route);
+        else routes.push(route);
+        return undefined;
+    });
+    return held;
+}
+
 // The page as the docs show it, if they are wanted.
 async function picture(page, name) {
     if (process.env.WEIR_SCREENSHOTS) {
@@ -51,4 +82,4 @@ async function picture(page, name) {
 // The status line says that what has this title is done.
 const done = (page, title) => page.getByRole('status').getByText(`${title}: done.`, { exact: true }).waitFor();
 
-module.exports = { ...browser, openPage, openConsole, signIn, confirm, done, picture };
+module.exports = { ...browser, openPage, openConsole, signIn, confirm, done, holdRequests, picture };
