@@ -55,6 +55,16 @@ int chain_trial_read(struct chain_trial *t, const cJSON *body, struct err *e)
     return 0;
 }
 
+/* Steps of a trace, without the last, which ends the text. */
+static size_t count_steps(const char *text, size_t len, size_t chunk)
+{
+    size_t n = 0;
+    for (size_t at = 0; at < len; n++) {
+        at += utf8_chunk_len(text + at, len - at, chunk);
+    }
+    return n;
+}
+
 static int check_trace(const struct chain_trial *t, struct err *e)
 {
     size_t len = strlen(t->text);
@@ -63,11 +73,15 @@ static int check_trace(const struct chain_trial *t, struct err *e)
                              "\"text\" has %zu bytes, a trace may have %d", len,
                              CHAIN_TRACE_TEXT_MAX);
     }
-    size_t least = (len + CHAIN_TRACE_STEPS_MAX - 1) / CHAIN_TRACE_STEPS_MAX;
+    /* Characters stay whole, so that a step may have fewer bytes than `chunk`. */
+    size_t least = t->chunk;
+    while (count_steps(t->text, len, least) > CHAIN_TRACE_STEPS_MAX) {
+        least++;
+    }
     if (t->chunk < least) {
         return err_set_param(e, ERR_INVALID, "chunk",
-                             "a trace may have %d steps; of a text of %zu bytes \"chunk\" must "
-                             "be %zu at least",
+                             "a trace may have %d steps; of this text of %zu bytes \"chunk\" "
+                             "must be %zu at least",
                              CHAIN_TRACE_STEPS_MAX, len, least);
     }
     return 0;
@@ -80,6 +94,14 @@ void chain_trial_add_chain(cJSON *root, const struct chain *chain)
     cJSON_AddNumberToObject(root, "version", chain_version(chain));
     cJSON_AddStringToObject(root, "sha256", chain_hash(chain));
     cJSON_AddNumberToObject(root, "filters", (double)chain_filter_count(chain));
+}
+
+/* The item becomes a part of the list; where there is no memory for the list it goes. */
+static void append(cJSON *list, cJSON *item)
+{
+    if (!cJSON_AddItemToArray(list, item)) {
+        cJSON_Delete(item);
+    }
 }
 
 static cJSON *event_json(const struct chain_event *event)
@@ -106,7 +128,7 @@ static void add_events(cJSON *o, const struct chain_stream *stream, size_t *show
     const struct chain_event *events = chain_stream_events(stream, &count, NULL);
     cJSON *list = cJSON_AddArrayToObject(o, "events");
     for (; *shown < count; ++*shown) {
-        cJSON_AddItemToArray(list, event_json(&events[*shown]));
+        append(list, event_json(&events[*shown]));
     }
 }
 
@@ -116,12 +138,13 @@ static void add_left_out(cJSON *root, const struct chain *chain)
     cJSON *list = cJSON_AddArrayToObject(root, "left_out");
     for (size_t i = 0; i < chain_filter_count(chain); i++) {
         if (chain_filter_asks(chain, i)) {
-            cJSON_AddItemToArray(list, cJSON_CreateNumber((double)i));
+            append(list, cJSON_CreateNumber((double)i));
         }
     }
 }
 
-static cJSON *result_json(const struct chain_stream *stream, const struct buf *out)
+static cJSON *result_json(const struct chain_stream *stream, const struct buf *out,
+                          struct err *e)
 {
     const struct chain *chain = chain_stream_chain(stream);
     size_t shown = 0;
@@ -129,6 +152,10 @@ static cJSON *result_json(const struct chain_stream *stream, const struct buf *o
     chain_stream_events(stream, &shown, &truncated);
     shown = 0;
     cJSON *root = cJSON_CreateObject();
+    if (!root) {
+        err_nomem(e);
+        return NULL;
+    }
     cJSON_AddStringToObject(root, "name", chain_name(chain));
     chain_trial_add_chain(root, chain);
     cJSON_AddStringToObject(root, "text", out->data ? out->data : "");
@@ -174,7 +201,7 @@ cJSON *chain_trial_result(const struct chain_trial *t, struct chain *chain, stru
     if (rc == CHAIN_GOES_ON) {
         rc = chain_finish(run.stream, &run.sink, e);
     }
-    cJSON *root = rc >= 0 ? result_json(run.stream, &run.out) : NULL;
+    cJSON *root = rc >= 0 ? result_json(run.stream, &run.out, e) : NULL;
     run_deinit(&run);
     return root;
 }
@@ -217,7 +244,7 @@ static int run_step(struct run *run, const struct chain_trial *t, size_t at, siz
         return -1;
     }
     add_events(step, run->stream, shown);
-    cJSON_AddItemToArray(steps, step);
+    append(steps, step);
     return status;
 }
 
@@ -240,14 +267,11 @@ cJSON *chain_trial_trace(const struct chain_trial *t, struct chain *chain, struc
         return NULL;
     }
     struct run run;
-    cJSON *root = NULL;
     cJSON *steps = cJSON_CreateArray();
     int rc = run_init(&run, t, chain, e);
     rc = rc == 0 ? run_steps(&run, t, steps, e) : -1;
-    if (rc >= 0) {
-        root = result_json(run.stream, &run.out);
-        cJSON_AddItemToObject(root, "steps", steps);
-    } else {
+    cJSON *root = rc >= 0 ? result_json(run.stream, &run.out, e) : NULL;
+    if (!root || !cJSON_AddItemToObject(root, "steps", steps)) {
         cJSON_Delete(steps);
     }
     run_deinit(&run);

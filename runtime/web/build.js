@@ -18,12 +18,14 @@ const zlib = require('node:zlib');
 const PAGES = [
     { route: '/', folder: 'chat' },
     { route: '/admin', folder: 'console' },
-].filter(({ folder }) => fs.existsSync(path.join(__dirname, folder, 'main.jsx')));
+];
 
 const { values: options } = parseArgs({
     options: { modules: { type: 'string' }, out: { type: 'string' }, depfile: { type: 'string' } },
 });
-const modules = path.resolve(options.modules);
+// esbuild names files by their real paths, wherever there is a link on the way to them.
+const sources = fs.realpathSync(__dirname);
+const modules = fs.realpathSync(options.modules);
 const esbuild = require(path.join(modules, 'esbuild'));
 
 const TYPES = {
@@ -58,13 +60,13 @@ function hashed(name, kind, bytes) {
 }
 
 // The file as it is given to esbuild and to make: relative paths are those of this folder.
-const inputFile = (name) => path.resolve(__dirname, name);
+const inputFile = (name) => path.resolve(sources, name);
 
 // Script and style of a page, and the files that they were made of.
 async function bundle(folder) {
     const result = await esbuild.build({
-        absWorkingDir: __dirname,
-        entryPoints: [path.join(__dirname, folder, 'main.jsx')],
+        absWorkingDir: sources,
+        entryPoints: [path.join(sources, folder, 'main.jsx')],
         outdir: 'out', // nothing is written there
         bundle: true,
         minify: true,
@@ -90,6 +92,9 @@ function licences(inputs) {
     const packages = new Set(inputs.filter((file) => file.startsWith(modules + path.sep))
         .map((file) => path.relative(modules, file).split(path.sep))
         .map(([first, second]) => (first.startsWith('@') ? `${first}/${second}` : first)));
+    if (packages.size === 0) {
+        throw new Error(`no package of ${modules} is in the pages, so there are no licences to show`);
+    }
     return [...packages].sort().map((name) => {
         const folder = path.join(modules, name);
         const { version, license } = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
@@ -139,11 +144,11 @@ async function main() {
     const pages = [];
     for (const { route, folder } of PAGES) {
         const { script, style, inputs: files } = await bundle(folder);
-        const index = path.join(__dirname, folder, 'index.html');
+        const index = path.join(sources, folder, 'index.html');
         [...files, index].forEach((file) => inputs.add(file));
         pages.push({ route, index, script: hashed(folder, 'js', script), style: hashed(folder, 'css', style) });
     }
-    const icon = path.join(__dirname, 'shared', 'icon.svg');
+    const icon = path.join(sources, 'shared', 'icon.svg');
     inputs.add(icon);
     const common = {
         icon: hashed('icon', 'svg', fs.readFileSync(icon)),

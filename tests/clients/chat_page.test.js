@@ -6,7 +6,7 @@ const test = require('node:test');
 
 const { startServer } = require('../e2e/lib/server.js');
 const {
-    FAILED_REQUESTS, missingBrowser, openPage, field, button, answers, send, ask, answerWith, answerAtLength,
+    FAILED_REQUESTS, missingBrowser, openPage, field, button, answers, live, ask, answerWith, sendAndHold, refuse,
 } = require('./lib/chat_page.js');
 
 const options = { skip: missingBrowser(), timeout: 240_000 };
@@ -43,24 +43,20 @@ test('chat page: a new system prompt shows in the next answer', options, async (
 test('chat page: the answer is shown while it is written, and Stop ends it', options, async (t) => {
     const server = await start(t);
     const page = await openPage(t, server.url);
-    await answerAtLength(page, 900);
-    await send(page, 'What is 23 + 45?');
-    const live = page.locator('.turn.assistant[aria-busy=true]');
-    await page.waitForFunction(() => document.querySelector('.turn.assistant .markdown')?.textContent.length > 20);
-    assert.equal(await live.count(), 1);
+    const held = await sendAndHold(t, page, server, 'What is 23 + 45?');
+    assert.equal(await live(page).count(), 1);
     await button(page, 'Stop').click();
     await page.getByText('You stopped this answer.').waitFor();
     assert.ok((await answers(page).last().locator('.markdown').textContent()).length > 20, 'what had come is kept');
-    assert.equal(await live.count(), 0);
-    // The server is told, and answers the next.
+    assert.equal(await live(page).count(), 0);
+    await held.left; // the server is told, and answers the next
     assert.match(await ask(page, 'What is 20 + 30?'), /50/);
 
     // By the keyboard too.
-    await answerAtLength(page, 900);
-    await send(page, 'What is 23 + 45?');
-    await live.waitFor();
+    await sendAndHold(t, page, server, 'What is 23 + 45?');
     await page.keyboard.press('Escape');
-    await live.waitFor({ state: 'detached' });
+    await page.getByText('You stopped this answer.').nth(1).waitFor();
+    assert.equal(await live(page).count(), 0);
 });
 
 test('chat page: retry asks again, edit asks something else', options, async (t) => {
@@ -90,6 +86,76 @@ test('chat page: retry asks again, edit asks something else', options, async (t)
     await page.locator('.made-by').waitFor();
     assert.equal(await answers(page).count(), 1, 'what followed is gone');
     assert.deepEqual(await page.locator('.bubble').allTextContents(), ['What is 20 + 30?']);
+});
+
+test('chat page: what a new answer or an edit replaces stays until there is an answer', options, async (t) => {
+    const server = await start(t);
+    const page = await openPage(t, server.url, { expected: FAILED_REQUESTS });
+    const isAsBefore = async () => {
+        await page.reload();
+        assert.deepEqual(await page.locator('.bubble').allTextContents(), ['The first', 'The second']);
+        assert.deepEqual(await page.locator('.markdown').allTextContents(), ['One.\n', 'Two.\n']);
+    };
+    await answerWith(page, 'One.');
+    await ask(page, 'The first');
+    await answerWith(page, 'Two.');
+    await ask(page, 'The second');
+    await refuse(page, { message: 'Not so fast.' });
+    await button(page, 'Try again').click();
+    await page.getByText('Not so fast.').waitFor();
+    await isAsBefore();
+    await page.route('**/v1/chat/completions', () => {}, { times: 1 }); // nothing comes
+    await button(page, 'Try again').click();
+    await live(page).waitFor();
+    await page.keyboard.press('Escape');
+    await live(page).waitFor({ state: 'detached' });
+    await isAsBefore();
+
+    const editFirst = async () => {
+        await button(page, 'Edit').first().click();
+        await page.getByLabel('Edit message').fill('Another');
+        await refuse(page, { message: 'Not so fast.' });
+        await page.getByLabel('Edit message').press('Enter');
+        await page.getByText('Not so fast.').waitFor();
+        assert.deepEqual(await page.locator('.bubble').allTextContents(), ['Another'], 'what was written is there');
+    };
+    await editFirst();
+    await page.reload();
+    await button(page, 'Undo the edit').click();
+    await isAsBefore();
+    await editFirst();
+    await answerWith(page, 'Three.');
+    await button(page.locator('.failure'), 'Try again').click();
+    await page.locator('.made-by').waitFor();
+    assert.deepEqual(await page.locator('.markdown').allTextContents(), ['Three.\n']);
+    assert.equal(await button(page, 'Undo the edit').count(), 0);
+});
+
+test('chat page: an edit waits for the answer that runs, and Escape there does not end it', options, async (t) => {
+    const server = await start(t);
+    const page = await openPage(t, server.url);
+    await answerWith(page, 'One.');
+    await ask(page, 'The first');
+    const editor = page.getByLabel('Edit message');
+    await button(page, 'Edit').click();
+    await editor.fill('What is 20 + 30?');
+    let held = await sendAndHold(t, page, server, 'What is 23 + 45?');
+    await editor.press('Enter');
+    assert.equal(await editor.inputValue(), 'What is 20 + 30?', 'what was written is there');
+    assert.ok(await button(page, 'Send again').isDisabled());
+    held.goOn();
+    await live(page).waitFor({ state: 'detached' });
+    await editor.press('Enter');
+    await answers(page).getByText('50').waitFor();
+    await page.locator('.made-by').waitFor();
+
+    await button(page, 'Edit').click();
+    held = await sendAndHold(t, page, server, 'What is 23 + 45?');
+    await editor.press('Escape');
+    assert.equal(await editor.count(), 0);
+    held.goOn();
+    await page.locator('.made-by').nth(1).waitFor();
+    assert.equal(await page.getByText('You stopped this answer.').count(), 0);
 });
 
 test('chat page: Markdown is shown, code has colours and can be copied', options, async (t) => {
@@ -167,6 +233,42 @@ test('chat page: a thumb reaches the server', options, async (t) => {
     assert.equal(entry.asked, null, 'nothing of what was said is sent along');
     await page.reload();
     assert.equal(await down.getAttribute('aria-pressed'), 'true', 'it is remembered');
+});
+
+test('chat page: a thumb that takes long is for the chat that it was given in', options, async (t) => {
+    const server = await start(t);
+    const page = await openPage(t, server.url);
+    const chats = () => page.evaluate(() => Object.keys(localStorage).map((key) => JSON.parse(localStorage[key])));
+    const give = async (thumb) => {
+        const taken = new Promise((resolve) => {
+            page.route('**/v1/feedback', (route) => resolve(() => route.fulfill({ status: 201, json: {} })), { times: 1 });
+        });
+        await button(page, thumb).click();
+        const answer = await taken;
+        return async () => {
+            const response = page.waitForResponse('**/v1/feedback');
+            await answer();
+            await (await response).finished();
+        };
+    };
+    await answerWith(page, 'One.');
+    await ask(page, 'The first');
+    const [{ id, updated }] = await chats();
+    const finish = await give('Good answer');
+    await button(page, 'New chat').click();
+    await page.getByText('Ask something').waitFor();
+    await finish();
+    await page.waitForFunction((key) => JSON.parse(localStorage[key]).messages[1].thumb === 'up', `weir-chat:${id}`);
+    assert.deepEqual((await chats()).map((chat) => [chat.id, chat.updated]), [[id, updated]], 'no other chat, and none is newer');
+
+    await page.getByRole('link', { name: 'The first' }).click();
+    assert.equal(await button(page, 'Good answer').getAttribute('aria-pressed'), 'true');
+    const finishDeleted = await give('Bad answer');
+    await button(page, 'Delete The first').click();
+    await button(page.getByRole('dialog'), 'Delete').click();
+    await finishDeleted();
+    await page.getByText('Thank you for saying so.').waitFor({ state: 'attached' });
+    assert.deepEqual(await chats(), []);
 });
 
 test('chat page: where nobody takes feedback it says so, once', options, async (t) => {

@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const test = require('node:test');
 
 const { startServer } = require('../e2e/lib/server.js');
-const { missingBrowser, openPage, field, button, send, ask, answerWith, answerAtLength } = require('./lib/chat_page.js');
+const { missingBrowser, openPage, field, button, ask, answerWith, sendAndHold } = require('./lib/chat_page.js');
 
 const options = { skip: missingBrowser(), timeout: 240_000 };
 const start = (t) => startServer(t, { args: ['--temperature', '0'] });
@@ -85,22 +85,18 @@ test('chat history: a chat can be renamed and deleted', options, async (t) => {
 test('chat history: a chat that is left while it is answered keeps what had come; one that is deleted is gone', options, async (t) => {
     const server = await start(t);
     const page = await openPage(t, server.url);
-    const begin = async (text) => {
-        await answerAtLength(page, 900);
-        await send(page, text);
-        await page.waitForFunction(() => document.querySelector('.turn.assistant .markdown')?.textContent.length > 20);
-    };
-    await begin('What is 23 + 45?');
+    await sendAndHold(t, page, server, 'What is 23 + 45?');
     await button(page, 'New chat').click();
     await page.getByText('Ask something').waitFor();
     await chats(page).getByRole('link', { name: 'What is 23 + 45?' }).click();
     await page.getByText('You stopped this answer.').waitFor();
     await button(page, 'New chat').click();
-    await begin('What is 20 + 30?');
+    const held = await sendAndHold(t, page, server, 'What is 20 + 30?');
     await button(page, 'Delete What is 20 + 30?').click();
     await button(page.getByRole('dialog'), 'Delete').click();
     await page.getByText('Ask something').waitFor();
-    assert.match(await ask(page, 'What is 23 + 45?'), /68/); // the one before has ended by now
+    await held.left; // the answer has ended
+    assert.match(await ask(page, 'What is 23 + 45?'), /68/);
     assert.deepEqual(await titles(page), ['What is 23 + 45?', 'What is 23 + 45?']);
 });
 
@@ -140,7 +136,27 @@ test('chat history: two tabs know of each other, and a full browser says so', op
     });
     await answerWith(page, 'Still here. '.repeat(20));
     assert.match(await ask(page, 'Go on '.repeat(20)), /Still here/, 'talking goes on');
-    await page.getByRole('alert').getByText('no more room').waitFor();
+    const notice = page.getByRole('alert').getByText('no more room');
+    await notice.waitFor();
+
+    // What there is no room for is listed, can be left, opened and exported, and is stored as soon as there is room.
+    await button(page, 'New chat').click();
+    await answerWith(page, 'Five. '.repeat(100));
+    await ask(page, 'The fifth chat');
+    await chats(page).getByRole('link', { name: 'The second chat' }).click();
+    await page.getByText('Still here').waitFor();
+    assert.deepEqual(await titles(page), ['The fifth chat', 'The second chat', 'The third chat', 'The first chat']);
+    assert.match((await downloaded(page, () => button(page, 'Export The second chat').click())).text, /Still here/);
+    assert.match((await downloaded(page, () => button(page, 'Export all').click())).text, /Five.*Still here/s);
+    assert.ok(await notice.isVisible());
+    await page.evaluate(() => localStorage.removeItem('filler0'));
+    await chats(page).getByRole('link', { name: 'The third chat' }).hover();
+    await button(page, 'Delete The third chat').click();
+    await button(page.getByRole('dialog'), 'Delete').click();
+    await notice.waitFor({ state: 'detached' });
+    await page.reload();
+    await page.getByText('Still here').waitFor();
+    assert.deepEqual(await titles(page), ['The fifth chat', 'The second chat', 'The first chat']);
 });
 
 test('chat history: what is in the browser and is no chat is passed over', options, async (t) => {

@@ -5,16 +5,16 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 
 const { startServer } = require('../e2e/lib/server.js');
-const { missingConsole, openConsole, confirm, picture } = require('./lib/console.js');
+const { FAILED_REQUESTS, missingBrowser, openConsole, confirm, picture } = require('./lib/console.js');
 
-const skip = missingConsole();
+const skip = missingBrowser();
 const FILTERS = '/admin/filters';
 
 test('console: a text goes through a chain byte by byte', { skip, timeout: 240_000 }, async (t) => {
     const server = await startServer(t);
     await server.admin('PUT', `${FILTERS}/default`, { filters: [{ type: 'wordlist', words: ['heron'], action: 'mask' }], note: 'no herons' });
     await server.admin('PUT', `${FILTERS}/strict`, { filters: [{ type: 'wordlist', words: ['heron'] }] });
-    const { page } = await openConsole(t, server, { view: 'filters', errorsExpected: true, viewport: { width: 1000, height: 980 } });
+    const page = await openConsole(t, server, { view: 'filters', expected: FAILED_REQUESTS, viewport: { width: 1000, height: 980 } });
     const button = (name) => page.getByRole('button', { name, exact: true });
     const strip = (name) => page.locator(`[data-strip="${name}"]`);
     const trace = async (text) => {

@@ -8,16 +8,16 @@ const test = require('node:test');
 const { makeFolder, writeOtherVersion } = require('../e2e/lib/files.js');
 const { startRepo, listVersions, waitForState } = require('../e2e/lib/model_repo.js');
 const { startServer, modelPath } = require('../e2e/lib/server.js');
-const { missingConsole, openConsole, confirm, done, picture } = require('./lib/console.js');
+const { FAILED_REQUESTS, missingBrowser, openConsole, confirm, done, picture } = require('./lib/console.js');
 
-const skip = missingConsole();
+const skip = missingBrowser();
 
 async function begin(t, args = []) {
     const other = path.join(makeFolder(t), 'other.gguf');
     writeOtherVersion(modelPath(), other);
     const { server } = await startRepo(t, { 1: { file: modelPath(), manifest: { labels: ['stable'] } }, 2: { file: other } }, args);
     await waitForState(server, '2', 'serving');
-    const { page } = await openConsole(t, server, { errorsExpected: true, viewport: { width: 1000, height: 660 } });
+    const page = await openConsole(t, server, { expected: FAILED_REQUESTS, viewport: { width: 1000, height: 660 } });
     await page.getByRole('heading', { name: 'tiny' }).waitFor();
     const button = (name) => page.getByRole('button', { name, exact: true });
     const badge = (version, state) => page.getByRole('row', { name: new RegExp(`^${version} `) }).locator('.badge', { hasText: state }).waitFor();
@@ -35,17 +35,17 @@ test('console: models are loaded, activated, rolled back and unloaded, and nothi
     assert.deepEqual(await listVersions(server), { 2: 'serving', 1: 'available' });
 
     await confirm(page, button('load tiny 1'), 'Load');
-    await done(page);
+    await done(page, 'Load tiny 1');
     await badge('1', 'kept');
     await confirm(page, button('activate tiny 1'), 'Activate');
-    await done(page);
+    await done(page, 'Activate tiny 1');
     await badge('1', 'serving');
     assert.deepEqual(await listVersions(server), { 2: 'kept', 1: 'serving' });
     await confirm(page, button('Roll back'), 'Roll back');
-    await done(page);
+    await done(page, 'Roll tiny back');
     await badge('2', 'serving');
     await confirm(page, button('unload tiny 1'), 'Unload');
-    await done(page);
+    await done(page, 'Unload tiny 1');
     await badge('1', 'available');
     assert.ok((await audit()).some(({ actor, action }) => actor === 'Ada' && action === 'activate'));
 
@@ -62,7 +62,7 @@ test('console: shares of traffic: split, shadow and canary', { skip, timeout: 24
     const { server, page, button, badge } = await begin(t);
     const model = async () => (await (await server.admin('GET', '/admin/models')).json());
     await confirm(page, button('split tiny 1'), 'Split', { 'Percent of the requests': '25' });
-    await done(page);
+    await done(page, 'Split: a share for tiny 1');
     await badge('1', 'split');
     assert.deepEqual((await model()).split, { version: '1', percent: 25, by: 'key' });
     await page.getByText('version 1 gets 25 percent').waitFor();
@@ -92,8 +92,8 @@ test('console: shares of traffic: split, shadow and canary', { skip, timeout: 24
 
 test('console: a server with one file', { skip, timeout: 240_000 }, async (t) => {
     const server = await startServer(t);
-    const { page } = await openConsole(t, server);
+    const page = await openConsole(t, server);
     await page.getByText('One file, without a repository').waitFor();
     await confirm(page, page.getByRole('button', { name: 'Load anew' }), 'Load anew');
-    await done(page);
+    await done(page, 'Load the model file anew');
 });

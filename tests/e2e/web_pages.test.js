@@ -2,11 +2,15 @@
 // The web pages as files: how they are packed, what browsers may keep, and what the pages are allowed to do.
 
 const assert = require('node:assert/strict');
+const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
 const http = require('node:http');
+const { dirname, join, resolve } = require('node:path');
 const test = require('node:test');
 const zlib = require('node:zlib');
 
-const { startServer, missing } = require('./lib/server.js');
+const { makeFolder } = require('./lib/files.js');
+const { startServer, missing, programPath } = require('./lib/server.js');
 
 const skip = missing();
 
@@ -137,4 +141,18 @@ test('the licences of what is in the pages are served', { skip }, async (t) => {
     for (const name of ['preact', 'marked', 'dompurify', 'highlight.js']) {
         assert.match(text, new RegExp(`^${name} \\d`, 'm'));
     }
+});
+
+const modules = resolve(dirname(programPath()), 'runtime/web/node_modules');
+const skipBuild = fs.existsSync(modules) ? false : `${modules} is not there`;
+
+test('a link on the way to the packages does not lose their licences', { skip: skipBuild }, (t) => {
+    const folder = makeFolder(t);
+    fs.symlinkSync(modules, join(folder, 'linked'));
+    const report = execFileSync(process.execPath, [
+        resolve(__dirname, '../../runtime/web/build.js'),
+        '--modules', join(folder, 'linked'), '--out', join(folder, 'pages.c'), '--depfile', join(folder, 'pages.c.d'),
+    ], { encoding: 'utf8' });
+    const [, bytes] = /licences-\w+\.txt: (\d+) bytes/.exec(report);
+    assert.ok(Number(bytes) > 1000, report);
 });

@@ -1,65 +1,20 @@
-// Requests to the server that the page came from.
+// What the chat page asks of the server.
 
-const KEY = 'weir-key';
+import { ApiError, brokenOff, keptKey, request } from '../shared/server.js';
 
-// The API key stays in this tab, and goes nowhere but into the header of requests to this server.
-export const apiKey = {
-    get: () => sessionStorage.getItem(KEY),
-    set: (key) => sessionStorage.setItem(KEY, key),
-    forget: () => sessionStorage.removeItem(KEY),
-};
+export const apiKey = keptKey('weir-key');
 
-// status 0: there was no answer. retryAfter: seconds, or null.
-export class ApiError extends Error {
-    constructor(message, { status = 0, code = null, param = null, retryAfter = null, request = null } = {}) {
-        super(message);
-        Object.assign(this, { status, code, param, retryAfter, request });
-    }
-}
-
-async function errorOf(response) {
-    const body = await response.json().catch(() => null);
-    const retryAfter = Number(response.headers.get('retry-after'));
-    return new ApiError(body?.error?.message ?? `the server answered ${response.status}`, {
-        status: response.status,
-        code: body?.error?.code ?? null,
-        param: body?.error?.param ?? null,
-        retryAfter: retryAfter > 0 ? retryAfter : null,
-        request: response.headers.get('x-request-id'),
-    });
-}
-
-// The response, if all is well; else an ApiError, or an AbortError when `signal` says so.
-export async function call(path, { body, signal } = {}) {
-    const headers = {};
-    const key = apiKey.get();
-    // Headers carry bytes: a key in other letters goes as its UTF-8.
-    if (key) headers.Authorization = `Bearer ${String.fromCharCode(...new TextEncoder().encode(key))}`;
-    if (body) headers['Content-Type'] = 'application/json';
-    let response;
-    try {
-        response = await fetch(path, { method: body ? 'POST' : 'GET', headers, signal, body: body && JSON.stringify(body) });
-    } catch (error) {
-        if (error.name === 'AbortError') throw error;
-        throw new ApiError('The server cannot be reached. It may have been stopped, or the network is down.');
-    }
-    if (!response.ok) throw await errorOf(response);
-    return response;
-}
+const call = (method, path, options) => request(method, path, { key: apiKey.get(), ...options });
 
 // The JSON of each event of a stream (text/event-stream), up to [DONE].
 async function* events(response) {
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';
     for (;;) {
-        let part;
-        try {
-            part = await reader.read();
-        } catch (error) {
-            if (error.name === 'AbortError') throw error;
-            part = { done: true };
-        }
-        if (part.done) throw new ApiError('The connection broke off before the answer was complete.');
+        const part = await reader.read().catch((error) => {
+            throw brokenOff(error);
+        });
+        if (part.done) throw brokenOff();
         const parts = (rest + part.value).split('\n\n');
         rest = parts.pop();
         for (const event of parts) {
@@ -82,7 +37,7 @@ function flagged(result) {
 //   spans   where filters have changed it, [{at, bytes, verdict, name, code}] in bytes of UTF-8
 //   found   {input, output}: what filters have found, names
 export async function ask({ messages, model, signal, onPart }) {
-    const response = await call('/v1/chat/completions', {
+    const response = await call('POST', '/v1/chat/completions', {
         signal,
         body: { messages, stream: true, moderation: {}, ...(model ? { model } : {}) },
     });
@@ -108,7 +63,7 @@ export async function ask({ messages, model, signal, onPart }) {
 }
 
 export async function models() {
-    return (await (await call('/v1/models')).json()).data.filter((model) => !model.capabilities || model.capabilities.includes('chat'));
+    return (await (await call('GET', '/v1/models')).json()).data.filter((model) => !model.capabilities || model.capabilities.includes('chat'));
 }
 
-export const sendThumb = (id, thumb) => call('/v1/feedback', { body: { id, thumb } });
+export const sendThumb = (id, thumb) => call('POST', '/v1/feedback', { body: { id, thumb } });

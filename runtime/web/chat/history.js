@@ -1,7 +1,8 @@
 // Conversations, kept in this browser (localStorage) and nowhere else. Each has an entry of its own, so that two tabs
 // do not overwrite each other's.
 //
-// A conversation: {id, title, updated, model, messages}, where model is the one chosen, "" for the server's. A message:
+// A conversation: {id, title, updated, model, messages, before}, where model is the one chosen, "" for the server's, and
+// before the messages as they were before an edit that has no answer yet. A message:
 //   {role: "user", content, refused}          refused: why a filter did not let it through
 //   {role: "assistant", content, ...}         the rest as api.js has it, and
 //                                             ended  "stopped" by the reader, or "broken" off
@@ -9,6 +10,9 @@
 
 const PREFIX = 'weir-chat:';
 const TITLE_MAX = 60;
+
+// What the browser has no room for, by its key: kept here as long as the page is open.
+const unsaved = new Map();
 
 export function create(model = '') {
     // crypto.randomUUID is there only where the page came by https or from this machine.
@@ -25,7 +29,7 @@ export function titleOf(conversation) {
 // null: there is none, or what is there is none.
 export function load(id) {
     try {
-        const found = JSON.parse(localStorage.getItem(PREFIX + id));
+        const found = JSON.parse(unsaved.get(PREFIX + id) ?? localStorage.getItem(PREFIX + id));
         return Array.isArray(found?.messages) ? found : null;
     } catch {
         return null;
@@ -34,28 +38,43 @@ export function load(id) {
 
 // All of them, the newest first.
 export function all() {
-    return Object.keys(localStorage)
+    return [...new Set([...Object.keys(localStorage), ...unsaved.keys()])]
         .filter((key) => key.startsWith(PREFIX))
         .map((key) => load(key.slice(PREFIX.length)))
         .filter(Boolean)
         .sort((a, b) => b.updated - a.updated);
 }
 
-// False: the browser has no more room.
-export function save(conversation) {
+function store(key, text) {
     try {
-        localStorage.setItem(PREFIX + conversation.id, JSON.stringify(conversation));
-        return true;
+        localStorage.setItem(key, text);
+        unsaved.delete(key);
     } catch {
-        return false;
+        unsaved.set(key, text);
     }
 }
 
-export const remove = (id) => localStorage.removeItem(PREFIX + id);
+// There may be room now.
+const storeUnsaved = () => [...unsaved].forEach(([key, text]) => store(key, text));
+
+export const save = (conversation) => store(PREFIX + conversation.id, JSON.stringify(conversation));
+
+export function remove(id) {
+    unsaved.delete(PREFIX + id);
+    localStorage.removeItem(PREFIX + id);
+    storeUnsaved();
+}
+
+// Whether there was no room for all of them.
+export const isFull = () => unsaved.size > 0;
 
 // Calls `changed` when another tab has changed one.
 export function watch(changed) {
-    const listen = (event) => (event.key === null || event.key.startsWith(PREFIX)) && changed();
+    const listen = (event) => {
+        if (event.key !== null && !event.key.startsWith(PREFIX)) return;
+        storeUnsaved();
+        changed();
+    };
     addEventListener('storage', listen);
     return () => removeEventListener('storage', listen);
 }

@@ -5,7 +5,7 @@ import './chat.css';
 import { render } from 'preact';
 import { useEffect, useLayoutEffect, useReducer, useRef, useState } from 'preact/hooks';
 
-import { Answer, Failure, UserMessage } from './message.jsx';
+import { Answer, Failure, UndoEdit, UserMessage } from './message.jsx';
 import { titleOf } from './history.js';
 import { Sidebar } from './sidebar.jsx';
 import { Talk } from './talk.js';
@@ -80,7 +80,8 @@ function Welcome({ talk }) {
 }
 
 function Log({ talk }) {
-    const { messages, running, conversation: { id } } = talk;
+    const { running, conversation: { id, before } } = talk;
+    const messages = running ? talk.messages.slice(0, running.at) : talk.messages;
     const main = useRef(null);
     const [isAtEnd, setIsAtEnd] = useState(true);
     const toEnd = () => main.current.scrollTo({ top: main.current.scrollHeight });
@@ -106,6 +107,7 @@ function Log({ talk }) {
                     : <Answer key={`${id}:${i}`} talk={talk} message={message} isLast={i === last && !running} isLive={false} />))}
                 {running && <Answer key={`${id}:${messages.length}`} talk={talk} message={running.answer} isLive />}
                 {!running && (talk.failure || lacksAnswer) && <Failure talk={talk} />}
+                {!running && before && <UndoEdit talk={talk} />}
             </div>
             {!isAtEnd && <IconButton icon="newest" label="To the newest message" class="icon-button to-end" onClick={toEnd} />}
         </main>

@@ -32,7 +32,7 @@ function CopyButton({ text }) {
     return <IconButton icon={isDone ? 'done' : 'copy'} label={isDone ? 'Copied' : 'Copy'} onClick={copy} />;
 }
 
-function Editor({ text, onSave, onCancel }) {
+function Editor({ text, isBusy, onSave, onCancel }) {
     const area = useRef(null);
     const [value, setValue] = useState(text);
     useLayoutEffect(() => {
@@ -40,7 +40,10 @@ function Editor({ text, onSave, onCancel }) {
         area.current.setSelectionRange(text.length, text.length);
     }, []);
     const onKeyDown = (event) => {
-        if (event.key === 'Escape') onCancel();
+        if (event.key === 'Escape') {
+            event.stopPropagation();
+            onCancel();
+        }
         if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
             event.preventDefault();
             onSave(value);
@@ -50,10 +53,10 @@ function Editor({ text, onSave, onCancel }) {
         <form class="editor" onSubmit={(event) => { event.preventDefault(); onSave(value); }}>
             <textarea ref={area} aria-label="Edit message" rows={3} value={value} onKeyDown={onKeyDown}
                 onInput={(event) => setValue(event.currentTarget.value)} />
-            <p class="fine">All that follows this message is replaced.</p>
+            <p class="fine">All that follows this message is replaced when there is an answer.</p>
             <div class="row">
                 <button type="button" onClick={onCancel}>Cancel</button>
-                <button class="main" disabled={!value.trim()}>Send again</button>
+                <button class="main" disabled={isBusy || !value.trim()}>Send again</button>
             </div>
         </form>
     );
@@ -65,15 +68,11 @@ export function UserMessage({ talk, message, index }) {
         setIsEdited(false);
         document.getElementById('text')?.focus();
     };
-    const save = (text) => {
-        if (!text.trim()) return;
-        leave();
-        talk.edit(index, text);
-    };
+    const save = (text) => talk.edit(index, text) && leave();
     return (
         <article class="turn user" aria-label="You">
             {isEdited
-                ? <Editor text={message.content} onSave={save} onCancel={leave} />
+                ? <Editor text={message.content} isBusy={talk.running !== null} onSave={save} onCancel={leave} />
                 : <div class={message.refused ? 'bubble refused' : 'bubble'}>{message.content}</div>}
             {message.refused && <p class="note stopped" role="alert">A filter did not let this through: {message.refused}</p>}
             {!isEdited && (
@@ -171,5 +170,18 @@ export function Failure({ talk }) {
                 <Icon name="retry" /> Try again{left > 0 && ` in ${left} s`}
             </button>
         </div>
+    );
+}
+
+// An edit without an answer can be taken back.
+export function UndoEdit({ talk }) {
+    const undo = () => {
+        talk.undoEdit();
+        document.getElementById('text')?.focus();
+    };
+    return (
+        <p class="note">
+            What the edit replaces is kept until there is an answer. <button type="button" class="plain" onClick={undo}>Undo the edit</button>
+        </p>
     );
 }

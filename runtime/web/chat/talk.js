@@ -4,6 +4,7 @@ import { apiKey, ask, models, sendThumb } from './api.js';
 import * as history from './history.js';
 
 const SAID_MAX = 2000;
+const FULL = 'The browser has no more room for all chats. Export and delete some, or what is new is lost when the page is closed.';
 
 // What the model is to read: no messages that a filter refused, no answers without text.
 function toSend(messages) {
@@ -15,7 +16,8 @@ export class Talk {
         this.views = new Set();
         this.chats = history.all();
         this.conversation = history.load(location.hash.slice(1)) ?? history.create();
-        this.running = null; // {controller, answer}: an answer is on its way; answer is null before its first part
+        // {controller, at, answer}: an answer is on its way and becomes messages[at]; answer is null before its first part
+        this.running = null;
         this.failure = null; // an ApiError: why the last message has no whole answer
         this.failedAt = 0;
         this.wantsKey = null; // "missing" or "refused": the server asks for its API key
@@ -24,7 +26,7 @@ export class Talk {
         this.takesFeedback = true;
         this.notice = ''; // something went wrong beside the conversation
         this.said = ''; // for who reads by ear
-        history.watch(() => this.changed({ chats: history.all() }));
+        history.watch(() => this.listed());
         addEventListener('hashchange', () => this.open(location.hash.slice(1)));
         this.loadModels();
     }
@@ -95,13 +97,27 @@ export class Talk {
         return this.conversation.messages;
     }
 
+    // What is kept has changed.
+    listed() {
+        if (history.isFull()) this.notice = FULL;
+        else if (this.notice === FULL) this.notice = '';
+        this.changed({ chats: history.all() });
+    }
+
+    save(conversation) {
+        history.save(conversation);
+        this.listed();
+    }
+
+    // The conversation as it is now; null: it is deleted.
+    kept(id) {
+        return id === this.conversation.id ? this.conversation : history.load(id);
+    }
+
     keep() {
         this.conversation.updated = Date.now();
-        if (!history.save(this.conversation)) {
-            this.notice = 'The browser has no more room for this chat. Export and delete some, or it is lost when the page is closed.';
-        }
         if (location.hash.slice(1) !== this.conversation.id) window.history.replaceState(null, '', `#${this.conversation.id}`);
-        this.changed({ chats: history.all() });
+        this.save(this.conversation);
     }
 
     send(text) {
@@ -116,14 +132,14 @@ export class Talk {
         this.running?.controller.abort();
     }
 
-    // Asks for an answer to what there is.
-    async answer() {
+    // Asks for an answer to the messages before `at`. It takes the place of what is there once there is something of it.
+    async answer(at = this.messages.length) {
         const { conversation } = this;
         const controller = new AbortController();
-        const sent = toSend(conversation.messages);
+        const sent = toSend(conversation.messages.slice(0, at));
         let answer = null;
         let error = null;
-        this.changed({ running: { controller, answer }, failure: null, notice: '', said: 'Weir is answering.' });
+        this.changed({ running: { controller, at, answer }, failure: null, notice: '', said: 'Weir is answering.' });
         this.keep();
         try {
             await ask({
@@ -139,20 +155,20 @@ export class Talk {
         } catch (failure) {
             error = failure;
         }
+        if (answer && (!error || answer.content || answer.reasoning)) {
+            const ended = !error ? null : error.name === 'AbortError' ? 'stopped' : 'broken';
+            conversation.messages.splice(at, Infinity, { role: 'assistant', ...answer, ended });
+            delete conversation.before;
+        }
         this.answered(conversation, sent, answer, error);
     }
 
     answered(conversation, sent, answer, error) {
-        const isStopped = error?.name === 'AbortError';
-        if (answer && (!error || answer.content || answer.reasoning)) {
-            const ended = !error ? null : isStopped ? 'stopped' : 'broken';
-            conversation.messages.push({ role: 'assistant', ...answer, ended });
-        }
         if (conversation !== this.conversation) { // the reader has left it, or deleted it
-            if (history.load(conversation.id)) history.save(conversation);
-            this.changed({ chats: history.all() });
+            if (history.load(conversation.id)) this.save(conversation);
             return;
         }
+        const isStopped = error?.name === 'AbortError';
         this.running = null;
         this.said = answer && !error ? `Weir: ${answer.content.slice(0, SAID_MAX)}` : isStopped ? 'Stopped.' : '';
         if (error && !isStopped) this.explain(error, sent);
@@ -164,7 +180,7 @@ export class Talk {
         if (refused && sent[refused[1]]) {
             sent[refused[1]].refused = error.message;
         } else if (error.status === 401) {
-            this.failed(error, 'answer', () => this.answer());
+            this.failed(error, 'answer', () => this.retry());
             this.failure = error;
         } else {
             this.failure = error;
@@ -175,15 +191,25 @@ export class Talk {
     // A new answer to the last message.
     retry() {
         if (this.running) return;
-        if (this.messages.at(-1)?.role === 'assistant') this.messages.pop();
-        this.answer();
+        const last = this.messages.length - 1;
+        this.answer(this.messages[last]?.role === 'assistant' ? last : last + 1);
     }
 
-    // The message becomes `text`; all that followed it is gone.
+    // The message becomes `text`. All that followed it is gone once there is an answer; undoEdit() until then.
     edit(index, text) {
-        if (this.running || !text.trim()) return;
+        if (this.running || !text.trim()) return false;
+        this.conversation.before ??= [...this.messages];
         this.messages.splice(index);
-        this.send(text);
+        return this.send(text);
+    }
+
+    undoEdit() {
+        const { conversation } = this;
+        if (this.running || !conversation.before) return;
+        conversation.messages = conversation.before;
+        delete conversation.before;
+        this.failure = null;
+        this.keep();
     }
 
     setModel(model) {
@@ -193,12 +219,13 @@ export class Talk {
     }
 
     async thumb(message, thumb) {
+        const { id } = this.conversation;
         const before = message.thumb;
         message.thumb = thumb;
         this.changed({ notice: '' });
         try {
             await sendThumb(message.id, thumb);
-            this.said = 'Thank you for saying so.';
+            this.changed({ said: 'Thank you for saying so.' });
         } catch (error) {
             message.thumb = before;
             if (error.code === 'feedback_off') {
@@ -209,50 +236,54 @@ export class Talk {
                 this.failed(error, 'thumb', () => this.thumb(message, thumb));
             }
         }
-        this.keep();
+        // The reader may have left the conversation meanwhile, opened it again, or deleted it.
+        const conversation = this.kept(id);
+        const marked = conversation?.messages.find((each) => each.id === message.id);
+        if (marked) {
+            marked.thumb = message.thumb;
+            this.save(conversation);
+        }
     }
 
     // --- those kept ---
 
-    leave() {
+    // For another one.
+    leave(conversation) {
         this.stop();
-        this.changed({ running: null, failure: null, notice: '', said: '' });
+        this.afterKey.delete('answer');
+        this.changed({ conversation, running: null, failure: null, notice: '', said: '' });
+        this.listed();
     }
 
     start() {
-        this.leave();
         window.history.pushState(null, '', location.pathname);
-        this.changed({ conversation: history.create(this.conversation.model) });
+        this.leave(history.create(this.conversation.model));
     }
 
     open(id) {
-        if (id === this.conversation.id) return;
-        this.leave();
-        this.changed({ conversation: history.load(id) ?? history.create(this.conversation.model) });
+        if (id !== this.conversation.id) this.leave(history.load(id) ?? history.create(this.conversation.model));
     }
 
     rename(id, title) {
-        const conversation = id === this.conversation.id ? this.conversation : history.load(id);
+        const conversation = this.kept(id);
         if (!conversation) return;
         conversation.title = title.trim();
-        history.save(conversation);
-        this.changed({ chats: history.all() });
+        this.save(conversation);
     }
 
     remove(id) {
         history.remove(id);
         if (id === this.conversation.id) this.start();
-        this.changed({ chats: history.all() });
+        else this.listed();
     }
 
     removeAll() {
-        this.start();
         this.chats.forEach(({ id }) => history.remove(id));
-        this.changed({ chats: history.all() });
+        this.start();
     }
 
     export(id) {
-        const conversation = history.load(id);
+        const conversation = this.kept(id);
         const name = history.titleOf(conversation).replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '') || 'chat';
         history.download(`${name}.md`, 'text/markdown', history.toMarkdown(conversation));
     }

@@ -4,8 +4,9 @@ import { useState } from 'preact/hooks';
 
 import { call, get, part } from './api.js';
 import { linkTo, useLoad } from './hooks.js';
+import { StoreDraft } from './store.jsx';
 import { TraceView } from './trace.jsx';
-import { Badge, ErrorBox, Field, Overtaken, count, useActions } from './ui.jsx';
+import { Badge, ErrorBox, Field, count, useActions } from './ui.jsx';
 import { Versions } from './versions.jsx';
 
 const POLL_MS = 5000;
@@ -18,6 +19,14 @@ const choices = (value, set, options) => (
     </select>
 );
 
+function chainOf(draft) {
+    try {
+        return JSON.parse(draft);
+    } catch (error) {
+        throw new Error(`The draft is no JSON: ${error.message}`);
+    }
+}
+
 function Playground({ base, versions, draft }) {
     const { run, fail } = useActions();
     const [form, setForm] = useState({ text: '', which: '', side: 'output', channel: 'content', chunk: '1' });
@@ -28,9 +37,9 @@ function Playground({ base, versions, draft }) {
         const { text, which, side, channel, chunk } = form;
         const body = { text, side, channel, chunk: Number(chunk) };
         try {
-            if (which === 'draft') body.chain = JSON.parse(draft);
+            if (which === 'draft') body.chain = chainOf(draft);
         } catch (error) {
-            fail(new Error(`The draft is no JSON: ${error.message}`));
+            fail(error);
             return;
         }
         if (which !== '' && which !== 'draft') body.version = Number(which);
@@ -72,63 +81,6 @@ function Playground({ base, versions, draft }) {
     );
 }
 
-// draft: {text, etag}, the latter of the state that it was begun on.
-function Draft({ base, object, draft, setDraft, onChange }) {
-    const { ask, fail } = useActions();
-    const { value: state } = object;
-    const store = (activate) => () => {
-        let body;
-        try {
-            body = JSON.parse(draft.text);
-        } catch (error) {
-            fail(new Error(`The draft is no JSON: ${error.message}`));
-            return;
-        }
-        ask({
-            title: activate ? `Store and activate a new version of ${state.name}?` : `Store a new version of ${state.name}?`,
-            text: activate
-                ? 'The next request that passes this chain passes the new version. Those that run keep theirs.'
-                : 'It is stored, and no request passes it before it is activated.',
-            button: activate ? 'Store and activate' : 'Store',
-            run: async () => {
-                try {
-                    const stored = await call('PUT', base + (activate ? '' : '?activate=false'), {
-                        body,
-                        ifMatch: draft.etag,
-                        ifNew: !draft.etag,
-                    });
-                    setDraft({ ...draft, etag: stored.etag });
-                } finally {
-                    onChange();
-                }
-            },
-        });
-    };
-    return (
-        <section>
-            <h3>Draft</h3>
-            <Field label="Chain as JSON">
-                <textarea
-                    rows="10"
-                    class="code"
-                    value={draft.text}
-                    spellcheck={false}
-                    onInput={(event) => setDraft({ ...draft, text: event.currentTarget.value })}
-                />
-            </Field>
-            <Overtaken isSo={object.etag !== draft.etag} onAccept={() => setDraft({ ...draft, etag: object.etag })} />
-            <div class="row">
-                <button type="button" onClick={store(false)}>
-                    Store
-                </button>
-                <button type="button" class="main" onClick={store(true)}>
-                    Store and activate
-                </button>
-            </div>
-        </section>
-    );
-}
-
 const pretty = (chain) => JSON.stringify(chain ?? { filters: [] }, null, 2);
 
 function Chain({ name }) {
@@ -140,6 +92,7 @@ function Chain({ name }) {
         [base, object?.etag]
     );
     const { run } = useActions();
+    // {text, etag}, the latter of the state that it was begun on; null: the draft is what is active.
     const [edited, setEdited] = useState(null);
     const draft = edited ?? { text: pretty(state?.chain), etag: object?.etag };
     const open = (version) =>
@@ -163,7 +116,29 @@ function Chain({ name }) {
                 </p>
             )}
             {object && <Playground base={base} versions={versions ?? []} draft={draft.text} />}
-            {object && <Draft base={base} object={object} draft={draft} setDraft={setEdited} onChange={reload} />}
+            {object && (
+                <section>
+                    <h3>Draft</h3>
+                    <Field label="Chain as JSON">
+                        <textarea
+                            rows="10"
+                            class="code"
+                            value={draft.text}
+                            spellcheck={false}
+                            onInput={(event) => setEdited({ ...draft, text: event.currentTarget.value })}
+                        />
+                    </Field>
+                    <StoreDraft
+                        base={base}
+                        noun="chain"
+                        object={object}
+                        etag={draft.etag}
+                        bodyOf={() => chainOf(draft.text)}
+                        onEtag={(etag) => setEdited((now) => now && { ...now, etag })}
+                        reload={reload}
+                    />
+                </section>
+            )}
             {state?.latest > 0 && (
                 <Versions
                     base={base}

@@ -4,7 +4,8 @@ import { useState } from 'preact/hooks';
 
 import { call, get, part, session } from './api.js';
 import { linkTo, useLoad } from './hooks.js';
-import { Badge, ErrorBox, Field, Overtaken, useActions } from './ui.jsx';
+import { StoreDraft } from './store.jsx';
+import { Badge, ErrorBox, Field, useActions } from './ui.jsx';
 import { Versions } from './versions.jsx';
 
 const POLL_MS = 5000;
@@ -63,46 +64,27 @@ function DryRun({ result }) {
     );
 }
 
-function Editor({ base, object, opened, onChange }) {
-    const { ask, run, fail } = useActions();
-    const { value: state } = object;
+function Editor({ base, object, opened, reload }) {
+    const { run, fail } = useActions();
     const [etag, setEtag] = useState(object.etag); // of the state that the draft was begun on
-    const [draft, setDraft] = useState(() => draftOf(opened?.prompt ?? state.prompt));
+    const [draft, setDraft] = useState(() => draftOf(opened?.prompt ?? object.value.prompt));
     const [result, setResult] = useState(null);
-    const set = (name) => (event) => setDraft({ ...draft, [name]: event.currentTarget.value });
-    const withBody = (work) => () => {
-        try {
-            return work(bodyOf(draft));
-        } catch (error) {
-            return fail(error);
-        }
+    const set = (name) => (event) => {
+        const { value } = event.currentTarget;
+        setDraft((now) => ({ ...now, [name]: value }));
     };
-    const tryIt = withBody((body) =>
-        run('Dry run', async () => setResult((await call('POST', `${base}/dry-run`, { body })).value))
-    );
-    const store = (activate) =>
-        withBody((body) =>
-            ask({
-                title: activate ? `Store and activate a new version of ${state.name}?` : `Store a new version of ${state.name}?`,
-                text: activate
-                    ? 'The next request that gets this prompt gets the new text. Those that run keep theirs.'
-                    : 'It is stored, and no request gets it before it is activated.',
-                button: activate ? 'Store and activate' : 'Store',
-                run: async () => {
-                    try {
-                        const stored = await call('PUT', base + (activate ? '' : '?activate=false'), {
-                            body,
-                            ifMatch: etag,
-                            ifNew: !etag,
-                        });
-                        setEtag(stored.etag);
-                        setDraft({ ...draft, note: '' });
-                    } finally {
-                        onChange();
-                    }
-                },
-            })
-        );
+    const tryIt = () => {
+        let body;
+        try {
+            body = bodyOf(draft);
+        } catch (error) {
+            fail(error);
+            return;
+        }
+        run('Dry run', async () => setResult((await call('POST', `${base}/dry-run`, { body })).value));
+    };
+    // The note was that version's. Whatever has been written since then stays.
+    const onStored = () => setDraft((now) => ({ ...now, note: now.note === draft.note ? '' : now.note }));
     return (
         <section>
             <h3>{opened ? `Edit, from version ${opened.version}` : 'Edit'}</h3>
@@ -132,18 +114,20 @@ function Editor({ base, object, opened, onChange }) {
             <Field label="Note, for the list of versions">
                 <input value={draft.note} onInput={set('note')} />
             </Field>
-            <Overtaken isSo={object.etag !== etag} onAccept={() => setEtag(object.etag)} />
-            <div class="row">
+            <StoreDraft
+                base={base}
+                noun="prompt"
+                object={object}
+                etag={etag}
+                bodyOf={() => bodyOf(draft)}
+                onEtag={setEtag}
+                onStored={onStored}
+                reload={reload}
+            >
                 <button type="button" onClick={tryIt}>
                     Dry run
                 </button>
-                <button type="button" onClick={store(false)}>
-                    Store
-                </button>
-                <button type="button" class="main" onClick={store(true)}>
-                    Store and activate
-                </button>
-            </div>
+            </StoreDraft>
             <DryRun result={result} />
         </section>
     );
@@ -153,9 +137,12 @@ function Prompt({ name }) {
     const base = `/admin/prompts/${part(name)}`;
     const { value: object, error, reload } = useLoad(() => call('GET', base), [base], POLL_MS);
     const { run } = useActions();
-    const [opened, setOpened] = useState(null);
+    const [opened, setOpened] = useState(null); // {version, prompt, nth}: each time a new editor
     const open = (version) =>
-        run(`Opening version ${version}`, async () => setOpened({ version, prompt: await get(`${base}/versions/${version}`) }));
+        run(`Opening version ${version}`, async () => {
+            const prompt = await get(`${base}/versions/${version}`);
+            setOpened((before) => ({ version, prompt, nth: (before?.nth ?? 0) + 1 }));
+        });
     const state = object?.value;
     return (
         <section class="card" aria-labelledby="prompt-name">
@@ -170,7 +157,7 @@ function Prompt({ name }) {
                     <Badge word="trial" /> version {state.split.version} gets {state.split.percent} percent.
                 </p>
             )}
-            {object && <Editor key={opened?.version ?? 'active'} base={base} object={object} opened={opened} onChange={reload} />}
+            {object && <Editor key={opened?.nth ?? 0} base={base} object={object} opened={opened} reload={reload} />}
             {state?.latest > 0 && (
                 <Versions
                     base={base}
@@ -195,6 +182,7 @@ function NewPrompt({ onMade }) {
             title: 'Make a new prompt?',
             text: 'Its first version is stored and active; requests get it by its name, or by their key.',
             button: 'Make it',
+            staysOpen: true,
             values: { name: '', text: '' },
             fields: (values, set) => [
                 <Field label="Name">

@@ -99,34 +99,40 @@ export function Diff({ text }) {
     );
 }
 
-// Of a draft that was begun on a state which is not the present one any more.
-export function Overtaken({ isSo, onAccept }) {
-    return (
-        isSo && (
-            <p class="problem">
-                Somebody has changed it since you began; what you store now would be refused.{' '}
-                <button type="button" onClick={onAccept}>
-                    Store on top of that
-                </button>
-            </p>
-        )
-    );
-}
-
 // --- dialogs and what is under way ---
 
 const Actions = createContext(null);
 export const useActions = () => useContext(Actions);
 
 // Asks before `request.run` is done. The browser keeps the focus inside, and gives it back when the dialog closes.
-function Dialog({ request, onEnd }) {
+// work(values): does it, or throws. onEnd(values): the dialog is closed; values of what is still to be done, or null.
+function Dialog({ request, work, onEnd }) {
     const dialog = useRef(null);
     const answer = useRef(null);
     const [values, setValues] = useState(request.values ?? {});
+    const [isRunning, setIsRunning] = useState(false);
+    const [error, setError] = useState(null);
+    const { fail } = useActions();
     useLayoutEffect(() => dialog.current.showModal(), []);
     const set = (name) => (event) => setValues({ ...values, [name]: event.currentTarget.value });
+    const workInside = async () => {
+        setIsRunning(true);
+        setError(null);
+        try {
+            await work(values);
+            dialog.current?.close();
+        } catch (failure) {
+            if (dialog.current) setError(failure);
+            else fail(failure);
+        }
+        setIsRunning(false);
+    };
     const submit = (event) => {
         event.preventDefault();
+        if (request.staysOpen) {
+            workInside();
+            return;
+        }
         answer.current = values;
         dialog.current.close();
     };
@@ -137,11 +143,14 @@ function Dialog({ request, onEnd }) {
                 {request.text && <p>{request.text}</p>}
                 {request.fields?.(values, set)}
                 {request.details}
+                <ErrorBox error={error} />
                 <div class="row end">
                     <button type="button" onClick={() => dialog.current.close()}>
                         Cancel
                     </button>
-                    <button class="main">{request.button}</button>
+                    <button class="main" disabled={isRunning}>
+                        {request.button}
+                    </button>
                 </div>
             </form>
         </dialog>
@@ -149,8 +158,10 @@ function Dialog({ request, onEnd }) {
 }
 
 // Gives the views below it
-//   ask({title, text, details, values, fields, button, run})   a dialog first, then run(values)
-//   run(what, work)                                             without one
+//   ask({title, text, details, values, fields, button, run, staysOpen})   a dialog first, then run(values); staysOpen: it
+//                                                                         closes when that has gone well, and keeps what
+//                                                                         was written until then
+//   run(what, work)                                                       without one
 // Both show that the work is under way, that it is done, or the server's error. What is under way and an error stay when
 // another view is chosen.
 export function ActionHost({ view, children }) {
@@ -158,7 +169,7 @@ export function ActionHost({ view, children }) {
     const [status, setStatus] = useState('');
     const [error, setError] = useState(null);
     useEffect(() => setStatus((old) => (old.endsWith('…') ? old : '')), [view]);
-    const run = async (what, work) => {
+    const tell = async (what, work) => {
         setError(null);
         setStatus(`${what} …`);
         try {
@@ -167,13 +178,14 @@ export function ActionHost({ view, children }) {
             return result;
         } catch (failure) {
             setStatus('');
-            setError(failure);
-            return undefined;
+            throw failure;
         }
     };
+    const run = (what, work) => tell(what, work).catch(setError);
+    const work = (values) => tell(request.title.replace(/\?$/, ''), () => request.run(values));
     const end = (values) => {
         setRequest(null);
-        if (values) run(request.title.replace(/\?$/, ''), () => request.run(values));
+        if (values) work(values).catch(setError);
     };
     return (
         <Actions.Provider value={{ ask: setRequest, run, fail: setError }}>
@@ -182,7 +194,7 @@ export function ActionHost({ view, children }) {
             </p>
             <ErrorBox error={error} onClose={() => setError(null)} />
             {children}
-            {request && <Dialog key={request.title} request={request} onEnd={end} />}
+            {request && <Dialog key={request.title} request={request} work={work} onEnd={end} />}
         </Actions.Provider>
     );
 }

@@ -1,50 +1,11 @@
 'use strict';
 // The chat page in Chromium, driven by playwright-core.
 
-const assert = require('node:assert/strict');
-const fs = require('node:fs');
+const { FAILED_REQUESTS, missingBrowser, openPage } = require('./browser.js');
+const { holdStream } = require('./held_stream.js');
 
-const { chromium } = require('playwright-core');
-
-const { missing } = require('../../e2e/lib/server.js');
-
-const CHROMIUM = process.env.CHROMIUM || '/usr/bin/chromium';
-const TIMEOUT_MS = 60_000;
 const ANSWERS = '**/v1/chat/completions';
-
-const missingBrowser = () => missing() || (fs.existsSync(CHROMIUM) ? false : `${CHROMIUM} is not there`);
-
-const launch = () => chromium.launch({
-    executablePath: CHROMIUM,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync',
-        '--no-first-run'],
-});
-
-const FAILED_REQUESTS = /^Failed to load resource/;
-
-// A page that fails the test for any request to elsewhere, and for whatever the browser complains about, refusals of the
-// Content-Security-Policy among it, but for what is `expected`. before(page): what is done before it is loaded. options:
-// those of a browser context.
-async function openPage(t, url, { expected = null, before = () => {}, ...options } = {}) {
-    const browser = await launch();
-    const context = await browser.newContext({ viewport: { width: 1000, height: 700 }, ...options });
-    const page = await context.newPage();
-    const complaints = [];
-    page.on('pageerror', (error) => complaints.push(`${error}`));
-    page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
-    page.on('request', (request) => {
-        const isOwn = request.url().startsWith(new URL(url).origin) || request.url().startsWith('blob:');
-        if (!isOwn) complaints.push(`it asked for ${request.url()}`);
-    });
-    page.setDefaultTimeout(TIMEOUT_MS);
-    t.after(async () => {
-        await browser.close();
-        assert.deepEqual(complaints.filter((text) => !expected?.test(text)), []);
-    });
-    await before(page);
-    await page.goto(url);
-    return page;
-}
+const HELD_AFTER = 60; // events: some words
 
 const field = (page) => page.getByLabel('Message', { exact: true });
 const button = (scope, name) => scope.getByRole('button', { name, exact: true });
@@ -82,13 +43,31 @@ async function answerWith(page, text, { moderation } = {}) {
     }), { times: 1 });
 }
 
-// The model goes on and on in the next answer: so many tokens.
-async function answerAtLength(page, tokens) {
+// The next request goes to `url` if there is one, and the model goes on and on in the answer: so many tokens.
+async function answerAtLength(page, tokens, url) {
     await page.route(ANSWERS, (route) => route.continue({
+        url,
         postData: JSON.stringify({ ...route.request().postDataJSON(), ignore_eos: true, max_tokens: tokens }),
     }), { times: 1 });
 }
 
+const live = (page) => page.locator('.turn.assistant[aria-busy=true]');
+
+// Sends the message, and is back in the middle of the answer, which stays there: what holdStream gave.
+async function sendAndHold(t, page, server, text) {
+    const held = await holdStream(t, server, HELD_AFTER);
+    await answerAtLength(page, 900, `${held.url}/v1/chat/completions`);
+    await send(page, text);
+    await page.waitForFunction(() => document.querySelector('.turn.assistant[aria-busy=true] .markdown')?.textContent.length > 20);
+    return held;
+}
+
+// The server refuses the next request for an answer.
+async function refuse(page, error) {
+    await page.route(ANSWERS, (route) => route.fulfill({ status: 429, json: { error } }), { times: 1 });
+}
+
 module.exports = {
-    FAILED_REQUESTS, missingBrowser, openPage, field, button, answers, send, ask, answerWith, answerAtLength,
+    FAILED_REQUESTS, missingBrowser, openPage, field, button, answers, live, send, ask, answerWith, answerAtLength, sendAndHold,
+    refuse,
 };

@@ -1,47 +1,19 @@
 'use strict';
 // The owner's console in Chromium, for the tests of its views.
 //
-//   const { page } = await openConsole(t, server, { view: 'models' });   signed in
+//   const page = await openConsole(t, server, { view: 'models' });   signed in
 //
 //   WEIR_SCREENSHOTS=FOLDER   also takes the pictures of it that the docs show, console-VIEW.png
 
-const assert = require('node:assert/strict');
-const fs = require('node:fs');
 const path = require('node:path');
 
-const { chromium } = require('playwright-core');
+const browser = require('./browser.js');
 
-const { missing } = require('../../e2e/lib/server.js');
+// The server is stopped before the browser, and the page asks once more.
+const STOPPED = /net::ERR_/;
 
-const CHROMIUM = process.env.CHROMIUM || '/usr/bin/chromium';
-const TIMEOUT_MS = 60_000;
-
-const missingConsole = () => missing() || (fs.existsSync(CHROMIUM) ? false : `${CHROMIUM} is not there`);
-
-// A page that fails the test for whatever the browser complains about, refusals of the content security policy among
-// it; but for answers with an error status where the test provokes them.
-async function openPage(t, url, { errorsExpected = false, ...options } = {}) {
-    const browser = await chromium.launch({
-        executablePath: CHROMIUM,
-        args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update',
-            '--disable-sync', '--no-first-run'],
-    });
-    const page = await browser.newPage({ viewport: { width: 1000, height: 720 }, deviceScaleFactor: 1.5, ...options });
-    const complaints = [];
-    const requests = [];
-    page.on('pageerror', (error) => complaints.push(`${error}`));
-    page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
-    page.on('request', (request) => requests.push(request.url()));
-    page.setDefaultTimeout(TIMEOUT_MS);
-    await page.goto(url);
-    t.after(async () => {
-        await browser.close();
-        // net::ERR_...: the server is stopped before the browser, and the page asked once more.
-        assert.deepEqual(complaints.filter((text) => !text.includes('net::ERR_') &&
-            !(errorsExpected && text.startsWith('Failed to load resource'))), []);
-    });
-    return { page, requests };
-}
+const openPage = (t, url, { expected = STOPPED, ...options } = {}) =>
+    browser.openPage(t, url, { expected, viewport: { width: 1000, height: 720 }, deviceScaleFactor: 1.5, ...options });
 
 async function signIn(page, key, name = '') {
     await page.getByLabel('Admin key').fill(key);
@@ -50,10 +22,10 @@ async function signIn(page, key, name = '') {
 }
 
 async function openConsole(t, server, { view = 'models', actor = 'Ada', ...options } = {}) {
-    const opened = await openPage(t, `${server.url}/admin#/${view}`, options);
-    await signIn(opened.page, server.adminKey, actor);
-    await opened.page.getByRole('button', { name: 'Sign out' }).waitFor();
-    return opened;
+    const page = await openPage(t, `${server.url}/admin#/${view}`, options);
+    await signIn(page, server.adminKey, actor);
+    await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    return page;
 }
 
 // Presses a button that asks, and answers the dialog with the button of that name.
@@ -68,6 +40,37 @@ async function confirm(page, button, answer, fields = {}) {
     await dialog.waitFor({ state: 'hidden' });
 }
 
+// Keeps the requests of a page that match from their answers, until they are told to go on.
+//
+//   const held = await holdRequests(page, (request) => request.method() === 'PUT');
+//   const route = await held.next();   the next of them; route.continue()
+//   held.count                         how many there were
+//   await held.end()                   all go on from now
+async function holdRequests(page, isHeld) {
+    const routes = [];
+    const waiting = [];
+    let isOver = false;
+    const held = {
+        count: 0,
+        next: () => new Promise((resolve) => {
+            if (routes.length > 0) resolve(routes.shift());
+            else waiting.push(resolve);
+        }),
+        end: () => {
+            isOver = true;
+            return Promise.all(routes.splice(0).map((route) => route.continue()));
+        },
+    };
+    await page.route('**/admin/**', (route) => {
+        if (isOver || !isHeld(route.request())) return route.fallback();
+        held.count++;
+        if (waiting.length > 0) waiting.shift()(route);
+        else routes.push(route);
+        return undefined;
+    });
+    return held;
+}
+
 // The page as the docs show it, if they are wanted.
 async function picture(page, name) {
     if (process.env.WEIR_SCREENSHOTS) {
@@ -76,7 +79,7 @@ async function picture(page, name) {
     }
 }
 
-// The status line says that it is done.
-const done = (page) => page.getByRole('status').filter({ hasText: 'done.' }).waitFor();
+// The status line says that what has this title is done.
+const done = (page, title) => page.getByRole('status').getByText(`${title}: done.`, { exact: true }).waitFor();
 
-module.exports = { missingConsole, openPage, openConsole, signIn, confirm, done, picture };
+module.exports = { ...browser, openPage, openConsole, signIn, confirm, done, holdRequests, picture };

@@ -152,14 +152,61 @@ static void long_texts_and_small_steps_are_refused(void **state)
     refuse(text, 1, "chunk");
 }
 
+/* Characters stay whole: of those of 3 bytes a chunk of 5 has one, of those of 4 a chunk of 1.
+ */
+static void steps_of_whole_characters_are_counted(void **state)
+{
+    (void)state;
+    static char text[CHAIN_TRACE_TEXT_MAX + 1];
+    for (size_t i = 0; i + 3 < sizeof(text); i += 3) {
+        memcpy(text + i, "\xE2\x82\xAC", 3);
+    }
+    refuse(text, 5, "chunk");
+    cJSON_Delete(trace(mask_heron, text, 6));
+    for (size_t i = 0; i + 4 < sizeof(text); i += 4) {
+        memcpy(text + i, "\xF0\x9F\xA6\x89", 4);
+    }
+    cJSON_Delete(trace(mask_heron, text, 1));
+}
+
+static void every_failed_allocation_is_survived(void **state)
+{
+    (void)state;
+    size_t before = mem_live();
+    struct chain *c = make(mask_heron);
+    const struct chain_trial t = {
+        .side = FILTER_OUTPUT, .channel = FILTER_CONTENT, .text = "A heron.", .chunk = 3};
+    cJSON *(*const reports[])(const struct chain_trial *, struct chain *,
+                              struct err *) = {chain_trial_result, chain_trial_trace};
+    for (size_t i = 0; i < 2; i++) {
+        bool reached = true;
+        for (size_t nth = 1; reached; nth++) {
+            struct err e = {0};
+            mem_fail_at(nth);
+            cJSON *root = reports[i](&t, c, &e);
+            reached = mem_fail_reached();
+            mem_fail_at(0);
+            assert_true(root || e.message[0] != '\0');
+            cJSON_Delete(root);
+        }
+    }
+    chain_unref(c);
+    assert_int_equal(mem_live(), before);
+}
+
 int main(void)
 {
+    /* cJSON's allocations count and fail like our own. */
+    cJSON_Hooks hooks = {.malloc_fn = mem_alloc, .free_fn = mem_free};
+    cJSON_InitHooks(&hooks);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_add_up_for_every_chunk),
         cmocka_unit_test(held_text_runs_through_all_filters),
         cmocka_unit_test(nothing_is_held_behind_a_stop),
         cmocka_unit_test(what_is_shown_of_held_text_is_bounded),
         cmocka_unit_test(long_texts_and_small_steps_are_refused),
+        cmocka_unit_test(steps_of_whole_characters_are_counted),
+        cmocka_unit_test(every_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
