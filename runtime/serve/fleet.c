@@ -98,8 +98,8 @@ static void after_save(uv_work_t *work, int status)
 static void save(struct fleet *f)
 {
     f->save_is_due = true;
-    if (!f->kept_path || f->is_saving) {
-        return;
+    if (!f->kept_path || !f->was_heard || f->is_saving) {
+        return; /* the file says that the fleet was heard */
     }
     f->save_text = fleet_kept_text(f, &f->save_len);
     f->save_error = (struct err){0};

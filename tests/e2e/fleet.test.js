@@ -204,17 +204,25 @@ test('without etcd a replica goes on, over a restart too, says so, and catches u
 
 test('what to do before the fleet was ever heard is the owner\'s choice', { skip }, async (t) => {
     const etcd = await startEtcd(t, { started: false });
-    const prompt = writeFile(makeFolder(t), 'first.txt', 'From a file.');
-    const [serves, waits] = await Promise.all([
+    const folder = makeFolder(t);
+    const prompt = writeFile(folder, 'first.txt', 'From a file.');
+    const patient = ['--fleet-start', 'wait', '--state', path.join(folder, 'state')];
+    const [serves, first] = await Promise.all([
         startReplica(t, etcd, 'serves', ['--system-prompt', prompt]),
-        startReplica(t, etcd, 'waits', ['--fleet-start', 'wait']),
+        startReplica(t, etcd, 'waits', patient),
     ]);
+    const isWaiting = async (server) => {
+        await inState(server, 'never_heard');
+        const { code, status } = await ready(server);
+        assert.deepEqual([code, status], [503, 'waits_for_fleet']);
+    };
     await inState(serves, 'never_heard');
-    await inState(waits, 'never_heard');
     assert.equal((await ready(serves)).code, 200);
     assert.match(await promptOf(serves), /^default@1; /);
-    const { code, status } = await ready(waits);
-    assert.deepEqual([code, status], [503, 'waits_for_fleet']);
+    await isWaiting(first);
+    await first.stop();
+    const waits = await startReplica(t, etcd, 'waits', patient);
+    await isWaiting(waits);
     await etcd.start();
     await inState(serves, 'in_step');
     await inState(waits, 'in_step');
