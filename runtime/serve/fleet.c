@@ -315,12 +315,14 @@ enum fleet_state fleet_state(const struct fleet *f)
     return has_state(f, FLEET_ITEM_REFUSED, FLEET_ITEM_REFUSED) ? FLEET_REFUSES : FLEET_IN_STEP;
 }
 
+/* What was refused, also while it is tried again; or what an earlier process had refused. A
+ * name that is new here is no lack: nobody has had it yet. */
 static bool lacks_something(const struct fleet *f)
 {
     for (size_t i = 0; i < f->n; i++) {
         const struct fleet_item *item = f->items[i];
-        if (!item->is_gone && item->state == FLEET_ITEM_REFUSED &&
-            !fleet_item_has_something(item)) {
+        bool was_refused = item->refused != 0 || item->state == FLEET_ITEM_KEPT;
+        if (!item->is_gone && was_refused && !fleet_item_has_something(item)) {
             return true;
         }
     }
@@ -333,8 +335,8 @@ bool fleet_is_ready(const struct fleet *f)
         return true; /* it is in none, or has left it: that is another's to say */
     }
     enum fleet_state state = fleet_state(f);
-    return state != FLEET_JOINING && !(state == FLEET_NEVER_HEARD && f->set->waits) &&
-           !lacks_something(f);
+    bool is_joining = state == FLEET_JOINING || (is_busy(f) && !f->has_joined);
+    return !is_joining && !(state == FLEET_NEVER_HEARD && f->set->waits) && !lacks_something(f);
 }
 
 bool fleet_governs(const struct fleet *f, enum fleet_kind kind, const char *name, struct err *e)

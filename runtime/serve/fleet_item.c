@@ -73,6 +73,7 @@ static void count(struct fleet_item *item, bool is_refused)
 static void apply(struct fleet_item *item)
 {
     item->state = FLEET_ITEM_APPLIED;
+    item->refused = 0;
     item->problem[0] = '\0';
     count(item, false);
     log_info("fleet %s: %s %s is at version %s (revision %lld)", item->fleet->set->name,
@@ -83,17 +84,21 @@ static void apply(struct fleet_item *item)
 
 void fleet_item_refuse(struct fleet_item *item, const char *problem, bool may_change)
 {
-    bool is_news = item->state != FLEET_ITEM_REFUSED || strcmp(problem, item->problem) != 0;
+    bool is_news = item->refused != item->revision || strcmp(problem, item->problem) != 0;
+    bool is_change = is_news || item->state != FLEET_ITEM_REFUSED;
     item->state = FLEET_ITEM_REFUSED;
     item->may_change = may_change;
     item->is_ordered = false;
     item->again_at = uv_now(&item->fleet->server->loop) + RETRY_MS;
+    item->refused = item->revision;
     if (is_news) {
         snprintf(item->problem, sizeof(item->problem), "%s", problem);
         count(item, true);
         log_error("fleet %s: %s %s version %s is refused, what is in force stays: %s",
                   item->fleet->set->name, fleet_kind_name(item->kind), item->name,
                   item->change.version, item->problem);
+    }
+    if (is_change) {
         fleet_changed(item->fleet);
     }
 }

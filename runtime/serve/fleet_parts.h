@@ -30,11 +30,12 @@ struct fleet_item {
     int64_t applying; /* the one that is under way; another one may be wanted meanwhile */
     struct fleet_change change; /* wanted */
     enum fleet_item_state state;
-    bool is_ordered;               /* of a model: its load was asked for */
-    bool is_working;               /* of others: a worker has it, and on_told is to come */
-    bool may_change;               /* of one that was refused: it is tried again by and by */
-    uint64_t again_at;             /* uv_now */
-    char problem[ERR_MESSAGE_MAX]; /* why it was refused, or "" */
+    bool is_ordered;   /* of a model: its load was asked for */
+    bool is_working;   /* of others: a worker has it, and on_told is to come */
+    bool may_change;   /* of one that was refused: it is tried again by and by */
+    uint64_t again_at; /* uv_now */
+    int64_t refused;   /* the revision that was, last; 0: none since it was applied */
+    char problem[ERR_MESSAGE_MAX]; /* why, or "" */
 };
 
 struct fleet {

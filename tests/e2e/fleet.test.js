@@ -19,6 +19,7 @@ const { startUpgrading } = require('./lib/upgrading.js');
 
 const skip = missing();
 const FLEET = 'shop';
+const MANY_PROMPTS = 200; // bringing these about takes some seconds
 
 const small = ['--threads', '1', '--parallel', '2', '--context', '512'];
 
@@ -200,6 +201,47 @@ test('without etcd a replica goes on, over a restart too, says so, and catches u
     await until(async () => (await promptOf(again)) !== before, 'the new prompt');
     change(etcd, 'prompt', 'default', '--version', '1');
     assert.equal(await promptOf(again), before);
+});
+
+test('without what the fleet has decided a replica is not ready, whether etcd is there or not', { skip }, async (t) => {
+    const state = path.join(makeFolder(t), 'state');
+    const etcd = await startEtcd(t);
+    const config = `/weir/${FLEET}/config/`;
+    // Nothing is filtered where this one was refused at the first start.
+    await etcd.put(`${config}filters/default`, { version: '1', sha256: 'f'.repeat(64), content: { filters: [] } });
+    const a = await startReplica(t, etcd, 'a', ['--state', state]);
+    const isRefused = async (server, said) => {
+        await inState(server, said);
+        const { code, status } = await ready(server);
+        assert.deepEqual([code, status], [503, 'waits_for_fleet']);
+    };
+    await isRefused(a, 'refuses');
+    await etcd.stop();
+    await isRefused(a, 'partitioned');
+    await a.stop();
+    const again = await startReplica(t, etcd, 'a', ['--state', state]);
+    await isRefused(again, 'partitioned');
+    await again.stop();
+
+    // etcd goes while a replica has heard what there is, and is not through with it.
+    await etcd.start();
+    const chain = writeFile(makeFolder(t), 'chain.json', { filters: [{ type: 'wordlist', words: ['x'], action: 'mask' }] });
+    change(etcd, 'filters', 'default', chain, '--wait', '0');
+    change(etcd, 'prompt', 'p', promptFile(makeFolder(t), 'word '.repeat(300)), '--wait', '0');
+    const value = (await etcd.list(config))[`${config}prompt/p`];
+    for (let i = 0; i < MANY_PROMPTS; i++) {
+        await etcd.put(`${config}prompt/p${i}`, value);
+    }
+    const b = await startReplica(t, etcd, 'b');
+    await until(async () => (await ready(b)).fleet.revision > 0, 'what there is');
+    await etcd.stop();
+    const { code, fleet: said } = await until(async () => {
+        const now = await ready(b);
+        return now.fleet.state === 'partitioned' && now;
+    }, 'partitioned');
+    assert.equal(code, 503, JSON.stringify(said));
+    await until(async () => (await ready(b)).code === 200, 'all of it');
+    assert.equal((await b.admin('GET', `/admin/prompts/p${MANY_PROMPTS - 1}`)).status, 200);
 });
 
 test('what to do before the fleet was ever heard is the owner\'s choice', { skip }, async (t) => {
