@@ -21,12 +21,23 @@ static struct model_set *model_of(const struct fleet_item *item)
     return c ? model_catalog_find(c, item->name, strlen(item->name)) : NULL;
 }
 
+/* What serves; or, where the model was unloaded, what will when somebody asks for it. */
 static bool is_model_in_force(const struct fleet_item *item)
 {
     const struct model_set *set = model_of(item);
     const struct generation *g = set ? model_set_serving(set) : NULL;
-    return g && strcmp(g->model->version, item->change.version) == 0 &&
-           (!item->change.sha256[0] || strcmp(g->model->sha256, item->change.sha256) == 0);
+    const struct fleet_change *wanted = &item->change;
+    struct model_version_info info;
+    if (!set) {
+        return false;
+    }
+    if (strcmp(g ? g->model->version : model_set_unloaded(set), wanted->version) != 0) {
+        return false;
+    }
+    const char *sha256 = g                                             ? g->model->sha256
+                         : model_set_find(set, wanted->version, &info) ? info.sha256
+                                                                       : NULL;
+    return !wanted->sha256[0] || (sha256 && strcmp(sha256, wanted->sha256) == 0);
 }
 
 static bool is_prompt_in_force(const struct fleet_item *item)
@@ -178,7 +189,7 @@ static void advance_model(struct fleet_item *item)
                           is_other       ? "its file is another one here, by its SHA-256"
                           : info.problem ? info.problem
                                          : "it was not taken into service; the log says why",
-                          false);
+                          !is_other && info.may_pass);
     } else {
         item->is_ordered = true;
         item->state = FLEET_ITEM_APPLYING;

@@ -337,6 +337,71 @@ test('a model version that a repository lacks is taken when it comes; a broken o
     assert.equal((await a.admin('POST', '/admin/models/tiny/activate', { version: '2' })).status, 409);
 });
 
+test('a model of the fleet may be unloaded, and comes back as what the fleet has', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const etcd = await startEtcd(t);
+    const repo = path.join(folder, 'repo');
+    for (const [model, version] of [['main', '1'], ['b', '1'], ['b', '2']]) {
+        putVersion(repo, model, version, { file: modelPath() });
+    }
+    const args = ['--repo', repo, '--publish', 'manual', '--load-on-demand', '--state', path.join(folder, 'state')];
+    const a = await startReplica(t, etcd, 'a', args, { model: 'main' });
+    await inState(a, 'in_step');
+    change(etcd, 'model', 'b', '1');
+    assert.equal((await a.admin('POST', '/admin/models/b/unload', {})).status, 200);
+    // Each of these has the replica look at all that it should have.
+    const look = async (server) => {
+        for (const name of ['Ada', 'Bob']) {
+            change(etcd, 'prompt', 'default', promptFile(folder, `Your name is ${name}.`));
+        }
+        await inState(server, 'in_step');
+    };
+    const loads = (server) => server.stderr.split('model b@1 is being loaded').length - 1;
+    await look(a);
+    assert.equal(loads(a), 1);
+
+    // A newer one that nobody has decided for does not come with the next request.
+    putVersion(repo, 'b', '3', { file: modelPath() });
+    await until(async () => (await (await a.admin('GET', '/admin/models')).text()).includes('"version":"3"'), 'version 3');
+    const modelOf = async (server) => (await whole(server, ask('Hello.', { model: 'b', max_tokens: 1 }))).madeBy.model;
+    assert.match(await modelOf(a), /^b@1;/);
+    assert.equal(loads(a), 2);
+
+    // Nor is it loaded after a restart, before somebody asks.
+    await a.stop();
+    const again = await startReplica(t, etcd, 'a', args, { model: 'main' });
+    await inState(again, 'in_step');
+    await look(again);
+    assert.equal(loads(again), 0);
+    assert.match(await modelOf(again), /^b@1;/);
+    change(etcd, 'model', 'b', '2');
+    assert.match(await modelOf(again), /^b@2;/);
+});
+
+test('a model version for which there is no room is tried again', { skip }, async (t) => {
+    const etcd = await startEtcd(t);
+    const repo = path.join(makeFolder(t), 'repo');
+    for (const [model, version] of [['main', '1'], ['main', '2'], ['b', '1']]) {
+        putVersion(repo, model, version, { file: modelPath() });
+    }
+    const start = (more) => startReplica(t, etcd, 'a', ['--repo', repo, '--publish', 'manual', ...more], { model: 'main' });
+    const measure = await start([]);
+    const { memory_bytes: bytes } = (await (await measure.admin('GET', '/admin/models')).json()).models[0];
+    await measure.stop();
+    const mib = Math.ceil(bytes / (1 << 20));
+    const a = await start(['--models-memory', String(2 * mib + Math.floor(mib / 2))]);
+    await inState(a, 'in_step');
+    // Two that must stay, as long as both have a share of the requests.
+    const split = (percent) => a.admin('POST', '/admin/models/main/split', { version: '1', percent });
+    assert.equal((await split(50)).status, 200);
+    const full = fleet(etcd, 'model', 'b', '1');
+    assert.equal(full.status, 1);
+    assert.match(full.stderr, /--models-memory/);
+    assert.equal((await split(0)).status, 200);
+    await inState(a, 'in_step');
+    assert.match(a.stderr, /model b is at version 1/);
+});
+
 test('the program is replaced within a fleet: its successor goes on where it was', { skip }, async (t) => {
     const folder = makeFolder(t);
     const etcd = await startEtcd(t);
