@@ -191,10 +191,20 @@ static void take_out(struct fleet_item *item)
 {
     if (!item->is_gone) {
         item->is_gone = true;
+        item->revision = 0;
         log_info("fleet %s: %s %s is not the fleet's any more; version %s stays",
                  item->fleet->set->name, fleet_kind_name(item->kind), item->name,
                  item->change.version);
     }
+}
+
+/* The revision alone does not tell: an etcd that has lost its data counts anew. */
+static bool is_known(const struct fleet_item *item, const struct fleet_change *change,
+                     int64_t revision)
+{
+    return item->revision == revision && item->state != FLEET_ITEM_KEPT && !item->is_broken &&
+           strcmp(item->change.version, change->version) == 0 &&
+           strcmp(item->change.sha256, change->sha256) == 0;
 }
 
 static void want(struct fleet_item *item, const struct etcd_pair *pair)
@@ -203,15 +213,19 @@ static void want(struct fleet_item *item, const struct etcd_pair *pair)
     struct fleet_change change;
     item->is_gone = false;
     item->is_heard = true;
-    bool is_known = item->revision == pair->mod_revision && item->state != FLEET_ITEM_KEPT;
-    if (is_known) {
-        return;
-    }
-    item->revision = pair->mod_revision;
     if (fleet_change_read(&change, item->kind, pair->value, pair->len, &e) != 0) {
+        item->revision = pair->mod_revision;
+        item->is_broken = true;
         fleet_item_refuse(item, e.message, false);
         return;
     }
+    if (is_known(item, &change, pair->mod_revision)) {
+        fleet_change_deinit(&change);
+        return;
+    }
+    item->revision = pair->mod_revision;
+    item->applying = 0; /* what is under way is another one */
+    item->is_broken = false;
     fleet_change_deinit(&item->change);
     item->change = change;
     if (item->state != FLEET_ITEM_APPLYING) {

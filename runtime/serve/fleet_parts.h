@@ -29,6 +29,7 @@ struct fleet_item {
     int64_t revision; /* of etcd, of what is wanted */
     int64_t applying; /* the one that is under way; another one may be wanted meanwhile */
     struct fleet_change change; /* wanted */
+    bool is_broken;             /* what etcd says cannot be read; `change` is from before */
     enum fleet_item_state state;
     bool is_ordered;   /* of a model: its load was asked for */
     bool is_working;   /* of others: a worker has it, and on_told is to come */

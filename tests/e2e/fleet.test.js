@@ -203,6 +203,32 @@ test('without etcd a replica goes on, over a restart too, says so, and catches u
     assert.equal(await promptOf(again), before);
 });
 
+test('an etcd that has lost its data counts anew, and what is set then is in force', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const [etcd, empty] = await Promise.all([startEtcd(t), startEtcd(t)]);
+    const a = await startReplica(t, etcd, 'a');
+    await inState(a, 'in_step');
+    const fill = async (e, revision) => {
+        while (Number((await e.put('/other', 'x')).header.revision) < revision);
+    };
+    await fill(etcd, 40);
+    const { revision } = change(etcd, 'prompt', 'default', promptFile(folder, 'Your name is Ada.'));
+    const before = await promptOf(a);
+    await etcd.stop();
+    await inState(a, 'partitioned');
+    // The data of another one in its place, where the same key has another value at the same revision.
+    await fill(empty, revision - 2);
+    change(empty, 'prompt', 'default', promptFile(folder, 'Your name is Bob.'), '--wait', '0');
+    const now = change(empty, 'prompt', 'default', promptFile(folder, 'Your name is Cleo.'), '--wait', '0');
+    assert.deepEqual([now.revision, now.version], [revision, '2']);
+    await empty.stop();
+    etcd.folder = empty.folder;
+    await etcd.start();
+    await inState(a, 'in_step');
+    await until(async () => (await promptOf(a)) !== before, 'the new prompt');
+    assert.match(await promptOf(a), /^default@2; /);
+});
+
 test('without what the fleet has decided a replica is not ready, whether etcd is there or not', { skip }, async (t) => {
     const state = path.join(makeFolder(t), 'state');
     const etcd = await startEtcd(t);
