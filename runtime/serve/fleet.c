@@ -161,28 +161,49 @@ static void report(struct fleet *f)
     }
 }
 
-static void on_timer(uv_timer_t *timer)
-{
-    struct fleet *f = timer->data;
-    advance_all(f);
-    report(f); /* of what comes and goes by itself */
-    uv_timer_start(&f->timer, on_timer, is_busy(f) ? BUSY_MS : IDLE_MS, 0);
-}
-
-void fleet_note_change(struct fleet *f)
-{
-    if (f) {
-        report(f);
-    }
-}
-
-void fleet_changed(struct fleet *f)
+/* Some item's state has changed, or etcd's: that is kept and told. Of all items, so not for
+ * each one while many are on their way. */
+static void settle(struct fleet *f)
 {
     if (f->is_connected && !is_busy(f)) {
         f->has_joined = true;
     }
+    f->is_due = false;
     save(f);
     report(f);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct fleet *f = timer->data;
+    advance_all(f);
+    if (f->is_due) {
+        settle(f);
+    } else if (!is_busy(f)) {
+        report(f); /* of what comes and goes by itself */
+    }
+    uv_timer_start(&f->timer, on_timer, is_busy(f) ? BUSY_MS : IDLE_MS, 0);
+}
+
+void fleet_changed(struct fleet *f)
+{
+    f->is_due = true;
+}
+
+void fleet_item_is_done(struct fleet *f)
+{
+    if (f->is_due && !is_busy(f)) {
+        settle(f);
+    }
+}
+
+void fleet_note_change(struct fleet *f)
+{
+    if (f && !is_busy(f)) { /* else it is told with what is on its way */
+        report(f);
+    } else if (f) {
+        f->is_due = true;
+    }
 }
 
 /* --- what is heard --- */
@@ -262,7 +283,7 @@ static void take_changes(struct fleet *f, const struct etcd_answer *a)
     f->revision = a->revision;
     f->was_heard = true;
     advance_all(f);
-    fleet_changed(f);
+    settle(f);
     uv_timer_start(&f->timer, on_timer, is_busy(f) ? BUSY_MS : IDLE_MS, 0);
 }
 
@@ -308,7 +329,7 @@ static void on_state(void *user, bool is_connected, const char *why)
         f->lost_ms = f->lost_ms ? f->lost_ms : clock_unix_s() * 1000;
         f->has_failed = true;
     }
-    fleet_changed(f);
+    settle(f);
 }
 
 static const struct fleet_link_events link_events = {

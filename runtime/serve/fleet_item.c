@@ -135,6 +135,7 @@ static void on_told(void *user, const struct err *e)
     } else {
         apply(item);
     }
+    fleet_item_is_done(item->fleet);
 }
 
 static void order_version(struct fleet_item *item)

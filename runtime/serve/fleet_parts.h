@@ -48,6 +48,7 @@ struct fleet {
     bool has_timer;
     struct fleet_item **items; /* (n), each of its own so that work may point to it */
     size_t n, cap;
+    bool is_due;     /* what has changed is to be kept and told */
     bool has_joined; /* all of the fleet's was brought about or refused once */
     bool was_heard;  /* ever, by this process or those before */
     bool is_connected;
@@ -69,8 +70,11 @@ struct fleet {
 
 /* ---- fleet.c ---- */
 
-/* Some item's state has changed. */
+/* Some item's state has changed: that is kept and told at the next look at all, */
 void fleet_changed(struct fleet *f);
+
+/* or now, if it was the last one that was on its way. */
+void fleet_item_is_done(struct fleet *f);
 
 /* ---- fleet_item.c ---- */
 
