@@ -349,7 +349,8 @@ static void on_beat_timer(uv_timer_t *timer)
 
 /* --- watching --- */
 
-/* -1: the watch is over, which has been dealt with. */
+/* -1: the watch is over, which has been dealt with: by the report on what has changed, too, if
+ * that cannot be sent. */
 static int take_line(struct fleet_link *l, const char *text, size_t len)
 {
     struct etcd_answer a;
@@ -372,7 +373,7 @@ static int take_line(struct fleet_link *l, const char *text, size_t len)
         err_set(&e, ERR_IO, "etcd has ended the watch");
         fail(l, &e);
     }
-    return is_over ? -1 : 0;
+    return is_over || !l->watch ? -1 : 0;
 }
 
 static void on_watch_data(void *user, const char *data, size_t len)
@@ -437,6 +438,9 @@ static void on_all(void *user, const struct http_call_answer *answer)
     l->is_connected = true;
     l->events->on_all(l->user, &a);
     etcd_answer_deinit(&a);
+    if (!l->is_connected) {
+        return; /* the report could not be sent, and that has been dealt with */
+    }
     uv_timer_start(&l->timer, on_beat_timer, FLEET_BEAT_MS, FLEET_BEAT_MS);
     watch(l);
     if (l->is_connected) {
