@@ -311,7 +311,7 @@ static void on_all(void *user, const struct etcd_answer *a)
     take_changes(f, &none);
 }
 
-static void on_state(void *user, bool is_connected, const char *why)
+static void on_state(void *user, bool is_connected, const char *address, const char *why)
 {
     struct fleet *f = user;
     f->is_connected = is_connected;
@@ -321,11 +321,11 @@ static void on_state(void *user, bool is_connected, const char *why)
                  f->set->name, (long long)f->revision, f->id);
         f->lost_ms = 0;
     } else {
-        log_warn("fleet %s: etcd is not reached, %s: %s", f->set->name,
+        log_warn("fleet %s: etcd is not reached, %s: %s: %s", f->set->name,
                  f->was_heard    ? "the last that was heard stays in force"
                  : f->set->waits ? "and never was: this replica is not ready (--fleet-start)"
                                  : "and never was: what the options say is in force",
-                 f->why);
+                 address, f->why);
         f->lost_ms = f->lost_ms ? f->lost_ms : clock_unix_s() * 1000;
         f->has_failed = true;
     }

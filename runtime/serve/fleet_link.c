@@ -45,6 +45,7 @@ struct fleet_link {
     uint64_t failures;
     int64_t heard_ms;
     enum told told;
+    size_t told_endpoint;
     char why[ERR_MESSAGE_MAX]; /* as it was told */
 
     /* Under way, or NULL. */
@@ -71,6 +72,12 @@ int fleet_endpoints_split(const char *endpoints, char out[FLEET_ETCDS_MAX][FLEET
         const char *next = text + len + (text[len] == ',');
         while (len > 0 && text[len - 1] == '/') {
             len--;
+        }
+        if (memchr(text, '@', len)) {
+            return err_set_param(
+                e, ERR_INVALID, "--etcd",
+                "--etcd: an address has an \"@\" in it; who logs in is said by "
+                "--etcd-user");
         }
         bool is_url = (strncmp(text, "http://", 7) == 0 && len > 7) ||
                       (strncmp(text, "https://", 8) == 0 && len > 8);
@@ -112,12 +119,16 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* Of the address that is in use. */
 static void tell(struct fleet_link *l, enum told told, const char *why)
 {
-    if (told != l->told || strcmp(why, l->why) != 0) {
+    bool is_known =
+        told == l->told && l->endpoint == l->told_endpoint && strcmp(why, l->why) == 0;
+    if (!is_known) {
         l->told = told;
+        l->told_endpoint = l->endpoint;
         snprintf(l->why, sizeof(l->why), "%s", why);
-        l->events->on_state(l->user, told == TOLD_CONNECTED, l->why);
+        l->events->on_state(l->user, told == TOLD_CONNECTED, l->endpoints[l->endpoint], l->why);
     }
 }
 
@@ -151,7 +162,6 @@ static void on_retry(uv_timer_t *timer)
 
 static void fail(struct fleet_link *l, const struct err *e)
 {
-    char why[ERR_MESSAGE_MAX];
     bool has_expired = e->kind == ERR_DENIED && l->token[0] && !l->token_is_new;
     drop_all(l);
     if (l->is_closing) {
@@ -164,14 +174,13 @@ static void fail(struct fleet_link *l, const struct err *e)
         begin(l);
         return;
     }
-    snprintf(why, sizeof(why), "%s: %.400s", l->endpoints[l->endpoint], e->message);
     l->failures++;
-    l->endpoint = (l->endpoint + 1) % l->n_endpoints;
     /* All addresses are tried at once, then with pauses. */
     unsigned round = l->tries++ / (unsigned)l->n_endpoints;
     uint64_t pause = (uint64_t)RETRY_FIRST_MS << (round < 4 ? round : 4);
     uv_timer_start(&l->timer, on_retry, pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS, 0);
-    tell(l, TOLD_LOST, why);
+    tell(l, TOLD_LOST, e->message);
+    l->endpoint = (l->endpoint + 1) % l->n_endpoints;
 }
 
 /* Begins anew with a new lease, as the old one is gone. */

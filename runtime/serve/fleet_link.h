@@ -40,7 +40,8 @@ struct fleet_settings {
     bool waits; /* before the fleet was heard for the first time ever, it is not ready */
 };
 
-/* The addresses of `endpoints`, without slashes at their ends. The error names the option. */
+/* The addresses of `endpoints`, without slashes at their ends. None has a user or password in
+ * it: addresses are logged. The error names the option. */
 int fleet_endpoints_split(const char *endpoints, char out[FLEET_ETCDS_MAX][FLEET_URL_MAX],
                           size_t *n, struct err *e);
 
@@ -55,8 +56,9 @@ struct fleet_link_events {
     void (*on_all)(void *user, const struct etcd_answer *all);
     /* Changes, in their order. A pair without a value: the key was deleted. */
     void (*on_changes)(void *user, const struct etcd_answer *changes);
-    /* Connected, or (why) not any more, or not yet. Only when that has changed. */
-    void (*on_state)(void *user, bool is_connected, const char *why);
+    /* Connected, or (why) not any more, or not yet. Only when that has changed. address: of
+     * etcd, for its owner alone. */
+    void (*on_state)(void *user, bool is_connected, const char *address, const char *why);
 };
 
 /* Everything is borrowed. id: under which the replica reports. NULL: no memory. */

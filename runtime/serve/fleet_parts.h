@@ -56,7 +56,7 @@ struct fleet {
     int64_t revision;                 /* of etcd: all up to here was heard */
     int64_t kept_heard_ms;            /* before this process */
     int64_t lost_ms;                  /* Unix ms: since then etcd is not reached; 0: it is */
-    char why[ERR_MESSAGE_MAX];        /* it is not reached */
+    char why[ERR_MESSAGE_MAX];        /* it is not reached; anybody may read it */
     uint64_t changes[FLEET_KINDS][2]; /* applied, refused */
 
     char *kept_path; /* owned; NULL: nothing is kept */
