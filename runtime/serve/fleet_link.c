@@ -487,10 +487,18 @@ static void on_login(void *user, const struct http_call_answer *answer)
     struct etcd_answer a;
     l->step = NULL;
     if (take(l, answer, &a) == 0) {
-        snprintf(l->token, sizeof(l->token), "%s", a.token ? a.token : "");
+        const char *token = a.token ? a.token : "";
+        bool is_whole = strlen(token) < sizeof(l->token);
+        snprintf(l->token, sizeof(l->token), "%s", is_whole ? token : "");
         l->token_is_new = true;
         etcd_answer_deinit(&a);
-        begin(l);
+        if (is_whole) {
+            begin(l);
+        } else {
+            struct err e = {0};
+            err_set(&e, ERR_LIMIT, "the login's token has more than %d bytes", TOKEN_MAX - 1);
+            fail(l, &e);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 // all of them, what cannot be brought about is told, and without etcd they go on with what they have.
 
 const assert = require('node:assert/strict');
+const crypto = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
@@ -305,9 +306,17 @@ test('TLS with certificates on both sides, a login, and several addresses', { sk
     const [cert, key] = ['cert.pem', 'key.pem'].map((name) => path.join(folder, name));
     makeCertificate(cert, key);
     const tls = ['--cacert', cert];
+    // Tokens that are signed, which makes them long.
+    const signing = crypto.generateKeyPairSync('rsa', {
+        modulusLength: 4096,
+        publicKeyEncoding: { type: 'spki', format: 'pem' },
+        privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+    });
+    const [publicKey, privateKey] = ['publicKey', 'privateKey'].map((name) => writeFile(folder, name, signing[name]));
     const etcd = await startEtcd(t, {
         scheme: 'https',
-        args: ['--cert-file', cert, '--key-file', key],
+        args: ['--cert-file', cert, '--key-file', key, '--auth-token',
+            `jwt,pub-key=${publicKey},priv-key=${privateKey},sign-method=RS256`],
         isReady: (e) => e.tryCtl(...tls, 'endpoint', 'health'),
     });
     etcd.ctl(...tls, 'user', 'add', 'root:rootpass');
