@@ -7,6 +7,7 @@
 #include "runtime/api/fleet_text.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/utf8.h"
 #include "runtime/net/http_call.h"
 
 #define ANSWER_MAX     ((size_t)64 << 20)
@@ -16,7 +17,6 @@
 #define REVOKE_MS      500
 #define LOOK_EVERY     5 /* beats */
 #define LOOKS_BEHIND   2 /* in a row: the watch has lost something */
-#define ID_MAX         256
 #define TOKEN_MAX      2048
 
 enum told { TOLD_NOTHING, TOLD_CONNECTED, TOLD_LOST };
@@ -24,7 +24,7 @@ enum told { TOLD_NOTHING, TOLD_CONNECTED, TOLD_LOST };
 struct fleet_link {
     uv_timer_t timer; /* of the next beat, or the next try */
     const struct fleet_settings *set;
-    char id[ID_MAX + 1];
+    char id[FLEET_ID_MAX + 1];
     const struct fleet_link_events *events;
     void *user;
     struct http_calls *calls;
@@ -93,6 +93,12 @@ int fleet_endpoints_split(const char *endpoints, char out[FLEET_ETCDS_MAX][FLEET
     return *n > 0 ? 0 : err_set_param(e, ERR_INVALID, "--etcd", "--etcd: no address is given");
 }
 
+static bool is_id(const char *id)
+{
+    size_t len = strlen(id);
+    return len > 0 && len <= FLEET_ID_MAX && !strpbrk(id, "/\n") && utf8_is_valid(id, len);
+}
+
 int fleet_settings_check(const struct fleet_settings *set, struct err *e)
 {
     char endpoints[FLEET_ETCDS_MAX][FLEET_URL_MAX];
@@ -103,9 +109,10 @@ int fleet_settings_check(const struct fleet_settings *set, struct err *e)
     if (version_name_check(set->name, "--fleet", e) != 0) {
         return err_prefix(e, "--fleet");
     }
-    if (set->id && (strlen(set->id) > ID_MAX || strpbrk(set->id, "/\n"))) {
+    if (set->id && !is_id(set->id)) {
         return err_set_param(e, ERR_INVALID, "--fleet-id",
-                             "--fleet-id: at most %d bytes without a slash are wanted", ID_MAX);
+                             "--fleet-id: 1 to %d bytes of UTF-8 without a slash are wanted",
+                             FLEET_ID_MAX);
     }
     return 0;
 }
@@ -279,7 +286,7 @@ static void on_put(void *user, const struct http_call_answer *answer)
 
 static void put_report(struct fleet_link *l)
 {
-    char key[ETCD_KEY_MAX + ID_MAX];
+    char key[ETCD_KEY_MAX + FLEET_ID_MAX];
     if (!l->is_connected || !l->report_is_due || l->put) {
         return;
     }

@@ -25,6 +25,7 @@
 #define FLEET_BEAT_MAX_MS 3000 /* a beat that is not answered by then has failed */
 #define FLEET_ETCDS_MAX   9
 #define FLEET_URL_MAX     512
+#define FLEET_ID_MAX      255
 
 /* Borrowed by whoever has them, for the whole life of the server. */
 struct fleet_settings {

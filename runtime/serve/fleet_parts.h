@@ -43,7 +43,7 @@ struct fleet {
     struct server *server;
     const struct fleet_settings *set;
     struct fleet_link *link; /* NULL before it joins, and after it has left */
-    char id[256];
+    char id[FLEET_ID_MAX + 1];
     uv_timer_t timer;
     bool has_timer;
     struct fleet_item **items; /* (n), each of its own so that work may point to it */
