@@ -3,6 +3,7 @@
 // all of them, what cannot be brought about is told, and without etcd they go on with what they have.
 
 const assert = require('node:assert/strict');
+const { spawn } = require('node:child_process');
 const crypto = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
@@ -15,7 +16,7 @@ const { startEtcd, until, freePort } = require('./lib/etcd.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
 const { readMetrics } = require('./lib/metrics.js');
 const { putVersion } = require('./lib/model_repo.js');
-const { startServer, missing, modelPath } = require('./lib/server.js');
+const { startServer, missing, modelPath, programPath } = require('./lib/server.js');
 const { startUpgrading } = require('./lib/upgrading.js');
 
 const skip = missing();
@@ -301,6 +302,41 @@ test('what to do before the fleet was ever heard is the owner\'s choice', { skip
     assert.equal((await ready(waits)).code, 200);
 });
 
+test('who waits for a change is told what is known of it, and no less', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const etcd = await startEtcd(t);
+    const set = (...more) => fleet(etcd, 'prompt', 'default', promptFile(folder, 'Be brief.'), ...more);
+    const alone = set();
+    assert.equal(alone.status, 1);
+    assert.match(alone.stderr, /it is stored, and no replica is there/);
+    assert.equal(set('--wait', '0').status, 0);
+
+    const ghost = `/weir/${FLEET}/replicas/ghost`;
+    await etcd.put(ghost, 'no JSON');
+    const unclear = set('--wait', '1');
+    assert.equal(unclear.status, 1);
+    assert.match(unclear.stderr, /it is stored, and these have not told in 1 s.*: ghost$/m);
+    const status = fleet(etcd, 'status');
+    assert.equal(status.status, 1);
+    assert.match(status.stdout, /^ghost +unreadable/m);
+
+    // etcd is away for a while, after the change was written.
+    const child = spawn(programPath(), ['ctl', 'fleet', 'prompt', 'default', promptFile(folder, 'Be kind.'),
+        '--etcd', etcd.url, '--fleet', FLEET, '--wait', '60', '--json']);
+    const ended = new Promise((resolve) => child.on('close', resolve));
+    let stdout = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
+    const key = `/weir/${FLEET}/config/prompt/default`;
+    await until(async () => (await etcd.list(key.slice(0, -'default'.length)))[key].content.text === 'Be kind.', 'the change');
+    await etcd.stop();
+    await etcd.start();
+    const { config: [{ revision, version }] } = JSON.parse(fleet(etcd, 'status', '--json').stdout);
+    const items = [{ kind: 'prompt', name: 'default', version, revision, state: 'applied' }];
+    await etcd.put(ghost, { id: 'ghost', state: 'in_step', items });
+    assert.equal(await ended, 0);
+    assert.equal(JSON.parse(stdout).replicas.ghost.state, 'applied');
+});
+
 test('TLS with certificates on both sides, a login, and several addresses', { skip }, async (t) => {
     const folder = makeFolder(t);
     const [cert, key] = ['cert.pem', 'key.pem'].map((name) => path.join(folder, name));
@@ -476,6 +512,8 @@ test('options that do not go together are told before anything starts', { skip }
         [['--fleet', 'x', '--etcd', '127.0.0.1:2379'], /--etcd: .*http:\/\/HOST:PORT/],
         [['--fleet', 'x', '--etcd', 'http://u:s3cret@127.0.0.1:1'], /--etcd: an address has an "@".*--etcd-user/],
         [['--fleet', 'x/y', '--etcd', 'http://127.0.0.1:1'], /--fleet: /],
+        [['--fleet', 'x', '--etcd', 'http://127.0.0.1:1', '--fleet-id', ''], /--fleet-id: 1 to 255 bytes/],
+        [['--fleet', 'x', '--etcd', 'http://127.0.0.1:1', '--fleet-id', 'é'.repeat(128)], /--fleet-id: 1 to 255 bytes/],
         [['--fleet', 'x', '--etcd', 'http://127.0.0.1:1', '--etcd-user', 'u'], /--etcd-password-file/],
         [['--fleet', 'x', '--etcd', 'https://127.0.0.1:1', '--etcd-ca', '/no/file'], /--etcd-ca: \/no\/file/],
     ]) {
@@ -484,6 +522,9 @@ test('options that do not go together are told before anything starts', { skip }
         assert.match(stderr, why);
         assert.ok(!stderr.includes('s3cret'), stderr);
     }
+    const longActor = weir(['ctl', 'fleet', 'model', 'x', '1', '--fleet', 'x', '--etcd', 'http://127.0.0.1:1', '--actor', 'é'.repeat(65)]);
+    assert.equal(longActor.status, 2);
+    assert.match(longActor.stderr, /--actor: at most 128 bytes/);
     assert.equal(weir(['ctl', 'fleet']).status, 2);
     assert.equal(weir(['ctl', 'fleet', 'status']).status, 2);
     assert.equal(weir(['ctl', 'fleet', 'prompt', '--help']).status, 0);
