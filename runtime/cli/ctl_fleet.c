@@ -8,6 +8,7 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/utf8.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/ctl.h"
 #include "runtime/registry/chain_store.h"
@@ -239,7 +240,7 @@ static int run_change(struct ctl_fleet *c, enum fleet_kind kind, const char *nam
                   : make_old(c, kind, name, latest, &next, e);
     }
     if (rc == 0) {
-        snprintf(next.actor, sizeof(next.actor), "%.120s", c->actor ? c->actor : "");
+        snprintf(next.actor, sizeof(next.actor), "%s", c->actor ? c->actor : "");
         w.began_s = clock_now_s();
         w.version = next.version;
         rc = write_change(c, kind, name, &next, found, &w.revision, e);
@@ -296,6 +297,16 @@ static void fill_options(struct option table[OPTIONS_MAX], struct ctl_fleet *c, 
     table[n] = (struct option){0};
 }
 
+static int check_actor(struct ctl_fleet *c, struct err *e)
+{
+    size_t len = c->actor ? strlen(c->actor) : 0;
+    c->is_usage = len > FLEET_ACTOR_MAX || !utf8_is_valid(c->actor ? c->actor : "", len);
+    return !c->is_usage
+               ? 0
+               : err_set(e, ERR_INVALID, "--actor: at most %d bytes of UTF-8 are wanted",
+                         FLEET_ACTOR_MAX);
+}
+
 static int run(struct ctl_fleet *c, const struct command *command, char **arguments, int n,
                struct err *e)
 {
@@ -307,6 +318,9 @@ static int run(struct ctl_fleet *c, const struct command *command, char **argume
     if (what && c->version > 0) {
         c->is_usage = true;
         return err_set(e, ERR_INVALID, "FILE and --version exclude each other");
+    }
+    if (check_actor(c, e) != 0) {
+        return -1;
     }
     if (etcd_options_read(&c->etcd, &c->set, e) != 0 ||
         (n > 0 && version_name_check(arguments[0], "NAME", e) != 0)) {

@@ -21,8 +21,8 @@ struct ctl_fleet {
     bool is_usage; /* what failed is how the command was called */
 };
 
-/* What the replicas say of themselves, as one array of their reports; the caller's. NULL: *e
- * says why. */
+/* What the replicas say of themselves, as one array of their reports; the caller's. Of one that
+ * cannot be read there are "id" and "state", "unreadable". NULL: *e says why. */
 cJSON *ctl_fleet_replicas(struct ctl_fleet *c, struct err *e);
 
 /* Prints what is in force, and where. 1: not everywhere; -1: *e says why. */
@@ -37,6 +37,6 @@ struct ctl_fleet_written {
     double began_s;   /* clock_now_s */
 };
 
-/* Waits until every replica has told what became of it, printing that. 0: it is in force on
- * all; -1: *e says what it is not on, and why. */
+/* Waits until every replica that is there has told what became of it, printing that. 0: it is
+ * in force on all; -1: *e says what it is not on, and why, or that there is none. */
 int ctl_fleet_wait(struct ctl_fleet *c, const struct ctl_fleet_written *w, struct err *e);

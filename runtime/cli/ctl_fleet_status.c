@@ -11,6 +11,20 @@
 
 #define LOOK_EVERY_NS 25000000L
 
+/* The report, which has an id; or of one that cannot be read, that this is so. */
+static cJSON *read_report(const struct etcd_pair *pair, const char *id)
+{
+    struct err ignored = {0};
+    cJSON *report = json_parse(pair->value, pair->len, &ignored);
+    if (!ctl_text(report, "id")[0]) {
+        cJSON_Delete(report);
+        report = cJSON_CreateObject();
+        cJSON_AddStringToObject(report, "id", id);
+        cJSON_AddStringToObject(report, "state", "unreadable");
+    }
+    return report;
+}
+
 cJSON *ctl_fleet_replicas(struct ctl_fleet *c, struct err *e)
 {
     char prefix[ETCD_KEY_MAX];
@@ -22,11 +36,7 @@ cJSON *ctl_fleet_replicas(struct ctl_fleet *c, struct err *e)
     }
     cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; list && i < a.n_pairs; i++) {
-        struct err ignored = {0};
-        cJSON *report = json_parse(a.pairs[i].value, a.pairs[i].len, &ignored);
-        if (report) {
-            cJSON_AddItemToArray(list, report);
-        }
+        cJSON_AddItemToArray(list, read_report(&a.pairs[i], a.pairs[i].key + strlen(prefix)));
     }
     etcd_answer_deinit(&a);
     if (!list) {
@@ -303,12 +313,19 @@ int ctl_fleet_wait(struct ctl_fleet *c, const struct ctl_fleet_written *written,
     const struct timespec pause = {.tv_nsec = LOOK_EVERY_NS};
     double until = written->began_s + (double)c->wait_s;
     struct wait w = {.c = c, .w = written, .done = cJSON_CreateObject()};
-    int rc = w.done ? look(&w, e) : err_nomem(e);
-    while (rc == 0 && w.n_waiting > 0 && clock_now_s() < until) {
+    if (!w.done) {
+        return err_nomem(e);
+    }
+    /* An etcd that does not answer for a moment ends no wait: the change is written. */
+    int rc = look(&w, e);
+    while ((rc != 0 || w.n_waiting > 0) && clock_now_s() < until) {
         nanosleep(&pause, NULL);
+        *e = (struct err){0};
         rc = look(&w, e);
     }
-    if (rc == 0) {
+    if (rc != 0) {
+        err_prefix(e, "it is stored; whether it is in force could not be asked");
+    } else {
         rc = print_outcome(&w, e);
     }
     if (rc == 0 && w.n_refused > 0) {
@@ -316,6 +333,9 @@ int ctl_fleet_wait(struct ctl_fleet *c, const struct ctl_fleet_written *written,
                      "it is stored, and %d of the replicas refuse it and keep what they have; "
                      "set another one. %s",
                      w.n_refused, w.refused);
+    } else if (rc == 0 && !w.done->child && w.n_waiting == 0 && c->wait_s > 0) {
+        rc = err_set(e, ERR_NOT_FOUND,
+                     "it is stored, and no replica is there; those that come will have it");
     } else if (rc == 0 && w.n_waiting > 0 && c->wait_s > 0) {
         rc = err_set(e, ERR_DEADLINE,
                      "it is stored, and these have not told in %ld s that it is in force: %s",

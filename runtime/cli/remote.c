@@ -6,6 +6,7 @@
 #include "runtime/base/json.h"
 
 #define CONNECT_TIMEOUT_S 10L
+#define HEADER_MAX        ((size_t)16 << 10)
 
 static int set_base(struct remote *r, const char *url, struct err *e)
 {
@@ -58,16 +59,19 @@ void remote_close(struct remote *r)
 
 int remote_add_header(struct remote *r, const char *name, const char *value, struct err *e)
 {
-    char line[600];
+    struct buf line;
     for (const char *c = value; *c; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7F) {
             return err_set(e, ERR_INVALID, "%s: a control character is in it", name);
         }
     }
-    if (snprintf(line, sizeof(line), "%s: %s", name, value) >= (int)sizeof(line)) {
+    buf_init(&line, HEADER_MAX);
+    bool is_whole = buf_printf(&line, "%s: %s", name, value) == 0;
+    struct curl_slist *longer = is_whole ? curl_slist_append(r->headers, line.data) : NULL;
+    buf_deinit(&line);
+    if (!is_whole) {
         return err_set(e, ERR_INVALID, "%s: the value is too long", name);
     }
-    struct curl_slist *longer = curl_slist_append(r->headers, line);
     if (!longer) {
         return err_nomem(e);
     }

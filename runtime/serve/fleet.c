@@ -98,8 +98,8 @@ static void after_save(uv_work_t *work, int status)
 static void save(struct fleet *f)
 {
     f->save_is_due = true;
-    if (!f->kept_path || f->is_saving) {
-        return;
+    if (!f->kept_path || !f->was_heard || f->is_saving) {
+        return; /* the file says that the fleet was heard */
     }
     f->save_text = fleet_kept_text(f, &f->save_len);
     f->save_error = (struct err){0};
@@ -161,28 +161,49 @@ static void report(struct fleet *f)
     }
 }
 
-static void on_timer(uv_timer_t *timer)
-{
-    struct fleet *f = timer->data;
-    advance_all(f);
-    report(f); /* of what comes and goes by itself */
-    uv_timer_start(&f->timer, on_timer, is_busy(f) ? BUSY_MS : IDLE_MS, 0);
-}
-
-void fleet_note_change(struct fleet *f)
-{
-    if (f) {
-        report(f);
-    }
-}
-
-void fleet_changed(struct fleet *f)
+/* Some item's state has changed, or etcd's: that is kept and told. Of all items, so not for
+ * each one while many are on their way. */
+static void settle(struct fleet *f)
 {
     if (f->is_connected && !is_busy(f)) {
         f->has_joined = true;
     }
+    f->is_due = false;
     save(f);
     report(f);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct fleet *f = timer->data;
+    advance_all(f);
+    if (f->is_due) {
+        settle(f);
+    } else if (!is_busy(f)) {
+        report(f); /* of what comes and goes by itself */
+    }
+    uv_timer_start(&f->timer, on_timer, is_busy(f) ? BUSY_MS : IDLE_MS, 0);
+}
+
+void fleet_changed(struct fleet *f)
+{
+    f->is_due = true;
+}
+
+void fleet_item_is_done(struct fleet *f)
+{
+    if (f->is_due && !is_busy(f)) {
+        settle(f);
+    }
+}
+
+void fleet_note_change(struct fleet *f)
+{
+    if (f && !is_busy(f)) { /* else it is told with what is on its way */
+        report(f);
+    } else if (f) {
+        f->is_due = true;
+    }
 }
 
 /* --- what is heard --- */
@@ -191,10 +212,20 @@ static void take_out(struct fleet_item *item)
 {
     if (!item->is_gone) {
         item->is_gone = true;
+        item->revision = 0;
         log_info("fleet %s: %s %s is not the fleet's any more; version %s stays",
                  item->fleet->set->name, fleet_kind_name(item->kind), item->name,
                  item->change.version);
     }
+}
+
+/* The revision alone does not tell: an etcd that has lost its data counts anew. */
+static bool is_known(const struct fleet_item *item, const struct fleet_change *change,
+                     int64_t revision)
+{
+    return item->revision == revision && item->state != FLEET_ITEM_KEPT && !item->is_broken &&
+           strcmp(item->change.version, change->version) == 0 &&
+           strcmp(item->change.sha256, change->sha256) == 0;
 }
 
 static void want(struct fleet_item *item, const struct etcd_pair *pair)
@@ -203,15 +234,19 @@ static void want(struct fleet_item *item, const struct etcd_pair *pair)
     struct fleet_change change;
     item->is_gone = false;
     item->is_heard = true;
-    bool is_known = item->revision == pair->mod_revision && item->state != FLEET_ITEM_KEPT;
-    if (is_known) {
-        return;
-    }
-    item->revision = pair->mod_revision;
     if (fleet_change_read(&change, item->kind, pair->value, pair->len, &e) != 0) {
+        item->revision = pair->mod_revision;
+        item->is_broken = true;
         fleet_item_refuse(item, e.message, false);
         return;
     }
+    if (is_known(item, &change, pair->mod_revision)) {
+        fleet_change_deinit(&change);
+        return;
+    }
+    item->revision = pair->mod_revision;
+    item->applying = 0; /* what is under way is another one */
+    item->is_broken = false;
     fleet_change_deinit(&item->change);
     item->change = change;
     if (item->state != FLEET_ITEM_APPLYING) {
@@ -248,7 +283,7 @@ static void take_changes(struct fleet *f, const struct etcd_answer *a)
     f->revision = a->revision;
     f->was_heard = true;
     advance_all(f);
-    fleet_changed(f);
+    settle(f);
     uv_timer_start(&f->timer, on_timer, is_busy(f) ? BUSY_MS : IDLE_MS, 0);
 }
 
@@ -276,7 +311,7 @@ static void on_all(void *user, const struct etcd_answer *a)
     take_changes(f, &none);
 }
 
-static void on_state(void *user, bool is_connected, const char *why)
+static void on_state(void *user, bool is_connected, const char *address, const char *why)
 {
     struct fleet *f = user;
     f->is_connected = is_connected;
@@ -286,15 +321,15 @@ static void on_state(void *user, bool is_connected, const char *why)
                  f->set->name, (long long)f->revision, f->id);
         f->lost_ms = 0;
     } else {
-        log_warn("fleet %s: etcd is not reached, %s: %s", f->set->name,
+        log_warn("fleet %s: etcd is not reached, %s: %s: %s", f->set->name,
                  f->was_heard    ? "the last that was heard stays in force"
                  : f->set->waits ? "and never was: this replica is not ready (--fleet-start)"
                                  : "and never was: what the options say is in force",
-                 f->why);
+                 address, f->why);
         f->lost_ms = f->lost_ms ? f->lost_ms : clock_unix_s() * 1000;
         f->has_failed = true;
     }
-    fleet_changed(f);
+    settle(f);
 }
 
 static const struct fleet_link_events link_events = {
@@ -315,12 +350,14 @@ enum fleet_state fleet_state(const struct fleet *f)
     return has_state(f, FLEET_ITEM_REFUSED, FLEET_ITEM_REFUSED) ? FLEET_REFUSES : FLEET_IN_STEP;
 }
 
+/* What was refused, also while it is tried again; or what an earlier process had refused. A
+ * name that is new here is no lack: nobody has had it yet. */
 static bool lacks_something(const struct fleet *f)
 {
     for (size_t i = 0; i < f->n; i++) {
         const struct fleet_item *item = f->items[i];
-        if (!item->is_gone && item->state == FLEET_ITEM_REFUSED &&
-            !fleet_item_has_something(item)) {
+        bool was_refused = item->refused != 0 || item->state == FLEET_ITEM_KEPT;
+        if (!item->is_gone && was_refused && !fleet_item_has_something(item)) {
             return true;
         }
     }
@@ -333,8 +370,8 @@ bool fleet_is_ready(const struct fleet *f)
         return true; /* it is in none, or has left it: that is another's to say */
     }
     enum fleet_state state = fleet_state(f);
-    return state != FLEET_JOINING && !(state == FLEET_NEVER_HEARD && f->set->waits) &&
-           !lacks_something(f);
+    bool is_joining = state == FLEET_JOINING || (is_busy(f) && !f->has_joined);
+    return !is_joining && !(state == FLEET_NEVER_HEARD && f->set->waits) && !lacks_something(f);
 }
 
 bool fleet_governs(const struct fleet *f, enum fleet_kind kind, const char *name, struct err *e)

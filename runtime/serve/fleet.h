@@ -50,8 +50,9 @@ void fleet_destroy(struct fleet *f);
 
 enum fleet_state fleet_state(const struct fleet *f);
 
-/* Whether requests may be sent here: not while it joins, and not where something of the fleet's
- * was refused and nothing stands in its place. */
+/* Whether requests may be sent here: not while it joins, whether etcd is still there or not;
+ * and not where something of the fleet's was refused, by this process or by one before, and
+ * nothing stands in its place. */
 bool fleet_is_ready(const struct fleet *f);
 
 /* Whether etcd says what a name means, so that nobody changes it here. Then *e is what to

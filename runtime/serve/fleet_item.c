@@ -21,12 +21,23 @@ static struct model_set *model_of(const struct fleet_item *item)
     return c ? model_catalog_find(c, item->name, strlen(item->name)) : NULL;
 }
 
+/* What serves; or, where the model was unloaded, what will when somebody asks for it. */
 static bool is_model_in_force(const struct fleet_item *item)
 {
     const struct model_set *set = model_of(item);
     const struct generation *g = set ? model_set_serving(set) : NULL;
-    return g && strcmp(g->model->version, item->change.version) == 0 &&
-           (!item->change.sha256[0] || strcmp(g->model->sha256, item->change.sha256) == 0);
+    const struct fleet_change *wanted = &item->change;
+    struct model_version_info info;
+    if (!set) {
+        return false;
+    }
+    if (strcmp(g ? g->model->version : model_set_unloaded(set), wanted->version) != 0) {
+        return false;
+    }
+    const char *sha256 = g                                             ? g->model->sha256
+                         : model_set_find(set, wanted->version, &info) ? info.sha256
+                                                                       : NULL;
+    return !wanted->sha256[0] || (sha256 && strcmp(sha256, wanted->sha256) == 0);
 }
 
 static bool is_prompt_in_force(const struct fleet_item *item)
@@ -73,6 +84,7 @@ static void count(struct fleet_item *item, bool is_refused)
 static void apply(struct fleet_item *item)
 {
     item->state = FLEET_ITEM_APPLIED;
+    item->refused = 0;
     item->problem[0] = '\0';
     count(item, false);
     log_info("fleet %s: %s %s is at version %s (revision %lld)", item->fleet->set->name,
@@ -83,17 +95,21 @@ static void apply(struct fleet_item *item)
 
 void fleet_item_refuse(struct fleet_item *item, const char *problem, bool may_change)
 {
-    bool is_news = item->state != FLEET_ITEM_REFUSED || strcmp(problem, item->problem) != 0;
+    bool is_news = item->refused != item->revision || strcmp(problem, item->problem) != 0;
+    bool is_change = is_news || item->state != FLEET_ITEM_REFUSED;
     item->state = FLEET_ITEM_REFUSED;
     item->may_change = may_change;
     item->is_ordered = false;
     item->again_at = uv_now(&item->fleet->server->loop) + RETRY_MS;
+    item->refused = item->revision;
     if (is_news) {
         snprintf(item->problem, sizeof(item->problem), "%s", problem);
         count(item, true);
         log_error("fleet %s: %s %s version %s is refused, what is in force stays: %s",
                   item->fleet->set->name, fleet_kind_name(item->kind), item->name,
                   item->change.version, item->problem);
+    }
+    if (is_change) {
         fleet_changed(item->fleet);
     }
 }
@@ -119,6 +135,7 @@ static void on_told(void *user, const struct err *e)
     } else {
         apply(item);
     }
+    fleet_item_is_done(item->fleet);
 }
 
 static void order_version(struct fleet_item *item)
@@ -173,7 +190,7 @@ static void advance_model(struct fleet_item *item)
                           is_other       ? "its file is another one here, by its SHA-256"
                           : info.problem ? info.problem
                                          : "it was not taken into service; the log says why",
-                          false);
+                          !is_other && info.may_pass);
     } else {
         item->is_ordered = true;
         item->state = FLEET_ITEM_APPLYING;

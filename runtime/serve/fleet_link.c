@@ -7,6 +7,7 @@
 #include "runtime/api/fleet_text.h"
 #include "runtime/base/buf.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/utf8.h"
 #include "runtime/net/http_call.h"
 
 #define ANSWER_MAX     ((size_t)64 << 20)
@@ -16,7 +17,6 @@
 #define REVOKE_MS      500
 #define LOOK_EVERY     5 /* beats */
 #define LOOKS_BEHIND   2 /* in a row: the watch has lost something */
-#define ID_MAX         256
 #define TOKEN_MAX      2048
 
 enum told { TOLD_NOTHING, TOLD_CONNECTED, TOLD_LOST };
@@ -24,7 +24,7 @@ enum told { TOLD_NOTHING, TOLD_CONNECTED, TOLD_LOST };
 struct fleet_link {
     uv_timer_t timer; /* of the next beat, or the next try */
     const struct fleet_settings *set;
-    char id[ID_MAX + 1];
+    char id[FLEET_ID_MAX + 1];
     const struct fleet_link_events *events;
     void *user;
     struct http_calls *calls;
@@ -45,6 +45,7 @@ struct fleet_link {
     uint64_t failures;
     int64_t heard_ms;
     enum told told;
+    size_t told_endpoint;
     char why[ERR_MESSAGE_MAX]; /* as it was told */
 
     /* Under way, or NULL. */
@@ -72,6 +73,12 @@ int fleet_endpoints_split(const char *endpoints, char out[FLEET_ETCDS_MAX][FLEET
         while (len > 0 && text[len - 1] == '/') {
             len--;
         }
+        if (memchr(text, '@', len)) {
+            return err_set_param(
+                e, ERR_INVALID, "--etcd",
+                "--etcd: an address has an \"@\" in it; who logs in is said by "
+                "--etcd-user");
+        }
         bool is_url = (strncmp(text, "http://", 7) == 0 && len > 7) ||
                       (strncmp(text, "https://", 8) == 0 && len > 8);
         if (!is_url || len >= FLEET_URL_MAX - 64 || *n == FLEET_ETCDS_MAX) {
@@ -86,6 +93,12 @@ int fleet_endpoints_split(const char *endpoints, char out[FLEET_ETCDS_MAX][FLEET
     return *n > 0 ? 0 : err_set_param(e, ERR_INVALID, "--etcd", "--etcd: no address is given");
 }
 
+static bool is_id(const char *id)
+{
+    size_t len = strlen(id);
+    return len > 0 && len <= FLEET_ID_MAX && !strpbrk(id, "/\n") && utf8_is_valid(id, len);
+}
+
 int fleet_settings_check(const struct fleet_settings *set, struct err *e)
 {
     char endpoints[FLEET_ETCDS_MAX][FLEET_URL_MAX];
@@ -96,9 +109,10 @@ int fleet_settings_check(const struct fleet_settings *set, struct err *e)
     if (version_name_check(set->name, "--fleet", e) != 0) {
         return err_prefix(e, "--fleet");
     }
-    if (set->id && (strlen(set->id) > ID_MAX || strpbrk(set->id, "/\n"))) {
+    if (set->id && !is_id(set->id)) {
         return err_set_param(e, ERR_INVALID, "--fleet-id",
-                             "--fleet-id: at most %d bytes without a slash are wanted", ID_MAX);
+                             "--fleet-id: 1 to %d bytes of UTF-8 without a slash are wanted",
+                             FLEET_ID_MAX);
     }
     return 0;
 }
@@ -112,12 +126,16 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* Of the address that is in use. */
 static void tell(struct fleet_link *l, enum told told, const char *why)
 {
-    if (told != l->told || strcmp(why, l->why) != 0) {
+    bool is_known =
+        told == l->told && l->endpoint == l->told_endpoint && strcmp(why, l->why) == 0;
+    if (!is_known) {
         l->told = told;
+        l->told_endpoint = l->endpoint;
         snprintf(l->why, sizeof(l->why), "%s", why);
-        l->events->on_state(l->user, told == TOLD_CONNECTED, l->why);
+        l->events->on_state(l->user, told == TOLD_CONNECTED, l->endpoints[l->endpoint], l->why);
     }
 }
 
@@ -151,7 +169,6 @@ static void on_retry(uv_timer_t *timer)
 
 static void fail(struct fleet_link *l, const struct err *e)
 {
-    char why[ERR_MESSAGE_MAX];
     bool has_expired = e->kind == ERR_DENIED && l->token[0] && !l->token_is_new;
     drop_all(l);
     if (l->is_closing) {
@@ -164,14 +181,13 @@ static void fail(struct fleet_link *l, const struct err *e)
         begin(l);
         return;
     }
-    snprintf(why, sizeof(why), "%s: %.400s", l->endpoints[l->endpoint], e->message);
     l->failures++;
-    l->endpoint = (l->endpoint + 1) % l->n_endpoints;
     /* All addresses are tried at once, then with pauses. */
     unsigned round = l->tries++ / (unsigned)l->n_endpoints;
     uint64_t pause = (uint64_t)RETRY_FIRST_MS << (round < 4 ? round : 4);
     uv_timer_start(&l->timer, on_retry, pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS, 0);
-    tell(l, TOLD_LOST, why);
+    tell(l, TOLD_LOST, e->message);
+    l->endpoint = (l->endpoint + 1) % l->n_endpoints;
 }
 
 /* Begins anew with a new lease, as the old one is gone. */
@@ -270,7 +286,7 @@ static void on_put(void *user, const struct http_call_answer *answer)
 
 static void put_report(struct fleet_link *l)
 {
-    char key[ETCD_KEY_MAX + ID_MAX];
+    char key[ETCD_KEY_MAX + FLEET_ID_MAX];
     if (!l->is_connected || !l->report_is_due || l->put) {
         return;
     }
@@ -349,7 +365,8 @@ static void on_beat_timer(uv_timer_t *timer)
 
 /* --- watching --- */
 
-/* -1: the watch is over, which has been dealt with. */
+/* -1: the watch is over, which has been dealt with: by the report on what has changed, too, if
+ * that cannot be sent. */
 static int take_line(struct fleet_link *l, const char *text, size_t len)
 {
     struct etcd_answer a;
@@ -372,7 +389,7 @@ static int take_line(struct fleet_link *l, const char *text, size_t len)
         err_set(&e, ERR_IO, "etcd has ended the watch");
         fail(l, &e);
     }
-    return is_over ? -1 : 0;
+    return is_over || !l->watch ? -1 : 0;
 }
 
 static void on_watch_data(void *user, const char *data, size_t len)
@@ -437,6 +454,9 @@ static void on_all(void *user, const struct http_call_answer *answer)
     l->is_connected = true;
     l->events->on_all(l->user, &a);
     etcd_answer_deinit(&a);
+    if (!l->is_connected) {
+        return; /* the report could not be sent, and that has been dealt with */
+    }
     uv_timer_start(&l->timer, on_beat_timer, FLEET_BEAT_MS, FLEET_BEAT_MS);
     watch(l);
     if (l->is_connected) {
@@ -474,10 +494,18 @@ static void on_login(void *user, const struct http_call_answer *answer)
     struct etcd_answer a;
     l->step = NULL;
     if (take(l, answer, &a) == 0) {
-        snprintf(l->token, sizeof(l->token), "%s", a.token ? a.token : "");
+        const char *token = a.token ? a.token : "";
+        bool is_whole = strlen(token) < sizeof(l->token);
+        snprintf(l->token, sizeof(l->token), "%s", is_whole ? token : "");
         l->token_is_new = true;
         etcd_answer_deinit(&a);
-        begin(l);
+        if (is_whole) {
+            begin(l);
+        } else {
+            struct err e = {0};
+            err_set(&e, ERR_LIMIT, "the login's token has more than %d bytes", TOKEN_MAX - 1);
+            fail(l, &e);
+        }
     }
 }
 

@@ -25,6 +25,7 @@
 #define FLEET_BEAT_MAX_MS 3000 /* a beat that is not answered by then has failed */
 #define FLEET_ETCDS_MAX   9
 #define FLEET_URL_MAX     512
+#define FLEET_ID_MAX      255
 
 /* Borrowed by whoever has them, for the whole life of the server. */
 struct fleet_settings {
@@ -40,7 +41,8 @@ struct fleet_settings {
     bool waits; /* before the fleet was heard for the first time ever, it is not ready */
 };
 
-/* The addresses of `endpoints`, without slashes at their ends. The error names the option. */
+/* The addresses of `endpoints`, without slashes at their ends. None has a user or password in
+ * it: addresses are logged. The error names the option. */
 int fleet_endpoints_split(const char *endpoints, char out[FLEET_ETCDS_MAX][FLEET_URL_MAX],
                           size_t *n, struct err *e);
 
@@ -55,8 +57,9 @@ struct fleet_link_events {
     void (*on_all)(void *user, const struct etcd_answer *all);
     /* Changes, in their order. A pair without a value: the key was deleted. */
     void (*on_changes)(void *user, const struct etcd_answer *changes);
-    /* Connected, or (why) not any more, or not yet. Only when that has changed. */
-    void (*on_state)(void *user, bool is_connected, const char *why);
+    /* Connected, or (why) not any more, or not yet. Only when that has changed. address: of
+     * etcd, for its owner alone. */
+    void (*on_state)(void *user, bool is_connected, const char *address, const char *why);
 };
 
 /* Everything is borrowed. id: under which the replica reports. NULL: no memory. */

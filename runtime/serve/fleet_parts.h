@@ -29,23 +29,26 @@ struct fleet_item {
     int64_t revision; /* of etcd, of what is wanted */
     int64_t applying; /* the one that is under way; another one may be wanted meanwhile */
     struct fleet_change change; /* wanted */
+    bool is_broken;             /* what etcd says cannot be read; `change` is from before */
     enum fleet_item_state state;
-    bool is_ordered;               /* of a model: its load was asked for */
-    bool is_working;               /* of others: a worker has it, and on_told is to come */
-    bool may_change;               /* of one that was refused: it is tried again by and by */
-    uint64_t again_at;             /* uv_now */
-    char problem[ERR_MESSAGE_MAX]; /* why it was refused, or "" */
+    bool is_ordered;   /* of a model: its load was asked for */
+    bool is_working;   /* of others: a worker has it, and on_told is to come */
+    bool may_change;   /* of one that was refused: it is tried again by and by */
+    uint64_t again_at; /* uv_now */
+    int64_t refused;   /* the revision that was, last; 0: none since it was applied */
+    char problem[ERR_MESSAGE_MAX]; /* why, or "" */
 };
 
 struct fleet {
     struct server *server;
     const struct fleet_settings *set;
     struct fleet_link *link; /* NULL before it joins, and after it has left */
-    char id[256];
+    char id[FLEET_ID_MAX + 1];
     uv_timer_t timer;
     bool has_timer;
     struct fleet_item **items; /* (n), each of its own so that work may point to it */
     size_t n, cap;
+    bool is_due;     /* what has changed is to be kept and told */
     bool has_joined; /* all of the fleet's was brought about or refused once */
     bool was_heard;  /* ever, by this process or those before */
     bool is_connected;
@@ -53,7 +56,7 @@ struct fleet {
     int64_t revision;                 /* of etcd: all up to here was heard */
     int64_t kept_heard_ms;            /* before this process */
     int64_t lost_ms;                  /* Unix ms: since then etcd is not reached; 0: it is */
-    char why[ERR_MESSAGE_MAX];        /* it is not reached */
+    char why[ERR_MESSAGE_MAX];        /* it is not reached; anybody may read it */
     uint64_t changes[FLEET_KINDS][2]; /* applied, refused */
 
     char *kept_path; /* owned; NULL: nothing is kept */
@@ -67,8 +70,11 @@ struct fleet {
 
 /* ---- fleet.c ---- */
 
-/* Some item's state has changed. */
+/* Some item's state has changed: that is kept and told at the next look at all, */
 void fleet_changed(struct fleet *f);
+
+/* or now, if it was the last one that was on its way. */
+void fleet_item_is_done(struct fleet *f);
 
 /* ---- fleet_item.c ---- */
 

@@ -76,14 +76,21 @@ static int tie(struct model_set *set, struct model_load *l)
     return 0;
 }
 
+/* Of an attempt that has failed. */
+struct verdict {
+    bool may_pass; /* with the same files, another time: memory was short, or they moved */
+    bool is_final; /* nobody tries it again by himself until its files change */
+};
+
 /* Notes it. 0: there is a generation, tied to the loop. */
-static int conclude(struct model_set *set, struct model_load *l, bool is_final, const char *who)
+static int conclude(struct model_set *set, struct model_load *l, const struct verdict *verdict,
+                    const char *who)
 {
     struct listed_version *v = model_list_get(&set->list, l->version);
     int rc = tie(set, l);
     if (rc != 0) {
         log_error("model %s@%s: %s", set->repo.name, l->version, l->e.message);
-        model_publish_failed(set, l, is_final, who);
+        model_publish_failed(set, l, verdict->is_final, who);
     }
     if (rc == 0) {
         const char *const values[] = {model_set_name(set)};
@@ -94,7 +101,8 @@ static int conclude(struct model_set *set, struct model_load *l, bool is_final, 
         mem_free(v->report);
         v->report = l->report;
         l->report = NULL;
-        v->has_failed = rc != 0 && is_final;
+        v->has_failed = rc != 0 && verdict->is_final;
+        v->may_pass = rc != 0 && verdict->may_pass;
         snprintf(v->problem, sizeof(v->problem), "%s", rc != 0 ? l->e.message : "");
         if (rc == 0) {
             snprintf(v->sha256, sizeof(v->sha256), "%s", l->generation->model->sha256);
@@ -103,13 +111,13 @@ static int conclude(struct model_set *set, struct model_load *l, bool is_final, 
     return rc;
 }
 
-/* Whether it will fail again until its files change: not if they changed under the load, nor if
- * it was for want of memory while nothing of the model serves. */
-static bool is_final(const struct attempt *a)
+/* Want of room is final while something of the model serves. */
+static struct verdict judge(const struct attempt *a)
 {
     bool is_needed = a->purpose == LOAD_TO_KEEP || !a->set->serving;
-    return a->load.e.kind != ERR_CONFLICT && a->load.e.kind != ERR_NOMEM &&
-           !(a->has_no_room && is_needed);
+    bool may_pass = a->load.e.kind == ERR_CONFLICT || a->load.e.kind == ERR_NOMEM;
+    return (struct verdict){.may_pass = may_pass || a->has_no_room,
+                            .is_final = !may_pass && !(a->has_no_room && is_needed)};
 }
 
 /* Nobody asked for it, so its owner has the say. Two of the same name could not be told
@@ -189,7 +197,8 @@ static int take_outcome(struct model_set *set, struct attempt *a)
         model_attempt_answer(a->ex, "unchanged", l->serving);
         return 0;
     }
-    if (conclude(set, l, is_final(a), a->who) != 0) {
+    const struct verdict verdict = judge(a);
+    if (conclude(set, l, &verdict, a->who) != 0) {
         model_attempt_answer_error(a->ex, 422, "load_failed", l->e.message);
         return -1;
     }
@@ -238,7 +247,7 @@ static void finish(struct attempt *a)
     struct model_wait_outcome outcome = {.set = set};
     leave_line(c, a);
     bool has_failed = take_outcome(set, a) != 0;
-    bool may_go_on = !has_failed || is_final(a);
+    bool may_go_on = !has_failed || judge(a).is_final;
     outcome.why = a->load.e;
     outcome.was_to_serve = a->purpose != LOAD_TO_KEEP;
     snprintf(outcome.failed, sizeof(outcome.failed), "%s", has_failed ? a->load.version : "");
@@ -449,7 +458,8 @@ int model_attempt_at_start(struct model_set *set, struct listed_version *v, stru
     if (l->e.kind == ERR_NONE && model_room_make(set, l, false, &l->e) == ROOM_THERE) {
         model_load_run(l);
     }
-    int rc = conclude(set, l, true, NULL);
+    const struct verdict verdict = {.is_final = true};
+    int rc = conclude(set, l, &verdict, NULL);
     *e = l->e;
     if (rc == 0) {
         model_set_publish(set, l->generation, false);

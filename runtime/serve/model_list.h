@@ -19,6 +19,7 @@ struct listed_version {
     bool is_there;                   /* in the folder, at the last look */
     bool is_wanted;                  /* to be loaded when its turn comes */
     bool has_failed;
+    bool may_pass; /* at the last attempt it was for want of memory, or files moved */
     char problem[ERR_MESSAGE_MAX]; /* why; "" */
     char *report;                  /* of the gate at the last attempt, JSON, or NULL */
 };

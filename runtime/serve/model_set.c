@@ -31,6 +31,11 @@ struct generation *model_set_serving(const struct model_set *set)
     return set->serving;
 }
 
+const char *model_set_unloaded(const struct model_set *set)
+{
+    return set->serving ? "" : set->resume;
+}
+
 struct model_traffic *model_set_traffic(struct model_set *set)
 {
     return &set->traffic;
@@ -110,6 +115,7 @@ static struct model_version_info describe(const struct model_set *set,
                  : v->has_failed        ? MODEL_FAILED
                                         : MODEL_AVAILABLE,
         .problem = v->problem[0] ? v->problem : NULL,
+        .may_pass = v->may_pass,
         .report = v->report,
         .generation = g,
         .manifest = g ? g->manifest : v->manifest,
@@ -248,18 +254,21 @@ void model_set_list_names(const struct model_set *set, bool all, struct buf *out
 
 /* --- what is loaded next --- */
 
-/* After the model was unloaded: what served then, or what is newer and came meanwhile. Where
- * that fails, and before anything has served, the newest that has not. NULL: all have. */
+/* After the model was unloaded: what served then, or what is newer and came meanwhile, unless
+ * an admin brings versions in. Where that fails, and before anything has served, the newest
+ * that has not. NULL: all have. */
 struct listed_version *model_set_newest_able(const struct model_set *set)
 {
     struct listed_version *any = NULL;
+    bool has_last = set->resume[0] != '\0';
+    bool is_fixed = has_last && set->server->set.publish_manually;
     for (size_t i = set->list.count; i-- > 0;) {
         struct listed_version *v = &set->list.items[i];
         if (v->has_failed || !v->is_there) {
             continue;
         }
-        int order = set->resume[0] ? model_version_compare(v->name, set->resume) : 1;
-        if (order == 0 || (order > 0 && v->is_wanted)) {
+        int order = has_last ? model_version_compare(v->name, set->resume) : 1;
+        if (order == 0 || (order > 0 && v->is_wanted && !is_fixed)) {
             return v;
         }
         any = any ? any : v;

@@ -9,10 +9,10 @@
  * listed, and an admin brings it in.
  *
  * Where none serves, the model is not loaded: nothing is done until it is asked for
- * (model_catalog.h, model_wait.h). Then the version that served last is loaded, or a newer one
- * that came meanwhile; at the first start, and where that fails, the newest that can serve;
- * with
- * --publish manual the newest that is labelled "stable", if one of these can.
+ * (model_catalog.h, model_wait.h). Then the version that served last is loaded, or, unless with
+ * --publish manual, a newer one that came meanwhile; at the first start, and where that fails,
+ * the newest that can serve; with --publish manual the newest that is labelled "stable", if one
+ * of these can.
  *
  * Requests that name no version may be shared among several: model_traffic.h.
  *
@@ -59,6 +59,7 @@ struct model_version_info {
     const char *name;
     enum model_state state;
     const char *problem;                   /* why it failed, or its new files did; or NULL */
+    bool may_pass;                         /* that was for want of memory, say, and may pass */
     const char *report;                    /* of the gate, JSON, or NULL */
     const struct generation *generation;   /* where it is loaded, else NULL */
     const struct model_manifest *manifest; /* NULL: model.json is broken */
@@ -110,6 +111,10 @@ struct model_journal *model_set_journal(const struct model_set *set);
 /* The generation that requests get which name the model alone, borrowed. NULL: the model is not
  * loaded. */
 struct generation *model_set_serving(const struct model_set *set);
+
+/* The version that served when the model was unloaded, here or in an earlier process, and that
+ * is loaded when somebody asks for the model. "": one serves, or none ever has. */
+const char *model_set_unloaded(const struct model_set *set);
 
 /* Of the model as a whole. MODEL_KEPT: versions are loaded, but none serves. */
 enum model_state model_set_state(const struct model_set *set);
