@@ -12,7 +12,8 @@ const { makeFolder } = require('./lib/files.js');
 const { readMetrics } = require('./lib/metrics.js');
 const { validator } = require('./lib/schema.js');
 const { startServer, missing } = require('./lib/server.js');
-const { startUpgrading, until } = require('./lib/upgrading.js');
+const { startUpgrading } = require('./lib/upgrading.js');
+const { until } = require('./lib/wait.js');
 
 const skip = missing();
 const SMALL = ['--drift-baseline', '100', '--drift-window', '50'];
