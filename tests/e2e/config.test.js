@@ -202,6 +202,15 @@ test('a server reads its file anew on SIGHUP', { skip }, async (t) => {
     });
 });
 
+test('a filter chain that is not there is told of when settings change, as at the start', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const file = writeFile(folder, 'weir.json', { threads: 1 });
+    const server = await startServer(t, { args: ['--config', file] });
+    writeFile(folder, 'weir.json', { threads: 1, filters_for: ['nobody=strict'] });
+    server.child.kill('SIGHUP');
+    await waitFor(() => /filters_for was [^]*"strict"[^]*--filters-for: the model is "weir-tiny", not "nobody"/.test(server.stderr));
+});
+
 test('keys come from the environment, and from the file before it', { skip }, async (t) => {
     const folder = makeFolder(t);
     const file = writeFile(folder, 'weir.json', { api_key: 'of the file', threads: 1 });
