@@ -202,6 +202,18 @@ test('a server reads its file anew on SIGHUP', { skip }, async (t) => {
     });
 });
 
+test('metrics for keys wait for the restart with which the first key counts', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const file = writeFile(folder, 'weir.json', { threads: 1, metrics: 'off' });
+    const server = await startServer(t, { args: ['--config', file] });
+    const metrics = async () => (await server.fetch('/metrics')).status;
+    assert.equal(await metrics(), 404);
+    writeFile(folder, 'weir.json', { threads: 1, metrics: 'key', api_key: 'x' });
+    server.child.kill('SIGHUP');
+    await waitFor(() => /\$\.metrics: "key" needs an API key, [^\n]*after a restart[^]*the settings stay/.test(server.stderr));
+    assert.equal(await metrics(), 404);
+});
+
 test('a filter chain that is not there is told of when settings change, as at the start', { skip }, async (t) => {
     const folder = makeFolder(t);
     const file = writeFile(folder, 'weir.json', { threads: 1 });
