@@ -207,6 +207,24 @@ test('a script gets answers alone, and the first error ends it', { skip }, async
     assert.equal(weir([...local, '--url', 'http://127.0.0.1:1']).status, 2);
 });
 
+test('/retry draws another answer, unless a seed is given', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const answers = (...args) => {
+        const files = [0, 1, 2, 3].map((i) => path.join(folder, `${i}.json`));
+        const saves = files.map((file) => `/save ${file}\n/retry\n`).join('');
+        succeed(['chat', '-m', modelPath(), '--threads', '1', '--temperature', '2', ...args],
+            `/set max_tokens 30\n/set top_p 1\n/set min_p 0\nTell me a story.\n${saves}`);
+        return new Set(files.map((file) => JSON.parse(fs.readFileSync(file, 'utf8')).messages.at(-1).content));
+    };
+    assert.ok(answers().size > 1);
+    assert.equal(answers('--seed', '5').size, 1);
+    for (const seed of ['-7', '9007199254740992', 'x']) {
+        const { status, stderr } = weir(['chat', '-m', modelPath(), '--seed', seed]);
+        assert.equal(status, 2);
+        assert.match(stderr, /--seed/);
+    }
+});
+
 test('a server says which models it has, and which made the answer', { skip }, async (t) => {
     const server = await startServer(t, { args: ['--threads', '1', '--temperature', '0'] });
     const chat = chatWith(t, server.url, { WEIR_CHAT_HISTORY: '' });
