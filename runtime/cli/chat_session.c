@@ -71,7 +71,6 @@ int chat_session_answer(struct chat_session *s, struct err *e)
         rc = chat_turns_add(&s->turns, "assistant", showing.text.data ? showing.text.data : "",
                             showing.text.len, e);
     } else {
-        chat_turns_drop(&s->turns);
         rc = was_stopped ? 0 : -1;
     }
     buf_deinit(&showing.text);
@@ -88,7 +87,11 @@ static int take(struct chat_session *s, const char *text, struct err *e)
     if (chat_turns_add(&s->turns, "user", text, strlen(text), e) != 0) {
         return -1;
     }
-    return chat_session_answer(s, e);
+    int rc = chat_session_answer(s, e);
+    if (chat_turns_ends_with(&s->turns, "user")) {
+        chat_turns_drop(&s->turns);
+    }
+    return rc;
 }
 
 int chat_session_run(struct chat_session *s, struct err *e)
