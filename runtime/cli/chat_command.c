@@ -7,6 +7,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/nearest.h"
 #include "runtime/cli/chat_session.h"
+#include "runtime/cli/print_safely.h"
 
 const struct chat_parameter_kind chat_parameter_kinds[CHAT_PARAMETERS] = {
     [CHAT_TEMPERATURE] = {"temperature", 0, 2, false},
@@ -28,12 +29,21 @@ static void confirm(const struct chat_session *s, const char *text)
     }
 }
 
-static int print(const struct buf *text, struct err *e)
+static void print_text(const struct chat_session *s, const char *text)
+{
+    if (s->is_terminal) {
+        print_safely(stdout, text, strlen(text));
+    } else {
+        fputs(text, stdout);
+    }
+}
+
+static int print(const struct chat_session *s, const struct buf *text, struct err *e)
 {
     if (text->failed) {
         return err_nomem(e);
     }
-    fputs(text->data ? text->data : "", stdout);
+    print_text(s, text->data ? text->data : "");
     return 0;
 }
 
@@ -60,7 +70,8 @@ static int system_message(struct chat_session *s, const char *argument, struct e
                                      e);
     }
     const char *text = chat_turns_system(&s->turns);
-    puts(text ? text : "There is no system message of yours; /system TEXT sets one.");
+    print_text(s, text ? text : "There is no system message of yours; /system TEXT sets one.");
+    putchar('\n');
     return 0;
 }
 
@@ -154,7 +165,7 @@ static int model(struct chat_session *s, const char *argument, struct err *e)
     struct buf text;
     buf_init(&text, 1 << 20);
     int rc = source->list_models(source->ctx, &text, e);
-    rc = rc == 0 ? print(&text, e) : rc;
+    rc = rc == 0 ? print(s, &text, e) : rc;
     buf_deinit(&text);
     return rc;
 }
@@ -170,7 +181,7 @@ static int info(struct chat_session *s, const char *argument, struct err *e)
     struct buf text;
     buf_init(&text, 1 << 16);
     s->source->describe(s->source->ctx, &text);
-    int rc = print(&text, e);
+    int rc = print(s, &text, e);
     buf_deinit(&text);
     return rc;
 }

@@ -4,45 +4,18 @@
 #include <string.h>
 
 #include "runtime/cli/chat_stop.h"
+#include "runtime/cli/print_safely.h"
 
 struct showing {
     struct buf text; /* of the answer so far */
     bool is_terminal;
 };
 
-/* What would move the cursor, clear the screen or do worse on a terminal; line breaks and tabs
- * do not. C1 controls are two bytes in UTF-8. */
-static size_t control_len(const char *text, size_t left)
-{
-    unsigned char c = (unsigned char)text[0];
-    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
-        return 1;
-    }
-    bool is_c1 = left > 1 && c == 0xC2 && (unsigned char)text[1] >= 0x80 &&
-                 (unsigned char)text[1] < 0xA0;
-    return is_c1 ? 2 : 0;
-}
-
-static void print_safely(const char *text, size_t len)
-{
-    size_t from = 0;
-    for (size_t at = 0; at < len;) {
-        size_t n = control_len(text + at, len - at);
-        if (n > 0) {
-            fwrite(text + from, 1, at - from, stdout);
-            putchar('?');
-            from = at + n;
-        }
-        at += n > 0 ? n : 1;
-    }
-    fwrite(text + from, 1, len - from, stdout);
-}
-
 static int show(void *ctx, const char *text, size_t len)
 {
     struct showing *s = ctx;
     if (s->is_terminal) {
-        print_safely(text, len);
+        print_safely(stdout, text, len);
     } else {
         fwrite(text, 1, len, stdout);
     }
@@ -111,7 +84,8 @@ int chat_session_run(struct chat_session *s, struct err *e)
             continue;
         }
         if (s->is_terminal) {
-            fprintf(stderr, "%s\n", e->message);
+            print_safely(stderr, e->message, strlen(e->message));
+            fputc('\n', stderr);
             *e = (struct err){0};
         } else {
             rc = -1;

@@ -15,13 +15,21 @@ const { CTRL, Terminal } = require('./lib/terminal.js');
 
 const skip = missing();
 
-// A server whose answers the test makes: `answer` gets the request and a function that sends a piece.
-async function startFake(t, answer) {
+// A server whose answers the test makes: `answer` gets the request and a function that sends a piece; `pages` has
+// status and JSON by path.
+async function startFake(t, answer, pages = {}) {
     const requests = [];
     const server = http.createServer(async (request, response) => {
         let body = '';
         for await (const piece of request) {
             body += piece;
+        }
+        if (request.method === 'GET') {
+            const [status, json] = pages[request.url] ?? [];
+            if (status) { // a page that is not there is never answered
+                response.writeHead(status).end(JSON.stringify(json));
+            }
+            return;
         }
         requests.push(JSON.parse(body));
         response.writeHead(200, { 'content-type': 'text/event-stream', 'weir-model': 'fake@1; sha256=abc', 'weir-prompt': 'p@2; sha256=def' });
@@ -177,13 +185,23 @@ test('commands change the conversation and who answers how', { skip }, async (t)
 
 test('what an answer could do to a terminal it does not do', { skip }, async (t) => {
     const text = 'a\x1b[2Jb\x07c\u009bd\te';
-    const fake = await startFake(t, (request, send) => send(text));
+    const fake = await startFake(t, (request, send) => send(text), {
+        '/v1/models': [200, { data: [{ id: 'e\x1b[3Jf\u009bg' }] }],
+        '/v1/models/h': [404, { error: { message: 'i\x1b[4Jj' } }],
+    });
     const chat = chatWith(t, fake.url, { WEIR_CHAT_HISTORY: '' });
     await chat.say('Hello');
     const seen = await chat.see(/a\?\[2Jb\?c\?d\s+e/);
     assert.ok(!seen.includes('\x1b[2J'));
+    await chat.say('/model');
+    await chat.see(/e\?\[3Jf\?g/);
+    await chat.say('/model h');
+    await chat.see(/answered 404: i\?\[4Jj/);
     await chat.say('/exit');
     await chat.exited;
+    const named = chatWith(t, fake.url, {}, '--name', 'h');
+    await named.see(/answered 404: i\?\[4Jj/);
+    await named.exited;
     const script = spawn(programPath(), ['chat', '--url', fake.url], { stdio: ['pipe', 'pipe', 'inherit'] });
     script.stdin.end('Hello\n');
     let output = '';
