@@ -1,5 +1,6 @@
 #include "runtime/cli/chat_session.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +10,19 @@
 struct showing {
     struct buf text; /* of the answer so far */
     bool is_terminal;
+    struct err failed; /* why no more is wanted, unless it was stopped */
 };
+
+/* A Ctrl-C meanwhile is no failure. */
+static int flush_output(struct err *e)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return 0;
+    }
+    int number = errno;
+    clearerr(stdout);
+    return number == EINTR ? 0 : err_set_errno(e, number, "standard output");
+}
 
 static int show(void *ctx, const char *text, size_t len)
 {
@@ -19,9 +32,12 @@ static int show(void *ctx, const char *text, size_t len)
     } else {
         fwrite(text, 1, len, stdout);
     }
-    fflush(stdout);
-    if (buf_append(&s->text, text, len) != 0) {
+    if (flush_output(&s->failed) != 0) {
         return -1;
+    }
+    if (buf_append(&s->text, text, len) != 0) {
+        return err_set(&s->failed, ERR_LIMIT, "the answer is longer than %zu bytes",
+                       s->text.max);
     }
     return s->is_terminal && chat_stop_is_wanted() ? -1 : 0;
 }
@@ -45,6 +61,9 @@ int chat_session_answer(struct chat_session *s, struct err *e)
                             showing.text.len, e);
     } else {
         rc = was_stopped ? 0 : -1;
+    }
+    if (rc != 0 && showing.failed.kind != ERR_NONE) {
+        *e = showing.failed;
     }
     buf_deinit(&showing.text);
     return rc;
@@ -80,7 +99,7 @@ int chat_session_run(struct chat_session *s, struct err *e)
         if (rc != 1 || message.data[strspn(message.data, " \t\n")] == '\0') {
             continue;
         }
-        if (take(s, message.data, e) == 0) {
+        if (take(s, message.data, e) == 0 && flush_output(e) == 0) {
             continue;
         }
         if (s->is_terminal) {

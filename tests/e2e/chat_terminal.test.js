@@ -2,7 +2,7 @@
 // `weir chat` as somebody at a terminal has it, on a real pseudo-terminal, and as a script has it.
 
 const assert = require('node:assert/strict');
-const { spawn } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
@@ -223,6 +223,13 @@ test('a script gets answers alone, and the first error ends it', { skip }, async
     assert.deepEqual([wrong.status, wrong.stdout], [1, '']);
     assert.match(weir([...local], '/model none.gguf\n').stderr, /none\.gguf/);
     assert.equal(weir([...local, '--url', 'http://127.0.0.1:1']).status, 2);
+    const full = (input) => spawnSync(programPath(), local, {
+        input, stdio: ['pipe', fs.openSync('/dev/full', 'w'), 'pipe'], encoding: 'utf8',
+    });
+    for (const { status, stderr } of [full('Hello\n'), full('/info\n')]) {
+        assert.equal(status, 1);
+        assert.match(stderr, /standard output: No space left on device/);
+    }
 });
 
 test('/retry draws another answer, unless a seed is given', { skip }, (t) => {
