@@ -50,10 +50,8 @@ int chat_session_answer(struct chat_session *s, struct err *e)
                                          .on_text = show,
                                          .text_ctx = &showing};
     buf_init(&showing.text, CHAT_ANSWER_MAX);
-    chat_stop_forget();
     int rc = s->source->answer(s->source->ctx, &request, e);
     bool was_stopped = rc != 0 && s->is_terminal && chat_stop_is_wanted();
-    chat_stop_forget();
     puts(was_stopped ? "\n(stopped)" : "");
     /* What was said before it was stopped is part of the conversation. */
     if (rc == 0 || (was_stopped && showing.text.len > 0)) {
@@ -95,7 +93,9 @@ int chat_session_run(struct chat_session *s, struct err *e)
         puts("/help lists commands; Ctrl-C stops an answer, Ctrl-D or /exit ends.");
     }
     while (rc == 1 && !s->has_ended) {
+        chat_stop_forget(); /* what was wanted of the command before */
         rc = chat_input_read(s->input, &message, e);
+        chat_stop_forget();
         if (rc != 1 || message.data[strspn(message.data, " \t\n")] == '\0') {
             continue;
         }

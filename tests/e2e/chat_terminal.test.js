@@ -10,6 +10,7 @@ const test = require('node:test');
 
 const { weir, succeed } = require('./lib/command.js');
 const { makeFolder, writeFile } = require('./lib/files.js');
+const { waitFor } = require('./lib/model_repo.js');
 const { startServer, missing, modelPath, programPath } = require('./lib/server.js');
 const { CTRL, Terminal } = require('./lib/terminal.js');
 
@@ -98,6 +99,30 @@ test('Ctrl-C stops an answer, or drops a line, and the program goes on', { skip 
         { role: 'user', content: 'A story' }, { role: 'assistant', content: 'Once upon' }, { role: 'user', content: 'Go on' },
     ]);
     await chat.say('/exit');
+    assert.equal(await chat.exited, 0);
+});
+
+test('Ctrl-C stops a command that waits for a server', { skip }, async (t) => {
+    const asked = [];
+    const fake = await startFake(t, (request, send) => send('an answer'), {
+        get '/v1/models'() { asked.push('list'); return undefined; },
+        get '/v1/models/x'() { asked.push('x'); return undefined; },
+    });
+    const chat = chatWith(t, fake.url, { WEIR_CHAT_HISTORY: '' });
+    for (const [line, name] of [['/model', 'list'], ['/model x', 'x']]) {
+        await chat.say(line);
+        await waitFor(() => asked.includes(name));
+        chat.type(CTRL('c'));
+        await chat.see(/\(stopped\)/);
+    }
+    await chat.say('Hello');
+    await chat.see(/an answer/);
+    assert.ok(!('model' in fake.requests[0]));
+    await chat.say('/model');
+    await waitFor(() => asked.length === 3);
+    chat.type(CTRL('c'));
+    await chat.see(/\(stopped\)/);
+    await chat.say(CTRL('d')); // ends at once: the Ctrl-C was the command's
     assert.equal(await chat.exited, 0);
 });
 
