@@ -67,13 +67,8 @@ int chat_session_answer(struct chat_session *s, struct err *e)
     return rc;
 }
 
-/* "//..." is a message that begins with a slash. */
-static int take(struct chat_session *s, const char *text, struct err *e)
+static int say(struct chat_session *s, const char *text, struct err *e)
 {
-    if (text[0] == '/' && text[1] != '/') {
-        return chat_command(s, text, e);
-    }
-    text += text[0] == '/' ? 1 : 0;
     if (chat_turns_add(&s->turns, "user", text, strlen(text), e) != 0) {
         return -1;
     }
@@ -84,9 +79,35 @@ static int take(struct chat_session *s, const char *text, struct err *e)
     return rc;
 }
 
+/* "//..." is a message that begins with a slash. */
+static int take(struct chat_session *s, const char *text, struct err *e)
+{
+    if (text[0] == '/' && text[1] != '/') {
+        return chat_command(s, text, e);
+    }
+    return say(s, text[0] == '/' ? text + 1 : text, e);
+}
+
+/* -1: it ends the conversation. */
+static int go_on(struct chat_session *s, const char *text, bool is_fenced, struct err *e)
+{
+    int rc = is_fenced ? say(s, text, e) : take(s, text, e);
+    if (rc == 0 && flush_output(e) == 0) {
+        return 0;
+    }
+    if (!s->is_terminal) {
+        return -1;
+    }
+    print_safely(stderr, e->message, strlen(e->message));
+    fputc('\n', stderr);
+    *e = (struct err){0};
+    return 0;
+}
+
 int chat_session_run(struct chat_session *s, struct err *e)
 {
     struct buf message;
+    bool is_fenced = false;
     int rc = 1;
     buf_init(&message, CHAT_MESSAGE_MAX);
     if (s->is_terminal) {
@@ -94,19 +115,10 @@ int chat_session_run(struct chat_session *s, struct err *e)
     }
     while (rc == 1 && !s->has_ended) {
         chat_stop_forget(); /* what was wanted of the command before */
-        rc = chat_input_read(s->input, &message, e);
+        rc = chat_input_read(s->input, &message, &is_fenced, e);
         chat_stop_forget();
-        if (rc != 1 || message.data[strspn(message.data, " \t\n")] == '\0') {
-            continue;
-        }
-        if (take(s, message.data, e) == 0 && flush_output(e) == 0) {
-            continue;
-        }
-        if (s->is_terminal) {
-            print_safely(stderr, e->message, strlen(e->message));
-            fputc('\n', stderr);
-            *e = (struct err){0};
-        } else {
+        if (rc == 1 && message.data[strspn(message.data, " \t\n")] != '\0' &&
+            go_on(s, message.data, is_fenced, e) != 0) {
             rc = -1;
         }
     }

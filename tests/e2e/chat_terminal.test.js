@@ -184,6 +184,14 @@ test('commands change the conversation and who answers how', { skip }, async (t)
     await chat.say('//slash');
     await chat.see(/answer 7/);
     assert.equal(contents().at(-1), '/slash');
+    await chat.say('"""/exit or');
+    await chat.see(/\.\.\. $/);
+    chat.type('//not"""\r');
+    await chat.see(/answer 8/);
+    assert.equal(contents().at(-1), '/exit or\n//not');
+    await chat.say('"""//two"""');
+    await chat.see(/answer 9/);
+    assert.equal(contents().at(-1), '//two');
 
     await t.test('mistakes are told, and it goes on', async () => {
         const bad = writeFile(folder, 'bad.json', { messages: [{ role: 'user', content: 'a' }, { role: 'king', content: 'b' }] });
@@ -201,8 +209,8 @@ test('commands change the conversation and who answers how', { skip }, async (t)
             await chat.see(pattern);
         }
         await chat.say('still here');
-        await chat.see(/answer 8/);
-        assert.equal(contents().length, 10);
+        await chat.see(/answer 10/);
+        assert.equal(contents().length, 14);
     });
     await chat.say('/exit');
     assert.equal(await chat.exited, 0);
