@@ -163,7 +163,10 @@ int cli_chat(int argc, char **argv)
 {
     struct chat_options o = {.temperature = -1.0,
                              .seed = -1,
-                             .local = {.cpu = "auto", .max_rows = 256, .n_slots = 1}};
+                             .local = {.cpu = "auto",
+                                       .max_rows = 256,
+                                       .n_slots = 1,
+                                       .is_stop_wanted = chat_stop_is_wanted}};
     int rc = parse(&o, argc, argv);
     if (rc >= 0) {
         return rc;

@@ -9,7 +9,7 @@ const path = require('node:path');
 const test = require('node:test');
 
 const { weir, succeed } = require('./lib/command.js');
-const { makeFolder, writeFile } = require('./lib/files.js');
+const { makeFolder, writeFile, writeOtherVersion } = require('./lib/files.js');
 const { waitFor } = require('./lib/model_repo.js');
 const { startServer, missing, modelPath, programPath } = require('./lib/server.js');
 const { CTRL, Terminal } = require('./lib/terminal.js');
@@ -299,11 +299,19 @@ test('a server says which models it has, and which made the answer', { skip }, a
 });
 
 test('Ctrl-C stops what a model in this process says', { skip }, async (t) => {
-    const chat = new Terminal(t, programPath(), ['chat', '-m', modelPath(), '--threads', '1', '--temperature', '2'], { WEIR_CHAT_HISTORY: '' });
+    const model = path.join(makeFolder(t), 'other.gguf');
+    writeOtherVersion(modelPath(), model);
+    const chat = new Terminal(t, programPath(), ['chat', '-m', model, '--threads', '1', '--temperature', '2'], { WEIR_CHAT_HISTORY: '' });
     await chat.see(/\/help lists commands/);
-    await chat.say('Tell me a story.');
-    chat.type(CTRL('c')); // before, in or after it: the program goes on
-    await chat.say('/info');
+    let seen = '';
+    for (let i = 0; i < 20 && !seen.includes('(stopped)'); i++) { // an answer may have ended before
+        await chat.say('Tell me a story.');
+        await chat.see(/story\.\s+\w/);
+        chat.type(CTRL('c'));
+        seen = await chat.see(/> $/);
+    }
+    assert.match(seen, /\(stopped\)/);
+    chat.type('/info\r');
     await chat.see(/model: weir-tiny/);
     await chat.say(CTRL('d'));
     assert.equal(await chat.exited, 0);
