@@ -95,9 +95,11 @@ static void name_member(const struct config *s, const char *name, int index, cha
 static void append_wanted(const struct config_setting *set, bool is_item, struct buf *out)
 {
     if (set->choices) {
-        buf_append_str(out, "one of \"");
-        config_append_choices(set, "\", \"", out);
-        buf_append_str(out, "\" is");
+        buf_append_str(out, "one of");
+        for (size_t i = 0; set->choices[i]; i++) {
+            buf_printf(out, "%s \"%s\"", i > 0 ? "," : "", set->choices[i]);
+        }
+        buf_append_str(out, " is");
         return;
     }
     switch (is_item ? OPTION_STRING : set->type) {

@@ -13,6 +13,8 @@
 #include "runtime/cli/cli.h"
 #include "runtime/cli/local_model.h"
 
+#define SEED_MAX 9007199254740991 /* a double has it and all before it */
+
 struct chat_options {
     const char *url;
     const char *key;
@@ -121,7 +123,7 @@ static int parse(struct chat_options *o, int argc, char **argv)
          "a system message to begin with", 0, 0},
         {"temperature", 0, OPTION_DOUBLE, &o->temperature, "T",
          "0 is greedy (the server's; with --model 0.8)", 0, 2},
-        {"seed", 0, OPTION_INT, &o->seed, "N", "for repeatable answers", 0, 0},
+        {"seed", 0, OPTION_INT, &o->seed, "N", "for repeatable answers", 0, SEED_MAX},
         {"history", 0, OPTION_STRING, &o->history, "FILE",
          "keep typed lines there (WEIR_CHAT_HISTORY, or ~/.local/state/weir/chat_history)", 0,
          0},
@@ -161,7 +163,10 @@ int cli_chat(int argc, char **argv)
 {
     struct chat_options o = {.temperature = -1.0,
                              .seed = -1,
-                             .local = {.cpu = "auto", .max_rows = 256, .n_slots = 1}};
+                             .local = {.cpu = "auto",
+                                       .max_rows = 256,
+                                       .n_slots = 1,
+                                       .is_stop_wanted = chat_stop_is_wanted}};
     int rc = parse(&o, argc, argv);
     if (rc >= 0) {
         return rc;

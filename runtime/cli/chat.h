@@ -76,8 +76,8 @@ void chat_remote_close(struct chat_remote *r);
 struct local_model_settings;
 struct chat_local;
 
-/* A model in this process; *set is copied, its strings are borrowed. seed: of answers for which
- * none is set. */
+/* A model in this process; *set is copied, its strings are borrowed. seed: of the first
+ * answer for which none is set; the next ones have those that follow. */
 struct chat_local *chat_local_open(const struct local_model_settings *set, uint64_t seed,
                                    struct chat_source *source, struct err *e);
 void chat_local_close(struct chat_local *l);

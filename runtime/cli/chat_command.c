@@ -1,10 +1,13 @@
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/mem.h"
 #include "runtime/base/nearest.h"
 #include "runtime/cli/chat_session.h"
+#include "runtime/cli/print_safely.h"
 
 const struct chat_parameter_kind chat_parameter_kinds[CHAT_PARAMETERS] = {
     [CHAT_TEMPERATURE] = {"temperature", 0, 2, false},
@@ -26,12 +29,21 @@ static void confirm(const struct chat_session *s, const char *text)
     }
 }
 
-static int print(const struct buf *text, struct err *e)
+static void print_text(const struct chat_session *s, const char *text)
+{
+    if (s->is_terminal) {
+        print_safely(stdout, text, strlen(text));
+    } else {
+        fputs(text, stdout);
+    }
+}
+
+static int print(const struct chat_session *s, const struct buf *text, struct err *e)
 {
     if (text->failed) {
         return err_nomem(e);
     }
-    fputs(text->data ? text->data : "", stdout);
+    print_text(s, text->data ? text->data : "");
     return 0;
 }
 
@@ -58,37 +70,48 @@ static int system_message(struct chat_session *s, const char *argument, struct e
                                      e);
     }
     const char *text = chat_turns_system(&s->turns);
-    puts(text ? text : "There is no system message of yours; /system TEXT sets one.");
+    print_text(s, text ? text : "There is no system message of yours; /system TEXT sets one.");
+    putchar('\n');
     return 0;
 }
 
-/* Takes back the last answer, and with `and_question` the message before it. */
-static int take_back(struct chat_session *s, bool and_question, struct err *e)
+static int need_question(const struct chat_session *s, struct err *e)
 {
-    if (strcmp(chat_turns_last_role(&s->turns), "assistant") == 0) {
-        chat_turns_drop(&s->turns);
-    }
-    if (strcmp(chat_turns_last_role(&s->turns), "user") != 0) {
-        return err_set(e, ERR_INVALID, "there is no message of yours before this");
-    }
-    if (and_question) {
-        chat_turns_drop(&s->turns);
-    }
-    return 0;
+    return chat_turns_has_question(&s->turns)
+               ? 0
+               : err_set(e, ERR_INVALID, "there is no message of yours before this");
 }
 
+/* Where there is no other answer the one before stays. */
 static int retry(struct chat_session *s, const char *argument, struct err *e)
 {
     (void)argument;
-    return take_back(s, false, e) == 0 ? chat_session_answer(s, e) : -1;
+    struct chat_message before = {0};
+    if (need_question(s, e) != 0) {
+        return -1;
+    }
+    if (chat_turns_ends_with(&s->turns, "assistant")) {
+        before = chat_turns_take(&s->turns);
+    }
+    int rc = chat_session_answer(s, e);
+    if (before.content && chat_turns_ends_with(&s->turns, "user")) {
+        chat_turns_put_back(&s->turns, before);
+    } else {
+        mem_free((char *)(uintptr_t)before.content);
+    }
+    return rc;
 }
 
 static int undo(struct chat_session *s, const char *argument, struct err *e)
 {
     (void)argument;
-    if (take_back(s, true, e) != 0) {
+    if (need_question(s, e) != 0) {
         return -1;
     }
+    if (chat_turns_ends_with(&s->turns, "assistant")) {
+        chat_turns_drop(&s->turns);
+    }
+    chat_turns_drop(&s->turns);
     confirm(s, "Your last message and its answer are taken back.");
     return 0;
 }
@@ -142,7 +165,7 @@ static int model(struct chat_session *s, const char *argument, struct err *e)
     struct buf text;
     buf_init(&text, 1 << 20);
     int rc = source->list_models(source->ctx, &text, e);
-    rc = rc == 0 ? print(&text, e) : rc;
+    rc = rc == 0 ? print(s, &text, e) : rc;
     buf_deinit(&text);
     return rc;
 }
@@ -158,7 +181,7 @@ static int info(struct chat_session *s, const char *argument, struct err *e)
     struct buf text;
     buf_init(&text, 1 << 16);
     s->source->describe(s->source->ctx, &text);
-    int rc = print(&text, e);
+    int rc = print(s, &text, e);
     buf_deinit(&text);
     return rc;
 }

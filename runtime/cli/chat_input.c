@@ -243,16 +243,16 @@ static enum line_status read_continued(struct chat_input *in, struct buf *line, 
     return status;
 }
 
-int chat_input_read(struct chat_input *in, struct buf *out, struct err *e)
+int chat_input_read(struct chat_input *in, struct buf *out, bool *is_fenced, struct err *e)
 {
     struct buf line;
     buf_init(&line, out->max);
     buf_clear(out);
     enum line_status status = read_line(in, "> ", &line);
     bool is_empty_end = status == LINE_END;
+    *is_fenced = status == LINE_READ && begins_with(&line, fence);
     if (status == LINE_READ) {
-        status = begins_with(&line, fence) ? read_fenced(in, &line, out)
-                                           : read_continued(in, &line, out);
+        status = *is_fenced ? read_fenced(in, &line, out) : read_continued(in, &line, out);
     }
     if (status == LINE_DROPPED) {
         buf_clear(out);

@@ -23,8 +23,9 @@ struct chat_input *chat_input_open(bool is_terminal, const char *history, struct
 void chat_input_close(struct chat_input *in); /* accepts NULL */
 
 /* 1: *out is a message, perhaps an empty one; 0: the end; -1: failed. Ctrl-C drops what was
- * typed, and gives an empty one. */
-int chat_input_read(struct chat_input *in, struct buf *out, struct err *e);
+ * typed, and gives an empty one. *is_fenced: it stood between """, so that a slash is a slash.
+ */
+int chat_input_read(struct chat_input *in, struct buf *out, bool *is_fenced, struct err *e);
 
 /* $WEIR_CHAT_HISTORY, or weir/chat_history in $XDG_STATE_HOME or ~/.local/state. NULL if there
  * is no such place, or the variable is empty. The caller's (mem_free). */

@@ -10,7 +10,7 @@
 struct chat_local {
     struct local_model_settings set;
     struct local_model model;
-    uint64_t seed;
+    uint64_t seed;   /* of the next answer for which none is set */
     char path[4096]; /* of a model that was chosen later */
 };
 
@@ -21,10 +21,11 @@ static void set_float(const struct chat_parameters *p, enum chat_parameter which
     }
 }
 
-static struct sampling sampling_of(const struct chat_parameters *p, uint64_t seed)
+/* Each answer has a seed of its own, so that /retry can give another one. */
+static struct sampling sampling_of(const struct chat_parameters *p, uint64_t *seed)
 {
     struct sampling s = SAMPLING_DEFAULT;
-    s.seed = p->given[CHAT_SEED] ? (uint64_t)p->values[CHAT_SEED] : seed;
+    s.seed = p->given[CHAT_SEED] ? (uint64_t)p->values[CHAT_SEED] : (*seed)++;
     s.top_k = p->given[CHAT_TOP_K] ? (int)p->values[CHAT_TOP_K] : s.top_k;
     set_float(p, CHAT_TEMPERATURE, &s.temperature);
     set_float(p, CHAT_TOP_P, &s.top_p);
@@ -39,7 +40,7 @@ static int answer(void *ctx, const struct chat_request *r, struct err *e)
 {
     struct chat_local *l = ctx;
     const struct chat_parameters *p = r->parameters;
-    const struct sampling sampling = sampling_of(p, l->seed);
+    const struct sampling sampling = sampling_of(p, &l->seed);
     int max_tokens =
         p->given[CHAT_MAX_TOKENS] ? (int)p->values[CHAT_MAX_TOKENS] : ANSWER_TOKENS_MAX;
     return local_model_answer(&l->model, r->turns->messages, r->turns->count, &sampling,

@@ -13,6 +13,8 @@
 #define CHAT_NAME_MAX 512
 #define LIST_MAX      ((size_t)4 << 20)
 
+#define ASIDE_TIMEOUT_S 30L
+
 /* What made the last answer, as its header fields say. */
 struct made_by {
     char model[CHAT_NAME_MAX];
@@ -223,12 +225,21 @@ static int append_models(const struct chat_remote *r, const struct buf *body, st
     return rc;
 }
 
+static int ask_aside(struct chat_remote *r, const char *path, struct buf *body, long *status,
+                     struct err *e)
+{
+    int rc = remote_exchange(&r->aside, "GET", path, NULL, body, status, e);
+    return rc != 0 && chat_stop_is_wanted() ? err_set(e, ERR_CANCELED, "(stopped)") : rc;
+}
+
 static int list_models(void *ctx, struct buf *out, struct err *e)
 {
     struct chat_remote *r = ctx;
     struct buf body;
+    long status = 0;
     buf_init(&body, LIST_MAX);
-    int rc = remote_request(&r->aside, "GET", "/v1/models", NULL, &body, e);
+    int rc = ask_aside(r, "/v1/models", &body, &status, e);
+    rc = rc == 0 && status / 100 != 2 ? remote_refused(status, &body, e) : rc;
     rc = rc == 0 ? append_models(r, &body, out, e) : rc;
     if (rc == 0 && r->model[0] == '\0') {
         buf_append_str(out, "(the server's default answers; /model NAME asks for another)\n");
@@ -261,9 +272,8 @@ static int set_model(void *ctx, const char *name, struct err *e)
     buf_init(&body, LIST_MAX);
     int n = snprintf(path, sizeof(path), "/v1/models/%s", escaped);
     curl_free(escaped);
-    int rc = n < (int)sizeof(path)
-                 ? remote_exchange(&r->aside, "GET", path, NULL, &body, &status, e)
-                 : err_set(e, ERR_LIMIT, "the name is too long");
+    int rc = n < (int)sizeof(path) ? ask_aside(r, path, &body, &status, e)
+                                   : err_set(e, ERR_LIMIT, "the name is too long");
     if (rc == 0 && status == 404) {
         rc = remote_refused(status, &body, e);
     }
@@ -293,6 +303,13 @@ static int describe(void *ctx, struct buf *out)
 
 /* --- a connection --- */
 
+/* Ctrl-C ends what curl does. */
+static void make_stoppable(CURL *curl)
+{
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+}
+
 struct chat_remote *chat_remote_open(const char *url, const char *key,
                                      struct chat_source *source, struct err *e)
 {
@@ -311,8 +328,9 @@ struct chat_remote *chat_remote_open(const char *url, const char *key,
     curl_easy_setopt(r->server.curl, CURLOPT_WRITEDATA, r);
     curl_easy_setopt(r->server.curl, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(r->server.curl, CURLOPT_HEADERDATA, &r->made_by);
-    curl_easy_setopt(r->server.curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(r->server.curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(r->aside.curl, CURLOPT_TIMEOUT, ASIDE_TIMEOUT_S);
+    make_stoppable(r->server.curl);
+    make_stoppable(r->aside.curl);
     *source = (struct chat_source){.ctx = r,
                                    .answer = answer,
                                    .list_models = list_models,

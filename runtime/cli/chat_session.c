@@ -1,54 +1,43 @@
 #include "runtime/cli/chat_session.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "runtime/cli/chat_stop.h"
+#include "runtime/cli/print_safely.h"
 
 struct showing {
     struct buf text; /* of the answer so far */
     bool is_terminal;
+    struct err failed; /* why no more is wanted, unless it was stopped */
 };
 
-/* What would move the cursor, clear the screen or do worse on a terminal; line breaks and tabs
- * do not. C1 controls are two bytes in UTF-8. */
-static size_t control_len(const char *text, size_t left)
+/* A Ctrl-C meanwhile is no failure. */
+static int flush_output(struct err *e)
 {
-    unsigned char c = (unsigned char)text[0];
-    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
-        return 1;
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return 0;
     }
-    bool is_c1 = left > 1 && c == 0xC2 && (unsigned char)text[1] >= 0x80 &&
-                 (unsigned char)text[1] < 0xA0;
-    return is_c1 ? 2 : 0;
-}
-
-static void print_safely(const char *text, size_t len)
-{
-    size_t from = 0;
-    for (size_t at = 0; at < len;) {
-        size_t n = control_len(text + at, len - at);
-        if (n > 0) {
-            fwrite(text + from, 1, at - from, stdout);
-            putchar('?');
-            from = at + n;
-        }
-        at += n > 0 ? n : 1;
-    }
-    fwrite(text + from, 1, len - from, stdout);
+    int number = errno;
+    clearerr(stdout);
+    return number == EINTR ? 0 : err_set_errno(e, number, "standard output");
 }
 
 static int show(void *ctx, const char *text, size_t len)
 {
     struct showing *s = ctx;
     if (s->is_terminal) {
-        print_safely(text, len);
+        print_safely(stdout, text, len);
     } else {
         fwrite(text, 1, len, stdout);
     }
-    fflush(stdout);
-    if (buf_append(&s->text, text, len) != 0) {
+    if (flush_output(&s->failed) != 0) {
         return -1;
+    }
+    if (buf_append(&s->text, text, len) != 0) {
+        return err_set(&s->failed, ERR_LIMIT, "the answer is longer than %zu bytes",
+                       s->text.max);
     }
     return s->is_terminal && chat_stop_is_wanted() ? -1 : 0;
 }
@@ -61,20 +50,32 @@ int chat_session_answer(struct chat_session *s, struct err *e)
                                          .on_text = show,
                                          .text_ctx = &showing};
     buf_init(&showing.text, CHAT_ANSWER_MAX);
-    chat_stop_forget();
     int rc = s->source->answer(s->source->ctx, &request, e);
     bool was_stopped = rc != 0 && s->is_terminal && chat_stop_is_wanted();
-    chat_stop_forget();
     puts(was_stopped ? "\n(stopped)" : "");
     /* What was said before it was stopped is part of the conversation. */
     if (rc == 0 || (was_stopped && showing.text.len > 0)) {
         rc = chat_turns_add(&s->turns, "assistant", showing.text.data ? showing.text.data : "",
                             showing.text.len, e);
     } else {
-        chat_turns_drop(&s->turns);
         rc = was_stopped ? 0 : -1;
     }
+    if (rc != 0 && showing.failed.kind != ERR_NONE) {
+        *e = showing.failed;
+    }
     buf_deinit(&showing.text);
+    return rc;
+}
+
+static int say(struct chat_session *s, const char *text, struct err *e)
+{
+    if (chat_turns_add(&s->turns, "user", text, strlen(text), e) != 0) {
+        return -1;
+    }
+    int rc = chat_session_answer(s, e);
+    if (chat_turns_ends_with(&s->turns, "user")) {
+        chat_turns_drop(&s->turns);
+    }
     return rc;
 }
 
@@ -84,33 +85,40 @@ static int take(struct chat_session *s, const char *text, struct err *e)
     if (text[0] == '/' && text[1] != '/') {
         return chat_command(s, text, e);
     }
-    text += text[0] == '/' ? 1 : 0;
-    if (chat_turns_add(&s->turns, "user", text, strlen(text), e) != 0) {
+    return say(s, text[0] == '/' ? text + 1 : text, e);
+}
+
+/* -1: it ends the conversation. */
+static int go_on(struct chat_session *s, const char *text, bool is_fenced, struct err *e)
+{
+    int rc = is_fenced ? say(s, text, e) : take(s, text, e);
+    if (rc == 0 && flush_output(e) == 0) {
+        return 0;
+    }
+    if (!s->is_terminal) {
         return -1;
     }
-    return chat_session_answer(s, e);
+    print_safely(stderr, e->message, strlen(e->message));
+    fputc('\n', stderr);
+    *e = (struct err){0};
+    return 0;
 }
 
 int chat_session_run(struct chat_session *s, struct err *e)
 {
     struct buf message;
+    bool is_fenced = false;
     int rc = 1;
     buf_init(&message, CHAT_MESSAGE_MAX);
     if (s->is_terminal) {
         puts("/help lists commands; Ctrl-C stops an answer, Ctrl-D or /exit ends.");
     }
     while (rc == 1 && !s->has_ended) {
-        rc = chat_input_read(s->input, &message, e);
-        if (rc != 1 || message.data[strspn(message.data, " \t\n")] == '\0') {
-            continue;
-        }
-        if (take(s, message.data, e) == 0) {
-            continue;
-        }
-        if (s->is_terminal) {
-            fprintf(stderr, "%s\n", e->message);
-            *e = (struct err){0};
-        } else {
+        chat_stop_forget(); /* what was wanted of the command before */
+        rc = chat_input_read(s->input, &message, &is_fenced, e);
+        chat_stop_forget();
+        if (rc == 1 && message.data[strspn(message.data, " \t\n")] != '\0' &&
+            go_on(s, message.data, is_fenced, e) != 0) {
             rc = -1;
         }
     }

@@ -24,7 +24,7 @@ struct chat_session {
 int chat_session_run(struct chat_session *s, struct err *e);
 
 /* Has the source answer the user's message, which is the last one, shows what comes, and adds
- * it to the turns. A message without an answer is taken back. */
+ * it to the turns. Without an answer, also where it was stopped, they stay as they are. */
 int chat_session_answer(struct chat_session *s, struct err *e);
 
 /* A line that begins with '/'. */

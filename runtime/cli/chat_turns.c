@@ -37,9 +37,29 @@ void chat_turns_drop(struct chat_turns *t)
     }
 }
 
-const char *chat_turns_last_role(const struct chat_turns *t)
+struct chat_message chat_turns_take(struct chat_turns *t)
 {
-    return t->count > 0 ? t->messages[t->count - 1].role : "";
+    return t->messages[--t->count];
+}
+
+void chat_turns_put_back(struct chat_turns *t, struct chat_message taken)
+{
+    t->messages[t->count++] = taken;
+}
+
+static bool is_of(const struct chat_turns *t, size_t from_end, const char *role)
+{
+    return t->count >= from_end && strcmp(t->messages[t->count - from_end].role, role) == 0;
+}
+
+bool chat_turns_ends_with(const struct chat_turns *t, const char *role)
+{
+    return is_of(t, 1, role);
+}
+
+bool chat_turns_has_question(const struct chat_turns *t)
+{
+    return is_of(t, 1, "user") || (is_of(t, 1, "assistant") && is_of(t, 2, "user"));
 }
 
 static bool has_system(const struct chat_turns *t)

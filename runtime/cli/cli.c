@@ -2,8 +2,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "models/tokenizer/tokenizer.h"
+#include "runtime/cli/print_safely.h"
 
 int cli_options(const struct options *o, int argc, char **argv, int *positional)
 {
@@ -18,7 +21,13 @@ int cli_options(const struct options *o, int argc, char **argv, int *positional)
 
 int cli_fail(const char *name, const struct err *e)
 {
-    fprintf(stderr, "weir %s: %s\n", name, e->message);
+    fprintf(stderr, "weir %s: ", name);
+    if (isatty(STDERR_FILENO)) {
+        print_safely(stderr, e->message, strlen(e->message));
+    } else {
+        fputs(e->message, stderr);
+    }
+    fputc('\n', stderr);
     return 1;
 }
 

@@ -216,7 +216,7 @@ static int agree(struct local_model *l, const struct local_model_settings *s, in
 
 int local_model_open(struct local_model *l, const struct local_model_settings *s, struct err *e)
 {
-    *l = (struct local_model){.max_rows = s->max_rows};
+    *l = (struct local_model){.max_rows = s->max_rows, .is_stop_wanted = s->is_stop_wanted};
     if (s->ranks && !(l->channel = rank_channel_open(s->ranks, 1, e))) {
         return -1;
     }
@@ -250,8 +250,13 @@ int local_model_feed(struct local_model *l, const int32_t *tokens, size_t n, siz
     if (!rows) {
         return err_nomem(e);
     }
+    int rc = 0;
     size_t at = 0;
     while (at < n) {
+        if (l->is_stop_wanted && l->is_stop_wanted()) {
+            rc = err_set(e, ERR_CANCELED, "it was stopped");
+            break;
+        }
         int n_rows = 0;
         for (; n_rows < l->max_rows && at < n; at++, n_rows++) {
             rows[n_rows] = (struct llama_row){.token = tokens[at],
@@ -262,7 +267,7 @@ int local_model_feed(struct local_model *l, const int32_t *tokens, size_t n, siz
         llama_step(l->state, &l->model->weights, &l->kv, rows, n_rows);
     }
     mem_free(rows);
-    return 0;
+    return rc;
 }
 
 /* An answer that is being made. */

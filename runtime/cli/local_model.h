@@ -18,6 +18,7 @@ struct local_model {
     struct llama_state *state;
     struct kv_cache kv;
     struct sampler_scratch scratch;
+    bool (*is_stop_wanted)(void); /* or NULL */
     int context;
     int max_rows;
     int max_logits; /* rows of one step that may want logits */
@@ -38,6 +39,8 @@ struct local_model_settings {
     int n_slots;     /* sequences of the KV cache; 1 unless several run side by side */
     size_t kv_bytes; /* fewer sequences where their keys and values need more; 0: any */
     bool score;      /* logits of up to max_rows rows of a step are wanted */
+    bool (*is_stop_wanted)(void); /* asked before each step, which then fails; NULL: never.
+                                     Not with ranks, which would not all hear it. */
     /* That share the model: all of them open it, and then make the same calls; rank 0 alone
      * gets logits. What one cannot open none has. NULL: the whole model is here. */
     struct rank_group *ranks;
@@ -48,7 +51,7 @@ int local_model_open(struct local_model *l, const struct local_model_settings *s
 void local_model_close(struct local_model *l);
 
 /* Feeds tokens to slot 0 from `position` on, in steps of up to max_rows. The logits of the last
- * row are then llama_logits(l->state, 0). */
+ * row are then llama_logits(l->state, 0). ERR_CANCELED: is_stop_wanted said so. */
 int local_model_feed(struct local_model *l, const int32_t *tokens, size_t n, size_t position,
                      struct err *e);
 

@@ -169,11 +169,25 @@ static int print_settings(void)
     return rc;
 }
 
+/* What a start makes of the settings before it opens anything. */
+static int check_start(struct serve_config *c, struct err *e)
+{
+    int rc = serve_config_build(c, e);
+    rc = rc == 0 ? etcd_options_read(&c->o.etcd, &c->set.fleet, e) : rc;
+    etcd_options_release(&c->set.fleet);
+    return rc;
+}
+
 static int check_config(struct serve_config *c)
 {
+    struct err e = {0};
     serve_config_check_files(c);
     if (c->settings.n_mistakes > 0) {
         return refuse(c);
+    }
+    if (check_start(c, &e) != 0) {
+        print_mistake(e.message);
+        return 2;
     }
     const char *warning = serve_config_warning(c);
     if (warning) {

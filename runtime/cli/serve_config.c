@@ -506,10 +506,23 @@ static bool tell_changes(const struct serve_reread *r, const struct serve_config
     return any;
 }
 
+/* A server that began without API keys gets none before a restart, and without keys nothing is
+ * asked for one. */
+static int check_running(struct serve_config *fresh, const struct serve_config *first)
+{
+    if (strcmp(fresh->o.metrics, "key") != 0 || first->o.api_key || first->o.api_key_file) {
+        return 0;
+    }
+    config_mistake(&fresh->settings, "metrics",
+                   "\"key\" needs an API key, and one that is set now counts after a restart");
+    return -2;
+}
+
 static bool is_right(struct serve_config *fresh, const struct serve_reread *r)
 {
     struct err e = {0};
     int rc = serve_config_read(fresh, r->argc, r->argv, &e);
+    rc = rc == 0 ? check_running(fresh, r->first) : rc;
     fresh->ranks = r->first->ranks;
     rc = rc == 0 ? serve_config_build(fresh, &e) : rc;
     if (rc == 0) {

@@ -19,5 +19,6 @@ int chain_pick(const struct server *s, struct http_exchange *http, const char *m
 const char *chain_pick_for_model(const struct server_settings *set, const char *model);
 
 /* Says of chains that the options name and nobody has published that their requests will be
- * refused, and of models that --filters-for names and that are not there; for the start. */
+ * refused, and of models that --filters-for names and that are not there; for the start and
+ * for settings that changed. */
 void chain_pick_warn(const struct server *s);

@@ -1,5 +1,7 @@
 #include "runtime/serve/live_settings.h"
 
+#include "runtime/serve/chain_pick.h"
+
 /* What is not of the settings stays: which model it is, who computes it, and what ends a load.
  */
 static void take_generation(struct generation_settings *now,
@@ -46,4 +48,5 @@ void live_settings_apply(struct server *s, struct server_settings *fresh)
         s->set.ping_ms = fresh->ping_ms;
         server_start_pings(s);
     }
+    chain_pick_warn(s);
 }

@@ -2,26 +2,35 @@
 // `weir chat` as somebody at a terminal has it, on a real pseudo-terminal, and as a script has it.
 
 const assert = require('node:assert/strict');
-const { spawn } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
 const test = require('node:test');
 
 const { weir, succeed } = require('./lib/command.js');
-const { makeFolder, writeFile } = require('./lib/files.js');
+const { makeFolder, writeFile, writeOtherVersion } = require('./lib/files.js');
+const { waitFor } = require('./lib/model_repo.js');
 const { startServer, missing, modelPath, programPath } = require('./lib/server.js');
 const { CTRL, Terminal } = require('./lib/terminal.js');
 
 const skip = missing();
 
-// A server whose answers the test makes: `answer` gets the request and a function that sends a piece.
-async function startFake(t, answer) {
+// A server whose answers the test makes: `answer` gets the request and a function that sends a piece; `pages` has
+// status and JSON by path.
+async function startFake(t, answer, pages = {}) {
     const requests = [];
     const server = http.createServer(async (request, response) => {
         let body = '';
         for await (const piece of request) {
             body += piece;
+        }
+        if (request.method === 'GET') {
+            const [status, json] = pages[request.url] ?? [];
+            if (status) { // a page that is not there is never answered
+                response.writeHead(status).end(JSON.stringify(json));
+            }
+            return;
         }
         requests.push(JSON.parse(body));
         response.writeHead(200, { 'content-type': 'text/event-stream', 'weir-model': 'fake@1; sha256=abc', 'weir-prompt': 'p@2; sha256=def' });
@@ -93,6 +102,30 @@ test('Ctrl-C stops an answer, or drops a line, and the program goes on', { skip 
     assert.equal(await chat.exited, 0);
 });
 
+test('Ctrl-C stops a command that waits for a server', { skip }, async (t) => {
+    const asked = [];
+    const fake = await startFake(t, (request, send) => send('an answer'), {
+        get '/v1/models'() { asked.push('list'); return undefined; },
+        get '/v1/models/x'() { asked.push('x'); return undefined; },
+    });
+    const chat = chatWith(t, fake.url, { WEIR_CHAT_HISTORY: '' });
+    for (const [line, name] of [['/model', 'list'], ['/model x', 'x']]) {
+        await chat.say(line);
+        await waitFor(() => asked.includes(name));
+        chat.type(CTRL('c'));
+        await chat.see(/\(stopped\)/);
+    }
+    await chat.say('Hello');
+    await chat.see(/an answer/);
+    assert.ok(!('model' in fake.requests[0]));
+    await chat.say('/model');
+    await waitFor(() => asked.length === 3);
+    chat.type(CTRL('c'));
+    await chat.see(/\(stopped\)/);
+    await chat.say(CTRL('d')); // ends at once: the Ctrl-C was the command's
+    assert.equal(await chat.exited, 0);
+});
+
 test('commands change the conversation and who answers how', { skip }, async (t) => {
     const folder = makeFolder(t);
     const file = path.join(folder, 'saved.json');
@@ -151,6 +184,14 @@ test('commands change the conversation and who answers how', { skip }, async (t)
     await chat.say('//slash');
     await chat.see(/answer 7/);
     assert.equal(contents().at(-1), '/slash');
+    await chat.say('"""/exit or');
+    await chat.see(/\.\.\. $/);
+    chat.type('//not"""\r');
+    await chat.see(/answer 8/);
+    assert.equal(contents().at(-1), '/exit or\n//not');
+    await chat.say('"""//two"""');
+    await chat.see(/answer 9/);
+    assert.equal(contents().at(-1), '//two');
 
     await t.test('mistakes are told, and it goes on', async () => {
         const bad = writeFile(folder, 'bad.json', { messages: [{ role: 'user', content: 'a' }, { role: 'king', content: 'b' }] });
@@ -168,8 +209,8 @@ test('commands change the conversation and who answers how', { skip }, async (t)
             await chat.see(pattern);
         }
         await chat.say('still here');
-        await chat.see(/answer 8/);
-        assert.equal(contents().length, 10);
+        await chat.see(/answer 10/);
+        assert.equal(contents().length, 14);
     });
     await chat.say('/exit');
     assert.equal(await chat.exited, 0);
@@ -177,13 +218,23 @@ test('commands change the conversation and who answers how', { skip }, async (t)
 
 test('what an answer could do to a terminal it does not do', { skip }, async (t) => {
     const text = 'a\x1b[2Jb\x07c\u009bd\te';
-    const fake = await startFake(t, (request, send) => send(text));
+    const fake = await startFake(t, (request, send) => send(text), {
+        '/v1/models': [200, { data: [{ id: 'e\x1b[3Jf\u009bg' }] }],
+        '/v1/models/h': [404, { error: { message: 'i\x1b[4Jj' } }],
+    });
     const chat = chatWith(t, fake.url, { WEIR_CHAT_HISTORY: '' });
     await chat.say('Hello');
     const seen = await chat.see(/a\?\[2Jb\?c\?d\s+e/);
     assert.ok(!seen.includes('\x1b[2J'));
+    await chat.say('/model');
+    await chat.see(/e\?\[3Jf\?g/);
+    await chat.say('/model h');
+    await chat.see(/answered 404: i\?\[4Jj/);
     await chat.say('/exit');
     await chat.exited;
+    const named = chatWith(t, fake.url, {}, '--name', 'h');
+    await named.see(/answered 404: i\?\[4Jj/);
+    await named.exited;
     const script = spawn(programPath(), ['chat', '--url', fake.url], { stdio: ['pipe', 'pipe', 'inherit'] });
     script.stdin.end('Hello\n');
     let output = '';
@@ -205,6 +256,31 @@ test('a script gets answers alone, and the first error ends it', { skip }, async
     assert.deepEqual([wrong.status, wrong.stdout], [1, '']);
     assert.match(weir([...local], '/model none.gguf\n').stderr, /none\.gguf/);
     assert.equal(weir([...local, '--url', 'http://127.0.0.1:1']).status, 2);
+    const full = (input) => spawnSync(programPath(), local, {
+        input, stdio: ['pipe', fs.openSync('/dev/full', 'w'), 'pipe'], encoding: 'utf8',
+    });
+    for (const { status, stderr } of [full('Hello\n'), full('/info\n')]) {
+        assert.equal(status, 1);
+        assert.match(stderr, /standard output: No space left on device/);
+    }
+});
+
+test('/retry draws another answer, unless a seed is given', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const answers = (...args) => {
+        const files = [0, 1, 2, 3].map((i) => path.join(folder, `${i}.json`));
+        const saves = files.map((file) => `/save ${file}\n/retry\n`).join('');
+        succeed(['chat', '-m', modelPath(), '--threads', '1', '--temperature', '2', ...args],
+            `/set max_tokens 30\n/set top_p 1\n/set min_p 0\nTell me a story.\n${saves}`);
+        return new Set(files.map((file) => JSON.parse(fs.readFileSync(file, 'utf8')).messages.at(-1).content));
+    };
+    assert.ok(answers().size > 1);
+    assert.equal(answers('--seed', '5').size, 1);
+    for (const seed of ['-7', '9007199254740992', 'x']) {
+        const { status, stderr } = weir(['chat', '-m', modelPath(), '--seed', seed]);
+        assert.equal(status, 2);
+        assert.match(stderr, /--seed/);
+    }
 });
 
 test('a server says which models it has, and which made the answer', { skip }, async (t) => {
@@ -223,11 +299,19 @@ test('a server says which models it has, and which made the answer', { skip }, a
 });
 
 test('Ctrl-C stops what a model in this process says', { skip }, async (t) => {
-    const chat = new Terminal(t, programPath(), ['chat', '-m', modelPath(), '--threads', '1', '--temperature', '2'], { WEIR_CHAT_HISTORY: '' });
+    const model = path.join(makeFolder(t), 'other.gguf');
+    writeOtherVersion(modelPath(), model);
+    const chat = new Terminal(t, programPath(), ['chat', '-m', model, '--threads', '1', '--temperature', '2'], { WEIR_CHAT_HISTORY: '' });
     await chat.see(/\/help lists commands/);
-    await chat.say('Tell me a story.');
-    chat.type(CTRL('c')); // before, in or after it: the program goes on
-    await chat.say('/info');
+    let seen = '';
+    for (let i = 0; i < 20 && !seen.includes('(stopped)'); i++) { // an answer may have ended before
+        await chat.say('Tell me a story.');
+        await chat.see(/story\.\s+\w/);
+        chat.type(CTRL('c'));
+        seen = await chat.see(/> $/);
+    }
+    assert.match(seen, /\(stopped\)/);
+    chat.type('/info\r');
     await chat.see(/model: weir-tiny/);
     await chat.say(CTRL('d'));
     assert.equal(await chat.exited, 0);

@@ -120,6 +120,28 @@ test('--check-config looks at files and keys, and names the place where they are
     assert.equal(weir(['serve', '--config', open, '--check-config']).stderr, '');
 });
 
+test('--check-config refuses what the start refuses', { skip }, (t) => {
+    const folder = makeFolder(t);
+    const etcd = ['--etcd', 'http://127.0.0.1:1', '--fleet'];
+    const pair = (i) => `https://${i}.example,https://${i}.example.org`;
+    const origins = writeFile(folder, 'origins.json', { cors_origin: Array.from({ length: 20 }, (_, i) => pair(i)) });
+    const cases = [
+        [[...etcd, 'a b'], /--fleet: /],
+        [[...etcd, 'a', '--etcd-cert', modelPath()], /--etcd-cert and --etcd-key go together/],
+        [['--config', origins], /--cors-origin: .*32/],
+    ];
+    for (const [args, pattern] of cases) {
+        const all = ['serve', '--model', modelPath(), '--port', '0', '--threads', '1', ...args];
+        const started = weir(all);
+        assert.notEqual(started.status, 0);
+        assert.match(started.stderr, pattern);
+        const checked = weir([...all, '--check-config']);
+        assert.deepEqual([checked.status, checked.stdout], [2, '']);
+        assert.match(checked.stderr, pattern);
+    }
+    assert.equal(weir(['serve', '--model', modelPath(), ...etcd, 'a', '--check-config']).status, 0);
+});
+
 test('a server reads its file anew on SIGHUP', { skip }, async (t) => {
     const folder = makeFolder(t);
     const file = path.join(folder, 'weir.json');
@@ -178,6 +200,27 @@ test('a server reads its file anew on SIGHUP', { skip }, async (t) => {
         await told(/No such file[^]*the settings stay as they are/);
         await answers();
     });
+});
+
+test('metrics for keys wait for the restart with which the first key counts', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const file = writeFile(folder, 'weir.json', { threads: 1, metrics: 'off' });
+    const server = await startServer(t, { args: ['--config', file] });
+    const metrics = async () => (await server.fetch('/metrics')).status;
+    assert.equal(await metrics(), 404);
+    writeFile(folder, 'weir.json', { threads: 1, metrics: 'key', api_key: 'x' });
+    server.child.kill('SIGHUP');
+    await waitFor(() => /\$\.metrics: "key" needs an API key, [^\n]*after a restart[^]*the settings stay/.test(server.stderr));
+    assert.equal(await metrics(), 404);
+});
+
+test('a filter chain that is not there is told of when settings change, as at the start', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const file = writeFile(folder, 'weir.json', { threads: 1 });
+    const server = await startServer(t, { args: ['--config', file] });
+    writeFile(folder, 'weir.json', { threads: 1, filters_for: ['nobody=strict'] });
+    server.child.kill('SIGHUP');
+    await waitFor(() => /filters_for was [^]*"strict"[^]*--filters-for: the model is "weir-tiny", not "nobody"/.test(server.stderr));
 });
 
 test('keys come from the environment, and from the file before it', { skip }, async (t) => {

@@ -35,7 +35,7 @@ static int check_pair(const char *text, struct err *e)
                              : err_set(e, ERR_INVALID, "A=B is wanted, not \"%.20s\"", text);
 }
 
-static const char *const sizes[] = {"small", "large", NULL};
+static const char *const sizes[] = {"small", "large", "huge", NULL};
 
 static const struct config_setting items[] = {
     {.help = "First"},
@@ -180,10 +180,11 @@ static void all_mistakes_are_found_at_once(void **state)
     (void)state;
     const char *argv[] = {"test", "--size", "smal", "--pair", "none", "--count", "2"};
     assert_int_equal(parse(7, argv), 0);
-    read_text("{\"count\": 11, \"port\": 80.5, \"flag\": \"yes\", \"ratio\": -1,\n"
-              "\"some-wrod\": 1, \"xyzxyz\": 1, \"pair\": [\"a=b\", 1, \"none\"], \"key\": 5,\n"
-              "\"config\": \"x\", \"port\": 1, \"folder\": null, \"a\\\"b c\": 0}");
-    holds("--size: \"smal\" is not known; small and large are; did you mean \"small\"?");
+    read_text(
+        "{\"count\": 11, \"port\": 80.5, \"flag\": \"yes\", \"ratio\": -1,\n"
+        "\"some-wrod\": 1, \"xyzxyz\": 1, \"pair\": [\"a=b\", 1, \"none\"], \"key\": 5,\n"
+        "\"config\": \"x\", \"port\": 1, \"folder\": null, \"size\": 1, \"a\\\"b c\": 0}");
+    holds("--size: \"smal\" is not known; small, large and huge are; did you mean \"small\"?");
     holds("--pair: A=B is wanted, not \"none\"");
     holds("f.json: $.count: 11 is not allowed; a whole number, 1 to 10, is wanted\n");
     holds("f.json: $.port: 80.5 is not allowed; a whole number, 0 to 65535, is wanted\n");
@@ -198,8 +199,9 @@ static void all_mistakes_are_found_at_once(void **state)
     holds("f.json: $.config: is for the command line alone");
     holds(
         "f.json: $.folder: null is not allowed; a text in quotes is wanted (leave the setting");
+    holds("f.json: $.size: 1 is not allowed; one of \"small\", \"large\", \"huge\" is wanted");
     holds("f.json: $[\"a\"b c\"]: there is no such setting");
-    assert_int_equal(settings.n_mistakes, 15);
+    assert_int_equal(settings.n_mistakes, 16);
     assert_int_equal(values.count, 2);
 }
 
@@ -278,7 +280,7 @@ static void a_schema_and_tables_are_made(void **state)
     const cJSON *size = cJSON_GetObjectItemCaseSensitive(properties, "size");
     assert_int_equal(cJSON_GetObjectItemCaseSensitive(count, "maximum")->valueint, 10);
     assert_int_equal(cJSON_GetObjectItemCaseSensitive(count, "default")->valueint, 5);
-    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(size, "enum")), 2);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(size, "enum")), 3);
     assert_null(cJSON_GetObjectItemCaseSensitive(properties, "config"));
     cJSON_Delete(schema);
     buf_init(&text, 1 << 16);

@@ -78,7 +78,7 @@ static void the_system_message_comes_first_and_stays(void **state)
     holds(&t, "s:two");
     assert_int_equal(chat_turns_set_system(&t, NULL, &e), 0);
     assert_null(chat_turns_system(&t));
-    assert_string_equal(chat_turns_last_role(&t), "");
+    assert_false(chat_turns_ends_with(&t, "user"));
     chat_turns_drop(&t);
     chat_turns_deinit(&t);
     assert_int_equal(mem_live(), 0);
@@ -219,9 +219,17 @@ static void commands_do_what_they_say(void **state)
     holds(&s.turns, "s:be brief");
     add(&s.turns, "user", "fail");
     refuse(&s, "/retry", "no answer");
-    holds(&s.turns, "s:be brief");
+    holds(&s.turns, "s:be brief u:fail");
+    add(&s.turns, "assistant", "old");
+    refuse(&s, "/retry", "no answer");
+    holds(&s.turns, "s:be brief u:fail a:old");
+    run(&s, "/undo");
     run(&s, "/system -");
     holds(&s.turns, "");
+    add(&s.turns, "assistant", "alone");
+    refuse(&s, "/retry", "no message of yours");
+    refuse(&s, "/undo", "no message of yours");
+    holds(&s.turns, "a:alone");
     run(&s, "/exit");
     assert_true(s.has_ended);
     refuse(&s, "/", "there is no command /;");
