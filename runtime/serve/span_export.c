@@ -318,7 +318,8 @@ static void send_batch(struct span_export *x)
     }
 }
 
-/* A record came, there are many of them, or it is to stop. */
+/* A record came, there are many of them, or it is to stop. While the collector fails its timer
+ * decides when it is tried again; but with nothing to send that has run out. */
 static void on_wake(uv_async_t *wake)
 {
     struct span_export *x = wake->data;
@@ -329,7 +330,8 @@ static void on_wake(uv_async_t *wake)
     }
     if (stops) {
         send_in(x, 0);
-    } else if (!x->is_calling && !x->is_failing) {
+    } else if (!x->is_calling &&
+               (!x->is_failing || !uv_is_active((const uv_handle_t *)&x->timer))) {
         send_in(x, n >= SPAN_BATCH_MAX ? 0 : GATHER_MS);
     }
 }

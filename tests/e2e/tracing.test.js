@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict');
 const net = require('node:net');
 const test = require('node:test');
+const { setTimeout: delay } = require('node:timers/promises');
 
 const { ROUTE, ask, whole, beginStream } = require('./lib/chat.js');
 const { startCollector } = require('./lib/collector.js');
@@ -194,6 +195,13 @@ test('a collector that never answers holds up neither requests nor the end; one 
     assert.equal((await whole(other, ask('What is 23 + 45?'))).finish, 'stop');
     await waitFor(async () => (await readMetrics(other)).value('weir_traces_dropped_total', { reason: 'refused' }) === 1);
     assert.match(other.stderr, /takes none: HTTP 400/);
+
+    // It is asked again with the next request, also when the time for another try has passed without one.
+    await delay(1500);
+    strict.status = 200;
+    assert.equal((await whole(other, ask('What is 23 + 45?'))).finish, 'stop');
+    await waitFor(() => strict.spans.length > 0);
+    await waitFor(() => /info traces: the collector takes them again/.test(other.stderr));
 });
 
 test('what is wrong about traces and logs is told before anything starts', { skip }, () => {
