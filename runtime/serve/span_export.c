@@ -37,6 +37,7 @@ struct span_export {
     uv_mutex_t lock;
     struct request_record *queue; /* (count of SPAN_QUEUE_MAX) from first, round */
     size_t first, count;
+    size_t n_batch; /* changed by the thread alone, which reads it without the lock */
     bool stops;
     struct span_stats stats;
 
@@ -45,7 +46,6 @@ struct span_export {
     uv_timer_t timer; /* to the next sending, or to the end */
     struct http_calls *calls;
     struct request_record *batch; /* (n_batch of SPAN_BATCH_MAX) that is being sent */
-    size_t n_batch;
     bool is_calling;
     bool has_left;
     bool is_failing; /* and the log has said so */
@@ -163,7 +163,7 @@ struct span_stats span_export_stats(struct span_export *x)
 {
     uv_mutex_lock(&x->lock);
     struct span_stats stats = x->stats;
-    stats.waiting = x->count;
+    stats.waiting = x->count + x->n_batch;
     uv_mutex_unlock(&x->lock);
     return stats;
 }
@@ -182,8 +182,8 @@ static void settle(struct span_export *x, uint64_t *counter)
 {
     uv_mutex_lock(&x->lock);
     *counter += x->n_batch;
-    uv_mutex_unlock(&x->lock);
     x->n_batch = 0;
+    uv_mutex_unlock(&x->lock);
 }
 
 /* --- sending, on the thread --- */

@@ -36,7 +36,7 @@ struct span_stats {
     uint64_t dropped_refused; /* by the collector */
     uint64_t dropped_stopped; /* the program ended first */
     uint64_t failures;        /* calls of the collector that it did not answer with 2xx */
-    size_t waiting;
+    size_t waiting;           /* those that are being sent included */
 };
 
 struct span_export;
