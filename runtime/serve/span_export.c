@@ -203,10 +203,11 @@ static void send_in(struct span_export *x, uint64_t ms)
 
 static void leave(struct span_export *x)
 {
-    bool ignored;
+    size_t n = span_export_stats(x).waiting;
     x->has_left = true;
-    x->n_batch += count_waiting(x, &ignored);
-    settle(x, &x->stats.dropped_stopped);
+    if (n > 0) {
+        log_warn("traces: %zu were not taken before the end", n);
+    }
     http_calls_close(x->calls);
     uv_close((uv_handle_t *)&x->timer, NULL);
     uv_close((uv_handle_t *)&x->wake, NULL);

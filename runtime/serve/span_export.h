@@ -5,7 +5,8 @@
  * its own, with its own loop, makes the JSON and talks to the collector. Records that find the
  * queue full are dropped and counted. While the collector cannot be reached the oldest ones
  * are tried again, ever less often; the log says once that it began and that it is over. What
- * the collector refuses for good (4xx but 429) is dropped.
+ * the collector refuses for good (4xx but 429) is dropped. The log says how many it had not
+ * taken at the end.
  *
  * Threads: any for add and stats; start and stop belong to one. */
 #pragma once
@@ -34,7 +35,6 @@ struct span_stats {
     uint64_t exported;
     uint64_t dropped_full;    /* the queue was */
     uint64_t dropped_refused; /* by the collector */
-    uint64_t dropped_stopped; /* the program ended first */
     uint64_t failures;        /* calls of the collector that it did not answer with 2xx */
     size_t waiting;           /* those that are being sent included */
 };

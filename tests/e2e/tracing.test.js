@@ -188,6 +188,7 @@ test('a collector that never answers holds up neither requests nor the end; one 
     const begin = Date.now();
     assert.deepEqual(await server.stop(), { code: 0, signal: null });
     assert.ok(Date.now() - begin < 10_000, `it took ${Date.now() - begin} ms`);
+    assert.match(server.stderr, /warn traces: 2 were not taken before the end/);
 
     const strict = await startCollector(t);
     strict.status = 400;
