@@ -24,7 +24,7 @@
 
 struct span_settings {
     const char *endpoint; /* "http://127.0.0.1:4318": /v1/traces is added; NULL: no traces */
-    const char *headers;  /* "name=value,name=value", for collectors that want a key; or NULL */
+    const char *headers;  /* as OTEL_EXPORTER_OTLP_HEADERS has them: a key, say; or NULL */
     const char *service;  /* what the spans say who they are of */
     const char *version;  /* of the program */
     double share;         /* of the traces that begin here, those that are recorded: 0 to 1 */

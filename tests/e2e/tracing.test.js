@@ -33,7 +33,7 @@ test('a trace goes on through the server, and to the collector', { skip }, async
     const filters = writeFile(makeFolder(t), 'chain.json', { name: 'shop', filters: [{ type: 'wordlist', words: ['forbiddenword'], side: 'both' }] });
     const server = await startServer(t, {
         args: ['--otlp-endpoint', `${collector.url}/`, '--filters', filters],
-        env: { OTEL_EXPORTER_OTLP_HEADERS: 'x-key=s3=cret,other=1', OTEL_SERVICE_NAME: 'shop' },
+        env: { OTEL_EXPORTER_OTLP_HEADERS: 'x-key=s3=cret , authorization = Basic%20YTpi%2c ,other=1', OTEL_SERVICE_NAME: 'shop' },
     });
     const response = await server.post(ROUTE, ask('Tell me a secretive story.', { max_tokens: 8, ignore_eos: true }),
         { headers: { traceparent: PARENT, 'x-request-id': 'mine"1' } });
@@ -89,7 +89,7 @@ test('a trace goes on through the server, and to the collector', { skip }, async
     assert.equal(resource['service.name'], 'shop');
     assert.match(resource['service.instance.id'], /^[0-9a-f]{24}$/);
     assert.deepEqual({ ...collector.requests[0].headers, path: collector.requests[0].path, host: '', 'content-length': '' }, {
-        host: '', 'content-length': '', accept: 'application/json', 'content-type': 'application/json', 'x-key': 's3=cret', other: '1', path: '/v1/traces',
+        host: '', 'content-length': '', accept: 'application/json', 'content-type': 'application/json', 'x-key': 's3=cret', authorization: 'Basic YTpi,', other: '1', path: '/v1/traces',
     });
     assert.doesNotMatch(JSON.stringify(collector.spans.map(({ name, attributes: all }) => [name, all])), /secretive|story|forbiddenword/i);
     const taken = collector.spans.filter(({ kind }) => kind === 2).length;
