@@ -342,6 +342,14 @@ test('requests are counted by outcome, their stages are timed, and tokens are to
         'chat weir-tiny length': 1, 'chat weir-tiny complete': 1, 'chat  invalid': 2, 'chat weir-tiny blocked': 1, 'embeddings weir-tiny complete': 1,
         'text_completion weir-tiny late': 1,
     });
+    // What is too long is read by nobody, nor is what was asked for with it.
+    const read = async () => (await readMetrics(server)).value('weir_prompt_tokens_total');
+    const readBefore = await read();
+    for (const prompt of ['word '.repeat(8000), ['x', 'word '.repeat(8000)]]) {
+        const response = await server.post('/v1/completions', { prompt, max_tokens: 1 });
+        assert.equal(response.status, 400, await response.text());
+        assert.equal(await read(), readBefore);
+    }
     const { value, families, text } = await readMetrics(server);
     const both = [['weir_request_queue_seconds', 'vllm:request_queue_time_seconds'], ['weir_request_prefill_seconds', 'vllm:request_prefill_time_seconds'],
         ['weir_request_decode_seconds', 'vllm:request_decode_time_seconds'], ['weir_inter_token_seconds', 'vllm:inter_token_latency_seconds']];
@@ -355,10 +363,10 @@ test('requests are counted by outcome, their stages are timed, and tokens are to
     assert.equal(value('vllm:e2e_request_latency_seconds', {}, '_count'), 2);
     assert.equal(value('weir_filter_hold_seconds', { chain: 'shop', version: 7 }, '_count'), value('weir_filter_held_bytes', {}, '_count'));
     const duration = (labels) => value('gen_ai_server_request_duration_seconds', labels, '_count');
-    assert.equal(duration({}), 7);
+    assert.equal(duration({}), 9);
     assert.equal(duration({ gen_ai_operation_name: 'chat', gen_ai_provider_name: 'weir', gen_ai_request_model: 'weir-tiny', error_type: '' }), 2);
     assert.equal(duration({ error_type: '504', gen_ai_operation_name: 'text_completion' }), 1);
-    assert.equal(duration({ error_type: '400' }), 2);
+    assert.equal(duration({ error_type: '400' }), 4);
     assert.equal(value('gen_ai_server_time_to_first_token_seconds', {}, '_count'), 2);
     assert.equal(value('gen_ai_server_time_per_output_token_seconds', {}, '_count'), 2);
     assert.doesNotMatch(text, /gpt-9/, 'what a client calls a model is no label');
