@@ -34,7 +34,8 @@ static const char *operation_of(enum route_id route)
 /* Machines ask these all the time: nobody wants to read of it. */
 static bool is_routine(enum route_id route)
 {
-    return route == ROUTE_METRICS || route == ROUTE_HEALTHZ || route == ROUTE_READYZ;
+    return route == ROUTE_METRICS || route == ROUTE_ADMIN_STATS || route == ROUTE_HEALTHZ ||
+           route == ROUTE_READYZ;
 }
 
 /* Who calls decides whether the trace is recorded; of those that begin here, chance does. */

@@ -118,8 +118,11 @@ test('a client decides whether its trace is recorded, and what is no traceparent
     assert.equal((await send(PARENT)).flags, '01');
     await waitFor(() => collector.spans.length === 2);
     assert.deepEqual(new Set(collector.spans.map(({ traceId }) => traceId)), new Set([TRACE]));
-    // What monitors ask all the time is nobody's trace.
-    await (await server.fetch('/readyz', { headers: { traceparent: PARENT } })).text();
+    // What monitors and the console ask all the time is nobody's trace.
+    for (const route of ['/readyz', '/healthz', '/metrics', '/admin/stats']) {
+        const response = await server.fetch(route, { headers: { traceparent: PARENT, authorization: `Bearer ${server.adminKey}` } });
+        assert.equal(response.status, 200, await response.text());
+    }
     await send(PARENT);
     await waitFor(() => collector.spans.length >= 3);
     assert.equal(collector.spans.length, 3);
