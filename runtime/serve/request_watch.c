@@ -64,6 +64,7 @@ void request_watch_begin(struct server *s, struct http_exchange *ex, const struc
     r->route = is_known ? route->path : "none";
     r->method = is_known ? route->method : "none";
     r->operation = operation_of(route->id);
+    r->is_routine = is_routine(route->id);
     r->received_ns = http->received_ns;
     r->outcome = "";
     snprintf(r->id, sizeof(r->id), "%s", http->id);
@@ -173,23 +174,20 @@ static void write_log(const struct request_record *r)
 
 void request_watch_end(struct server *s, struct http_exchange *ex)
 {
-    char allow[64];
-    const struct http_request *http = http_exchange_request(ex);
     struct request_record *r = http_exchange_watch(ex);
     if (!r) {
         return;
     }
     int status = http_exchange_status(ex);
-    enum route_id route = route_find(http->method, http->path, allow)->id;
     r->status = status ? status : SERVER_STATUS_CLIENT_LEFT;
     r->outcome = outcome_of(r);
     r->ended_ns = clock_now_ns();
     r->begin_unix_ns = unix_ns() - (int64_t)(r->ended_ns - r->received_ns);
     server_metrics_note_request(s->metrics, r);
-    if (s->set.log_requests && !is_routine(route)) {
+    if (s->set.log_requests && !r->is_routine) {
         write_log(r);
     }
-    if (s->spans && r->trace.is_sampled && !is_routine(route)) {
+    if (s->spans && r->trace.is_sampled && !r->is_routine) {
         span_export_add(s->spans, r);
     }
     http_exchange_set_watch(ex, NULL);
