@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
@@ -134,18 +133,6 @@ static const char *outcome_of(const struct request_record *r)
     }
 }
 
-static int64_t unix_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static double seconds(uint64_t from_ns, uint64_t to_ns)
-{
-    return to_ns > from_ns ? (double)(to_ns - from_ns) * 1e-9 : 0;
-}
-
 static void write_log(const struct request_record *r)
 {
     const struct log_field fields[] = {
@@ -155,7 +142,7 @@ static void write_log(const struct request_record *r)
         {"method", r->method, 0},
         {"route", r->route, 0},
         {"status", NULL, r->status},
-        {"seconds", NULL, seconds(r->received_ns, r->ended_ns)},
+        {"seconds", NULL, clock_seconds(r->received_ns, r->ended_ns)},
         {"outcome", r->outcome, 0},
         {"model", r->answered_by, 0},
         {"prompt", r->prompt, 0},
@@ -164,7 +151,7 @@ static void write_log(const struct request_record *r)
         {"prompt_tokens", NULL, (double)r->prompt_tokens},
         {"cached_tokens", NULL, (double)r->cached_tokens},
         {"completion_tokens", NULL, (double)r->completion_tokens},
-        {"first_token_seconds", NULL, seconds(r->received_ns, r->first_ns)},
+        {"first_token_seconds", NULL, clock_seconds(r->received_ns, r->first_ns)},
     };
     size_t n = sizeof(fields) / sizeof(fields[0]);
     /* The last four are of what a model was asked for, and the last one of an answer. */
@@ -182,7 +169,7 @@ void request_watch_end(struct server *s, struct http_exchange *ex)
     r->status = status ? status : SERVER_STATUS_CLIENT_LEFT;
     r->outcome = outcome_of(r);
     r->ended_ns = clock_now_ns();
-    r->begin_unix_ns = unix_ns() - (int64_t)(r->ended_ns - r->received_ns);
+    r->begin_unix_ns = clock_unix_ns() - (int64_t)(r->ended_ns - r->received_ns);
     server_metrics_note_request(s->metrics, r);
     if (s->set.log_requests && !r->is_routine) {
         write_log(r);

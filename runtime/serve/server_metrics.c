@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/exchange.h"
 #include "runtime/serve/finding_log.h"
@@ -96,19 +97,14 @@ void server_metrics_count_abort(struct metrics *m, const struct route *route)
 
 /* --- requests --- */
 
-static double seconds(uint64_t from_ns, uint64_t to_ns)
-{
-    return (double)(to_ns - from_ns) * 1e-9;
-}
-
 /* One that is there under a name of Weir's, by version, and under one of vLLM's. */
 static void observe_both(struct metrics *m, enum server_metric own, enum server_metric alias,
                          const struct request_record *r, uint64_t from_ns, uint64_t to_ns)
 {
     const char *const values[] = {r->model, r->version};
     if (from_ns > 0 && to_ns >= from_ns) {
-        metrics_observe(m, own, values, seconds(from_ns, to_ns));
-        metrics_observe(m, alias, values, seconds(from_ns, to_ns));
+        metrics_observe(m, own, values, clock_seconds(from_ns, to_ns));
+        metrics_observe(m, alias, values, clock_seconds(from_ns, to_ns));
     }
 }
 
@@ -133,14 +129,14 @@ static void note_gen_ai(struct metrics *m, const struct request_record *r)
         snprintf(error, sizeof(error), "%s", r->outcome); /* a stream that was begun well */
     }
     metrics_observe(m, SERVER_METRIC_GEN_AI_DURATION, values,
-                    seconds(r->received_ns, r->ended_ns));
+                    clock_seconds(r->received_ns, r->ended_ns));
     if (r->first_ns > 0 && !error[0]) {
         metrics_observe(m, SERVER_METRIC_GEN_AI_FIRST_TOKEN, values,
-                        seconds(r->received_ns, r->first_ns));
+                        clock_seconds(r->received_ns, r->first_ns));
     }
     if (r->n_timed > 1 && !error[0]) {
         metrics_observe(m, SERVER_METRIC_GEN_AI_TOKEN, values,
-                        seconds(r->first_ns, r->last_ns) / (double)(r->n_timed - 1));
+                        clock_seconds(r->first_ns, r->last_ns) / (double)(r->n_timed - 1));
     }
 }
 
@@ -149,12 +145,12 @@ static void note_vllm(struct metrics *m, const struct request_record *r)
     const char *const values[] = {r->model, r->finish};
     if (r->first_ns > 0) {
         metrics_observe(m, SERVER_METRIC_VLLM_FIRST_TOKEN, values,
-                        seconds(r->received_ns, r->first_ns));
+                        clock_seconds(r->received_ns, r->first_ns));
     }
     if (r->finish && r->status < 400) {
         metrics_add(m, SERVER_METRIC_VLLM_SUCCESS, values, 1);
         metrics_observe(m, SERVER_METRIC_VLLM_E2E, values,
-                        seconds(r->received_ns, r->ended_ns));
+                        clock_seconds(r->received_ns, r->ended_ns));
     }
 }
 
