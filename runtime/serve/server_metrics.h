@@ -30,13 +30,11 @@ struct server;
 
 #define SERVER_METRIC_ALIASES(X)                                                               \
     X(GEN_AI_DURATION, DURATION, "gen_ai_server_request_duration_seconds",                     \
-      GEN_AI_LABELS ",error_type", "gen_ai_response_model",                                    \
-      "Time from a request to the end of its answer.")                                         \
+      GEN_AI_LABELS ",error_type", NULL, "Time from a request to the end of its answer.")      \
     X(GEN_AI_FIRST_TOKEN, LATENCY, "gen_ai_server_time_to_first_token_seconds", GEN_AI_LABELS, \
-      "gen_ai_response_model", "Time from a request to the first token of its answer.")        \
+      NULL, "Time from a request to the first token of its answer.")                           \
     X(GEN_AI_TOKEN, PER_TOKEN, "gen_ai_server_time_per_output_token_seconds", GEN_AI_LABELS,   \
-      "gen_ai_response_model",                                                                 \
-      "Time for each token of an answer behind the first, the answer's mean.")                 \
+      NULL, "Time for each token of an answer behind the first, the answer's mean.")           \
     X(VLLM_RUNNING, GAUGE, "vllm:num_requests_running", "model_name", NULL,                    \
       "weir_requests_running, all versions.")                                                  \
     X(VLLM_WAITING, GAUGE, "vllm:num_requests_waiting", "model_name", NULL,                    \
