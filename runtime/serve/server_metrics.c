@@ -174,14 +174,21 @@ void server_metrics_note_gap(struct metrics *m, const char *model, const char *v
     metrics_observe(m, SERVER_METRIC_VLLM_INTER_TOKEN, values, gap_s);
 }
 
+void server_metrics_add_prompt(struct metrics *m, const char *model, const char *version,
+                               size_t tokens)
+{
+    const char *const values[] = {model, version};
+    metrics_add(m, SERVER_METRIC_PROMPT_TOKENS, values, (double)tokens);
+    metrics_add(m, SERVER_METRIC_VLLM_PROMPT_TOKENS, values, (double)tokens);
+}
+
 void server_metrics_add_tokens(struct metrics *m, const char *model, const char *version,
                                size_t prompt, size_t cached, size_t output)
 {
     const char *const values[] = {model, version};
-    metrics_add(m, SERVER_METRIC_PROMPT_TOKENS, values, (double)prompt);
+    server_metrics_add_prompt(m, model, version, prompt);
     metrics_add(m, SERVER_METRIC_CACHED_TOKENS, values, (double)cached);
     metrics_add(m, SERVER_METRIC_OUTPUT_TOKENS, values, (double)output);
-    metrics_add(m, SERVER_METRIC_VLLM_PROMPT_TOKENS, values, (double)prompt);
     metrics_add(m, SERVER_METRIC_VLLM_QUERIES, values, (double)prompt);
     metrics_add(m, SERVER_METRIC_VLLM_HITS, values, (double)cached);
     metrics_add(m, SERVER_METRIC_VLLM_OUTPUT_TOKENS, values, (double)output);

@@ -94,7 +94,7 @@ struct server;
     X(INTER_TOKEN, LATENCY, "weir_inter_token_seconds", "model,version", NULL,                 \
       "Time from one token of an answer to the next, each.")                                   \
     X(PROMPT_TOKENS, COUNTER, "weir_prompt_tokens_total", "model,version", NULL,               \
-      "Tokens of prompts, those found in the cache included.")                                 \
+      "Tokens of prompts and of texts for vectors, those found in the cache included.")        \
     X(CACHED_TOKENS, COUNTER, "weir_cached_prompt_tokens_total", "model,version", NULL,        \
       "Tokens of prompts that were found in the cache.")                                       \
     X(OUTPUT_TOKENS, COUNTER, "weir_output_tokens_total", "model,version", NULL,               \
@@ -228,7 +228,10 @@ void server_metrics_note_request(struct metrics *m, const struct request_record 
 /* A token of an answer came so many seconds behind the one before. */
 void server_metrics_note_gap(struct metrics *m, const char *model, const char *version,
                              double gap_s);
-/* More tokens of requests; of the prompts' tokens `cached` were known before. */
+/* Tokens that were read where there is no cache: texts that became vectors. */
+void server_metrics_add_prompt(struct metrics *m, const char *model, const char *version,
+                               size_t tokens);
+/* More tokens of requests that make text; of the prompts' tokens `cached` were known before. */
 void server_metrics_add_tokens(struct metrics *m, const char *model, const char *version,
                                size_t prompt, size_t cached, size_t output);
 

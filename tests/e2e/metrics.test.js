@@ -345,10 +345,13 @@ test('requests are counted by outcome, their stages are timed, and tokens are to
     // What is too long is read by nobody, nor is what was asked for with it.
     const read = async () => (await readMetrics(server)).value('weir_prompt_tokens_total');
     const readBefore = await read();
+    const { usage: { prompt_tokens: embedded } } = await (await server.post('/v1/embeddings', { input: ['Two', 'texts'] })).json();
+    assert.ok(embedded > 1);
+    assert.equal(await read(), readBefore + embedded);
     for (const prompt of ['word '.repeat(8000), ['x', 'word '.repeat(8000)]]) {
         const response = await server.post('/v1/completions', { prompt, max_tokens: 1 });
         assert.equal(response.status, 400, await response.text());
-        assert.equal(await read(), readBefore);
+        assert.equal(await read(), readBefore + embedded);
     }
     const { value, families, text } = await readMetrics(server);
     const both = [['weir_request_queue_seconds', 'vllm:request_queue_time_seconds'], ['weir_request_prefill_seconds', 'vllm:request_prefill_time_seconds'],
@@ -363,7 +366,7 @@ test('requests are counted by outcome, their stages are timed, and tokens are to
     assert.equal(value('vllm:e2e_request_latency_seconds', {}, '_count'), 2);
     assert.equal(value('weir_filter_hold_seconds', { chain: 'shop', version: 7 }, '_count'), value('weir_filter_held_bytes', {}, '_count'));
     const duration = (labels) => value('gen_ai_server_request_duration_seconds', labels, '_count');
-    assert.equal(duration({}), 9);
+    assert.equal(duration({}), 10);
     assert.equal(duration({ gen_ai_operation_name: 'chat', gen_ai_provider_name: 'weir', gen_ai_request_model: 'weir-tiny', error_type: '' }), 2);
     assert.equal(duration({ error_type: '504', gen_ai_operation_name: 'text_completion' }), 1);
     assert.equal(duration({ error_type: '400' }), 4);
@@ -408,7 +411,8 @@ test('requests are counted by outcome, their stages are timed, and tokens are to
     const { usage } = await whole(server, story());
     const after = await readMetrics(server);
     assert.equal(after.value('vllm:generation_tokens_total'), after.value('weir_output_tokens_total'));
-    assert.equal(after.value('vllm:prefix_cache_queries_total'), after.value('weir_prompt_tokens_total'));
+    assert.equal(after.value('vllm:prompt_tokens_total'), after.value('weir_prompt_tokens_total'));
+    assert.ok(after.value('vllm:prefix_cache_queries_total') <= after.value('weir_prompt_tokens_total') - embedded, 'vectors are made without a cache');
     assert.equal(after.value('vllm:prefix_cache_hits_total'), after.value('weir_cached_prompt_tokens_total'));
     assert.ok(usage.prompt_tokens > 0);
     assert.equal(after.value('weir_model_generation', { model: 'weir-tiny' }), 1);
