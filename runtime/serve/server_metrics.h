@@ -40,7 +40,7 @@ struct server;
     X(VLLM_WAITING, GAUGE, "vllm:num_requests_waiting", "model_name", NULL,                    \
       "weir_requests_waiting, all versions.")                                                  \
     X(VLLM_KV, GAUGE, "vllm:kv_cache_usage_perc", "model_name", NULL,                          \
-      "Share of the pages of keys and values that requests hold, 0 to 1.")                     \
+      "Share of the pages of keys and values that requests hold, 0 to 1; of loaded versions.") \
     X(VLLM_QUERIES, COUNTER, "vllm:prefix_cache_queries_total", "model_name", NULL,            \
       "Tokens that were looked for in the cache.")                                             \
     X(VLLM_HITS, COUNTER, "vllm:prefix_cache_hits_total", "model_name", NULL,                  \

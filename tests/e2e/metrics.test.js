@@ -14,6 +14,7 @@ const { lintMetrics } = require('./lib/prometheus.js');
 const { startRepo, putVersion, waitFor, waitForState } = require('./lib/model_repo.js');
 const { startServer, missing, modelPath } = require('./lib/server.js');
 const { readEvents } = require('./lib/sse.js');
+const { startService } = require('./lib/webhook.js');
 
 const skip = missing();
 const REPO = path.resolve(__dirname, '../..');
@@ -416,4 +417,31 @@ test('requests are counted by outcome, their stages are timed, and tokens are to
     assert.equal(after.value('vllm:prefix_cache_hits_total'), after.value('weir_cached_prompt_tokens_total'));
     assert.ok(usage.prompt_tokens > 0);
     assert.equal(after.value('weir_model_generation', { model: 'weir-tiny' }), 1);
+});
+
+test('requests on a version that is not loaded any more are seen until they have ended', { skip }, async (t) => {
+    const other = path.join(makeFolder(t), 'other.gguf');
+    writeOtherVersion(modelPath(), other);
+    const service = await startService(t);
+    let go;
+    const told = new Promise((resolve) => (go = resolve));
+    service.rule = () => told.then(() => ({ verdict: 'pass' }));
+    const chain = { name: 'x', filters: [{ type: 'webhook', url: service.url, side: 'input', timeout_ms: 30_000 }] };
+    const { server, repo } = await startRepo(t, { 1: { file: modelPath() } },
+        ['--keep-generations', '0', '--filters', writeFile(makeFolder(t), 'chain.json', chain)]);
+    const waiting = async () => {
+        const { value, families } = await readMetrics(server);
+        const loaded = families.get('weir_model_loaded').samples.filter(({ value: is }) => is === 1).map(({ labels }) => labels.version);
+        return [loaded, value('weir_requests_waiting', { version: '1' }), value('weir_requests_waiting'), value('vllm:num_requests_waiting', { model_name: 'tiny' })];
+    };
+    const answers = [1, 2].map(() => whole(server, ask('What is 23 + 45?')));
+    await service.asked(2);
+    assert.deepEqual(await waiting(), [['1'], 2, 2, 2]);
+    putVersion(repo, 'tiny', '2', { file: other });
+    await waitForState(server, '2', 'serving');
+    await waitFor(async () => (await waiting())[0].join() === '2');
+    assert.deepEqual(await waiting(), [['2'], 2, 2, 2]);
+    go();
+    for (const { finish } of await Promise.all(answers)) assert.equal(finish, 'stop');
+    await waitFor(async () => (await waiting()).slice(1).join() === '0,0,0');
 });
