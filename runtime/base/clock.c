@@ -24,6 +24,11 @@ double clock_now_s(void)
     return (double)clock_now_ns() * 1e-9;
 }
 
+double clock_seconds(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? (double)(to_ns - from_ns) * 1e-9 : 0;
+}
+
 int64_t clock_unix_s(void)
 {
     return (int64_t)time(NULL);
@@ -31,7 +36,10 @@ int64_t clock_unix_s(void)
 
 int64_t clock_unix_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_unix_ns() / 1000000;
+}
+
+int64_t clock_unix_ns(void)
+{
+    return (int64_t)read_ns(CLOCK_REALTIME);
 }

@@ -15,6 +15,7 @@
 #include "runtime/serve/provenance.h"
 #include "runtime/serve/request_watch.h"
 #include "runtime/serve/respond.h"
+#include "runtime/serve/server_metrics.h"
 
 struct embedding {
     struct embedder_job job;    /* first: what the embedder gives back */
@@ -146,7 +147,10 @@ static void note(const struct embedding *x)
 static void job_done(struct embedder_job *job)
 {
     struct embedding *x = (struct embedding *)job;
+    const struct model *model = x->generation->model;
     if (job->e.kind == ERR_NONE) {
+        server_metrics_add_prompt(x->server->metrics, model->name, model->version,
+                                  job->tokens.count);
         access_charge_tokens(&x->server->set.access, x->tenant, job->tokens.count);
     }
     note(x);

@@ -513,6 +513,22 @@ void exchange_ping_quiet(struct server *s, uint64_t quiet_ns)
     }
 }
 
+void exchange_visit_generations(struct server *s,
+                                void (*visit)(struct server *s, const struct generation *g))
+{
+    for (struct exchange *x = s->exchanges; x; x = x->next) {
+        if (x->generation) {
+            x->generation->is_visited = false;
+        }
+    }
+    for (struct exchange *x = s->exchanges; x; x = x->next) {
+        if (x->generation && !x->generation->is_visited) {
+            x->generation->is_visited = true;
+            visit(s, x->generation);
+        }
+    }
+}
+
 uint64_t exchange_engines_busy_ns(const struct server *s)
 {
     uint64_t longest = 0;

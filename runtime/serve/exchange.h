@@ -29,6 +29,10 @@ void exchange_drained(struct http_exchange *http);
 /* Brings what metrics know of tokens up to now, of all that are under way. */
 void exchange_count_all_tokens(struct server *s);
 
+/* Shows each generation that requests under way are on, once. */
+void exchange_visit_generations(struct server *s,
+                                void (*visit)(struct server *s, const struct generation *g));
+
 /* Sends a comment, which clients skip, on streams to which nothing was written for so long:
  * while a prompt is read or waits, proxies and clients see that somebody is there. */
 void exchange_ping_quiet(struct server *s, uint64_t quiet_ns);

@@ -8,11 +8,6 @@
 #include "runtime/serve/request_watch.h"
 #include "runtime/serve/server_metrics.h"
 
-static double seconds(uint64_t from_ns, uint64_t to_ns)
-{
-    return (double)(to_ns - from_ns) * 1e-9;
-}
-
 /* Hex digits of hashes that are shown. */
 #define SHORT_HASH 12
 
@@ -24,7 +19,7 @@ void exchange_time_token(struct choice *c, double entropy)
     uint64_t now = clock_now_ns();
     if (c->token_ns > 0) {
         server_metrics_note_gap(x->server->metrics, model->name, model->version,
-                                seconds(c->token_ns, now));
+                                clock_seconds(c->token_ns, now));
     }
     c->token_ns = now;
     if (c->index == 0) {
@@ -119,15 +114,15 @@ void exchange_note_outcome(struct exchange *x)
                               .token_s = -1,
                               .entropy = -1};
     if (t->n_tokens > 0) {
-        o.first_token_s = seconds(t->submitted_ns, t->first_ns);
+        o.first_token_s = clock_seconds(t->submitted_ns, t->first_ns);
     } else if (x->has_left) {
-        o.first_token_s = seconds(t->submitted_ns, clock_now_ns());
+        o.first_token_s = clock_seconds(t->submitted_ns, clock_now_ns());
     }
     if (t->n_tokens > 0 && x->server->drift) {
         o.entropy = t->entropy / (double)t->n_tokens;
     }
     if (t->n_tokens > 1) {
-        o.token_s = seconds(t->first_ns, t->last_ns) / (double)(t->n_tokens - 1);
+        o.token_s = clock_seconds(t->first_ns, t->last_ns) / (double)(t->n_tokens - 1);
     }
     if (o.ending == MODEL_ENDING_COMPLETE || o.ending == MODEL_ENDING_LENGTH) {
         const struct buf *text = &x->answers[0].content;

@@ -250,13 +250,14 @@ int exchange_submit(struct exchange *x, struct grammar *grammar, struct err *e)
                     .want_logprobs = q->logprobs,
                     .n_top_logprobs = q->top_logprobs},
     };
-    x->times.submitted_ns = clock_now_ns();
+    uint64_t now = clock_now_ns();
     for (size_t i = 0; i < x->n_prompts; i++) {
         if (submit_prompt(x, i, &r, grammar, e) != 0) {
             return -1;
         }
         token_list_deinit(&x->prompts[i]);
     }
+    x->times.submitted_ns = now; /* of a request that is refused nothing counts as read */
     access_charge_tokens(&x->server->set.access, x->tenant, x->usage.prompt_tokens);
     shadow_begin(x, r.max_tokens, grammar);
     return 0;

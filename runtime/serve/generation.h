@@ -70,6 +70,7 @@ struct generation {
     struct engine *engine;           /* NULL: the model makes no text */
     struct rank_load ranks;          /* how other ranks that share the model are reached */
     bool is_aside;                   /* generation_step_aside was called */
+    bool is_visited;                 /* by exchange_visit_generations */
     int n_coming;                    /* requests for the engine that await a job off the loop */
     struct embedder *embedder;       /* NULL: it is shared out among ranks, which makes none */
     char id[MODEL_NAME_MAX * 2 + 16]; /* "name@version", as answers name it */

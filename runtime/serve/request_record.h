@@ -5,6 +5,7 @@
  * another thread. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct request_record {
     char id[HTTP_REQUEST_ID_MAX + 1];
     const char *method; /* of the table of routes; "none" */
     const char *route;
+    bool is_routine;     /* nobody wants to read of it */
     int status;          /* 499: the client left before there was one */
     const char *outcome; /* request_watch.h; "" where no model is asked */
 

@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
@@ -34,7 +33,8 @@ static const char *operation_of(enum route_id route)
 /* Machines ask these all the time: nobody wants to read of it. */
 static bool is_routine(enum route_id route)
 {
-    return route == ROUTE_METRICS || route == ROUTE_HEALTHZ || route == ROUTE_READYZ;
+    return route == ROUTE_METRICS || route == ROUTE_ADMIN_STATS || route == ROUTE_HEALTHZ ||
+           route == ROUTE_READYZ;
 }
 
 /* Who calls decides whether the trace is recorded; of those that begin here, chance does. */
@@ -63,6 +63,7 @@ void request_watch_begin(struct server *s, struct http_exchange *ex, const struc
     r->route = is_known ? route->path : "none";
     r->method = is_known ? route->method : "none";
     r->operation = operation_of(route->id);
+    r->is_routine = is_routine(route->id);
     r->received_ns = http->received_ns;
     r->outcome = "";
     snprintf(r->id, sizeof(r->id), "%s", http->id);
@@ -132,18 +133,6 @@ static const char *outcome_of(const struct request_record *r)
     }
 }
 
-static int64_t unix_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static double seconds(uint64_t from_ns, uint64_t to_ns)
-{
-    return to_ns > from_ns ? (double)(to_ns - from_ns) * 1e-9 : 0;
-}
-
 static void write_log(const struct request_record *r)
 {
     const struct log_field fields[] = {
@@ -153,7 +142,7 @@ static void write_log(const struct request_record *r)
         {"method", r->method, 0},
         {"route", r->route, 0},
         {"status", NULL, r->status},
-        {"seconds", NULL, seconds(r->received_ns, r->ended_ns)},
+        {"seconds", NULL, clock_seconds(r->received_ns, r->ended_ns)},
         {"outcome", r->outcome, 0},
         {"model", r->answered_by, 0},
         {"prompt", r->prompt, 0},
@@ -162,7 +151,7 @@ static void write_log(const struct request_record *r)
         {"prompt_tokens", NULL, (double)r->prompt_tokens},
         {"cached_tokens", NULL, (double)r->cached_tokens},
         {"completion_tokens", NULL, (double)r->completion_tokens},
-        {"first_token_seconds", NULL, seconds(r->received_ns, r->first_ns)},
+        {"first_token_seconds", NULL, clock_seconds(r->received_ns, r->first_ns)},
     };
     size_t n = sizeof(fields) / sizeof(fields[0]);
     /* The last four are of what a model was asked for, and the last one of an answer. */
@@ -172,23 +161,20 @@ static void write_log(const struct request_record *r)
 
 void request_watch_end(struct server *s, struct http_exchange *ex)
 {
-    char allow[64];
-    const struct http_request *http = http_exchange_request(ex);
     struct request_record *r = http_exchange_watch(ex);
     if (!r) {
         return;
     }
     int status = http_exchange_status(ex);
-    enum route_id route = route_find(http->method, http->path, allow)->id;
     r->status = status ? status : SERVER_STATUS_CLIENT_LEFT;
     r->outcome = outcome_of(r);
     r->ended_ns = clock_now_ns();
-    r->begin_unix_ns = unix_ns() - (int64_t)(r->ended_ns - r->received_ns);
+    r->begin_unix_ns = clock_unix_ns() - (int64_t)(r->ended_ns - r->received_ns);
     server_metrics_note_request(s->metrics, r);
-    if (s->set.log_requests && !is_routine(route)) {
+    if (s->set.log_requests && !r->is_routine) {
         write_log(r);
     }
-    if (s->spans && r->trace.is_sampled && !is_routine(route)) {
+    if (s->spans && r->trace.is_sampled && !r->is_routine) {
         span_export_add(s->spans, r);
     }
     http_exchange_set_watch(ex, NULL);

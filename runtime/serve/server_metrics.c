@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/serve/exchange.h"
 #include "runtime/serve/finding_log.h"
@@ -96,19 +97,14 @@ void server_metrics_count_abort(struct metrics *m, const struct route *route)
 
 /* --- requests --- */
 
-static double seconds(uint64_t from_ns, uint64_t to_ns)
-{
-    return (double)(to_ns - from_ns) * 1e-9;
-}
-
 /* One that is there under a name of Weir's, by version, and under one of vLLM's. */
 static void observe_both(struct metrics *m, enum server_metric own, enum server_metric alias,
                          const struct request_record *r, uint64_t from_ns, uint64_t to_ns)
 {
     const char *const values[] = {r->model, r->version};
     if (from_ns > 0 && to_ns >= from_ns) {
-        metrics_observe(m, own, values, seconds(from_ns, to_ns));
-        metrics_observe(m, alias, values, seconds(from_ns, to_ns));
+        metrics_observe(m, own, values, clock_seconds(from_ns, to_ns));
+        metrics_observe(m, alias, values, clock_seconds(from_ns, to_ns));
     }
 }
 
@@ -133,14 +129,14 @@ static void note_gen_ai(struct metrics *m, const struct request_record *r)
         snprintf(error, sizeof(error), "%s", r->outcome); /* a stream that was begun well */
     }
     metrics_observe(m, SERVER_METRIC_GEN_AI_DURATION, values,
-                    seconds(r->received_ns, r->ended_ns));
+                    clock_seconds(r->received_ns, r->ended_ns));
     if (r->first_ns > 0 && !error[0]) {
         metrics_observe(m, SERVER_METRIC_GEN_AI_FIRST_TOKEN, values,
-                        seconds(r->received_ns, r->first_ns));
+                        clock_seconds(r->received_ns, r->first_ns));
     }
     if (r->n_timed > 1 && !error[0]) {
         metrics_observe(m, SERVER_METRIC_GEN_AI_TOKEN, values,
-                        seconds(r->first_ns, r->last_ns) / (double)(r->n_timed - 1));
+                        clock_seconds(r->first_ns, r->last_ns) / (double)(r->n_timed - 1));
     }
 }
 
@@ -149,12 +145,12 @@ static void note_vllm(struct metrics *m, const struct request_record *r)
     const char *const values[] = {r->model, r->finish};
     if (r->first_ns > 0) {
         metrics_observe(m, SERVER_METRIC_VLLM_FIRST_TOKEN, values,
-                        seconds(r->received_ns, r->first_ns));
+                        clock_seconds(r->received_ns, r->first_ns));
     }
     if (r->finish && r->status < 400) {
         metrics_add(m, SERVER_METRIC_VLLM_SUCCESS, values, 1);
         metrics_observe(m, SERVER_METRIC_VLLM_E2E, values,
-                        seconds(r->received_ns, r->ended_ns));
+                        clock_seconds(r->received_ns, r->ended_ns));
     }
 }
 
@@ -178,14 +174,21 @@ void server_metrics_note_gap(struct metrics *m, const char *model, const char *v
     metrics_observe(m, SERVER_METRIC_VLLM_INTER_TOKEN, values, gap_s);
 }
 
+void server_metrics_add_prompt(struct metrics *m, const char *model, const char *version,
+                               size_t tokens)
+{
+    const char *const values[] = {model, version};
+    metrics_add(m, SERVER_METRIC_PROMPT_TOKENS, values, (double)tokens);
+    metrics_add(m, SERVER_METRIC_VLLM_PROMPT_TOKENS, values, (double)tokens);
+}
+
 void server_metrics_add_tokens(struct metrics *m, const char *model, const char *version,
                                size_t prompt, size_t cached, size_t output)
 {
     const char *const values[] = {model, version};
-    metrics_add(m, SERVER_METRIC_PROMPT_TOKENS, values, (double)prompt);
+    server_metrics_add_prompt(m, model, version, prompt);
     metrics_add(m, SERVER_METRIC_CACHED_TOKENS, values, (double)cached);
     metrics_add(m, SERVER_METRIC_OUTPUT_TOKENS, values, (double)output);
-    metrics_add(m, SERVER_METRIC_VLLM_PROMPT_TOKENS, values, (double)prompt);
     metrics_add(m, SERVER_METRIC_VLLM_QUERIES, values, (double)prompt);
     metrics_add(m, SERVER_METRIC_VLLM_HITS, values, (double)cached);
     metrics_add(m, SERVER_METRIC_VLLM_OUTPUT_TOKENS, values, (double)output);
@@ -193,12 +196,28 @@ void server_metrics_add_tokens(struct metrics *m, const char *model, const char 
 
 /* --- models and their engines --- */
 
-/* Of all generations of a model. */
-struct engine_sum {
-    int running, waiting, pages, pages_used;
+/* Pages of all generations of a model that are loaded. */
+struct page_sum {
+    int pages, used;
 };
 
-static void show_engine(struct server *s, const struct generation *g, struct engine_sum *sum)
+/* Added to what other generations of the same version do. */
+static void show_work(struct server *s, const struct generation *g,
+                      const struct engine_stats *e)
+{
+    const char *const values[] = {g->model->name, g->model->version};
+    struct metrics *m = s->metrics;
+    int waiting = e->waiting + g->n_coming;
+    metrics_add(m, SERVER_METRIC_RUNNING, values, e->running);
+    metrics_add(m, SERVER_METRIC_WAITING, values, waiting);
+    metrics_add(m, SERVER_METRIC_WAITING_TOKENS, values, (double)e->waiting_tokens);
+    metrics_add(m, SERVER_METRIC_KV_PAGES, values, e->kv_pages);
+    metrics_add(m, SERVER_METRIC_KV_PAGES_USED, values, e->kv_pages - e->kv_pages_free);
+    metrics_add(m, SERVER_METRIC_VLLM_RUNNING, values, e->running);
+    metrics_add(m, SERVER_METRIC_VLLM_WAITING, values, waiting);
+}
+
+static void show_engine(struct server *s, const struct generation *g, struct page_sum *sum)
 {
     const char *const values[] = {g->model->name, g->model->version};
     struct metrics *m = s->metrics;
@@ -206,34 +225,27 @@ static void show_engine(struct server *s, const struct generation *g, struct eng
         return;
     }
     const struct engine_stats e = engine_stats(g->engine);
-    int used = e.kv_pages - e.kv_pages_free;
-    int waiting = e.waiting + g->n_coming;
-    metrics_set(m, SERVER_METRIC_RUNNING, values, e.running);
-    metrics_set(m, SERVER_METRIC_WAITING, values, waiting);
-    metrics_set(m, SERVER_METRIC_WAITING_TOKENS, values, (double)e.waiting_tokens);
-    metrics_set(m, SERVER_METRIC_KV_PAGES, values, e.kv_pages);
-    metrics_set(m, SERVER_METRIC_KV_PAGES_USED, values, used);
+    show_work(s, g, &e);
     metrics_set(m, SERVER_METRIC_PREEMPTIONS, values, (double)e.preemptions);
     metrics_set(m, SERVER_METRIC_GUESSED, values, (double)e.guessed_tokens);
     metrics_set(m, SERVER_METRIC_GUESSED_RIGHT, values, (double)e.accepted_tokens);
-    sum->running += e.running;
-    sum->waiting += waiting;
     sum->pages += e.kv_pages;
-    sum->pages_used += used;
+    sum->used += e.kv_pages - e.kv_pages_free;
 }
 
-static void show_sum(struct server *s, const char *model, const struct engine_sum *sum)
+/* A model without a version that is loaded has nothing to do, which is 0 and not nothing. */
+static void show_sum(struct server *s, const char *model, const struct page_sum *sum)
 {
-    metrics_set(s->metrics, SERVER_METRIC_VLLM_RUNNING, &model, sum->running);
-    metrics_set(s->metrics, SERVER_METRIC_VLLM_WAITING, &model, sum->waiting);
+    metrics_add(s->metrics, SERVER_METRIC_VLLM_RUNNING, &model, 0);
+    metrics_add(s->metrics, SERVER_METRIC_VLLM_WAITING, &model, 0);
     if (sum->pages > 0) {
         metrics_set(s->metrics, SERVER_METRIC_VLLM_KV, &model,
-                    (double)sum->pages_used / (double)sum->pages);
+                    (double)sum->used / (double)sum->pages);
     }
 }
 
 static void show_loaded(struct server *s, const struct generation *g, enum model_state state,
-                        struct engine_sum *sum)
+                        struct page_sum *sum)
 {
     const char *const values[] = {g->model->name, g->model->version, model_state_name(state)};
     metrics_set(s->metrics, SERVER_METRIC_MODEL_LOADED, values, 1);
@@ -241,6 +253,34 @@ static void show_loaded(struct server *s, const struct generation *g, enum model
         metrics_set(s->metrics, SERVER_METRIC_MODEL_GENERATION, values, (double)g->number);
     }
     show_engine(s, g, sum);
+}
+
+static bool holds(const struct model_set *set, const struct generation *wanted)
+{
+    bool is = model_set_serving(set) == wanted;
+    for (size_t k = 0; !is && model_set_kept(set, k); k++) {
+        is = model_set_kept(set, k) == wanted;
+    }
+    return is;
+}
+
+static bool is_loaded(const struct server *s, const struct generation *g)
+{
+    bool is = g == s->generation;
+    for (size_t i = 0; s->catalog && i < s->catalog->n_sets && !is; i++) {
+        is = holds(s->catalog->sets[i], g);
+    }
+    return is;
+}
+
+/* Nobody gets it any more, but it works until the last of its requests has ended. Its counters
+ * stand still, as another one of the same version may go on with them. */
+static void show_leaving(struct server *s, const struct generation *g)
+{
+    if (g->engine && !is_loaded(s, g)) {
+        const struct engine_stats e = engine_stats(g->engine);
+        show_work(s, g, &e);
+    }
 }
 
 static void forget_what_was_loaded(struct metrics *m)
@@ -257,7 +297,7 @@ static void forget_what_was_loaded(struct metrics *m)
 
 static void collect_set(struct server *s, const struct model_set *set)
 {
-    struct engine_sum sum = {0};
+    struct page_sum sum = {0};
     const struct generation *serving = model_set_serving(set);
     const struct generation *g;
     if (serving) {
@@ -273,8 +313,9 @@ static void collect_models(struct server *s)
 {
     const struct model_catalog *c = s->catalog;
     forget_what_was_loaded(s->metrics);
+    exchange_visit_generations(s, show_leaving);
     if (!c && s->generation) {
-        struct engine_sum sum = {0};
+        struct page_sum sum = {0};
         show_loaded(s, s->generation, MODEL_SERVING, &sum);
         show_sum(s, s->generation->model->name, &sum);
     }

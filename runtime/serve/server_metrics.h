@@ -30,19 +30,17 @@ struct server;
 
 #define SERVER_METRIC_ALIASES(X)                                                               \
     X(GEN_AI_DURATION, DURATION, "gen_ai_server_request_duration_seconds",                     \
-      GEN_AI_LABELS ",error_type", "gen_ai_response_model",                                    \
-      "Time from a request to the end of its answer.")                                         \
+      GEN_AI_LABELS ",error_type", NULL, "Time from a request to the end of its answer.")      \
     X(GEN_AI_FIRST_TOKEN, LATENCY, "gen_ai_server_time_to_first_token_seconds", GEN_AI_LABELS, \
-      "gen_ai_response_model", "Time from a request to the first token of its answer.")        \
+      NULL, "Time from a request to the first token of its answer.")                           \
     X(GEN_AI_TOKEN, PER_TOKEN, "gen_ai_server_time_per_output_token_seconds", GEN_AI_LABELS,   \
-      "gen_ai_response_model",                                                                 \
-      "Time for each token of an answer behind the first, the answer's mean.")                 \
+      NULL, "Time for each token of an answer behind the first, the answer's mean.")           \
     X(VLLM_RUNNING, GAUGE, "vllm:num_requests_running", "model_name", NULL,                    \
       "weir_requests_running, all versions.")                                                  \
     X(VLLM_WAITING, GAUGE, "vllm:num_requests_waiting", "model_name", NULL,                    \
       "weir_requests_waiting, all versions.")                                                  \
     X(VLLM_KV, GAUGE, "vllm:kv_cache_usage_perc", "model_name", NULL,                          \
-      "Share of the pages of keys and values that requests hold, 0 to 1.")                     \
+      "Share of the pages of keys and values that requests hold, 0 to 1; of loaded versions.") \
     X(VLLM_QUERIES, COUNTER, "vllm:prefix_cache_queries_total", "model_name", NULL,            \
       "Tokens that were looked for in the cache.")                                             \
     X(VLLM_HITS, COUNTER, "vllm:prefix_cache_hits_total", "model_name", NULL,                  \
@@ -96,7 +94,7 @@ struct server;
     X(INTER_TOKEN, LATENCY, "weir_inter_token_seconds", "model,version", NULL,                 \
       "Time from one token of an answer to the next, each.")                                   \
     X(PROMPT_TOKENS, COUNTER, "weir_prompt_tokens_total", "model,version", NULL,               \
-      "Tokens of prompts, those found in the cache included.")                                 \
+      "Tokens of prompts and of texts for vectors, those found in the cache included.")        \
     X(CACHED_TOKENS, COUNTER, "weir_cached_prompt_tokens_total", "model,version", NULL,        \
       "Tokens of prompts that were found in the cache.")                                       \
     X(OUTPUT_TOKENS, COUNTER, "weir_output_tokens_total", "model,version", NULL,               \
@@ -230,7 +228,10 @@ void server_metrics_note_request(struct metrics *m, const struct request_record 
 /* A token of an answer came so many seconds behind the one before. */
 void server_metrics_note_gap(struct metrics *m, const char *model, const char *version,
                              double gap_s);
-/* More tokens of requests; of the prompts' tokens `cached` were known before. */
+/* Tokens that were read where there is no cache: texts that became vectors. */
+void server_metrics_add_prompt(struct metrics *m, const char *model, const char *version,
+                               size_t tokens);
+/* More tokens of requests that make text; of the prompts' tokens `cached` were known before. */
 void server_metrics_add_tokens(struct metrics *m, const char *model, const char *version,
                                size_t prompt, size_t cached, size_t output);
 

@@ -7,6 +7,7 @@
 
 #include "runtime/base/buf.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/hex.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/unique_id.h"
@@ -37,6 +38,7 @@ struct span_export {
     uv_mutex_t lock;
     struct request_record *queue; /* (count of SPAN_QUEUE_MAX) from first, round */
     size_t first, count;
+    size_t n_batch; /* changed by the thread alone, which reads it without the lock */
     bool stops;
     struct span_stats stats;
 
@@ -45,7 +47,6 @@ struct span_export {
     uv_timer_t timer; /* to the next sending, or to the end */
     struct http_calls *calls;
     struct request_record *batch; /* (n_batch of SPAN_BATCH_MAX) that is being sent */
-    size_t n_batch;
     bool is_calling;
     bool has_left;
     bool is_failing; /* and the log has said so */
@@ -55,22 +56,63 @@ struct span_export {
 
 /* --- settings --- */
 
-/* "name=value" to "name: value"; names and values as RFC 9110 5.5 has them. */
-static int make_header(char line[HEADER_MAX], const char *at, size_t len, struct err *e)
+/* OTEL_EXPORTER_OTLP_HEADERS is a list as W3C Baggage has it (https://www.w3.org/TR/baggage),
+ * but without properties: a semicolon is part of the value. */
+
+/* Where what is left begins without the blanks on both sides. */
+static const char *trim(const char *at, size_t *len)
+{
+    while (*len > 0 && (at[0] == ' ' || at[0] == '\t')) {
+        at++;
+        (*len)--;
+    }
+    while (*len > 0 && (at[*len - 1] == ' ' || at[*len - 1] == '\t')) {
+        (*len)--;
+    }
+    return at;
+}
+
+static bool is_name(const char *at, size_t len)
+{
+    bool is_good = len > 0;
+    for (size_t i = 0; i < len && is_good; i++) {
+        is_good = (unsigned char)at[i] > 0x20 && at[i] != 0x7f && at[i] != ':';
+    }
+    return is_good;
+}
+
+/* Percent-encoded; whether it is a value as RFC 9110 5.5 has them. `to` has room for it. */
+static bool decode_value(const char *at, size_t len, char *to)
+{
+    bool is_good = true;
+    for (size_t i = 0; i < len && is_good; i++) {
+        int byte = (unsigned char)at[i];
+        if (byte == '%') {
+            int high = len - i > 2 ? hex_value(at[i + 1]) : -1;
+            int low = len - i > 2 ? hex_value(at[i + 2]) : -1;
+            byte = high >= 0 && low >= 0 ? high * 16 + low : 0;
+            i += 2;
+        }
+        is_good = byte > 0x1f && byte != 0x7f;
+        *to++ = (char)byte;
+    }
+    *to = '\0';
+    return is_good;
+}
+
+/* "name=value" to "name: value". */
+static bool make_header(char line[HEADER_MAX], const char *at, size_t len)
 {
     const char *equals = memchr(at, '=', len);
-    size_t name = equals ? (size_t)(equals - at) : 0;
-    bool is_good = name > 0 && len + 2 < HEADER_MAX;
-    for (size_t i = 0; i < len && is_good; i++) {
-        is_good = (unsigned char)at[i] > (i < name ? 0x20 : 0x1f) && at[i] != 0x7f &&
-                  (i >= name || at[i] != ':');
+    size_t name_len = equals ? (size_t)(equals - at) : 0;
+    size_t value_len = equals ? len - name_len - 1 : 0;
+    const char *name = trim(at, &name_len);
+    if (!is_name(name, name_len) || name_len + value_len + sizeof(": ") > HEADER_MAX) {
+        return false;
     }
-    if (!is_good) {
-        return err_set(e, ERR_INVALID,
-                       "OTEL_EXPORTER_OTLP_HEADERS: \"name=value,name=value\" is wanted");
-    }
-    snprintf(line, HEADER_MAX, "%.*s: %.*s", (int)name, at, (int)(len - name - 1), equals + 1);
-    return 0;
+    const char *value = trim(equals + 1, &value_len);
+    int n = snprintf(line, HEADER_MAX, "%.*s: ", (int)name_len, name);
+    return decode_value(value, value_len, line + n);
 }
 
 static int make_headers(struct span_export *x, const char *list, struct err *e)
@@ -83,8 +125,10 @@ static int make_headers(struct span_export *x, const char *list, struct err *e)
                            SPAN_HEADERS_MAX);
         }
         char *line = x->header_lines[x->n_headers];
-        if (make_header(line, list, len, e) != 0) {
-            return -1;
+        if (!make_header(line, list, len)) {
+            return err_set(e, ERR_INVALID,
+                           "OTEL_EXPORTER_OTLP_HEADERS: \"name=value,name=value\" is wanted, "
+                           "with values percent-encoded");
         }
         x->headers[x->n_headers++] = line;
         list += len + (list[len] == ',');
@@ -163,7 +207,7 @@ struct span_stats span_export_stats(struct span_export *x)
 {
     uv_mutex_lock(&x->lock);
     struct span_stats stats = x->stats;
-    stats.waiting = x->count;
+    stats.waiting = x->count + x->n_batch;
     uv_mutex_unlock(&x->lock);
     return stats;
 }
@@ -182,8 +226,8 @@ static void settle(struct span_export *x, uint64_t *counter)
 {
     uv_mutex_lock(&x->lock);
     *counter += x->n_batch;
-    uv_mutex_unlock(&x->lock);
     x->n_batch = 0;
+    uv_mutex_unlock(&x->lock);
 }
 
 /* --- sending, on the thread --- */
@@ -203,10 +247,11 @@ static void send_in(struct span_export *x, uint64_t ms)
 
 static void leave(struct span_export *x)
 {
-    bool ignored;
+    size_t n = span_export_stats(x).waiting;
     x->has_left = true;
-    x->n_batch += count_waiting(x, &ignored);
-    settle(x, &x->stats.dropped_stopped);
+    if (n > 0) {
+        log_warn("traces: %zu were not taken before the end", n);
+    }
     http_calls_close(x->calls);
     uv_close((uv_handle_t *)&x->timer, NULL);
     uv_close((uv_handle_t *)&x->wake, NULL);
@@ -318,7 +363,8 @@ static void send_batch(struct span_export *x)
     }
 }
 
-/* A record came, there are many of them, or it is to stop. */
+/* A record came, there are many of them, or it is to stop. While the collector fails its timer
+ * decides when it is tried again; but with nothing to send that has run out. */
 static void on_wake(uv_async_t *wake)
 {
     struct span_export *x = wake->data;
@@ -329,7 +375,8 @@ static void on_wake(uv_async_t *wake)
     }
     if (stops) {
         send_in(x, 0);
-    } else if (!x->is_calling && !x->is_failing) {
+    } else if (!x->is_calling &&
+               (!x->is_failing || !uv_is_active((const uv_handle_t *)&x->timer))) {
         send_in(x, n >= SPAN_BATCH_MAX ? 0 : GATHER_MS);
     }
 }

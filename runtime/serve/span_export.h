@@ -5,7 +5,8 @@
  * its own, with its own loop, makes the JSON and talks to the collector. Records that find the
  * queue full are dropped and counted. While the collector cannot be reached the oldest ones
  * are tried again, ever less often; the log says once that it began and that it is over. What
- * the collector refuses for good (4xx but 429) is dropped.
+ * the collector refuses for good (4xx but 429) is dropped. The log says how many it had not
+ * taken at the end.
  *
  * Threads: any for add and stats; start and stop belong to one. */
 #pragma once
@@ -23,7 +24,7 @@
 
 struct span_settings {
     const char *endpoint; /* "http://127.0.0.1:4318": /v1/traces is added; NULL: no traces */
-    const char *headers;  /* "name=value,name=value", for collectors that want a key; or NULL */
+    const char *headers;  /* as OTEL_EXPORTER_OTLP_HEADERS has them: a key, say; or NULL */
     const char *service;  /* what the spans say who they are of */
     const char *version;  /* of the program */
     double share;         /* of the traces that begin here, those that are recorded: 0 to 1 */
@@ -34,9 +35,8 @@ struct span_stats {
     uint64_t exported;
     uint64_t dropped_full;    /* the queue was */
     uint64_t dropped_refused; /* by the collector */
-    uint64_t dropped_stopped; /* the program ended first */
     uint64_t failures;        /* calls of the collector that it did not answer with 2xx */
-    size_t waiting;
+    size_t waiting;           /* those that are being sent included */
 };
 
 struct span_export;

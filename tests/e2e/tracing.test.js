@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict');
 const net = require('node:net');
 const test = require('node:test');
+const { setTimeout: delay } = require('node:timers/promises');
 
 const { ROUTE, ask, whole, beginStream } = require('./lib/chat.js');
 const { startCollector } = require('./lib/collector.js');
@@ -32,7 +33,7 @@ test('a trace goes on through the server, and to the collector', { skip }, async
     const filters = writeFile(makeFolder(t), 'chain.json', { name: 'shop', filters: [{ type: 'wordlist', words: ['forbiddenword'], side: 'both' }] });
     const server = await startServer(t, {
         args: ['--otlp-endpoint', `${collector.url}/`, '--filters', filters],
-        env: { OTEL_EXPORTER_OTLP_HEADERS: 'x-key=s3=cret,other=1', OTEL_SERVICE_NAME: 'shop' },
+        env: { OTEL_EXPORTER_OTLP_HEADERS: 'x-key=s3=cret , authorization = Basic%20YTpi%2c ,other=1', OTEL_SERVICE_NAME: 'shop' },
     });
     const response = await server.post(ROUTE, ask('Tell me a secretive story.', { max_tokens: 8, ignore_eos: true }),
         { headers: { traceparent: PARENT, 'x-request-id': 'mine"1' } });
@@ -88,7 +89,7 @@ test('a trace goes on through the server, and to the collector', { skip }, async
     assert.equal(resource['service.name'], 'shop');
     assert.match(resource['service.instance.id'], /^[0-9a-f]{24}$/);
     assert.deepEqual({ ...collector.requests[0].headers, path: collector.requests[0].path, host: '', 'content-length': '' }, {
-        host: '', 'content-length': '', accept: 'application/json', 'content-type': 'application/json', 'x-key': 's3=cret', other: '1', path: '/v1/traces',
+        host: '', 'content-length': '', accept: 'application/json', 'content-type': 'application/json', 'x-key': 's3=cret', authorization: 'Basic YTpi,', other: '1', path: '/v1/traces',
     });
     assert.doesNotMatch(JSON.stringify(collector.spans.map(({ name, attributes: all }) => [name, all])), /secretive|story|forbiddenword/i);
     const taken = collector.spans.filter(({ kind }) => kind === 2).length;
@@ -117,8 +118,11 @@ test('a client decides whether its trace is recorded, and what is no traceparent
     assert.equal((await send(PARENT)).flags, '01');
     await waitFor(() => collector.spans.length === 2);
     assert.deepEqual(new Set(collector.spans.map(({ traceId }) => traceId)), new Set([TRACE]));
-    // What monitors ask all the time is nobody's trace.
-    await (await server.fetch('/readyz', { headers: { traceparent: PARENT } })).text();
+    // What monitors and the console ask all the time is nobody's trace.
+    for (const route of ['/readyz', '/healthz', '/metrics', '/admin/stats']) {
+        const response = await server.fetch(route, { headers: { traceparent: PARENT, authorization: `Bearer ${server.adminKey}` } });
+        assert.equal(response.status, 200, await response.text());
+    }
     await send(PARENT);
     await waitFor(() => collector.spans.length >= 3);
     assert.equal(collector.spans.length, 3);
@@ -166,7 +170,7 @@ test('without a collector there is one warning; what waits is bounded, and told 
     const before = await readMetrics(server);
     const dropped = before.value('weir_traces_dropped_total', { reason: 'queue_full' });
     assert.ok(dropped >= 200, `${dropped} were dropped`);
-    assert.ok(before.value('weir_traces_waiting') <= 2048);
+    assert.equal(before.value('weir_traces_waiting'), total - dropped, 'what is being tried again waits too');
     assert.ok(before.value('weir_traces_export_failures_total') >= 1);
     assert.equal(server.stderr.split('warn traces:').length, 2, 'it is said once');
 
@@ -187,6 +191,7 @@ test('a collector that never answers holds up neither requests nor the end; one 
     const begin = Date.now();
     assert.deepEqual(await server.stop(), { code: 0, signal: null });
     assert.ok(Date.now() - begin < 10_000, `it took ${Date.now() - begin} ms`);
+    assert.match(server.stderr, /warn traces: 2 were not taken before the end/);
 
     const strict = await startCollector(t);
     strict.status = 400;
@@ -194,6 +199,13 @@ test('a collector that never answers holds up neither requests nor the end; one 
     assert.equal((await whole(other, ask('What is 23 + 45?'))).finish, 'stop');
     await waitFor(async () => (await readMetrics(other)).value('weir_traces_dropped_total', { reason: 'refused' }) === 1);
     assert.match(other.stderr, /takes none: HTTP 400/);
+
+    // It is asked again with the next request, also when the time for another try has passed without one.
+    await delay(1500);
+    strict.status = 200;
+    assert.equal((await whole(other, ask('What is 23 + 45?'))).finish, 'stop');
+    await waitFor(() => strict.spans.length > 0);
+    await waitFor(() => /info traces: the collector takes them again/.test(other.stderr));
 });
 
 test('what is wrong about traces and logs is told before anything starts', { skip }, () => {
