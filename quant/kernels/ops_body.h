@@ -447,7 +447,11 @@ struct queries {
     size_t begin[QUERIES]; /* the first position seen; ascending */
     size_t len[QUERIES];   /* behind the last one; ascending */
     float *score[QUERIES]; /* of position p at [p] */
+    bool fetch_ahead;      /* keys and values come from memory */
 };
+
+/* Rows from which on keys and values are used so often that they are in a cache. */
+#define CACHED_ROWS 8
 
 /* What happens to a score before the softmax. */
 struct scoring {
@@ -468,16 +472,23 @@ ALWAYS_INLINE size_t abreast(const size_t count)
     return fit < ABREAST_MAX ? fit : ABREAST_MAX;
 }
 
+/* How many calls of score_blocks ahead keys are fetched: pages are too short for the processor
+ * to see where reading goes on. */
+#define SCORES_AHEAD 2
+
 /* Scores of `n_blocks` times 16 positions from p on for `count` queries; both and type are
- * constant where inlined. */
+ * constant where inlined. Positions end at `end`. */
 ALWAYS_INLINE void score_blocks(const struct queries *s, size_t first, const size_t count,
                                 const size_t n_blocks, const struct ops_kv *kv,
-                                const enum ops_type type, size_t p, const struct scoring *how)
+                                const enum ops_type type, size_t p, size_t end,
+                                const struct scoring *how)
 {
-    const char *keys[ABREAST_MAX];
+    const char *keys[ABREAST_MAX], *ahead[ABREAST_MAX];
     struct lanes sum[QUERIES][ABREAST_MAX];
     for (size_t b = 0; b < n_blocks; b++) {
         keys[b] = key_block(kv, p + b * OPS_KV_BLOCK);
+        const size_t next = p + (SCORES_AHEAD * n_blocks + b) * OPS_KV_BLOCK;
+        ahead[b] = next < end ? key_block(kv, next) : keys[b];
         for (size_t i = 0; i < count; i++) {
             sum[i][b] = lanes_set(0.0f);
         }
@@ -486,6 +497,9 @@ ALWAYS_INLINE void score_blocks(const struct queries *s, size_t first, const siz
         struct lanes k[ABREAST_MAX];
         for (size_t b = 0; b < n_blocks; b++) {
             k[b] = lanes_load_as(keys[b], type, d * OPS_KV_BLOCK);
+            if (s->fetch_ahead) {
+                __builtin_prefetch(ahead[b] + d * OPS_KV_BLOCK * element_bytes(type));
+            }
         }
         for (size_t i = 0; i < count; i++) {
             const struct lanes q = lanes_set(s->q[first + i][d]);
@@ -538,10 +552,11 @@ static void scale_by_values(float *score, size_t begin, size_t len, const struct
 #define VALUE_TILE 128
 
 /* Adds score * value over positions [p0, p1), which lie in one page, to `n_lanes` times 16 dims
- * of `count` outputs. */
+ * of `count` outputs. Meanwhile the same dims of as many rows at `ahead` are fetched. */
 ALWAYS_INLINE void value_block(const struct queries *s, size_t first, const size_t count,
                                const size_t n_lanes, const struct ops_kv *kv,
-                               const enum ops_type type, size_t p0, size_t p1, size_t d)
+                               const enum ops_type type, size_t p0, size_t p1, size_t d,
+                               const char *ahead)
 {
     const char *values = value_row(kv, p0);
     struct lanes sum[QUERIES][ABREAST_MAX];
@@ -554,6 +569,9 @@ ALWAYS_INLINE void value_block(const struct queries *s, size_t first, const size
         struct lanes v[ABREAST_MAX];
         for (size_t l = 0; l < n_lanes; l++) {
             v[l] = lanes_load_as(values, type, (p - p0) * kv->head_dim + d + l * LANES);
+        }
+        if (s->fetch_ahead) {
+            __builtin_prefetch(ahead + ((p - p0) * kv->head_dim + d) * element_bytes(type));
         }
         for (size_t i = 0; i < count; i++) {
             const struct lanes score = lanes_set(s->score[first + i][p]);
@@ -578,12 +596,13 @@ ALWAYS_INLINE void value_sums(const struct queries *s, size_t first, const size_
         const size_t page_end = p - p % kv->page_positions + kv->page_positions;
         end = p + VALUE_TILE < p1 ? p + VALUE_TILE : p1;
         end = end < page_end ? end : page_end;
+        const char *ahead = value_row(kv, end < p1 ? end : p);
         size_t d = 0;
         for (; d + abreast(count) * LANES <= kv->head_dim; d += abreast(count) * LANES) {
-            value_block(s, first, count, abreast(count), kv, type, p, end, d);
+            value_block(s, first, count, abreast(count), kv, type, p, end, d, ahead);
         }
         for (; d < kv->head_dim; d += LANES) {
-            value_block(s, first, count, 1, kv, type, p, end, d);
+            value_block(s, first, count, 1, kv, type, p, end, d, ahead);
         }
     }
 }
@@ -633,10 +652,10 @@ ALWAYS_INLINE void attend_queries(const struct queries *s, size_t first, const s
     const size_t end = s->len[first + count - 1];
     size_t p = block_begin(s->begin[first]);
     for (; p + (abreast(count) - 1) * OPS_KV_BLOCK < end; p += abreast(count) * OPS_KV_BLOCK) {
-        score_blocks(s, first, count, abreast(count), kv, type, p, how);
+        score_blocks(s, first, count, abreast(count), kv, type, p, end, how);
     }
     for (; p < end; p += OPS_KV_BLOCK) {
-        score_blocks(s, first, count, 1, kv, type, p, how);
+        score_blocks(s, first, count, 1, kv, type, p, end, how);
     }
     weigh(s, first, count, kv, type);
     sum_values(s, first, count, kv, type);
@@ -670,6 +689,7 @@ static void attend(const struct ops_attention *a)
     for (size_t first = 0; first < n_queries; first += QUERIES) {
         struct queries s;
         s.count = n_queries - first < QUERIES ? n_queries - first : QUERIES;
+        s.fetch_ahead = a->n_rows < CACHED_ROWS;
         for (size_t i = 0; i < s.count; i++) {
             const size_t row = (first + i) / a->n_heads, head = (first + i) % a->n_heads;
             s.q[i] = a->q + row * a->q_stride + head * a->kv->head_dim;
