@@ -9,7 +9,8 @@
  * models (unigram.h).
  *
  * Any bytes may be encoded. With the BPE models, bytes that are not UTF-8 are split off and
- * become byte tokens, and decoding an encoding gives back exactly the bytes that went in. Time
+ * become byte tokens, and decoding an encoding gives back exactly the bytes that went in, but
+ * for bytes that the vocabulary lacks: they become the unknown token where there is one. Time
  * is O(n log n) in the length of the text whatever the text is.
  *
  * Ownership: a tokenizer copies what it needs from the file. Threads: immutable after loading;
@@ -25,6 +26,11 @@
 #include "runtime/base/err.h"
 
 #define TOKEN_NONE (-1)
+
+/* A key of our own beside tokenizer.ggml.add_space_prefix: a space stands before a text only
+ * where the text begins with none, "always" before each text between special tokens, "first"
+ * before the first alone (Metaspace and ByteLevel of tokenizer.json). */
+#define TOKENIZER_KEY_SPACE_SCHEME "weir.tokenizer.space_scheme"
 
 /* A growable list of ids. All-zero is an empty list; token_list_deinit releases it. */
 struct token_list {
@@ -51,6 +57,9 @@ void tokenizer_destroy(struct tokenizer *t); /* accepts NULL */
  * other, which is what everything that a user wrote must be. Adds no bos or eos. */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len,
                      bool parse_special, struct token_list *out, struct err *e);
+/* The same for a text that stands behind other tokens of one prompt. */
+int tokenizer_encode_inner(const struct tokenizer *t, const char *text, size_t len,
+                           struct token_list *out, struct err *e);
 
 /* The bytes that a token stands for, borrowed and NUL-terminated; "" with *len 0 for control
  * tokens and for ids outside the vocabulary. Not always whole UTF-8 characters: see decoder.h.
