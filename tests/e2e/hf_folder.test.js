@@ -433,6 +433,31 @@ test('a folder is served as it is', { skip }, async (t) => {
     assert.equal(answer.status, 200);
 });
 
+test('a model without a chat template goes on with texts, and says that it cannot chat', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const hf = writeHfFolder(path.join(folder, 'base'), synthesize(folder, 'tiny-test'));
+    const config = path.join(hf, 'tokenizer_config.json');
+    const { chat_template: template, ...rest } = JSON.parse(fs.readFileSync(config, 'utf8'));
+    assert.ok(template);
+    fs.writeFileSync(config, JSON.stringify(rest));
+    const { url } = await startServer(t, { model: hf });
+    const post = async (route, body) => {
+        const reply = await fetch(`${url}${route}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+        return { status: reply.status, body: await reply.json() };
+    };
+    assert.deepEqual((await (await fetch(`${url}/v1/models`)).json()).data[0].capabilities, ['embeddings']);
+    const text = await post('/v1/completions', { prompt: 'The cat', max_tokens: 4 });
+    assert.equal(text.status, 200);
+    assert.equal(text.body.usage.completion_tokens, 4);
+    const messages = [{ role: 'user', content: 'Hi' }];
+    for (const [route, body] of [['/v1/chat/completions', { messages }], ['/v1/responses', { input: 'Hi' }],
+        ['/v1/messages', { messages, max_tokens: 4 }], ['/v1/messages/count_tokens', { messages }]]) {
+        const reply = await post(route, body);
+        assert.equal(reply.status, 400, route);
+        assert.match(reply.body.error.message, /the model has no chat template/);
+    }
+});
+
 test('a SentencePiece tokenizer is recognised by its byte fallback', { skip }, (t) => {
     const folder = makeFolder(t);
     const file = path.join(folder, 'plain.gguf');
