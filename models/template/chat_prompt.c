@@ -75,6 +75,7 @@ static int encode(const struct tokenizer *tokenizer, const struct chat_text *tex
             return err_nomem(e);
         }
         s.at += len;
+        s.at += tokenizer_space_after(tokenizer, id, text->data + s.at, text->len - s.at);
     }
 }
 

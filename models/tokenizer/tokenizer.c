@@ -7,6 +7,7 @@
 #include "models/tokenizer/byte_alphabet.h"
 #include "models/tokenizer/split.h"
 #include "models/tokenizer/spm.h"
+#include "models/tokenizer/strip_after.h"
 #include "models/tokenizer/unigram.h"
 #include "models/tokenizer/vocab.h"
 #include "models/tokenizer/word_cache.h"
@@ -44,6 +45,7 @@ struct tokenizer {
     struct bpe_table merges;
     int32_t byte_ids[256]; /* -1 when the vocabulary lacks the byte */
     /* Of every model: */
+    struct strip_after strip_after;
     bool begins_special[256]; /* some special token begins with this byte */
     int32_t bos, eos, eot;
     int32_t ends[N_END_NAMES]; /* TOKEN_NONE where the vocabulary lacks one */
@@ -425,7 +427,8 @@ struct tokenizer *tokenizer_from_gguf(const struct gguf *g, struct err *e)
         vocab_init(&t->vocab, g,
                    t->model == MODEL_BYTE_LEVEL ? VOCAB_BYTE_LEVEL : VOCAB_SENTENCE_PIECE,
                    e) != 0 ||
-        load_model(t, g, e) != 0 || load_ids(t, g, e) != 0 || load_space_scheme(t, g, e) != 0) {
+        load_model(t, g, e) != 0 || load_ids(t, g, e) != 0 || load_space_scheme(t, g, e) != 0 ||
+        strip_after_init(&t->strip_after, &t->vocab, t->model == MODEL_SPM, g, e) != 0) {
         tokenizer_destroy(t);
         return NULL;
     }
@@ -441,6 +444,7 @@ void tokenizer_destroy(struct tokenizer *t)
     vocab_deinit(&t->vocab);
     spm_deinit(&t->spm);
     unigram_deinit(&t->unigram);
+    strip_after_deinit(&t->strip_after);
     splitter_destroy(t->splitter);
     bpe_table_deinit(&t->merges);
     mem_free(t);
@@ -581,6 +585,7 @@ static int encode_all(struct encoding *c, const char *text, size_t len, bool par
             return err_nomem(c->e);
         }
         pos = at + c->t->vocab.tokens[id].name_len;
+        pos += tokenizer_space_after(c->t, id, text + pos, len - pos);
     }
     return 0;
 }
@@ -693,6 +698,12 @@ int32_t tokenizer_find_special(const struct tokenizer *t, const char *text)
     const int32_t id = vocab_find_special(&t->vocab, text, strlen(text));
 
     return id >= 0 && t->vocab.tokens[id].kind == TOKEN_CONTROL ? id : TOKEN_NONE;
+}
+
+size_t tokenizer_space_after(const struct tokenizer *t, int32_t special, const char *text,
+                             size_t len)
+{
+    return strip_after_length(&t->strip_after, special, text, len);
 }
 
 bool tokenizer_is_control(const struct tokenizer *t, int32_t id)

@@ -31,6 +31,8 @@
  * where the text begins with none, "always" before each text between special tokens, "first"
  * before the first alone (Metaspace and ByteLevel of tokenizer.json). */
 #define TOKENIZER_KEY_SPACE_SCHEME "weir.tokenizer.space_scheme"
+/* Another: ids of special tokens that take the white space behind them (strip_after.h). */
+#define TOKENIZER_KEY_RSTRIP "weir.tokenizer.rstrip"
 
 /* A growable list of ids. All-zero is an empty list; token_list_deinit releases it. */
 struct token_list {
@@ -87,6 +89,9 @@ int32_t tokenizer_find_special(const struct tokenizer *t, const char *text);
  * its length in *special_len; TOKEN_NONE when there is none. */
 int32_t tokenizer_match_special(const struct tokenizer *t, const char *text, size_t len,
                                 size_t *special_len);
+/* How much of a text that stands behind a special token is white space that belongs to it. */
+size_t tokenizer_space_after(const struct tokenizer *t, int32_t special, const char *text,
+                             size_t len);
 bool tokenizer_is_control(const struct tokenizer *t, int32_t id);
 /* Ends a generation: eos, eot, <|endoftext|>, <|im_end|>, <|eot_id|>, <|eom_id|> or
  * <|end_of_text|>. */

@@ -504,6 +504,8 @@ test('spaces of a SentencePiece tokenizer: Metaspace, and runs that are added on
     assert.equal(first('</s>a</s> a'), ids('</s>', 'a', '</s>', '▁a'));
     assert.equal(tokens(metaspace({ prepend_scheme: 'always' }))('</s>a</s> a'), ids('</s>', '▁a', '</s>', '▁a'));
     assert.equal(tokens(metaspace({ prepend_scheme: 'never' }))('a'), ids('a'));
+    const strips = tokens((j) => { spm({})(j); j.added_tokens[2].rstrip = true; });
+    assert.equal(strips('a</s> \n a<s> a'), ids('a', '</s>', 'a', '<s>', '▁a'));
     assert.match(refusal(metaspace({ split: true })), /"pre_tokenizer": Metaspace is not supported/);
     assert.match(refusal(spm({ normalizer: { type: 'NFKC' } })), /"normalizer": NFKC is not supported/);
 });

@@ -50,6 +50,8 @@ struct vocab_settings {
     float a_score;
     const char *one_more; /* instead of "aa", or NULL */
     const char *scheme;   /* or NULL */
+    const char *arch;     /* or NULL */
+    int32_t rstrip;       /* 0: none */
 };
 
 static struct gguf *make_vocab(const struct vocab_settings *set)
@@ -81,6 +83,12 @@ static struct gguf *make_vocab(const struct vocab_settings *set)
     gguf_put_array(w, "tokenizer.ggml.token_type", GGUF_I32, kinds, N_TOKENS);
     gguf_put_array(w, "tokenizer.ggml.scores", GGUF_F32, scores, set->n_scores);
     gguf_put_bool(w, "tokenizer.ggml.add_space_prefix", set->space_before);
+    if (set->arch) {
+        gguf_put_str(w, "general.architecture", set->arch);
+    }
+    if (set->rstrip) {
+        gguf_put_array(w, TOKENIZER_KEY_RSTRIP, GGUF_I32, &set->rstrip, 1);
+    }
     if (set->scheme) {
         gguf_put_str(w, TOKENIZER_KEY_SPACE_SCHEME, set->scheme);
     }
@@ -153,6 +161,25 @@ static void a_scheme_puts_a_space_where_none_stands(void **state)
     tokenizer_destroy(t);
     set.scheme = "never";
     encode_expect_refusal(make_vocab(&set), "\"weir.tokenizer.space_scheme\" must be");
+}
+
+static void a_special_token_may_take_the_space_behind_it(void **state)
+{
+    (void)state;
+    struct vocab_settings set = plain;
+    set.rstrip = 2;
+    struct tokenizer *t = open_tokenizer(&set);
+    EXPECT_SPECIAL_IDS(t, "a</s> \n\tb <s> b</s>", id_of("a"), 2, id_of("b"), id_of(MARK), 1,
+                       id_of(MARK "b"), 2);
+    EXPECT_SPECIAL_IDS(t, "</s> \n", 2);
+    tokenizer_destroy(t);
+    set.rstrip = N_TOKENS;
+    encode_expect_refusal(make_vocab(&set), "\"weir.tokenizer.rstrip\": token");
+    set.rstrip = 0;
+    set.arch = "phi3"; /* known without the key */
+    t = open_tokenizer(&set);
+    EXPECT_SPECIAL_IDS(t, "</s> b<s> b", 2, id_of("b"), 1, id_of(MARK "b"));
+    tokenizer_destroy(t);
 }
 
 static void the_unknown_token_is_a_special_one(void **state)
@@ -301,6 +328,7 @@ int main(void)
         cmocka_unit_test(the_best_score_is_joined_first),
         cmocka_unit_test(a_space_stands_before_a_text_if_the_file_says_so),
         cmocka_unit_test(a_scheme_puts_a_space_where_none_stands),
+        cmocka_unit_test(a_special_token_may_take_the_space_behind_it),
         cmocka_unit_test(the_unknown_token_is_a_special_one),
         cmocka_unit_test(what_is_no_token_becomes_bytes),
         cmocka_unit_test(control_tokens_are_not_made_of_text),
