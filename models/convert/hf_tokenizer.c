@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "models/convert/hf_normalizer.h"
+#include "models/convert/hf_words.h"
+#include "models/tokenizer/tokenizer.h"
 #include "models/tokenizer/vocab.h"
 #include "runtime/base/mem.h"
 
@@ -104,6 +106,14 @@ static int read_named(struct lists *l, const cJSON *model, bool spm, struct err 
     return 0;
 }
 
+/* Whether a token is of the vocabulary and written with U+2581 for a space, as Gemma's runs of
+ * spaces are: added once more it stays one that merges make, for no text holds that mark. */
+static bool repeats_token(const struct lists *l, double id, const char *text)
+{
+    return text && strstr(text, SPACE_MARK) && id >= 0.0 && id < (double)l->n &&
+           l->names[(int)id].data && strcmp(l->names[(int)id].data, text) == 0;
+}
+
 /* The vocabulary, and the tokens that were added to it and may stand in it too. */
 static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, struct err *e)
 {
@@ -122,6 +132,9 @@ static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, 
         if ((unknown && text && strcmp(text, unknown) == 0) ||
             id == id_of(get(model, "unk_id"))) {
             kind = TOKEN_UNKNOWN;
+        }
+        if (spm && !special && repeats_token(l, id, text)) {
+            continue;
         }
         if (set_token(l, id, text, kind, e) != 0) {
             return -1;
@@ -277,97 +290,6 @@ static int score_tokens(struct lists *l, const cJSON *merges, struct err *e)
     return 0;
 }
 
-/* Whether some part of the tokenizer puts a space before the text. */
-static bool prepends_space(const cJSON *item)
-{
-    const cJSON *child;
-    const char *scheme = cJSON_GetStringValue(get(item, "prepend_scheme"));
-    const char *prepend = cJSON_GetStringValue(get(item, "prepend"));
-    if ((scheme && strcmp(scheme, "never") != 0) ||
-        cJSON_IsTrue(get(item, "add_prefix_space")) ||
-        (prepend && strcmp(prepend, SPACE_MARK) == 0)) {
-        return true;
-    }
-    cJSON_ArrayForEach(child, item)
-    {
-        if ((cJSON_IsObject(child) || cJSON_IsArray(child)) && prepends_space(child)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* --- how words are split --- */
-
-#define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define LETTERS      "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
-#define TAIL         "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-
-/* The expressions as the models' files have them, and the names of split.h's rules. */
-static const struct {
-    const char *expression, *rule, *with_ignore_merges;
-} expressions[] = {
-    {CONTRACTIONS LETTERS "\\p{N}{1,3}" TAIL, "dbrx", "llama-bpe"},
-    {CONTRACTIONS LETTERS "\\p{N}" TAIL, "qwen2", NULL},
-    {"[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+"
-     "|"
-     "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*"
-     "|"
-     "\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-     "tekken", "tekken"},
-};
-
-struct splitting {
-    const char *expression; /* of a part of type Split */
-    bool digits;            /* a part of type Digits, each alone */
-    bool gpt2;              /* ByteLevel with its own expression */
-    bool other;             /* a part that is none of these */
-};
-
-static void look_at(const cJSON *part, struct splitting *s)
-{
-    const cJSON *child;
-    const char *type = cJSON_GetStringValue(get(part, "type"));
-    type = type ? type : "";
-    if (strcmp(type, "Sequence") == 0) {
-        cJSON_ArrayForEach(child, get(part, "pretokenizers"))
-        {
-            look_at(child, s);
-        }
-    } else if (strcmp(type, "Split") == 0) {
-        const char *regex = cJSON_GetStringValue(get(get(part, "pattern"), "Regex"));
-        s->other |= s->expression != NULL || !regex;
-        s->expression = regex;
-    } else if (strcmp(type, "ByteLevel") == 0) {
-        s->gpt2 = !cJSON_IsFalse(get(part, "use_regex"));
-    } else if (strcmp(type, "Digits") == 0) {
-        s->digits = cJSON_IsTrue(get(part, "individual_digits"));
-        s->other |= !s->digits;
-    } else {
-        s->other = true;
-    }
-}
-
-static const char *find_rule(const cJSON *tokenizer, bool ignore_merges)
-{
-    struct splitting s = {0};
-    look_at(get(tokenizer, "pre_tokenizer"), &s);
-    if (s.other || (s.expression && (s.gpt2 || s.digits))) {
-        return NULL;
-    }
-    if (!s.expression) {
-        return !s.gpt2 ? NULL : s.digits ? "smollm" : "gpt-2";
-    }
-    for (size_t i = 0; i < sizeof(expressions) / sizeof(expressions[0]); i++) {
-        if (strcmp(expressions[i].expression, s.expression) == 0) {
-            return ignore_merges && expressions[i].with_ignore_merges
-                       ? expressions[i].with_ignore_merges
-                       : expressions[i].rule;
-        }
-    }
-    return NULL;
-}
-
 /* --- special tokens --- */
 
 /* A token as text, or an object with "content". */
@@ -457,6 +379,31 @@ static void put_template(const cJSON *config, struct gguf_writer *out)
     }
 }
 
+/* Special tokens that take the white space behind them. */
+static int put_rstrip(const struct hf_tokenizer *t, int n_tokens, struct gguf_writer *out,
+                      struct err *e)
+{
+    const cJSON *token, *added = get(t->tokenizer, "added_tokens");
+    int n = cJSON_GetArraySize(added);
+    int32_t *ids = mem_array((size_t)n + 1, sizeof(*ids));
+    size_t count = 0;
+    if (!ids) {
+        return err_nomem(e);
+    }
+    cJSON_ArrayForEach(token, added)
+    {
+        const double id = id_of(get(token, "id"));
+        if (cJSON_IsTrue(get(token, "rstrip")) && id >= 0.0 && id < (double)n_tokens) {
+            ids[count++] = (int32_t)id;
+        }
+    }
+    if (count > 0) {
+        gguf_put_array(out, TOKENIZER_KEY_RSTRIP, GGUF_I32, ids, count);
+    }
+    mem_free(ids);
+    return 0;
+}
+
 /* --- all of it --- */
 
 static int put_wordpiece(const struct hf_tokenizer *t, struct lists *l, struct gguf_writer *out,
@@ -474,6 +421,9 @@ static int put_wordpiece(const struct hf_tokenizer *t, struct lists *l, struct g
         put_special(t, l, specials[i].hf, specials[i].gguf, out);
     }
     if (mark_beginnings(l, model, e) != 0) {
+        return -1;
+    }
+    if (hf_words_put_wordpiece(t->tokenizer, out, e) != 0) {
         return -1;
     }
     gguf_put_str(out, "tokenizer.ggml.model", "bert");
@@ -536,21 +486,14 @@ static int put_lists(const struct hf_tokenizer *t, struct lists *l, bool spm,
             return -1;
         }
         gguf_put_array(out, "tokenizer.ggml.scores", GGUF_F32, l->scores, (size_t)l->n);
-        gguf_put_bool(out, "tokenizer.ggml.add_space_prefix",
-                      prepends_space(get(t->tokenizer, "normalizer")) ||
-                          prepends_space(get(t->tokenizer, "pre_tokenizer")));
-    } else {
-        const char *rule = find_rule(t->tokenizer, cJSON_IsTrue(get(model, "ignore_merges")));
-        if (!rule) {
-            return err_set(
-                e, ERR_UNSUPPORTED,
-                "tokenizer.json: \"pre_tokenizer\" splits words in a way that is not "
-                "known; a GGUF file of the model may be");
-        }
-        if (read_merges(l, merges, e) != 0) {
+        if (hf_words_put_spm(t->tokenizer, out, e) != 0) {
             return -1;
         }
-        gguf_put_str(out, "tokenizer.ggml.pre", rule);
+    } else {
+        if (hf_words_put_byte_level(t->tokenizer, out, e) != 0 ||
+            read_merges(l, merges, e) != 0) {
+            return -1;
+        }
         gguf_put_strs(out, "tokenizer.ggml.merges", l->merges, l->n_merges);
     }
     put_special(t, l, "bos", "bos", out);
@@ -560,18 +503,30 @@ static int put_lists(const struct hf_tokenizer *t, struct lists *l, bool spm,
     return 0;
 }
 
+/* Older files do not name the model's type: each has something that the others have not. */
+static const char *model_type(const cJSON *model)
+{
+    const char *type = cJSON_GetStringValue(get(model, "type"));
+    if (type || !get(model, "vocab")) {
+        return type ? type : "";
+    }
+    return cJSON_IsArray(get(model, "vocab")) ? "Unigram"
+           : get(model, "merges")             ? "BPE"
+                                              : "WordPiece";
+}
+
 int hf_tokenizer_put(const struct hf_tokenizer *t, struct gguf_writer *out, struct err *e)
 {
     const cJSON *model = get(t->tokenizer, "model");
-    const char *type = cJSON_GetStringValue(get(model, "type"));
-    bool wordpiece = type && strcmp(type, "WordPiece") == 0;
-    bool unigram = type && strcmp(type, "Unigram") == 0;
+    const char *type = model_type(model);
+    bool wordpiece = strcmp(type, "WordPiece") == 0;
+    bool unigram = strcmp(type, "Unigram") == 0;
     const cJSON *vocab = get(model, "vocab");
-    if (!vocab || (type && !wordpiece && !unigram && strcmp(type, "BPE") != 0)) {
+    if (!vocab || (!wordpiece && !unigram && strcmp(type, "BPE") != 0)) {
         return err_set(e, ERR_UNSUPPORTED,
                        "tokenizer.json: a model of type \"%.32s\" is not supported; BPE, "
                        "WordPiece and Unigram are",
-                       type ? type : "");
+                       type);
     }
     if (!(unigram ? cJSON_IsArray(vocab) : cJSON_IsObject(vocab))) {
         return wrong(e, unigram ? "the \"vocab\" of a Unigram model must be a list"
@@ -588,6 +543,9 @@ int hf_tokenizer_put(const struct hf_tokenizer *t, struct gguf_writer *out, stru
         rc = wordpiece ? put_wordpiece(t, &l, out, e)
              : unigram ? put_unigram(t, &l, out, e)
                        : put_lists(t, &l, cJSON_IsTrue(get(model, "byte_fallback")), out, e);
+    }
+    if (rc == 0) {
+        rc = put_rstrip(t, l.n, out, e);
     }
     mem_free(l.names);
     mem_free(l.kinds);

@@ -53,7 +53,8 @@ static int32_t find_special(const struct tokenizer *tokenizer, struct scan *s, s
     return TOKEN_NONE;
 }
 
-static int encode(const struct tokenizer *tokenizer, const struct chat_text *text,
+/* inner: the text stands behind other tokens. */
+static int encode(const struct tokenizer *tokenizer, const struct chat_text *text, bool inner,
                   struct token_list *out, struct err *e)
 {
     struct scan s = {.text = text};
@@ -61,7 +62,10 @@ static int encode(const struct tokenizer *tokenizer, const struct chat_text *tex
         size_t plain = s.at; /* where the text that is not encoded yet begins */
         size_t len = 0;
         int32_t id = find_special(tokenizer, &s, &len);
-        if (tokenizer_encode(tokenizer, text->data + plain, s.at - plain, false, out, e) != 0) {
+        const char *from = text->data + plain;
+        if ((inner || plain > 0
+                 ? tokenizer_encode_inner(tokenizer, from, s.at - plain, out, e)
+                 : tokenizer_encode(tokenizer, from, s.at - plain, false, out, e)) != 0) {
             return -1;
         }
         if (id == TOKEN_NONE) {
@@ -71,6 +75,7 @@ static int encode(const struct tokenizer *tokenizer, const struct chat_text *tex
             return err_nomem(e);
         }
         s.at += len;
+        s.at += tokenizer_space_after(tokenizer, id, text->data + s.at, text->len - s.at);
     }
 }
 
@@ -78,7 +83,7 @@ int chat_prompt_encode_part(const struct tokenizer *tokenizer, const struct chat
                             struct token_list *out, struct err *e)
 {
     size_t before = out->count;
-    if (encode(tokenizer, text, out, e) != 0) {
+    if (encode(tokenizer, text, true, out, e) != 0) {
         out->count = before;
         return -1;
     }
@@ -99,7 +104,7 @@ int chat_prompt_encode(const struct tokenizer *tokenizer, const struct chat_text
             return err_nomem(e);
         }
     }
-    if (chat_prompt_encode_part(tokenizer, text, out, e) != 0) {
+    if (encode(tokenizer, text, false, out, e) != 0) {
         out->count = before;
         return -1;
     }

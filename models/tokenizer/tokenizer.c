@@ -7,6 +7,7 @@
 #include "models/tokenizer/byte_alphabet.h"
 #include "models/tokenizer/split.h"
 #include "models/tokenizer/spm.h"
+#include "models/tokenizer/strip_after.h"
 #include "models/tokenizer/unigram.h"
 #include "models/tokenizer/vocab.h"
 #include "models/tokenizer/word_cache.h"
@@ -44,10 +45,12 @@ struct tokenizer {
     struct bpe_table merges;
     int32_t byte_ids[256]; /* -1 when the vocabulary lacks the byte */
     /* Of every model: */
+    struct strip_after strip_after;
     bool begins_special[256]; /* some special token begins with this byte */
     int32_t bos, eos, eot;
     int32_t ends[N_END_NAMES]; /* TOKEN_NONE where the vocabulary lacks one */
     bool add_bos, add_eos;
+    enum { SPACE_AS_MODEL, SPACE_FIRST, SPACE_ALWAYS } space_scheme;
 };
 
 /* What one encoding needs and releases at its end. */
@@ -57,6 +60,7 @@ struct encoding {
     struct split_words words;
     struct bpe_scratch scratch;
     struct word_cache cache;
+    bool inner; /* the text stands behind other tokens */
     struct err *e;
 };
 
@@ -117,6 +121,11 @@ void token_list_deinit(struct token_list *list)
 
 /* --- loading --- */
 
+static bool is_named(const struct gguf_str *s, const char *name)
+{
+    return s->len == strlen(name) && memcmp(s->data, name, s->len) == 0;
+}
+
 static int read_model(struct tokenizer *t, const struct gguf *g, struct err *e)
 {
     struct gguf_str model;
@@ -125,8 +134,7 @@ static int read_model(struct tokenizer *t, const struct gguf *g, struct err *e)
         return -1;
     }
     for (size_t i = 0; i < N_MODELS; i++) {
-        if (model.len == strlen(model_names[i]) &&
-            memcmp(model.data, model_names[i], model.len) == 0) {
+        if (is_named(&model, model_names[i])) {
             t->model = (enum tokenizer_model)i;
             return 0;
         }
@@ -336,8 +344,7 @@ static int load_wordpiece(struct tokenizer *t, const struct gguf *g, struct err 
     if (load_unknown(t, g, "[UNK]", &unknown, e) != 0) {
         return -1;
     }
-    wordpiece_init(&t->wordpiece, &t->vocab, unknown);
-    return 0;
+    return wordpiece_init(&t->wordpiece, &t->vocab, unknown, g, e);
 }
 
 static int load_unigram(struct tokenizer *t, const struct gguf *g, struct err *e)
@@ -366,12 +373,42 @@ static int load_model(struct tokenizer *t, const struct gguf *g, struct err *e)
     return load_rule(t, g, e) == 0 ? load_merges(t, g, e) : -1;
 }
 
+static int load_space_scheme(struct tokenizer *t, const struct gguf *g, struct err *e)
+{
+    static const char key[] = TOKENIZER_KEY_SPACE_SCHEME;
+    struct gguf_str name;
+
+    if (!gguf_has(g, key)) {
+        return 0;
+    }
+    if (gguf_get_str(g, key, &name, e) != 0) {
+        return -1;
+    }
+    const bool first = is_named(&name, "first");
+    const bool bpe = t->model == MODEL_SPM || t->model == MODEL_BYTE_LEVEL;
+    if (!bpe || (!first && !is_named(&name, "always"))) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s: metadata key \"%s\" must be \"first\" or \"always\", and the "
+                       "tokenizer one of BPE",
+                       gguf_path(g), key);
+    }
+    t->space_scheme = first ? SPACE_FIRST : SPACE_ALWAYS;
+    t->spm.space_before = false;
+    return 0;
+}
+
 static void index_first_bytes(struct tokenizer *t)
 {
+    int32_t unknown = t->vocab.n_tokens - 1;
+
+    while (unknown >= 0 && t->vocab.tokens[unknown].kind != TOKEN_UNKNOWN) {
+        unknown--;
+    }
     for (int i = 0; i < 256; i++) {
         const char byte = (char)i;
+        const int32_t id = vocab_find_bytes(&t->vocab, &byte, 1);
 
-        t->byte_ids[i] = vocab_find_bytes(&t->vocab, &byte, 1);
+        t->byte_ids[i] = id >= 0 ? id : unknown;
     }
     for (size_t i = 0; i < t->vocab.n_specials; i++) {
         t->begins_special[(unsigned char)t->vocab.tokens[t->vocab.specials[i]].name[0]] = true;
@@ -390,7 +427,8 @@ struct tokenizer *tokenizer_from_gguf(const struct gguf *g, struct err *e)
         vocab_init(&t->vocab, g,
                    t->model == MODEL_BYTE_LEVEL ? VOCAB_BYTE_LEVEL : VOCAB_SENTENCE_PIECE,
                    e) != 0 ||
-        load_model(t, g, e) != 0 || load_ids(t, g, e) != 0) {
+        load_model(t, g, e) != 0 || load_ids(t, g, e) != 0 || load_space_scheme(t, g, e) != 0 ||
+        strip_after_init(&t->strip_after, &t->vocab, t->model == MODEL_SPM, g, e) != 0) {
         tokenizer_destroy(t);
         return NULL;
     }
@@ -406,6 +444,7 @@ void tokenizer_destroy(struct tokenizer *t)
     vocab_deinit(&t->vocab);
     spm_deinit(&t->spm);
     unigram_deinit(&t->unigram);
+    strip_after_deinit(&t->strip_after);
     splitter_destroy(t->splitter);
     bpe_table_deinit(&t->merges);
     mem_free(t);
@@ -476,7 +515,7 @@ static int encode_byte_level(struct encoding *c, const char *text, size_t len)
     return 0;
 }
 
-static int encode_plain(struct encoding *c, const char *text, size_t len)
+static int encode_text(struct encoding *c, const char *text, size_t len)
 {
     switch (c->t->model) {
     case MODEL_SPM:
@@ -489,6 +528,25 @@ static int encode_plain(struct encoding *c, const char *text, size_t len)
         break;
     }
     return encode_byte_level(c, text, len);
+}
+
+/* A text between special tokens; len > 0. */
+static int encode_plain(struct encoding *c, const char *text, size_t len, bool first)
+{
+    const int scheme = c->t->space_scheme;
+
+    if (text[0] == ' ' || scheme == SPACE_AS_MODEL || (scheme == SPACE_FIRST && !first)) {
+        return encode_text(c, text, len);
+    }
+    char *spaced = mem_alloc(len + 1);
+    if (!spaced) {
+        return err_nomem(c->e);
+    }
+    spaced[0] = ' ';
+    memcpy(spaced + 1, text, len);
+    const int rc = encode_text(c, spaced, len + 1);
+    mem_free(spaced);
+    return rc;
 }
 
 /* The next special token at or after pos; its place in *at. -1 when there is none. */
@@ -517,7 +575,7 @@ static int encode_all(struct encoding *c, const char *text, size_t len, bool par
         size_t at;
         const int32_t id = next_special(c->t, text, len, pos, parse_special, &at);
 
-        if (at > pos && encode_plain(c, text + pos, at - pos) != 0) {
+        if (at > pos && encode_plain(c, text + pos, at - pos, pos == 0 && !c->inner) != 0) {
             return -1;
         }
         if (id < 0) {
@@ -527,26 +585,40 @@ static int encode_all(struct encoding *c, const char *text, size_t len, bool par
             return err_nomem(c->e);
         }
         pos = at + c->t->vocab.tokens[id].name_len;
+        pos += tokenizer_space_after(c->t, id, text + pos, len - pos);
     }
     return 0;
+}
+
+static int encode_and_release(struct encoding *c, const char *text, size_t len,
+                              bool parse_special)
+{
+    const size_t count = c->out->count;
+    const int rc = word_cache_init(&c->cache, len) == 0
+                       ? encode_all(c, text, len, parse_special)
+                       : err_nomem(c->e);
+
+    if (rc != 0) {
+        c->out->count = count;
+    }
+    word_cache_deinit(&c->cache);
+    split_words_deinit(&c->words);
+    bpe_scratch_deinit(&c->scratch);
+    return rc;
 }
 
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len,
                      bool parse_special, struct token_list *out, struct err *e)
 {
     struct encoding c = {.t = t, .out = out, .e = e};
-    const size_t count = out->count;
-    const int rc = word_cache_init(&c.cache, len) == 0
-                       ? encode_all(&c, text, len, parse_special)
-                       : err_nomem(e);
+    return encode_and_release(&c, text, len, parse_special);
+}
 
-    if (rc != 0) {
-        out->count = count;
-    }
-    word_cache_deinit(&c.cache);
-    split_words_deinit(&c.words);
-    bpe_scratch_deinit(&c.scratch);
-    return rc;
+int tokenizer_encode_inner(const struct tokenizer *t, const char *text, size_t len,
+                           struct token_list *out, struct err *e)
+{
+    struct encoding c = {.t = t, .out = out, .inner = true, .e = e};
+    return encode_and_release(&c, text, len, false);
 }
 
 /* --- tokens --- */
@@ -603,7 +675,8 @@ bool tokenizer_add_eos(const struct tokenizer *t)
 
 bool tokenizer_space_before(const struct tokenizer *t)
 {
-    return t->model == MODEL_WORDPIECE || (t->model == MODEL_SPM && t->spm.space_before) ||
+    return t->model == MODEL_WORDPIECE || t->space_scheme != SPACE_AS_MODEL ||
+           (t->model == MODEL_SPM && t->spm.space_before) ||
            (t->model == MODEL_UNIGRAM && t->unigram.normalizer.space_before);
 }
 
@@ -625,6 +698,12 @@ int32_t tokenizer_find_special(const struct tokenizer *t, const char *text)
     const int32_t id = vocab_find_special(&t->vocab, text, strlen(text));
 
     return id >= 0 && t->vocab.tokens[id].kind == TOKEN_CONTROL ? id : TOKEN_NONE;
+}
+
+size_t tokenizer_space_after(const struct tokenizer *t, int32_t special, const char *text,
+                             size_t len)
+{
+    return strip_after_length(&t->strip_after, special, text, len);
 }
 
 bool tokenizer_is_control(const struct tokenizer *t, int32_t id)

@@ -9,7 +9,8 @@
  * models (unigram.h).
  *
  * Any bytes may be encoded. With the BPE models, bytes that are not UTF-8 are split off and
- * become byte tokens, and decoding an encoding gives back exactly the bytes that went in. Time
+ * become byte tokens, and decoding an encoding gives back exactly the bytes that went in, but
+ * for bytes that the vocabulary lacks: they become the unknown token where there is one. Time
  * is O(n log n) in the length of the text whatever the text is.
  *
  * Ownership: a tokenizer copies what it needs from the file. Threads: immutable after loading;
@@ -25,6 +26,13 @@
 #include "runtime/base/err.h"
 
 #define TOKEN_NONE (-1)
+
+/* A key of our own beside tokenizer.ggml.add_space_prefix: a space stands before a text only
+ * where the text begins with none, "always" before each text between special tokens, "first"
+ * before the first alone (Metaspace and ByteLevel of tokenizer.json). */
+#define TOKENIZER_KEY_SPACE_SCHEME "weir.tokenizer.space_scheme"
+/* Another: ids of special tokens that take the white space behind them (strip_after.h). */
+#define TOKENIZER_KEY_RSTRIP "weir.tokenizer.rstrip"
 
 /* A growable list of ids. All-zero is an empty list; token_list_deinit releases it. */
 struct token_list {
@@ -51,6 +59,9 @@ void tokenizer_destroy(struct tokenizer *t); /* accepts NULL */
  * other, which is what everything that a user wrote must be. Adds no bos or eos. */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len,
                      bool parse_special, struct token_list *out, struct err *e);
+/* The same for a text that stands behind other tokens of one prompt. */
+int tokenizer_encode_inner(const struct tokenizer *t, const char *text, size_t len,
+                           struct token_list *out, struct err *e);
 
 /* The bytes that a token stands for, borrowed and NUL-terminated; "" with *len 0 for control
  * tokens and for ids outside the vocabulary. Not always whole UTF-8 characters: see decoder.h.
@@ -78,6 +89,9 @@ int32_t tokenizer_find_special(const struct tokenizer *t, const char *text);
  * its length in *special_len; TOKEN_NONE when there is none. */
 int32_t tokenizer_match_special(const struct tokenizer *t, const char *text, size_t len,
                                 size_t *special_len);
+/* How much of a text that stands behind a special token is white space that belongs to it. */
+size_t tokenizer_space_after(const struct tokenizer *t, int32_t special, const char *text,
+                             size_t len);
 bool tokenizer_is_control(const struct tokenizer *t, int32_t id);
 /* Ends a generation: eos, eot, <|endoftext|>, <|im_end|>, <|eot_id|>, <|eom_id|> or
  * <|end_of_text|>. */

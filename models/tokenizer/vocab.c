@@ -19,7 +19,7 @@ static bool is_ordinary(enum token_kind kind)
 
 static bool is_special(enum token_kind kind)
 {
-    return kind == TOKEN_CONTROL || kind == TOKEN_USER_DEFINED;
+    return kind == TOKEN_CONTROL || kind == TOKEN_UNKNOWN || kind == TOKEN_USER_DEFINED;
 }
 
 static size_t hash_bytes(const char *bytes, size_t len)

@@ -48,7 +48,7 @@ struct vocab {
     int32_t *slots; /* (mask + 1): ids by hash of bytes, -1 empty; ordinary tokens only, of
                        VOCAB_SENTENCE_PIECE without those of kind byte */
     size_t mask;
-    int32_t *specials; /* (n_specials): control and user-defined ids, by name */
+    int32_t *specials; /* (n_specials): control, unknown and user-defined ids, by name */
     size_t n_specials;
 };
 
@@ -61,10 +61,10 @@ void vocab_deinit(struct vocab *v);
 /* The ordinary token that stands for these bytes, the lowest if several do, or -1. */
 int32_t vocab_find_bytes(const struct vocab *v, const char *bytes, size_t len);
 
-/* The control or user-defined token with this name, or -1. */
+/* The control, unknown or user-defined token with this name, or -1. */
 int32_t vocab_find_special(const struct vocab *v, const char *name, size_t len);
 
-/* The longest special token that text begins with, or -1. with_control: control tokens count
- * too. */
+/* The longest special token that text begins with, or -1. with_control: control tokens and the
+ * unknown token count too. */
 int32_t vocab_match_special(const struct vocab *v, const char *text, size_t len,
                             bool with_control);

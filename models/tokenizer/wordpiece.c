@@ -9,25 +9,35 @@
 
 /* --- loading --- */
 
-/* Capitals in tokens that begin words: names like "[CLS]" do not count. */
-static bool has_capital(const struct vocab_token *t)
+/* A capital that begins words. A name like "<S>" may stand among the tokens of a vocabulary of
+ * small letters; a vocabulary with capitals has each of them alone too. */
+static bool is_capital(const struct vocab_token *t)
 {
-    if (t->kind != TOKEN_NORMAL || t->bytes[0] != ' ') {
-        return false;
-    }
-    return strpbrk(t->bytes, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != NULL;
+    return t->kind == TOKEN_NORMAL && t->n_bytes == 2 && t->bytes[0] == ' ' &&
+           t->bytes[1] >= 'A' && t->bytes[1] <= 'Z';
 }
 
-void wordpiece_init(struct wordpiece *w, const struct vocab *vocab, int32_t unknown)
+static int read_flag(const struct gguf *g, const char *key, bool *out, struct err *e)
 {
-    *w = (struct wordpiece){.vocab = vocab, .unknown = unknown, .folds = true};
+    return gguf_has(g, key) ? gguf_get_bool(g, key, out, e) : 0;
+}
+
+int wordpiece_init(struct wordpiece *w, const struct vocab *vocab, int32_t unknown,
+                   const struct gguf *g, struct err *e)
+{
+    *w = (struct wordpiece){.vocab = vocab, .unknown = unknown, .lowercase = true};
     for (int32_t id = 0; id < vocab->n_tokens; id++) {
         const struct vocab_token *t = &vocab->tokens[id];
         if (t->kind == TOKEN_NORMAL && t->n_bytes > w->longest) {
             w->longest = t->n_bytes;
         }
-        w->folds = w->folds && !has_capital(t);
+        w->lowercase = w->lowercase && !is_capital(t);
     }
+    if (read_flag(g, "tokenizer.ggml.normalizer.lowercase", &w->lowercase, e) != 0) {
+        return -1;
+    }
+    w->strip_accents = w->lowercase;
+    return read_flag(g, "tokenizer.ggml.normalizer.strip_accents", &w->strip_accents, e);
 }
 
 /* --- kinds of characters --- */
@@ -156,7 +166,7 @@ static int add_alone(struct encoding *c, uint32_t character)
 
 static int add_part(struct encoding *c, uint32_t part)
 {
-    if (c->w->folds) {
+    if (c->w->lowercase) {
         part = (uint32_t)utf8proc_tolower((utf8proc_int32_t)part);
     }
     if (is_punctuation(part)) {
@@ -166,13 +176,12 @@ static int add_part(struct encoding *c, uint32_t part)
     return 0;
 }
 
-/* Where letters are folded, normal form D without its non-spacing marks, which are the accents.
- */
+/* Where accents go, normal form D without its non-spacing marks. */
 static int add_letters(struct encoding *c, uint32_t character)
 {
     utf8proc_int32_t parts[MAX_PARTS];
     int boundary = 0;
-    if (character < 0x80 || !c->w->folds) {
+    if (character < 0x80 || !c->w->strip_accents) {
         return add_part(c, character);
     }
     utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)character, parts, MAX_PARTS,

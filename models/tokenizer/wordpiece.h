@@ -25,10 +25,13 @@ struct wordpiece {
     const struct vocab *vocab; /* borrowed */
     int32_t unknown;
     size_t longest; /* bytes of a token */
-    bool folds;     /* small letters without accents */
+    bool lowercase, strip_accents;
 };
 
-void wordpiece_init(struct wordpiece *w, const struct vocab *vocab, int32_t unknown);
+/* Reads the two keys tokenizer.ggml.normalizer.*; the vocabulary tells where they are absent.
+ * 0, or -1 where they are of another type. */
+int wordpiece_init(struct wordpiece *w, const struct vocab *vocab, int32_t unknown,
+                   const struct gguf *g, struct err *e);
 
 /* Appends the ids of a text without special tokens. On failure *out may hold some of them. The
  * cache has seen texts of this tokenizer only. */

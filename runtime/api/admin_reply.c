@@ -40,7 +40,7 @@ static cJSON *model_object(const struct admin_model *m)
     }
     add_number_or_null(o, "context_length", m->is_loaded, m->context);
     cJSON *capabilities = cJSON_AddArrayToObject(o, "capabilities");
-    if (m->makes_text) {
+    if (m->can_chat) {
         cJSON_AddItemToArray(capabilities, cJSON_CreateString("chat"));
     }
     bool makes_vectors = m->is_loaded && m->embedding_length > 0;

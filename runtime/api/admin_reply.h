@@ -34,7 +34,7 @@ struct admin_model {
     uint64_t memory_bytes; /* weights, and keys and values at the most */
     int context;           /* tokens that a conversation, or a text to embed, may have */
     int embedding_length;  /* numbers of a vector; 0: it makes none */
-    bool makes_text;
+    bool can_chat;
     int running; /* requests */
     int waiting;
     size_t waiting_tokens;    /* of their prompts */

@@ -32,6 +32,11 @@ static int render_conversation(const struct answer_prompt_source *s,
     const struct model *m = s->generation->model;
     const struct tool_list *tools = &s->request->tools;
     struct tool_messages fit;
+    if (!m->chat_template) {
+        return err_set_param(e, ERR_UNSUPPORTED, "messages",
+                             "\"messages\": the model has no chat template, so it cannot chat; "
+                             "/v1/completions goes on with a text");
+    }
     if (tool_messages_init(&fit, &s->generation->format, c->messages, c->n_messages,
                            tools->choice == OUTPUT_CHOICE_NONE ? NULL : tools->json, e) != 0) {
         return -1;

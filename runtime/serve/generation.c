@@ -87,11 +87,6 @@ static int read_model(struct generation *g, const struct generation_settings *s,
     if (served_adapters_load(&g->adapters, g->model, &wanted, e) != 0) {
         return -1;
     }
-    if (!g->model->config.encoder && !g->model->chat_template) {
-        return err_set(e, ERR_UNSUPPORTED,
-                       "%s: has no chat template (tokenizer.chat_template), so it cannot chat",
-                       path);
-    }
     if (g->model->chat_template && output_format_detect(&g->format, g->model->chat_template,
                                                         g->model->tokenizer, e) != 0) {
         return err_prefix(e, "%s", path);
@@ -582,7 +577,7 @@ void generation_describe(const struct generation *g, struct admin_model *out)
         .memory_bytes = g->memory_bytes,
         .context = generation_context(g),
         .embedding_length = g->embedder ? g->model->config.d_model : 0,
-        .makes_text = g->engine != NULL,
+        .can_chat = g->engine && g->model->chat_template,
         .running = stats.running,
         .waiting = stats.waiting,
         .waiting_tokens = stats.waiting_tokens,

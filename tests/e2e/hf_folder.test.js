@@ -14,6 +14,15 @@ const { startServer, missing, modelPath } = require('./lib/server.js');
 
 const skip = missing();
 
+// How GPT-4o's tokenizer splits words.
+const CASED = '[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]';
+const O200K = `${CASED}*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|` +
+    `${CASED}+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|` +
+    '\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
+// And that of DeepSeek-V3, in three passes.
+const DEEPSEEK = ['\\p{N}{1,3}', '[一-龥\u3040-ゟ゠-ヿ]+', '[!"#$%&\'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|' +
+    '[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+'];
+
 function synthesize(folder, shape) {
     const file = path.join(folder, `${shape}.gguf`);
     succeed(['synth', '--shape', shape, '--type', 'f32', '--spread', '0.3', '--vocab', modelPath(), file]);
@@ -227,6 +236,89 @@ test('WordPiece is marked the other way round', { skip }, (t) => {
     assert.equal(succeed(['embed', '-m', to], 'the cats'), succeed(['embed', '-m', to, '--tokens', '2,4,5,6,3']));
 });
 
+// tokens(text) of the folder's tokenizer.json after change(json), and the refusal of one.
+function changedTokenizer(t, shape) {
+    const folder = makeFolder(t);
+    const hf = writeHfFolder(path.join(folder, 'hf'), synthesize(folder, shape));
+    const file = path.join(hf, 'tokenizer.json');
+    const original = fs.readFileSync(file, 'utf8');
+    const to = path.join(folder, 'out.gguf');
+    const write = (change) => {
+        const json = JSON.parse(original);
+        change(json);
+        fs.writeFileSync(file, JSON.stringify(json));
+    };
+    return {
+        to,
+        tokens(change) {
+            write(change);
+            succeed(['quantize', hf, to]);
+            return (text, ...options) => succeed(['tokenize', '-m', to, ...options], text).trimEnd();
+        },
+        refusal(change) {
+            write(change);
+            return weir(['quantize', hf, to]).stderr;
+        },
+    };
+}
+
+test('how BERT folds letters stands in the file, not in its tokens', { skip }, (t) => {
+    const { tokens, refusal } = changedTokenizer(t, 'tiny-test-bert');
+    const vocab = { '[PAD]': 0, '[UNK]': 1, '[CLS]': 2, '[SEP]': 3, the: 4, '<S>': 5, café: 6, X: 7, cafe: 8 };
+    const bert = (more, type = {}) => (j) => {
+        for (const key of Object.keys(j)) delete j[key];
+        Object.assign(j, { added_tokens: ['[PAD]', '[UNK]', '[CLS]', '[SEP]'].map((content, id) => ({ id, content, special: true })),
+            normalizer: { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true, ...more },
+            pre_tokenizer: { type: 'BertPreTokenizer' },
+            model: { ...type, unk_token: '[UNK]', continuing_subword_prefix: '##', max_input_chars_per_word: 100, vocab } });
+    };
+    assert.equal(tokens(bert({}, { type: 'WordPiece' }))('The Café [UNK] X'), '4 8 1 1');
+    assert.equal(tokens(bert({}))('The Café'), '4 8'); // an older file, which names no type
+    assert.equal(tokens(bert({ lowercase: false }))('the The café X'), '4 1 6 7');
+    assert.equal(tokens(bert({ strip_accents: false }))('The Café'), '4 6');
+    assert.match(refusal(bert({ clean_text: false })), /"normalizer": "clean_text" or .* is not supported/);
+    assert.match(refusal(bert({ type: 'NFC' })), /"normalizer": NFC is not supported/);
+    assert.match(refusal((j) => { bert({})(j); j.pre_tokenizer.type = 'Whitespace'; }), /"pre_tokenizer": Whitespace is not/);
+    assert.match(refusal((j) => { bert({})(j); j.model.max_input_chars_per_word = 50; }), /"max_input_chars_per_word" must be 100/);
+});
+
+test('what stands before byte-level BPE is taken over or refused by name', { skip }, (t) => {
+    const { tokens, refusal, to } = changedTokenizer(t, 'tiny-test');
+    const same = tokens(() => {});
+    const spaced = tokens((j) => { j.pre_tokenizer.pretokenizers[1].add_prefix_space = true; });
+    assert.equal(spaced('the cat'), same(' the cat'));
+    assert.equal(spaced(' the cat'), same(' the cat'));
+    assert.equal(spaced('the<|im_end|>cat'), [same(' the'), same('<|im_end|>'), same(' cat')].join(' '));
+    assert.equal(spaced(spaced('the cat'), '--decode'), ' the cat');
+    // A byte that the vocabulary lacks is the unknown token, where there is one.
+    const unknown = tokens((j) => {
+        const id = j.model.vocab.z;
+        delete j.model.vocab.z;
+        j.model.merges = j.model.merges.filter((m) => !/z/.test(m));
+        for (const name of Object.keys(j.model.vocab)) if (/z/.test(name)) delete j.model.vocab[name];
+        j.model.vocab['<unk>'] = id;
+        j.model.unk_token = '<unk>';
+    });
+    assert.equal(unknown('z'), same('z'));
+    assert.equal(tokens((j) => { j.normalizer = { type: 'NFC' }; })('the cat'), same('the cat'));
+    const split = (Regex, more) => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false, ...more });
+    const rule = (...parts) => {
+        tokens((j) => { j.pre_tokenizer.pretokenizers.splice(0, 1, ...parts); });
+        return readGguf(to).metadata['tokenizer.ggml.pre'];
+    };
+    assert.equal(rule(split(O200K)), 'gpt-4o');
+    assert.equal(rule(split(O200K, { behavior: 'Removed', invert: true })), 'gpt-4o');
+    assert.equal(rule(...DEEPSEEK.map((regex) => split(regex))), 'deepseek-v3');
+    assert.match(refusal((j) => { j.pre_tokenizer.pretokenizers.splice(0, 1, ...DEEPSEEK.slice(1).map((regex) => split(regex))); }),
+        /"pre_tokenizer": \[一-龥/);
+    assert.match(refusal((j) => { j.pre_tokenizer.pretokenizers[0].behavior = 'Removed'; }), /"pre_tokenizer": Split is not supported/);
+    assert.match(refusal((j) => { j.normalizer = { type: 'Sequence', normalizers: [{ type: 'NFC' }, { type: 'Lowercase' }] }; }),
+        /"normalizer": Lowercase is not supported/);
+    assert.match(refusal((j) => { j.pre_tokenizer = { type: 'Whitespace' }; }), /"pre_tokenizer": Whitespace is not supported/);
+    assert.match(refusal((j) => { j.pre_tokenizer = null; }), /"pre_tokenizer": a way to split words without ByteLevel/);
+    assert.match(refusal((j) => { j.model.end_of_word_suffix = '</w>'; }), /"end_of_word_suffix" is not supported/);
+});
+
 // Of "aba" the cut "▁ab" + "a" has the greatest sum of scores.
 const PIECES = [['<s>', 0], ['<pad>', 0], ['</s>', 0], ['<unk>', 0], ['▁', -4], ['a', -3], ['b', -3], ['▁a', -3], ['▁ab', -2],
     ['ba', -4.5], ['c', -9]];
@@ -341,6 +433,31 @@ test('a folder is served as it is', { skip }, async (t) => {
     assert.equal(answer.status, 200);
 });
 
+test('a model without a chat template goes on with texts, and says that it cannot chat', { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const hf = writeHfFolder(path.join(folder, 'base'), synthesize(folder, 'tiny-test'));
+    const config = path.join(hf, 'tokenizer_config.json');
+    const { chat_template: template, ...rest } = JSON.parse(fs.readFileSync(config, 'utf8'));
+    assert.ok(template);
+    fs.writeFileSync(config, JSON.stringify(rest));
+    const { url } = await startServer(t, { model: hf });
+    const post = async (route, body) => {
+        const reply = await fetch(`${url}${route}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+        return { status: reply.status, body: await reply.json() };
+    };
+    assert.deepEqual((await (await fetch(`${url}/v1/models`)).json()).data[0].capabilities, ['embeddings']);
+    const text = await post('/v1/completions', { prompt: 'The cat', max_tokens: 4 });
+    assert.equal(text.status, 200);
+    assert.equal(text.body.usage.completion_tokens, 4);
+    const messages = [{ role: 'user', content: 'Hi' }];
+    for (const [route, body] of [['/v1/chat/completions', { messages }], ['/v1/responses', { input: 'Hi' }],
+        ['/v1/messages', { messages, max_tokens: 4 }], ['/v1/messages/count_tokens', { messages }]]) {
+        const reply = await post(route, body);
+        assert.equal(reply.status, 400, route);
+        assert.match(reply.body.error.message, /the model has no chat template/);
+    }
+});
+
 test('a SentencePiece tokenizer is recognised by its byte fallback', { skip }, (t) => {
     const folder = makeFolder(t);
     const file = path.join(folder, 'plain.gguf');
@@ -361,6 +478,36 @@ test('a SentencePiece tokenizer is recognised by its byte fallback', { skip }, (
     assert.deepEqual(ids('ab'), [id('▁ab')]);
     assert.deepEqual(ids('abba ab'), [id('▁ab'), id('ba'), id('▁ab')]);
     assert.deepEqual(ids('z\n'), [id('▁'), id('<0x7A>'), id('<0x0A>')]);
+});
+
+test('spaces of a SentencePiece tokenizer: Metaspace, and runs that are added once more', { skip }, (t) => {
+    const { tokens, refusal } = changedTokenizer(t, 'tiny-test');
+    const bytes = Array.from({ length: 256 }, (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, '0')}>`);
+    const names = ['<unk>', '<s>', '</s>', ...bytes, '▁', 'a', 'b', '▁a', '▁▁', '▁▁▁'];
+    const spm = (more) => (j) => {
+        for (const key of Object.keys(j)) delete j[key];
+        Object.assign(j, { added_tokens: ['<unk>', '<s>', '</s>', '▁▁', '▁▁▁'].map((content) => (
+            { id: names.indexOf(content), content, normalized: false, special: content[0] === '<' })), ...more,
+            model: { type: 'BPE', byte_fallback: true, unk_token: '<unk>', vocab: Object.fromEntries(names.map((text, id) => [text, id])),
+                merges: ['▁▁ ▁', '▁ ▁▁', '▁ ▁', '▁ a'] } });
+    };
+    const ids = (...texts) => texts.map((text) => names.indexOf(text)).join(' ');
+    const gemma = tokens(spm({ normalizer: { type: 'Replace', pattern: { String: ' ' }, content: '▁' },
+        pre_tokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: 'MergedWithPrevious', invert: false } }));
+    assert.equal(gemma('   a  b a'), ids('▁▁▁', 'a', '▁▁', 'b', '▁a'));
+    assert.equal(gemma(gemma('   a  b'), '--decode'), '   a  b');
+    assert.equal(gemma('<unk>a'), ids('<unk>', 'a'));
+    const metaspace = (more) => spm({ pre_tokenizer: { type: 'Metaspace', replacement: '▁', split: false, ...more } });
+    const first = tokens(metaspace({ prepend_scheme: 'first' }));
+    assert.equal(first('a'), ids('▁a'));
+    assert.equal(first('  a'), ids('▁▁', 'a'));
+    assert.equal(first('</s>a</s> a'), ids('</s>', 'a', '</s>', '▁a'));
+    assert.equal(tokens(metaspace({ prepend_scheme: 'always' }))('</s>a</s> a'), ids('</s>', '▁a', '</s>', '▁a'));
+    assert.equal(tokens(metaspace({ prepend_scheme: 'never' }))('a'), ids('a'));
+    const strips = tokens((j) => { spm({})(j); j.added_tokens[2].rstrip = true; });
+    assert.equal(strips('a</s> \n a<s> a'), ids('a', '</s>', 'a', '<s>', '▁a'));
+    assert.match(refusal(metaspace({ split: true })), /"pre_tokenizer": Metaspace is not supported/);
+    assert.match(refusal(spm({ normalizer: { type: 'NFKC' } })), /"normalizer": NFKC is not supported/);
 });
 
 test('what is missing, broken or unknown in a folder is named', { skip }, (t) => {
@@ -399,6 +546,6 @@ test('what is missing, broken or unknown in a folder is named', { skip }, (t) =>
         const json = JSON.parse(fs.readFileSync(name, 'utf8'));
         json.pre_tokenizer.pretokenizers[0].pattern.Regex = '\\w+';
         fs.writeFileSync(name, JSON.stringify(json));
-    }), /"pre_tokenizer" splits words in a way that is not known/);
+    }), /"pre_tokenizer": \\w\+ is not supported/);
     assert.match(weir(['quantize', path.join(folder, 'rope'), 'x.gguf', '--type', 'packed']).stderr, /first, with --type q8_0/);
 });

@@ -60,12 +60,24 @@ void encode_text(const struct tokenizer *t, const char *text, size_t len, bool p
     }
 }
 
-void encode_expect_ids(const struct tokenizer *t, const char *text, size_t len,
-                       const int32_t *ids, size_t n)
+static void expect(const struct tokenizer *t, const char *text, size_t len, bool parse_special,
+                   const int32_t *ids, size_t n)
 {
     struct token_list list = {0};
-    encode_text(t, text, len, false, &list);
+    encode_text(t, text, len, parse_special, &list);
     assert_int_equal(list.count, n);
     assert_memory_equal(list.ids, ids, n * sizeof(*ids));
     token_list_deinit(&list);
+}
+
+void encode_expect_ids(const struct tokenizer *t, const char *text, size_t len,
+                       const int32_t *ids, size_t n)
+{
+    expect(t, text, len, false, ids, n);
+}
+
+void encode_expect_special_ids(const struct tokenizer *t, const char *text, size_t len,
+                               const int32_t *ids, size_t n)
+{
+    expect(t, text, len, true, ids, n);
 }

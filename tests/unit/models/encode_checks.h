@@ -20,9 +20,16 @@ void encode_text(const struct tokenizer *t, const char *text, size_t len, bool p
 
 void encode_expect_ids(const struct tokenizer *t, const char *text, size_t len,
                        const int32_t *ids, size_t n);
+/* The same where names of special tokens are read as these. */
+void encode_expect_special_ids(const struct tokenizer *t, const char *text, size_t len,
+                               const int32_t *ids, size_t n);
 
 /* EXPECT_IDS(t, "text", 5, 6): these and no others. The text is a literal, and may hold NULs.
  */
 #define EXPECT_IDS(t, text, ...)                                                        \
     encode_expect_ids((t), (text), sizeof("" text) - 1, (const int32_t[]){__VA_ARGS__}, \
                       sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t))
+#define EXPECT_SPECIAL_IDS(t, text, ...)                        \
+    encode_expect_special_ids((t), (text), sizeof("" text) - 1, \
+                              (const int32_t[]){__VA_ARGS__},   \
+                              sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t))

@@ -49,6 +49,9 @@ struct vocab_settings {
     size_t n_scores;
     float a_score;
     const char *one_more; /* instead of "aa", or NULL */
+    const char *scheme;   /* or NULL */
+    const char *arch;     /* or NULL */
+    int32_t rstrip;       /* 0: none */
 };
 
 static struct gguf *make_vocab(const struct vocab_settings *set)
@@ -80,6 +83,15 @@ static struct gguf *make_vocab(const struct vocab_settings *set)
     gguf_put_array(w, "tokenizer.ggml.token_type", GGUF_I32, kinds, N_TOKENS);
     gguf_put_array(w, "tokenizer.ggml.scores", GGUF_F32, scores, set->n_scores);
     gguf_put_bool(w, "tokenizer.ggml.add_space_prefix", set->space_before);
+    if (set->arch) {
+        gguf_put_str(w, "general.architecture", set->arch);
+    }
+    if (set->rstrip) {
+        gguf_put_array(w, TOKENIZER_KEY_RSTRIP, GGUF_I32, &set->rstrip, 1);
+    }
+    if (set->scheme) {
+        gguf_put_str(w, TOKENIZER_KEY_SPACE_SCHEME, set->scheme);
+    }
     gguf_put_u32(w, "tokenizer.ggml.bos_token_id", 1);
     gguf_put_u32(w, "tokenizer.ggml.eos_token_id", 2);
     return small_vocab_reopen(w);
@@ -120,6 +132,62 @@ static void a_space_stands_before_a_text_if_the_file_says_so(void **state)
     encode_text(t, "", 0, false, &none);
     assert_int_equal(none.count, 0);
     token_list_deinit(&none);
+    tokenizer_destroy(t);
+}
+
+static void a_scheme_puts_a_space_where_none_stands(void **state)
+{
+    (void)state;
+    struct vocab_settings set = plain;
+    set.space_before = true;
+    set.scheme = "first";
+    struct tokenizer *t = open_tokenizer(&set);
+    assert_true(tokenizer_space_before(t));
+    EXPECT_IDS(t, "abc", id_of(MARK "abc"));
+    EXPECT_IDS(t, " abc", id_of(MARK "abc"));
+    EXPECT_IDS(t, "  b", id_of(MARK), id_of(MARK "b"));
+    EXPECT_SPECIAL_IDS(t, "b</s>b</s> b", id_of(MARK "b"), 2, id_of("b"), 2, id_of(MARK "b"));
+    EXPECT_SPECIAL_IDS(t, "</s>b", 2, id_of("b"));
+    struct token_list inner = {0};
+    struct err e = {0};
+    assert_int_equal(tokenizer_encode_inner(t, "b", 1, &inner, &e), 0);
+    assert_int_equal(inner.count, 1);
+    assert_int_equal(inner.ids[0], id_of("b"));
+    token_list_deinit(&inner);
+    tokenizer_destroy(t);
+    set.scheme = "always";
+    t = open_tokenizer(&set);
+    EXPECT_SPECIAL_IDS(t, "</s>b</s> b", 2, id_of(MARK "b"), 2, id_of(MARK "b"));
+    tokenizer_destroy(t);
+    set.scheme = "never";
+    encode_expect_refusal(make_vocab(&set), "\"weir.tokenizer.space_scheme\" must be");
+}
+
+static void a_special_token_may_take_the_space_behind_it(void **state)
+{
+    (void)state;
+    struct vocab_settings set = plain;
+    set.rstrip = 2;
+    struct tokenizer *t = open_tokenizer(&set);
+    EXPECT_SPECIAL_IDS(t, "a</s> \n\tb <s> b</s>", id_of("a"), 2, id_of("b"), id_of(MARK), 1,
+                       id_of(MARK "b"), 2);
+    EXPECT_SPECIAL_IDS(t, "</s> \n", 2);
+    tokenizer_destroy(t);
+    set.rstrip = N_TOKENS;
+    encode_expect_refusal(make_vocab(&set), "\"weir.tokenizer.rstrip\": token");
+    set.rstrip = 0;
+    set.arch = "phi3"; /* known without the key */
+    t = open_tokenizer(&set);
+    EXPECT_SPECIAL_IDS(t, "</s> b<s> b", 2, id_of("b"), 1, id_of(MARK "b"));
+    tokenizer_destroy(t);
+}
+
+static void the_unknown_token_is_a_special_one(void **state)
+{
+    (void)state;
+    struct tokenizer *t = open_tokenizer(&plain);
+    EXPECT_SPECIAL_IDS(t, "a<unk>a", id_of("a"), 0, id_of("a"));
+    EXPECT_IDS(t, "<unk>", FIRST + '<', FIRST + 'u', FIRST + 'n', FIRST + 'k', FIRST + '>');
     tokenizer_destroy(t);
 }
 
@@ -259,6 +327,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_best_score_is_joined_first),
         cmocka_unit_test(a_space_stands_before_a_text_if_the_file_says_so),
+        cmocka_unit_test(a_scheme_puts_a_space_where_none_stands),
+        cmocka_unit_test(a_special_token_may_take_the_space_behind_it),
+        cmocka_unit_test(the_unknown_token_is_a_special_one),
         cmocka_unit_test(what_is_no_token_becomes_bytes),
         cmocka_unit_test(control_tokens_are_not_made_of_text),
         cmocka_unit_test(words_apart_or_together_give_the_same),

@@ -46,6 +46,7 @@ struct settings {
     const char *unknown; /* instead of "[UNK]", or NULL */
     int32_t unknown_id;  /* -1: no key */
     bool add_sep, has_add_sep;
+    int lowercase, strip_accents; /* -1: no; 0: no key; 1: yes */
 };
 
 static const struct settings plain = {.unknown_id = -1};
@@ -71,6 +72,12 @@ static struct gguf *make_vocab(const struct settings *set)
     gguf_put_u32(w, "tokenizer.ggml.seperator_token_id", SEP);
     if (set->unknown_id >= 0) {
         gguf_put_u32(w, "tokenizer.ggml.unknown_token_id", (uint32_t)set->unknown_id);
+    }
+    if (set->lowercase != 0) {
+        gguf_put_bool(w, "tokenizer.ggml.normalizer.lowercase", set->lowercase > 0);
+    }
+    if (set->strip_accents != 0) {
+        gguf_put_bool(w, "tokenizer.ggml.normalizer.strip_accents", set->strip_accents > 0);
     }
     if (set->has_add_sep) {
         gguf_put_bool(w, "tokenizer.ggml.add_sep_token", set->add_sep);
@@ -138,9 +145,34 @@ static void a_vocabulary_with_capitals_keeps_them(void **state)
 {
     (void)state;
     struct settings set = plain;
-    set.last = MARK "Caf\xc3\xa9";
+    set.last = MARK "C";
     struct tokenizer *t = open_tokenizer(&set);
-    EXPECT_IDS(t, "Caf\xc3\xa9 cafe Cafe The", LAST, CAFE, UNK, UNK);
+    EXPECT_IDS(t, "C cafe Cafe caf\xc3\xa9", LAST, CAFE, UNK, UNK);
+    tokenizer_destroy(t);
+    set.last = MARK "<S>"; /* a name, not a letter */
+    t = open_tokenizer(&set);
+    EXPECT_IDS(t, "Cafe caf\xc3\xa9", CAFE, CAFE);
+    tokenizer_destroy(t);
+}
+
+static void the_file_may_say_how_letters_are_folded(void **state)
+{
+    (void)state;
+    struct settings set = plain;
+    set.last = MARK "caf\xc3\xa9";
+    set.lowercase = -1;
+    struct tokenizer *t = open_tokenizer(&set);
+    EXPECT_IDS(t, "cafe Cafe caf\xc3\xa9", CAFE, UNK, LAST);
+    tokenizer_destroy(t);
+    set.lowercase = 1;
+    set.strip_accents = -1;
+    t = open_tokenizer(&set);
+    EXPECT_IDS(t, "Cafe Caf\xc3\xa9", CAFE, LAST);
+    tokenizer_destroy(t);
+    set.lowercase = -1;
+    set.strip_accents = 1;
+    t = open_tokenizer(&set);
+    EXPECT_IDS(t, "caf\xc3\xa9 Caf\xc3\xa9", CAFE, UNK);
     tokenizer_destroy(t);
 }
 
@@ -286,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_word_of_too_many_characters_is_unknown),
         cmocka_unit_test(letters_lose_size_and_accents),
         cmocka_unit_test(a_vocabulary_with_capitals_keeps_them),
+        cmocka_unit_test(the_file_may_say_how_letters_are_folded),
         cmocka_unit_test(punctuation_and_ideographs_stand_alone),
         cmocka_unit_test(controls_and_broken_bytes_are_dropped),
         cmocka_unit_test(control_tokens_are_not_made_of_text),
