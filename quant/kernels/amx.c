@@ -205,8 +205,9 @@ static void sums_for(size_t n_rows, size_t n_tiles, const struct region *a)
 {
     if (n_tiles == 1) {
         SUMS_CASES(1)
-    } else
+    } else {
         SUMS_CASES(2)
+    }
 }
 
 /* Rows [m0, m1) times the tiles of *a. */
@@ -238,7 +239,7 @@ static void matmul(float *y, size_t y_stride, const struct q8_acts *x, size_t m,
     size_t configured_rows = 0;
     for (size_t m0 = 0; m0 < m; m0 += block) {
         for (size_t t = tile0; t < tile1; t += TILES) {
-            const size_t n_tiles = min_size(TILES, tile1 - t);
+            const size_t n_tiles = t + 1 < tile1 ? TILES : 1;
             a.tile = t;
             for (size_t i = 0; i < n_tiles; i++) {
                 a.mask[i] = tile_mask(w, t + i);

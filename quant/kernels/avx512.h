@@ -61,6 +61,30 @@ ALWAYS_INLINE __m512i load_unsigned(const uint8_t *q)
     return _mm512_xor_si512(_mm512_loadu_si512(q), _mm512_set1_epi8((char)0x80));
 }
 
+/* What the two VNNI kernels have in registers: sums of VNNI_ROWS rows by VNNI_TILES tiles. */
+#define VNNI_ROWS  6
+#define VNNI_TILES 2
+
+/* One group: isum += x * (w + 128), of n_rows rows, x_stride bytes apart, and n_tiles tiles. */
+ALWAYS_INLINE void vnni_group(__m512i isum[VNNI_ROWS][VNNI_TILES], const int n_rows,
+                              const int n_tiles, const int8_t *x, size_t x_stride,
+                              const uint8_t *const w[VNNI_TILES], size_t g)
+{
+#pragma GCC unroll 8
+    for (size_t j = 0; j < Q8_GROUP / 4; j++) {
+        __m512i wq[VNNI_TILES];
+        for (int t = 0; t < n_tiles; t++) {
+            wq[t] = load_unsigned(w[t] + g * GROUP_Q_BYTES + j * 64);
+        }
+        for (int r = 0; r < n_rows; r++) {
+            const __m512i four = broadcast4(x + (size_t)r * x_stride + j * 4);
+            for (int t = 0; t < n_tiles; t++) {
+                isum[r][t] = _mm512_dpbusd_epi32(isum[r][t], wq[t], four);
+            }
+        }
+    }
+}
+
 /* acc + isum * (x_scale * w_scale), as q8.h says. */
 ALWAYS_INLINE __m512 accumulate(__m512 acc, __m512i isum, float x_scale, __m512 w_scale)
 {

@@ -16,8 +16,8 @@
 #include "quant/kernels/kernels.h"
 #include "quant/q8_quantize.h"
 
-#define ROWS  6
-#define TILES 2
+#define ROWS  VNNI_ROWS
+#define TILES VNNI_TILES
 
 /* Groups in a block, at most. */
 #define K_BLOCK 16
@@ -85,19 +85,7 @@ ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const enum form for
                 _mm_prefetch(ahead + p, _MM_HINT_T0);
             }
         }
-#pragma GCC unroll 8
-        for (size_t j = 0; j < Q8_GROUP / 4; j++) {
-            __m512i wq[TILES];
-            for (int t = 0; t < n_tiles; t++) {
-                wq[t] = load_unsigned(w->q[t] + g * GROUP_Q_BYTES + j * 64);
-            }
-            for (int r = 0; r < n_rows; r++) {
-                __m512i four = broadcast4(xq + (size_t)r * x->q_stride + j * 4);
-                for (int t = 0; t < n_tiles; t++) {
-                    isum[r][t] = _mm512_dpbusd_epi32(isum[r][t], wq[t], four);
-                }
-            }
-        }
+        vnni_group(isum, n_rows, n_tiles, xq, x->q_stride, w->q, g);
         for (int t = 0; t < n_tiles; t++) {
             __m512 ws = load_scales(w->scale[t], g);
             for (int r = 0; r < n_rows; r++) {

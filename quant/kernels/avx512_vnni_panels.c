@@ -15,8 +15,9 @@
 #include "quant/kernels/avx512.h"
 #include "quant/kernels/kernels.h"
 
-#define ROWS  Q8_PANEL_ROWS
-#define TILES 2
+#define ROWS  VNNI_ROWS
+#define TILES VNNI_TILES
+_Static_assert(ROWS == Q8_PANEL_ROWS, "a panel is what the registers take");
 
 #define K_BLOCK  96 /* groups in a block, at most: 102 KiB */
 #define K_SLICE  20 /* and in a slice: 21 KiB */
@@ -85,19 +86,7 @@ ALWAYS_INLINE void add_products(const int n_rows, const int n_tiles,
                 _mm_prefetch((const char *)ahead->q[t] + g * bytes + i, _MM_HINT_T0);
             }
         }
-#pragma GCC unroll 8
-        for (size_t j = 0; j < Q8_GROUP / 4; j++) {
-            __m512i wq[TILES];
-            for (int t = 0; t < n_tiles; t++) {
-                wq[t] = load_unsigned(w->q[t] + g * GROUP_Q_BYTES + j * 64);
-            }
-            for (int r = 0; r < n_rows; r++) {
-                const __m512i four = broadcast4(&x->q[r][j * 4]);
-                for (int t = 0; t < n_tiles; t++) {
-                    isum[r][t] = _mm512_dpbusd_epi32(isum[r][t], wq[t], four);
-                }
-            }
-        }
+        vnni_group(isum, n_rows, n_tiles, x->q[0], Q8_GROUP, w->q, g);
         for (int t = 0; t < n_tiles; t++) {
             const __m512 ws = load_scales(w->scale[t], g);
             for (int r = 0; r < n_rows; r++) {
