@@ -2,7 +2,7 @@
  * token in tokenizer.json says. Phi-3's template writes a line break behind each of its tokens,
  * and the model has never seen one there.
  *
- * GGUF has no key for it; ours is weir.tokenizer.rstrip, ids. In files of Phi-3 that others
+ * GGUF has no key for it; ours is tokenizer.weir.rstrip, ids. In files of Phi-3 that others
  * made the tokens are known by their architecture and names.
  *
  * Private to the tokenizer. Threads: immutable after loading. */

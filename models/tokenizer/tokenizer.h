@@ -27,12 +27,13 @@
 
 #define TOKEN_NONE (-1)
 
-/* A key of our own beside tokenizer.ggml.add_space_prefix: a space stands before a text only
+/* Two keys of our own, under "tokenizer." to go where the vocabulary goes. Beside
+ * tokenizer.ggml.add_space_prefix: a space stands before a text only
  * where the text begins with none, "always" before each text between special tokens, "first"
  * before the first alone (Metaspace and ByteLevel of tokenizer.json). */
-#define TOKENIZER_KEY_SPACE_SCHEME "weir.tokenizer.space_scheme"
-/* Another: ids of special tokens that take the white space behind them (strip_after.h). */
-#define TOKENIZER_KEY_RSTRIP "weir.tokenizer.rstrip"
+#define TOKENIZER_KEY_SPACE_SCHEME "tokenizer.weir.space_scheme"
+/* And ids of special tokens that take the white space behind them (strip_after.h). */
+#define TOKENIZER_KEY_RSTRIP "tokenizer.weir.rstrip"
 
 /* A growable list of ids. All-zero is an empty list; token_list_deinit releases it. */
 struct token_list {

@@ -160,7 +160,7 @@ static void a_scheme_puts_a_space_where_none_stands(void **state)
     EXPECT_SPECIAL_IDS(t, "</s>b</s> b", 2, id_of(MARK "b"), 2, id_of(MARK "b"));
     tokenizer_destroy(t);
     set.scheme = "never";
-    encode_expect_refusal(make_vocab(&set), "\"weir.tokenizer.space_scheme\" must be");
+    encode_expect_refusal(make_vocab(&set), "\"tokenizer.weir.space_scheme\" must be");
 }
 
 static void a_special_token_may_take_the_space_behind_it(void **state)
@@ -174,7 +174,7 @@ static void a_special_token_may_take_the_space_behind_it(void **state)
     EXPECT_SPECIAL_IDS(t, "</s> \n", 2);
     tokenizer_destroy(t);
     set.rstrip = N_TOKENS;
-    encode_expect_refusal(make_vocab(&set), "\"weir.tokenizer.rstrip\": token");
+    encode_expect_refusal(make_vocab(&set), "\"tokenizer.weir.rstrip\": token");
     set.rstrip = 0;
     set.arch = "phi3"; /* known without the key */
     t = open_tokenizer(&set);
