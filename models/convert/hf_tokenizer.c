@@ -309,25 +309,6 @@ static int find_token(const struct lists *l, const char *text)
     return -1;
 }
 
-/* By name in tokenizer_config.json, or by id, the first of several, in config.json. */
-static void put_special(const struct hf_tokenizer *t, const struct lists *l, const char *name,
-                        const char *gguf_name, struct gguf_writer *out)
-{
-    char key[64], id_key[64];
-    snprintf(key, sizeof(key), "%s_token", name);
-    snprintf(id_key, sizeof(id_key), "%s_token_id", name);
-    int id = find_token(l, token_text(get(t->config, key)));
-    const cJSON *number = get(t->model, id_key);
-    number = cJSON_IsArray(number) ? cJSON_GetArrayItem(number, 0) : number;
-    if (id < 0 && cJSON_IsNumber(number) && number->valueint >= 0 && number->valueint < l->n) {
-        id = number->valueint;
-    }
-    if (id >= 0) {
-        snprintf(key, sizeof(key), "tokenizer.ggml.%s_token_id", gguf_name);
-        gguf_put_u32(out, key, (uint32_t)id);
-    }
-}
-
 /* The token that a post-processor puts before a text, or behind it; NULL: none. */
 static const char *added_token(const cJSON *post, bool behind)
 {
@@ -349,6 +330,27 @@ static const char *added_token(const cJSON *post, bool behind)
     return cJSON_GetStringValue(cJSON_GetArrayItem(get(post, behind ? "sep" : "cls"), 0));
 }
 
+/* By name in tokenizer_config.json, or by id, the first of several, in config.json, or else the
+ * token that is called `otherwise`. */
+static void put_special(const struct hf_tokenizer *t, const struct lists *l, const char *name,
+                        const char *gguf_name, const char *otherwise, struct gguf_writer *out)
+{
+    char key[64], id_key[64];
+    snprintf(key, sizeof(key), "%s_token", name);
+    snprintf(id_key, sizeof(id_key), "%s_token_id", name);
+    int id = find_token(l, token_text(get(t->config, key)));
+    const cJSON *number = get(t->model, id_key);
+    number = cJSON_IsArray(number) ? cJSON_GetArrayItem(number, 0) : number;
+    if (id < 0 && cJSON_IsNumber(number) && number->valueint >= 0 && number->valueint < l->n) {
+        id = number->valueint;
+    }
+    id = id >= 0 ? id : find_token(l, otherwise);
+    if (id >= 0) {
+        snprintf(key, sizeof(key), "tokenizer.ggml.%s_token_id", gguf_name);
+        gguf_put_u32(out, key, (uint32_t)id);
+    }
+}
+
 /* Said outright, or by a post-processor that puts the token first. */
 static bool adds_bos(const struct hf_tokenizer *t, bool spm)
 {
@@ -359,7 +361,7 @@ static bool adds_bos(const struct hf_tokenizer *t, bool spm)
     if (cJSON_IsBool(said)) {
         return cJSON_IsTrue(said);
     }
-    return (bos && first && strcmp(bos, first) == 0) || (spm && !post);
+    return first ? !bos || strcmp(bos, first) == 0 : spm && !post;
 }
 
 /* One template, or several with names, of which one is "default". */
@@ -409,17 +411,15 @@ static int put_rstrip(const struct hf_tokenizer *t, int n_tokens, struct gguf_wr
 static int put_wordpiece(const struct hf_tokenizer *t, struct lists *l, struct gguf_writer *out,
                          struct err *e)
 {
-    static const struct {
-        const char *hf, *gguf;
-    } specials[] = {
-        {"cls", "cls"}, {"sep", "seperator"}, {"unk", "unknown"}, {"pad", "padding"}};
-    const cJSON *model = get(t->tokenizer, "model");
+    const cJSON *model = get(t->tokenizer, "model"),
+                *post = get(t->tokenizer, "post_processor");
     if (read_tokens(l, t, false, e) != 0) {
         return -1;
     }
-    for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
-        put_special(t, l, specials[i].hf, specials[i].gguf, out);
-    }
+    put_special(t, l, "cls", "cls", added_token(post, false), out);
+    put_special(t, l, "sep", "seperator", added_token(post, true), out);
+    put_special(t, l, "unk", "unknown", token_text(get(model, "unk_token")), out);
+    put_special(t, l, "pad", "padding", NULL, out);
     if (mark_beginnings(l, model, e) != 0) {
         return -1;
     }
@@ -445,7 +445,7 @@ static void put_end(const struct hf_tokenizer *t, const struct lists *l, bool be
         snprintf(key, sizeof(key), "tokenizer.ggml.%s_token_id", name);
         gguf_put_u32(out, key, (uint32_t)id);
     } else {
-        put_special(t, l, name, name, out);
+        put_special(t, l, name, name, NULL, out);
     }
 }
 
@@ -464,7 +464,7 @@ static int put_unigram(const struct hf_tokenizer *t, struct lists *l, struct ggu
     gguf_put_array(out, "tokenizer.ggml.scores", GGUF_F32, l->scores, (size_t)l->n);
     gguf_put_array(out, "tokenizer.ggml.token_type", GGUF_I32, l->kinds, (size_t)l->n);
     gguf_put_u32(out, "tokenizer.ggml.unknown_token_id", (uint32_t)unknown);
-    put_special(t, l, "pad", "padding", out);
+    put_special(t, l, "pad", "padding", NULL, out);
     put_end(t, l, false, out);
     put_end(t, l, true, out);
     put_template(t->config, out);
@@ -496,8 +496,9 @@ static int put_lists(const struct hf_tokenizer *t, struct lists *l, bool spm,
         }
         gguf_put_strs(out, "tokenizer.ggml.merges", l->merges, l->n_merges);
     }
-    put_special(t, l, "bos", "bos", out);
-    put_special(t, l, "eos", "eos", out);
+    put_special(t, l, "bos", "bos", added_token(get(t->tokenizer, "post_processor"), false),
+                out);
+    put_special(t, l, "eos", "eos", NULL, out);
     gguf_put_bool(out, "tokenizer.ggml.add_bos_token", adds_bos(t, spm));
     put_template(t->config, out);
     return 0;

@@ -237,9 +237,9 @@ test('WordPiece is marked the other way round', { skip }, (t) => {
 });
 
 // tokens(text) of the folder's tokenizer.json after change(json), and the refusal of one.
-function changedTokenizer(t, shape) {
+function changedTokenizer(t, shape, { change } = {}) {
     const folder = makeFolder(t);
-    const hf = writeHfFolder(path.join(folder, 'hf'), synthesize(folder, shape));
+    const hf = writeHfFolder(path.join(folder, 'hf'), synthesize(folder, shape), { change });
     const file = path.join(hf, 'tokenizer.json');
     const original = fs.readFileSync(file, 'utf8');
     const to = path.join(folder, 'out.gguf');
@@ -249,6 +249,7 @@ function changedTokenizer(t, shape) {
         fs.writeFileSync(file, JSON.stringify(json));
     };
     return {
+        hf,
         to,
         tokens(change) {
             write(change);
@@ -317,6 +318,28 @@ test('what stands before byte-level BPE is taken over or refused by name', { ski
     assert.match(refusal((j) => { j.pre_tokenizer = { type: 'Whitespace' }; }), /"pre_tokenizer": Whitespace is not supported/);
     assert.match(refusal((j) => { j.pre_tokenizer = null; }), /"pre_tokenizer": a way to split words without ByteLevel/);
     assert.match(refusal((j) => { j.model.end_of_word_suffix = '</w>'; }), /"end_of_word_suffix" is not supported/);
+});
+
+test('the ends of a text are those of the post-processor where no name of them is written', { skip }, (t) => {
+    const bert = changedTokenizer(t, 'tiny-test-bert');
+    fs.writeFileSync(path.join(bert.hf, 'tokenizer_config.json'), JSON.stringify({ do_lower_case: true }));
+    const post = (first, last) => ({ type: 'TemplateProcessing', special_tokens: {},
+        single: [{ SpecialToken: { id: first } }, { Sequence: { id: 'A' } }, ...(last ? [{ SpecialToken: { id: last } }] : [])] });
+    bert.tokens((j) => {
+        for (const key of Object.keys(j)) delete j[key];
+        Object.assign(j, { added_tokens: ['[PAD]', '[UNK]', '[CLS]', '[SEP]'].map((content, id) => ({ id, content, special: true })),
+            post_processor: post('[CLS]', '[SEP]'),
+            model: { type: 'WordPiece', unk_token: '[UNK]', vocab: { '[PAD]': 0, '[UNK]': 1, '[CLS]': 2, '[SEP]': 3, the: 4 } } });
+    });
+    assert.equal(succeed(['embed', '-m', bert.to], 'the x'), succeed(['embed', '-m', bert.to, '--tokens', '2,4,1,3']));
+
+    const llama = changedTokenizer(t, 'tiny-test', { change: (c) => { delete c.bos_token_id; } });
+    fs.writeFileSync(path.join(llama.hf, 'tokenizer_config.json'), '{}');
+    let name;
+    llama.tokens((j) => { name = j.added_tokens[0].content; j.post_processor = post(name); });
+    const { metadata } = readGguf(llama.to);
+    assert.equal(metadata['tokenizer.ggml.bos_token_id'], metadata['tokenizer.ggml.tokens'].indexOf(name));
+    assert.equal(metadata['tokenizer.ggml.add_bos_token'], 1);
 });
 
 // Of "aba" the cut "▁ab" + "a" has the greatest sum of scores.
