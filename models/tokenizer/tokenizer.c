@@ -33,6 +33,9 @@ static const char *const model_names[] = {
 
 #define N_MODELS (sizeof(model_names) / sizeof(model_names[0]))
 
+/* Where a space is put in front of a text. */
+enum space_scheme { SPACE_AS_MODEL, SPACE_FIRST, SPACE_ALWAYS };
+
 struct tokenizer {
     struct vocab vocab;
     enum tokenizer_model model;
@@ -50,7 +53,7 @@ struct tokenizer {
     int32_t bos, eos, eot;
     int32_t ends[N_END_NAMES]; /* TOKEN_NONE where the vocabulary lacks one */
     bool add_bos, add_eos;
-    enum { SPACE_AS_MODEL, SPACE_FIRST, SPACE_ALWAYS } space_scheme;
+    enum space_scheme space_scheme;
 };
 
 /* What one encoding needs and releases at its end. */
@@ -533,7 +536,7 @@ static int encode_text(struct encoding *c, const char *text, size_t len)
 /* A text between special tokens; len > 0. */
 static int encode_plain(struct encoding *c, const char *text, size_t len, bool first)
 {
-    const int scheme = c->t->space_scheme;
+    const enum space_scheme scheme = c->t->space_scheme;
 
     if (text[0] == ' ' || scheme == SPACE_AS_MODEL || (scheme == SPACE_FIRST && !first)) {
         return encode_text(c, text, len);
