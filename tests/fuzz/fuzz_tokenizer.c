@@ -113,6 +113,37 @@ static void put_tables(struct buf *b, struct input *in)
     }
 }
 
+/* What only some files have: Weir's own keys, and what a WordPiece normalises. */
+static unsigned put_own_keys(struct buf *b, struct input *in)
+{
+    static const char *const schemes[] = {"first", "always", "never"};
+    static const char *const flags[] = {"tokenizer.ggml.normalizer.lowercase",
+                                        "tokenizer.ggml.normalizer.strip_accents"};
+    unsigned how = take(in), n = 0;
+    if (how & 1) {
+        const char *scheme = schemes[(how >> 1) % 3];
+        put_key(b, TOKENIZER_KEY_SPACE_SCHEME, GGUF_STRING);
+        put_string(b, scheme, strlen(scheme));
+        n++;
+    }
+    if (how & 8) {
+        unsigned ids = take(in) % 8;
+        put_array(b, TOKENIZER_KEY_RSTRIP, GGUF_I32, ids);
+        for (unsigned i = 0; i < ids; i++) {
+            put_u32(b, take(in) % MAX_TOKENS);
+        }
+        n++;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        if (how >> (4 + i) & 1) {
+            put_key(b, flags[i], GGUF_BOOL);
+            buf_append_char(b, (char)(how >> (6 + i) & 1));
+            n++;
+        }
+    }
+    return n;
+}
+
 static void put_file(struct buf *b, struct input *in)
 {
     static const char *const models[] = {"gpt2", "llama", "bert", "t5"};
@@ -127,7 +158,11 @@ static void put_file(struct buf *b, struct input *in)
     buf_append(b, "GGUF", 4);
     put_u32(b, 3);
     put_u64(b, 0);
-    put_u64(b, 2 + 5 + 4 + 3);
+    struct buf own;
+    buf_init(&own, MAX_FILE);
+    put_u64(b, 2 + 5 + 4 + 3 + put_own_keys(&own, in));
+    buf_append(b, own.data, own.len);
+    buf_deinit(&own);
     put_key(b, "tokenizer.ggml.model", GGUF_STRING);
     put_string(b, model, strlen(model));
     put_key(b, "tokenizer.ggml.pre", GGUF_STRING);
@@ -174,8 +209,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct gguf *g = gguf_open_memory(file.data, file.len, "fuzz", &e);
     struct tokenizer *t = g ? tokenizer_from_gguf(g, &e) : NULL;
     if (t) {
+        struct token_list list = {0};
         encode(t, (const char *)in.data, in.left, true);
         encode(t, (const char *)in.data, in.left, false);
+        (void)tokenizer_encode_inner(t, (const char *)in.data, in.left, &list, &e);
+        token_list_deinit(&list);
     }
     tokenizer_destroy(t);
     gguf_close(g);
