@@ -172,6 +172,7 @@ static void multiply_panels(const struct product *p, const struct block *b, size
                             size_t p1, struct ahead *ahead)
 {
     const size_t n_groups = b->g1 - b->g0, slices = (n_groups + K_SLICE - 1) / K_SLICE;
+    const struct sums_at zeros = {0};
     _Alignas(64) float waiting[TOGETHER][ROWS * TILES * Q8_TILE];
     for (size_t s = 0; s < slices; s++) {
         const size_t g0 = b->g0 + share_start(n_groups, slices, s);
@@ -181,7 +182,7 @@ static void multiply_panels(const struct product *p, const struct block *b, size
             const struct sums_at between = {waiting[i - p0], TILES * Q8_TILE};
             const struct sums_at out = {p->y + i * ROWS * p->y_stride + b->tile * Q8_TILE,
                                         p->y_stride};
-            const struct sums_at before = b->g0 == 0 ? (struct sums_at){0} : out;
+            const struct sums_at before = b->g0 == 0 ? zeros : out;
             add_products_of(min_size(ROWS, p->m - i * ROWS), b->n_tiles,
                             p->x->panels + i * p->x->groups + g0, &w, g1 - g0,
                             s == 0 ? before : between, s + 1 == slices ? out : between, b->mask,

@@ -169,6 +169,8 @@ static void steps_of_whole_characters_are_counted(void **state)
     cJSON_Delete(trace(mask_heron, text, 1));
 }
 
+typedef cJSON *report_function(const struct chain_trial *t, struct chain *chain, struct err *e);
+
 static void every_failed_allocation_is_survived(void **state)
 {
     (void)state;
@@ -176,8 +178,7 @@ static void every_failed_allocation_is_survived(void **state)
     struct chain *c = make(mask_heron);
     const struct chain_trial t = {
         .side = FILTER_OUTPUT, .channel = FILTER_CONTENT, .text = "A heron.", .chunk = 3};
-    cJSON *(*const reports[])(const struct chain_trial *, struct chain *,
-                              struct err *) = {chain_trial_result, chain_trial_trace};
+    report_function *const reports[] = {chain_trial_result, chain_trial_trace};
     for (size_t i = 0; i < 2; i++) {
         bool reached = true;
         for (size_t nth = 1; reached; nth++) {
