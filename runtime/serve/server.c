@@ -303,9 +303,12 @@ static int start(struct server *s, struct err *e)
     if (s->set.predecessor < 0 && listening_begin(s, e) != 0) {
         return -1;
     }
-    if (load_generation(s, e) != 0) {
-        return -1;
-    }
+    return load_generation(s, e);
+}
+
+/* All is loaded. From the moment that somebody may know of the server it ends in order. */
+static int begin_serving(struct server *s, struct err *e)
+{
     chain_pick_warn(s);
     return s->set.predecessor < 0 ? server_open(s, e) : successor_begin(s, e);
 }
@@ -389,6 +392,7 @@ int server_run(struct server *s, const struct server_settings *set, struct err *
     rc = start(s, e);
     watch_signal(s, &s->on_term, on_stop_signal, SIGTERM);
     watch_signal(s, &s->on_int, on_stop_signal, SIGINT);
+    rc = rc == 0 ? begin_serving(s, e) : rc;
     s->is_ready = rc == 0;
     s->stopping = rc != 0;
     if (rc != 0 && s->http) {
