@@ -275,6 +275,8 @@ struct making {
     struct local_model *model;
     struct sampler sampler;
     struct decoder decoder;
+    struct token_list tokens; /* prompt and answer so far */
+    size_t n_prompt;
     struct buf text; /* of the last token */
     int (*on_text)(void *ctx, const char *text, size_t len);
     void *ctx;
@@ -290,14 +292,17 @@ static int pass_on(struct making *m, struct err *e)
     return 0;
 }
 
-/* Samples until the turn ends. `position` tokens have been fed and left logits. */
-static int generate(struct making *m, size_t position, int max_tokens, struct err *e)
+/* Samples until the turn ends. All tokens have been fed and left logits. */
+static int generate(struct making *m, int max_tokens, struct err *e)
 {
     struct local_model *l = m->model;
     m->end.is_cut = true;
-    for (int i = 0; i < max_tokens && position < (size_t)l->context; i++, position++) {
+    for (int i = 0; i < max_tokens && m->tokens.count < (size_t)l->context; i++) {
         const struct sampler_input in = {.logits = llama_logits(l->state, 0),
-                                         .vocab = l->model->config.vocab};
+                                         .vocab = l->model->config.vocab,
+                                         .tokens = m->tokens.ids,
+                                         .n_tokens = m->tokens.count,
+                                         .n_prompt = m->n_prompt};
         int32_t token = sampler_next(&m->sampler, &in, &l->scratch);
         if (token == TOKEN_NONE) {
             return err_set(e, ERR_FORMAT, "the model gives no number for any token");
@@ -306,8 +311,10 @@ static int generate(struct making *m, size_t position, int max_tokens, struct er
             m->end.is_cut = false;
             break;
         }
+        const size_t position = m->tokens.count;
         m->end.n_tokens++;
-        if (decoder_feed(&m->decoder, token, &m->text) != 0) {
+        if (decoder_feed(&m->decoder, token, &m->text) != 0 ||
+            token_list_push(&m->tokens, token) != 0) {
             return err_nomem(e);
         }
         if (pass_on(m, e) != 0 || local_model_feed(l, &token, 1, position, e) != 0) {
@@ -322,15 +329,17 @@ int local_model_answer_tokens(struct local_model *l, const struct token_list *pr
                               int (*on_text)(void *ctx, const char *text, size_t len),
                               void *ctx, struct local_answer_end *end, struct err *e)
 {
-    struct making m = {.model = l, .on_text = on_text, .ctx = ctx};
+    struct making m = {.model = l, .n_prompt = prompt->count, .on_text = on_text, .ctx = ctx};
     buf_init(&m.text, 1 << 20);
     decoder_init(&m.decoder, l->model->tokenizer);
     sampler_init(&m.sampler, sampling);
-    int rc = local_model_feed(l, prompt->ids, prompt->count, 0, e);
-    rc = rc == 0 ? generate(&m, prompt->count, max_tokens, e) : rc;
+    int rc = token_list_append(&m.tokens, prompt->ids, prompt->count) == 0 ? 0 : err_nomem(e);
+    rc = rc == 0 ? local_model_feed(l, prompt->ids, prompt->count, 0, e) : rc;
+    rc = rc == 0 ? generate(&m, max_tokens, e) : rc;
     if (end) {
         *end = m.end;
     }
+    token_list_deinit(&m.tokens);
     buf_deinit(&m.text);
     return rc;
 }

@@ -265,6 +265,15 @@ test('a script gets answers alone, and the first error ends it', { skip }, async
     }
 });
 
+test('penalties count with a model in this process too', { skip }, () => {
+    const answer = (set) => succeed(['chat', '-m', modelPath()], `/set temperature 0\n/set max_tokens 60\n${set}Tell me a story.\n`);
+    // Each takes the likeliest token while it is new; what may not be repeated changes the text.
+    const plain = answer('');
+    for (const set of ['repetition_penalty 2', 'presence_penalty 2', 'frequency_penalty 2']) {
+        assert.notEqual(answer(`/set ${set}\n`), plain, set);
+    }
+});
+
 test('/retry draws another answer, unless a seed is given', { skip }, (t) => {
     const folder = makeFolder(t);
     const answers = (...args) => {

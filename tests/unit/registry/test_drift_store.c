@@ -8,37 +8,32 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "runtime/registry/drift_store.h"
+#include "tests/unit/registry/store_fixture.h"
 
-static char folder[64], path[96];
+static struct store_folder folder;
 
 static int set_up(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/weir-test-drift-XXXXXX");
-    if (!mkdtemp(folder)) {
-        return -1;
-    }
-    snprintf(path, sizeof(path), "%s/drift.db", folder);
+    store_folder_make(&folder);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    char command[96];
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    return system(command);
+    store_folder_remove(&folder);
+    return 0;
 }
 
 static struct drift_store *open_store(void)
 {
     struct err e = {0};
-    struct drift_store *s = drift_store_open(path, &e);
+    struct drift_store *s = drift_store_open(folder.file, &e);
     if (!s) {
         fail_msg("%s", e.message);
     }
@@ -155,7 +150,7 @@ static void on_a_full_disk_nothing_is_lost(void **state)
     int rc = drift_store_put(s, &r, &e);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
     assert_int_equal(rc, -1);
-    assert_non_null(strstr(e.message, path));
+    assert_non_null(strstr(e.message, folder.file));
     rows_are(s, "1:one ");
     put(s, "2", 20, "two");
     rows_are(s, "2:two 1:one ");

@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,35 +14,31 @@
 #include "runtime/base/file.h"
 #include "runtime/base/mem.h"
 #include "runtime/registry/feedback_store.h"
+#include "tests/unit/registry/store_fixture.h"
 
 #define DAY_MS (24LL * 3600 * 1000)
 
-static char folder[64], path[96];
+static struct store_folder folder;
 
 static int set_up(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/weir-test-feedback-XXXXXX");
-    if (!mkdtemp(folder)) {
-        return -1;
-    }
-    snprintf(path, sizeof(path), "%s/feedback.db", folder);
+    store_folder_make(&folder);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    char command[96];
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    return system(command);
+    store_folder_remove(&folder);
+    return 0;
 }
 
 static struct feedback_store *open_store(uint64_t rows)
 {
     struct err e;
     const struct feedback_limits limits = {.rows = rows, .age_ms = 10 * DAY_MS};
-    struct feedback_store *s = feedback_store_open(path, &limits, &e);
+    struct feedback_store *s = feedback_store_open(folder.file, &limits, &e);
     if (!s) {
         fail_msg("%s", e.message);
     }
@@ -114,7 +109,7 @@ static void what_was_added_is_there_after_opening_again(void **state)
     assert_string_equal(seen.last.key, "shop");
     assert_string_equal(seen.last.model, "tiny@1");
     struct stat st;
-    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(stat(folder.file, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     feedback_store_close(s);
 }
@@ -197,8 +192,8 @@ static void a_user_is_forgotten_also_by_the_file(void **state)
     assert_int_equal(feedback_store_delete(s, "", "lab", "", &n, &e),
                      -1); /* not all of a key */
     assert_int_equal(feedback_store_delete(s, "ann", "", "", &n, &e), 0);
-    snprintf(wal, sizeof(wal), "%s-wal", path);
-    assert_false(file_has(path, "a plain secret"));
+    snprintf(wal, sizeof(wal), "%s-wal", folder.file);
+    assert_false(file_has(folder.file, "a plain secret"));
     assert_false(file_has(wal, "a plain secret"));
     feedback_store_close(s);
 }
@@ -209,9 +204,10 @@ static void another_programs_file_is_refused(void **state)
     struct err e = {0};
     const struct feedback_limits limits = {.rows = 1, .age_ms = DAY_MS};
     assert_int_equal(
-        file_write_atomic(path, "no database at all, but a long enough text", 42, &e), 0);
-    assert_null(feedback_store_open(path, &limits, &e));
-    assert_non_null(strstr(e.message, path));
+        file_write_atomic(folder.file, "no database at all, but a long enough text", 42, &e),
+        0);
+    assert_null(feedback_store_open(folder.file, &limits, &e));
+    assert_non_null(strstr(e.message, folder.file));
 }
 
 int main(void)

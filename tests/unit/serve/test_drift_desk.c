@@ -7,17 +7,17 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/json.h"
 #include "runtime/serve/drift_desk.h"
 #include "runtime/serve/server_metrics.h"
+#include "tests/unit/registry/store_fixture.h"
 
 #define WINDOW   50
 #define BASELINE 100
 
-static char folder[64], path[96];
+static struct store_folder folder;
 
 struct fixture {
     uv_loop_t loop;
@@ -28,26 +28,21 @@ struct fixture {
 static int set_up(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/weir-test-desk-XXXXXX");
-    if (!mkdtemp(folder)) {
-        return -1;
-    }
-    snprintf(path, sizeof(path), "%s/drift.db", folder);
+    store_folder_make(&folder);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    char command[96];
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    return system(command);
+    store_folder_remove(&folder);
+    return 0;
 }
 
 static void begin(struct fixture *f)
 {
     struct err e = {0};
-    struct drift_desk_settings set = {.path = path, .test = drift_settings_default()};
+    struct drift_desk_settings set = {.path = folder.file, .test = drift_settings_default()};
     set.test.window = WINDOW;
     set.test.baseline = BASELINE;
     assert_int_equal(uv_loop_init(&f->loop), 0);
@@ -291,7 +286,7 @@ static void stored_alerts_that_are_damaged_are_left_out(void **state)
     begin(&f);
     answer(&f, 1, BASELINE);
     end(&f);
-    struct drift_store *s = drift_store_open(path, &e);
+    struct drift_store *s = drift_store_open(folder.file, &e);
     put_alert(s, 1, 1, "{\"x\":1}");
     for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
         put_alert(s, 2 + i, 1, damaged[i]);
@@ -313,7 +308,7 @@ static void an_alert_whose_series_is_gone_is_over(void **state)
     (void)state;
     struct fixture f;
     struct err e = {0};
-    struct drift_store *s = drift_store_open(path, &e);
+    struct drift_store *s = drift_store_open(folder.file, &e);
     put_alert(s, 1, 1, "{\"x\":1}");
     drift_store_close(s);
     double ended = 0;
