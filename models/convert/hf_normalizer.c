@@ -2,11 +2,11 @@
 
 #include <string.h>
 
+#include "models/convert/hf_json.h"
 #include "runtime/base/base64.h"
 #include "runtime/base/buf.h"
 
-#define SPACE_MARK "\xe2\x96\x81"
-#define MAX_TABLE  ((size_t)64 << 20)
+#define MAX_TABLE ((size_t)64 << 20)
 
 /* What the parts of "normalizer" and "pre_tokenizer" do together. */
 struct evening {
@@ -18,41 +18,31 @@ struct evening {
     const char *unknown; /* the type of a part that is not known, or NULL */
 };
 
-static bool is(const cJSON *item, const char *text)
-{
-    const char *s = cJSON_GetStringValue(item);
-    return s && strcmp(s, text) == 0;
-}
-
-static const cJSON *get(const cJSON *object, const char *key)
-{
-    return cJSON_GetObjectItemCaseSensitive(object, key);
-}
-
 /* Several spaces become one, or a space what stands for it. */
 static bool look_at_replacement(const cJSON *part, struct evening *to)
 {
-    const cJSON *pattern = get(part, "pattern"), *content = get(part, "content");
-    bool marks = is(content, SPACE_MARK);
-    if (is(get(pattern, "Regex"), " {2,}") && (marks || is(content, " "))) {
+    const cJSON *pattern = hf_get(part, "pattern"), *content = hf_get(part, "content");
+    bool marks = hf_is(content, HF_SPACE_MARK);
+    if (hf_is(hf_get(pattern, "Regex"), " {2,}") && (marks || hf_is(content, " "))) {
         to->one_for_several = true;
         return true;
     }
-    return marks && is(get(pattern, "String"), " ");
+    return marks && hf_is(hf_get(pattern, "String"), " ");
 }
 
 static bool look_at_metaspace(const cJSON *part, struct evening *to)
 {
-    const cJSON *scheme = get(part, "prepend_scheme");
-    to->space_before |= cJSON_IsString(scheme) ? !is(scheme, "never")
-                                               : !cJSON_IsFalse(get(part, "add_prefix_space"));
-    return is(get(part, "replacement"), SPACE_MARK);
+    const cJSON *scheme = hf_get(part, "prepend_scheme");
+    to->space_before |= cJSON_IsString(scheme)
+                            ? !hf_is(scheme, "never")
+                            : !cJSON_IsFalse(hf_get(part, "add_prefix_space"));
+    return hf_is(hf_get(part, "replacement"), HF_SPACE_MARK);
 }
 
 static bool look_at_kind(const cJSON *part, const char *type, struct evening *to)
 {
     if (strcmp(type, "Precompiled") == 0) {
-        const char *table = cJSON_GetStringValue(get(part, "precompiled_charsmap"));
+        const char *table = cJSON_GetStringValue(hf_get(part, "precompiled_charsmap"));
         bool alone = table && !to->table;
         to->table = table;
         return alone;
@@ -62,7 +52,7 @@ static bool look_at_kind(const cJSON *part, const char *type, struct evening *to
     }
     if (strcmp(type, "Prepend") == 0) {
         to->space_before = true;
-        return is(get(part, "prepend"), SPACE_MARK);
+        return hf_is(hf_get(part, "prepend"), HF_SPACE_MARK);
     }
     if (strcmp(type, "WhitespaceSplit") == 0) {
         to->one_for_several = to->splits = true;
@@ -77,7 +67,7 @@ static bool look_at_kind(const cJSON *part, const char *type, struct evening *to
 
 static void look_at_one(const cJSON *part, struct evening *to)
 {
-    const char *type = cJSON_GetStringValue(get(part, "type"));
+    const char *type = cJSON_GetStringValue(hf_get(part, "type"));
     type = type ? type : "";
     if (cJSON_IsObject(part) && !look_at_kind(part, type, to)) {
         to->unknown = type;
@@ -88,11 +78,11 @@ static void look_at_one(const cJSON *part, struct evening *to)
 static void look_at(const cJSON *part, const char *list, struct evening *to)
 {
     const cJSON *child;
-    if (!is(get(part, "type"), "Sequence")) {
+    if (!hf_is(hf_get(part, "type"), "Sequence")) {
         look_at_one(part, to);
         return;
     }
-    cJSON_ArrayForEach(child, get(part, list))
+    cJSON_ArrayForEach(child, hf_get(part, list))
     {
         look_at_one(child, to);
     }
@@ -116,8 +106,8 @@ static int put_table(const char *text, struct gguf_writer *out, struct err *e)
 int hf_normalizer_put(const cJSON *tokenizer, struct gguf_writer *out, struct err *e)
 {
     struct evening how = {0};
-    look_at(get(tokenizer, "normalizer"), "normalizers", &how);
-    look_at(get(tokenizer, "pre_tokenizer"), "pretokenizers", &how);
+    look_at(hf_get(tokenizer, "normalizer"), "normalizers", &how);
+    look_at(hf_get(tokenizer, "pre_tokenizer"), "pretokenizers", &how);
     if (!how.unknown && how.splits && !how.table) {
         how.unknown = "WhitespaceSplit";
     } else if (!how.unknown && how.strips && !how.one_for_several) {

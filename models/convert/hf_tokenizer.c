@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/convert/hf_json.h"
 #include "models/convert/hf_normalizer.h"
 #include "models/convert/hf_words.h"
 #include "models/tokenizer/tokenizer.h"
 #include "models/tokenizer/vocab.h"
 #include "runtime/base/mem.h"
 
-#define SPACE_MARK  "\xe2\x96\x81"
 #define NO_MERGE    (-1e9f) /* the score of what no merge makes */
 #define FILLER_MAX  16      /* "[PAD151999]" */
 #define NAME_PARTED ' '
@@ -26,12 +26,6 @@ struct lists {
     char *merge_text;        /* what pairs, or marks and names, were joined in */
     size_t n_merges;
 };
-
-static const cJSON *get(const cJSON *object, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsNull(item) ? NULL : item;
-}
 
 static int wrong(struct err *e, const char *what)
 {
@@ -65,10 +59,10 @@ static double id_of(const cJSON *item)
 static int read_scored(struct lists *l, const cJSON *model, struct err *e)
 {
     const cJSON *token;
-    const double unknown = id_of(get(model, "unk_id"));
-    const bool has_bytes = cJSON_IsTrue(get(model, "byte_fallback"));
+    const double unknown = id_of(hf_get(model, "unk_id"));
+    const bool has_bytes = cJSON_IsTrue(hf_get(model, "byte_fallback"));
     double id = 0.0;
-    cJSON_ArrayForEach(token, get(model, "vocab"))
+    cJSON_ArrayForEach(token, hf_get(model, "vocab"))
     {
         const char *text = cJSON_GetStringValue(cJSON_GetArrayItem(token, 0));
         const cJSON *score = cJSON_GetArrayItem(token, 1);
@@ -90,8 +84,8 @@ static int read_scored(struct lists *l, const cJSON *model, struct err *e)
 static int read_named(struct lists *l, const cJSON *model, bool spm, struct err *e)
 {
     const cJSON *token;
-    const char *unknown = cJSON_GetStringValue(get(model, "unk_token"));
-    cJSON_ArrayForEach(token, get(model, "vocab"))
+    const char *unknown = cJSON_GetStringValue(hf_get(model, "unk_token"));
+    cJSON_ArrayForEach(token, hf_get(model, "vocab"))
     {
         enum token_kind kind = TOKEN_NORMAL;
         if (spm && is_byte_name(token->string)) {
@@ -110,27 +104,27 @@ static int read_named(struct lists *l, const cJSON *model, bool spm, struct err 
  * spaces are: added once more it stays one that merges make, for no text holds that mark. */
 static bool repeats_token(const struct lists *l, double id, const char *text)
 {
-    return text && strstr(text, SPACE_MARK) && id >= 0.0 && id < (double)l->n &&
+    return text && strstr(text, HF_SPACE_MARK) && id >= 0.0 && id < (double)l->n &&
            l->names[(int)id].data && strcmp(l->names[(int)id].data, text) == 0;
 }
 
 /* The vocabulary, and the tokens that were added to it and may stand in it too. */
 static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, struct err *e)
 {
-    const cJSON *token, *model = get(t->tokenizer, "model");
-    const char *unknown = cJSON_GetStringValue(get(model, "unk_token"));
-    if ((cJSON_IsArray(get(model, "vocab")) ? read_scored(l, model, e)
-                                            : read_named(l, model, spm, e)) != 0) {
+    const cJSON *token, *model = hf_get(t->tokenizer, "model");
+    const char *unknown = cJSON_GetStringValue(hf_get(model, "unk_token"));
+    if ((cJSON_IsArray(hf_get(model, "vocab")) ? read_scored(l, model, e)
+                                               : read_named(l, model, spm, e)) != 0) {
         return -1;
     }
-    cJSON_ArrayForEach(token, get(t->tokenizer, "added_tokens"))
+    cJSON_ArrayForEach(token, hf_get(t->tokenizer, "added_tokens"))
     {
-        const char *text = cJSON_GetStringValue(get(token, "content"));
-        const double id = id_of(get(token, "id"));
-        bool special = cJSON_IsTrue(get(token, "special"));
+        const char *text = cJSON_GetStringValue(hf_get(token, "content"));
+        const double id = id_of(hf_get(token, "id"));
+        bool special = cJSON_IsTrue(hf_get(token, "special"));
         enum token_kind kind = special ? TOKEN_CONTROL : TOKEN_USER_DEFINED;
         if ((unknown && text && strcmp(text, unknown) == 0) ||
-            id == id_of(get(model, "unk_id"))) {
+            id == id_of(hf_get(model, "unk_id"))) {
             kind = TOKEN_UNKNOWN;
         }
         if (spm && !special && repeats_token(l, id, text)) {
@@ -155,11 +149,11 @@ static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, 
 /* Where the file marks what goes on with a word, "##ing", GGUF marks what begins one. */
 static int mark_beginnings(struct lists *l, const cJSON *model, struct err *e)
 {
-    const char *said = cJSON_GetStringValue(get(model, "continuing_subword_prefix"));
+    const char *said = cJSON_GetStringValue(hf_get(model, "continuing_subword_prefix"));
     const char *mark = said ? said : "##";
     size_t bytes = 0, n = strlen(mark);
     for (int i = 0; i < l->n; i++) {
-        bytes += l->names[i].len + sizeof(SPACE_MARK);
+        bytes += l->names[i].len + sizeof(HF_SPACE_MARK);
     }
     l->merge_text = mem_alloc(bytes + 1);
     if (!l->merge_text) {
@@ -175,7 +169,7 @@ static int mark_beginnings(struct lists *l, const cJSON *model, struct err *e)
             *name = (struct gguf_str){name->data + n, name->len - n};
             continue;
         }
-        int made = snprintf(to, bytes, SPACE_MARK "%s", name->data);
+        int made = snprintf(to, bytes, HF_SPACE_MARK "%s", name->data);
         *name = (struct gguf_str){to, (size_t)made};
         to += made + 1;
         bytes -= (size_t)made + 1;
@@ -296,7 +290,7 @@ static int score_tokens(struct lists *l, const cJSON *merges, struct err *e)
 static const char *token_text(const cJSON *item)
 {
     const char *text = cJSON_GetStringValue(item);
-    return text ? text : cJSON_GetStringValue(get(item, "content"));
+    return text ? text : cJSON_GetStringValue(hf_get(item, "content"));
 }
 
 static int find_token(const struct lists *l, const char *text)
@@ -312,9 +306,9 @@ static int find_token(const struct lists *l, const char *text)
 /* The token that a post-processor puts before a text, or behind it; NULL: none. */
 static const char *added_token(const cJSON *post, bool behind)
 {
-    const cJSON *part, *single = get(post, "single");
+    const cJSON *part, *single = hf_get(post, "single");
     const char *found = NULL;
-    cJSON_ArrayForEach(part, get(post, "processors"))
+    cJSON_ArrayForEach(part, hf_get(post, "processors"))
     {
         found = found ? found : added_token(part, behind);
     }
@@ -324,10 +318,10 @@ static const char *added_token(const cJSON *post, bool behind)
     if (single) {
         const cJSON *end =
             cJSON_GetArrayItem(single, behind ? cJSON_GetArraySize(single) - 1 : 0);
-        return cJSON_GetStringValue(get(get(end, "SpecialToken"), "id"));
+        return cJSON_GetStringValue(hf_get(hf_get(end, "SpecialToken"), "id"));
     }
     /* RobertaProcessing and BertProcessing: ["</s>", 2] */
-    return cJSON_GetStringValue(cJSON_GetArrayItem(get(post, behind ? "sep" : "cls"), 0));
+    return cJSON_GetStringValue(cJSON_GetArrayItem(hf_get(post, behind ? "sep" : "cls"), 0));
 }
 
 /* By name in tokenizer_config.json, or by id, the first of several, in config.json, or else the
@@ -338,8 +332,8 @@ static void put_special(const struct hf_tokenizer *t, const struct lists *l, con
     char key[64], id_key[64];
     snprintf(key, sizeof(key), "%s_token", name);
     snprintf(id_key, sizeof(id_key), "%s_token_id", name);
-    int id = find_token(l, token_text(get(t->config, key)));
-    const cJSON *number = get(t->model, id_key);
+    int id = find_token(l, token_text(hf_get(t->config, key)));
+    const cJSON *number = hf_get(t->model, id_key);
     number = cJSON_IsArray(number) ? cJSON_GetArrayItem(number, 0) : number;
     if (id < 0 && cJSON_IsNumber(number) && number->valueint >= 0 && number->valueint < l->n) {
         id = number->valueint;
@@ -354,9 +348,9 @@ static void put_special(const struct hf_tokenizer *t, const struct lists *l, con
 /* Said outright, or by a post-processor that puts the token first. */
 static bool adds_bos(const struct hf_tokenizer *t, bool spm)
 {
-    const cJSON *said = get(t->config, "add_bos_token"),
-                *post = get(t->tokenizer, "post_processor");
-    const char *bos = token_text(get(t->config, "bos_token"));
+    const cJSON *said = hf_get(t->config, "add_bos_token"),
+                *post = hf_get(t->tokenizer, "post_processor");
+    const char *bos = token_text(hf_get(t->config, "bos_token"));
     const char *first = added_token(post, false);
     if (cJSON_IsBool(said)) {
         return cJSON_IsTrue(said);
@@ -367,13 +361,13 @@ static bool adds_bos(const struct hf_tokenizer *t, bool spm)
 /* One template, or several with names, of which one is "default". */
 static void put_template(const cJSON *config, struct gguf_writer *out)
 {
-    const cJSON *item = get(config, "chat_template"), *one;
+    const cJSON *item = hf_get(config, "chat_template"), *one;
     const char *text = cJSON_GetStringValue(item);
     cJSON_ArrayForEach(one, item)
     {
-        const char *name = cJSON_GetStringValue(get(one, "name"));
+        const char *name = cJSON_GetStringValue(hf_get(one, "name"));
         if (name && strcmp(name, "default") == 0) {
-            text = cJSON_GetStringValue(get(one, "template"));
+            text = cJSON_GetStringValue(hf_get(one, "template"));
         }
     }
     if (text) {
@@ -385,7 +379,7 @@ static void put_template(const cJSON *config, struct gguf_writer *out)
 static int put_rstrip(const struct hf_tokenizer *t, int n_tokens, struct gguf_writer *out,
                       struct err *e)
 {
-    const cJSON *token, *added = get(t->tokenizer, "added_tokens");
+    const cJSON *token, *added = hf_get(t->tokenizer, "added_tokens");
     int n = cJSON_GetArraySize(added);
     int32_t *ids = mem_array((size_t)n + 1, sizeof(*ids));
     size_t count = 0;
@@ -394,8 +388,8 @@ static int put_rstrip(const struct hf_tokenizer *t, int n_tokens, struct gguf_wr
     }
     cJSON_ArrayForEach(token, added)
     {
-        const double id = id_of(get(token, "id"));
-        if (cJSON_IsTrue(get(token, "rstrip")) && id >= 0.0 && id < (double)n_tokens) {
+        const double id = id_of(hf_get(token, "id"));
+        if (cJSON_IsTrue(hf_get(token, "rstrip")) && id >= 0.0 && id < (double)n_tokens) {
             ids[count++] = (int32_t)id;
         }
     }
@@ -411,14 +405,14 @@ static int put_rstrip(const struct hf_tokenizer *t, int n_tokens, struct gguf_wr
 static int put_wordpiece(const struct hf_tokenizer *t, struct lists *l, struct gguf_writer *out,
                          struct err *e)
 {
-    const cJSON *model = get(t->tokenizer, "model"),
-                *post = get(t->tokenizer, "post_processor");
+    const cJSON *model = hf_get(t->tokenizer, "model"),
+                *post = hf_get(t->tokenizer, "post_processor");
     if (read_tokens(l, t, false, e) != 0) {
         return -1;
     }
     put_special(t, l, "cls", "cls", added_token(post, false), out);
     put_special(t, l, "sep", "seperator", added_token(post, true), out);
-    put_special(t, l, "unk", "unknown", token_text(get(model, "unk_token")), out);
+    put_special(t, l, "unk", "unknown", token_text(hf_get(model, "unk_token")), out);
     put_special(t, l, "pad", "padding", NULL, out);
     if (mark_beginnings(l, model, e) != 0) {
         return -1;
@@ -437,7 +431,7 @@ static void put_end(const struct hf_tokenizer *t, const struct lists *l, bool be
                     struct gguf_writer *out)
 {
     const char *name = behind ? "eos" : "bos";
-    const int id = find_token(l, added_token(get(t->tokenizer, "post_processor"), behind));
+    const int id = find_token(l, added_token(hf_get(t->tokenizer, "post_processor"), behind));
     char key[64];
     snprintf(key, sizeof(key), "tokenizer.ggml.add_%s_token", name);
     gguf_put_bool(out, key, id >= 0);
@@ -452,7 +446,7 @@ static void put_end(const struct hf_tokenizer *t, const struct lists *l, bool be
 static int put_unigram(const struct hf_tokenizer *t, struct lists *l, struct gguf_writer *out,
                        struct err *e)
 {
-    const double unknown = id_of(get(get(t->tokenizer, "model"), "unk_id"));
+    const double unknown = id_of(hf_get(hf_get(t->tokenizer, "model"), "unk_id"));
     if (read_tokens(l, t, false, e) != 0) {
         return -1;
     }
@@ -474,7 +468,7 @@ static int put_unigram(const struct hf_tokenizer *t, struct lists *l, struct ggu
 static int put_lists(const struct hf_tokenizer *t, struct lists *l, bool spm,
                      struct gguf_writer *out, struct err *e)
 {
-    const cJSON *model = get(t->tokenizer, "model"), *merges = get(model, "merges");
+    const cJSON *model = hf_get(t->tokenizer, "model"), *merges = hf_get(model, "merges");
     if (read_tokens(l, t, spm, e) != 0) {
         return -1;
     }
@@ -496,7 +490,7 @@ static int put_lists(const struct hf_tokenizer *t, struct lists *l, bool spm,
         }
         gguf_put_strs(out, "tokenizer.ggml.merges", l->merges, l->n_merges);
     }
-    put_special(t, l, "bos", "bos", added_token(get(t->tokenizer, "post_processor"), false),
+    put_special(t, l, "bos", "bos", added_token(hf_get(t->tokenizer, "post_processor"), false),
                 out);
     put_special(t, l, "eos", "eos", NULL, out);
     gguf_put_bool(out, "tokenizer.ggml.add_bos_token", adds_bos(t, spm));
@@ -507,22 +501,22 @@ static int put_lists(const struct hf_tokenizer *t, struct lists *l, bool spm,
 /* Older files do not name the model's type: each has something that the others have not. */
 static const char *model_type(const cJSON *model)
 {
-    const char *type = cJSON_GetStringValue(get(model, "type"));
-    if (type || !get(model, "vocab")) {
+    const char *type = cJSON_GetStringValue(hf_get(model, "type"));
+    if (type || !hf_get(model, "vocab")) {
         return type ? type : "";
     }
-    return cJSON_IsArray(get(model, "vocab")) ? "Unigram"
-           : get(model, "merges")             ? "BPE"
-                                              : "WordPiece";
+    return cJSON_IsArray(hf_get(model, "vocab")) ? "Unigram"
+           : hf_get(model, "merges")             ? "BPE"
+                                                 : "WordPiece";
 }
 
 int hf_tokenizer_put(const struct hf_tokenizer *t, struct gguf_writer *out, struct err *e)
 {
-    const cJSON *model = get(t->tokenizer, "model");
+    const cJSON *model = hf_get(t->tokenizer, "model");
     const char *type = model_type(model);
     bool wordpiece = strcmp(type, "WordPiece") == 0;
     bool unigram = strcmp(type, "Unigram") == 0;
-    const cJSON *vocab = get(model, "vocab");
+    const cJSON *vocab = hf_get(model, "vocab");
     if (!vocab || (!wordpiece && !unigram && strcmp(type, "BPE") != 0)) {
         return err_set(e, ERR_UNSUPPORTED,
                        "tokenizer.json: a model of type \"%.32s\" is not supported; BPE, "
@@ -543,7 +537,7 @@ int hf_tokenizer_put(const struct hf_tokenizer *t, struct gguf_writer *out, stru
     if (rc == 0) {
         rc = wordpiece ? put_wordpiece(t, &l, out, e)
              : unigram ? put_unigram(t, &l, out, e)
-                       : put_lists(t, &l, cJSON_IsTrue(get(model, "byte_fallback")), out, e);
+                       : put_lists(t, &l, cJSON_IsTrue(hf_get(model, "byte_fallback")), out, e);
     }
     if (rc == 0) {
         rc = put_rstrip(t, l.n, out, e);

@@ -2,26 +2,14 @@
 
 #include <string.h>
 
+#include "models/convert/hf_json.h"
 #include "models/tokenizer/tokenizer.h"
 
-#define SPACE_MARK    "\xe2\x96\x81"
 #define MAX_PARTS     8
 #define MAX_LETTERS   100.0 /* of a word: wordpiece.h */
 #define KEY_SPACE     "tokenizer.ggml.add_space_prefix"
 #define KEY_LOWERCASE "tokenizer.ggml.normalizer.lowercase"
 #define KEY_ACCENTS   "tokenizer.ggml.normalizer.strip_accents"
-
-static const cJSON *get(const cJSON *object, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsNull(item) ? NULL : item;
-}
-
-static bool is(const cJSON *item, const char *text)
-{
-    const char *s = cJSON_GetStringValue(item);
-    return s && strcmp(s, text) == 0;
-}
 
 static int unsupported(struct err *e, const char *key, const char *what)
 {
@@ -45,14 +33,14 @@ static int add_parts(struct parts *p, const cJSON *item, const char *list, struc
     if (!item) {
         return 0;
     }
-    if (!is(get(item, "type"), "Sequence")) {
+    if (!hf_is(hf_get(item, "type"), "Sequence")) {
         if (p->n == MAX_PARTS) {
             return unsupported(e, p->key, "a long sequence");
         }
         p->items[p->n++] = item;
         return 0;
     }
-    cJSON_ArrayForEach(child, get(item, list))
+    cJSON_ArrayForEach(child, hf_get(item, list))
     {
         if (add_parts(p, child, list, e) != 0) {
             return -1;
@@ -65,12 +53,12 @@ static int read_parts(const cJSON *tokenizer, const char *key, const char *list,
                       struct parts *p, struct err *e)
 {
     *p = (struct parts){.key = key};
-    return add_parts(p, get(tokenizer, key), list, e);
+    return add_parts(p, hf_get(tokenizer, key), list, e);
 }
 
 static const char *type_of(const cJSON *part)
 {
-    const char *type = cJSON_GetStringValue(get(part, "type"));
+    const char *type = cJSON_GetStringValue(hf_get(part, "type"));
     return type ? type : "a part without a type";
 }
 
@@ -79,7 +67,7 @@ static int check_affixes(const cJSON *tokenizer, struct err *e)
 {
     static const char *const keys[] = {"continuing_subword_prefix", "end_of_word_suffix"};
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        const char *said = cJSON_GetStringValue(get(get(tokenizer, "model"), keys[i]));
+        const char *said = cJSON_GetStringValue(hf_get(hf_get(tokenizer, "model"), keys[i]));
         if (said && *said) {
             return err_set(e, ERR_UNSUPPORTED,
                            "tokenizer.json: \"%s\" is not supported with BPE", keys[i]);
@@ -132,24 +120,25 @@ struct splitting {
  * the expressions leave nothing over. */
 static bool look_at(const cJSON *part, struct splitting *s)
 {
-    if (is(get(part, "type"), "Split")) {
-        const char *regex = cJSON_GetStringValue(get(get(part, "pattern"), "Regex"));
-        bool all = is(get(part, "behavior"), "Isolated") ||
-                   (is(get(part, "behavior"), "Removed") && cJSON_IsTrue(get(part, "invert")));
+    if (hf_is(hf_get(part, "type"), "Split")) {
+        const char *regex = cJSON_GetStringValue(hf_get(hf_get(part, "pattern"), "Regex"));
+        bool all = hf_is(hf_get(part, "behavior"), "Isolated") ||
+                   (hf_is(hf_get(part, "behavior"), "Removed") &&
+                    cJSON_IsTrue(hf_get(part, "invert")));
         bool known = regex && all && s->n < MAX_SPLITS && !s->bytes;
         if (known) {
             s->expressions[s->n++] = regex;
         }
         return known;
     }
-    if (is(get(part, "type"), "ByteLevel")) {
+    if (hf_is(hf_get(part, "type"), "ByteLevel")) {
         s->bytes = true;
-        s->gpt2 = !cJSON_IsFalse(get(part, "use_regex"));
-        s->space = !cJSON_IsFalse(get(part, "add_prefix_space"));
+        s->gpt2 = !cJSON_IsFalse(hf_get(part, "use_regex"));
+        s->space = !cJSON_IsFalse(hf_get(part, "add_prefix_space"));
         return true;
     }
-    s->digits = is(get(part, "type"), "Digits");
-    return s->digits && cJSON_IsTrue(get(part, "individual_digits"));
+    s->digits = hf_is(hf_get(part, "type"), "Digits");
+    return s->digits && cJSON_IsTrue(hf_get(part, "individual_digits"));
 }
 
 static bool same_expressions(const struct splitting *s, const char *const *expressions)
@@ -193,12 +182,12 @@ int hf_words_put_byte_level(const cJSON *tokenizer, struct gguf_writer *out, str
         return unsupported(e, words.key, "a way to split words without ByteLevel");
     }
     for (size_t i = 0; i < forms.n; i++) {
-        if (!is(get(forms.items[i], "type"), "NFC")) {
+        if (!hf_is(hf_get(forms.items[i], "type"), "NFC")) {
             return unsupported(e, forms.key, type_of(forms.items[i]));
         }
     }
     const char *rule =
-        find_rule(&s, cJSON_IsTrue(get(get(tokenizer, "model"), "ignore_merges")));
+        find_rule(&s, cJSON_IsTrue(hf_get(hf_get(tokenizer, "model"), "ignore_merges")));
     if (!rule) {
         return unsupported(e, words.key,
                            s.n > 0 ? s.expressions[0] : "ByteLevel as it is there");
@@ -219,7 +208,8 @@ struct spacing {
 
 static bool is_mark_for_space(const cJSON *part)
 {
-    return is(get(get(part, "pattern"), "String"), " ") && is(get(part, "content"), SPACE_MARK);
+    return hf_is(hf_get(hf_get(part, "pattern"), "String"), " ") &&
+           hf_is(hf_get(part, "content"), HF_SPACE_MARK);
 }
 
 /* Whether a token has a mark behind its first letter, so that it matters where words end. */
@@ -228,7 +218,7 @@ static bool joins_words(const cJSON *vocab)
     const cJSON *token;
     cJSON_ArrayForEach(token, vocab)
     {
-        if (token->string[0] && strstr(token->string + 1, SPACE_MARK)) {
+        if (token->string[0] && strstr(token->string + 1, HF_SPACE_MARK)) {
             return true;
         }
     }
@@ -237,12 +227,13 @@ static bool joins_words(const cJSON *vocab)
 
 static bool look_at_metaspace(const cJSON *part, const cJSON *tokenizer, struct spacing *s)
 {
-    const cJSON *scheme = get(part, "prepend_scheme");
-    bool never = scheme ? is(scheme, "never") : cJSON_IsFalse(get(part, "add_prefix_space"));
-    s->scheme = never ? NULL : is(scheme, "first") ? "first" : "always";
-    return is(get(part, "replacement"), SPACE_MARK) &&
-           (cJSON_IsFalse(get(part, "split")) ||
-            !joins_words(get(get(tokenizer, "model"), "vocab")));
+    const cJSON *scheme = hf_get(part, "prepend_scheme");
+    bool never =
+        scheme ? hf_is(scheme, "never") : cJSON_IsFalse(hf_get(part, "add_prefix_space"));
+    s->scheme = never ? NULL : hf_is(scheme, "first") ? "first" : "always";
+    return hf_is(hf_get(part, "replacement"), HF_SPACE_MARK) &&
+           (cJSON_IsFalse(hf_get(part, "split")) ||
+            !joins_words(hf_get(hf_get(tokenizer, "model"), "vocab")));
 }
 
 /* Gemma's Split at spaces finds none: they are marks by then. */
@@ -251,10 +242,10 @@ static bool look_at_spacing(const cJSON *part, const cJSON *tokenizer, struct sp
     const char *type = type_of(part);
     if (strcmp(type, "Prepend") == 0) {
         s->before = true;
-        return is(get(part, "prepend"), SPACE_MARK);
+        return hf_is(hf_get(part, "prepend"), HF_SPACE_MARK);
     }
     if (strcmp(type, "Split") == 0) {
-        return is(get(get(part, "pattern"), "String"), " ");
+        return hf_is(hf_get(hf_get(part, "pattern"), "String"), " ");
     }
     return strcmp(type, "Replace") == 0
                ? is_mark_for_space(part)
@@ -291,9 +282,9 @@ int hf_words_put_spm(const cJSON *tokenizer, struct gguf_writer *out, struct err
 
 static int check_bert(const cJSON *tokenizer, const struct parts *words, struct err *e)
 {
-    const cJSON *most = get(get(tokenizer, "model"), "max_input_chars_per_word");
+    const cJSON *most = hf_get(hf_get(tokenizer, "model"), "max_input_chars_per_word");
     for (size_t i = 0; i < words->n; i++) {
-        if (!is(get(words->items[i], "type"), "BertPreTokenizer")) {
+        if (!hf_is(hf_get(words->items[i], "type"), "BertPreTokenizer")) {
             return unsupported(e, words->key, type_of(words->items[i]));
         }
     }
@@ -318,16 +309,16 @@ int hf_words_put_wordpiece(const cJSON *tokenizer, struct gguf_writer *out, stru
         return 0;
     }
     const cJSON *bert = forms.items[0];
-    if (forms.n > 1 || !is(get(bert, "type"), "BertNormalizer")) {
+    if (forms.n > 1 || !hf_is(hf_get(bert, "type"), "BertNormalizer")) {
         return unsupported(e, forms.key, forms.n > 1 ? "a sequence" : type_of(bert));
     }
-    if (cJSON_IsFalse(get(bert, "clean_text")) ||
-        cJSON_IsFalse(get(bert, "handle_chinese_chars"))) {
+    if (cJSON_IsFalse(hf_get(bert, "clean_text")) ||
+        cJSON_IsFalse(hf_get(bert, "handle_chinese_chars"))) {
         return unsupported(e, forms.key,
                            "\"clean_text\" or \"handle_chinese_chars\" that is false");
     }
-    const cJSON *accents = get(bert, "strip_accents");
-    bool lowercase = !cJSON_IsFalse(get(bert, "lowercase"));
+    const cJSON *accents = hf_get(bert, "strip_accents");
+    bool lowercase = !cJSON_IsFalse(hf_get(bert, "lowercase"));
     gguf_put_bool(out, KEY_LOWERCASE, lowercase);
     gguf_put_bool(out, KEY_ACCENTS, accents ? cJSON_IsTrue(accents) : lowercase);
     return 0;
