@@ -250,6 +250,20 @@ static int delete_version(struct version_request *r, struct err *e)
     return version_store_delete_version(r->store, r->name, version, &r->change, NULL, e);
 }
 
+/* The object as it is after a change that was made; another request may have deleted it since.
+ */
+static int describe_changed(struct version_request *r, struct err *e)
+{
+    if (describe(r, e) == 0) {
+        return 0;
+    }
+    return e->kind != ERR_NOT_FOUND
+               ? -1
+               : err_set_param(e, ERR_CONFLICT, r->api->param,
+                               "%s \"%s\" was changed, and then deleted by another request",
+                               r->api->noun, r->name);
+}
+
 /* A change, and then the object as it is. */
 static int change(struct version_request *r, struct err *e)
 {
@@ -269,7 +283,7 @@ static int change(struct version_request *r, struct err *e)
         break;
     }
     r->publish = rc == 0;
-    return rc == 0 ? describe(r, e) : -1;
+    return rc == 0 ? describe_changed(r, e) : -1;
 }
 
 static int remove_something(struct version_request *r, struct err *e)
