@@ -19,21 +19,28 @@
 
 enum ops_type { OPS_F16, OPS_F32, OPS_I8 };
 
-#define OPS_KV_BLOCK     16  /* positions in a block of keys; pages hold a multiple of it */
-#define OPS_HEAD_DIM_MAX 256 /* head_dim is a multiple of 16 up to this */
+#define OPS_KV_BLOCK     16 /* positions in a block of keys; pages hold a multiple of it */
+#define OPS_HEAD_DIM_MAX 256
+
+/* Elements that a key or a value takes in the cache: head_dim, filled up to a multiple of 16.
+ */
+static inline size_t ops_kv_row(size_t head_dim)
+{
+    return (head_dim + 15) / 16 * 16;
+}
 
 /* The cached keys and values of one sequence, one layer and one KV head, in pages of
  * `page_positions` positions each. Position p lies in pages[p / page_positions], at index
- * i = p % page_positions and at these elements of `type`:
+ * i = p % page_positions and, with row = ops_kv_row(head_dim), at these elements of `type`:
  *
- *     key   d:  k_offset + (i / 16 * head_dim + d) * 16 + i % 16
- *     value d:  v_offset + i * head_dim + d
+ *     key   d:  k_offset + (i / 16 * row + d) * 16 + i % 16
+ *     value d:  v_offset + i * row + d
  *
  * Keys lie with 16 positions side by side, so that scores need no sum across a register. Keys
- * and values of a page are each page_positions * head_dim consecutive elements; the offsets
- * choose layer and head within the page. A contiguous cache is one page. Pages should be
- * 64-byte aligned, and offsets multiples of 16, for speed. Memory of positions not yet stored
- * may hold anything that may be read.
+ * and values of a page are each page_positions * row consecutive elements; the offsets choose
+ * layer and head within the page. A contiguous cache is one page. Pages should be 64-byte
+ * aligned, and offsets multiples of 16, for speed. Memory of positions not yet stored, and
+ * what fills a row up, may hold anything that may be read.
  *
  * OPS_I8 keeps -127..127 and a scale for each position, the greatest magnitude of its head_dim
  * numbers over 127: those of keys are the floats k_scale_offset + i of the page, those of
@@ -44,7 +51,7 @@ struct ops_kv {
     size_t page_positions; /* a multiple of OPS_KV_BLOCK */
     size_t k_offset, v_offset;
     size_t k_scale_offset, v_scale_offset; /* OPS_I8 alone */
-    size_t head_dim;
+    size_t head_dim;                       /* 1 to OPS_HEAD_DIM_MAX */
     enum ops_type type;
 };
 

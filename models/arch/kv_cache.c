@@ -27,15 +27,16 @@ int kv_cache_type_named(const char *name, enum ops_type *type, struct err *e)
 /* Of a key or value of one position, its scale included. */
 static size_t row_bytes(size_t head_dim, enum ops_type type)
 {
+    size_t n = ops_kv_row(head_dim);
     switch (type) {
     case OPS_I8:
-        return head_dim + sizeof(float);
+        return n + sizeof(float);
     case OPS_F16:
-        return head_dim * sizeof(uint16_t);
+        return n * sizeof(uint16_t);
     case OPS_F32:
         break;
     }
-    return head_dim * sizeof(float);
+    return n * sizeof(float);
 }
 
 size_t kv_cache_pages(int context)
@@ -187,7 +188,7 @@ int kv_cache_apply(struct kv_cache *kv, const struct kv_change *changes, size_t 
 struct ops_kv kv_cache_view(const struct kv_cache *kv, int slot, int layer, int kv_head)
 {
     size_t head = (size_t)layer * kv->n_kv_heads + (size_t)kv_head;
-    size_t elements = KV_PAGE_POSITIONS * kv->head_dim;
+    size_t elements = KV_PAGE_POSITIONS * ops_kv_row(kv->head_dim);
     /* The scales of int8 lie behind the keys and values of all layers. */
     size_t all = 2 * kv->n_layers * kv->n_kv_heads * elements / sizeof(float);
     return (struct ops_kv){

@@ -362,10 +362,9 @@ static int check_shape(const struct llama_config *c, const struct gguf *g, struc
         return err_set(e, ERR_FORMAT, "%s: %d attention heads do not divide among %d KV heads",
                        path, c->n_heads, c->n_kv_heads);
     }
-    if (c->head_dim == 0 || c->head_dim % 16 != 0 || c->head_dim > OPS_HEAD_DIM_MAX) {
-        return err_set(e, ERR_UNSUPPORTED,
-                       "%s: head size %d is not supported, multiples of 16 up to %d are", path,
-                       c->head_dim, OPS_HEAD_DIM_MAX);
+    if (c->head_dim < 1 || c->head_dim > OPS_HEAD_DIM_MAX) {
+        return err_set(e, ERR_UNSUPPORTED, "%s: head size %d is not supported, 1 to %d are",
+                       path, c->head_dim, OPS_HEAD_DIM_MAX);
     }
     if (c->d_model % Q8_GROUP != 0 || c->d_ff % Q8_GROUP != 0 ||
         c->n_heads * c->head_dim % Q8_GROUP != 0) {
@@ -373,6 +372,13 @@ static int check_shape(const struct llama_config *c, const struct gguf *g, struc
             e, ERR_UNSUPPORTED,
             "%s: embedding, attention and feed-forward lengths must be multiples of %d", path,
             Q8_GROUP);
+    }
+    /* Keys and values begin with a tile of their own: llama_loader.h. */
+    if (c->n_kv_heads * c->head_dim % Q8_TILE != 0) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s: %d KV heads of %d numbers are not supported, multiples of %d "
+                       "together are",
+                       path, c->n_kv_heads, c->head_dim, Q8_TILE);
     }
     return 0;
 }

@@ -67,6 +67,13 @@ int llama_share_check(const struct llama_config *c, struct err *e)
             e, ERR_UNSUPPORTED,
             "an encoder (%s) cannot be shared out among ranks; run it in one process", c->arch);
     }
+    /* A share begins with a tile of its own. */
+    if (c->n_ranks > 1 && c->head_dim % Q8_TILE != 0) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "heads of %d numbers cannot be shared out among ranks, multiples of %d "
+                       "can; run the model in one process",
+                       c->head_dim, Q8_TILE);
+    }
     if (c->n_ranks > RANKS_MAX) {
         return err_set(e, ERR_LIMIT, "%d ranks, at most %d can share a model", c->n_ranks,
                        RANKS_MAX);

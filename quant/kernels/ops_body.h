@@ -338,13 +338,13 @@ ALWAYS_INLINE char *page_at(const struct ops_kv *kv, size_t position, size_t off
 ALWAYS_INLINE char *key_block(const struct ops_kv *kv, size_t position)
 {
     const size_t i = position % kv->page_positions / OPS_KV_BLOCK * OPS_KV_BLOCK;
-    return page_at(kv, position, kv->k_offset + i * kv->head_dim);
+    return page_at(kv, position, kv->k_offset + i * ops_kv_row(kv->head_dim));
 }
 
 ALWAYS_INLINE char *value_row(const struct ops_kv *kv, size_t position)
 {
     const size_t i = position % kv->page_positions;
-    return page_at(kv, position, kv->v_offset + i * kv->head_dim);
+    return page_at(kv, position, kv->v_offset + i * ops_kv_row(kv->head_dim));
 }
 
 /* Scales of OPS_I8, from a position on to the end of its page. */
@@ -382,9 +382,10 @@ static void store_f16(uint16_t *key_at, uint16_t *value_at, const float *key,
 {
     uint16_t halves[LANES];
     for (size_t d = 0; d < head_dim; d += LANES) {
-        lanes_store_f16(value_at + d, lanes_load(value + d));
-        lanes_store_f16(halves, lanes_load(key + d));
-        for (size_t i = 0; i < LANES; i++) {
+        const size_t n = head_dim - d < LANES ? head_dim - d : LANES;
+        lanes_store_f16(value_at + d, lanes_load_part(value + d, n, 0.0f));
+        lanes_store_f16(halves, lanes_load_part(key + d, n, 0.0f));
+        for (size_t i = 0; i < n; i++) {
             key_at[(d + i) * OPS_KV_BLOCK] = halves[i];
         }
     }
@@ -559,6 +560,7 @@ ALWAYS_INLINE void value_block(const struct queries *s, size_t first, const size
                                const char *ahead)
 {
     const char *values = value_row(kv, p0);
+    const size_t row = ops_kv_row(kv->head_dim);
     struct lanes sum[QUERIES][ABREAST_MAX];
     for (size_t i = 0; i < count; i++) {
         for (size_t l = 0; l < n_lanes; l++) {
@@ -568,10 +570,10 @@ ALWAYS_INLINE void value_block(const struct queries *s, size_t first, const size
     for (size_t p = p0; p < p1; p++) {
         struct lanes v[ABREAST_MAX];
         for (size_t l = 0; l < n_lanes; l++) {
-            v[l] = lanes_load_as(values, type, (p - p0) * kv->head_dim + d + l * LANES);
+            v[l] = lanes_load_as(values, type, (p - p0) * row + d + l * LANES);
         }
         if (s->fetch_ahead) {
-            __builtin_prefetch(ahead + ((p - p0) * kv->head_dim + d) * element_bytes(type));
+            __builtin_prefetch(ahead + ((p - p0) * row + d) * element_bytes(type));
         }
         for (size_t i = 0; i < count; i++) {
             const struct lanes score = lanes_set(s->score[first + i][p]);
@@ -585,6 +587,30 @@ ALWAYS_INLINE void value_block(const struct queries *s, size_t first, const size
             lanes_store(s->out[first + i] + d + l * LANES, sum[i][l]);
         }
     }
+}
+
+/* The same to a query's last dims, fewer than 16, which few heads have: beside an output lies
+ * another one's. */
+static void value_rest(const struct queries *s, size_t query, const struct ops_kv *kv,
+                       size_t p0, size_t p1, size_t d)
+{
+    float sums[OPS_HEAD_DIM_MAX] = {0};
+    const struct queries one = {.count = 1, .score = {s->score[query]}, .out = {sums}};
+    const size_t bytes = (kv->head_dim - d) * sizeof(float);
+    const char *values = value_row(kv, p0);
+    memcpy(sums + d, s->out[query] + d, bytes);
+    switch (kv->type) {
+    case OPS_I8:
+        value_block(&one, 0, 1, 1, kv, OPS_I8, p0, p1, d, values);
+        break;
+    case OPS_F16:
+        value_block(&one, 0, 1, 1, kv, OPS_F16, p0, p1, d, values);
+        break;
+    case OPS_F32:
+        value_block(&one, 0, 1, 1, kv, OPS_F32, p0, p1, d, values);
+        break;
+    }
+    memcpy(s->out[query] + d, sums + d, bytes);
 }
 
 /* The same over positions of any pages, to all dims. */
@@ -601,8 +627,11 @@ ALWAYS_INLINE void value_sums(const struct queries *s, size_t first, const size_
         for (; d + abreast(count) * LANES <= kv->head_dim; d += abreast(count) * LANES) {
             value_block(s, first, count, abreast(count), kv, type, p, end, d, ahead);
         }
-        for (; d < kv->head_dim; d += LANES) {
+        for (; d + LANES <= kv->head_dim; d += LANES) {
             value_block(s, first, count, 1, kv, type, p, end, d, ahead);
+        }
+        for (size_t i = first; d < kv->head_dim && i < first + count; i++) {
+            value_rest(s, i, kv, p, end, d);
         }
     }
 }

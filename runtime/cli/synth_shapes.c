@@ -64,6 +64,8 @@ static const struct synth_shape shapes[] = {
      .ffn = 704, .vocab = 4096, .context = 1024},
     {"tiny-test", "llama", .layers = 2},
     {"tiny-test-yarn", "llama", .head_dim = 32, .yarn = 8.0f},
+    /* No multiple of a register's numbers, as OpenLLaMA 3B's heads of 100. */
+    {"tiny-test-heads20", "llama", .width = 160, .heads = 8, .kv_heads = 4, .head_dim = 20},
     {"tiny-test-mixtral", "llama", .experts = 8, .used = 2},
     {"tiny-test-granite", "granite", .layers = 2},
     {"tiny-test-qwen2", "qwen2", .layers = 2},

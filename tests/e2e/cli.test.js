@@ -99,7 +99,7 @@ test('every architecture loads, also packed; an unknown one is named', { skip },
     const folder = makeFolder(t);
     const logits = (file) => succeed(['logits', '-m', file, '--tokens', '5,6,7,8,9,10', '--all']);
     const shapes = { 'tiny-test': 'llama', 'tiny-test-granite': 'granite', 'tiny-test-yarn': 'llama', 'tiny-test-qwen2': 'qwen2',
-        'tiny-test-qwen3': 'qwen3', 'tiny-test-olmo2': 'olmo2', 'tiny-test-gemma2': 'gemma2', 'tiny-test-phi': 'phi3',
+        'tiny-test-heads20': 'llama', 'tiny-test-qwen3': 'qwen3', 'tiny-test-olmo2': 'olmo2', 'tiny-test-gemma2': 'gemma2', 'tiny-test-phi': 'phi3',
         'tiny-test-gemma3': 'gemma3', 'tiny-test-smollm3': 'smollm3', 'tiny-test-longrope': 'phi3',
         'tiny-test-phi4': 'phi3', 'tiny-test-mixtral': 'llama', 'tiny-test-qwen2moe': 'qwen2moe',
         'tiny-test-qwen3moe': 'qwen3moe', 'tiny-test-gpt2': 'gpt2', 'tiny-test-starcoder2': 'starcoder2',
@@ -114,6 +114,12 @@ test('every architecture loads, also packed; an unknown one is named', { skip },
         const last = succeed(['logits', '-m', plain, '--tokens', '5,6,7,8,9,10']);
         assert.equal(last, logits(plain).split('\n').slice(-2).join('\n'), shape);
     }
+    const large = fs.readFileSync(path.join(folder, 'tiny-test-heads20-plain.gguf'));
+    const length = 'llama.attention.key_length';
+    large.writeUInt32LE(300, large.indexOf(length) + length.length + 4);
+    const heads = path.join(folder, 'heads.gguf');
+    fs.writeFileSync(heads, large);
+    assert.match(weir(['logits', '-m', heads, '--tokens', '1']).stderr, /head size 300 is not supported, 1 to 256 are/);
     const typesOf = (file) => Object.fromEntries(JSON.parse(succeed(['inspect', '--json', file])).tensors.map((t) => [t.name, t.type]));
     for (const shape of ['tiny-test-qwen2moe', 'tiny-test-gpt2', 'tiny-test-stablelm12']) {
         const [plain, int8] = ['plain', 'int8'].map((kind) => path.join(folder, `${shape}-${kind}.gguf`));

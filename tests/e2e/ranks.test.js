@@ -217,9 +217,11 @@ test('what ranks cannot share is refused by name', { skip, timeout: 240_000 }, (
     const adapter = path.join(folder, 'a.gguf');
     writeAdapter(modelPath(), adapter, { seed: 1 });
     const bert = makeModel(folder, 'tiny-test-bert');
+    const heads = makeModel(folder, 'tiny-test-heads20');
     const cases = [
         [2, ['serve', '--port', '0', '-m', modelPath(), '--adapter', `a=${adapter}`], /adapters cannot be shared out/],
         [2, ['serve', '--port', '0', '-m', bert], /an encoder \(bert\) cannot be shared out/],
+        [2, ['logits', '-m', heads, '--tokens', '1'], /heads of 20 numbers cannot be shared out/],
         [2, ['logits', '-m', modelPath(), '--tokens', '1', '--adapter', adapter], /adapters cannot be shared out/],
         [2, ['serve', '--port', '0', '-m', modelPath(), '--pin'], /--pin: .* mpirun ties processes to cores/],
         [2, ['bench', '-m', modelPath(), '-p', '1', '-n', '1', '--pin'], /--pin: .* mpirun ties processes to cores/],

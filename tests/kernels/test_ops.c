@@ -213,7 +213,7 @@ static void make_scene(struct scene *s, struct rng *r, size_t n_positions, size_
     const size_t page_positions =
         (size_t)OPS_KV_BLOCK * (1 + rng_below(r, rng_below(r, 2) ? 4 : 20));
     const size_t half =
-        page_positions * head_dim; /* elements of keys, and of values, in a page */
+        page_positions * ops_kv_row(head_dim); /* elements of keys, and of values, in a page */
     *s = (struct scene){.n_positions = n_positions, .n_heads = n_heads};
     s->n_pages = (n_positions + page_positions - 1) / page_positions;
     for (size_t i = 0; i < s->n_pages; i++) {
@@ -273,11 +273,12 @@ static void attend_rows(struct scene *s, const struct ops *o, size_t row0, size_
 
 static void random_scene(struct scene *s, struct rng *r)
 {
-    static const size_t dims[] = {16, 32, 64, 80, 128};
+    static const size_t dims[] = {16, 32, 64, 80, 128, 4, 50, 100};
+    const size_t n_dims = sizeof(dims) / sizeof(dims[0]);
     static const enum ops_type types[] = {OPS_F16, OPS_F32, OPS_I8};
     const uint32_t longest = rng_below(r, 5) == 0 ? 300 : 100;
-    make_scene(s, r, 1 + rng_below(r, longest), 1 + rng_below(r, 9), dims[rng_below(r, 5)],
-               types[rng_below(r, 3)]);
+    make_scene(s, r, 1 + rng_below(r, longest), 1 + rng_below(r, 9),
+               dims[rng_below(r, (uint32_t)n_dims)], types[rng_below(r, 3)]);
     s->window = rng_below(r, 2) ? 1 + rng_below(r, 40) : 0;
     s->softcap = rng_below(r, 2) ? 0.5f : 0.0f;
 }
@@ -387,7 +388,8 @@ static void check_stores(const struct ops *o, struct rng *r)
         store_all(&a, &data, reference());
         store_all(&b, &same, o);
         const size_t page = a.kv.page_positions;
-        const size_t bytes = (2 * page * a.kv.head_dim + 16 + 2 * page) * sizeof(float);
+        const size_t bytes =
+            (2 * page * ops_kv_row(a.kv.head_dim) + 16 + 2 * page) * sizeof(float);
         for (size_t p = 0; p < a.n_pages; p++) {
             ASSERT_SAME(a.pages[p], b.pages[p], bytes, "%s: kv_store, page %zu", o->name, p);
         }

@@ -41,6 +41,10 @@ struct sample {
 static const struct sample samples[] = {
     {.name = "llama", .arch = "llama", .shape = {SIZES}},
     {.name = "mistral", .arch = "llama", .shape = {SIZES, .head_dim = 32, .untied = true}},
+    {.name = "heads40", .arch = "llama", .shape = {SIZES, .head_dim = 40}},
+    {.name = "heads24",
+     .arch = "qwen2",
+     .shape = {SIZES, .head_dim = 24, .rope_halves = true, .qkv_bias = true}},
     {.name = "llama3",
      .arch = "llama",
      .shape = {SIZES, .rope_factor = {0.0f, 2.0f, 3.5f, 8.0f, 8.0f, 8.0f, 8.0f, 8.0f}},
