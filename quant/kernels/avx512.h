@@ -22,6 +22,9 @@ void q8_avx512_quantize(struct q8_acts *out, const float *x, size_t x_stride, si
                         size_t row1);
 void q8_avx512_vnni_matmul(float *y, size_t y_stride, const struct q8_acts *x, size_t m,
                            const struct q8_packed *w, size_t tile0, size_t tile1);
+/* 1 to VNNI_ROWS rows, not in panels. */
+void q8_avx512_vnni_few(float *y, size_t y_stride, const struct q8_acts *x, size_t m,
+                        const struct q8_packed *w, size_t tile0, size_t tile1);
 /* Rows in panels. */
 void q8_avx512_vnni_panels(float *y, size_t y_stride, const struct q8_acts *x, size_t m,
                            const struct q8_packed *w, size_t tile0, size_t tile1);

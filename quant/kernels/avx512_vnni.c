@@ -2,12 +2,12 @@
  * signed activations. Six rows by two tiles of sums stay in registers: twelve, as a multiply
  * takes five cycles and two begin in each.
  *
- * Up to six rows read the weights once, straight from memory. More rows are taken in chunks of
- * up to six, a pair of tiles and a block of groups at a time, so that all chunks but the first
- * find the weights in a cache; meanwhile the next block is fetched. The sums wait in y from one
- * block to the next; a float in memory is the same float.
+ * Rows are taken in chunks of up to six, a pair of tiles and a block of groups at a time, so
+ * that all chunks but the first find the weights in a cache; meanwhile the next block is
+ * fetched. The sums wait in y from one block to the next; a float in memory is the same float.
  *
- * So many rows that they lie in panels are avx512_vnni_panels.c's.
+ * Up to six rows in all are avx512_vnni_few.c's, and so many that they lie in panels
+ * avx512_vnni_panels.c's.
  */
 #include <string.h>
 
@@ -22,22 +22,13 @@
 /* Groups in a block, at most. */
 #define K_BLOCK 16
 
-/* How far ahead of their use weights are prefetched where they are used once: the hardware's
- * own prefetching stops at each page. */
-#define PREFETCH_BYTES 2048
-
-/* How a call of `sums` finds weights, packed as q8.h says. */
-enum form {
-    STREAM, /* in memory */
-    CACHED,
-};
-
-/* Where it finds them, and what it prefetches: so much with each of its groups. */
+/* Where a call of `sums` finds weights, packed as q8.h says, and what it prefetches: so much
+ * with each of its groups. */
 struct source {
     const uint8_t *q[TILES];
     const uint8_t *scale[TILES];
     const uint8_t *ahead[TILES];
-    size_t ahead_bytes; /* a multiple of 64; GROUP_Q_BYTES in a stream */
+    size_t ahead_bytes; /* a multiple of 64 */
 };
 
 /* Rows and groups that a call of `sums` covers. */
@@ -53,10 +44,9 @@ struct region {
 
 /* The heart: n_rows rows times n_tiles tiles, both constant where this is inlined. Group g's
  * weights are at index g - g0 of the source. */
-ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const enum form form,
-                        const struct region *a, const struct source *w)
+ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const struct region *a,
+                        const struct source *w)
 {
-    const size_t ahead_bytes = form == STREAM ? GROUP_Q_BYTES : w->ahead_bytes;
     const struct q8_acts *x = a->x;
     const size_t groups = x->groups;
     const int8_t *xq = x->q + a->row * x->q_stride + a->g0 * Q8_GROUP;
@@ -80,8 +70,8 @@ ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const enum form for
             }
         }
         for (int t = 0; t < n_tiles; t++) {
-            const char *ahead = (const char *)w->ahead[t] + g * ahead_bytes;
-            for (size_t p = 0; p < ahead_bytes; p += 64) {
+            const char *ahead = (const char *)w->ahead[t] + g * w->ahead_bytes;
+            for (size_t p = 0; p < w->ahead_bytes; p += 64) {
                 _mm_prefetch(ahead + p, _MM_HINT_T0);
             }
         }
@@ -101,31 +91,29 @@ ALWAYS_INLINE void sums(const int n_rows, const int n_tiles, const enum form for
     }
 }
 
-#define SUMS_CASE(rows, tiles, form)   \
-    case rows:                         \
-        sums(rows, tiles, form, a, w); \
+#define SUMS_CASE(rows, tiles)   \
+    case rows:                   \
+        sums(rows, tiles, a, w); \
         break;
-#define SUMS_CASES(tiles, form)   \
-    switch (n_rows) {             \
-        SUMS_CASE(1, tiles, form) \
-        SUMS_CASE(2, tiles, form) \
-        SUMS_CASE(3, tiles, form) \
-        SUMS_CASE(4, tiles, form) \
-        SUMS_CASE(5, tiles, form) \
-        SUMS_CASE(6, tiles, form) \
+#define SUMS_CASES(tiles)   \
+    switch (n_rows) {       \
+        SUMS_CASE(1, tiles) \
+        SUMS_CASE(2, tiles) \
+        SUMS_CASE(3, tiles) \
+        SUMS_CASE(4, tiles) \
+        SUMS_CASE(5, tiles) \
+        SUMS_CASE(6, tiles) \
     }
-#define SUMS_OF(name, form)                                                 \
-    static void name(size_t n_rows, size_t n_tiles, const struct region *a, \
-                     const struct source *w)                                \
-    {                                                                       \
-        if (n_tiles == 1) {                                                 \
-            SUMS_CASES(1, form)                                             \
-        } else {                                                            \
-            SUMS_CASES(2, form)                                             \
-        }                                                                   \
+
+static void sums_of(size_t n_rows, size_t n_tiles, const struct region *a,
+                    const struct source *w)
+{
+    if (n_tiles == 1) {
+        SUMS_CASES(1)
+    } else {
+        SUMS_CASES(2)
     }
-SUMS_OF(sums_stream, STREAM)
-SUMS_OF(sums_cached, CACHED)
+}
 
 /* The groups of region a, where they lie packed. */
 static void point_at(struct source *src, const struct q8_packed *w, const struct region *a,
@@ -158,7 +146,7 @@ static void look_ahead(struct source *src, const struct region *a, const struct 
     }
 }
 
-/* More than ROWS rows: rows [m0, m1) of one or two tiles. */
+/* Rows [m0, m1) of one or two tiles. */
 static void matmul_blocks(struct region *a, const struct q8_packed *w, size_t n_tiles,
                           size_t m0, size_t m1)
 {
@@ -174,23 +162,9 @@ static void matmul_blocks(struct region *a, const struct q8_packed *w, size_t n_
             a->row = m0 + share_start(m1 - m0, chunks, c);
             const size_t end = m0 + share_start(m1 - m0, chunks, c + 1);
             look_ahead(&src, a, w, n_tiles, c, chunks);
-            sums_cached(end - a->row, n_tiles, a, &src);
+            sums_of(end - a->row, n_tiles, a, &src);
         }
     }
-}
-
-/* At most ROWS rows. */
-static void matmul_stream(struct region *a, const struct q8_packed *w, size_t n_tiles, size_t m)
-{
-    struct source src = {0};
-    a->row = 0;
-    a->g0 = 0;
-    a->g1 = a->x->groups;
-    point_at(&src, w, a, n_tiles);
-    for (size_t t = 0; t < n_tiles; t++) {
-        src.ahead[t] = src.q[t] + PREFETCH_BYTES;
-    }
-    sums_stream(m, n_tiles, a, &src);
 }
 
 void q8_avx512_vnni_matmul(float *y, size_t y_stride, const struct q8_acts *x, size_t m,
@@ -198,6 +172,10 @@ void q8_avx512_vnni_matmul(float *y, size_t y_stride, const struct q8_acts *x, s
 {
     if (x->panels) {
         q8_avx512_vnni_panels(y, y_stride, x, m, w, tile0, tile1);
+        return;
+    }
+    if (m > 0 && m <= ROWS) {
+        q8_avx512_vnni_few(y, y_stride, x, m, w, tile0, tile1);
         return;
     }
     const size_t most = m_block_rows(x, ROWS);
@@ -210,12 +188,8 @@ void q8_avx512_vnni_matmul(float *y, size_t y_stride, const struct q8_acts *x, s
             for (size_t i = 0; i < n_tiles; i++) {
                 a.mask[i] = tile_mask(w, t + i);
             }
-            if (m <= ROWS) {
-                matmul_stream(&a, w, n_tiles, m);
-            } else {
-                matmul_blocks(&a, w, n_tiles, share_start(m, blocks, b),
-                              share_start(m, blocks, b + 1));
-            }
+            matmul_blocks(&a, w, n_tiles, share_start(m, blocks, b),
+                          share_start(m, blocks, b + 1));
         }
     }
 }

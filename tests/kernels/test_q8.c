@@ -225,6 +225,7 @@ static void compare_on(const struct q8_kernel *kernel, struct rng *r, size_t m, 
     }
     compare_matmul(kernel, &acts, has_panels ? &panels : NULL, m, &w.packed, 0, tiles);
     compare_matmul(kernel, &acts, has_panels ? &panels : NULL, m, &w.packed, tile0, tile1);
+    compare_matmul(kernel, &acts, NULL, 0, &w.packed, 0, tiles);
     mem_free_aligned(memory);
     mem_free_aligned(panels_memory);
     mem_free(x);
@@ -261,7 +262,7 @@ static void kernels_equal_the_reference_on_random_shapes(void **state)
 static void check_every_row_count(const struct q8_kernel *kernel, struct rng *r)
 {
     for (size_t m = 1; m <= 40; m++) {
-        compare_on(kernel, r, m, 49, (size_t)Q8_GROUP * (1 + m % 3));
+        compare_on(kernel, r, m, 201, (size_t)Q8_GROUP * (1 + m % 3));
     }
 }
 
