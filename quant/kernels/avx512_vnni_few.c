@@ -10,14 +10,7 @@
  */
 #include "quant/kernels/avx512.h"
 
-/* Tiles side by side for so many rows: a sum of each row and tile is in registers. */
-#define TILES_1    8
-#define TILES_2    4
-#define TILES_3    4
-#define TILES_4    3
-#define TILES_5    2
-#define TILES_6    2
-#define MOST_TILES TILES_1
+#define MOST_TILES 8
 
 /* How far ahead of their use weights are prefetched. */
 #define PREFETCH_BYTES 2048
@@ -83,44 +76,58 @@ ALWAYS_INLINE void sums(const size_t n_rows, const size_t n_tiles, float *y, siz
 typedef void sums_fn(float *y, size_t y_stride, const struct q8_acts *x,
                      const struct q8_packed *w, size_t tile);
 
-#define SUMS(name, n_rows, n_tiles)                                      \
-    static void name(float *y, size_t y_stride, const struct q8_acts *x, \
-                     const struct q8_packed *w, size_t tile)             \
-    {                                                                    \
-        sums(n_rows, n_tiles, y, y_stride, x, w, tile);                  \
+#define SUMS(n_rows, n_tiles)                                                                 \
+    static void sums_##n_rows##_##n_tiles(float *y, size_t y_stride, const struct q8_acts *x, \
+                                          const struct q8_packed *w, size_t tile)             \
+    {                                                                                         \
+        sums(n_rows, n_tiles, y, y_stride, x, w, tile);                                       \
     }
-#define SUMS_OF_ROWS(n_rows, n_tiles)     \
-    SUMS(sums_##n_rows##_rest, n_rows, 1) \
-    SUMS(sums_##n_rows, n_rows, n_tiles)
-SUMS_OF_ROWS(1, TILES_1)
-SUMS_OF_ROWS(2, TILES_2)
-SUMS_OF_ROWS(3, TILES_3)
-SUMS_OF_ROWS(4, TILES_4)
-SUMS_OF_ROWS(5, TILES_5)
-SUMS_OF_ROWS(6, TILES_6)
+SUMS(1, 1)
+SUMS(1, 2)
+SUMS(1, 3)
+SUMS(1, 4)
+SUMS(1, 5)
+SUMS(1, 6)
+SUMS(1, 7)
+SUMS(1, 8)
+SUMS(2, 1)
+SUMS(2, 2)
+SUMS(2, 3)
+SUMS(2, 4)
+SUMS(3, 1)
+SUMS(3, 2)
+SUMS(3, 3)
+SUMS(3, 4)
+SUMS(4, 1)
+SUMS(4, 2)
+SUMS(4, 3)
+SUMS(5, 1)
+SUMS(5, 2)
+SUMS(6, 1)
+SUMS(6, 2)
 
-/* By rows: how many tiles go together, and what computes them and one that is left over. */
+/* By rows: how many tiles go together at most, a sum of each row and tile being in a register,
+ * and what computes one tile and more. */
 static const struct {
-    size_t n_tiles;
-    sums_fn *together, *rest;
+    size_t most;
+    sums_fn *of_tiles[MOST_TILES];
 } ways[VNNI_ROWS + 1] = {
-    {0},
-    {TILES_1, sums_1, sums_1_rest},
-    {TILES_2, sums_2, sums_2_rest},
-    {TILES_3, sums_3, sums_3_rest},
-    {TILES_4, sums_4, sums_4_rest},
-    {TILES_5, sums_5, sums_5_rest},
-    {TILES_6, sums_6, sums_6_rest},
+    [1] = {8, {sums_1_1, sums_1_2, sums_1_3, sums_1_4, sums_1_5, sums_1_6, sums_1_7, sums_1_8}},
+    [2] = {4, {sums_2_1, sums_2_2, sums_2_3, sums_2_4}},
+    [3] = {4, {sums_3_1, sums_3_2, sums_3_3, sums_3_4}},
+    [4] = {3, {sums_4_1, sums_4_2, sums_4_3}},
+    [5] = {2, {sums_5_1, sums_5_2}},
+    [6] = {2, {sums_6_1, sums_6_2}},
 };
 
 void q8_avx512_vnni_few(float *y, size_t y_stride, const struct q8_acts *x, size_t m,
                         const struct q8_packed *w, size_t tile0, size_t tile1)
 {
-    size_t t = tile0;
-    for (; t + ways[m].n_tiles <= tile1; t += ways[m].n_tiles) {
-        ways[m].together(y, y_stride, x, w, t);
-    }
-    for (; t < tile1; t++) {
-        ways[m].rest(y, y_stride, x, w, t);
+    const size_t tiles = tile1 - tile0, most = ways[m].most;
+    const size_t chunks = (tiles + most - 1) / most;
+    for (size_t c = 0; c < chunks; c++) {
+        const size_t begin = share_start(tiles, chunks, c);
+        const size_t end = share_start(tiles, chunks, c + 1);
+        ways[m].of_tiles[end - begin - 1](y, y_stride, x, w, tile0 + begin);
     }
 }
