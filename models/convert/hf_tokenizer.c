@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/convert/hf_added.h"
 #include "models/convert/hf_json.h"
 #include "models/convert/hf_normalizer.h"
 #include "models/convert/hf_words.h"
@@ -375,31 +376,6 @@ static void put_template(const cJSON *config, struct gguf_writer *out)
     }
 }
 
-/* Special tokens that take the white space behind them. */
-static int put_rstrip(const struct hf_tokenizer *t, int n_tokens, struct gguf_writer *out,
-                      struct err *e)
-{
-    const cJSON *token, *added = hf_get(t->tokenizer, "added_tokens");
-    int n = cJSON_GetArraySize(added);
-    int32_t *ids = mem_array((size_t)n + 1, sizeof(*ids));
-    size_t count = 0;
-    if (!ids) {
-        return err_nomem(e);
-    }
-    cJSON_ArrayForEach(token, added)
-    {
-        const double id = id_of(hf_get(token, "id"));
-        if (cJSON_IsTrue(hf_get(token, "rstrip")) && id >= 0.0 && id < (double)n_tokens) {
-            ids[count++] = (int32_t)id;
-        }
-    }
-    if (count > 0) {
-        gguf_put_array(out, TOKENIZER_KEY_RSTRIP, GGUF_I32, ids, count);
-    }
-    mem_free(ids);
-    return 0;
-}
-
 /* --- all of it --- */
 
 static int put_wordpiece(const struct hf_tokenizer *t, struct lists *l, struct gguf_writer *out,
@@ -540,7 +516,7 @@ int hf_tokenizer_put(const struct hf_tokenizer *t, struct gguf_writer *out, stru
                        : put_lists(t, &l, cJSON_IsTrue(hf_get(model, "byte_fallback")), out, e);
     }
     if (rc == 0) {
-        rc = put_rstrip(t, l.n, out, e);
+        rc = hf_added_put(t->tokenizer, "rstrip", TOKENIZER_KEY_RSTRIP, out, e);
     }
     mem_free(l.names);
     mem_free(l.kinds);

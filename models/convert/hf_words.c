@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "models/convert/hf_forms.h"
 #include "models/convert/hf_json.h"
 #include "models/tokenizer/tokenizer.h"
 
@@ -168,6 +169,7 @@ int hf_words_put_byte_level(const cJSON *tokenizer, struct gguf_writer *out, str
 {
     struct parts forms, words;
     struct splitting s = {0};
+    struct hf_forms form = {.n = 0};
     if (check_affixes(tokenizer, e) != 0 ||
         read_parts(tokenizer, "normalizer", "normalizers", &forms, e) != 0 ||
         read_parts(tokenizer, "pre_tokenizer", "pretokenizers", &words, e) != 0) {
@@ -182,7 +184,7 @@ int hf_words_put_byte_level(const cJSON *tokenizer, struct gguf_writer *out, str
         return unsupported(e, words.key, "a way to split words without ByteLevel");
     }
     for (size_t i = 0; i < forms.n; i++) {
-        if (!hf_is(hf_get(forms.items[i], "type"), "NFC")) {
+        if (!hf_forms_add(&form, forms.items[i])) {
             return unsupported(e, forms.key, type_of(forms.items[i]));
         }
     }
@@ -196,7 +198,7 @@ int hf_words_put_byte_level(const cJSON *tokenizer, struct gguf_writer *out, str
     if (s.space) {
         gguf_put_str(out, TOKENIZER_KEY_SPACE_SCHEME, "always");
     }
-    return 0;
+    return hf_forms_put(&form, tokenizer, out, e);
 }
 
 /* --- SentencePiece's BPE --- */
@@ -257,6 +259,7 @@ int hf_words_put_spm(const cJSON *tokenizer, struct gguf_writer *out, struct err
     static const char *const keys[][2] = {{"normalizer", "normalizers"},
                                           {"pre_tokenizer", "pretokenizers"}};
     struct spacing s = {0};
+    struct hf_forms form = {.n = 0};
     if (check_affixes(tokenizer, e) != 0) {
         return -1;
     }
@@ -265,7 +268,12 @@ int hf_words_put_spm(const cJSON *tokenizer, struct gguf_writer *out, struct err
         if (read_parts(tokenizer, keys[k][0], keys[k][1], &p, e) != 0) {
             return -1;
         }
-        for (size_t i = 0; i < p.n; i++) {
+        /* A form comes before all that is done to spaces. */
+        size_t n = 0;
+        while (k == 0 && n < p.n && hf_forms_add(&form, p.items[n])) {
+            n++;
+        }
+        for (size_t i = n; i < p.n; i++) {
             if (!look_at_spacing(p.items[i], tokenizer, &s)) {
                 return unsupported(e, p.key, type_of(p.items[i]));
             }
@@ -275,7 +283,7 @@ int hf_words_put_spm(const cJSON *tokenizer, struct gguf_writer *out, struct err
     if (!s.before && s.scheme) {
         gguf_put_str(out, TOKENIZER_KEY_SPACE_SCHEME, s.scheme);
     }
-    return 0;
+    return hf_forms_put(&form, tokenizer, out, e);
 }
 
 /* --- WordPiece --- */

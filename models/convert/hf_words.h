@@ -2,9 +2,7 @@
  * or WordPiece cut it, as the keys that models/tokenizer reads. Private to models/convert;
  * unigram models have hf_normalizer.h.
  *
- * A part that would give other tokens and has no key is refused by its name. Unicode's form NFC
- * before byte-level BPE is passed over, as llama.cpp does: it changes texts only that hold
- * letters and their accents apart. */
+ * A part that would give other tokens and has no key is refused by its name. */
 #pragma once
 
 #include "models/format/gguf_write.h"

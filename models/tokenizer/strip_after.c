@@ -1,6 +1,5 @@
 #include "models/tokenizer/strip_after.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "models/tokenizer/tokenizer.h"
@@ -27,27 +26,6 @@ static void mark_phi3(struct strip_after *s, const struct vocab *vocab)
     }
 }
 
-static int mark_listed(struct strip_after *s, const struct vocab *vocab, const struct gguf *g,
-                       struct err *e)
-{
-    const struct gguf_kv *ids;
-    size_t n;
-    if (gguf_get_array(g, TOKENIZER_KEY_RSTRIP, GGUF_I32, &ids, &n, e) != 0) {
-        return -1;
-    }
-    for (size_t i = 0; i < n; i++) {
-        int32_t id = gguf_array_i32(ids, i);
-        if (id < 0 || id >= vocab->n_tokens) {
-            return err_set(e, ERR_FORMAT,
-                           "%s: metadata key \"%s\": token %" PRId32
-                           " is outside the vocabulary of %" PRId32,
-                           gguf_path(g), TOKENIZER_KEY_RSTRIP, id, vocab->n_tokens);
-        }
-        s->strips[id] = true;
-    }
-    return 0;
-}
-
 int strip_after_init(struct strip_after *s, const struct vocab *vocab, bool spm,
                      const struct gguf *g, struct err *e)
 {
@@ -61,7 +39,7 @@ int strip_after_init(struct strip_after *s, const struct vocab *vocab, bool spm,
         return err_nomem(e);
     }
     if (listed) {
-        return mark_listed(s, vocab, g, e);
+        return vocab_read_ids(vocab, g, TOKENIZER_KEY_RSTRIP, s->strips, e);
     }
     mark_phi3(s, vocab);
     return 0;

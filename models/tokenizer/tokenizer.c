@@ -8,6 +8,7 @@
 #include "models/tokenizer/split.h"
 #include "models/tokenizer/spm.h"
 #include "models/tokenizer/strip_after.h"
+#include "models/tokenizer/text_form.h"
 #include "models/tokenizer/unigram.h"
 #include "models/tokenizer/vocab.h"
 #include "models/tokenizer/word_cache.h"
@@ -48,8 +49,10 @@ struct tokenizer {
     struct bpe_table merges;
     int32_t byte_ids[256]; /* -1 when the vocabulary lacks the byte */
     /* Of every model: */
+    struct text_form text_form;
     struct strip_after strip_after;
-    bool begins_special[256]; /* some special token begins with this byte */
+    unsigned char begins_special[256]; /* the stages at which some special token begins with
+                                          this byte, a bit each */
     int32_t bos, eos, eot;
     int32_t ends[N_END_NAMES]; /* TOKEN_NONE where the vocabulary lacks one */
     bool add_bos, add_eos;
@@ -64,6 +67,7 @@ struct encoding {
     struct bpe_scratch scratch;
     struct word_cache cache;
     bool inner; /* the text stands behind other tokens */
+    bool parse_special;
     struct err *e;
 };
 
@@ -414,7 +418,10 @@ static void index_first_bytes(struct tokenizer *t)
         t->byte_ids[i] = id >= 0 ? id : unknown;
     }
     for (size_t i = 0; i < t->vocab.n_specials; i++) {
-        t->begins_special[(unsigned char)t->vocab.tokens[t->vocab.specials[i]].name[0]] = true;
+        const struct vocab_token *token = &t->vocab.tokens[t->vocab.specials[i]];
+
+        t->begins_special[(unsigned char)token->name[0]] |=
+            (unsigned char)(1U << (token->normalized ? VOCAB_NORMALIZED : VOCAB_AS_WRITTEN));
     }
 }
 
@@ -431,6 +438,7 @@ struct tokenizer *tokenizer_from_gguf(const struct gguf *g, struct err *e)
                    t->model == MODEL_BYTE_LEVEL ? VOCAB_BYTE_LEVEL : VOCAB_SENTENCE_PIECE,
                    e) != 0 ||
         load_model(t, g, e) != 0 || load_ids(t, g, e) != 0 || load_space_scheme(t, g, e) != 0 ||
+        text_form_init(&t->text_form, &t->vocab, g, e) != 0 ||
         strip_after_init(&t->strip_after, &t->vocab, t->model == MODEL_SPM, g, e) != 0) {
         tokenizer_destroy(t);
         return NULL;
@@ -447,6 +455,7 @@ void tokenizer_destroy(struct tokenizer *t)
     vocab_deinit(&t->vocab);
     spm_deinit(&t->spm);
     unigram_deinit(&t->unigram);
+    text_form_deinit(&t->text_form);
     strip_after_deinit(&t->strip_after);
     splitter_destroy(t->splitter);
     bpe_table_deinit(&t->merges);
@@ -533,7 +542,7 @@ static int encode_text(struct encoding *c, const char *text, size_t len)
     return encode_byte_level(c, text, len);
 }
 
-/* A text between special tokens; len > 0. */
+/* A text between special tokens, in its form; len > 0. */
 static int encode_plain(struct encoding *c, const char *text, size_t len, bool first)
 {
     const enum space_scheme scheme = c->t->space_scheme;
@@ -552,15 +561,19 @@ static int encode_plain(struct encoding *c, const char *text, size_t len, bool f
     return rc;
 }
 
-/* The next special token at or after pos; its place in *at. -1 when there is none. */
-static int32_t next_special(const struct tokenizer *t, const char *text, size_t len, size_t pos,
-                            bool with_control, size_t *at)
+/* The next special token of a stage at or after pos; its place in *at. -1 when there is none.
+ */
+static int32_t next_special(const struct encoding *c, const char *text, size_t len, size_t pos,
+                            enum vocab_stage stage, size_t *at)
 {
+    const struct tokenizer *t = c->t;
+
     for (; pos < len; pos++) {
-        if (!t->begins_special[(unsigned char)text[pos]]) {
+        if (!(t->begins_special[(unsigned char)text[pos]] >> stage & 1)) {
             continue;
         }
-        const int32_t id = vocab_match_special(&t->vocab, text + pos, len - pos, with_control);
+        const int32_t id =
+            vocab_match_special(&t->vocab, text + pos, len - pos, c->parse_special, stage);
         if (id >= 0) {
             *at = pos;
             return id;
@@ -570,15 +583,42 @@ static int32_t next_special(const struct tokenizer *t, const char *text, size_t 
     return -1;
 }
 
-static int encode_all(struct encoding *c, const char *text, size_t len, bool parse_special)
+static int encode_stage(struct encoding *c, const char *text, size_t len,
+                        enum vocab_stage stage, bool first);
+
+/* A text in which no special token of this stage stands. */
+static int encode_between(struct encoding *c, const char *text, size_t len,
+                          enum vocab_stage stage, bool first)
+{
+    struct formed_text formed;
+
+    if (len == 0) {
+        return 0;
+    }
+    if (stage == VOCAB_NORMALIZED || c->t->text_form.n_steps == 0) {
+        return encode_plain(c, text, len, first);
+    }
+    int rc = text_form_apply(&c->t->text_form, text, len, &formed, c->e);
+    if (rc == 0) {
+        rc = c->t->text_form.has_tokens
+                 ? encode_stage(c, formed.data, formed.len, VOCAB_NORMALIZED, first)
+                 : encode_plain(c, formed.data, formed.len, first);
+    }
+    formed_text_deinit(&formed);
+    return rc;
+}
+
+/* first: no other token stands before the text. */
+static int encode_stage(struct encoding *c, const char *text, size_t len,
+                        enum vocab_stage stage, bool first)
 {
     size_t pos = 0;
 
     while (pos < len) {
         size_t at;
-        const int32_t id = next_special(c->t, text, len, pos, parse_special, &at);
+        const int32_t id = next_special(c, text, len, pos, stage, &at);
 
-        if (at > pos && encode_plain(c, text + pos, at - pos, pos == 0 && !c->inner) != 0) {
+        if (encode_between(c, text + pos, at - pos, stage, first && pos == 0) != 0) {
             return -1;
         }
         if (id < 0) {
@@ -593,12 +633,11 @@ static int encode_all(struct encoding *c, const char *text, size_t len, bool par
     return 0;
 }
 
-static int encode_and_release(struct encoding *c, const char *text, size_t len,
-                              bool parse_special)
+static int encode_and_release(struct encoding *c, const char *text, size_t len)
 {
     const size_t count = c->out->count;
     const int rc = word_cache_init(&c->cache, len) == 0
-                       ? encode_all(c, text, len, parse_special)
+                       ? encode_stage(c, text, len, VOCAB_AS_WRITTEN, !c->inner)
                        : err_nomem(c->e);
 
     if (rc != 0) {
@@ -613,15 +652,15 @@ static int encode_and_release(struct encoding *c, const char *text, size_t len,
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len,
                      bool parse_special, struct token_list *out, struct err *e)
 {
-    struct encoding c = {.t = t, .out = out, .e = e};
-    return encode_and_release(&c, text, len, parse_special);
+    struct encoding c = {.t = t, .out = out, .parse_special = parse_special, .e = e};
+    return encode_and_release(&c, text, len);
 }
 
 int tokenizer_encode_inner(const struct tokenizer *t, const char *text, size_t len,
                            struct token_list *out, struct err *e)
 {
     struct encoding c = {.t = t, .out = out, .inner = true, .e = e};
-    return encode_and_release(&c, text, len, false);
+    return encode_and_release(&c, text, len);
 }
 
 /* --- tokens --- */
@@ -689,7 +728,7 @@ int32_t tokenizer_match_special(const struct tokenizer *t, const char *text, siz
     if (len == 0 || !t->begins_special[(unsigned char)text[0]]) {
         return TOKEN_NONE;
     }
-    const int32_t id = vocab_match_special(&t->vocab, text, len, true);
+    const int32_t id = vocab_match_special(&t->vocab, text, len, true, VOCAB_ANY_STAGE);
     if (id >= 0) {
         *special_len = t->vocab.tokens[id].name_len;
     }

@@ -10,8 +10,9 @@
  *
  * Any bytes may be encoded. With the BPE models, bytes that are not UTF-8 are split off and
  * become byte tokens, and decoding an encoding gives back exactly the bytes that went in, but
- * for bytes that the vocabulary lacks: they become the unknown token where there is one. Time
- * is O(n log n) in the length of the text whatever the text is.
+ * for bytes that the vocabulary lacks, which become the unknown token where there is one, and
+ * for what the file says to change first (text_form.h). Time is O(n log n) in the length of the
+ * text whatever the text is.
  *
  * Ownership: a tokenizer copies what it needs from the file. Threads: immutable after loading;
  * any number of threads may use one.
@@ -27,13 +28,17 @@
 
 #define TOKEN_NONE (-1)
 
-/* Two keys of our own, under "tokenizer." to go where the vocabulary goes. Beside
+/* Keys of our own, under "tokenizer." to go where the vocabulary goes. Beside
  * tokenizer.ggml.add_space_prefix: a space stands before a text only
  * where the text begins with none, "always" before each text between special tokens, "first"
  * before the first alone (Metaspace and ByteLevel of tokenizer.json). */
 #define TOKENIZER_KEY_SPACE_SCHEME "tokenizer.weir.space_scheme"
 /* And ids of special tokens that take the white space behind them (strip_after.h). */
 #define TOKENIZER_KEY_RSTRIP "tokenizer.weir.rstrip"
+/* How a text is changed before it is split (text_form.h), and ids of the special tokens that
+ * are looked for afterwards, the others being found in the text as it came. */
+#define TOKENIZER_KEY_TEXT_FORM  "tokenizer.weir.text_form"
+#define TOKENIZER_KEY_NORMALIZED "tokenizer.weir.normalized"
 
 /* A growable list of ids. All-zero is an empty list; token_list_deinit releases it. */
 struct token_list {

@@ -311,8 +311,14 @@ static void narrow(const struct vocab *v, size_t *begin, size_t *end, size_t dep
     *end = bounds[1];
 }
 
+static bool may_match(const struct vocab_token *t, bool with_control, enum vocab_stage stage)
+{
+    return (with_control || t->kind == TOKEN_USER_DEFINED) &&
+           (stage == VOCAB_ANY_STAGE || t->normalized == (stage == VOCAB_NORMALIZED));
+}
+
 int32_t vocab_match_special(const struct vocab *v, const char *text, size_t len,
-                            bool with_control)
+                            bool with_control, enum vocab_stage stage)
 {
     size_t begin = 0;
     size_t end = v->n_specials;
@@ -325,7 +331,7 @@ int32_t vocab_match_special(const struct vocab *v, const char *text, size_t len,
         }
         /* A name that ends here sorts before those that go on. */
         for (size_t i = begin; i < end && special_byte(v, i, depth + 1) == '\0'; i++) {
-            if (with_control || v->tokens[v->specials[i]].kind == TOKEN_USER_DEFINED) {
+            if (may_match(&v->tokens[v->specials[i]], with_control, stage)) {
                 found = v->specials[i];
                 break;
             }
@@ -336,7 +342,30 @@ int32_t vocab_match_special(const struct vocab *v, const char *text, size_t len,
 
 int32_t vocab_find_special(const struct vocab *v, const char *name, size_t len)
 {
-    const int32_t id = vocab_match_special(v, name, len, true);
+    const int32_t id = vocab_match_special(v, name, len, true, VOCAB_ANY_STAGE);
 
     return id >= 0 && v->tokens[id].name_len == len ? id : -1;
+}
+
+int vocab_read_ids(const struct vocab *v, const struct gguf *g, const char *key, bool *flags,
+                   struct err *e)
+{
+    const struct gguf_kv *ids;
+    size_t n;
+
+    if (gguf_get_array(g, key, GGUF_I32, &ids, &n, e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const int32_t id = gguf_array_i32(ids, i);
+
+        if (id < 0 || id >= v->n_tokens) {
+            return err_set(e, ERR_FORMAT,
+                           "%s: metadata key \"%s\": token %" PRId32
+                           " is outside the vocabulary of %" PRId32,
+                           gguf_path(g), key, id, v->n_tokens);
+        }
+        flags[id] = true;
+    }
+    return 0;
 }

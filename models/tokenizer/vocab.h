@@ -38,7 +38,12 @@ struct vocab_token {
     uint32_t name_len;
     uint32_t n_bytes;
     enum token_kind kind;
+    bool normalized; /* of a special token: looked for when the text has its form (text_form.h)
+                        already, not in the text as it came */
 };
+
+/* When a special token is looked for. */
+enum vocab_stage { VOCAB_AS_WRITTEN, VOCAB_NORMALIZED, VOCAB_ANY_STAGE };
 
 struct vocab {
     enum vocab_notation notation;
@@ -64,7 +69,11 @@ int32_t vocab_find_bytes(const struct vocab *v, const char *bytes, size_t len);
 /* The control, unknown or user-defined token with this name, or -1. */
 int32_t vocab_find_special(const struct vocab *v, const char *name, size_t len);
 
-/* The longest special token that text begins with, or -1. with_control: control tokens and the
- * unknown token count too. */
+/* The longest special token of a stage that text begins with, or -1. with_control: control
+ * tokens and the unknown token count too. */
 int32_t vocab_match_special(const struct vocab *v, const char *text, size_t len,
-                            bool with_control);
+                            bool with_control, enum vocab_stage stage);
+
+/* The tokens that a key of the file lists by their ids: flags[id] is set, (n_tokens). */
+int vocab_read_ids(const struct vocab *v, const struct gguf *g, const char *key, bool *flags,
+                   struct err *e);

@@ -301,7 +301,6 @@ test('what stands before byte-level BPE is taken over or refused by name', { ski
         j.model.unk_token = '<unk>';
     });
     assert.equal(unknown('z'), same('z'));
-    assert.equal(tokens((j) => { j.normalizer = { type: 'NFC' }; })('the cat'), same('the cat'));
     const split = (Regex, more) => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false, ...more });
     const rule = (...parts) => {
         tokens((j) => { j.pre_tokenizer.pretokenizers.splice(0, 1, ...parts); });
@@ -318,6 +317,32 @@ test('what stands before byte-level BPE is taken over or refused by name', { ski
     assert.match(refusal((j) => { j.pre_tokenizer = { type: 'Whitespace' }; }), /"pre_tokenizer": Whitespace is not supported/);
     assert.match(refusal((j) => { j.pre_tokenizer = null; }), /"pre_tokenizer": a way to split words without ByteLevel/);
     assert.match(refusal((j) => { j.model.end_of_word_suffix = '</w>'; }), /"end_of_word_suffix" is not supported/);
+});
+
+test('a text has the Unicode form that tokenizer.json asks for', { skip }, (t) => {
+    const { tokens, refusal, to } = changedTokenizer(t, 'tiny-test');
+    const form = () => readGguf(to).metadata['tokenizer.weir.text_form'];
+    const texts = ['the cat', 'cafe\u0301', 'caf\u00e9', 'a\u0301<|im_end|>a\u0323\u0307', 'x<|im_end|>\u0338', '<|im_start|>'];
+    const plain = tokens(() => {});
+    assert.equal(form(), undefined);
+    assert.notEqual(plain('cafe\u0301'), plain('caf\u00e9'));
+    const before = Object.fromEntries(texts.flatMap((x) => ['NFC', 'NFD'].map((f) => x.normalize(f))).map((x) => [x, plain(x)]));
+    const spelledOut = plain('<|im_end|>', '--no-special');
+
+    const nfc = tokens((j) => { j.normalizer = { type: 'NFC' }; });
+    assert.deepEqual(form(), ['NFC']);
+    for (const text of texts.slice(0, 4)) assert.equal(nfc(text), before[text.normalize('NFC')]);
+    // The names of special tokens are looked for in the text as it came, unless the file says that they are normalized.
+    const nfkd = tokens((j) => {
+        j.normalizer = { type: 'Sequence', normalizers: [{ type: 'NFKC' }, { type: 'NFD' }] };
+        for (const token of j.added_tokens) token.normalized = token.content === '<|im_start|>';
+    });
+    assert.deepEqual(form(), ['NFKC', 'NFD']);
+    assert.equal(nfkd('ｃａf\u00e9'), before['cafe\u0301']);
+    assert.equal(nfkd('x<|im_end|>\u0338'), before['x<|im_end|>\u0338']);
+    assert.equal(nfkd('＜|im_end|>'), spelledOut);
+    assert.equal(nfkd('＜|im_start|＞'), before['<|im_start|>']);
+    assert.match(refusal((j) => { j.normalizer = { type: 'Nmt' }; }), /"normalizer": Nmt is not supported/);
 });
 
 test('the ends of a text are those of the post-processor where no name of them is written', { skip }, (t) => {
@@ -530,7 +555,10 @@ test('spaces of a SentencePiece tokenizer: Metaspace, and runs that are added on
     const strips = tokens((j) => { spm({})(j); j.added_tokens[2].rstrip = true; });
     assert.equal(strips('a</s> \n a<s> a'), ids('a', '</s>', 'a', '<s>', '▁a'));
     assert.match(refusal(metaspace({ split: true })), /"pre_tokenizer": Metaspace is not supported/);
-    assert.match(refusal(spm({ normalizer: { type: 'NFKC' } })), /"normalizer": NFKC is not supported/);
+    const replace = { type: 'Replace', pattern: { String: ' ' }, content: '▁' };
+    assert.equal(tokens(spm({ normalizer: { type: 'Sequence', normalizers: [{ type: 'NFKC' }, replace] } }))('ａ\u00a0a'), ids('a', '▁a'));
+    assert.match(refusal(spm({ normalizer: { type: 'Sequence', normalizers: [replace, { type: 'NFKC' }] } })),
+        /"normalizer": NFKC is not supported/);
 });
 
 test('what is missing, broken or unknown in a folder is named', { skip }, (t) => {

@@ -113,13 +113,40 @@ static void put_tables(struct buf *b, struct input *in)
     }
 }
 
+static void put_ids(struct buf *b, struct input *in, const char *key)
+{
+    unsigned ids = take(in) % 8;
+    put_array(b, key, GGUF_I32, ids);
+    for (unsigned i = 0; i < ids; i++) {
+        put_u32(b, take(in) % MAX_TOKENS);
+    }
+}
+
+/* Steps of a text form, and what is looked for behind them. */
+static unsigned put_text_form(struct buf *b, struct input *in)
+{
+    static const char *const steps[] = {"NFC", "NFD", "NFKC", "NFKD", "other"};
+    unsigned how = take(in), n = how >> 1 & 3;
+    if (how & 1) {
+        put_array(b, TOKENIZER_KEY_TEXT_FORM, GGUF_STRING, n);
+        for (unsigned i = 0; i < n; i++) {
+            const char *step = steps[take(in) % 5];
+            put_string(b, step, strlen(step));
+        }
+    }
+    if (how & 8) {
+        put_ids(b, in, TOKENIZER_KEY_NORMALIZED);
+    }
+    return (how & 1) + (how >> 3 & 1);
+}
+
 /* What only some files have: Weir's own keys, and what a WordPiece normalises. */
 static unsigned put_own_keys(struct buf *b, struct input *in)
 {
     static const char *const schemes[] = {"first", "always", "never"};
     static const char *const flags[] = {"tokenizer.ggml.normalizer.lowercase",
                                         "tokenizer.ggml.normalizer.strip_accents"};
-    unsigned how = take(in), n = 0;
+    unsigned how = take(in), n = put_text_form(b, in);
     if (how & 1) {
         const char *scheme = schemes[(how >> 1) % 3];
         put_key(b, TOKENIZER_KEY_SPACE_SCHEME, GGUF_STRING);
@@ -127,11 +154,7 @@ static unsigned put_own_keys(struct buf *b, struct input *in)
         n++;
     }
     if (how & 8) {
-        unsigned ids = take(in) % 8;
-        put_array(b, TOKENIZER_KEY_RSTRIP, GGUF_I32, ids);
-        for (unsigned i = 0; i < ids; i++) {
-            put_u32(b, take(in) % MAX_TOKENS);
-        }
+        put_ids(b, in, TOKENIZER_KEY_RSTRIP);
         n++;
     }
     for (unsigned i = 0; i < 2; i++) {
