@@ -8,13 +8,15 @@
 #include "models/convert/hf_json.h"
 #include "models/convert/hf_normalizer.h"
 #include "models/convert/hf_words.h"
+#include "models/tokenizer/byte_alphabet.h"
 #include "models/tokenizer/tokenizer.h"
 #include "models/tokenizer/vocab.h"
 #include "runtime/base/mem.h"
 
-#define NO_MERGE    (-1e9f) /* the score of what no merge makes */
-#define FILLER_MAX  16      /* "[PAD151999]" */
-#define NAME_PARTED ' '
+#define NO_MERGE      (-1e9f) /* the score of what no merge makes */
+#define FILLER_MAX    16      /* "[PAD151999]" */
+#define NAME_PARTED   ' '
+#define BYTE_NAME_MAX 2 /* of a byte in the byte alphabet */
 
 /* The lists that GGUF wants, by id. */
 struct lists {
@@ -256,20 +258,31 @@ static int find_joined(const struct lists *l, const int *order, const char *a, s
     return -1;
 }
 
+/* Ids by name; to be freed. NULL: out of memory. */
+static int *sort_names(const struct lists *l)
+{
+    int *order = mem_array((size_t)l->n, sizeof(*order));
+    for (int i = 0; order && i < l->n; i++) {
+        order[i] = i;
+    }
+    if (order) {
+        qsort_r(order, (size_t)l->n, sizeof(*order), compare_names, l->names);
+    }
+    return order;
+}
+
 /* The first merge that makes a token gives it its score. */
 static int score_tokens(struct lists *l, const cJSON *merges, struct err *e)
 {
     const cJSON *merge;
-    int *order = mem_array((size_t)l->n, sizeof(*order));
+    int *order = sort_names(l);
     float rank = 0.0f;
     if (!order) {
         return err_nomem(e);
     }
     for (int i = 0; i < l->n; i++) {
-        order[i] = i;
         l->scores[i] = NO_MERGE;
     }
-    qsort_r(order, (size_t)l->n, sizeof(*order), compare_names, l->names);
     cJSON_ArrayForEach(merge, merges)
     {
         const char *second;
@@ -285,13 +298,61 @@ static int score_tokens(struct lists *l, const cJSON *merges, struct err *e)
     return 0;
 }
 
-/* --- special tokens --- */
+/* --- BPE of characters --- */
 
-/* A token as text, or an object with "content". */
-static const char *token_text(const cJSON *item)
+/* The ids of a merge's tokens, and of what they make. */
+static bool number_merge(const struct lists *l, const int *order, const cJSON *merge,
+                         int32_t ids[3])
 {
-    const char *text = cJSON_GetStringValue(item);
-    return text ? text : cJSON_GetStringValue(hf_get(item, "content"));
+    const char *second;
+    size_t len;
+    const char *first = merge_halves(merge, &second, &len);
+    if (!first) {
+        return false;
+    }
+    ids[0] = find_joined(l, order, first, len, "");
+    ids[1] = find_joined(l, order, second, 0, second);
+    ids[2] = find_joined(l, order, first, len, second);
+    return ids[0] >= 0 && ids[1] >= 0 && ids[2] >= 0;
+}
+
+static int put_numbered_merges(const struct lists *l, const cJSON *merges,
+                               struct gguf_writer *out, struct err *e)
+{
+    const cJSON *merge;
+    size_t n = 0;
+    int *order = sort_names(l);
+    int32_t *ids = mem_array(3 * (size_t)cJSON_GetArraySize(merges) + 1, sizeof(*ids));
+    int rc = order && ids ? 0 : err_nomem(e);
+    cJSON_ArrayForEach(merge, merges)
+    {
+        if (rc == 0 && !number_merge(l, order, merge, ids + n)) {
+            rc = wrong(e, "a merge is not two tokens that make a third");
+        }
+        n += rc == 0 ? 3 : 0;
+    }
+    if (rc == 0) {
+        gguf_put_array(out, TOKENIZER_KEY_MERGES, GGUF_I32, ids, n);
+    }
+    mem_free(order);
+    mem_free(ids);
+    return rc;
+}
+
+/* Whether each byte is a token. */
+static bool has_all_bytes(const struct lists *l)
+{
+    bool seen[256] = {false};
+    size_t count = 0, len;
+    for (int i = 0; i < l->n; i++) {
+        char byte[BYTE_NAME_MAX];
+        if (l->names[i].len <= BYTE_NAME_MAX && l->kinds[i] == TOKEN_NORMAL &&
+            byte_alphabet_decode(l->names[i].data, l->names[i].len, byte, &len) && len == 1) {
+            count += !seen[(unsigned char)byte[0]];
+            seen[(unsigned char)byte[0]] = true;
+        }
+    }
+    return count == 256;
 }
 
 static int find_token(const struct lists *l, const char *text)
@@ -302,6 +363,30 @@ static int find_token(const struct lists *l, const char *text)
         }
     }
     return -1;
+}
+
+/* What becomes of bytes or characters that are no token; GGUF's way is the unknown token for
+ * each. */
+static int put_unknown(const struct lists *l, const cJSON *model, struct gguf_writer *out,
+                       struct err *e)
+{
+    const char *name = cJSON_GetStringValue(hf_get(model, "unk_token"));
+    if (name && find_token(l, name) < 0) {
+        return wrong(e, "\"unk_token\" is no token");
+    }
+    if (!name || cJSON_IsTrue(hf_get(model, "fuse_unk"))) {
+        gguf_put_str(out, TOKENIZER_KEY_UNKNOWN, name ? "fuse" : "drop");
+    }
+    return 0;
+}
+
+/* --- special tokens --- */
+
+/* A token as text, or an object with "content". */
+static const char *token_text(const cJSON *item)
+{
+    const char *text = cJSON_GetStringValue(item);
+    return text ? text : cJSON_GetStringValue(hf_get(item, "content"));
 }
 
 /* The token that a post-processor puts before a text, or behind it; NULL: none. */
@@ -441,31 +526,56 @@ static int put_unigram(const struct hf_tokenizer *t, struct lists *l, struct ggu
     return hf_normalizer_put(t->tokenizer, out, e);
 }
 
-static int put_lists(const struct hf_tokenizer *t, struct lists *l, bool spm,
-                     struct gguf_writer *out, struct err *e)
+static int put_spm(const struct hf_tokenizer *t, struct lists *l, struct gguf_writer *out,
+                   struct err *e)
 {
-    const cJSON *model = hf_get(t->tokenizer, "model"), *merges = hf_get(model, "merges");
-    if (read_tokens(l, t, spm, e) != 0) {
+    if (score_tokens(l, hf_get(hf_get(t->tokenizer, "model"), "merges"), e) != 0) {
         return -1;
     }
-    gguf_put_str(out, "tokenizer.ggml.model", spm ? "llama" : "gpt2");
+    gguf_put_array(out, "tokenizer.ggml.scores", GGUF_F32, l->scores, (size_t)l->n);
+    return hf_words_put_spm(t->tokenizer, out, e);
+}
+
+static int put_byte_level(const struct hf_tokenizer *t, struct lists *l,
+                          struct gguf_writer *out, struct err *e)
+{
+    const cJSON *model = hf_get(t->tokenizer, "model");
+    if (hf_words_put_byte_level(t->tokenizer, out, e) != 0 ||
+        read_merges(l, hf_get(model, "merges"), e) != 0) {
+        return -1;
+    }
+    gguf_put_strs(out, "tokenizer.ggml.merges", l->merges, l->n_merges);
+    return has_all_bytes(l) ? 0 : put_unknown(l, model, out, e);
+}
+
+static int put_characters(const struct hf_tokenizer *t, struct lists *l,
+                          struct gguf_writer *out, struct err *e)
+{
+    const cJSON *model = hf_get(t->tokenizer, "model");
+    return hf_words_put_characters(t->tokenizer, out, e) == 0 &&
+                   put_numbered_merges(l, hf_get(model, "merges"), out, e) == 0
+               ? put_unknown(l, model, out, e)
+               : -1;
+}
+
+/* Of bytes, of characters that fall back to bytes, as SentencePiece's, or of characters alone.
+ */
+static int put_bpe(const struct hf_tokenizer *t, struct lists *l, struct gguf_writer *out,
+                   struct err *e)
+{
+    const bool spm = cJSON_IsTrue(hf_get(hf_get(t->tokenizer, "model"), "byte_fallback"));
+    const bool bytes = !spm && hf_words_are_bytes(t->tokenizer);
+    if (read_tokens(l, t, spm, e) != 0 || (spm     ? put_spm(t, l, out, e)
+                                           : bytes ? put_byte_level(t, l, out, e)
+                                                   : put_characters(t, l, out, e)) != 0) {
+        return -1;
+    }
+    gguf_put_str(out, "tokenizer.ggml.model",
+                 spm     ? "llama"
+                 : bytes ? "gpt2"
+                         : "weir.characters");
     gguf_put_strs(out, "tokenizer.ggml.tokens", l->names, (size_t)l->n);
     gguf_put_array(out, "tokenizer.ggml.token_type", GGUF_I32, l->kinds, (size_t)l->n);
-    if (spm) {
-        if (score_tokens(l, merges, e) != 0) {
-            return -1;
-        }
-        gguf_put_array(out, "tokenizer.ggml.scores", GGUF_F32, l->scores, (size_t)l->n);
-        if (hf_words_put_spm(t->tokenizer, out, e) != 0) {
-            return -1;
-        }
-    } else {
-        if (hf_words_put_byte_level(t->tokenizer, out, e) != 0 ||
-            read_merges(l, merges, e) != 0) {
-            return -1;
-        }
-        gguf_put_strs(out, "tokenizer.ggml.merges", l->merges, l->n_merges);
-    }
     put_special(t, l, "bos", "bos", added_token(hf_get(t->tokenizer, "post_processor"), false),
                 out);
     put_special(t, l, "eos", "eos", NULL, out);
@@ -513,7 +623,7 @@ int hf_tokenizer_put(const struct hf_tokenizer *t, struct gguf_writer *out, stru
     if (rc == 0) {
         rc = wordpiece ? put_wordpiece(t, &l, out, e)
              : unigram ? put_unigram(t, &l, out, e)
-                       : put_lists(t, &l, cJSON_IsTrue(hf_get(model, "byte_fallback")), out, e);
+                       : put_bpe(t, &l, out, e);
     }
     if (rc == 0) {
         rc = hf_added_put(t->tokenizer, "rstrip", TOKENIZER_KEY_RSTRIP, out, e);

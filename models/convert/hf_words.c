@@ -153,8 +153,11 @@ static bool same_expressions(const struct splitting *s, const char *const *expre
 
 static const char *find_rule(const struct splitting *s, bool ignore_merges)
 {
+    if (s->n == 0 && !s->gpt2) {
+        return s->digits || ignore_merges ? NULL : "weir-whole-text";
+    }
     if (s->n == 0) {
-        return !s->gpt2 ? NULL : s->digits ? "smollm" : "gpt-2";
+        return s->digits ? "smollm" : "gpt-2";
     }
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && !s->gpt2 && !s->digits; i++) {
         if (same_expressions(s, rules[i].expressions)) {
@@ -163,6 +166,17 @@ static const char *find_rule(const struct splitting *s, bool ignore_merges)
         }
     }
     return NULL;
+}
+
+bool hf_words_are_bytes(const cJSON *tokenizer)
+{
+    const cJSON *part, *all = hf_get(tokenizer, "pre_tokenizer");
+    bool found = hf_is(hf_get(all, "type"), "ByteLevel");
+    cJSON_ArrayForEach(part, hf_get(all, "pretokenizers"))
+    {
+        found = found || hf_is(hf_get(part, "type"), "ByteLevel");
+    }
+    return found;
 }
 
 int hf_words_put_byte_level(const cJSON *tokenizer, struct gguf_writer *out, struct err *e)
@@ -180,9 +194,6 @@ int hf_words_put_byte_level(const cJSON *tokenizer, struct gguf_writer *out, str
             return unsupported(e, words.key, type_of(words.items[i]));
         }
     }
-    if (!s.bytes) {
-        return unsupported(e, words.key, "a way to split words without ByteLevel");
-    }
     for (size_t i = 0; i < forms.n; i++) {
         if (!hf_forms_add(&form, forms.items[i])) {
             return unsupported(e, forms.key, type_of(forms.items[i]));
@@ -199,6 +210,60 @@ int hf_words_put_byte_level(const cJSON *tokenizer, struct gguf_writer *out, str
         gguf_put_str(out, TOKENIZER_KEY_SPACE_SCHEME, "always");
     }
     return hf_forms_put(&form, tokenizer, out, e);
+}
+
+/* --- BPE of characters --- */
+
+/* Pre-tokenizers that are a rule of split.h by themselves. */
+static const char *character_rule(const struct parts *words)
+{
+    static const char *const known[][2] = {{"Whitespace", "weir-whitespace"},
+                                           {"WhitespaceSplit", "weir-whitespace-split"}};
+    if (words->n == 0) {
+        return "weir-whole-text";
+    }
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (words->n == 1 && hf_is(hf_get(words->items[0], "type"), known[i][0])) {
+            return known[i][1];
+        }
+    }
+    return NULL;
+}
+
+/* How tokens become a text again: without a decoder there are spaces between them. */
+static int put_decoder(const cJSON *tokenizer, struct gguf_writer *out, struct err *e)
+{
+    const cJSON *decoder = hf_get(tokenizer, "decoder");
+    if (decoder && !hf_is(hf_get(decoder, "type"), "Fuse")) {
+        return unsupported(e, "decoder", type_of(decoder));
+    }
+    gguf_put_bool(out, TOKENIZER_KEY_SPACE_BETWEEN, !decoder);
+    return 0;
+}
+
+int hf_words_put_characters(const cJSON *tokenizer, struct gguf_writer *out, struct err *e)
+{
+    struct parts forms, words;
+    struct hf_forms form = {.n = 0};
+    if (check_affixes(tokenizer, e) != 0 ||
+        read_parts(tokenizer, "normalizer", "normalizers", &forms, e) != 0 ||
+        read_parts(tokenizer, "pre_tokenizer", "pretokenizers", &words, e) != 0) {
+        return -1;
+    }
+    const char *rule = character_rule(&words);
+    if (!rule) {
+        return unsupported(e, words.key, words.n > 1 ? "a sequence" : type_of(words.items[0]));
+    }
+    for (size_t i = 0; i < forms.n; i++) {
+        if (!hf_forms_add(&form, forms.items[i])) {
+            return unsupported(e, forms.key, type_of(forms.items[i]));
+        }
+    }
+    if (cJSON_IsTrue(hf_get(hf_get(tokenizer, "model"), "ignore_merges"))) {
+        return unsupported(e, "model", "\"ignore_merges\"");
+    }
+    gguf_put_str(out, "tokenizer.ggml.pre", rule);
+    return put_decoder(tokenizer, out, e) == 0 ? hf_forms_put(&form, tokenizer, out, e) : -1;
 }
 
 /* --- SentencePiece's BPE --- */

@@ -8,7 +8,11 @@
 #include "models/format/gguf_write.h"
 #include "runtime/base/json.h"
 
-/* All three: 0, or -1 with a message. */
+/* Whether a "pre_tokenizer" has a part ByteLevel. */
+bool hf_words_are_bytes(const cJSON *tokenizer);
+
+/* All four: 0, or -1 with a message. */
 int hf_words_put_byte_level(const cJSON *tokenizer, struct gguf_writer *out, struct err *e);
+int hf_words_put_characters(const cJSON *tokenizer, struct gguf_writer *out, struct err *e);
 int hf_words_put_spm(const cJSON *tokenizer, struct gguf_writer *out, struct err *e);
 int hf_words_put_wordpiece(const cJSON *tokenizer, struct gguf_writer *out, struct err *e);

@@ -6,7 +6,8 @@
  * In the file `tokenizer.ggml.model` is "gpt2" and `tokenizer.ggml.pre` names the expression
  * (split.h). Or it is "llama": SentencePiece's BPE (spm.h). Or "bert": WordPiece
  * (wordpiece.h), whose [CLS] and [SEP] are bos and eos here. Or "t5": SentencePiece's unigram
- * models (unigram.h).
+ * models (unigram.h). Or "weir.characters", which only files made by Weir have: byte-pair
+ * encoding of characters (word_bpe.h).
  *
  * Any bytes may be encoded. With the BPE models, bytes that are not UTF-8 are split off and
  * become byte tokens, and decoding an encoding gives back exactly the bytes that went in, but
@@ -39,6 +40,12 @@
  * are looked for afterwards, the others being found in the text as it came. */
 #define TOKENIZER_KEY_TEXT_FORM  "tokenizer.weir.text_form"
 #define TOKENIZER_KEY_NORMALIZED "tokenizer.weir.normalized"
+/* Of word_bpe.h: merges by ids, and what becomes of what the vocabulary lacks. */
+#define TOKENIZER_KEY_MERGES  "tokenizer.weir.merges"
+#define TOKENIZER_KEY_UNKNOWN "tokenizer.weir.unknown"
+/* True: a decoded text has a space between any two tokens ("decoder" of tokenizer.json is
+ * null). */
+#define TOKENIZER_KEY_SPACE_BETWEEN "tokenizer.weir.space_between"
 
 /* A growable list of ids. All-zero is an empty list; token_list_deinit releases it. */
 struct token_list {

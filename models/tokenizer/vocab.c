@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "models/tokenizer/byte_alphabet.h"
+#include "models/tokenizer/tokenizer.h"
 #include "runtime/base/fnv.h"
 #include "runtime/base/mem.h"
 
@@ -108,12 +109,18 @@ static bool named_byte(const struct vocab_token *t, char *byte)
     return true;
 }
 
-/* What an ordinary token stands for, into out, which has room for its name. */
-static size_t derive_bytes(enum vocab_notation notation, const struct vocab_token *t, char *out)
+/* What an ordinary token stands for, into out, which has room for its name and a space. */
+static size_t derive_bytes(const struct vocab *v, const struct vocab_token *t, char *out)
 {
     size_t n;
 
-    if (notation == VOCAB_SENTENCE_PIECE) {
+    if (v->notation == VOCAB_CHARACTERS) {
+        const size_t space = v->space_between;
+        memset(out, ' ', space);
+        memcpy(out + space, t->name, t->name_len);
+        return space + t->name_len;
+    }
+    if (v->notation == VOCAB_SENTENCE_PIECE) {
         if (t->kind == TOKEN_BYTE && named_byte(t, out)) {
             return 1;
         }
@@ -138,7 +145,7 @@ static int read_texts(struct vocab *v, const struct gguf *g, const struct gguf_s
         if (check_name(g, &names[i], &v->tokens[i], (size_t)i, e) != 0) {
             return -1;
         }
-        total += 2 * (names[i].len + 1);
+        total += 2 * (names[i].len + 1) + v->space_between;
     }
     v->text = next = mem_alloc(total);
     if (!next) {
@@ -157,7 +164,7 @@ static int read_texts(struct vocab *v, const struct gguf *g, const struct gguf_s
         if (t->kind == TOKEN_CONTROL || t->kind == TOKEN_UNKNOWN) {
             n_bytes = 0;
         } else if (is_ordinary(t->kind)) {
-            n_bytes = derive_bytes(v->notation, t, next);
+            n_bytes = derive_bytes(v, t, next);
         } else {
             memcpy(next, t->name, t->name_len);
         }
@@ -166,6 +173,14 @@ static int read_texts(struct vocab *v, const struct gguf *g, const struct gguf_s
         next += n_bytes + 1;
     }
     return 0;
+}
+
+/* What an ordinary token is found by. */
+static const char *key_of(const struct vocab *v, const struct vocab_token *t, size_t *len)
+{
+    const bool by_name = v->notation == VOCAB_CHARACTERS;
+    *len = by_name ? t->name_len : t->n_bytes;
+    return by_name ? t->name : t->bytes;
 }
 
 static int index_bytes(struct vocab *v, struct err *e)
@@ -186,12 +201,14 @@ static int index_bytes(struct vocab *v, struct err *e)
     for (int32_t id = 0; id < v->n_tokens; id++) {
         const struct vocab_token *t = &v->tokens[id];
 
+        size_t len;
+        const char *key = key_of(v, t, &len);
         const bool fallback = v->notation == VOCAB_SENTENCE_PIECE && t->kind == TOKEN_BYTE;
-        if (!is_ordinary(t->kind) || fallback || t->n_bytes == 0 ||
-            vocab_find_bytes(v, t->bytes, t->n_bytes) >= 0) {
+        if (!is_ordinary(t->kind) || fallback || len == 0 ||
+            vocab_find_bytes(v, key, len) >= 0) {
             continue;
         }
-        size_t i = hash_bytes(t->bytes, t->n_bytes) & v->mask;
+        size_t i = hash_bytes(key, len) & v->mask;
         while (v->slots[i] >= 0) {
             i = (i + 1) & v->mask;
         }
@@ -240,6 +257,10 @@ int vocab_init(struct vocab *v, const struct gguf *g, enum vocab_notation notati
     size_t n;
 
     *v = (struct vocab){.notation = notation};
+    if (notation == VOCAB_CHARACTERS && gguf_has(g, TOKENIZER_KEY_SPACE_BETWEEN) &&
+        gguf_get_bool(g, TOKENIZER_KEY_SPACE_BETWEEN, &v->space_between, e) != 0) {
+        return -1;
+    }
     if (gguf_get_strs(g, KEY_TOKENS, &names, &n, e) != 0) {
         return -1;
     }
@@ -270,9 +291,10 @@ void vocab_deinit(struct vocab *v)
 int32_t vocab_find_bytes(const struct vocab *v, const char *bytes, size_t len)
 {
     for (size_t i = hash_bytes(bytes, len) & v->mask; v->slots[i] >= 0; i = (i + 1) & v->mask) {
-        const struct vocab_token *t = &v->tokens[v->slots[i]];
+        size_t key_len;
+        const char *key = key_of(v, &v->tokens[v->slots[i]], &key_len);
 
-        if (t->n_bytes == len && memcmp(t->bytes, bytes, len) == 0) {
+        if (key_len == len && memcmp(key, bytes, len) == 0) {
             return v->slots[i];
         }
     }

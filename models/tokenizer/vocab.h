@@ -5,7 +5,8 @@
  * stands for: nothing for control tokens, the name itself for user-defined ones. Of ordinary
  * ones it depends on the notation: the name through byte_alphabet_decode (VOCAB_BYTE_LEVEL), or
  * with a space for each U+2581, and of kind byte the byte that "<0x0A>" names
- * (VOCAB_SENTENCE_PIECE; WordPiece in GGUF too).
+ * (VOCAB_SENTENCE_PIECE; WordPiece in GGUF too). Or the name itself, with a space in front of
+ * each where the file says so (VOCAB_CHARACTERS): there tokens are found by their names.
  *
  * Threads: immutable after vocab_init.
  */
@@ -30,7 +31,7 @@ enum token_kind {
     TOKEN_BYTE = 6,
 };
 
-enum vocab_notation { VOCAB_BYTE_LEVEL, VOCAB_SENTENCE_PIECE };
+enum vocab_notation { VOCAB_BYTE_LEVEL, VOCAB_SENTENCE_PIECE, VOCAB_CHARACTERS };
 
 struct vocab_token {
     const char *name;  /* NUL-terminated; NUL inside was refused */
@@ -47,6 +48,7 @@ enum vocab_stage { VOCAB_AS_WRITTEN, VOCAB_NORMALIZED, VOCAB_ANY_STAGE };
 
 struct vocab {
     enum vocab_notation notation;
+    bool space_between; /* ordinary tokens have a space in front; VOCAB_CHARACTERS only */
     struct vocab_token *tokens; /* (n_tokens) */
     int32_t n_tokens;
     char *text;     /* names and bytes */
@@ -63,7 +65,8 @@ int vocab_init(struct vocab *v, const struct gguf *g, enum vocab_notation notati
                struct err *e);
 void vocab_deinit(struct vocab *v);
 
-/* The ordinary token that stands for these bytes, the lowest if several do, or -1. */
+/* The ordinary token that stands for these bytes, or with VOCAB_CHARACTERS is called so, the
+ * lowest if several do, or -1. */
 int32_t vocab_find_bytes(const struct vocab *v, const char *bytes, size_t len);
 
 /* The control, unknown or user-defined token with this name, or -1. */

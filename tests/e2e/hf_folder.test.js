@@ -314,9 +314,45 @@ test('what stands before byte-level BPE is taken over or refused by name', { ski
     assert.match(refusal((j) => { j.pre_tokenizer.pretokenizers[0].behavior = 'Removed'; }), /"pre_tokenizer": Split is not supported/);
     assert.match(refusal((j) => { j.normalizer = { type: 'Sequence', normalizers: [{ type: 'NFC' }, { type: 'Lowercase' }] }; }),
         /"normalizer": Lowercase is not supported/);
-    assert.match(refusal((j) => { j.pre_tokenizer = { type: 'Whitespace' }; }), /"pre_tokenizer": Whitespace is not supported/);
-    assert.match(refusal((j) => { j.pre_tokenizer = null; }), /"pre_tokenizer": a way to split words without ByteLevel/);
     assert.match(refusal((j) => { j.model.end_of_word_suffix = '</w>'; }), /"end_of_word_suffix" is not supported/);
+});
+
+test('BPE of characters: split at white space or not at all, with or without an unknown token', { skip }, (t) => {
+    const { tokens, refusal, to } = changedTokenizer(t, 'tiny-test');
+    const vocab = { '[UNK]': 0, a: 1, b: 2, ' ': 3, ab: 4, ' a': 5, 'ab a': 6, é: 7 };
+    const characters = (more, model) => (j) => {
+        for (const key of Object.keys(j)) delete j[key];
+        Object.assign(j, { added_tokens: [{ id: 0, content: '[UNK]', special: true }], decoder: { type: 'Fuse' }, ...more,
+            model: { type: 'BPE', unk_token: '[UNK]', vocab, merges: [['a', 'b'], [' ', 'a'], ['ab', ' a']], ...model } });
+    };
+    const whole = tokens(characters({ pre_tokenizer: null }));
+    assert.equal(readGguf(to).metadata['tokenizer.ggml.model'], 'weir.characters');
+    assert.equal(whole('ab a'), '6');
+    assert.equal(whole('aéxy[UNK]b'), '1 7 0 0 0 2');
+    assert.equal(whole('6 7 1', '--decode'), 'ab aéa');
+    const words = tokens(characters({ pre_tokenizer: { type: 'Whitespace' }, decoder: null, normalizer: { type: 'NFC' } }, { fuse_unk: true }));
+    assert.equal(words('ab a'), '4 1');
+    assert.equal(words('ab!? e\u0301xyz'), '4 0 7 0');
+    assert.equal(words('4 1', '--decode'), ' ab a');
+    assert.equal(tokens(characters({ pre_tokenizer: { type: 'WhitespaceSplit' } }, { unk_token: null }))('xaxb\tab'), '4 4');
+    assert.match(refusal(characters({ pre_tokenizer: { type: 'Punctuation' } })), /"pre_tokenizer": Punctuation is not supported/);
+    assert.match(refusal(characters({ decoder: { type: 'WordPiece' } })), /"decoder": WordPiece is not supported/);
+    assert.match(refusal(characters({ normalizer: { type: 'Nmt' } })), /"normalizer": Nmt is not supported/);
+    assert.match(refusal(characters({}, { merges: ['a x'] })), /a merge is not two tokens that make a third/);
+    assert.match(refusal(characters({}, { unk_token: 'none' })), /"unk_token" is no token/);
+});
+
+test('bytes that a byte-level vocabulary lacks are left out where no token stands for them', { skip }, (t) => {
+    const { tokens } = changedTokenizer(t, 'tiny-test');
+    const without = (unk_token) => tokens((j) => {
+        const id = j.model.vocab.z;
+        j.model.merges = [];
+        delete j.model.vocab.z;
+        j.model.vocab['<unk>'] = id;
+        j.model.unk_token = unk_token;
+    });
+    const a = without('<unk>')('aa').split(' ')[0];
+    assert.equal(without(null)('azza'), `${a} ${a}`);
 });
 
 test('a text has the Unicode form that tokenizer.json asks for', { skip }, (t) => {

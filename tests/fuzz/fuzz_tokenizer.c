@@ -140,13 +140,34 @@ static unsigned put_text_form(struct buf *b, struct input *in)
     return (how & 1) + (how >> 3 & 1);
 }
 
+/* What BPE of characters has, and what it does without. */
+static unsigned put_word_bpe(struct buf *b, struct input *in)
+{
+    static const char *const unknown[] = {"fuse", "drop", "other"};
+    unsigned how = take(in), n = take(in) % MAX_TOKENS;
+    put_array(b, TOKENIZER_KEY_MERGES, GGUF_I32, 3 * (uint64_t)n + (how == 0));
+    for (unsigned i = 0; i < 3 * n + (how == 0); i++) {
+        put_u32(b, take(in) % MAX_TOKENS);
+    }
+    if (how & 1) {
+        const char *name = unknown[(how >> 1) % 3];
+        put_key(b, TOKENIZER_KEY_UNKNOWN, GGUF_STRING);
+        put_string(b, name, strlen(name));
+    }
+    if (how & 8) {
+        put_key(b, TOKENIZER_KEY_SPACE_BETWEEN, GGUF_BOOL);
+        buf_append_char(b, (char)(how >> 4 & 1));
+    }
+    return 1 + (how & 1) + (how >> 3 & 1);
+}
+
 /* What only some files have: Weir's own keys, and what a WordPiece normalises. */
 static unsigned put_own_keys(struct buf *b, struct input *in)
 {
     static const char *const schemes[] = {"first", "always", "never"};
     static const char *const flags[] = {"tokenizer.ggml.normalizer.lowercase",
                                         "tokenizer.ggml.normalizer.strip_accents"};
-    unsigned how = take(in), n = put_text_form(b, in);
+    unsigned how = take(in), n = put_text_form(b, in) + put_word_bpe(b, in);
     if (how & 1) {
         const char *scheme = schemes[(how >> 1) % 3];
         put_key(b, TOKENIZER_KEY_SPACE_SCHEME, GGUF_STRING);
@@ -169,7 +190,9 @@ static unsigned put_own_keys(struct buf *b, struct input *in)
 
 static void put_file(struct buf *b, struct input *in)
 {
-    static const char *const models[] = {"gpt2", "llama", "bert", "t5"};
+    static const char *const models[] = {"gpt2", "llama", "bert", "t5", "weir.characters"};
+    static const char *const rules[] = {"gpt-2", "llama-bpe", "weir-whitespace",
+                                        "weir-whitespace-split", "weir-whole-text"};
     static const char *const flags[] = {
         "tokenizer.ggml.add_space_prefix", "tokenizer.ggml.remove_extra_whitespaces",
         "tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_eos_token"};
@@ -177,7 +200,7 @@ static void put_file(struct buf *b, struct input *in)
                                       "tokenizer.ggml.eos_token_id",
                                       "tokenizer.ggml.unknown_token_id"};
     unsigned how = take(in), set = take(in);
-    const char *model = models[how % 4];
+    const char *model = models[how % 5], *rule = rules[how / 5 % 5];
     buf_append(b, "GGUF", 4);
     put_u32(b, 3);
     put_u64(b, 0);
@@ -189,7 +212,7 @@ static void put_file(struct buf *b, struct input *in)
     put_key(b, "tokenizer.ggml.model", GGUF_STRING);
     put_string(b, model, strlen(model));
     put_key(b, "tokenizer.ggml.pre", GGUF_STRING);
-    put_string(b, how & 4 ? "gpt-2" : "llama-bpe", how & 4 ? 5 : 9);
+    put_string(b, rule, strlen(rule));
     for (unsigned i = 0; i < 4; i++) {
         put_key(b, flags[i], GGUF_BOOL);
         buf_append_char(b, (char)(set >> i & 1));
