@@ -111,6 +111,21 @@ static bool repeats_token(const struct lists *l, double id, const char *text)
            l->names[(int)id].data && strcmp(l->names[(int)id].data, text) == 0;
 }
 
+/* Another token's id is no place for an added one: Hugging Face's library gives it one of its
+ * own, which the file does not say. */
+static int check_place(const struct lists *l, double id, const char *text, struct err *e)
+{
+    const char *there = id >= 0.0 && id < (double)l->n ? l->names[(int)id].data : NULL;
+    if (!text || !there || strcmp(there, text) == 0) {
+        return 0;
+    }
+    return err_set(
+        e, ERR_FORMAT,
+        "tokenizer.json: added token \"%.64s\" has the id %.0f, which is that of the "
+        "token \"%.64s\"",
+        text, id, there);
+}
+
 /* The vocabulary, and the tokens that were added to it and may stand in it too. */
 static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, struct err *e)
 {
@@ -132,6 +147,9 @@ static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, 
         }
         if (spm && !special && repeats_token(l, id, text)) {
             continue;
+        }
+        if (check_place(l, id, text, e) != 0) {
+            return -1;
         }
         if (set_token(l, id, text, kind, e) != 0) {
             return -1;

@@ -214,6 +214,18 @@ int hf_words_put_byte_level(const cJSON *tokenizer, struct gguf_writer *out, str
 
 /* --- BPE of characters --- */
 
+/* Where Metaspace puts a space in front, "first" or "always"; NULL: nowhere, or no Metaspace.
+ */
+static const char *space_scheme(const cJSON *part)
+{
+    const cJSON *scheme = hf_get(part, "prepend_scheme");
+    if (!hf_is(hf_get(part, "type"), "Metaspace") ||
+        (scheme ? hf_is(scheme, "never") : cJSON_IsFalse(hf_get(part, "add_prefix_space")))) {
+        return NULL;
+    }
+    return hf_is(scheme, "first") ? "first" : "always";
+}
+
 /* Pre-tokenizers that are a rule of split.h by themselves. */
 static const char *character_rule(const struct parts *words)
 {
@@ -221,6 +233,11 @@ static const char *character_rule(const struct parts *words)
                                            {"WhitespaceSplit", "weir-whitespace-split"}};
     if (words->n == 0) {
         return "weir-whole-text";
+    }
+    if (words->n == 1 && hf_is(hf_get(words->items[0], "type"), "Metaspace")) {
+        return !hf_is(hf_get(words->items[0], "replacement"), HF_SPACE_MARK) ? NULL
+               : cJSON_IsFalse(hf_get(words->items[0], "split")) ? "weir-metaspace-whole"
+                                                                 : "weir-metaspace";
     }
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (words->n == 1 && hf_is(hf_get(words->items[0], "type"), known[i][0])) {
@@ -234,10 +251,14 @@ static const char *character_rule(const struct parts *words)
 static int put_decoder(const cJSON *tokenizer, struct gguf_writer *out, struct err *e)
 {
     const cJSON *decoder = hf_get(tokenizer, "decoder");
-    if (decoder && !hf_is(hf_get(decoder, "type"), "Fuse")) {
+    const bool marks = hf_is(hf_get(decoder, "type"), "Metaspace") &&
+                       hf_is(hf_get(decoder, "replacement"), HF_SPACE_MARK);
+    if (decoder && !marks && !hf_is(hf_get(decoder, "type"), "Fuse")) {
         return unsupported(e, "decoder", type_of(decoder));
     }
-    gguf_put_bool(out, TOKENIZER_KEY_SPACE_BETWEEN, !decoder);
+    if (!decoder || marks) {
+        gguf_put_str(out, TOKENIZER_KEY_DECODER, marks ? "marks" : "spaces");
+    }
     return 0;
 }
 
@@ -263,6 +284,10 @@ int hf_words_put_characters(const cJSON *tokenizer, struct gguf_writer *out, str
         return unsupported(e, "model", "\"ignore_merges\"");
     }
     gguf_put_str(out, "tokenizer.ggml.pre", rule);
+    const char *scheme = words.n > 0 ? space_scheme(words.items[0]) : NULL;
+    if (scheme) {
+        gguf_put_str(out, TOKENIZER_KEY_SPACE_SCHEME, scheme);
+    }
     return put_decoder(tokenizer, out, e) == 0 ? hf_forms_put(&form, tokenizer, out, e) : -1;
 }
 
@@ -294,10 +319,7 @@ static bool joins_words(const cJSON *vocab)
 
 static bool look_at_metaspace(const cJSON *part, const cJSON *tokenizer, struct spacing *s)
 {
-    const cJSON *scheme = hf_get(part, "prepend_scheme");
-    bool never =
-        scheme ? hf_is(scheme, "never") : cJSON_IsFalse(hf_get(part, "add_prefix_space"));
-    s->scheme = never ? NULL : hf_is(scheme, "first") ? "first" : "always";
+    s->scheme = space_scheme(part);
     return hf_is(hf_get(part, "replacement"), HF_SPACE_MARK) &&
            (cJSON_IsFalse(hf_get(part, "split")) ||
             !joins_words(hf_get(hf_get(tokenizer, "model"), "vocab")));

@@ -99,6 +99,11 @@ static const struct split_rule rules[] = {
      .drops_space = true},
     {.names = "weir-whitespace-split", .patterns = {"\\P{White_Space}+"}, .drops_space = true},
     {.names = "weir-whole-text"},
+    /* And Metaspace: a word begins with each mark, or there is one word. */
+    {.names = "weir-metaspace",
+     .patterns = {"\\x{2581}[^\\x{2581}]*|[^\\x{2581}]+"},
+     .marks_spaces = true},
+    {.names = "weir-metaspace-whole", .marks_spaces = true},
 };
 
 struct splitter {

@@ -28,6 +28,7 @@ struct split_rule {
                            say */
     bool add_bos;       /* when the file does not say */
     bool drops_space;   /* gaps, of white space, are no words */
+    bool marks_spaces;  /* spaces are U+2581 before anything is cut; whoever splits does it */
 };
 
 /* NULL when no rule has this name. */

@@ -382,12 +382,19 @@ static int encode_text(struct encoding *c, const char *text, size_t len)
     return word_bpe_encode(&c->t->word_bpe, text, len, &c->cache, &c->scratch, c->out, c->e);
 }
 
+static bool begins_with_space(const struct tokenizer *t, const char *text, size_t len)
+{
+    return is_word_bpe(t) ? word_bpe_begins_with_space(&t->word_bpe, text, len)
+                          : text[0] == ' ';
+}
+
 /* A text between special tokens, in its form; len > 0. */
 static int encode_plain(struct encoding *c, const char *text, size_t len, bool first)
 {
     const enum space_scheme scheme = c->t->space_scheme;
 
-    if (text[0] == ' ' || scheme == SPACE_AS_MODEL || (scheme == SPACE_FIRST && !first)) {
+    if (scheme == SPACE_AS_MODEL || (scheme == SPACE_FIRST && !first) ||
+        begins_with_space(c->t, text, len)) {
         return encode_text(c, text, len);
     }
     char *spaced = mem_alloc(len + 1);

@@ -43,9 +43,10 @@
 /* Of word_bpe.h: merges by ids, and what becomes of what the vocabulary lacks. */
 #define TOKENIZER_KEY_MERGES  "tokenizer.weir.merges"
 #define TOKENIZER_KEY_UNKNOWN "tokenizer.weir.unknown"
-/* True: a decoded text has a space between any two tokens ("decoder" of tokenizer.json is
- * null). */
-#define TOKENIZER_KEY_SPACE_BETWEEN "tokenizer.weir.space_between"
+/* What ordinary tokens of that model stand for in a text, where it is not their names:
+ * "spaces", with a space in front of each ("decoder" of tokenizer.json is null), or "marks",
+ * with a space for each U+2581 (Metaspace). */
+#define TOKENIZER_KEY_DECODER "tokenizer.weir.decoder"
 
 /* A growable list of ids. All-zero is an empty list; token_list_deinit releases it. */
 struct token_list {

@@ -114,16 +114,16 @@ static size_t derive_bytes(const struct vocab *v, const struct vocab_token *t, c
 {
     size_t n;
 
-    if (v->notation == VOCAB_CHARACTERS) {
-        const size_t space = v->space_between;
+    if (v->notation == VOCAB_CHARACTERS && v->decoder != DECODER_MARKS) {
+        const size_t space = v->decoder == DECODER_SPACES;
         memset(out, ' ', space);
         memcpy(out + space, t->name, t->name_len);
         return space + t->name_len;
     }
-    if (v->notation == VOCAB_SENTENCE_PIECE) {
-        if (t->kind == TOKEN_BYTE && named_byte(t, out)) {
-            return 1;
-        }
+    if (v->notation == VOCAB_SENTENCE_PIECE && t->kind == TOKEN_BYTE && named_byte(t, out)) {
+        return 1;
+    }
+    if (v->notation != VOCAB_BYTE_LEVEL) {
         return unmark_spaces(t->name, t->name_len, out);
     }
     if (!byte_alphabet_decode(t->name, t->name_len, out, &n)) {
@@ -145,7 +145,7 @@ static int read_texts(struct vocab *v, const struct gguf *g, const struct gguf_s
         if (check_name(g, &names[i], &v->tokens[i], (size_t)i, e) != 0) {
             return -1;
         }
-        total += 2 * (names[i].len + 1) + v->space_between;
+        total += 2 * (names[i].len + 1) + 1;
     }
     v->text = next = mem_alloc(total);
     if (!next) {
@@ -250,6 +250,28 @@ static int index_specials(struct vocab *v, struct err *e)
     return 0;
 }
 
+static int read_decoder(struct vocab *v, const struct gguf *g, struct err *e)
+{
+    static const char *const names[] = {[DECODER_SPACES] = "spaces", [DECODER_MARKS] = "marks"};
+    struct gguf_str said;
+
+    if (!gguf_has(g, TOKENIZER_KEY_DECODER)) {
+        return 0;
+    }
+    if (gguf_get_str(g, TOKENIZER_KEY_DECODER, &said, e) != 0) {
+        return -1;
+    }
+    for (int i = DECODER_SPACES; i <= DECODER_MARKS; i++) {
+        if (said.len == strlen(names[i]) && memcmp(said.data, names[i], said.len) == 0) {
+            v->decoder = (enum vocab_decoder)i;
+            return 0;
+        }
+    }
+    return err_set(e, ERR_UNSUPPORTED,
+                   "%s: metadata key \"%s\" must be \"spaces\" or \"marks\"", gguf_path(g),
+                   TOKENIZER_KEY_DECODER);
+}
+
 int vocab_init(struct vocab *v, const struct gguf *g, enum vocab_notation notation,
                struct err *e)
 {
@@ -257,8 +279,7 @@ int vocab_init(struct vocab *v, const struct gguf *g, enum vocab_notation notati
     size_t n;
 
     *v = (struct vocab){.notation = notation};
-    if (notation == VOCAB_CHARACTERS && gguf_has(g, TOKENIZER_KEY_SPACE_BETWEEN) &&
-        gguf_get_bool(g, TOKENIZER_KEY_SPACE_BETWEEN, &v->space_between, e) != 0) {
+    if (notation == VOCAB_CHARACTERS && read_decoder(v, g, e) != 0) {
         return -1;
     }
     if (gguf_get_strs(g, KEY_TOKENS, &names, &n, e) != 0) {

@@ -5,8 +5,8 @@
  * stands for: nothing for control tokens, the name itself for user-defined ones. Of ordinary
  * ones it depends on the notation: the name through byte_alphabet_decode (VOCAB_BYTE_LEVEL), or
  * with a space for each U+2581, and of kind byte the byte that "<0x0A>" names
- * (VOCAB_SENTENCE_PIECE; WordPiece in GGUF too). Or the name itself, with a space in front of
- * each where the file says so (VOCAB_CHARACTERS): there tokens are found by their names.
+ * (VOCAB_SENTENCE_PIECE; WordPiece in GGUF too). Or what the file's key for it makes of the
+ * name (VOCAB_CHARACTERS): there tokens are found by their names.
  *
  * Threads: immutable after vocab_init.
  */
@@ -31,6 +31,7 @@ enum token_kind {
     TOKEN_BYTE = 6,
 };
 
+enum vocab_decoder { DECODER_NAMES, DECODER_SPACES, DECODER_MARKS };
 enum vocab_notation { VOCAB_BYTE_LEVEL, VOCAB_SENTENCE_PIECE, VOCAB_CHARACTERS };
 
 struct vocab_token {
@@ -48,7 +49,7 @@ enum vocab_stage { VOCAB_AS_WRITTEN, VOCAB_NORMALIZED, VOCAB_ANY_STAGE };
 
 struct vocab {
     enum vocab_notation notation;
-    bool space_between; /* ordinary tokens have a space in front; VOCAB_CHARACTERS only */
+    enum vocab_decoder decoder; /* of VOCAB_CHARACTERS */
     struct vocab_token *tokens; /* (n_tokens) */
     int32_t n_tokens;
     char *text;     /* names and bytes */

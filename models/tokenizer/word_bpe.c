@@ -10,6 +10,8 @@
 
 #define KEY_RULE   "tokenizer.ggml.pre"
 #define KEY_MERGES "tokenizer.ggml.merges"
+#define MARK       "\xe2\x96\x81" /* U+2581 */
+#define MARK_LEN   3
 
 /* --- loading --- */
 
@@ -189,6 +191,7 @@ void word_bpe_deinit(struct word_bpe *w)
 
 void word_bpe_scratch_deinit(struct word_bpe_scratch *s)
 {
+    buf_deinit(&s->marked);
     split_words_deinit(&s->words);
     bpe_scratch_deinit(&s->merging);
 }
@@ -312,25 +315,65 @@ static bool is_left_out(const struct split_rule *rule, const char *word, size_t 
     return rule->drops_space && utf8_decode(word, len, &c) > 0 && is_white_space(c);
 }
 
-int word_bpe_encode(const struct word_bpe *w, const char *text, size_t len,
-                    struct word_cache *cache, struct word_bpe_scratch *scratch,
-                    struct token_list *out, struct err *e)
+static int encode_words(const struct encoding *c, const char *text, size_t len)
 {
-    const struct encoding c = {.w = w, .cache = cache, .scratch = scratch, .out = out, .e = e};
-    const struct split_words *words = &scratch->words;
+    const struct split_words *words = &c->scratch->words;
     size_t start = 0;
 
-    if (splitter_split(w->splitter, text, len, &scratch->words, e) != 0) {
+    if (splitter_split(c->w->splitter, text, len, &c->scratch->words, c->e) != 0) {
         return -1;
     }
     for (size_t i = 0; i < words->count; i++) {
         const size_t end = words->ends[i];
 
-        if (!is_left_out(w->rule, text + start, end - start) &&
-            encode_word(&c, text + start, end - start) != 0) {
+        if (!is_left_out(c->w->rule, text + start, end - start) &&
+            encode_word(c, text + start, end - start) != 0) {
             return -1;
         }
         start = end;
     }
     return 0;
+}
+
+/* Makes a mark of each space, into scratch->marked. */
+static int mark_spaces(const struct encoding *c, const char *text, size_t len)
+{
+    struct buf *marked = &c->scratch->marked;
+
+    if (len > SPLIT_MAX_TEXT / MARK_LEN) {
+        return err_set(c->e, ERR_LIMIT, "a text of %zu bytes is too long to encode", len);
+    }
+    marked->max = SPLIT_MAX_TEXT;
+    buf_clear(marked);
+    for (size_t at = 0; at < len;) {
+        const char *space = memchr(text + at, ' ', len - at);
+        const size_t n = space ? (size_t)(space - text) - at : len - at;
+
+        buf_append(marked, text + at, n);
+        if (space) {
+            buf_append(marked, MARK, MARK_LEN);
+        }
+        at += n + (space ? 1 : 0);
+    }
+    return marked->failed ? err_nomem(c->e) : 0;
+}
+
+bool word_bpe_begins_with_space(const struct word_bpe *w, const char *text, size_t len)
+{
+    return (len > 0 && text[0] == ' ') ||
+           (w->rule->marks_spaces && len >= MARK_LEN && memcmp(text, MARK, MARK_LEN) == 0);
+}
+
+int word_bpe_encode(const struct word_bpe *w, const char *text, size_t len,
+                    struct word_cache *cache, struct word_bpe_scratch *scratch,
+                    struct token_list *out, struct err *e)
+{
+    const struct encoding c = {.w = w, .cache = cache, .scratch = scratch, .out = out, .e = e};
+
+    if (!w->rule->marks_spaces) {
+        return encode_words(&c, text, len);
+    }
+    return mark_spaces(&c, text, len) == 0
+               ? encode_words(&c, scratch->marked.data, scratch->marked.len)
+               : -1;
 }

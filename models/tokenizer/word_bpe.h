@@ -20,6 +20,7 @@
 #include "models/tokenizer/tokenizer.h"
 #include "models/tokenizer/vocab.h"
 #include "models/tokenizer/word_cache.h"
+#include "runtime/base/buf.h"
 
 enum word_bpe_alphabet { WORD_BPE_BYTES, WORD_BPE_CHARACTERS };
 enum word_bpe_unknown { UNKNOWN_EACH, UNKNOWN_FUSED, UNKNOWN_DROPPED };
@@ -37,6 +38,7 @@ struct word_bpe {
 
 /* What one encoding keeps between texts. All-zero is empty. */
 struct word_bpe_scratch {
+    struct buf marked; /* the text with U+2581 for each space */
     struct split_words words;
     struct bpe_scratch merging;
 };
@@ -48,6 +50,9 @@ void word_bpe_scratch_deinit(struct word_bpe_scratch *s);
 int word_bpe_init(struct word_bpe *w, const struct vocab *vocab,
                   enum word_bpe_alphabet alphabet, const struct gguf *g, struct err *e);
 void word_bpe_deinit(struct word_bpe *w);
+
+/* Whether a text begins with a space, or what the rule makes of one. */
+bool word_bpe_begins_with_space(const struct word_bpe *w, const char *text, size_t len);
 
 /* Appends the ids of a text without special tokens. On failure *out may hold some of them. The
  * cache has seen texts of this tokenizer only. */

@@ -335,10 +335,20 @@ test('BPE of characters: split at white space or not at all, with or without an 
     assert.equal(words('ab!? e\u0301xyz'), '4 0 7 0');
     assert.equal(words('4 1', '--decode'), ' ab a');
     assert.equal(tokens(characters({ pre_tokenizer: { type: 'WhitespaceSplit' } }, { unk_token: null }))('xaxb\tab'), '4 4');
+    const metaspace = (more) => ({ type: 'Metaspace', replacement: '▁', ...more });
+    const marks = { vocab: { '[UNK]': 0, a: 1, b: 2, '▁': 3, ab: 4, '▁a': 5, '▁ab': 6 }, merges: ['a b', '▁ a', '▁ ab'] };
+    const spaced = tokens(characters({ pre_tokenizer: metaspace({ prepend_scheme: 'always' }), decoder: metaspace() }, marks));
+    assert.equal(spaced('ab a'), '6 5');
+    assert.equal(spaced('b  ab[UNK]▁a'), '3 2 3 6 0 5');
+    assert.equal(spaced('6 5', '--decode'), ' ab a');
+    assert.equal(tokens(characters({ pre_tokenizer: metaspace({ prepend_scheme: 'never', split: false }) }, marks))('ab a'), '4 5');
+    assert.match(refusal(characters({ pre_tokenizer: metaspace({ replacement: '_' }) })), /"pre_tokenizer": Metaspace is not supported/);
     assert.match(refusal(characters({ pre_tokenizer: { type: 'Punctuation' } })), /"pre_tokenizer": Punctuation is not supported/);
     assert.match(refusal(characters({ decoder: { type: 'WordPiece' } })), /"decoder": WordPiece is not supported/);
     assert.match(refusal(characters({ normalizer: { type: 'Nmt' } })), /"normalizer": Nmt is not supported/);
     assert.match(refusal(characters({}, { merges: ['a x'] })), /a merge is not two tokens that make a third/);
+    assert.match(refusal(characters({ added_tokens: [{ id: 1, content: '<pad>', special: true }] })),
+        /added token "<pad>" has the id 1, which is that of the token "a"/);
     assert.match(refusal(characters({}, { unk_token: 'none' })), /"unk_token" is no token/);
 });
 

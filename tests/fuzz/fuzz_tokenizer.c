@@ -144,6 +144,7 @@ static unsigned put_text_form(struct buf *b, struct input *in)
 static unsigned put_word_bpe(struct buf *b, struct input *in)
 {
     static const char *const unknown[] = {"fuse", "drop", "other"};
+    static const char *const decoders[] = {"spaces", "marks", "other"};
     unsigned how = take(in), n = take(in) % MAX_TOKENS;
     put_array(b, TOKENIZER_KEY_MERGES, GGUF_I32, 3 * (uint64_t)n + (how == 0));
     for (unsigned i = 0; i < 3 * n + (how == 0); i++) {
@@ -155,8 +156,9 @@ static unsigned put_word_bpe(struct buf *b, struct input *in)
         put_string(b, name, strlen(name));
     }
     if (how & 8) {
-        put_key(b, TOKENIZER_KEY_SPACE_BETWEEN, GGUF_BOOL);
-        buf_append_char(b, (char)(how >> 4 & 1));
+        const char *name = decoders[(how >> 4) % 3];
+        put_key(b, TOKENIZER_KEY_DECODER, GGUF_STRING);
+        put_string(b, name, strlen(name));
     }
     return 1 + (how & 1) + (how >> 3 & 1);
 }
@@ -191,8 +193,9 @@ static unsigned put_own_keys(struct buf *b, struct input *in)
 static void put_file(struct buf *b, struct input *in)
 {
     static const char *const models[] = {"gpt2", "llama", "bert", "t5", "weir.characters"};
-    static const char *const rules[] = {"gpt-2", "llama-bpe", "weir-whitespace",
-                                        "weir-whitespace-split", "weir-whole-text"};
+    static const char *const rules[] = {
+        "gpt-2",           "llama-bpe",      "weir-whitespace",     "weir-whitespace-split",
+        "weir-whole-text", "weir-metaspace", "weir-metaspace-whole"};
     static const char *const flags[] = {
         "tokenizer.ggml.add_space_prefix", "tokenizer.ggml.remove_extra_whitespaces",
         "tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_eos_token"};
@@ -200,7 +203,7 @@ static void put_file(struct buf *b, struct input *in)
                                       "tokenizer.ggml.eos_token_id",
                                       "tokenizer.ggml.unknown_token_id"};
     unsigned how = take(in), set = take(in);
-    const char *model = models[how % 5], *rule = rules[how / 5 % 5];
+    const char *model = models[how % 5], *rule = rules[how / 5 % 7];
     buf_append(b, "GGUF", 4);
     put_u32(b, 3);
     put_u64(b, 0);

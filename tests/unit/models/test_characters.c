@@ -23,9 +23,9 @@ static const int32_t merges[] = {A, B, AB, SPACE, B, SPACE_B, A, SPACE_B, A_SPAC
 #define N_MERGE_IDS (sizeof(merges) / sizeof(merges[0]))
 
 struct settings {
-    const char *rule, *unknown; /* NULL: the key is not there */
+    const char *rule, *unknown, *scheme; /* NULL: the key is not there */
     bool no_unknown_token;
-    bool space_between;
+    const char *decoder;
     size_t n_merge_ids;
     int32_t first_id; /* of the merges */
 };
@@ -54,8 +54,11 @@ static struct gguf *make_vocab(const struct settings *set)
     if (set->unknown) {
         gguf_put_str(w, TOKENIZER_KEY_UNKNOWN, set->unknown);
     }
-    if (set->space_between) {
-        gguf_put_bool(w, TOKENIZER_KEY_SPACE_BETWEEN, true);
+    if (set->decoder) {
+        gguf_put_str(w, TOKENIZER_KEY_DECODER, set->decoder);
+    }
+    if (set->scheme) {
+        gguf_put_str(w, TOKENIZER_KEY_SPACE_SCHEME, set->scheme);
     }
     return small_vocab_reopen(w);
 }
@@ -91,6 +94,29 @@ static void a_rule_may_leave_white_space_out(void **state)
     EXPECT_IDS(t, "a b", A, B);
     EXPECT_IDS(t, " \n ab\u00a0\u3000ab\t", AB, AB);
     EXPECT_IDS(t, "ab\u00e9", AB, E_ACUTE);
+    tokenizer_destroy(t);
+}
+
+static void a_rule_may_mark_spaces(void **state)
+{
+    (void)state;
+    struct settings set = whole;
+    set.rule = "weir-metaspace";
+    struct tokenizer *t = open_tokenizer(&set);
+    EXPECT_IDS(t, "a b  ab", A, MARK, B, MARK, MARK, AB); /* not "a b" */
+    EXPECT_IDS(t, "a\u2581b", A, MARK, B);
+    tokenizer_destroy(t);
+    set.scheme = "always";
+    t = open_tokenizer(&set);
+    EXPECT_IDS(t, "ab", MARK, AB);
+    EXPECT_IDS(t, " ab", MARK, AB);
+    EXPECT_IDS(t, "\u2581ab", MARK, AB);
+    EXPECT_SPECIAL_IDS(t, "a<unk>b", MARK, A, UNK, MARK, B);
+    tokenizer_destroy(t);
+    set.scheme = "first";
+    set.rule = "weir-metaspace-whole";
+    t = open_tokenizer(&set);
+    EXPECT_SPECIAL_IDS(t, "a b<unk>b", MARK, A, MARK, B, UNK, B);
     tokenizer_destroy(t);
 }
 
@@ -152,8 +178,11 @@ static void decoded_tokens_stand_together_or_apart(void **state)
     struct settings set = whole;
     expect_decoded(&set, "ab\u00e9 b", "ab\u00e9 b");
     set.rule = "weir-whitespace-split";
-    set.space_between = true;
+    set.decoder = "spaces";
     expect_decoded(&set, "ab\u00e9 b", " ab \u00e9 b");
+    set.rule = "weir-metaspace";
+    set.decoder = "marks";
+    expect_decoded(&set, "ab ab", "ab ab");
 }
 
 static void keys_that_say_nothing_known_are_refused(void **state)
@@ -162,6 +191,9 @@ static void keys_that_say_nothing_known_are_refused(void **state)
     struct settings set = whole;
     set.unknown = "keep";
     encode_expect_refusal(make_vocab(&set), "must be \"fuse\" or \"drop\"");
+    set = whole;
+    set.decoder = "words";
+    encode_expect_refusal(make_vocab(&set), "must be \"spaces\" or \"marks\"");
     set = whole;
     set.n_merge_ids = 4;
     encode_expect_refusal(make_vocab(&set), "merge 0 is not three tokens");
@@ -183,6 +215,8 @@ static void any_allocation_may_fail(void **state)
     struct settings set = whole;
     set.rule = "weir-whitespace";
     encode_expect_failing_allocations(make_vocab(&set), text, sizeof(text));
+    set.rule = "weir-metaspace";
+    encode_expect_failing_allocations(make_vocab(&set), text, sizeof(text));
 }
 
 int main(void)
@@ -190,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_listed_merges_are_made),
         cmocka_unit_test(a_rule_may_leave_white_space_out),
+        cmocka_unit_test(a_rule_may_mark_spaces),
         cmocka_unit_test(what_is_no_token_is_unknown_or_left_out),
         cmocka_unit_test(without_an_unknown_token_encoding_fails),
         cmocka_unit_test(decoded_tokens_stand_together_or_apart),

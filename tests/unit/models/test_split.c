@@ -68,6 +68,11 @@ static void words_are_split_as_the_rule_says(void **state)
                  " a.b\xc2\xa0"
                  "c\n",
                  " |a.b|\xc2\xa0|c|\n");
+    expect_split("weir-metaspace",
+                 "a\xe2\x96\x81\xe2\x96\x81"
+                 "b c\xe2\x96\x81",
+                 "a|\xe2\x96\x81|\xe2\x96\x81"
+                 "b c|\xe2\x96\x81");
     expect_split("weir-whole-text", " a b\n", " a b\n");
 }
 
