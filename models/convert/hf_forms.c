@@ -6,19 +6,50 @@
 #include "models/convert/hf_json.h"
 #include "models/tokenizer/tokenizer.h"
 
-/* By the names that both files have for them. */
-static const char *const plain_steps[] = {"NFC", "NFD", "NFKC", "NFKD"};
+static bool add_text(struct hf_forms *f, const char *text)
+{
+    f->texts[f->n_texts++] = (struct gguf_str){text, strlen(text)};
+    return true;
+}
+
+/* A text for a text; expressions are not known. */
+static bool add_replacement(struct hf_forms *f, const cJSON *part)
+{
+    const char *from = cJSON_GetStringValue(hf_get(hf_get(part, "pattern"), "String"));
+    const char *to = cJSON_GetStringValue(hf_get(part, "content"));
+    if (!from || !to || !*from || strlen(from) > TEXT_STEP_MAX_REPLACED ||
+        strlen(to) > TEXT_STEP_MAX_REPLACED) {
+        return false;
+    }
+    f->n++;
+    return add_text(f, "Replace") && add_text(f, from) && add_text(f, to);
+}
 
 bool hf_forms_add(struct hf_forms *f, const cJSON *part)
 {
+    /* By the names that both files have for them. */
+    static const char *const known[] = {"NFC",  "NFD",       "NFKC",
+                                        "NFKD", "Lowercase", "StripAccents"};
     const cJSON *type = hf_get(part, "type");
-    for (size_t i = 0; i < sizeof(plain_steps) / sizeof(plain_steps[0]); i++) {
-        if (hf_is(type, plain_steps[i]) && f->n < TEXT_FORM_MAX_STEPS) {
-            f->steps[f->n++] = (struct gguf_str){plain_steps[i], strlen(plain_steps[i])};
-            return true;
+    if (f->n == TEXT_FORM_MAX_STEPS) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (hf_is(type, known[i])) {
+            f->n++;
+            return add_text(f, known[i]);
         }
     }
-    return false;
+    return hf_is(type, "Replace") && add_replacement(f, part);
+}
+
+bool hf_forms_add_spaces(struct hf_forms *f)
+{
+    if (f->n == TEXT_FORM_MAX_STEPS) {
+        return false;
+    }
+    f->n++;
+    return add_text(f, "Spaces");
 }
 
 int hf_forms_put(const struct hf_forms *f, const cJSON *tokenizer, struct gguf_writer *out,
@@ -27,6 +58,6 @@ int hf_forms_put(const struct hf_forms *f, const cJSON *tokenizer, struct gguf_w
     if (f->n == 0) {
         return 0;
     }
-    gguf_put_strs(out, TOKENIZER_KEY_TEXT_FORM, f->steps, f->n);
+    gguf_put_strs(out, TOKENIZER_KEY_TEXT_FORM, f->texts, f->n_texts);
     return hf_added_put(tokenizer, "normalized", TOKENIZER_KEY_NORMALIZED, out, e);
 }

@@ -357,7 +357,8 @@ int hf_words_put_spm(const cJSON *tokenizer, struct gguf_writer *out, struct err
         }
         /* A form comes before all that is done to spaces. */
         size_t n = 0;
-        while (k == 0 && n < p.n && hf_forms_add(&form, p.items[n])) {
+        while (k == 0 && n < p.n && !is_mark_for_space(p.items[n]) &&
+               hf_forms_add(&form, p.items[n])) {
             n++;
         }
         for (size_t i = n; i < p.n; i++) {

@@ -5,29 +5,36 @@
 #include "models/tokenizer/tokenizer.h"
 #include "runtime/base/mem.h"
 
-static const char *const step_names[] = {
-    [UNICODE_NFC] = "NFC",
-    [UNICODE_NFD] = "NFD",
-    [UNICODE_NFKC] = "NFKC",
-    [UNICODE_NFKD] = "NFKD",
-};
-
-#define N_STEP_NAMES (sizeof(step_names) / sizeof(step_names[0]))
-
-static int add_step(struct text_form *f, const struct gguf_str *name, const struct gguf *g,
-                    struct err *e)
+/* Reads the step that begins at names[0], of n texts; *used of them belong to it. */
+static int add_step(struct text_form *f, const struct gguf_str *names, size_t n, size_t *used,
+                    const struct gguf *g, struct err *e)
 {
-    for (size_t i = 0; i < N_STEP_NAMES; i++) {
-        if (name->len == strlen(step_names[i]) &&
-            memcmp(name->data, step_names[i], name->len) == 0) {
-            return unicode_form_init(&f->steps[f->n_steps++], (enum unicode_form_kind)i) == 0
-                       ? 0
-                       : err_nomem(e);
-        }
+    const enum text_step_kind kind = text_step_find(names[0].data, names[0].len);
+    *used = kind == TEXT_REPLACE ? 3 : 1;
+    if (kind == TEXT_N_KINDS) {
+        return err_set(e, ERR_UNSUPPORTED, "%s: metadata key \"%s\": no step \"%.*s\" is known",
+                       gguf_path(g), TOKENIZER_KEY_TEXT_FORM,
+                       (int)(names[0].len < 64 ? names[0].len : 64), names[0].data);
     }
-    return err_set(e, ERR_UNSUPPORTED, "%s: metadata key \"%s\": no step \"%.*s\" is known",
-                   gguf_path(g), TOKENIZER_KEY_TEXT_FORM,
-                   (int)(name->len < 64 ? name->len : 64), name->data);
+    if (*used > n ||
+        (kind == TEXT_REPLACE && (names[1].len == 0 || names[1].len > TEXT_STEP_MAX_REPLACED ||
+                                  names[2].len > TEXT_STEP_MAX_REPLACED))) {
+        return err_set(
+            e, ERR_FORMAT,
+            "%s: metadata key \"%s\": behind \"Replace\" two texts must stand, of at "
+            "most %d bytes, the first not empty",
+            gguf_path(g), TOKENIZER_KEY_TEXT_FORM, TEXT_STEP_MAX_REPLACED);
+    }
+    if (f->n_steps == TEXT_FORM_MAX_STEPS) {
+        return err_set(e, ERR_LIMIT, "%s: metadata key \"%s\": more than %d steps",
+                       gguf_path(g), TOKENIZER_KEY_TEXT_FORM, TEXT_FORM_MAX_STEPS);
+    }
+    struct text_step *step = &f->steps[f->n_steps++];
+    if (kind == TEXT_REPLACE) {
+        text_step_init_replace(step, &names[1], &names[2]);
+        return 0;
+    }
+    return text_step_init(step, kind) == 0 ? 0 : err_nomem(e);
 }
 
 static int read_steps(struct text_form *f, const struct gguf *g, struct err *e)
@@ -37,12 +44,8 @@ static int read_steps(struct text_form *f, const struct gguf *g, struct err *e)
     if (gguf_get_strs(g, TOKENIZER_KEY_TEXT_FORM, &names, &n, e) != 0) {
         return -1;
     }
-    if (n > TEXT_FORM_MAX_STEPS) {
-        return err_set(e, ERR_LIMIT, "%s: metadata key \"%s\": %zu steps, at most %d are read",
-                       gguf_path(g), TOKENIZER_KEY_TEXT_FORM, n, TEXT_FORM_MAX_STEPS);
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (add_step(f, &names[i], g, e) != 0) {
+    for (size_t i = 0, used; i < n; i += used) {
+        if (add_step(f, &names[i], n - i, &used, g, e) != 0) {
             return -1;
         }
     }
@@ -52,26 +55,27 @@ static int read_steps(struct text_form *f, const struct gguf *g, struct err *e)
 void text_form_deinit(struct text_form *f)
 {
     for (size_t i = 0; i < f->n_steps; i++) {
-        unicode_form_deinit(&f->steps[i]);
+        text_step_deinit(&f->steps[i]);
     }
     f->n_steps = 0;
 }
 
 /* One step; what the text was before is released. */
-static int apply_step(const struct unicode_form *step, struct formed_text *t, struct err *e)
+static int apply_step(const struct text_step *step, struct formed_text *t, struct err *e)
 {
     struct buf next;
-    if (unicode_form_keeps(step, t->data, t->len)) {
+    if (text_step_keeps(step, t->data, t->len)) {
         return 0;
     }
-    if (t->len > TEXT_FORM_MAX_TEXT) {
+    const size_t bound = text_step_bound(step, t->data, t->len);
+    if (bound > TEXT_FORM_MAX_TEXT) {
         return err_set(e, ERR_LIMIT,
-                       "a text of %zu bytes is too long for the Unicode form that the "
-                       "tokenizer wants; at most %zu are",
-                       t->len, TEXT_FORM_MAX_TEXT);
+                       "a text of %zu bytes is too long for the form that the tokenizer wants: "
+                       "it could become %zu, and at most %zu are encoded",
+                       t->len, bound, TEXT_FORM_MAX_TEXT);
     }
-    buf_init(&next, UNICODE_FORM_GROWTH * TEXT_FORM_MAX_TEXT);
-    const int rc = unicode_form_apply(step, t->data, t->len, &next);
+    buf_init(&next, bound);
+    const int rc = text_step_apply(step, t->data, t->len, &next);
     buf_deinit(&t->held);
     t->held = next;
     t->data = next.data ? next.data : "";

@@ -2,25 +2,25 @@
  * tokens, as "normalizer" of tokenizer.json says.
  *
  * GGUF has no key for it; ours is tokenizer.weir.text_form, a list of steps by the names that
- * tokenizer.json has for them: NFC, NFD, NFKC and NFKD (unicode_form.h). A file without the key
- * changes nothing here. The special tokens that tokenizer.weir.normalized lists by their ids
- * are looked for in the text behind the steps. What SentencePiece does stands elsewhere
- * (normalizer.h).
+ * tokenizer.json has for them (text_step.h); behind Replace stand what is replaced and by what.
+ * A file without the key changes nothing here. The special tokens that
+ * tokenizer.weir.normalized lists by their ids are looked for in the text behind the steps.
+ * What SentencePiece does stands elsewhere (normalizer.h).
  *
  * Private to the tokenizer. Threads: immutable after text_form_init. */
 #pragma once
 
 #include "models/format/gguf.h"
-#include "models/tokenizer/unicode_form.h"
+#include "models/tokenizer/text_step.h"
 #include "models/tokenizer/vocab.h"
 
 #define TEXT_FORM_MAX_STEPS 16
-#define TEXT_FORM_MAX_TEXT  ((size_t)64 << 20) /* bytes, of those that are changed */
+#define TEXT_FORM_MAX_TEXT  ((size_t)1 << 30) /* bytes that a changed text may become */
 
 struct text_form {
-    struct unicode_form steps[TEXT_FORM_MAX_STEPS]; /* (n_steps), in their order */
-    size_t n_steps;                                 /* 0: texts stay as they are */
-    bool has_tokens;                                /* that are looked for behind the steps */
+    struct text_step steps[TEXT_FORM_MAX_STEPS]; /* (n_steps), in their order */
+    size_t n_steps;                              /* 0: texts stay as they are */
+    bool has_tokens;                             /* that are looked for behind the steps */
 };
 
 /* Reads the keys, and marks such tokens in the vocabulary. On failure f can be passed to

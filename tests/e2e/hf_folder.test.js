@@ -312,8 +312,8 @@ test('what stands before byte-level BPE is taken over or refused by name', { ski
     assert.match(refusal((j) => { j.pre_tokenizer.pretokenizers.splice(0, 1, ...DEEPSEEK.slice(1).map((regex) => split(regex))); }),
         /"pre_tokenizer": \[一-龥/);
     assert.match(refusal((j) => { j.pre_tokenizer.pretokenizers[0].behavior = 'Removed'; }), /"pre_tokenizer": Split is not supported/);
-    assert.match(refusal((j) => { j.normalizer = { type: 'Sequence', normalizers: [{ type: 'NFC' }, { type: 'Lowercase' }] }; }),
-        /"normalizer": Lowercase is not supported/);
+    assert.match(refusal((j) => { j.normalizer = { type: 'Sequence', normalizers: [{ type: 'NFC' }, { type: 'Strip' }] }; }),
+        /"normalizer": Strip is not supported/);
     assert.match(refusal((j) => { j.model.end_of_word_suffix = '</w>'; }), /"end_of_word_suffix" is not supported/);
 });
 
@@ -472,6 +472,16 @@ test('a Unigram tokenizer keeps its scores, its table and the ends of a text', {
     assert.equal(ids(' aba  ab '), '8 5 8');
     embedsAs('ab a', '8,7,2');
 
+    const asAlbert = converted((j) => {
+        const several = { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' };
+        const steps = [{ type: 'NFKD' }, { type: 'StripAccents' }, { type: 'Lowercase' }, several];
+        j.normalizer = { type: 'Sequence', normalizers: [{ type: 'Replace', pattern: { String: 'xx' }, content: 'a' }, ...steps, ...steps] };
+    });
+    assert.equal(asAlbert.status, 0, asAlbert.stderr);
+    assert.equal(ids(' ABá  Ｃxx\u2028a '), '8 5 4 10 5 7');
+    assert.deepEqual(readGguf(to).metadata['tokenizer.weir.text_form'], ['Replace', 'xx', 'a',
+        'NFKD', 'StripAccents', 'Lowercase', 'NFKD', 'StripAccents', 'Lowercase', 'Spaces']);
+
     const bytes = Array.from({ length: 256 }, (_, i) => [`<0x${i.toString(16).toUpperCase().padStart(2, '0')}>`, 0]);
     const asLlama = converted((j) => {
         Object.assign(j, { normalizer: null, pre_tokenizer: { ...METASPACE, prepend_scheme: 'never' }, post_processor: null });
@@ -491,9 +501,15 @@ test('what GGUF cannot say of a Unigram tokenizer is refused by name', { skip },
         return stderr;
     };
     const normalizer = (...normalizers) => refused((j) => { j.normalizer = { type: 'Sequence', normalizers }; });
-    assert.match(normalizer({ type: 'Lowercase' }), /of type "Lowercase" as it is there is not supported/);
-    assert.match(normalizer({ type: 'Replace', pattern: { String: 'x' }, content: 'y' }), /type "Replace"/);
-    assert.match(normalizer(), /type "WhitespaceSplit"/); // nothing makes a space of a line break
+    assert.match(normalizer({ type: 'Nmt' }), /of type "Nmt" as it is there is not supported/);
+    assert.match(normalizer({ type: 'Replace', pattern: { Regex: 'x+' }, content: 'y' }), /type "Replace"/);
+    const table = { type: 'Precompiled', precompiled_charsmap: lineBreakTable().toString('base64') };
+    assert.match(normalizer(table, { type: 'NFKD' }), /type "NFKD"/); // steps come before the table
+    assert.match(refused((j) => { j.pre_tokenizer.pretokenizers[1] = { ...METASPACE, prepend_scheme: 'first' }; }), /type "Metaspace"/);
+    const several = { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' };
+    assert.match(refused((j) => {
+        Object.assign(j, { normalizer: { type: 'Sequence', normalizers: [several, { type: 'Lowercase' }] }, pre_tokenizer: METASPACE });
+    }), /type "Lowercase"/);
     assert.match(refused((j) => { Object.assign(j, { normalizer: { type: 'Strip' }, pre_tokenizer: METASPACE }); }), /type "Strip"/);
     assert.match(refused((j) => { j.pre_tokenizer = { type: 'ByteLevel' }; }), /type "ByteLevel"/);
     assert.match(refused((j) => { j.normalizer.precompiled_charsmap = 'A'; }), /"precompiled_charsmap": no base64/);

@@ -125,13 +125,19 @@ static void put_ids(struct buf *b, struct input *in, const char *key)
 /* Steps of a text form, and what is looked for behind them. */
 static unsigned put_text_form(struct buf *b, struct input *in)
 {
-    static const char *const steps[] = {"NFC", "NFD", "NFKC", "NFKD", "other"};
-    unsigned how = take(in), n = how >> 1 & 3;
+    static const char *const steps[] = {"NFC",    "NFD",       "NFKC",
+                                        "NFKD",   "Lowercase", "StripAccents",
+                                        "Spaces", "Replace",   "other"};
+    unsigned how = take(in), n = how >> 4;
     if (how & 1) {
         put_array(b, TOKENIZER_KEY_TEXT_FORM, GGUF_STRING, n);
         for (unsigned i = 0; i < n; i++) {
-            const char *step = steps[take(in) % 5];
-            put_string(b, step, strlen(step));
+            unsigned which = take(in);
+            if (which >= 128) { /* of a replacement */
+                put_name(b, in);
+            } else {
+                put_string(b, steps[which % 9], strlen(steps[which % 9]));
+            }
         }
     }
     if (how & 8) {

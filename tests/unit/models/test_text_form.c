@@ -13,7 +13,7 @@
 #include "tests/unit/models/encode_checks.h"
 #include "tests/unit/models/small_vocab.h"
 
-#define MAX_STEPS 20
+#define MAX_TEXTS 20
 
 static int no_block_is_left(void **state)
 {
@@ -26,7 +26,7 @@ static int no_block_is_left(void **state)
 static struct gguf *make_vocab(const char *steps, int32_t normalized)
 {
     struct err e = {0};
-    struct gguf_str list[MAX_STEPS];
+    struct gguf_str list[MAX_TEXTS];
     size_t n = 0;
     struct gguf *plain = small_vocab_open();
     struct gguf_writer *w = gguf_writer_create(&e);
@@ -81,6 +81,10 @@ static void a_text_is_brought_into_its_form_before_it_is_split(void **state)
     t = encode_open(make_vocab("NFKC NFD", -1)); /* one after the other */
     expect_same(t, "\uff54\uff48\uff45 \u00e9", "the e\u0301");
     tokenizer_destroy(t);
+    t = encode_open(make_vocab("Replace '' \" NFKD StripAccents Lowercase", -1));
+    expect_same(t, "''TH\u00c9 ''", "\"the \"");
+    expect_same(t, "\u0301", ""); /* nothing is left of a text */
+    tokenizer_destroy(t);
 }
 
 static void a_text_behind_other_tokens_has_the_form_too(void **state)
@@ -118,11 +122,12 @@ static void keys_that_say_nothing_known_are_refused(void **state)
 {
     (void)state;
     encode_expect_refusal(make_vocab("NFC upper", -1), "no step \"upper\" is known");
+    encode_expect_refusal(make_vocab("NFC Replace x", -1), "two texts must stand");
     encode_expect_refusal(make_vocab("NFC", SMALL_VOCAB_SIZE), "\"tokenizer.weir.normalized\"");
     encode_expect_refusal(make_vocab("NFC NFC NFC NFC NFC NFC NFC NFC NFC NFC NFC NFC NFC NFC "
                                      "NFC NFC NFC",
                                      -1),
-                          "17 steps, at most 16");
+                          "more than 16 steps");
 }
 
 /* "~", as a token of some vocabularies: in the form it would have another name. */
