@@ -151,6 +151,12 @@ static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, 
         if (check_place(l, id, text, e) != 0) {
             return -1;
         }
+        if (cJSON_IsTrue(hf_get(token, "single_word"))) {
+            return err_set(e, ERR_UNSUPPORTED,
+                           "tokenizer.json: added token \"%.64s\": \"single_word\" is not "
+                           "supported",
+                           text ? text : "");
+        }
         if (set_token(l, id, text, kind, e) != 0) {
             return -1;
         }
@@ -645,6 +651,9 @@ int hf_tokenizer_put(const struct hf_tokenizer *t, struct gguf_writer *out, stru
     }
     if (rc == 0) {
         rc = hf_added_put(t->tokenizer, "rstrip", TOKENIZER_KEY_RSTRIP, out, e);
+    }
+    if (rc == 0) {
+        rc = hf_added_put(t->tokenizer, "lstrip", TOKENIZER_KEY_LSTRIP, out, e);
     }
     mem_free(l.names);
     mem_free(l.kinds);

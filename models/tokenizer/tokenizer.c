@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "models/tokenizer/spm.h"
-#include "models/tokenizer/strip_after.h"
+#include "models/tokenizer/strip_around.h"
 #include "models/tokenizer/text_form.h"
 #include "models/tokenizer/unigram.h"
 #include "models/tokenizer/vocab.h"
@@ -49,7 +49,7 @@ struct tokenizer {
     struct word_bpe word_bpe;
     /* Of every model: */
     struct text_form text_form;
-    struct strip_after strip_after;
+    struct strip_around strip_around;
     unsigned char begins_special[256]; /* the stages at which some special token begins with
                                           this byte, a bit each */
     int32_t bos, eos, eot;
@@ -342,7 +342,7 @@ struct tokenizer *tokenizer_from_gguf(const struct gguf *g, struct err *e)
     if (read_model(t, g, e) != 0 || vocab_init(&t->vocab, g, notation_of(t->model), e) != 0 ||
         load_model(t, g, e) != 0 || load_ids(t, g, e) != 0 || load_space_scheme(t, g, e) != 0 ||
         text_form_init(&t->text_form, &t->vocab, g, e) != 0 ||
-        strip_after_init(&t->strip_after, &t->vocab, t->model == MODEL_SPM, g, e) != 0) {
+        strip_around_init(&t->strip_around, &t->vocab, t->model == MODEL_SPM, g, e) != 0) {
         tokenizer_destroy(t);
         return NULL;
     }
@@ -359,7 +359,7 @@ void tokenizer_destroy(struct tokenizer *t)
     spm_deinit(&t->spm);
     unigram_deinit(&t->unigram);
     text_form_deinit(&t->text_form);
-    strip_after_deinit(&t->strip_after);
+    strip_around_deinit(&t->strip_around);
     word_bpe_deinit(&t->word_bpe);
     mem_free(t);
 }
@@ -465,7 +465,10 @@ static int encode_stage(struct encoding *c, const char *text, size_t len,
         size_t at;
         const int32_t id = next_special(c, text, len, pos, stage, &at);
 
-        if (encode_between(c, text + pos, at - pos, stage, first && pos == 0) != 0) {
+        const size_t len_between =
+            at - pos - (id < 0 ? 0 : tokenizer_space_in_front(c->t, id, text + pos, at - pos));
+
+        if (encode_between(c, text + pos, len_between, stage, first && pos == 0) != 0) {
             return -1;
         }
         if (id < 0) {
@@ -591,7 +594,13 @@ int32_t tokenizer_find_special(const struct tokenizer *t, const char *text)
 size_t tokenizer_space_after(const struct tokenizer *t, int32_t special, const char *text,
                              size_t len)
 {
-    return strip_after_length(&t->strip_after, special, text, len);
+    return strip_around_behind(&t->strip_around, special, text, len);
+}
+
+size_t tokenizer_space_in_front(const struct tokenizer *t, int32_t special, const char *text,
+                                size_t len)
+{
+    return strip_around_in_front(&t->strip_around, special, text, len);
 }
 
 bool tokenizer_is_control(const struct tokenizer *t, int32_t id)

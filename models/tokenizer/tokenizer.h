@@ -34,8 +34,10 @@
  * where the text begins with none, "always" before each text between special tokens, "first"
  * before the first alone (Metaspace and ByteLevel of tokenizer.json). */
 #define TOKENIZER_KEY_SPACE_SCHEME "tokenizer.weir.space_scheme"
-/* And ids of special tokens that take the white space behind them (strip_after.h). */
+/* And ids of special tokens that take the white space behind them, or in front of them
+ * (strip_around.h). */
 #define TOKENIZER_KEY_RSTRIP "tokenizer.weir.rstrip"
+#define TOKENIZER_KEY_LSTRIP "tokenizer.weir.lstrip"
 /* How a text is changed before it is split (text_form.h), and ids of the special tokens that
  * are looked for afterwards, the others being found in the text as it came. */
 #define TOKENIZER_KEY_TEXT_FORM  "tokenizer.weir.text_form"
@@ -106,6 +108,9 @@ int32_t tokenizer_match_special(const struct tokenizer *t, const char *text, siz
 /* How much of a text that stands behind a special token is white space that belongs to it. */
 size_t tokenizer_space_after(const struct tokenizer *t, int32_t special, const char *text,
                              size_t len);
+/* The same of a text that stands in front of one. */
+size_t tokenizer_space_in_front(const struct tokenizer *t, int32_t special, const char *text,
+                                size_t len);
 bool tokenizer_is_control(const struct tokenizer *t, int32_t id);
 /* Ends a generation: eos, eot, <|endoftext|>, <|im_end|>, <|eot_id|>, <|eom_id|> or
  * <|end_of_text|>. */

@@ -616,6 +616,9 @@ test('spaces of a SentencePiece tokenizer: Metaspace, and runs that are added on
     assert.equal(tokens(metaspace({ prepend_scheme: 'never' }))('a'), ids('a'));
     const strips = tokens((j) => { spm({})(j); j.added_tokens[2].rstrip = true; });
     assert.equal(strips('a</s> \n a<s> a'), ids('a', '</s>', 'a', '<s>', '▁a'));
+    const stripsInFront = tokens((j) => { spm({})(j); j.added_tokens[2].lstrip = true; });
+    assert.equal(stripsInFront('a \n\u3000</s> a'), ids('a', '</s>', '▁a'));
+    assert.match(refusal((j) => { spm({})(j); j.added_tokens[2].single_word = true; }), /added token "<\/s>": "single_word" is not supported/);
     assert.match(refusal(metaspace({ split: true })), /"pre_tokenizer": Metaspace is not supported/);
     const replace = { type: 'Replace', pattern: { String: ' ' }, content: '▁' };
     assert.equal(tokens(spm({ normalizer: { type: 'Sequence', normalizers: [{ type: 'NFKC' }, replace] } }))('ａ\u00a0a'), ids('a', '▁a'));

@@ -184,7 +184,8 @@ static unsigned put_own_keys(struct buf *b, struct input *in)
     }
     if (how & 8) {
         put_ids(b, in, TOKENIZER_KEY_RSTRIP);
-        n++;
+        put_ids(b, in, TOKENIZER_KEY_LSTRIP);
+        n += 2;
     }
     for (unsigned i = 0; i < 2; i++) {
         if (how >> (4 + i) & 1) {
