@@ -128,7 +128,7 @@ static unsigned put_text_form(struct buf *b, struct input *in)
     static const char *const steps[] = {"NFC",    "NFD",       "NFKC",
                                         "NFKD",   "Lowercase", "StripAccents",
                                         "Spaces", "Replace",   "other"};
-    unsigned how = take(in), n = how >> 4;
+    unsigned how = take(in), n = how >> 4 & 3; /* the tables of a Unicode form take a while */
     if (how & 1) {
         put_array(b, TOKENIZER_KEY_TEXT_FORM, GGUF_STRING, n);
         for (unsigned i = 0; i < n; i++) {
