@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "models/convert/hf_forms.h"
 #include "models/convert/hf_json.h"
 #include "runtime/base/base64.h"
 #include "runtime/base/buf.h"
@@ -11,10 +12,12 @@
 /* What the parts of "normalizer" and "pre_tokenizer" do together. */
 struct evening {
     const char *table;    /* base64, or NULL */
-    bool splits;          /* at all white space; the table makes spaces of it */
+    bool splits;          /* at all white space */
     bool one_for_several; /* spaces; GGUF's flag for it takes them from the ends too */
     bool strips;          /* the ends */
-    bool space_before;
+    bool space_before;    /* of a text, or with `splits` of each word */
+    struct hf_forms forms;
+    const char *late; /* the type of one that stands behind what is done to spaces, or NULL */
     const char *unknown; /* the type of a part that is not known, or NULL */
 };
 
@@ -33,10 +36,25 @@ static bool look_at_replacement(const cJSON *part, struct evening *to)
 static bool look_at_metaspace(const cJSON *part, struct evening *to)
 {
     const cJSON *scheme = hf_get(part, "prepend_scheme");
-    to->space_before |= cJSON_IsString(scheme)
-                            ? !hf_is(scheme, "never")
-                            : !cJSON_IsFalse(hf_get(part, "add_prefix_space"));
+    bool before = cJSON_IsString(scheme) ? !hf_is(scheme, "never")
+                                         : !cJSON_IsFalse(hf_get(part, "add_prefix_space"));
+    to->space_before |= before;
+    /* Of words without white space each must get its own. */
+    if (to->splits && (!before || hf_is(scheme, "first"))) {
+        return false;
+    }
     return hf_is(hf_get(part, "replacement"), HF_SPACE_MARK);
+}
+
+/* Steps come before SentencePiece's own ways. Behind one that makes spaces fewer they do no
+ * harm where texts are split at all of them in the end. */
+static bool look_at_form(const cJSON *part, const char *type, struct evening *to)
+{
+    if (to->table || to->space_before || to->strips) {
+        return false;
+    }
+    to->late = to->one_for_several ? type : to->late;
+    return hf_forms_add(&to->forms, part);
 }
 
 static bool look_at_kind(const cJSON *part, const char *type, struct evening *to)
@@ -47,8 +65,8 @@ static bool look_at_kind(const cJSON *part, const char *type, struct evening *to
         to->table = table;
         return alone;
     }
-    if (strcmp(type, "Replace") == 0) {
-        return look_at_replacement(part, to);
+    if (strcmp(type, "Replace") == 0 && look_at_replacement(part, to)) {
+        return true;
     }
     if (strcmp(type, "Prepend") == 0) {
         to->space_before = true;
@@ -62,7 +80,10 @@ static bool look_at_kind(const cJSON *part, const char *type, struct evening *to
         to->strips = true;
         return true;
     }
-    return strcmp(type, "Metaspace") == 0 && look_at_metaspace(part, to);
+    if (strcmp(type, "Metaspace") == 0) {
+        return look_at_metaspace(part, to);
+    }
+    return look_at_form(part, type, to);
 }
 
 static void look_at_one(const cJSON *part, struct evening *to)
@@ -108,8 +129,10 @@ int hf_normalizer_put(const cJSON *tokenizer, struct gguf_writer *out, struct er
     struct evening how = {0};
     look_at(hf_get(tokenizer, "normalizer"), "normalizers", &how);
     look_at(hf_get(tokenizer, "pre_tokenizer"), "pretokenizers", &how);
-    if (!how.unknown && how.splits && !how.table) {
+    if (!how.unknown && how.splits && !how.table && !hf_forms_add_spaces(&how.forms)) {
         how.unknown = "WhitespaceSplit";
+    } else if (!how.unknown && how.late && !how.splits) {
+        how.unknown = how.late;
     } else if (!how.unknown && how.strips && !how.one_for_several) {
         how.unknown = "Strip";
     }
@@ -121,5 +144,8 @@ int hf_normalizer_put(const cJSON *tokenizer, struct gguf_writer *out, struct er
     }
     gguf_put_bool(out, "tokenizer.ggml.add_space_prefix", how.space_before);
     gguf_put_bool(out, "tokenizer.ggml.remove_extra_whitespaces", how.one_for_several);
+    if (hf_forms_put(&how.forms, tokenizer, out, e) != 0) {
+        return -1;
+    }
     return how.table && *how.table ? put_table(how.table, out, e) : 0;
 }

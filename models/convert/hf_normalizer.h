@@ -2,8 +2,8 @@
  * three keys that models/tokenizer/normalizer.h reads. Private to models/convert.
  *
  * Known is what stands for SentencePiece's own ways: its table, one space for several, a space
- * in front, U+2581 for a space. Other parts (lower case, Unicode forms) have no key in GGUF and
- * are refused by name. */
+ * in front, U+2581 for a space; and before these the steps of hf_forms.h. Other parts are
+ * refused by name. */
 #pragma once
 
 #include "models/format/gguf_write.h"

@@ -4,16 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/convert/hf_added.h"
 #include "models/convert/hf_json.h"
 #include "models/convert/hf_normalizer.h"
 #include "models/convert/hf_words.h"
+#include "models/tokenizer/byte_alphabet.h"
 #include "models/tokenizer/tokenizer.h"
 #include "models/tokenizer/vocab.h"
 #include "runtime/base/mem.h"
 
-#define NO_MERGE    (-1e9f) /* the score of what no merge makes */
-#define FILLER_MAX  16      /* "[PAD151999]" */
-#define NAME_PARTED ' '
+#define NO_MERGE      (-1e9f) /* the score of what no merge makes */
+#define FILLER_MAX    16      /* "[PAD151999]" */
+#define NAME_PARTED   ' '
+#define BYTE_NAME_MAX 2 /* of a byte in the byte alphabet */
 
 /* The lists that GGUF wants, by id. */
 struct lists {
@@ -108,6 +111,21 @@ static bool repeats_token(const struct lists *l, double id, const char *text)
            l->names[(int)id].data && strcmp(l->names[(int)id].data, text) == 0;
 }
 
+/* Another token's id is no place for an added one: Hugging Face's library gives it one of its
+ * own, which the file does not say. */
+static int check_place(const struct lists *l, double id, const char *text, struct err *e)
+{
+    const char *there = id >= 0.0 && id < (double)l->n ? l->names[(int)id].data : NULL;
+    if (!text || !there || strcmp(there, text) == 0) {
+        return 0;
+    }
+    return err_set(
+        e, ERR_FORMAT,
+        "tokenizer.json: added token \"%.64s\" has the id %.0f, which is that of the "
+        "token \"%.64s\"",
+        text, id, there);
+}
+
 /* The vocabulary, and the tokens that were added to it and may stand in it too. */
 static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, struct err *e)
 {
@@ -129,6 +147,15 @@ static int read_tokens(struct lists *l, const struct hf_tokenizer *t, bool spm, 
         }
         if (spm && !special && repeats_token(l, id, text)) {
             continue;
+        }
+        if (check_place(l, id, text, e) != 0) {
+            return -1;
+        }
+        if (cJSON_IsTrue(hf_get(token, "single_word"))) {
+            return err_set(e, ERR_UNSUPPORTED,
+                           "tokenizer.json: added token \"%.64s\": \"single_word\" is not "
+                           "supported",
+                           text ? text : "");
         }
         if (set_token(l, id, text, kind, e) != 0) {
             return -1;
@@ -255,20 +282,31 @@ static int find_joined(const struct lists *l, const int *order, const char *a, s
     return -1;
 }
 
+/* Ids by name; to be freed. NULL: out of memory. */
+static int *sort_names(const struct lists *l)
+{
+    int *order = mem_array((size_t)l->n, sizeof(*order));
+    for (int i = 0; order && i < l->n; i++) {
+        order[i] = i;
+    }
+    if (order) {
+        qsort_r(order, (size_t)l->n, sizeof(*order), compare_names, l->names);
+    }
+    return order;
+}
+
 /* The first merge that makes a token gives it its score. */
 static int score_tokens(struct lists *l, const cJSON *merges, struct err *e)
 {
     const cJSON *merge;
-    int *order = mem_array((size_t)l->n, sizeof(*order));
+    int *order = sort_names(l);
     float rank = 0.0f;
     if (!order) {
         return err_nomem(e);
     }
     for (int i = 0; i < l->n; i++) {
-        order[i] = i;
         l->scores[i] = NO_MERGE;
     }
-    qsort_r(order, (size_t)l->n, sizeof(*order), compare_names, l->names);
     cJSON_ArrayForEach(merge, merges)
     {
         const char *second;
@@ -284,13 +322,61 @@ static int score_tokens(struct lists *l, const cJSON *merges, struct err *e)
     return 0;
 }
 
-/* --- special tokens --- */
+/* --- BPE of characters --- */
 
-/* A token as text, or an object with "content". */
-static const char *token_text(const cJSON *item)
+/* The ids of a merge's tokens, and of what they make. */
+static bool number_merge(const struct lists *l, const int *order, const cJSON *merge,
+                         int32_t ids[3])
 {
-    const char *text = cJSON_GetStringValue(item);
-    return text ? text : cJSON_GetStringValue(hf_get(item, "content"));
+    const char *second;
+    size_t len;
+    const char *first = merge_halves(merge, &second, &len);
+    if (!first) {
+        return false;
+    }
+    ids[0] = find_joined(l, order, first, len, "");
+    ids[1] = find_joined(l, order, second, 0, second);
+    ids[2] = find_joined(l, order, first, len, second);
+    return ids[0] >= 0 && ids[1] >= 0 && ids[2] >= 0;
+}
+
+static int put_numbered_merges(const struct lists *l, const cJSON *merges,
+                               struct gguf_writer *out, struct err *e)
+{
+    const cJSON *merge;
+    size_t n = 0;
+    int *order = sort_names(l);
+    int32_t *ids = mem_array(3 * (size_t)cJSON_GetArraySize(merges) + 1, sizeof(*ids));
+    int rc = order && ids ? 0 : err_nomem(e);
+    cJSON_ArrayForEach(merge, merges)
+    {
+        if (rc == 0 && !number_merge(l, order, merge, ids + n)) {
+            rc = wrong(e, "a merge is not two tokens that make a third");
+        }
+        n += rc == 0 ? 3 : 0;
+    }
+    if (rc == 0) {
+        gguf_put_array(out, TOKENIZER_KEY_MERGES, GGUF_I32, ids, n);
+    }
+    mem_free(order);
+    mem_free(ids);
+    return rc;
+}
+
+/* Whether each byte is a token. */
+static bool has_all_bytes(const struct lists *l)
+{
+    bool seen[256] = {false};
+    size_t count = 0, len;
+    for (int i = 0; i < l->n; i++) {
+        char byte[BYTE_NAME_MAX];
+        if (l->names[i].len <= BYTE_NAME_MAX && l->kinds[i] == TOKEN_NORMAL &&
+            byte_alphabet_decode(l->names[i].data, l->names[i].len, byte, &len) && len == 1) {
+            count += !seen[(unsigned char)byte[0]];
+            seen[(unsigned char)byte[0]] = true;
+        }
+    }
+    return count == 256;
 }
 
 static int find_token(const struct lists *l, const char *text)
@@ -301,6 +387,30 @@ static int find_token(const struct lists *l, const char *text)
         }
     }
     return -1;
+}
+
+/* What becomes of bytes or characters that are no token; GGUF's way is the unknown token for
+ * each. */
+static int put_unknown(const struct lists *l, const cJSON *model, struct gguf_writer *out,
+                       struct err *e)
+{
+    const char *name = cJSON_GetStringValue(hf_get(model, "unk_token"));
+    if (name && find_token(l, name) < 0) {
+        return wrong(e, "\"unk_token\" is no token");
+    }
+    if (!name || cJSON_IsTrue(hf_get(model, "fuse_unk"))) {
+        gguf_put_str(out, TOKENIZER_KEY_UNKNOWN, name ? "fuse" : "drop");
+    }
+    return 0;
+}
+
+/* --- special tokens --- */
+
+/* A token as text, or an object with "content". */
+static const char *token_text(const cJSON *item)
+{
+    const char *text = cJSON_GetStringValue(item);
+    return text ? text : cJSON_GetStringValue(hf_get(item, "content"));
 }
 
 /* The token that a post-processor puts before a text, or behind it; NULL: none. */
@@ -375,31 +485,6 @@ static void put_template(const cJSON *config, struct gguf_writer *out)
     }
 }
 
-/* Special tokens that take the white space behind them. */
-static int put_rstrip(const struct hf_tokenizer *t, int n_tokens, struct gguf_writer *out,
-                      struct err *e)
-{
-    const cJSON *token, *added = hf_get(t->tokenizer, "added_tokens");
-    int n = cJSON_GetArraySize(added);
-    int32_t *ids = mem_array((size_t)n + 1, sizeof(*ids));
-    size_t count = 0;
-    if (!ids) {
-        return err_nomem(e);
-    }
-    cJSON_ArrayForEach(token, added)
-    {
-        const double id = id_of(hf_get(token, "id"));
-        if (cJSON_IsTrue(hf_get(token, "rstrip")) && id >= 0.0 && id < (double)n_tokens) {
-            ids[count++] = (int32_t)id;
-        }
-    }
-    if (count > 0) {
-        gguf_put_array(out, TOKENIZER_KEY_RSTRIP, GGUF_I32, ids, count);
-    }
-    mem_free(ids);
-    return 0;
-}
-
 /* --- all of it --- */
 
 static int put_wordpiece(const struct hf_tokenizer *t, struct lists *l, struct gguf_writer *out,
@@ -465,31 +550,56 @@ static int put_unigram(const struct hf_tokenizer *t, struct lists *l, struct ggu
     return hf_normalizer_put(t->tokenizer, out, e);
 }
 
-static int put_lists(const struct hf_tokenizer *t, struct lists *l, bool spm,
-                     struct gguf_writer *out, struct err *e)
+static int put_spm(const struct hf_tokenizer *t, struct lists *l, struct gguf_writer *out,
+                   struct err *e)
 {
-    const cJSON *model = hf_get(t->tokenizer, "model"), *merges = hf_get(model, "merges");
-    if (read_tokens(l, t, spm, e) != 0) {
+    if (score_tokens(l, hf_get(hf_get(t->tokenizer, "model"), "merges"), e) != 0) {
         return -1;
     }
-    gguf_put_str(out, "tokenizer.ggml.model", spm ? "llama" : "gpt2");
+    gguf_put_array(out, "tokenizer.ggml.scores", GGUF_F32, l->scores, (size_t)l->n);
+    return hf_words_put_spm(t->tokenizer, out, e);
+}
+
+static int put_byte_level(const struct hf_tokenizer *t, struct lists *l,
+                          struct gguf_writer *out, struct err *e)
+{
+    const cJSON *model = hf_get(t->tokenizer, "model");
+    if (hf_words_put_byte_level(t->tokenizer, out, e) != 0 ||
+        read_merges(l, hf_get(model, "merges"), e) != 0) {
+        return -1;
+    }
+    gguf_put_strs(out, "tokenizer.ggml.merges", l->merges, l->n_merges);
+    return has_all_bytes(l) ? 0 : put_unknown(l, model, out, e);
+}
+
+static int put_characters(const struct hf_tokenizer *t, struct lists *l,
+                          struct gguf_writer *out, struct err *e)
+{
+    const cJSON *model = hf_get(t->tokenizer, "model");
+    return hf_words_put_characters(t->tokenizer, out, e) == 0 &&
+                   put_numbered_merges(l, hf_get(model, "merges"), out, e) == 0
+               ? put_unknown(l, model, out, e)
+               : -1;
+}
+
+/* Of bytes, of characters that fall back to bytes, as SentencePiece's, or of characters alone.
+ */
+static int put_bpe(const struct hf_tokenizer *t, struct lists *l, struct gguf_writer *out,
+                   struct err *e)
+{
+    const bool spm = cJSON_IsTrue(hf_get(hf_get(t->tokenizer, "model"), "byte_fallback"));
+    const bool bytes = !spm && hf_words_are_bytes(t->tokenizer);
+    if (read_tokens(l, t, spm, e) != 0 || (spm     ? put_spm(t, l, out, e)
+                                           : bytes ? put_byte_level(t, l, out, e)
+                                                   : put_characters(t, l, out, e)) != 0) {
+        return -1;
+    }
+    gguf_put_str(out, "tokenizer.ggml.model",
+                 spm     ? "llama"
+                 : bytes ? "gpt2"
+                         : "weir.characters");
     gguf_put_strs(out, "tokenizer.ggml.tokens", l->names, (size_t)l->n);
     gguf_put_array(out, "tokenizer.ggml.token_type", GGUF_I32, l->kinds, (size_t)l->n);
-    if (spm) {
-        if (score_tokens(l, merges, e) != 0) {
-            return -1;
-        }
-        gguf_put_array(out, "tokenizer.ggml.scores", GGUF_F32, l->scores, (size_t)l->n);
-        if (hf_words_put_spm(t->tokenizer, out, e) != 0) {
-            return -1;
-        }
-    } else {
-        if (hf_words_put_byte_level(t->tokenizer, out, e) != 0 ||
-            read_merges(l, merges, e) != 0) {
-            return -1;
-        }
-        gguf_put_strs(out, "tokenizer.ggml.merges", l->merges, l->n_merges);
-    }
     put_special(t, l, "bos", "bos", added_token(hf_get(t->tokenizer, "post_processor"), false),
                 out);
     put_special(t, l, "eos", "eos", NULL, out);
@@ -537,10 +647,13 @@ int hf_tokenizer_put(const struct hf_tokenizer *t, struct gguf_writer *out, stru
     if (rc == 0) {
         rc = wordpiece ? put_wordpiece(t, &l, out, e)
              : unigram ? put_unigram(t, &l, out, e)
-                       : put_lists(t, &l, cJSON_IsTrue(hf_get(model, "byte_fallback")), out, e);
+                       : put_bpe(t, &l, out, e);
     }
     if (rc == 0) {
-        rc = put_rstrip(t, l.n, out, e);
+        rc = hf_added_put(t->tokenizer, "rstrip", TOKENIZER_KEY_RSTRIP, out, e);
+    }
+    if (rc == 0) {
+        rc = hf_added_put(t->tokenizer, "lstrip", TOKENIZER_KEY_LSTRIP, out, e);
     }
     mem_free(l.names);
     mem_free(l.kinds);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "models/convert/hf_forms.h"
 #include "models/convert/hf_json.h"
 #include "models/tokenizer/tokenizer.h"
 
@@ -152,8 +153,11 @@ static bool same_expressions(const struct splitting *s, const char *const *expre
 
 static const char *find_rule(const struct splitting *s, bool ignore_merges)
 {
+    if (s->n == 0 && !s->gpt2) {
+        return s->digits || ignore_merges ? NULL : "weir-whole-text";
+    }
     if (s->n == 0) {
-        return !s->gpt2 ? NULL : s->digits ? "smollm" : "gpt-2";
+        return s->digits ? "smollm" : "gpt-2";
     }
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && !s->gpt2 && !s->digits; i++) {
         if (same_expressions(s, rules[i].expressions)) {
@@ -164,10 +168,22 @@ static const char *find_rule(const struct splitting *s, bool ignore_merges)
     return NULL;
 }
 
+bool hf_words_are_bytes(const cJSON *tokenizer)
+{
+    const cJSON *part, *all = hf_get(tokenizer, "pre_tokenizer");
+    bool found = hf_is(hf_get(all, "type"), "ByteLevel");
+    cJSON_ArrayForEach(part, hf_get(all, "pretokenizers"))
+    {
+        found = found || hf_is(hf_get(part, "type"), "ByteLevel");
+    }
+    return found;
+}
+
 int hf_words_put_byte_level(const cJSON *tokenizer, struct gguf_writer *out, struct err *e)
 {
     struct parts forms, words;
     struct splitting s = {0};
+    struct hf_forms form = {.n = 0};
     if (check_affixes(tokenizer, e) != 0 ||
         read_parts(tokenizer, "normalizer", "normalizers", &forms, e) != 0 ||
         read_parts(tokenizer, "pre_tokenizer", "pretokenizers", &words, e) != 0) {
@@ -178,11 +194,8 @@ int hf_words_put_byte_level(const cJSON *tokenizer, struct gguf_writer *out, str
             return unsupported(e, words.key, type_of(words.items[i]));
         }
     }
-    if (!s.bytes) {
-        return unsupported(e, words.key, "a way to split words without ByteLevel");
-    }
     for (size_t i = 0; i < forms.n; i++) {
-        if (!hf_is(hf_get(forms.items[i], "type"), "NFC")) {
+        if (!hf_forms_add(&form, forms.items[i])) {
             return unsupported(e, forms.key, type_of(forms.items[i]));
         }
     }
@@ -196,7 +209,86 @@ int hf_words_put_byte_level(const cJSON *tokenizer, struct gguf_writer *out, str
     if (s.space) {
         gguf_put_str(out, TOKENIZER_KEY_SPACE_SCHEME, "always");
     }
+    return hf_forms_put(&form, tokenizer, out, e);
+}
+
+/* --- BPE of characters --- */
+
+/* Where Metaspace puts a space in front, "first" or "always"; NULL: nowhere, or no Metaspace.
+ */
+static const char *space_scheme(const cJSON *part)
+{
+    const cJSON *scheme = hf_get(part, "prepend_scheme");
+    if (!hf_is(hf_get(part, "type"), "Metaspace") ||
+        (scheme ? hf_is(scheme, "never") : cJSON_IsFalse(hf_get(part, "add_prefix_space")))) {
+        return NULL;
+    }
+    return hf_is(scheme, "first") ? "first" : "always";
+}
+
+/* Pre-tokenizers that are a rule of split.h by themselves. */
+static const char *character_rule(const struct parts *words)
+{
+    static const char *const known[][2] = {{"Whitespace", "weir-whitespace"},
+                                           {"WhitespaceSplit", "weir-whitespace-split"}};
+    if (words->n == 0) {
+        return "weir-whole-text";
+    }
+    if (words->n == 1 && hf_is(hf_get(words->items[0], "type"), "Metaspace")) {
+        return !hf_is(hf_get(words->items[0], "replacement"), HF_SPACE_MARK) ? NULL
+               : cJSON_IsFalse(hf_get(words->items[0], "split")) ? "weir-metaspace-whole"
+                                                                 : "weir-metaspace";
+    }
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (words->n == 1 && hf_is(hf_get(words->items[0], "type"), known[i][0])) {
+            return known[i][1];
+        }
+    }
+    return NULL;
+}
+
+/* How tokens become a text again: without a decoder there are spaces between them. */
+static int put_decoder(const cJSON *tokenizer, struct gguf_writer *out, struct err *e)
+{
+    const cJSON *decoder = hf_get(tokenizer, "decoder");
+    const bool marks = hf_is(hf_get(decoder, "type"), "Metaspace") &&
+                       hf_is(hf_get(decoder, "replacement"), HF_SPACE_MARK);
+    if (decoder && !marks && !hf_is(hf_get(decoder, "type"), "Fuse")) {
+        return unsupported(e, "decoder", type_of(decoder));
+    }
+    if (!decoder || marks) {
+        gguf_put_str(out, TOKENIZER_KEY_DECODER, marks ? "marks" : "spaces");
+    }
     return 0;
+}
+
+int hf_words_put_characters(const cJSON *tokenizer, struct gguf_writer *out, struct err *e)
+{
+    struct parts forms, words;
+    struct hf_forms form = {.n = 0};
+    if (check_affixes(tokenizer, e) != 0 ||
+        read_parts(tokenizer, "normalizer", "normalizers", &forms, e) != 0 ||
+        read_parts(tokenizer, "pre_tokenizer", "pretokenizers", &words, e) != 0) {
+        return -1;
+    }
+    const char *rule = character_rule(&words);
+    if (!rule) {
+        return unsupported(e, words.key, words.n > 1 ? "a sequence" : type_of(words.items[0]));
+    }
+    for (size_t i = 0; i < forms.n; i++) {
+        if (!hf_forms_add(&form, forms.items[i])) {
+            return unsupported(e, forms.key, type_of(forms.items[i]));
+        }
+    }
+    if (cJSON_IsTrue(hf_get(hf_get(tokenizer, "model"), "ignore_merges"))) {
+        return unsupported(e, "model", "\"ignore_merges\"");
+    }
+    gguf_put_str(out, "tokenizer.ggml.pre", rule);
+    const char *scheme = words.n > 0 ? space_scheme(words.items[0]) : NULL;
+    if (scheme) {
+        gguf_put_str(out, TOKENIZER_KEY_SPACE_SCHEME, scheme);
+    }
+    return put_decoder(tokenizer, out, e) == 0 ? hf_forms_put(&form, tokenizer, out, e) : -1;
 }
 
 /* --- SentencePiece's BPE --- */
@@ -227,10 +319,7 @@ static bool joins_words(const cJSON *vocab)
 
 static bool look_at_metaspace(const cJSON *part, const cJSON *tokenizer, struct spacing *s)
 {
-    const cJSON *scheme = hf_get(part, "prepend_scheme");
-    bool never =
-        scheme ? hf_is(scheme, "never") : cJSON_IsFalse(hf_get(part, "add_prefix_space"));
-    s->scheme = never ? NULL : hf_is(scheme, "first") ? "first" : "always";
+    s->scheme = space_scheme(part);
     return hf_is(hf_get(part, "replacement"), HF_SPACE_MARK) &&
            (cJSON_IsFalse(hf_get(part, "split")) ||
             !joins_words(hf_get(hf_get(tokenizer, "model"), "vocab")));
@@ -257,6 +346,7 @@ int hf_words_put_spm(const cJSON *tokenizer, struct gguf_writer *out, struct err
     static const char *const keys[][2] = {{"normalizer", "normalizers"},
                                           {"pre_tokenizer", "pretokenizers"}};
     struct spacing s = {0};
+    struct hf_forms form = {.n = 0};
     if (check_affixes(tokenizer, e) != 0) {
         return -1;
     }
@@ -265,7 +355,13 @@ int hf_words_put_spm(const cJSON *tokenizer, struct gguf_writer *out, struct err
         if (read_parts(tokenizer, keys[k][0], keys[k][1], &p, e) != 0) {
             return -1;
         }
-        for (size_t i = 0; i < p.n; i++) {
+        /* A form comes before all that is done to spaces. */
+        size_t n = 0;
+        while (k == 0 && n < p.n && !is_mark_for_space(p.items[n]) &&
+               hf_forms_add(&form, p.items[n])) {
+            n++;
+        }
+        for (size_t i = n; i < p.n; i++) {
             if (!look_at_spacing(p.items[i], tokenizer, &s)) {
                 return unsupported(e, p.key, type_of(p.items[i]));
             }
@@ -275,7 +371,7 @@ int hf_words_put_spm(const cJSON *tokenizer, struct gguf_writer *out, struct err
     if (!s.before && s.scheme) {
         gguf_put_str(out, TOKENIZER_KEY_SPACE_SCHEME, s.scheme);
     }
-    return 0;
+    return hf_forms_put(&form, tokenizer, out, e);
 }
 
 /* --- WordPiece --- */

@@ -63,9 +63,10 @@ static int encode(const struct tokenizer *tokenizer, const struct chat_text *tex
         size_t len = 0;
         int32_t id = find_special(tokenizer, &s, &len);
         const char *from = text->data + plain;
-        if ((inner || plain > 0
-                 ? tokenizer_encode_inner(tokenizer, from, s.at - plain, out, e)
-                 : tokenizer_encode(tokenizer, from, s.at - plain, false, out, e)) != 0) {
+        size_t n = s.at - plain;
+        n -= id == TOKEN_NONE ? 0 : tokenizer_space_in_front(tokenizer, id, from, n);
+        if ((inner || plain > 0 ? tokenizer_encode_inner(tokenizer, from, n, out, e)
+                                : tokenizer_encode(tokenizer, from, n, false, out, e)) != 0) {
             return -1;
         }
         if (id == TOKEN_NONE) {

@@ -50,55 +50,60 @@
     "[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*" after
 #define TAIL_OF_GPT4O "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
+/* \w of the library that Hugging Face's is built on: it has marks and joiners too. */
+#define WORD_LETTER "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}"
+
 /* tokenizer.json of the models named, field "pre_tokenizer"; "default" is what llama.cpp does
  * for a file that names no rule. Names that stand together have one rule. */
 static const struct split_rule rules[] = {
-    {"gpt-2 phi-2 mpt olmo jais trillion granite-docling jina-es jina-de jina-v1-en jina-v2-es "
-     "jina-v2-de jina-v2-code roberta-bpe gigachat modern-bert exaone4",
-     {GPT2},
-     false,
-     false},
-    {"default", {"[\\p{P}$+<=>^~|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}, false, false},
-    {"falcon", {"[\\p{P}$+<=>^~|`]+", GPT2, "[0-9][0-9][0-9]"}, false, false},
-    {"smollm starcoder refact command-r codeshell exaone minerva-7b",
-     {"\\p{N}", GPT2},
-     false,
-     false},
-    {"qwen2 deepseek-r1-qwen stablelm2 megrez hunyuan",
-     {CONTRACTIONS_ANY_CASE "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" TAIL_OF_GPT4},
-     false,
-     false},
-    {"qwen35",
-     {CONTRACTIONS_ANY_CASE
-      "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|"
-      "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},
-     false,
-     false},
-    {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral lfm2", {LLAMA3}, true, true},
-    {"dbrx smaug-bpe glm4 chatglm-bpe", {LLAMA3}, false, false},
-    {"gpt-4o llama4",
-     {CASED_WORDS(CONTRACTIONS_ANY_CASE "?") "|\\p{N}{1,3}" TAIL_OF_GPT4O},
-     false,
-     false},
-    {"tekken", {CASED_WORDS("") "|\\p{N}" TAIL_OF_GPT4O}, true, false},
-    {"deepseek-v3 hunyuan-dense",
-     {"\\p{N}{1,3}", "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+",
-      "[!-/:-@\\[-`{-~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+|"
-      " ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},
-     false,
-     false},
-    {"deepseek-coder",
-     {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[\\x{800}-\\x{9FA5}\\x{AC00}-\\x{D7FF}]+",
-      "\\p{N}"},
-     false,
-     false},
+    {.names = "gpt-2 phi-2 mpt olmo jais trillion granite-docling jina-es jina-de jina-v1-en "
+              "jina-v2-es "
+              "jina-v2-de jina-v2-code roberta-bpe gigachat modern-bert exaone4",
+     .patterns = {GPT2}},
+    {.names = "default", .patterns = {"[\\p{P}$+<=>^~|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}},
+    {.names = "falcon", .patterns = {"[\\p{P}$+<=>^~|`]+", GPT2, "[0-9][0-9][0-9]"}},
+    {.names = "smollm starcoder refact command-r codeshell exaone minerva-7b",
+     .patterns = {"\\p{N}", GPT2}},
+    {.names = "qwen2 deepseek-r1-qwen stablelm2 megrez hunyuan",
+     .patterns = {CONTRACTIONS_ANY_CASE "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" TAIL_OF_GPT4}},
+    {.names = "qwen35",
+     .patterns =
+         {CONTRACTIONS_ANY_CASE
+          "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|"
+          "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"}},
+    {.names = "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral lfm2",
+     .patterns = {LLAMA3},
+     .ignore_merges = true,
+     .add_bos = true},
+    {.names = "dbrx smaug-bpe glm4 chatglm-bpe", .patterns = {LLAMA3}},
+    {.names = "gpt-4o llama4",
+     .patterns = {CASED_WORDS(CONTRACTIONS_ANY_CASE "?") "|\\p{N}{1,3}" TAIL_OF_GPT4O}},
+    {.names = "tekken",
+     .patterns = {CASED_WORDS("") "|\\p{N}" TAIL_OF_GPT4O},
+     .ignore_merges = true},
+    {.names = "deepseek-v3 hunyuan-dense",
+     .patterns = {"\\p{N}{1,3}", "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+",
+                  "[!-/:-@\\[-`{-~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+|"
+                  " ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"}},
+    {.names = "deepseek-coder",
+     .patterns = {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+",
+                  "[\\x{800}-\\x{9FA5}\\x{AC00}-\\x{D7FF}]+", "\\p{N}"}},
     /* The fourth is \s+$, held to the beginning of a run of spaces so that its time is linear.
      */
-    {"deepseek-llm",
-     {"[\\r\\n]", "\\s?[" DEEPSEEK_LETTERS "]+", "\\s?[" DEEPSEEK_PUNCTUATION "]+",
-      "(?<!\\s)\\s++$", "[\\x{800}-\\x{9FA5}\\x{AC00}-\\x{D7FF}]+", "\\p{N}+"},
-     false,
-     false},
+    {.names = "deepseek-llm",
+     .patterns = {"[\\r\\n]", "\\s?[" DEEPSEEK_LETTERS "]+", "\\s?[" DEEPSEEK_PUNCTUATION "]+",
+                  "(?<!\\s)\\s++$", "[\\x{800}-\\x{9FA5}\\x{AC00}-\\x{D7FF}]+", "\\p{N}+"}},
+    /* Pre-tokenizers of tokenizer.json: Whitespace, WhitespaceSplit, and none at all. */
+    {.names = "weir-whitespace",
+     .patterns = {"[" WORD_LETTER "]+|[^" WORD_LETTER "\\p{White_Space}]+"},
+     .drops_space = true},
+    {.names = "weir-whitespace-split", .patterns = {"\\P{White_Space}+"}, .drops_space = true},
+    {.names = "weir-whole-text"},
+    /* And Metaspace: a word begins with each mark, or there is one word. */
+    {.names = "weir-metaspace",
+     .patterns = {"\\x{2581}[^\\x{2581}]*|[^\\x{2581}]+"},
+     .marks_spaces = true},
+    {.names = "weir-metaspace-whole", .marks_spaces = true},
 };
 
 struct splitter {

@@ -5,6 +5,8 @@
  * the table. A rule is a list of expressions: each cuts every piece that the one before left
  * into matches and the gaps between them.
  *
+ * Rules of our own, whose names begin with "weir-", are for what llama.cpp has no name for.
+ *
  * Bytes that are not UTF-8 never reach an expression; each run of them is a word.
  *
  * Threads: a splitter is immutable; split_words belongs to its caller.
@@ -25,6 +27,8 @@ struct split_rule {
     bool ignore_merges; /* a word that is in the vocabulary is that token, whatever the merges
                            say */
     bool add_bos;       /* when the file does not say */
+    bool drops_space;   /* gaps, of white space, are no words */
+    bool marks_spaces;  /* spaces are U+2581 before anything is cut; whoever splits does it */
 };
 
 /* NULL when no rule has this name. */

@@ -3,13 +3,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "models/tokenizer/bpe.h"
-#include "models/tokenizer/byte_alphabet.h"
-#include "models/tokenizer/split.h"
 #include "models/tokenizer/spm.h"
-#include "models/tokenizer/strip_after.h"
+#include "models/tokenizer/strip_around.h"
+#include "models/tokenizer/text_form.h"
 #include "models/tokenizer/unigram.h"
 #include "models/tokenizer/vocab.h"
+#include "models/tokenizer/word_bpe.h"
 #include "models/tokenizer/word_cache.h"
 #include "models/tokenizer/wordpiece.h"
 #include "runtime/base/mem.h"
@@ -22,12 +21,17 @@ static const char *const end_names[] = {
 #define N_END_NAMES (sizeof(end_names) / sizeof(end_names[0]))
 
 /* `tokenizer.ggml.model`. */
-enum tokenizer_model { MODEL_BYTE_LEVEL, MODEL_SPM, MODEL_WORDPIECE, MODEL_UNIGRAM };
+enum tokenizer_model {
+    MODEL_BYTE_LEVEL,
+    MODEL_CHARACTERS,
+    MODEL_SPM,
+    MODEL_WORDPIECE,
+    MODEL_UNIGRAM
+};
 
 static const char *const model_names[] = {
-    [MODEL_BYTE_LEVEL] = "gpt2",
-    [MODEL_SPM] = "llama",
-    [MODEL_WORDPIECE] = "bert",
+    [MODEL_BYTE_LEVEL] = "gpt2", [MODEL_CHARACTERS] = "weir.characters",
+    [MODEL_SPM] = "llama",       [MODEL_WORDPIECE] = "bert",
     [MODEL_UNIGRAM] = "t5",
 };
 
@@ -42,14 +46,12 @@ struct tokenizer {
     struct spm spm;
     struct wordpiece wordpiece;
     struct unigram unigram;
-    /* Byte-level only: */
-    const struct split_rule *rule;
-    struct splitter *splitter;
-    struct bpe_table merges;
-    int32_t byte_ids[256]; /* -1 when the vocabulary lacks the byte */
+    struct word_bpe word_bpe;
     /* Of every model: */
-    struct strip_after strip_after;
-    bool begins_special[256]; /* some special token begins with this byte */
+    struct text_form text_form;
+    struct strip_around strip_around;
+    unsigned char begins_special[256]; /* the stages at which some special token begins with
+                                          this byte, a bit each */
     int32_t bos, eos, eot;
     int32_t ends[N_END_NAMES]; /* TOKEN_NONE where the vocabulary lacks one */
     bool add_bos, add_eos;
@@ -60,10 +62,10 @@ struct tokenizer {
 struct encoding {
     const struct tokenizer *t;
     struct token_list *out;
-    struct split_words words;
-    struct bpe_scratch scratch;
+    struct word_bpe_scratch scratch;
     struct word_cache cache;
     bool inner; /* the text stands behind other tokens */
+    bool parse_special;
     struct err *e;
 };
 
@@ -129,6 +131,11 @@ static bool is_named(const struct gguf_str *s, const char *name)
     return s->len == strlen(name) && memcmp(s->data, name, s->len) == 0;
 }
 
+static bool is_word_bpe(const struct tokenizer *t)
+{
+    return t->model == MODEL_BYTE_LEVEL || t->model == MODEL_CHARACTERS;
+}
+
 static int read_model(struct tokenizer *t, const struct gguf *g, struct err *e)
 {
     struct gguf_str model;
@@ -145,104 +152,8 @@ static int read_model(struct tokenizer *t, const struct gguf *g, struct err *e)
     return err_set(e, ERR_UNSUPPORTED,
                    "%s: metadata key \"tokenizer.ggml.model\": \"%.*s\" is not supported; "
                    "\"gpt2\" (byte-level BPE), \"llama\" (SentencePiece BPE), \"bert\" "
-                   "(WordPiece) and \"t5\" (unigram) are",
+                   "(WordPiece), \"t5\" (unigram) and \"weir.characters\" are",
                    gguf_path(g), (int)(model.len < 64 ? model.len : 64), model.data);
-}
-
-static int load_rule(struct tokenizer *t, const struct gguf *g, struct err *e)
-{
-    struct gguf_str name = {"default", 7};
-
-    if (gguf_has(g, "tokenizer.ggml.pre") &&
-        gguf_get_str(g, "tokenizer.ggml.pre", &name, e) != 0) {
-        return -1;
-    }
-    t->rule = split_rule_find(name.data, name.len);
-    if (!t->rule) {
-        return err_set(
-            e, ERR_UNSUPPORTED,
-            "%s: metadata key \"tokenizer.ggml.pre\": no split rule \"%.*s\" is known",
-            gguf_path(g), (int)(name.len < 64 ? name.len : 64), name.data);
-    }
-    t->splitter = splitter_create(t->rule, e);
-    if (!t->splitter) {
-        return err_prefix(e, "%s", gguf_path(g));
-    }
-    return 0;
-}
-
-/* The bytes of a piece of a merge, as the id of the token that stands for them. */
-static int32_t find_piece(const struct tokenizer *t, const char *text, size_t len, char *bytes,
-                          size_t *n_bytes)
-{
-    if (len == 0 || !byte_alphabet_decode(text, len, bytes, n_bytes)) {
-        return -1;
-    }
-    return vocab_find_bytes(&t->vocab, bytes, *n_bytes);
-}
-
-/* Adds the merge "left right"; `bytes` has room for its length. */
-static bool add_merge(struct tokenizer *t, const struct gguf_str *text, uint32_t rank,
-                      char *bytes)
-{
-    const char *space = text->len > 1 ? memchr(text->data + 1, ' ', text->len - 1) : NULL;
-    size_t n_left;
-    size_t n_right;
-
-    if (!space) {
-        return false;
-    }
-    const size_t left_len = (size_t)(space - text->data);
-    const int32_t left = find_piece(t, text->data, left_len, bytes, &n_left);
-    if (left < 0) {
-        return false;
-    }
-    const int32_t right =
-        find_piece(t, space + 1, text->len - left_len - 1, bytes + n_left, &n_right);
-    const int32_t merged =
-        right < 0 ? -1 : vocab_find_bytes(&t->vocab, bytes, n_left + n_right);
-    if (merged < 0) {
-        return false;
-    }
-    bpe_table_add(&t->merges, left, right, rank, merged);
-    return true;
-}
-
-static int load_merges(struct tokenizer *t, const struct gguf *g, struct err *e)
-{
-    const struct gguf_str *merges;
-    size_t longest = 1;
-    size_t n;
-
-    if (gguf_get_strs(g, "tokenizer.ggml.merges", &merges, &n, e) != 0) {
-        return -1;
-    }
-    if (n >= BPE_NO_RANK) {
-        return err_set(e, ERR_FORMAT,
-                       "%s: metadata key \"tokenizer.ggml.merges\": too many merges",
-                       gguf_path(g));
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (merges[i].len > longest) {
-            longest = merges[i].len;
-        }
-    }
-    char *bytes = mem_alloc(longest);
-    if (!bytes || bpe_table_init(&t->merges, n) != 0) {
-        mem_free(bytes);
-        return err_nomem(e);
-    }
-    int rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        if (!add_merge(t, &merges[i], (uint32_t)i, bytes)) {
-            rc = err_set(e, ERR_FORMAT,
-                         "%s: metadata key \"tokenizer.ggml.merges\": merge %zu is not "
-                         "two tokens of the vocabulary that make a third",
-                         gguf_path(g), i);
-        }
-    }
-    mem_free(bytes);
-    return rc;
 }
 
 /* An optional id; `fallback` stands when the key is absent. */
@@ -289,7 +200,7 @@ static int load_ends(struct tokenizer *t, const struct gguf *g, struct err *e)
         load_id(t, g, "tokenizer.ggml.eos_token_id", sep, &t->eos, e) != 0) {
         return -1;
     }
-    t->add_bos = t->model == MODEL_BYTE_LEVEL ? t->rule->add_bos : t->model != MODEL_UNIGRAM;
+    t->add_bos = is_word_bpe(t) ? t->word_bpe.rule->add_bos : t->model != MODEL_UNIGRAM;
     t->add_eos = is_bert || t->model == MODEL_UNIGRAM;
     if (load_flag(g, "tokenizer.ggml.add_bos_token", &t->add_bos, e) != 0 ||
         (is_bert && load_flag(g, "tokenizer.ggml.add_sep_token", &t->add_eos, e) != 0) ||
@@ -371,9 +282,12 @@ static int load_model(struct tokenizer *t, const struct gguf *g, struct err *e)
     case MODEL_UNIGRAM:
         return load_unigram(t, g, e);
     case MODEL_BYTE_LEVEL:
+    case MODEL_CHARACTERS:
         break;
     }
-    return load_rule(t, g, e) == 0 ? load_merges(t, g, e) : -1;
+    return word_bpe_init(&t->word_bpe, &t->vocab,
+                         t->model == MODEL_CHARACTERS ? WORD_BPE_CHARACTERS : WORD_BPE_BYTES, g,
+                         e);
 }
 
 static int load_space_scheme(struct tokenizer *t, const struct gguf *g, struct err *e)
@@ -388,7 +302,7 @@ static int load_space_scheme(struct tokenizer *t, const struct gguf *g, struct e
         return -1;
     }
     const bool first = is_named(&name, "first");
-    const bool bpe = t->model == MODEL_SPM || t->model == MODEL_BYTE_LEVEL;
+    const bool bpe = t->model == MODEL_SPM || is_word_bpe(t);
     if (!bpe || (!first && !is_named(&name, "always"))) {
         return err_set(e, ERR_UNSUPPORTED,
                        "%s: metadata key \"%s\" must be \"first\" or \"always\", and the "
@@ -402,20 +316,19 @@ static int load_space_scheme(struct tokenizer *t, const struct gguf *g, struct e
 
 static void index_first_bytes(struct tokenizer *t)
 {
-    int32_t unknown = t->vocab.n_tokens - 1;
-
-    while (unknown >= 0 && t->vocab.tokens[unknown].kind != TOKEN_UNKNOWN) {
-        unknown--;
-    }
-    for (int i = 0; i < 256; i++) {
-        const char byte = (char)i;
-        const int32_t id = vocab_find_bytes(&t->vocab, &byte, 1);
-
-        t->byte_ids[i] = id >= 0 ? id : unknown;
-    }
     for (size_t i = 0; i < t->vocab.n_specials; i++) {
-        t->begins_special[(unsigned char)t->vocab.tokens[t->vocab.specials[i]].name[0]] = true;
+        const struct vocab_token *token = &t->vocab.tokens[t->vocab.specials[i]];
+
+        t->begins_special[(unsigned char)token->name[0]] |=
+            (unsigned char)(1U << (token->normalized ? VOCAB_NORMALIZED : VOCAB_AS_WRITTEN));
     }
+}
+
+static enum vocab_notation notation_of(enum tokenizer_model model)
+{
+    return model == MODEL_BYTE_LEVEL   ? VOCAB_BYTE_LEVEL
+           : model == MODEL_CHARACTERS ? VOCAB_CHARACTERS
+                                       : VOCAB_SENTENCE_PIECE;
 }
 
 struct tokenizer *tokenizer_from_gguf(const struct gguf *g, struct err *e)
@@ -426,12 +339,10 @@ struct tokenizer *tokenizer_from_gguf(const struct gguf *g, struct err *e)
         err_nomem(e);
         return NULL;
     }
-    if (read_model(t, g, e) != 0 ||
-        vocab_init(&t->vocab, g,
-                   t->model == MODEL_BYTE_LEVEL ? VOCAB_BYTE_LEVEL : VOCAB_SENTENCE_PIECE,
-                   e) != 0 ||
+    if (read_model(t, g, e) != 0 || vocab_init(&t->vocab, g, notation_of(t->model), e) != 0 ||
         load_model(t, g, e) != 0 || load_ids(t, g, e) != 0 || load_space_scheme(t, g, e) != 0 ||
-        strip_after_init(&t->strip_after, &t->vocab, t->model == MODEL_SPM, g, e) != 0) {
+        text_form_init(&t->text_form, &t->vocab, g, e) != 0 ||
+        strip_around_init(&t->strip_around, &t->vocab, t->model == MODEL_SPM, g, e) != 0) {
         tokenizer_destroy(t);
         return NULL;
     }
@@ -447,98 +358,43 @@ void tokenizer_destroy(struct tokenizer *t)
     vocab_deinit(&t->vocab);
     spm_deinit(&t->spm);
     unigram_deinit(&t->unigram);
-    strip_after_deinit(&t->strip_after);
-    splitter_destroy(t->splitter);
-    bpe_table_deinit(&t->merges);
+    text_form_deinit(&t->text_form);
+    strip_around_deinit(&t->strip_around);
+    word_bpe_deinit(&t->word_bpe);
     mem_free(t);
 }
 
 /* --- encoding --- */
 
-/* ids: room for len. */
-static int merge_word(struct encoding *c, const char *word, size_t len, int32_t *ids,
-                      size_t *n_ids)
-{
-    const struct tokenizer *t = c->t;
-
-    if (t->rule->ignore_merges) {
-        const int32_t id = vocab_find_bytes(&t->vocab, word, len);
-
-        if (id >= 0) {
-            ids[0] = id;
-            *n_ids = 1;
-            return 0;
-        }
-    }
-    for (size_t i = 0; i < len; i++) {
-        ids[i] = t->byte_ids[(unsigned char)word[i]];
-        if (ids[i] < 0) {
-            return err_set(c->e, ERR_UNSUPPORTED,
-                           "the vocabulary has no token for the byte 0x%02x",
-                           (unsigned)(unsigned char)word[i]);
-        }
-    }
-    *n_ids = len;
-    return bpe_merge_word(&t->merges, ids, n_ids, &c->scratch) == 0 ? 0 : err_nomem(c->e);
-}
-
-static int encode_word(struct encoding *c, const char *word, size_t len)
-{
-    size_t n;
-    const int32_t *known = word_cache_find(&c->cache, word, len, &n);
-
-    if (known) {
-        return token_list_append(c->out, known, n) == 0 ? 0 : err_nomem(c->e);
-    }
-    if (token_list_reserve(c->out, len) != 0) {
-        return err_nomem(c->e);
-    }
-    int32_t *ids = c->out->ids + c->out->count;
-    if (merge_word(c, word, len, ids, &n) != 0) {
-        return -1;
-    }
-    word_cache_put(&c->cache, word, len, ids, n);
-    c->out->count += n;
-    return 0;
-}
-
-static int encode_byte_level(struct encoding *c, const char *text, size_t len)
-{
-    size_t start = 0;
-
-    if (splitter_split(c->t->splitter, text, len, &c->words, c->e) != 0) {
-        return -1;
-    }
-    for (size_t i = 0; i < c->words.count; i++) {
-        if (encode_word(c, text + start, c->words.ends[i] - start) != 0) {
-            return -1;
-        }
-        start = c->words.ends[i];
-    }
-    return 0;
-}
-
 static int encode_text(struct encoding *c, const char *text, size_t len)
 {
     switch (c->t->model) {
     case MODEL_SPM:
-        return spm_encode(&c->t->spm, text, len, &c->cache, &c->scratch, c->out, c->e);
+        return spm_encode(&c->t->spm, text, len, &c->cache, &c->scratch.merging, c->out, c->e);
     case MODEL_WORDPIECE:
         return wordpiece_encode(&c->t->wordpiece, text, len, &c->cache, c->out, c->e);
     case MODEL_UNIGRAM:
         return unigram_encode(&c->t->unigram, text, len, &c->cache, c->out, c->e);
     case MODEL_BYTE_LEVEL:
+    case MODEL_CHARACTERS:
         break;
     }
-    return encode_byte_level(c, text, len);
+    return word_bpe_encode(&c->t->word_bpe, text, len, &c->cache, &c->scratch, c->out, c->e);
 }
 
-/* A text between special tokens; len > 0. */
+static bool begins_with_space(const struct tokenizer *t, const char *text, size_t len)
+{
+    return is_word_bpe(t) ? word_bpe_begins_with_space(&t->word_bpe, text, len)
+                          : text[0] == ' ';
+}
+
+/* A text between special tokens, in its form; len > 0. */
 static int encode_plain(struct encoding *c, const char *text, size_t len, bool first)
 {
     const enum space_scheme scheme = c->t->space_scheme;
 
-    if (text[0] == ' ' || scheme == SPACE_AS_MODEL || (scheme == SPACE_FIRST && !first)) {
+    if (scheme == SPACE_AS_MODEL || (scheme == SPACE_FIRST && !first) ||
+        begins_with_space(c->t, text, len)) {
         return encode_text(c, text, len);
     }
     char *spaced = mem_alloc(len + 1);
@@ -552,15 +408,19 @@ static int encode_plain(struct encoding *c, const char *text, size_t len, bool f
     return rc;
 }
 
-/* The next special token at or after pos; its place in *at. -1 when there is none. */
-static int32_t next_special(const struct tokenizer *t, const char *text, size_t len, size_t pos,
-                            bool with_control, size_t *at)
+/* The next special token of a stage at or after pos; its place in *at. -1 when there is none.
+ */
+static int32_t next_special(const struct encoding *c, const char *text, size_t len, size_t pos,
+                            enum vocab_stage stage, size_t *at)
 {
+    const struct tokenizer *t = c->t;
+
     for (; pos < len; pos++) {
-        if (!t->begins_special[(unsigned char)text[pos]]) {
+        if (!(t->begins_special[(unsigned char)text[pos]] >> stage & 1)) {
             continue;
         }
-        const int32_t id = vocab_match_special(&t->vocab, text + pos, len - pos, with_control);
+        const int32_t id =
+            vocab_match_special(&t->vocab, text + pos, len - pos, c->parse_special, stage);
         if (id >= 0) {
             *at = pos;
             return id;
@@ -570,15 +430,45 @@ static int32_t next_special(const struct tokenizer *t, const char *text, size_t 
     return -1;
 }
 
-static int encode_all(struct encoding *c, const char *text, size_t len, bool parse_special)
+static int encode_stage(struct encoding *c, const char *text, size_t len,
+                        enum vocab_stage stage, bool first);
+
+/* A text in which no special token of this stage stands. */
+static int encode_between(struct encoding *c, const char *text, size_t len,
+                          enum vocab_stage stage, bool first)
+{
+    struct formed_text formed;
+
+    if (len == 0) {
+        return 0;
+    }
+    if (stage == VOCAB_NORMALIZED || c->t->text_form.n_steps == 0) {
+        return encode_plain(c, text, len, first);
+    }
+    int rc = text_form_apply(&c->t->text_form, text, len, &formed, c->e);
+    if (rc == 0) {
+        rc = c->t->text_form.has_tokens
+                 ? encode_stage(c, formed.data, formed.len, VOCAB_NORMALIZED, first)
+                 : encode_plain(c, formed.data, formed.len, first);
+    }
+    formed_text_deinit(&formed);
+    return rc;
+}
+
+/* first: no other token stands before the text. */
+static int encode_stage(struct encoding *c, const char *text, size_t len,
+                        enum vocab_stage stage, bool first)
 {
     size_t pos = 0;
 
     while (pos < len) {
         size_t at;
-        const int32_t id = next_special(c->t, text, len, pos, parse_special, &at);
+        const int32_t id = next_special(c, text, len, pos, stage, &at);
 
-        if (at > pos && encode_plain(c, text + pos, at - pos, pos == 0 && !c->inner) != 0) {
+        const size_t len_between =
+            at - pos - (id < 0 ? 0 : tokenizer_space_in_front(c->t, id, text + pos, at - pos));
+
+        if (encode_between(c, text + pos, len_between, stage, first && pos == 0) != 0) {
             return -1;
         }
         if (id < 0) {
@@ -593,35 +483,33 @@ static int encode_all(struct encoding *c, const char *text, size_t len, bool par
     return 0;
 }
 
-static int encode_and_release(struct encoding *c, const char *text, size_t len,
-                              bool parse_special)
+static int encode_and_release(struct encoding *c, const char *text, size_t len)
 {
     const size_t count = c->out->count;
     const int rc = word_cache_init(&c->cache, len) == 0
-                       ? encode_all(c, text, len, parse_special)
+                       ? encode_stage(c, text, len, VOCAB_AS_WRITTEN, !c->inner)
                        : err_nomem(c->e);
 
     if (rc != 0) {
         c->out->count = count;
     }
     word_cache_deinit(&c->cache);
-    split_words_deinit(&c->words);
-    bpe_scratch_deinit(&c->scratch);
+    word_bpe_scratch_deinit(&c->scratch);
     return rc;
 }
 
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len,
                      bool parse_special, struct token_list *out, struct err *e)
 {
-    struct encoding c = {.t = t, .out = out, .e = e};
-    return encode_and_release(&c, text, len, parse_special);
+    struct encoding c = {.t = t, .out = out, .parse_special = parse_special, .e = e};
+    return encode_and_release(&c, text, len);
 }
 
 int tokenizer_encode_inner(const struct tokenizer *t, const char *text, size_t len,
                            struct token_list *out, struct err *e)
 {
     struct encoding c = {.t = t, .out = out, .inner = true, .e = e};
-    return encode_and_release(&c, text, len, false);
+    return encode_and_release(&c, text, len);
 }
 
 /* --- tokens --- */
@@ -689,7 +577,7 @@ int32_t tokenizer_match_special(const struct tokenizer *t, const char *text, siz
     if (len == 0 || !t->begins_special[(unsigned char)text[0]]) {
         return TOKEN_NONE;
     }
-    const int32_t id = vocab_match_special(&t->vocab, text, len, true);
+    const int32_t id = vocab_match_special(&t->vocab, text, len, true, VOCAB_ANY_STAGE);
     if (id >= 0) {
         *special_len = t->vocab.tokens[id].name_len;
     }
@@ -706,7 +594,13 @@ int32_t tokenizer_find_special(const struct tokenizer *t, const char *text)
 size_t tokenizer_space_after(const struct tokenizer *t, int32_t special, const char *text,
                              size_t len)
 {
-    return strip_after_length(&t->strip_after, special, text, len);
+    return strip_around_behind(&t->strip_around, special, text, len);
+}
+
+size_t tokenizer_space_in_front(const struct tokenizer *t, int32_t special, const char *text,
+                                size_t len)
+{
+    return strip_around_in_front(&t->strip_around, special, text, len);
 }
 
 bool tokenizer_is_control(const struct tokenizer *t, int32_t id)

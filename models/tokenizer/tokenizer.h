@@ -6,12 +6,14 @@
  * In the file `tokenizer.ggml.model` is "gpt2" and `tokenizer.ggml.pre` names the expression
  * (split.h). Or it is "llama": SentencePiece's BPE (spm.h). Or "bert": WordPiece
  * (wordpiece.h), whose [CLS] and [SEP] are bos and eos here. Or "t5": SentencePiece's unigram
- * models (unigram.h).
+ * models (unigram.h). Or "weir.characters", which only files made by Weir have: byte-pair
+ * encoding of characters (word_bpe.h).
  *
  * Any bytes may be encoded. With the BPE models, bytes that are not UTF-8 are split off and
  * become byte tokens, and decoding an encoding gives back exactly the bytes that went in, but
- * for bytes that the vocabulary lacks: they become the unknown token where there is one. Time
- * is O(n log n) in the length of the text whatever the text is.
+ * for bytes that the vocabulary lacks, which become the unknown token where there is one, and
+ * for what the file says to change first (text_form.h). Time is O(n log n) in the length of the
+ * text whatever the text is.
  *
  * Ownership: a tokenizer copies what it needs from the file. Threads: immutable after loading;
  * any number of threads may use one.
@@ -27,13 +29,26 @@
 
 #define TOKEN_NONE (-1)
 
-/* Two keys of our own, under "tokenizer." to go where the vocabulary goes. Beside
+/* Keys of our own, under "tokenizer." to go where the vocabulary goes. Beside
  * tokenizer.ggml.add_space_prefix: a space stands before a text only
  * where the text begins with none, "always" before each text between special tokens, "first"
  * before the first alone (Metaspace and ByteLevel of tokenizer.json). */
 #define TOKENIZER_KEY_SPACE_SCHEME "tokenizer.weir.space_scheme"
-/* And ids of special tokens that take the white space behind them (strip_after.h). */
+/* And ids of special tokens that take the white space behind them, or in front of them
+ * (strip_around.h). */
 #define TOKENIZER_KEY_RSTRIP "tokenizer.weir.rstrip"
+#define TOKENIZER_KEY_LSTRIP "tokenizer.weir.lstrip"
+/* How a text is changed before it is split (text_form.h), and ids of the special tokens that
+ * are looked for afterwards, the others being found in the text as it came. */
+#define TOKENIZER_KEY_TEXT_FORM  "tokenizer.weir.text_form"
+#define TOKENIZER_KEY_NORMALIZED "tokenizer.weir.normalized"
+/* Of word_bpe.h: merges by ids, and what becomes of what the vocabulary lacks. */
+#define TOKENIZER_KEY_MERGES  "tokenizer.weir.merges"
+#define TOKENIZER_KEY_UNKNOWN "tokenizer.weir.unknown"
+/* What ordinary tokens of that model stand for in a text, where it is not their names:
+ * "spaces", with a space in front of each ("decoder" of tokenizer.json is null), or "marks",
+ * with a space for each U+2581 (Metaspace). */
+#define TOKENIZER_KEY_DECODER "tokenizer.weir.decoder"
 
 /* A growable list of ids. All-zero is an empty list; token_list_deinit releases it. */
 struct token_list {
@@ -93,6 +108,9 @@ int32_t tokenizer_match_special(const struct tokenizer *t, const char *text, siz
 /* How much of a text that stands behind a special token is white space that belongs to it. */
 size_t tokenizer_space_after(const struct tokenizer *t, int32_t special, const char *text,
                              size_t len);
+/* The same of a text that stands in front of one. */
+size_t tokenizer_space_in_front(const struct tokenizer *t, int32_t special, const char *text,
+                                size_t len);
 bool tokenizer_is_control(const struct tokenizer *t, int32_t id);
 /* Ends a generation: eos, eot, <|endoftext|>, <|im_end|>, <|eot_id|>, <|eom_id|> or
  * <|end_of_text|>. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "models/tokenizer/byte_alphabet.h"
+#include "models/tokenizer/tokenizer.h"
 #include "runtime/base/fnv.h"
 #include "runtime/base/mem.h"
 
@@ -108,15 +109,21 @@ static bool named_byte(const struct vocab_token *t, char *byte)
     return true;
 }
 
-/* What an ordinary token stands for, into out, which has room for its name. */
-static size_t derive_bytes(enum vocab_notation notation, const struct vocab_token *t, char *out)
+/* What an ordinary token stands for, into out, which has room for its name and a space. */
+static size_t derive_bytes(const struct vocab *v, const struct vocab_token *t, char *out)
 {
     size_t n;
 
-    if (notation == VOCAB_SENTENCE_PIECE) {
-        if (t->kind == TOKEN_BYTE && named_byte(t, out)) {
-            return 1;
-        }
+    if (v->notation == VOCAB_CHARACTERS && v->decoder != DECODER_MARKS) {
+        const size_t space = v->decoder == DECODER_SPACES;
+        memset(out, ' ', space);
+        memcpy(out + space, t->name, t->name_len);
+        return space + t->name_len;
+    }
+    if (v->notation == VOCAB_SENTENCE_PIECE && t->kind == TOKEN_BYTE && named_byte(t, out)) {
+        return 1;
+    }
+    if (v->notation != VOCAB_BYTE_LEVEL) {
         return unmark_spaces(t->name, t->name_len, out);
     }
     if (!byte_alphabet_decode(t->name, t->name_len, out, &n)) {
@@ -138,7 +145,7 @@ static int read_texts(struct vocab *v, const struct gguf *g, const struct gguf_s
         if (check_name(g, &names[i], &v->tokens[i], (size_t)i, e) != 0) {
             return -1;
         }
-        total += 2 * (names[i].len + 1);
+        total += 2 * (names[i].len + 1) + 1;
     }
     v->text = next = mem_alloc(total);
     if (!next) {
@@ -157,7 +164,7 @@ static int read_texts(struct vocab *v, const struct gguf *g, const struct gguf_s
         if (t->kind == TOKEN_CONTROL || t->kind == TOKEN_UNKNOWN) {
             n_bytes = 0;
         } else if (is_ordinary(t->kind)) {
-            n_bytes = derive_bytes(v->notation, t, next);
+            n_bytes = derive_bytes(v, t, next);
         } else {
             memcpy(next, t->name, t->name_len);
         }
@@ -166,6 +173,14 @@ static int read_texts(struct vocab *v, const struct gguf *g, const struct gguf_s
         next += n_bytes + 1;
     }
     return 0;
+}
+
+/* What an ordinary token is found by. */
+static const char *key_of(const struct vocab *v, const struct vocab_token *t, size_t *len)
+{
+    const bool by_name = v->notation == VOCAB_CHARACTERS;
+    *len = by_name ? t->name_len : t->n_bytes;
+    return by_name ? t->name : t->bytes;
 }
 
 static int index_bytes(struct vocab *v, struct err *e)
@@ -186,12 +201,14 @@ static int index_bytes(struct vocab *v, struct err *e)
     for (int32_t id = 0; id < v->n_tokens; id++) {
         const struct vocab_token *t = &v->tokens[id];
 
+        size_t len;
+        const char *key = key_of(v, t, &len);
         const bool fallback = v->notation == VOCAB_SENTENCE_PIECE && t->kind == TOKEN_BYTE;
-        if (!is_ordinary(t->kind) || fallback || t->n_bytes == 0 ||
-            vocab_find_bytes(v, t->bytes, t->n_bytes) >= 0) {
+        if (!is_ordinary(t->kind) || fallback || len == 0 ||
+            vocab_find_bytes(v, key, len) >= 0) {
             continue;
         }
-        size_t i = hash_bytes(t->bytes, t->n_bytes) & v->mask;
+        size_t i = hash_bytes(key, len) & v->mask;
         while (v->slots[i] >= 0) {
             i = (i + 1) & v->mask;
         }
@@ -233,6 +250,28 @@ static int index_specials(struct vocab *v, struct err *e)
     return 0;
 }
 
+static int read_decoder(struct vocab *v, const struct gguf *g, struct err *e)
+{
+    static const char *const names[] = {[DECODER_SPACES] = "spaces", [DECODER_MARKS] = "marks"};
+    struct gguf_str said;
+
+    if (!gguf_has(g, TOKENIZER_KEY_DECODER)) {
+        return 0;
+    }
+    if (gguf_get_str(g, TOKENIZER_KEY_DECODER, &said, e) != 0) {
+        return -1;
+    }
+    for (int i = DECODER_SPACES; i <= DECODER_MARKS; i++) {
+        if (said.len == strlen(names[i]) && memcmp(said.data, names[i], said.len) == 0) {
+            v->decoder = (enum vocab_decoder)i;
+            return 0;
+        }
+    }
+    return err_set(e, ERR_UNSUPPORTED,
+                   "%s: metadata key \"%s\" must be \"spaces\" or \"marks\"", gguf_path(g),
+                   TOKENIZER_KEY_DECODER);
+}
+
 int vocab_init(struct vocab *v, const struct gguf *g, enum vocab_notation notation,
                struct err *e)
 {
@@ -240,6 +279,9 @@ int vocab_init(struct vocab *v, const struct gguf *g, enum vocab_notation notati
     size_t n;
 
     *v = (struct vocab){.notation = notation};
+    if (notation == VOCAB_CHARACTERS && read_decoder(v, g, e) != 0) {
+        return -1;
+    }
     if (gguf_get_strs(g, KEY_TOKENS, &names, &n, e) != 0) {
         return -1;
     }
@@ -270,9 +312,10 @@ void vocab_deinit(struct vocab *v)
 int32_t vocab_find_bytes(const struct vocab *v, const char *bytes, size_t len)
 {
     for (size_t i = hash_bytes(bytes, len) & v->mask; v->slots[i] >= 0; i = (i + 1) & v->mask) {
-        const struct vocab_token *t = &v->tokens[v->slots[i]];
+        size_t key_len;
+        const char *key = key_of(v, &v->tokens[v->slots[i]], &key_len);
 
-        if (t->n_bytes == len && memcmp(t->bytes, bytes, len) == 0) {
+        if (key_len == len && memcmp(key, bytes, len) == 0) {
             return v->slots[i];
         }
     }
@@ -311,8 +354,14 @@ static void narrow(const struct vocab *v, size_t *begin, size_t *end, size_t dep
     *end = bounds[1];
 }
 
+static bool may_match(const struct vocab_token *t, bool with_control, enum vocab_stage stage)
+{
+    return (with_control || t->kind == TOKEN_USER_DEFINED) &&
+           (stage == VOCAB_ANY_STAGE || t->normalized == (stage == VOCAB_NORMALIZED));
+}
+
 int32_t vocab_match_special(const struct vocab *v, const char *text, size_t len,
-                            bool with_control)
+                            bool with_control, enum vocab_stage stage)
 {
     size_t begin = 0;
     size_t end = v->n_specials;
@@ -325,7 +374,7 @@ int32_t vocab_match_special(const struct vocab *v, const char *text, size_t len,
         }
         /* A name that ends here sorts before those that go on. */
         for (size_t i = begin; i < end && special_byte(v, i, depth + 1) == '\0'; i++) {
-            if (with_control || v->tokens[v->specials[i]].kind == TOKEN_USER_DEFINED) {
+            if (may_match(&v->tokens[v->specials[i]], with_control, stage)) {
                 found = v->specials[i];
                 break;
             }
@@ -336,7 +385,30 @@ int32_t vocab_match_special(const struct vocab *v, const char *text, size_t len,
 
 int32_t vocab_find_special(const struct vocab *v, const char *name, size_t len)
 {
-    const int32_t id = vocab_match_special(v, name, len, true);
+    const int32_t id = vocab_match_special(v, name, len, true, VOCAB_ANY_STAGE);
 
     return id >= 0 && v->tokens[id].name_len == len ? id : -1;
+}
+
+int vocab_read_ids(const struct vocab *v, const struct gguf *g, const char *key, bool *flags,
+                   struct err *e)
+{
+    const struct gguf_kv *ids;
+    size_t n;
+
+    if (gguf_get_array(g, key, GGUF_I32, &ids, &n, e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const int32_t id = gguf_array_i32(ids, i);
+
+        if (id < 0 || id >= v->n_tokens) {
+            return err_set(e, ERR_FORMAT,
+                           "%s: metadata key \"%s\": token %" PRId32
+                           " is outside the vocabulary of %" PRId32,
+                           gguf_path(g), key, id, v->n_tokens);
+        }
+        flags[id] = true;
+    }
+    return 0;
 }

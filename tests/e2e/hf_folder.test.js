@@ -301,7 +301,6 @@ test('what stands before byte-level BPE is taken over or refused by name', { ski
         j.model.unk_token = '<unk>';
     });
     assert.equal(unknown('z'), same('z'));
-    assert.equal(tokens((j) => { j.normalizer = { type: 'NFC' }; })('the cat'), same('the cat'));
     const split = (Regex, more) => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false, ...more });
     const rule = (...parts) => {
         tokens((j) => { j.pre_tokenizer.pretokenizers.splice(0, 1, ...parts); });
@@ -313,11 +312,83 @@ test('what stands before byte-level BPE is taken over or refused by name', { ski
     assert.match(refusal((j) => { j.pre_tokenizer.pretokenizers.splice(0, 1, ...DEEPSEEK.slice(1).map((regex) => split(regex))); }),
         /"pre_tokenizer": \[一-龥/);
     assert.match(refusal((j) => { j.pre_tokenizer.pretokenizers[0].behavior = 'Removed'; }), /"pre_tokenizer": Split is not supported/);
-    assert.match(refusal((j) => { j.normalizer = { type: 'Sequence', normalizers: [{ type: 'NFC' }, { type: 'Lowercase' }] }; }),
-        /"normalizer": Lowercase is not supported/);
-    assert.match(refusal((j) => { j.pre_tokenizer = { type: 'Whitespace' }; }), /"pre_tokenizer": Whitespace is not supported/);
-    assert.match(refusal((j) => { j.pre_tokenizer = null; }), /"pre_tokenizer": a way to split words without ByteLevel/);
+    assert.match(refusal((j) => { j.normalizer = { type: 'Sequence', normalizers: [{ type: 'NFC' }, { type: 'Strip' }] }; }),
+        /"normalizer": Strip is not supported/);
     assert.match(refusal((j) => { j.model.end_of_word_suffix = '</w>'; }), /"end_of_word_suffix" is not supported/);
+});
+
+test('BPE of characters: split at white space or not at all, with or without an unknown token', { skip }, (t) => {
+    const { tokens, refusal, to } = changedTokenizer(t, 'tiny-test');
+    const vocab = { '[UNK]': 0, a: 1, b: 2, ' ': 3, ab: 4, ' a': 5, 'ab a': 6, é: 7 };
+    const characters = (more, model) => (j) => {
+        for (const key of Object.keys(j)) delete j[key];
+        Object.assign(j, { added_tokens: [{ id: 0, content: '[UNK]', special: true }], decoder: { type: 'Fuse' }, ...more,
+            model: { type: 'BPE', unk_token: '[UNK]', vocab, merges: [['a', 'b'], [' ', 'a'], ['ab', ' a']], ...model } });
+    };
+    const whole = tokens(characters({ pre_tokenizer: null }));
+    assert.equal(readGguf(to).metadata['tokenizer.ggml.model'], 'weir.characters');
+    assert.equal(whole('ab a'), '6');
+    assert.equal(whole('aéxy[UNK]b'), '1 7 0 0 0 2');
+    assert.equal(whole('6 7 1', '--decode'), 'ab aéa');
+    const words = tokens(characters({ pre_tokenizer: { type: 'Whitespace' }, decoder: null, normalizer: { type: 'NFC' } }, { fuse_unk: true }));
+    assert.equal(words('ab a'), '4 1');
+    assert.equal(words('ab!? e\u0301xyz'), '4 0 7 0');
+    assert.equal(words('4 1', '--decode'), ' ab a');
+    assert.equal(tokens(characters({ pre_tokenizer: { type: 'WhitespaceSplit' } }, { unk_token: null }))('xaxb\tab'), '4 4');
+    const metaspace = (more) => ({ type: 'Metaspace', replacement: '▁', ...more });
+    const marks = { vocab: { '[UNK]': 0, a: 1, b: 2, '▁': 3, ab: 4, '▁a': 5, '▁ab': 6 }, merges: ['a b', '▁ a', '▁ ab'] };
+    const spaced = tokens(characters({ pre_tokenizer: metaspace({ prepend_scheme: 'always' }), decoder: metaspace() }, marks));
+    assert.equal(spaced('ab a'), '6 5');
+    assert.equal(spaced('b  ab[UNK]▁a'), '3 2 3 6 0 5');
+    assert.equal(spaced('6 5', '--decode'), ' ab a');
+    assert.equal(tokens(characters({ pre_tokenizer: metaspace({ prepend_scheme: 'never', split: false }) }, marks))('ab a'), '4 5');
+    assert.match(refusal(characters({ pre_tokenizer: metaspace({ replacement: '_' }) })), /"pre_tokenizer": Metaspace is not supported/);
+    assert.match(refusal(characters({ pre_tokenizer: { type: 'Punctuation' } })), /"pre_tokenizer": Punctuation is not supported/);
+    assert.match(refusal(characters({ decoder: { type: 'WordPiece' } })), /"decoder": WordPiece is not supported/);
+    assert.match(refusal(characters({ normalizer: { type: 'Nmt' } })), /"normalizer": Nmt is not supported/);
+    assert.match(refusal(characters({}, { merges: ['a x'] })), /a merge is not two tokens that make a third/);
+    assert.match(refusal(characters({ added_tokens: [{ id: 1, content: '<pad>', special: true }] })),
+        /added token "<pad>" has the id 1, which is that of the token "a"/);
+    assert.match(refusal(characters({}, { unk_token: 'none' })), /"unk_token" is no token/);
+});
+
+test('bytes that a byte-level vocabulary lacks are left out where no token stands for them', { skip }, (t) => {
+    const { tokens } = changedTokenizer(t, 'tiny-test');
+    const without = (unk_token) => tokens((j) => {
+        const id = j.model.vocab.z;
+        j.model.merges = [];
+        delete j.model.vocab.z;
+        j.model.vocab['<unk>'] = id;
+        j.model.unk_token = unk_token;
+    });
+    const a = without('<unk>')('aa').split(' ')[0];
+    assert.equal(without(null)('azza'), `${a} ${a}`);
+});
+
+test('a text has the Unicode form that tokenizer.json asks for', { skip }, (t) => {
+    const { tokens, refusal, to } = changedTokenizer(t, 'tiny-test');
+    const form = () => readGguf(to).metadata['tokenizer.weir.text_form'];
+    const texts = ['the cat', 'cafe\u0301', 'caf\u00e9', 'a\u0301<|im_end|>a\u0323\u0307', 'x<|im_end|>\u0338', '<|im_start|>'];
+    const plain = tokens(() => {});
+    assert.equal(form(), undefined);
+    assert.notEqual(plain('cafe\u0301'), plain('caf\u00e9'));
+    const before = Object.fromEntries(texts.flatMap((x) => ['NFC', 'NFD'].map((f) => x.normalize(f))).map((x) => [x, plain(x)]));
+    const spelledOut = plain('<|im_end|>', '--no-special');
+
+    const nfc = tokens((j) => { j.normalizer = { type: 'NFC' }; });
+    assert.deepEqual(form(), ['NFC']);
+    for (const text of texts.slice(0, 4)) assert.equal(nfc(text), before[text.normalize('NFC')]);
+    // The names of special tokens are looked for in the text as it came, unless the file says that they are normalized.
+    const nfkd = tokens((j) => {
+        j.normalizer = { type: 'Sequence', normalizers: [{ type: 'NFKC' }, { type: 'NFD' }] };
+        for (const token of j.added_tokens) token.normalized = token.content === '<|im_start|>';
+    });
+    assert.deepEqual(form(), ['NFKC', 'NFD']);
+    assert.equal(nfkd('ｃａf\u00e9'), before['cafe\u0301']);
+    assert.equal(nfkd('x<|im_end|>\u0338'), before['x<|im_end|>\u0338']);
+    assert.equal(nfkd('＜|im_end|>'), spelledOut);
+    assert.equal(nfkd('＜|im_start|＞'), before['<|im_start|>']);
+    assert.match(refusal((j) => { j.normalizer = { type: 'Nmt' }; }), /"normalizer": Nmt is not supported/);
 });
 
 test('the ends of a text are those of the post-processor where no name of them is written', { skip }, (t) => {
@@ -401,6 +472,16 @@ test('a Unigram tokenizer keeps its scores, its table and the ends of a text', {
     assert.equal(ids(' aba  ab '), '8 5 8');
     embedsAs('ab a', '8,7,2');
 
+    const asAlbert = converted((j) => {
+        const several = { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' };
+        const steps = [{ type: 'NFKD' }, { type: 'StripAccents' }, { type: 'Lowercase' }, several];
+        j.normalizer = { type: 'Sequence', normalizers: [{ type: 'Replace', pattern: { String: 'xx' }, content: 'a' }, ...steps, ...steps] };
+    });
+    assert.equal(asAlbert.status, 0, asAlbert.stderr);
+    assert.equal(ids(' ABá  Ｃxx\u2028a '), '8 5 4 10 5 7');
+    assert.deepEqual(readGguf(to).metadata['tokenizer.weir.text_form'], ['Replace', 'xx', 'a',
+        'NFKD', 'StripAccents', 'Lowercase', 'NFKD', 'StripAccents', 'Lowercase', 'Spaces']);
+
     const bytes = Array.from({ length: 256 }, (_, i) => [`<0x${i.toString(16).toUpperCase().padStart(2, '0')}>`, 0]);
     const asLlama = converted((j) => {
         Object.assign(j, { normalizer: null, pre_tokenizer: { ...METASPACE, prepend_scheme: 'never' }, post_processor: null });
@@ -420,9 +501,15 @@ test('what GGUF cannot say of a Unigram tokenizer is refused by name', { skip },
         return stderr;
     };
     const normalizer = (...normalizers) => refused((j) => { j.normalizer = { type: 'Sequence', normalizers }; });
-    assert.match(normalizer({ type: 'Lowercase' }), /of type "Lowercase" as it is there is not supported/);
-    assert.match(normalizer({ type: 'Replace', pattern: { String: 'x' }, content: 'y' }), /type "Replace"/);
-    assert.match(normalizer(), /type "WhitespaceSplit"/); // nothing makes a space of a line break
+    assert.match(normalizer({ type: 'Nmt' }), /of type "Nmt" as it is there is not supported/);
+    assert.match(normalizer({ type: 'Replace', pattern: { Regex: 'x+' }, content: 'y' }), /type "Replace"/);
+    const table = { type: 'Precompiled', precompiled_charsmap: lineBreakTable().toString('base64') };
+    assert.match(normalizer(table, { type: 'NFKD' }), /type "NFKD"/); // steps come before the table
+    assert.match(refused((j) => { j.pre_tokenizer.pretokenizers[1] = { ...METASPACE, prepend_scheme: 'first' }; }), /type "Metaspace"/);
+    const several = { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' };
+    assert.match(refused((j) => {
+        Object.assign(j, { normalizer: { type: 'Sequence', normalizers: [several, { type: 'Lowercase' }] }, pre_tokenizer: METASPACE });
+    }), /type "Lowercase"/);
     assert.match(refused((j) => { Object.assign(j, { normalizer: { type: 'Strip' }, pre_tokenizer: METASPACE }); }), /type "Strip"/);
     assert.match(refused((j) => { j.pre_tokenizer = { type: 'ByteLevel' }; }), /type "ByteLevel"/);
     assert.match(refused((j) => { j.normalizer.precompiled_charsmap = 'A'; }), /"precompiled_charsmap": no base64/);
@@ -529,8 +616,14 @@ test('spaces of a SentencePiece tokenizer: Metaspace, and runs that are added on
     assert.equal(tokens(metaspace({ prepend_scheme: 'never' }))('a'), ids('a'));
     const strips = tokens((j) => { spm({})(j); j.added_tokens[2].rstrip = true; });
     assert.equal(strips('a</s> \n a<s> a'), ids('a', '</s>', 'a', '<s>', '▁a'));
+    const stripsInFront = tokens((j) => { spm({})(j); j.added_tokens[2].lstrip = true; });
+    assert.equal(stripsInFront('a \n\u3000</s> a'), ids('a', '</s>', '▁a'));
+    assert.match(refusal((j) => { spm({})(j); j.added_tokens[2].single_word = true; }), /added token "<\/s>": "single_word" is not supported/);
     assert.match(refusal(metaspace({ split: true })), /"pre_tokenizer": Metaspace is not supported/);
-    assert.match(refusal(spm({ normalizer: { type: 'NFKC' } })), /"normalizer": NFKC is not supported/);
+    const replace = { type: 'Replace', pattern: { String: ' ' }, content: '▁' };
+    assert.equal(tokens(spm({ normalizer: { type: 'Sequence', normalizers: [{ type: 'NFKC' }, replace] } }))('ａ\u00a0a'), ids('a', '▁a'));
+    assert.match(refusal(spm({ normalizer: { type: 'Sequence', normalizers: [replace, { type: 'NFKC' }] } })),
+        /"normalizer": NFKC is not supported/);
 });
 
 test('what is missing, broken or unknown in a folder is named', { skip }, (t) => {

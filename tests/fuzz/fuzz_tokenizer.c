@@ -113,13 +113,69 @@ static void put_tables(struct buf *b, struct input *in)
     }
 }
 
+static void put_ids(struct buf *b, struct input *in, const char *key)
+{
+    unsigned ids = take(in) % 8;
+    put_array(b, key, GGUF_I32, ids);
+    for (unsigned i = 0; i < ids; i++) {
+        put_u32(b, take(in) % MAX_TOKENS);
+    }
+}
+
+/* Steps of a text form, and what is looked for behind them. */
+static unsigned put_text_form(struct buf *b, struct input *in)
+{
+    static const char *const steps[] = {"NFC",    "NFD",       "NFKC",
+                                        "NFKD",   "Lowercase", "StripAccents",
+                                        "Spaces", "Replace",   "other"};
+    unsigned how = take(in), n = how >> 4 & 3; /* the tables of a Unicode form take a while */
+    if (how & 1) {
+        put_array(b, TOKENIZER_KEY_TEXT_FORM, GGUF_STRING, n);
+        for (unsigned i = 0; i < n; i++) {
+            unsigned which = take(in);
+            if (which >= 128) { /* of a replacement */
+                put_name(b, in);
+            } else {
+                put_string(b, steps[which % 9], strlen(steps[which % 9]));
+            }
+        }
+    }
+    if (how & 8) {
+        put_ids(b, in, TOKENIZER_KEY_NORMALIZED);
+    }
+    return (how & 1) + (how >> 3 & 1);
+}
+
+/* What BPE of characters has, and what it does without. */
+static unsigned put_word_bpe(struct buf *b, struct input *in)
+{
+    static const char *const unknown[] = {"fuse", "drop", "other"};
+    static const char *const decoders[] = {"spaces", "marks", "other"};
+    unsigned how = take(in), n = take(in) % MAX_TOKENS;
+    put_array(b, TOKENIZER_KEY_MERGES, GGUF_I32, 3 * (uint64_t)n + (how == 0));
+    for (unsigned i = 0; i < 3 * n + (how == 0); i++) {
+        put_u32(b, take(in) % MAX_TOKENS);
+    }
+    if (how & 1) {
+        const char *name = unknown[(how >> 1) % 3];
+        put_key(b, TOKENIZER_KEY_UNKNOWN, GGUF_STRING);
+        put_string(b, name, strlen(name));
+    }
+    if (how & 8) {
+        const char *name = decoders[(how >> 4) % 3];
+        put_key(b, TOKENIZER_KEY_DECODER, GGUF_STRING);
+        put_string(b, name, strlen(name));
+    }
+    return 1 + (how & 1) + (how >> 3 & 1);
+}
+
 /* What only some files have: Weir's own keys, and what a WordPiece normalises. */
 static unsigned put_own_keys(struct buf *b, struct input *in)
 {
     static const char *const schemes[] = {"first", "always", "never"};
     static const char *const flags[] = {"tokenizer.ggml.normalizer.lowercase",
                                         "tokenizer.ggml.normalizer.strip_accents"};
-    unsigned how = take(in), n = 0;
+    unsigned how = take(in), n = put_text_form(b, in) + put_word_bpe(b, in);
     if (how & 1) {
         const char *scheme = schemes[(how >> 1) % 3];
         put_key(b, TOKENIZER_KEY_SPACE_SCHEME, GGUF_STRING);
@@ -127,12 +183,9 @@ static unsigned put_own_keys(struct buf *b, struct input *in)
         n++;
     }
     if (how & 8) {
-        unsigned ids = take(in) % 8;
-        put_array(b, TOKENIZER_KEY_RSTRIP, GGUF_I32, ids);
-        for (unsigned i = 0; i < ids; i++) {
-            put_u32(b, take(in) % MAX_TOKENS);
-        }
-        n++;
+        put_ids(b, in, TOKENIZER_KEY_RSTRIP);
+        put_ids(b, in, TOKENIZER_KEY_LSTRIP);
+        n += 2;
     }
     for (unsigned i = 0; i < 2; i++) {
         if (how >> (4 + i) & 1) {
@@ -146,7 +199,10 @@ static unsigned put_own_keys(struct buf *b, struct input *in)
 
 static void put_file(struct buf *b, struct input *in)
 {
-    static const char *const models[] = {"gpt2", "llama", "bert", "t5"};
+    static const char *const models[] = {"gpt2", "llama", "bert", "t5", "weir.characters"};
+    static const char *const rules[] = {
+        "gpt-2",           "llama-bpe",      "weir-whitespace",     "weir-whitespace-split",
+        "weir-whole-text", "weir-metaspace", "weir-metaspace-whole"};
     static const char *const flags[] = {
         "tokenizer.ggml.add_space_prefix", "tokenizer.ggml.remove_extra_whitespaces",
         "tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_eos_token"};
@@ -154,7 +210,7 @@ static void put_file(struct buf *b, struct input *in)
                                       "tokenizer.ggml.eos_token_id",
                                       "tokenizer.ggml.unknown_token_id"};
     unsigned how = take(in), set = take(in);
-    const char *model = models[how % 4];
+    const char *model = models[how % 5], *rule = rules[how / 5 % 7];
     buf_append(b, "GGUF", 4);
     put_u32(b, 3);
     put_u64(b, 0);
@@ -166,7 +222,7 @@ static void put_file(struct buf *b, struct input *in)
     put_key(b, "tokenizer.ggml.model", GGUF_STRING);
     put_string(b, model, strlen(model));
     put_key(b, "tokenizer.ggml.pre", GGUF_STRING);
-    put_string(b, how & 4 ? "gpt-2" : "llama-bpe", how & 4 ? 5 : 9);
+    put_string(b, rule, strlen(rule));
     for (unsigned i = 0; i < 4; i++) {
         put_key(b, flags[i], GGUF_BOOL);
         buf_append_char(b, (char)(set >> i & 1));

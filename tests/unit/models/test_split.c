@@ -62,6 +62,18 @@ static void words_are_split_as_the_rule_says(void **state)
     expect_split("qwen35", "e\xcc\x81t\xc3\xa9 1", "e\xcc\x81t\xc3\xa9| |1");
     expect_split("stablelm2", "a 12", "a| |1|2");
     expect_split("smaug-bpe", "1234", "123|4");
+    expect_split("weir-whitespace", "a_1 b's  e\xcc\x81x\t!?",
+                 "a_1| |b|'|s|  |e\xcc\x81x|\t|!?");
+    expect_split("weir-whitespace-split",
+                 " a.b\xc2\xa0"
+                 "c\n",
+                 " |a.b|\xc2\xa0|c|\n");
+    expect_split("weir-metaspace",
+                 "a\xe2\x96\x81\xe2\x96\x81"
+                 "b c\xe2\x96\x81",
+                 "a|\xe2\x96\x81|\xe2\x96\x81"
+                 "b c|\xe2\x96\x81");
+    expect_split("weir-whole-text", " a b\n", " a b\n");
 }
 
 static void one_rule_has_many_names(void **state)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/template/chat_prompt.h"
 #include "models/tokenizer/spm.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
@@ -52,6 +53,7 @@ struct vocab_settings {
     const char *scheme;   /* or NULL */
     const char *arch;     /* or NULL */
     int32_t rstrip;       /* 0: none */
+    int32_t lstrip;       /* the same */
 };
 
 static struct gguf *make_vocab(const struct vocab_settings *set)
@@ -88,6 +90,9 @@ static struct gguf *make_vocab(const struct vocab_settings *set)
     }
     if (set->rstrip) {
         gguf_put_array(w, TOKENIZER_KEY_RSTRIP, GGUF_I32, &set->rstrip, 1);
+    }
+    if (set->lstrip) {
+        gguf_put_array(w, TOKENIZER_KEY_LSTRIP, GGUF_I32, &set->lstrip, 1);
     }
     if (set->scheme) {
         gguf_put_str(w, TOKENIZER_KEY_SPACE_SCHEME, set->scheme);
@@ -180,6 +185,37 @@ static void a_special_token_may_take_the_space_behind_it(void **state)
     t = open_tokenizer(&set);
     EXPECT_SPECIAL_IDS(t, "</s> b<s> b", 2, id_of("b"), 1, id_of(MARK "b"));
     tokenizer_destroy(t);
+}
+
+static void a_special_token_may_take_the_space_in_front_of_it(void **state)
+{
+    (void)state;
+    struct vocab_settings set = plain;
+    set.lstrip = 2;
+    struct tokenizer *t = open_tokenizer(&set);
+    EXPECT_SPECIAL_IDS(t, "a \n\t</s> b <s>", id_of("a"), 2, id_of(MARK "b"), id_of(MARK), 1);
+    EXPECT_SPECIAL_IDS(t, " \u3000\u00a0</s>", 2); /* of any kind */
+    EXPECT_SPECIAL_IDS(t, "\u00e4</s> </s>", id_of("\u00e4"), 2, 2);
+    EXPECT_SPECIAL_IDS(t, "\xa0</s>", FIRST + 0xa0, 2); /* no character */
+    /* In a conversation too. */
+    static char data[] = "a  </s> b";
+    static unsigned char trusted[sizeof(data)];
+    memset(trusted, 1, sizeof(trusted));
+    const struct chat_text text = {.data = data, .len = strlen(data), .trusted = trusted};
+    struct token_list list = {0};
+    struct err e = {0};
+    assert_int_equal(chat_prompt_encode_part(t, &text, &list, &e), 0);
+    assert_int_equal(list.count, 3);
+    assert_int_equal(list.ids[0], id_of("a"));
+    assert_int_equal(list.ids[1], 2);
+    token_list_deinit(&list);
+    tokenizer_destroy(t);
+    set.rstrip = 2; /* both: what stands between two belongs to the first */
+    t = open_tokenizer(&set);
+    EXPECT_SPECIAL_IDS(t, "a </s> </s> b", id_of("a"), 2, 2, id_of("b"));
+    tokenizer_destroy(t);
+    set.lstrip = N_TOKENS;
+    encode_expect_refusal(make_vocab(&set), "\"tokenizer.weir.lstrip\": token");
 }
 
 static void the_unknown_token_is_a_special_one(void **state)
@@ -329,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_space_stands_before_a_text_if_the_file_says_so),
         cmocka_unit_test(a_scheme_puts_a_space_where_none_stands),
         cmocka_unit_test(a_special_token_may_take_the_space_behind_it),
+        cmocka_unit_test(a_special_token_may_take_the_space_in_front_of_it),
         cmocka_unit_test(the_unknown_token_is_a_special_one),
         cmocka_unit_test(what_is_no_token_becomes_bytes),
         cmocka_unit_test(control_tokens_are_not_made_of_text),
