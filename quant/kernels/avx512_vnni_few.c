@@ -3,7 +3,7 @@
  *
  * One row takes eight tiles side by side. Each is a stream that the processor's own prefetching
  * follows, and eight keep memory nearly as busy as reading alone. Two tiles, with prefetching
- * by instructions, reached 75 to 90 % of that, least where k is small: then new streams begin
+ * by instructions, reached 74 to 91 % of that, least where k is small: then new streams begin
  * every few thousand bytes, and what is fetched behind the end of one is of no use. More rows
  * have registers for fewer tiles and compute longer on each byte, so that prefetching has to be
  * asked for.
